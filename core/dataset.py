@@ -1,0 +1,96 @@
+"""The dataset index: what a dataset loader found, before an image is opened.
+
+A loader only says which files there are and what the annotation says about them. Sizes, content,
+frames and groups are found by :mod:`sightsmith.core.check`, alike for every format.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal, Protocol
+
+from sightsmith.core.errors import Problem
+
+Split = Literal["train", "validation"]
+IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".tif", ".tiff", ".bmp", ".dcm", ".dicom"})
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One image, or one frame of a multi-frame file, with its annotation.
+
+    ``path`` is the file; ``name`` its POSIX path relative to the data set's root, as shown to people.
+    ``labels`` are class names (one for single-label, any number for multi-label). ``group`` joins
+    samples that must not be torn apart by the split; ``split`` is set where the data set brings its
+    own. ``file`` and ``line`` say where the annotation stands.
+    """
+
+    path: Path
+    name: str
+    labels: tuple[str, ...] = ()
+    frame: int | None = None
+    group: str | None = None
+    split: Split | None = None
+    file: str | None = None
+    line: int | None = None
+
+    @property
+    def key(self) -> str:
+        """Unique in its data set: the name, with ``#frame`` for a frame of a multi-frame file."""
+        return self.name if self.frame is None else f"{self.name}#{self.frame}"
+
+
+@dataclass(frozen=True)
+class DatasetIndex:
+    """All samples of a data set and every problem that reading its annotation met."""
+
+    root: Path
+    format: str
+    classes: tuple[str, ...]
+    samples: tuple[Sample, ...]
+    multi_label: bool = False
+    problems: tuple[Problem, ...] = field(default=())
+
+
+@dataclass(frozen=True)
+class Recognition:
+    """How sure a loader is that a folder holds its format (0 < confidence <= 1), and why."""
+
+    confidence: float
+    reason: str
+
+
+class Loader(Protocol):
+    """Reads one dataset format. Both methods are called with an existing folder."""
+
+    def recognise(self, root: Path) -> Recognition | None:
+        """None where the folder does not hold this format; looks at names, not at image content."""
+
+    def read(self, root: Path, report: Callable[[str], None] | None = None) -> DatasetIndex:
+        """Read the annotation. Never raises for the user's mistakes: collects them as problems."""
+
+
+def contained_path(root: Path, text: str) -> tuple[Path | None, str | None]:
+    """The file that an annotation names by ``text``, kept inside ``root``.
+
+    Returns ``(path, None)`` or ``(None, reason)``; absolute paths, ``..`` and links that leave the
+    root are refused. The path need not exist.
+    """
+    text = text.strip().replace("\\", "/")
+    if not text:
+        return None, "the image path is empty"
+    if "\0" in text:
+        return None, "the image path has a NUL character"
+    if text.startswith("/") or (len(text) > 1 and text[1] == ":"):
+        return None, f"'{text}' is an absolute path; paths are relative to the data set's folder"
+    if ".." in text.split("/"):
+        return None, f"'{text}' climbs out of the data set's folder with '..'"
+    path = root / text
+    try:
+        if not path.resolve().is_relative_to(root.resolve()):
+            return None, f"'{text}' is a link that leaves the data set's folder"
+    except (OSError, RuntimeError) as error:
+        return None, f"'{text}' cannot be resolved: {error}"
+    return path, None

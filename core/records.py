@@ -1,0 +1,98 @@
+"""What plugins hand to the engine: frozen records, each with a lazily resolved builder.
+
+A record is created when a plugin is listed, so it costs nothing: no heavy library is imported until
+:meth:`Record.build` is called.
+"""
+
+from __future__ import annotations
+
+import importlib
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+_NAME = re.compile(r"[a-z0-9][a-z0-9_.-]*")
+_BUILDER = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Record:
+    """A name, one line about it, and where its builder is (``"package.module:attribute"``).
+
+    Raises ValueError for a name or a builder that is not of the stated form: names are refused,
+    never repaired.
+    """
+
+    name: str
+    description: str
+    builder: str
+
+    def __post_init__(self) -> None:
+        if not _NAME.fullmatch(self.name):
+            raise ValueError(f"the name {self.name!r} must be lower-case letters, digits, '_', '-' and '.'")
+        if not _BUILDER.fullmatch(self.builder):
+            raise ValueError(f"the builder {self.builder!r} of {self.name!r} must read 'package.module:attribute'")
+
+    def build(self) -> Any:
+        """Import the module and return the attribute that ``builder`` names."""
+        module, _, attribute = self.builder.partition(":")
+        return getattr(importlib.import_module(module), attribute)
+
+
+@dataclass(frozen=True, kw_only=True)
+class TaskRecord(Record):
+    """A task type. The builder is a subclass of :class:`sightsmith.core.task.Task`.
+
+    ``score`` names the metric (higher is better) that chooses the best checkpoint. ``sample`` is the
+    builder of a function ``(folder: Path) -> None`` that writes the small embedded data set which
+    ``dataset.root=sample`` stands for.
+    """
+
+    score: str
+    sample: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class DatasetLoaderRecord(Record):
+    """A dataset format. The builder is a class with the methods of :class:`sightsmith.core.dataset.Loader`.
+
+    ``annotations`` says what it reads: ``labels`` (later also boxes and masks); ``layout`` shows what
+    the folder looks like.
+    """
+
+    annotations: tuple[str, ...]
+    layout: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class NetworkRecord(Record):
+    """A network. What its builder is called with is the task's business.
+
+    ``parameters`` is the number of parameters at the published number of classes; ``score`` the
+    published figure as text with its metric, ``score_source`` where it was published; ``gflops`` per
+    image; ``input_size`` in pixels (height and width); ``weights`` names the published weights.
+    """
+
+    task: str
+    family: str
+    parameters: int
+    input_size: int
+    score: str = ""
+    score_source: str = ""
+    gflops: float | None = None
+    weights: str = ""
+    licence: str = ""
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class LoggerRecord(Record):
+    """A metrics logger. The builder makes a :class:`sightsmith.core.loggers.MetricLogger`."""
+
+
+@dataclass(frozen=True)
+class ConfigPath:
+    """A Hydra search path of a plugin, such as ``pkg://my_plugin.conf``."""
+
+    path: str

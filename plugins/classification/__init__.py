@@ -1,0 +1,1 @@
+"""Image classification, single- and multi-label, with torchvision networks."""

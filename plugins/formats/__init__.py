@@ -1,0 +1,1 @@
+"""Dataset formats that several tasks read."""
