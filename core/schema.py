@@ -1,0 +1,190 @@
+"""The typed configuration. Every key, its default, its range and its meaning stand here, once.
+
+The dataclasses are Hydra's schema (an unknown key or a wrong type is refused while composing);
+:func:`check_values` then reports every value out of its range or choices in one error.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from omegaconf import MISSING
+
+from sightsmith.core.errors import Problem, near
+
+
+def _value(default: Any, help: str, *, low: float | None = None, high: float | None = None,
+           choices: tuple[str, ...] = ()) -> Any:
+    return field(default=default, metadata={"help": help, "low": low, "high": high, "choices": choices})
+
+
+def _list(help: str) -> Any:
+    return field(default_factory=list, metadata={"help": help})
+
+
+def _options(help: str) -> Any:
+    return field(default_factory=dict, metadata={"help": help})
+
+
+@dataclass
+class TaskConfig:
+    name: str = _value(MISSING, "the task: `sightsmith list tasks`")
+
+
+@dataclass
+class DatasetConfig:
+    root: str = _value(MISSING, "a folder or zip; `sample` is the task's embedded data set")
+    format: str = _value("auto", "a name of `sightsmith list datasets`, or auto")
+    validation_percentage: float = _value(20.0, "part of the images kept for validation, percent", low=1, high=99)
+    group_by: str = _value("auto", "auto (DICOM study where there is one), none, or a regular expression on the path "
+                           "whose first group (or whole match) names the group")
+    min_images_per_class: int = _value(3, "a class with fewer images is an error", low=1)
+    limit: int | None = _value(None, "use at most this many images, drawn with the seed", low=2)
+
+
+@dataclass
+class ImageConfig:
+    size: int | None = _value(None, "side of the square network input, pixels; null is the network's own", low=16, high=4096)
+    windows: list[list[float]] = _list("DICOM windows [[centre, width], ...] in the units after rescale; one channel each")
+    range: list[float] | None = _value(None, "[low, high] mapped to black and white for images of more than 8 bits; "
+                                       "null: the whole range of the stored integer type")
+    mean: list[float] | None = _value(None, "per channel, 0-1; null: ImageNet's for 3 channels, else 0.5")
+    std: list[float] | None = _value(None, "per channel, 0-1; null: ImageNet's for 3 channels, else 0.25")
+
+
+@dataclass
+class NetworkConfig:
+    name: str = _value(MISSING, "a name of `sightsmith list networks`")
+    weights: str = _value("imagenet", "starting weights: none, imagenet, or the path of a .safetensors or .pth file")
+    options: dict[str, Any] = _options("passed to the network's builder")
+
+
+@dataclass
+class HyperConfig:
+    batch_size: int = _value(32, "images a forward pass, over all devices together", low=1)
+    epochs: int = _value(100, "passes over the training images", low=1)
+    learning_rate: float = _value(0.001, "peak learning rate", low=1e-6, high=1)
+    schedule: str = _value("constant", "of the learning rate", choices=("constant", "step", "cosine"))
+    warmup_epochs: float = _value(0.0, "linear warm-up from 0, epochs", low=0, high=50)
+    step_epochs: int = _value(30, "schedule=step: epochs between two decays", low=1)
+    step_factor: float = _value(0.1, "schedule=step: factor of a decay", low=1e-4, high=1)
+    optimizer: str = _value("sgd", "optimizer", choices=("sgd", "adam", "adamw"))
+    weight_decay: float = _value(0.0, "weight decay", low=0, high=0.1)
+    momentum: float = _value(0.9, "momentum of sgd; the first beta of adam and adamw", low=0, high=0.99)
+    early_stop: bool = _value(True, "stop when the validation loss stops falling")
+    patience: int = _value(10, "early_stop: epochs without a lower validation loss", low=1)
+    label_smoothing: float = _value(0.0, "label smoothing", low=0, high=0.5)
+    class_balance: str = _value("none", "class imbalance: weight the loss, or draw rare classes more often",
+                                choices=("none", "loss", "sampling"))
+    clip_norm: float | None = _value(None, "clip the gradient's norm to this", low=1e-6)
+    ema: float = _value(0.0, "decay of the exponential moving average of the weights; 0 is off", low=0, high=0.99999)
+
+
+@dataclass
+class ColorJitterConfig:
+    brightness: float = _value(0.1, "relative jitter", low=0, high=1)
+    contrast: float = _value(0.1, "relative jitter", low=0, high=1)
+    saturation: float = _value(0.1, "relative jitter", low=0, high=1)
+    hue: float = _value(0.1, "shift, in turns", low=0, high=0.5)
+
+
+@dataclass
+class AugmentConfig:
+    horizontal_flip: bool = _value(True, "mirror left and right with probability 0.5; wrong where sides differ")
+    resized_crop: bool = _value(True, "random crop of 50-100 % of the area, resized to the input size")
+    translation: float = _value(5.0, "largest shift, percent of the side", low=0, high=20)
+    rotation: float = _value(10.0, "largest rotation to either side, degrees", low=0, high=180)
+    color_jitter: ColorJitterConfig = field(default_factory=ColorJitterConfig)
+
+
+@dataclass
+class TrainerConfig:
+    devices: str = _value("auto", "number of devices (ranks), or auto: every GPU, else one CPU process")
+    precision: str = _value("auto", "auto measures which is faster on this device",
+                            choices=("auto", "fp32", "bf16", "fp16"))
+    seed: int = _value(0, "seed of everything random", low=0, high=2**31 - 1)
+    accumulate: int = _value(1, "forward passes added up to one update", low=1, high=1024)
+    workers: str = _value("auto", "processes that load images, per rank: a number, or auto")
+    cache: bool = _value(True, "keep decoded images in memory where they fit")
+    compile: bool = _value(False, "torch.compile the network")
+    checkpoint_minutes: float = _value(10.0, "also checkpoint within an epoch, this often", low=0.001)
+    resume: str = _value("false", "false, true (the newest unfinished run of this name), or a run folder")
+    dry_run: bool = _value(False, "stop after the plan")
+
+
+@dataclass
+class LimitsConfig:
+    batch_size: int = _value(32, "largest hyper.batch_size", low=1)
+    epochs: int = _value(200, "largest hyper.epochs", low=1)
+
+
+@dataclass
+class Config:
+    """The whole configuration of one run, resolved."""
+
+    task: TaskConfig = field(default_factory=TaskConfig)
+    name: str = _value("${task.name}", "name of the run, at most 100 characters")
+    description: str = _value("", "free text, shown in the report")
+    dataset: DatasetConfig = field(default_factory=DatasetConfig)
+    image: ImageConfig = field(default_factory=ImageConfig)
+    network: NetworkConfig = field(default_factory=NetworkConfig)
+    hyper: HyperConfig = field(default_factory=HyperConfig)
+    augment: AugmentConfig = field(default_factory=AugmentConfig)
+    trainer: TrainerConfig = field(default_factory=TrainerConfig)
+    limits: LimitsConfig = field(default_factory=LimitsConfig)
+    logger: dict[str, Any] = _options("the metric loggers: `sightsmith list loggers`; logger=[] for none")
+    output_dir: str = _value("runs", "folder of the runs")
+
+
+def walk(config: Any = Config, prefix: str = "") -> Iterator[tuple[str, dataclasses.Field[Any], Any]]:
+    """Every leaf as ``(dotted key, field, value)``; the value is None for the class itself."""
+    for entry in dataclasses.fields(config):
+        nested = entry.default_factory if dataclasses.is_dataclass(entry.default_factory) else None
+        value = None if isinstance(config, type) else getattr(config, entry.name)
+        if nested is not None:
+            yield from walk(nested if isinstance(config, type) else value, f"{prefix}{entry.name}.")
+        else:
+            yield f"{prefix}{entry.name}", entry, value
+
+
+def check_values(config: Config) -> list[Problem]:
+    """Every value out of its range or choices, with the range and the default."""
+    problems = []
+    for key, entry, value in walk(config):
+        meta = entry.metadata
+        if value is None or isinstance(value, (dict, list)):
+            continue
+        choices = meta.get("choices") or ()
+        if choices and value not in choices:
+            problems.append(Problem(f"{key}={value} is not one of {', '.join(choices)}.{near(str(value), choices)}"))
+        low, high = meta.get("low"), meta.get("high")
+        if low is not None and not low <= value or high is not None and not value <= high:
+            span = f"at least {low:g}" if high is None else f"from {low:g} to {high:g}"
+            problems.append(Problem(f"{key}={value:g} is out of range: {span} (default {entry.default})"))
+    for key in ("batch_size", "epochs"):
+        value, limit = getattr(config.hyper, key), getattr(config.limits, key)
+        if value > limit:
+            problems.append(Problem(f"hyper.{key}={value} is above the limit of {limit}",
+                                    hint=f"raise it yourself if you mean it: limits.{key}={value}"))
+    problems += _check_shapes(config)
+    return problems
+
+
+def _check_shapes(config: Config) -> Iterator[Problem]:
+    if len(config.name) > 100:
+        yield Problem(f"name has {len(config.name)} characters; at most 100")
+    for window in config.image.windows:
+        if len(window) != 2 or window[1] <= 0:
+            yield Problem(f"image.windows: {list(window)} is not [centre, width] with a width above 0",
+                          hint="for example image.windows=[[40,80],[80,200]]")
+    span = config.image.range
+    if span is not None and (len(span) != 2 or not span[0] < span[1]):
+        yield Problem(f"image.range={list(span)} is not [low, high] with low below high")
+    for key in ("devices", "workers"):
+        value = getattr(config.trainer, key)
+        smallest = 1 if key == "devices" else 0
+        if value != "auto" and not (value.isdigit() and int(value) >= smallest):
+            yield Problem(f"trainer.{key}={value} is neither auto nor a whole number from {smallest}")

@@ -1,0 +1,109 @@
+"""The contract between the engine and a task type.
+
+A task turns checked samples into batches, builds the model, and turns predictions into figures. The
+engine owns everything else: the split, the loop, ranks, checkpoints, the run folder.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from sightsmith.core.dataset import Sample
+from sightsmith.core.records import NetworkRecord
+from sightsmith.core.schema import Config
+
+if TYPE_CHECKING:
+    from torch import nn
+    from torch.utils.data import Dataset
+
+    from sightsmith.core.weights import LoadReport
+
+Outcome = dict[str, Any]
+"""What evaluation keeps of one sample: small, picklable, on the CPU; ``index`` is the sample's place."""
+
+
+@dataclass(frozen=True)
+class Section:
+    """A part of the report: a title, text in HTML, a table, and pictures."""
+
+    title: str
+    html: str = ""
+    header: tuple[str, ...] = ()
+    rows: tuple[tuple[Any, ...], ...] = ()
+    figures: tuple[Any, ...] = ()
+    """matplotlib figures"""
+    name: str = ""
+    """file name without suffix of the table's CSV and the figures' PNG; empty: not written as files"""
+
+
+class Task(ABC):
+    """One task type, bound to one run's configuration, network and classes.
+
+    Made anew in every rank and when a model bundle is opened; the constructor does no work.
+    """
+
+    def __init__(self, config: Config, network: NetworkRecord, classes: Sequence[str], multi_label: bool = False,
+                 ) -> None:
+        self.config = config
+        self.network = network
+        self.classes = tuple(classes)
+        self.multi_label = multi_label
+
+    @abstractmethod
+    def input_size(self) -> int:
+        """Side of the square network input, pixels: ``image.size`` or the network's own."""
+
+    @abstractmethod
+    def train_dataset(self, samples: Sequence[Sample]) -> Dataset[Any]:
+        """Augmented. ``dataset[(index, seed)]``: everything random in the item is drawn from ``seed``
+        alone, so an item does not depend on the number of workers or ranks, or on a restart."""
+
+    @abstractmethod
+    def validation_dataset(self, samples: Sequence[Sample]) -> Dataset[Any]:
+        """Not augmented. ``dataset[index]``."""
+
+    @abstractmethod
+    def collate(self, items: list[Any]) -> dict[str, Any]:
+        """``{"inputs": ..., "data_samples": ...}`` as the model's ``data_preprocessor`` takes it."""
+
+    @abstractmethod
+    def build_model(self, *, load_weights: bool = True) -> tuple[nn.Module, LoadReport | None]:
+        """A model in mmengine's BaseModel contract: ``data_preprocessor(batch, training)`` and
+        ``forward(inputs, data_samples, mode="loss"|"predict"|"tensor")``; with ``load_weights`` its
+        starting weights are loaded as ``network.weights`` says and the report tells what was."""
+
+    def prepare(self, model: nn.Module, samples: Sequence[Sample]) -> None:  # noqa: B027
+        """Give the model what it needs to know of the training samples (class weights, say)."""
+
+    def draw_weights(self, samples: Sequence[Sample]) -> Sequence[float] | None:
+        """A weight for each training sample where an epoch draws with replacement; None: each once."""
+        return None
+
+    @abstractmethod
+    def outcomes(self, model: nn.Module, batch: dict[str, Any]) -> list[Outcome]:
+        """Evaluate one batch (the model is in eval mode, without gradients): an outcome a sample.
+
+        ``batch`` is what :meth:`collate` made, and holds each sample's place in the data set. A sum
+        over outcomes must not depend on how the samples were grouped into batches."""
+
+    @abstractmethod
+    def metrics(self, outcomes: Sequence[Outcome]) -> dict[str, float | None]:
+        """Figures of a whole split: ``loss``, the task's score, and more. None is an undefined figure.
+
+        ``outcomes`` is sorted by sample and complete, whatever the number of ranks."""
+
+    @abstractmethod
+    def report(self, outcomes: Sequence[Outcome], samples: Sequence[Sample], folder: Path) -> list[Section]:
+        """The report's sections on these outcomes."""
+
+    def statistics(self, samples: Sequence[Sample]) -> Mapping[str, int]:
+        """Images of each class."""
+        counts = dict.fromkeys(self.classes, 0)
+        for sample in samples:
+            for label in sample.labels:
+                counts[label] += 1
+        return counts

@@ -1,0 +1,1 @@
+"""Starting weights: read from a file without executing it, matched to a model, reported."""
