@@ -44,12 +44,14 @@ class Record:
 class TaskRecord(Record):
     """A task type. The builder is a subclass of :class:`sightsmith.core.task.Task`.
 
-    ``score`` names the metric (higher is better) that chooses the best checkpoint. ``sample`` is the
+    ``score`` names the metric (higher is better) that chooses the best checkpoint; ``annotation`` the kind
+    of annotation (of :attr:`DatasetLoaderRecord.annotations`) that it trains on. ``sample`` is the
     builder of a function ``(folder: Path) -> None`` that writes the small embedded data set which
     ``dataset.root=sample`` stands for.
     """
 
     score: str
+    annotation: str
     sample: str | None = None
 
 

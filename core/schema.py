@@ -48,11 +48,11 @@ class DatasetConfig:
 @dataclass
 class ImageConfig:
     size: int | None = _value(None, "side of the square network input, pixels; null is the network's own", low=16, high=4096)
-    windows: list[list[float]] = _list("DICOM windows [[centre, width], ...] in the units after rescale; one channel each")
-    range: list[float] | None = _value(None, "[low, high] mapped to black and white for images of more than 8 bits; "
+    windows: list[Any] = _list("DICOM windows [[centre, width], ...] in the units after rescale; one channel each")
+    range: list[Any] | None = _value(None, "[low, high] mapped to black and white for images of more than 8 bits; "
                                        "null: the whole range of the stored integer type")
-    mean: list[float] | None = _value(None, "per channel, 0-1; null: ImageNet's for 3 channels, else 0.5")
-    std: list[float] | None = _value(None, "per channel, 0-1; null: ImageNet's for 3 channels, else 0.25")
+    mean: list[Any] | None = _value(None, "per channel, 0-1; null: ImageNet's for 3 channels, else 0.5")
+    std: list[Any] | None = _value(None, "per channel, 0-1; null: ImageNet's for 3 channels, else 0.25")
 
 
 @dataclass
@@ -177,14 +177,25 @@ def _check_shapes(config: Config) -> Iterator[Problem]:
     if len(config.name) > 100:
         yield Problem(f"name has {len(config.name)} characters; at most 100")
     for window in config.image.windows:
-        if len(window) != 2 or window[1] <= 0:
-            yield Problem(f"image.windows: {list(window)} is not [centre, width] with a width above 0",
-                          hint="for example image.windows=[[40,80],[80,200]]")
+        if not _numbers(window, 2) or window[1] <= 0:
+            yield Problem(f"image.windows: {window} is not [centre, width] with a width above 0",
+                          hint="for example 'image.windows=[[40,80],[80,200]]'")
     span = config.image.range
-    if span is not None and (len(span) != 2 or not span[0] < span[1]):
-        yield Problem(f"image.range={list(span)} is not [low, high] with low below high")
+    if span is not None and not (_numbers(span, 2) and span[0] < span[1]):
+        yield Problem(f"image.range={span} is not [low, high] with low below high")
+    channels = len(config.image.windows) if len(config.image.windows) > 1 else 3
+    for key in ("mean", "std"):
+        values = getattr(config.image, key)
+        if values is not None and not (_numbers(values, channels) and (key == "mean" or min(values) > 0)):
+            yield Problem(f"image.{key}={values} is not a list of {channels} numbers, one a channel"
+                          + (", above 0" if key == "std" else ""))
     for key in ("devices", "workers"):
         value = getattr(config.trainer, key)
         smallest = 1 if key == "devices" else 0
         if value != "auto" and not (value.isdigit() and int(value) >= smallest):
             yield Problem(f"trainer.{key}={value} is neither auto nor a whole number from {smallest}")
+
+
+def _numbers(value: Any, count: int) -> bool:
+    return (isinstance(value, (list, tuple)) and len(value) == count
+            and all(isinstance(item, (int, float)) and not isinstance(item, bool) for item in value))

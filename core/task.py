@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sightsmith.core.dataset import Sample
+from sightsmith.core.plugins import load_plugins
 from sightsmith.core.records import NetworkRecord
 from sightsmith.core.schema import Config
 
@@ -99,6 +100,16 @@ class Task(ABC):
     @abstractmethod
     def report(self, outcomes: Sequence[Outcome], samples: Sequence[Sample], folder: Path) -> list[Section]:
         """The report's sections on these outcomes."""
+
+    @property
+    def score(self) -> str:
+        """The metric (higher is better) that chooses the best checkpoint."""
+        return load_plugins().task(self.config.task.name).score
+
+    def baseline(self, train: Sequence[Sample], validation: Sequence[Sample]) -> float | None:
+        """The score on ``validation`` of a model that has learnt nothing but how often each class stands
+        in ``train``; None where that says nothing."""
+        return None
 
     def statistics(self, samples: Sequence[Sample]) -> Mapping[str, int]:
         """Images of each class."""

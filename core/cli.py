@@ -1,0 +1,163 @@
+"""The command line: ``sightsmith VERB ...``. Nothing heavy is imported until a verb needs it.
+
+Exit codes: 0 done; 1 a defect or a failed run; 2 a mistake that the user can mend; 130 stopped by Ctrl-C.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import sightsmith
+from sightsmith.core.errors import UserError, near
+
+USAGE = """\
+sightsmith trains computer-vision models on your own images.
+
+  sightsmith train    task=classification dataset.root=photos    train, evaluate, report
+  sightsmith inspect  task=classification dataset.root=photos    check the data set only
+  sightsmith list     networks|datasets|tasks|loggers|plugins|runs [--task T] [--json]
+  sightsmith doctor   [--json]                                    versions, devices, what is missing
+
+`sightsmith VERB --help` tells more; `sightsmith train --help` shows every key.
+Exit codes: 0 done, 1 failed, 2 a mistake to mend, 130 stopped (the run can be resumed).
+"""
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run one command and exit."""
+    arguments = list(sys.argv[1:] if arguments is None else arguments)
+    verbs: dict[str, Callable[[list[str]], int]] = {
+        "train": _train, "inspect": _inspect, "list": _list, "doctor": _doctor}
+    if not arguments or arguments[0] in ("-h", "--help", "help"):
+        print(USAGE, end="")
+        sys.exit(0 if arguments else 2)
+    if arguments[0] in ("-V", "--version"):
+        print(f"sightsmith {sightsmith.__version__}")
+        sys.exit(0)
+    verb, *rest = arguments
+    if verb not in verbs:
+        print(f"sightsmith: there is no command {verb!r}.{near(verb, verbs)}\n\n{USAGE}", file=sys.stderr, end="")
+        sys.exit(2)
+    try:
+        sys.exit(verbs[verb](rest))
+    except UserError as error:
+        print(error.text(), file=sys.stderr)
+        sys.exit(error.exit_code)
+    except KeyboardInterrupt:
+        sys.exit(130)
+    except BrokenPipeError:  # `sightsmith list networks | head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(0)
+
+
+def _train(arguments: list[str]) -> int:
+    """The Hydra application. Hydra's own errors come out as ours, with exit code 2."""
+    import hydra
+    from hydra.core.hydra_config import HydraConfig
+    from hydra.errors import HydraException
+    from hydra.types import RunMode
+    from omegaconf import DictConfig
+    from omegaconf.errors import OmegaConfBaseException
+
+    from sightsmith.core.compose import explain, install, resolve
+
+    install()
+    # Hydra would print an error and exit with 1; this makes it raise instead.
+    os.environ["HYDRA_FULL_ERROR"] = "1"
+    sys.argv = ["sightsmith train", *arguments]
+
+    @hydra.main(version_base="1.3", config_path=None, config_name="config")
+    def application(composed: DictConfig) -> float | None:
+        from sightsmith.core.run import start
+
+        with_hydra = HydraConfig.get()
+        swept = with_hydra.mode == RunMode.MULTIRUN
+        config = resolve(composed)
+        folder = Path(with_hydra.runtime.output_dir) if swept else None
+        result = start(config, list(with_hydra.overrides.task), folder)
+        if result is None:
+            return None
+        print(f"Report: {result.report}")
+        from sightsmith.core.plugins import load_plugins
+
+        return result.metrics.get(load_plugins().task(config.task.name).score)
+
+    try:
+        application()
+    except (HydraException, OmegaConfBaseException) as error:
+        overrides = [text for text in arguments if not text.startswith("-")]
+        raise explain(error, overrides) from error
+    except Exception as error:
+        if type(error).__name__ == "StoppedError":
+            return 130
+        if type(error).__name__ == "NonFiniteLossError":
+            print(f"Training stopped: {error}\nTry a smaller hyper.learning_rate, hyper.clip_norm=1, or "
+                  "trainer.precision=fp32.", file=sys.stderr)
+            return 1
+        raise
+    return 0
+
+
+def _inspect(arguments: list[str]) -> int:
+    parser = argparse.ArgumentParser(
+        prog="sightsmith inspect", description="Read and check a data set as `train` does it first; trains nothing.",
+        epilog="example: sightsmith inspect task=classification dataset.root=photos --json")
+    parser.add_argument("overrides", nargs="*", help="task=... dataset.root=... and any other key of `train`")
+    parser.add_argument("--json", action="store_true", help="print one JSON object")
+    options = parser.parse_args(arguments)
+
+    from sightsmith.core.compose import compose
+    from sightsmith.core.listing import print_dataset
+    from sightsmith.core.plugins import load_plugins
+    from sightsmith.core.samples import check
+
+    quiet: Callable[[str], None] = (lambda line: None) if options.json else print
+    plugins = load_plugins()
+    dataset = check(compose(options.overrides), plugins, quiet)
+    plugins.dataset_checked(dataset=dataset)
+    if options.json:
+        print(json.dumps(dataset.summary(), indent=2, ensure_ascii=False))
+        return 2 if any(problem.severity == "error" for problem in dataset.problems) else 0
+    print_dataset(dataset)
+    dataset.raise_for_errors()
+    return 0
+
+
+def _list(arguments: list[str]) -> int:
+    from sightsmith.core import listing
+
+    parser = argparse.ArgumentParser(prog="sightsmith list", description="What is installed, and what was run.",
+                                     epilog="example: sightsmith list networks --task classification")
+    parser.add_argument("kind", choices=listing.KINDS)
+    parser.add_argument("--task", help="only what serves this task")
+    parser.add_argument("--output-dir", default="runs", help="where the runs are (list runs)")
+    parser.add_argument("--json", action="store_true", help="print a JSON array")
+    options = parser.parse_args(arguments)
+    rows: list[dict[str, Any]] = listing.rows(options.kind, options.task, Path(options.output_dir))
+    if options.json:
+        print(json.dumps(rows, indent=2, ensure_ascii=False))
+    else:
+        listing.print_rows(options.kind, rows)
+    return 0
+
+
+def _doctor(arguments: list[str]) -> int:
+    parser = argparse.ArgumentParser(prog="sightsmith doctor", description="Versions, devices, and what is missing.",
+                                     epilog="example: sightsmith doctor --json")
+    parser.add_argument("--json", action="store_true", help="print a JSON array")
+    options = parser.parse_args(arguments)
+
+    from sightsmith.core.doctor import findings, print_findings
+
+    found = findings()
+    if options.json:
+        print(json.dumps([finding.to_json() for finding in found], indent=2))
+    else:
+        print_findings(found)
+    return 0 if all(finding.ok for finding in found) else 1

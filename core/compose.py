@@ -1,0 +1,138 @@
+"""From overrides to a checked configuration: Hydra with the plugins' search paths and the schema."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+
+from hydra import compose as hydra_compose
+from hydra import initialize
+from hydra.core.config_search_path import ConfigSearchPath
+from hydra.core.config_store import ConfigStore
+from hydra.core.global_hydra import GlobalHydra
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.plugins import Plugins as HydraPlugins
+from hydra.errors import HydraException
+from hydra.plugins.search_path_plugin import SearchPathPlugin
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from sightsmith.core.errors import Problem, UserError, near
+from sightsmith.core.plugins import load_plugins
+from sightsmith.core.schema import Config, check_values, walk
+
+GROUPS = ("task", "network", "logger")
+
+
+class SightsmithSearchPath(SearchPathPlugin):
+    """Adds sightsmith's configuration and that of every plugin to Hydra's search path."""
+
+    def manipulate_search_path(self, search_path: ConfigSearchPath) -> None:
+        search_path.append("sightsmith", "pkg://sightsmith.conf")
+        for config_path, provider in load_plugins().config_paths:
+            search_path.append(f"sightsmith:{provider.plugin}", config_path.path)
+
+
+def install() -> None:
+    """Make Hydra see the schema, the records and the search paths. Cheap, and safe to repeat."""
+    HydraPlugins.instance().register(SightsmithSearchPath)
+    store = ConfigStore.instance()
+    store.store(name="schema", node=Config, provider="sightsmith")
+    plugins = load_plugins()
+    for name, network in plugins.networks.items():
+        node = {"name": name, "weights": "imagenet" if network.weights else "none"}
+        store.store(group="network", name=name, node=node, provider=plugins.provider("networks", name).plugin)
+    for name in plugins.loggers:
+        store.store(group="logger", name=name, node={}, package=f"logger.{name}",
+                    provider=plugins.provider("loggers", name).plugin)
+
+
+def compose(overrides: Sequence[str]) -> Config:
+    """The checked configuration of ``overrides``. Raises UserError with every mistake found."""
+    install()
+    outer = GlobalHydra.instance().hydra
+    GlobalHydra.instance().clear()
+    try:
+        with initialize(version_base="1.3", config_path=None, job_name="train"):
+            return resolve(hydra_compose("config", list(overrides)))
+    except (HydraException, OmegaConfBaseException) as error:
+        raise explain(error, overrides) from error
+    finally:
+        GlobalHydra.instance().clear()
+        if outer is not None:
+            GlobalHydra.instance().initialize(outer)
+
+
+def resolve(composed: DictConfig) -> Config:
+    """The typed configuration. Raises UserError for missing keys and values out of range, all at once."""
+    missing = [Problem(f"{key} is not given", hint=_missing_hint(key))
+               for key in sorted(OmegaConf.missing_keys(composed)) if not key.startswith("hydra")]
+    if missing:
+        raise UserError("The configuration is not complete:", problems=missing)
+    config = OmegaConf.to_object(composed)
+    assert isinstance(config, Config)
+    if problems := check_values(config):
+        raise UserError("The configuration has values that cannot be used:", problems=problems)
+    return config
+
+
+def _missing_hint(key: str) -> str | None:
+    if key == "dataset.root":
+        return "type dataset.root=FOLDER (or a zip), or dataset.root=sample for the embedded data set"
+    return None
+
+
+def explain(error: Exception, overrides: Sequence[str]) -> UserError:
+    """Hydra's refusal of ``overrides`` in the words of our keys: every unknown key, option and value."""
+    if isinstance(error, UserError):
+        return error
+    try:
+        problems = list(_problems(overrides))
+    except HydraException as syntax:
+        return UserError(f"An override cannot be read: {_first_line(syntax)}",
+                         hint="Overrides read key=value; quote lists for the shell: 'image.windows=[[40,80]]'")
+    if problems:
+        return UserError("The configuration cannot be composed:", problems=problems,
+                         hint="All keys and choices: `sightsmith train --help`")
+    return UserError(f"The configuration cannot be composed: {str(error).strip()}")
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).strip().splitlines()[0]
+
+
+def _problems(overrides: Sequence[str]) -> Iterator[Problem]:
+    plugins = load_plugins()
+    options = {"task": list(plugins.tasks), "network": list(plugins.networks), "logger": list(plugins.loggers)}
+    keys = {key for key, _, _ in walk()}
+    open_keys = tuple(f"{key}." for key, entry, _ in walk() if str(entry.type).startswith("dict"))
+    parsed = OverridesParser.create().parse_overrides(list(overrides))
+    if not any(override.key_or_group == "task" for override in parsed):
+        names = ", ".join(sorted(options["task"]))
+        yield Problem("no task is chosen", hint=f"type task=NAME; there is: {names}")
+    for override in parsed:
+        key = override.key_or_group
+        if key in GROUPS:
+            chosen = override.value()
+            for name in chosen if isinstance(chosen, list) else [chosen]:
+                if isinstance(name, str) and name not in options[key]:
+                    yield Problem(f"{override.input_line}: there is no {key} {name!r}.{near(name, options[key])}",
+                                  hint=f"`sightsmith list {key}s` shows all {len(options[key])}")
+        elif key.startswith(("hydra.", "hydra/")) or key.startswith(open_keys):
+            continue
+        elif key not in keys:
+            yield Problem(f"{override.input_line}: there is no key {key!r}.{_near_key(key, keys)}")
+        elif not override.is_delete() and not override.is_sweep_override():
+            try:
+                OmegaConf.update(OmegaConf.structured(Config), key, override.value())
+            except OmegaConfBaseException as refused:
+                reason = re.sub(r"\s*full_key:.*", "", str(refused), flags=re.DOTALL)
+                yield Problem(f"{override.input_line}: {reason}")
+
+
+def _near_key(key: str, keys: set[str]) -> str:
+    """As :func:`near`, but ``epochs`` and ``lr`` also find ``hyper.epochs`` and ``hyper.learning_rate``."""
+    leaf = key.rsplit(".", 1)[-1]
+    found = [name for name in sorted(keys) if name.rsplit(".", 1)[-1] == leaf
+             or "".join(word[0] for word in name.rsplit(".", 1)[-1].split("_")) == leaf]
+    return f" Did you mean {' or '.join(map(repr, found))}?" if found else near(key, keys)

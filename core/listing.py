@@ -1,0 +1,120 @@
+"""``sightsmith list`` and the tables of ``inspect``: rows for machines, tables for people."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from rich.console import Console
+from rich.table import Table
+
+from sightsmith.core.plugins import load_plugins
+from sightsmith.core.rundir import RunFolder, read_status
+
+if TYPE_CHECKING:
+    from sightsmith.core.check import CheckedDataset
+
+KINDS = ("networks", "datasets", "tasks", "loggers", "plugins", "runs")
+EMPTY = {
+    "runs": "No runs in this folder. Start one: sightsmith train task=classification dataset.root=sample",
+}
+
+
+def rows(kind: str, task: str | None = None, output_dir: Path = Path("runs")) -> list[dict[str, Any]]:
+    """What is installed (or was run), as JSON-able rows. Raises UserError for an unknown ``task``."""
+    plugins = load_plugins()
+    if task is not None:
+        annotation = plugins.task(task).annotation
+    if kind == "networks":
+        return [{"name": item.name, "task": item.task, "family": item.family, "parameters": item.parameters,
+                 "input_size": item.input_size, "gflops": item.gflops, "score": item.score, "source": item.score_source,
+                 "weights": item.weights, "licence": item.licence, "provider": str(plugins.provider(kind, item.name))}
+                for item in plugins.networks.values() if task in (None, item.task)]
+    if kind == "datasets":
+        return [{"name": item.name, "description": item.description, "annotations": list(item.annotations),
+                 "layout": item.layout, "provider": str(plugins.provider("dataset_loaders", item.name))}
+                for item in plugins.dataset_loaders.values() if task is None or annotation in item.annotations]
+    if kind == "tasks":
+        return [{"name": item.name, "description": item.description, "score": item.score,
+                 "annotation": item.annotation, "provider": str(plugins.provider(kind, item.name))}
+                for item in plugins.tasks.values() if task in (None, item.name)]
+    if kind == "loggers":
+        return [{"name": item.name, "description": item.description, "provider": str(plugins.provider(kind, item.name))}
+                for item in plugins.loggers.values()]
+    if kind == "plugins":
+        loaded = [{"name": item.plugin, "distribution": item.distribution, "version": item.version, "status": "ok"}
+                  for item in plugins.providers]
+        return loaded + [{"name": item.provider.plugin, "distribution": item.provider.distribution,
+                          "version": item.provider.version, "status": f"broken: {item.cause}"}
+                         for item in plugins.broken]
+    return [row for row in map(_run, sorted(output_dir.rglob("status.json"))) if task in (None, row["task"])]
+
+
+def _run(status_file: Path) -> dict[str, Any]:
+    run = RunFolder(status_file.parent)
+    status = read_status(run)
+    try:
+        plan = json.loads(run.plan.read_text())
+    except (OSError, ValueError):
+        plan = {}
+    return {"run": str(run.path), "name": plan.get("name"), "task": plan.get("task"), "network": plan.get("network"),
+            "status": status["status"], "progress": status.get("progress"), "score": status.get("score"),
+            "created": status.get("created"), "device_hours": status.get("device_hours"),
+            "message": status.get("message")}
+
+
+COLUMNS = {
+    "networks": ("name", "task", "parameters", "input_size", "gflops", "score", "weights", "licence"),
+    "datasets": ("name", "description", "layout"),
+    "runs": ("run", "network", "status", "progress", "score", "created"),
+}
+
+
+def print_rows(kind: str, found: Sequence[dict[str, Any]]) -> None:
+    """A table for people; the width is the terminal's, or what the rows need where there is none."""
+    if not found:
+        print(EMPTY.get(kind, f"No {kind} found."))
+        return
+    console = Console(highlight=False)
+    if not console.is_terminal:
+        console.width = 200
+    table = Table(box=None, header_style="bold", pad_edge=False)
+    columns = COLUMNS.get(kind, tuple(found[0]))
+    for column in columns:
+        table.add_column(column.replace("_", " "), overflow="fold",
+                         justify="right" if isinstance(found[0][column], (int, float)) else "left")
+    for row in found:
+        table.add_row(*(_cell(column, row[column]) for column in columns))
+    console.print(table)
+
+
+def _cell(column: str, value: Any) -> str:
+    if value is None:
+        return ""
+    if column == "parameters":
+        return f"{value / 1e6:.1f} M"
+    if column == "progress":
+        return f"{100 * value:.0f} %"
+    if isinstance(value, float):
+        return f"{value:.4g}"
+    return ", ".join(map(str, value)) if isinstance(value, list) else str(value)
+
+
+def print_dataset(dataset: CheckedDataset) -> None:
+    """The statistics of a checked data set, and its warnings."""
+    console = Console(highlight=False)
+    counts = [(name, sum(name in item.labels for item in dataset.train),
+               sum(name in item.labels for item in dataset.validation)) for name in dataset.index.classes]
+    table = Table("class", "training", "validation", box=None, header_style="bold", pad_edge=False)
+    for name, train, validation in counts:
+        table.add_row(name, str(train), str(validation))
+    console.print(table)
+    summary = dataset.summary()
+    for key in ("images", "sizes", "channels", "bits", "modalities", "groups", "multi_label"):
+        if summary.get(key) not in (None, [], {}):
+            console.print(f"{key.replace('_', ' ')}: {summary[key]}")
+    for problem in dataset.problems:
+        if problem.severity == "warning":
+            console.print(f"warning: {problem}", markup=False)

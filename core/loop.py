@@ -1,0 +1,294 @@
+"""The training loop: one file, top to bottom. Accelerate wraps the model, everything else is here.
+
+All that is random in an update is drawn from (seed, epoch, update, rank), so a run that goes on from a
+checkpoint sees exactly what an uninterrupted one does, and a checkpoint needs no generator's state.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import math
+import random
+import signal
+import threading
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+from accelerate import Accelerator
+from accelerate.utils import gather_object
+from torch import Tensor, nn
+from torch.utils.data import DataLoader
+
+from sightsmith.core.checkpoint import load_tree, save_tree
+from sightsmith.core.optim import build_ema, build_optimizer, learning_rate, set_learning_rate
+from sightsmith.core.rundir import RunFolder
+from sightsmith.core.sampler import EpochSampler, Update
+from sightsmith.core.schema import Config
+from sightsmith.core.task import Outcome, Task
+
+CHECK_EVERY = 10
+"""Updates between two looks at the losses on a GPU and at the other ranks: each costs a synchronisation."""
+
+
+class NonFiniteLossError(Exception):
+    """The loss became infinite or not a number; the message names the step and the parts."""
+
+
+class StoppedError(Exception):
+    """The run was asked to stop (Ctrl-C, SIGTERM); its last checkpoint is written."""
+
+
+class Callback(Protocol):
+    """Per-step behaviour, on rank 0: progress, metric loggers."""
+
+    def on_update(self, state: TrainState, losses: Mapping[str, float], rate: float) -> None:
+        """After an optimizer step whose losses were looked at (every step on the CPU)."""
+
+    def on_validation(self, done: int, batches: int) -> None:
+        """After a validation batch of this rank."""
+
+    def on_epoch(self, state: TrainState, metrics: Mapping[str, Any]) -> None:
+        """After an epoch's validation, when its checkpoint is written."""
+
+
+@dataclass
+class TrainState:
+    """Where the run is; with weights and optimizer, all that a checkpoint holds."""
+
+    epoch: int = 0
+    """epochs finished"""
+    step: int = 0
+    """updates done in the epoch under way"""
+    loss_sum: float = 0.0
+    """of this rank's images of the epoch under way"""
+    images: int = 0
+    best_score: float | None = None
+    best_epoch: int = 0
+    lowest_loss: float = math.inf
+    stale: int = 0
+    """epochs since the validation loss was lowest"""
+    seconds: float = 0.0
+    """spent training, over all continuations"""
+
+
+def seed_everything(*entropy: int) -> None:
+    """Seed Python, NumPy and torch from all of ``entropy``."""
+    value = int(np.random.SeedSequence(entropy).generate_state(1)[0])
+    random.seed(value)
+    np.random.seed(value)
+    torch.manual_seed(value)
+
+
+class StopSignal:
+    """Turns the first SIGINT or SIGTERM into a flag; a second SIGINT interrupts at once."""
+
+    def __enter__(self) -> StopSignal:
+        self.seen = False
+        self._old: dict[int, Any] = {}
+        if threading.current_thread() is threading.main_thread():
+            for number in (signal.SIGINT, signal.SIGTERM):
+                self._old[number] = signal.signal(number, self._handle)
+        return self
+
+    def _handle(self, number: int, frame: Any) -> None:
+        if self.seen and number == signal.SIGINT:
+            raise KeyboardInterrupt
+        self.seen = True
+
+    def __exit__(self, *_: object) -> None:
+        for number, handler in self._old.items():
+            signal.signal(number, handler)
+
+
+class Trainer:
+    """Trains one model. Every rank has one; ``run`` is written on rank 0 only."""
+
+    def __init__(self, *, accelerator: Accelerator, task: Task, model: nn.Module, config: Config, sampler: EpochSampler,
+                 train_loader: DataLoader[Any], validation_loader: DataLoader[Any], score: str, run: RunFolder,
+                 callbacks: Sequence[Callback] = ()) -> None:
+        self.accelerator, self.task, self.config = accelerator, task, config
+        self.hyper, self.seed = config.hyper, config.trainer.seed
+        self.sampler, self.train_loader, self.validation_loader = sampler, train_loader, validation_loader
+        self.score, self.run, self.callbacks = score, run, callbacks
+        self.state = TrainState()
+        self.history: list[dict[str, Any]] = []
+        model.to(accelerator.device)
+        if accelerator.num_processes > 1 and accelerator.device.type == "cuda":
+            model = nn.SyncBatchNorm.convert_sync_batchnorm(model)
+        # Before `prepare`, which patches forward: the average must be a plain copy.
+        self.ema = build_ema(model, self.hyper.ema)
+        if config.trainer.compile:
+            model.compile()
+        self.bare = model
+        self.model, self.optimizer = accelerator.prepare(model, build_optimizer(model, self.hyper))
+        self._pending: list[tuple[int, dict[str, Tensor], float]] = []
+        self._saved_at = time.monotonic()
+
+    @property
+    def evaluated(self) -> nn.Module:
+        """The model that is validated and kept: the average of the weights where there is one."""
+        return self.bare if self.ema is None else self.ema.module
+
+    def fit(self) -> TrainState:
+        """Train to the end, from the checkpoint that :meth:`resume` loaded or from the start.
+
+        Raises StoppedError after a signal and NonFiniteLossError; both leave a usable last checkpoint.
+        """
+        with StopSignal() as self._stop:
+            while self.state.epoch < self.hyper.epochs and not self._stale():
+                begun = time.monotonic()
+                train_loss = self._train_epoch()
+                outcomes = self.evaluate()
+                metrics = self.task.metrics(outcomes)
+                self.state.seconds += time.monotonic() - begun
+                self._finish_epoch(train_loss, metrics)
+        return self.state
+
+    def _train_epoch(self) -> float:
+        state = self.state
+        updates = self.sampler.start(state.epoch, skip=state.step)
+        batches = iter(self.train_loader)
+        self.bare.train()
+        for update in updates:
+            self._update(update, batches)
+            stop, due = self._wishes()
+            if stop or due:
+                self.checkpoint()
+            if stop:
+                raise StoppedError
+        self._look_at_losses()
+        sums = torch.tensor([state.loss_sum, state.images], dtype=torch.float64, device=self.accelerator.device)
+        loss, images = self.accelerator.reduce(sums, "sum").tolist()
+        return loss / images
+
+    def _update(self, update: Update, batches: Iterator[dict[str, Any]]) -> None:
+        """One optimizer step. The gradient is that of the mean over the update's images, however they
+        are spread over passes and ranks: each pass weighs as much as its share of the images."""
+        state, accelerator = self.state, self.accelerator
+        seed_everything(self.seed, state.epoch, state.step, accelerator.process_index)
+        done = state.epoch * self.sampler.updates_per_epoch + state.step
+        set_learning_rate(self.optimizer, learning_rate(self.hyper, done, self.sampler.updates_per_epoch))
+        for number, part in enumerate(update.passes, 1):
+            batch = self.bare.data_preprocessor(next(batches), True)
+            last = number == len(update.passes)
+            with contextlib.nullcontext() if last else accelerator.no_sync(self.model):
+                loss, parts = self.bare.parse_losses(self.model(**batch, mode="loss"))
+                # DDP averages over ranks, so the share is of one rank's part.
+                accelerator.backward(loss * (part.count * accelerator.num_processes / update.total))
+            self._pending.append((state.step, {name: value.detach() for name, value in parts.items()}, part.count))
+        if self.hyper.clip_norm is not None:
+            accelerator.clip_grad_norm_(self.model.parameters(), self.hyper.clip_norm)
+        self.optimizer.step()
+        self.optimizer.zero_grad()
+        if self.ema is not None:
+            self.ema.update_parameters(self.bare)
+        state.step += 1
+        if accelerator.device.type == "cpu" or state.step % CHECK_EVERY == 0:
+            self._look_at_losses()
+
+    def _look_at_losses(self) -> None:
+        """Fetch the losses since the last look; stop at the first that is not finite."""
+        rate = self.optimizer.param_groups[0]["lr"]
+        for step, parts, count in self._pending:
+            values = {name: float(value) for name, value in parts.items()}
+            if not math.isfinite(values["loss"]):
+                text = ", ".join(f"{name} {value:g}" for name, value in values.items())
+                raise NonFiniteLossError(f"the loss is not finite at epoch {self.state.epoch + 1}, update {step + 1}: "
+                                         f"{text}; learning rate {rate:g}")
+            self.state.loss_sum += values["loss"] * count
+            self.state.images += count
+            for callback in self.callbacks:
+                callback.on_update(self.state, values, rate)
+        self._pending.clear()
+
+    @torch.no_grad()
+    def evaluate(self) -> list[Outcome]:
+        """The outcomes of the whole validation set, sorted by sample, on every rank."""
+        model = self.evaluated.eval()
+        outcomes: list[Outcome] = []
+        for number, batch in enumerate(self.validation_loader, 1):
+            with self.accelerator.autocast():
+                outcomes += self.task.outcomes(model, batch)
+            for callback in self.callbacks:
+                callback.on_validation(number, len(self.validation_loader))
+        if self.accelerator.num_processes > 1:
+            outcomes = gather_object(outcomes)
+        return sorted(outcomes, key=lambda outcome: outcome["index"])
+
+    def _finish_epoch(self, train_loss: float, metrics: dict[str, float | None]) -> None:
+        state = self.state
+        state.epoch, state.step, state.loss_sum, state.images = state.epoch + 1, 0, 0.0, 0
+        loss, score = metrics.get("loss"), metrics.get(self.score)
+        if loss is not None and loss < state.lowest_loss:
+            state.lowest_loss, state.stale = loss, 0
+        else:
+            state.stale += 1
+        if state.best_epoch == 0 or score is not None and (state.best_score is None or score > state.best_score):
+            state.best_score, state.best_epoch = score, state.epoch
+            if self.accelerator.is_main_process:
+                save_tree(self.run.best, {"model": self.evaluated.state_dict(), "epoch": state.epoch,
+                                          "metrics": metrics})
+        entry = {"epoch": state.epoch, "train_loss": train_loss, **metrics, "seconds": round(state.seconds, 3),
+                 "learning_rate": self.optimizer.param_groups[0]["lr"]}
+        self.history.append(entry)
+        if self.accelerator.is_main_process:
+            self.run.write_metrics(self.history)
+        self.checkpoint()
+        for callback in self.callbacks:
+            callback.on_epoch(state, entry)
+        if self._any_rank(self._stop.seen)[0] and state.epoch < self.hyper.epochs and not self._stale():
+            raise StoppedError
+
+    def _stale(self) -> bool:
+        return self.hyper.early_stop and self.state.stale >= self.hyper.patience
+
+    def _wishes(self) -> list[bool]:
+        """Whether to stop, and whether a checkpoint is due. Ranks compare notes only now and then."""
+        if self.accelerator.num_processes > 1 and self.state.step % CHECK_EVERY:
+            return [False, False]
+        due = time.monotonic() - self._saved_at > 60 * self.config.trainer.checkpoint_minutes
+        return self._any_rank(self._stop.seen, due)
+
+    def _any_rank(self, *flags: bool) -> list[bool]:
+        """Each flag, true where any rank says so: the same answer on all ranks."""
+        if self.accelerator.num_processes == 1:
+            return list(flags)
+        votes = torch.tensor([float(flag) for flag in flags], device=self.accelerator.device)
+        return [bool(vote) for vote in self.accelerator.reduce(votes, "sum") > 0]
+
+    def checkpoint(self) -> None:
+        """Write everything that :meth:`resume` needs, atomically."""
+        self._look_at_losses()
+        sums = self._gathered_sums()
+        if self.accelerator.is_main_process:
+            scaler = self.accelerator.scaler
+            save_tree(self.run.last, {
+                "state": asdict(self.state), "sums": sums,
+                "model": self.bare.state_dict(), "ema": self.ema.state_dict() if self.ema else None,
+                "optimizer": self.optimizer.state_dict(), "scaler": scaler.state_dict() if scaler else None,
+            })
+        self._saved_at = time.monotonic()
+
+    def _gathered_sums(self) -> list[list[float]]:
+        mine = [[self.state.loss_sum, self.state.images]]
+        return gather_object(mine) if self.accelerator.num_processes > 1 else mine
+
+    def resume(self) -> None:
+        """Go on from the run folder's last checkpoint; from the start where there is none yet."""
+        if not self.run.last.is_file():
+            return
+        saved = load_tree(self.run.last)
+        self.state = TrainState(**saved["state"])
+        loss_sum, images = saved["sums"][self.accelerator.process_index]
+        self.state.loss_sum, self.state.images = loss_sum, int(images)
+        self.bare.load_state_dict(saved["model"])
+        self.optimizer.load_state_dict(saved["optimizer"])
+        if self.ema is not None:
+            self.ema.load_state_dict(saved["ema"])
+        if self.accelerator.scaler is not None and saved["scaler"]:
+            self.accelerator.scaler.load_state_dict(saved["scaler"])
+        self.history = [entry for entry in self.run.read_metrics() if entry["epoch"] <= self.state.epoch]

@@ -1,0 +1,52 @@
+"""Optimizers, the learning-rate schedule, and the moving average of the weights."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import nn
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+
+from sightsmith.core.schema import HyperConfig
+
+
+def build_optimizer(model: nn.Module, hyper: HyperConfig) -> torch.optim.Optimizer:
+    """SGD, Adam or AdamW over the trainable parameters. Weights of one dimension (biases and
+    normalization) do not decay."""
+    trainable = [parameter for parameter in model.parameters() if parameter.requires_grad]
+    groups = [
+        {"params": [parameter for parameter in trainable if parameter.ndim > 1], "weight_decay": hyper.weight_decay},
+        {"params": [parameter for parameter in trainable if parameter.ndim <= 1], "weight_decay": 0.0},
+    ]
+    groups = [group for group in groups if group["params"]]
+    if hyper.optimizer == "sgd":
+        return torch.optim.SGD(groups, lr=hyper.learning_rate, momentum=hyper.momentum)
+    kind = torch.optim.Adam if hyper.optimizer == "adam" else torch.optim.AdamW
+    return kind(groups, lr=hyper.learning_rate, betas=(hyper.momentum, 0.999))
+
+
+def learning_rate(hyper: HyperConfig, update: int, updates_per_epoch: int) -> float:
+    """The learning rate of the ``update``-th optimizer step of the run, counted from 0."""
+    epoch = update / updates_per_epoch
+    if epoch < hyper.warmup_epochs:
+        return hyper.learning_rate * (update + 1) / math.ceil(hyper.warmup_epochs * updates_per_epoch)
+    if hyper.schedule == "step":
+        return hyper.learning_rate * hyper.step_factor ** (int(epoch) // hyper.step_epochs)
+    if hyper.schedule == "cosine":
+        length = max(hyper.epochs - hyper.warmup_epochs, 1e-9)
+        done = min((epoch - hyper.warmup_epochs) / length, 1.0)
+        return hyper.learning_rate * 0.5 * (1 + math.cos(math.pi * done))
+    return hyper.learning_rate
+
+
+def set_learning_rate(optimizer: torch.optim.Optimizer, value: float) -> None:
+    for group in optimizer.param_groups:
+        group["lr"] = value
+
+
+def build_ema(model: nn.Module, decay: float) -> AveragedModel | None:
+    """A moving average of weights and buffers; None where ``decay`` is 0."""
+    if not decay:
+        return None
+    return AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(decay), use_buffers=True)

@@ -1,0 +1,86 @@
+"""One run on several devices: started here, or joined where torchrun or accelerate has started them."""
+
+from __future__ import annotations
+
+import os
+import uuid
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import torch
+from accelerate import PartialState
+from accelerate.state import AcceleratorState
+from accelerate.utils import broadcast_object_list
+
+from sightsmith.core.errors import UserError
+
+T = TypeVar("T")
+
+
+def joined() -> bool:
+    """Whether this process is one of several ranks that somebody else has started."""
+    return int(os.environ.get("WORLD_SIZE", "1")) > 1
+
+
+def device_count(devices: str) -> int:
+    """The number of ranks that ``trainer.devices`` asks for. Raises UserError for more GPUs than there are."""
+    gpus = torch.cuda.device_count()
+    if devices == "auto":
+        return max(gpus, 1)
+    count = int(devices)
+    if gpus and count > gpus:
+        raise UserError(f"trainer.devices={count}, but this machine has {gpus} GPU(s)",
+                        hint=f"type trainer.devices={gpus} or less, or trainer.devices=auto")
+    return count
+
+
+def launch(count: int, function: Callable[..., T], *arguments: Any) -> T:
+    """Run ``function`` in ``count`` new processes of this machine; what rank 0 returned.
+
+    ``function`` must be importable. It must return, not raise, what its caller is to know of.
+    """
+    from torch.distributed.launcher.api import LaunchConfig, elastic_launch
+
+    threads = os.environ.get("OMP_NUM_THREADS")
+    # Ranks that each take every core slow one another down several times.
+    os.environ["OMP_NUM_THREADS"] = threads or str(max((os.cpu_count() or 1) // count, 1))
+    config = LaunchConfig(min_nodes=1, max_nodes=1, nproc_per_node=count, run_id=uuid.uuid4().hex, max_restarts=0,
+                          rdzv_backend="c10d", rdzv_endpoint="localhost:0", local_addr="localhost",
+                          start_method="spawn")
+    try:
+        results: dict[int, T] = elastic_launch(config, function)(*arguments)
+    finally:
+        if threads is None:
+            del os.environ["OMP_NUM_THREADS"]
+    return results[0]
+
+
+def open_state() -> PartialState:
+    """This process's rank and device; starts the process group where there are several ranks."""
+    AcceleratorState._reset_state(reset_partial_state=True)
+    return PartialState(cpu=not torch.cuda.is_available())
+
+
+def close_state(state: PartialState) -> None:
+    """Leave the process group, so that the next run of this process starts anew."""
+    state.destroy_process_group()
+    AcceleratorState._reset_state(reset_partial_state=True)
+
+
+def on_main(state: PartialState, function: Callable[[], T]) -> T:
+    """What ``function`` returns on rank 0, on every rank; an exception is raised on every rank alike."""
+    if state.num_processes == 1:
+        return function()
+    box: list[Any] = [None]
+    failure: Exception | None = None
+    if state.is_main_process:
+        try:
+            box = [(function(), None)]
+        except Exception as error:
+            failure = error
+            box = [(None, error if isinstance(error, UserError) else RuntimeError(f"rank 0 failed: {error!r}"))]
+    broadcast_object_list(box)
+    value, error = box[0]
+    if error is not None:
+        raise failure or error
+    return value  # type: ignore[no-any-return]

@@ -1,0 +1,109 @@
+"""The report of a run: one self-contained page, with its tables as CSV and its plots as PNG beside it."""
+
+from __future__ import annotations
+
+import base64
+import csv
+import io
+from collections.abc import Mapping, Sequence
+from importlib.resources import files
+from typing import Any
+
+from jinja2 import Environment
+from markupsafe import Markup
+from matplotlib.figure import Figure
+
+from sightsmith.core.check import CheckedDataset
+from sightsmith.core.files import write_atomic
+from sightsmith.core.plan import Plan
+from sightsmith.core.progress import duration, figure
+from sightsmith.core.rundir import RunFolder
+from sightsmith.core.task import Outcome, Section, Task
+
+UNDER_REPRESENTED = 0.5
+"""A class with less than this part of the mean number of images is marked."""
+
+
+def write_report(run: RunFolder, task: Task, plan: Plan, dataset: CheckedDataset, history: Sequence[Mapping[str, Any]],
+                 outcomes: Sequence[Outcome], metrics: Mapping[str, float | None], best_epoch: int) -> None:
+    """Write ``report/`` of a finished run; ``outcomes`` are those of the best checkpoint's validation."""
+    run.report.mkdir(exist_ok=True)
+    sections = [
+        _curves(task, dataset, history, best_epoch),
+        *task.report(outcomes, dataset.validation, run.report),
+        _class_balance(task, dataset),
+        Section("Plan", rows=tuple(plan.rows())),
+        _lock(run, dataset),
+    ]
+    score = metrics.get(task.score)
+    seconds = history[-1]["seconds"] if history else 0.0
+    page = _template().render(
+        title=plan.name, description=task.config.description,
+        subtitle=f"{plan.task} · {plan.network} · {len(dataset.index.classes)} classes · {run.path.name}",
+        headline=[(task.score.replace("_", " "), figure(score)), ("validation loss", figure(metrics.get("loss"))),
+                  ("best epoch", f"{best_epoch} of {len(history)}"), ("training time", duration(seconds))],
+        sections=[_render(run, section) for section in sections])
+    write_atomic(run.report / "index.html", page)
+
+
+def _template() -> Any:
+    text = files("sightsmith.core").joinpath("report.html").read_text(encoding="utf-8")
+    return Environment(autoescape=True).from_string(text)
+
+
+def _render(run: RunFolder, section: Section) -> dict[str, Any]:
+    images = []
+    for number, plot in enumerate(section.figures):
+        buffer = io.BytesIO()
+        plot.savefig(buffer, format="png", dpi=110, bbox_inches="tight", facecolor="white")
+        images.append(base64.b64encode(buffer.getvalue()).decode())
+        if section.name:
+            suffix = f"-{number + 1}" if len(section.figures) > 1 else ""
+            write_atomic(run.report / f"{section.name}{suffix}.png", buffer.getvalue())
+    if section.name and section.header:
+        table = io.StringIO()
+        csv.writer(table).writerows([section.header, *section.rows])
+        write_atomic(run.report / f"{section.name}.csv", table.getvalue())
+    return {"title": section.title, "html": Markup(section.html), "header": section.header, "rows": section.rows,
+            "images": images}
+
+
+def _curves(task: Task, dataset: CheckedDataset, history: Sequence[Mapping[str, Any]], best_epoch: int) -> Section:
+    epochs = [entry["epoch"] for entry in history]
+    plot = Figure(figsize=(9, 3.4), layout="constrained")
+    loss, score = plot.subplots(1, 2)
+    loss.plot(epochs, [entry["train_loss"] for entry in history], marker=".", label="training")
+    loss.plot(epochs, [entry["loss"] for entry in history], marker=".", label="validation")
+    loss.set(xlabel="epoch", title="loss")
+    score.plot(epochs, [entry.get(task.score) for entry in history], marker=".", color="tab:green", label="validation")
+    baseline = task.baseline(dataset.train, dataset.validation)
+    if baseline is not None:
+        score.axhline(baseline, color="grey", linestyle="--", label="most frequent class")
+    score.set(xlabel="epoch", title=task.score.replace("_", " "))
+    for axes in (loss, score):
+        axes.axvline(best_epoch, color="black", linewidth=0.8, alpha=0.4)
+        axes.grid(alpha=0.25)
+        axes.legend()
+    names = [name for name in history[0] if name not in ("epoch", "seconds") and "/" not in name] if history else []
+    rows = tuple((entry["epoch"], *(_short(entry.get(name)) for name in names)) for entry in history)
+    return Section("Training", header=("epoch", *names), rows=rows, figures=(plot,), name="training")
+
+
+def _short(value: Any) -> str:
+    return "undefined" if value is None else f"{value:.6g}"
+
+
+def _class_balance(task: Task, dataset: CheckedDataset) -> Section:
+    train, validation = task.statistics(dataset.train), task.statistics(dataset.validation)
+    mean = sum(train.values()) / max(len(train), 1)
+    rows = tuple((name, train[name], validation[name],
+                  "under-represented" if train[name] < UNDER_REPRESENTED * mean else "") for name in task.classes)
+    return Section("Class balance", header=("class", "training images", "validation images", ""), rows=rows,
+                   name="class-balance")
+
+
+def _lock(run: RunFolder, dataset: CheckedDataset) -> Section:
+    return Section("Data and files", rows=(
+        ("data set", str(dataset.index.root)), ("format", dataset.reason), ("data hash", dataset.data_digest[:16]),
+        ("split hash", dataset.split_digest[:16]), ("run folder", str(run.path)),
+    ))

@@ -1,0 +1,97 @@
+"""A finished run and its model bundle, opened again."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from omegaconf import OmegaConf
+
+from sightsmith.core.errors import UserError
+from sightsmith.core.files import write_json
+from sightsmith.core.plugins import load_plugins
+from sightsmith.core.rundir import RunFolder
+from sightsmith.core.schema import Config
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from sightsmith.core.task import Task
+
+BUNDLE_FORMAT = 1
+WEIGHTS = "model.safetensors"
+CARD = "model.json"
+
+
+@dataclass(frozen=True)
+class Result:
+    """A run: its folder, the figures of its best checkpoint, and its model.
+
+    ``metrics`` maps a figure's name to its value on the validation part; None is undefined.
+    """
+
+    run_dir: Path
+    metrics: dict[str, float | None]
+    classes: tuple[str, ...]
+
+    @property
+    def report(self) -> Path:
+        return RunFolder(self.run_dir).report / "index.html"
+
+    @cached_property
+    def _task(self) -> Task:
+        return _open_task(self.run_dir)
+
+    @cached_property
+    def model(self) -> nn.Module:
+        """The best model in eval mode on the CPU, in mmengine's BaseModel contract."""
+        from sightsmith.core.checkpoint import load_tree
+
+        model, _ = self._task.build_model(load_weights=False)
+        model.load_state_dict(load_tree(RunFolder(self.run_dir).model / WEIGHTS)["model"])
+        return model.eval()
+
+    @classmethod
+    def load(cls, run: str | Path) -> Result:
+        """Raises UserError where ``run`` is not the folder of a finished run."""
+        card = _read_card(Path(run))
+        return cls(Path(run).resolve(), card["metrics"], tuple(card["classes"]))
+
+
+def save_bundle(run: RunFolder, task: Task, state: dict[str, Any], metrics: dict[str, float | None]) -> None:
+    """Write ``model/``: the weights and a card that says how to build and feed the network."""
+    from sightsmith.core.checkpoint import save_tree
+
+    save_tree(run.model / WEIGHTS, {"model": state})
+    write_json(run.model / CARD, {
+        "format": BUNDLE_FORMAT, "task": task.config.task.name, "network": task.network.name,
+        "classes": list(task.classes), "multi_label": task.multi_label, "input_size": task.input_size(),
+        "metrics": metrics, "config": asdict(task.config),
+    })
+
+
+def _read_card(run: Path) -> dict[str, Any]:
+    path = RunFolder(run).model / CARD
+    try:
+        card: dict[str, Any] = json.loads(path.read_text())
+    except OSError as error:
+        raise UserError(f"{run} holds no finished run: {path.name} is not in its folder model/",
+                        hint="`sightsmith list runs` shows the runs") from error
+    except ValueError as error:
+        raise UserError(f"{path} is damaged: {error}") from error
+    if card.get("format") != BUNDLE_FORMAT:
+        raise UserError(f"{path} has format {card.get('format')!r}; this version reads {BUNDLE_FORMAT}",
+                        hint="upgrade sightsmith: pip install --upgrade sightsmith")
+    return card
+
+
+def _open_task(run: Path) -> Task:
+    card = _read_card(run)
+    plugins = load_plugins()
+    config = OmegaConf.to_object(OmegaConf.merge(OmegaConf.structured(Config), card["config"]))
+    builder = plugins.task(card["task"]).build()
+    task: Task = builder(config, plugins.network(card["network"]), card["classes"], card["multi_label"])
+    return task

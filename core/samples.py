@@ -1,0 +1,30 @@
+"""The data set that a configuration names, checked; ``dataset.root=sample`` is the task's embedded one."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from sightsmith.core.check import CheckedDataset, check_dataset
+from sightsmith.core.errors import UserError
+from sightsmith.core.files import cache_dir
+from sightsmith.core.schema import Config
+
+if TYPE_CHECKING:
+    from sightsmith.core.plugins import Plugins
+
+SAMPLE = "sample"
+
+
+def check(config: Config, plugins: Plugins, report: Callable[[str], None]) -> CheckedDataset:
+    """Read, check and split the data set. Raises UserError where there is nothing to read."""
+    task = plugins.task(config.task.name)
+    if config.dataset.root == SAMPLE:
+        if task.sample is None:
+            raise UserError(f"The task {task.name} has no embedded data set.", hint="type dataset.root=FOLDER")
+        folder = cache_dir() / "samples" / task.name
+        dataclasses.replace(task, builder=task.sample).build()(folder)
+        config = dataclasses.replace(config, dataset=dataclasses.replace(config.dataset, root=str(folder)))
+    loaders = [loader for loader in plugins.dataset_loaders.values() if task.annotation in loader.annotations]
+    return check_dataset(config, loaders, cache_dir(), report)

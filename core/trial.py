@@ -1,0 +1,98 @@
+"""A few real steps before the run: how long an update takes, what memory it needs, which precision is faster."""
+
+from __future__ import annotations
+
+import resource
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import nn
+from torch.utils.data import Dataset
+
+from sightsmith.core.optim import build_optimizer
+from sightsmith.core.sampler import Pass
+from sightsmith.core.schema import HyperConfig
+from sightsmith.core.task import Task
+
+STEPS = 3
+GAIN = 1.1
+"""How much faster a lower precision must be to be taken."""
+
+DTYPES = {"fp32": None, "bf16": torch.bfloat16, "fp16": torch.float16}
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """Medians over the trial's steps, of one rank."""
+
+    precision: str
+    pass_seconds: dict[str, float]
+    """forward, backward and step of one pass, by precision"""
+    load_seconds: float
+    """loading one pass's images in this process"""
+    memory: int
+    """bytes: allocated on the GPU, or this process's peak on the CPU"""
+
+
+def candidates(precision: str, device: torch.device) -> tuple[str, ...]:
+    """The precisions to compare: the one asked for, or, for auto, fp32 and what the device may do faster."""
+    if precision != "auto":
+        return (precision,)
+    if device.type == "cuda" and not torch.cuda.is_bf16_supported():
+        return ("fp32", "fp16")
+    return ("fp32", "bf16")
+
+
+def measure(task: Task, model: nn.Module, dataset: Dataset[object], passes: Sequence[Pass], hyper: HyperConfig,
+            precisions: Sequence[str], device: torch.device) -> Measurement:
+    """Train ``model`` for a few steps and put it back as it was."""
+    load_times, batches = [], []
+    for part in passes[:STEPS]:
+        begun = time.perf_counter()
+        batches.append(task.collate([dataset[item] for item in part.items]))
+        load_times.append(time.perf_counter() - begun)
+    model.to(device).train()
+    before = {name: value.clone() for name, value in model.state_dict().items()}
+    if device.type == "cuda":
+        torch.cuda.reset_peak_memory_stats(device)
+    seconds = {}
+    try:
+        for precision in precisions:
+            seconds[precision] = _time(model, batches, hyper, DTYPES[precision], device)
+    finally:
+        model.zero_grad(set_to_none=True)
+        model.load_state_dict(before)
+    best = min(precisions, key=lambda name: seconds[name])
+    chosen = best if seconds[precisions[0]] / seconds[best] >= GAIN else precisions[0]
+    return Measurement(chosen, seconds, sorted(load_times)[len(load_times) // 2], _memory(device))
+
+
+def _time(model: nn.Module, batches: list[dict[str, object]], hyper: HyperConfig, dtype: torch.dtype | None,
+          device: torch.device) -> float:
+    optimizer = build_optimizer(model, hyper)
+    times = []
+    for step in range(STEPS + 1):
+        begun = time.perf_counter()
+        batch = model.data_preprocessor(batches[step % len(batches)], True)
+        with torch.autocast(device.type, dtype, enabled=dtype is not None):
+            loss, _ = model.parse_losses(model(**batch, mode="loss"))
+        loss.backward()
+        optimizer.step()
+        optimizer.zero_grad()
+        if device.type == "cuda":
+            torch.cuda.synchronize(device)
+        times.append(time.perf_counter() - begun)
+        if step == 1 and times[1] > 30:
+            break
+    warm = times[1:]  # the first step allocates and picks kernels
+    return sorted(warm)[len(warm) // 2]
+
+
+def _memory(device: torch.device) -> int:
+    if device.type == "cuda":
+        return torch.cuda.max_memory_allocated(device)
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024
