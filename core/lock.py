@@ -17,7 +17,8 @@ def digest(value: Any) -> str:
     return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()
 
 
-def make_lock(config: dict[str, Any], *, data: str, split: str, weights: str | None, plugins: Plugins) -> dict[str, Any]:
+def make_lock(config: dict[str, Any], *, data: str, split: str, weights: str | None,
+              plugins: Plugins) -> dict[str, Any]:
     """The content of ``lock.json``. ``weights`` is the digest of the file of starting weights."""
     return {
         "data": data, "split": split, "weights": weights, "config": digest(config),

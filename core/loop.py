@@ -28,7 +28,7 @@ from sightsmith.core.optim import build_ema, build_optimizer, learning_rate, set
 from sightsmith.core.rundir import RunFolder
 from sightsmith.core.sampler import EpochSampler, Update
 from sightsmith.core.schema import Config
-from sightsmith.core.task import Outcome, Task
+from sightsmith.core.task import Model, Outcome, Task
 
 CHECK_EVERY = 10
 """Updates between two looks at the losses on a GPU and at the other ranks: each costs a synchronisation."""
@@ -65,7 +65,7 @@ class TrainState:
     """updates done in the epoch under way"""
     loss_sum: float = 0.0
     """of this rank's images of the epoch under way"""
-    images: int = 0
+    images: float = 0
     best_score: float | None = None
     best_epoch: int = 0
     lowest_loss: float = math.inf
@@ -86,9 +86,11 @@ def seed_everything(*entropy: int) -> None:
 class StopSignal:
     """Turns the first SIGINT or SIGTERM into a flag; a second SIGINT interrupts at once."""
 
-    def __enter__(self) -> StopSignal:
+    def __init__(self) -> None:
         self.seen = False
         self._old: dict[int, Any] = {}
+
+    def __enter__(self) -> StopSignal:
         if threading.current_thread() is threading.main_thread():
             for number in (signal.SIGINT, signal.SIGTERM):
                 self._old[number] = signal.signal(number, self._handle)
@@ -107,7 +109,7 @@ class StopSignal:
 class Trainer:
     """Trains one model. Every rank has one; ``run`` is written on rank 0 only."""
 
-    def __init__(self, *, accelerator: Accelerator, task: Task, model: nn.Module, config: Config, sampler: EpochSampler,
+    def __init__(self, *, accelerator: Accelerator, task: Task, model: Model, config: Config, sampler: EpochSampler,
                  train_loader: DataLoader[Any], validation_loader: DataLoader[Any], score: str, run: RunFolder,
                  callbacks: Sequence[Callback] = ()) -> None:
         self.accelerator, self.task, self.config = accelerator, task, config
@@ -127,9 +129,10 @@ class Trainer:
         self.model, self.optimizer = accelerator.prepare(model, build_optimizer(model, self.hyper))
         self._pending: list[tuple[int, dict[str, Tensor], float]] = []
         self._saved_at = time.monotonic()
+        self._stop = StopSignal()
 
     @property
-    def evaluated(self) -> nn.Module:
+    def evaluated(self) -> Model:
         """The model that is validated and kept: the average of the weights where there is one."""
         return self.bare if self.ema is None else self.ema.module
 
@@ -138,17 +141,18 @@ class Trainer:
 
         Raises StoppedError after a signal and NonFiniteLossError; both leave a usable last checkpoint.
         """
-        with StopSignal() as self._stop:
+        with self._stop:
             while self.state.epoch < self.hyper.epochs and not self._stale():
                 begun = time.monotonic()
-                train_loss = self._train_epoch()
+                train_loss = self.train_epoch()
                 outcomes = self.evaluate()
                 metrics = self.task.metrics(outcomes)
                 self.state.seconds += time.monotonic() - begun
                 self._finish_epoch(train_loss, metrics)
         return self.state
 
-    def _train_epoch(self) -> float:
+    def train_epoch(self) -> float:
+        """What is left of the epoch under way; the mean training loss over its images, on all ranks."""
         state = self.state
         updates = self.sampler.start(state.epoch, skip=state.step)
         batches = iter(self.train_loader)
@@ -162,8 +166,8 @@ class Trainer:
                 raise StoppedError
         self._look_at_losses()
         sums = torch.tensor([state.loss_sum, state.images], dtype=torch.float64, device=self.accelerator.device)
-        loss, images = self.accelerator.reduce(sums, "sum").tolist()
-        return loss / images
+        total, images = self.accelerator.reduce(sums, "sum").tolist()
+        return total / images
 
     def _update(self, update: Update, batches: Iterator[dict[str, Any]]) -> None:
         """One optimizer step. The gradient is that of the mean over the update's images, however they
@@ -283,8 +287,7 @@ class Trainer:
             return
         saved = load_tree(self.run.last)
         self.state = TrainState(**saved["state"])
-        loss_sum, images = saved["sums"][self.accelerator.process_index]
-        self.state.loss_sum, self.state.images = loss_sum, int(images)
+        self.state.loss_sum, self.state.images = saved["sums"][self.accelerator.process_index]
         self.bare.load_state_dict(saved["model"])
         self.optimizer.load_state_dict(saved["optimizer"])
         if self.ema is not None:

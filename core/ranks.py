@@ -78,9 +78,10 @@ def on_main(state: PartialState, function: Callable[[], T]) -> T:
             box = [(function(), None)]
         except Exception as error:
             failure = error
-            box = [(None, error if isinstance(error, UserError) else RuntimeError(f"rank 0 failed: {error!r}"))]
+            told = error if isinstance(error, UserError) else RuntimeError(f"rank 0 failed: {error!r}")
+            box = [(None, told)]
     broadcast_object_list(box)
-    value, error = box[0]
-    if error is not None:
-        raise failure or error
-    return value  # type: ignore[no-any-return]
+    value, told_failure = box[0]
+    if told_failure is not None:
+        raise failure or told_failure
+    return value

@@ -47,7 +47,8 @@ class DatasetConfig:
 
 @dataclass
 class ImageConfig:
-    size: int | None = _value(None, "side of the square network input, pixels; null is the network's own", low=16, high=4096)
+    size: int | None = _value(None, "side of the square network input, pixels; null is the network's own", low=16,
+                              high=4096)
     windows: list[Any] = _list("DICOM windows [[centre, width], ...] in the units after rescale; one channel each")
     range: list[Any] | None = _value(None, "[low, high] mapped to black and white for images of more than 8 bits; "
                                        "null: the whole range of the stored integer type")

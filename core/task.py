@@ -10,7 +10,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from sightsmith.core.dataset import Sample
 from sightsmith.core.plugins import load_plugins
@@ -18,10 +18,13 @@ from sightsmith.core.records import NetworkRecord
 from sightsmith.core.schema import Config
 
 if TYPE_CHECKING:
-    from torch import nn
     from torch.utils.data import Dataset
 
     from sightsmith.core.weights import LoadReport
+
+Model: TypeAlias = Any
+"""A ``torch.nn.Module`` in mmengine's BaseModel contract: ``data_preprocessor(batch, training)``,
+``forward(inputs, data_samples, mode="loss"|"predict"|"tensor")`` and ``parse_losses(losses)``."""
 
 Outcome = dict[str, Any]
 """What evaluation keeps of one sample: small, picklable, on the CPU; ``index`` is the sample's place."""
@@ -72,12 +75,11 @@ class Task(ABC):
         """``{"inputs": ..., "data_samples": ...}`` as the model's ``data_preprocessor`` takes it."""
 
     @abstractmethod
-    def build_model(self, *, load_weights: bool = True) -> tuple[nn.Module, LoadReport | None]:
-        """A model in mmengine's BaseModel contract: ``data_preprocessor(batch, training)`` and
-        ``forward(inputs, data_samples, mode="loss"|"predict"|"tensor")``; with ``load_weights`` its
-        starting weights are loaded as ``network.weights`` says and the report tells what was."""
+    def build_model(self, *, load_weights: bool = True) -> tuple[Model, LoadReport | None]:
+        """The model; with ``load_weights`` its starting weights are loaded
+        as ``network.weights`` says and the report tells what was."""
 
-    def prepare(self, model: nn.Module, samples: Sequence[Sample]) -> None:  # noqa: B027
+    def prepare(self, model: Model, samples: Sequence[Sample]) -> None:  # noqa: B027
         """Give the model what it needs to know of the training samples (class weights, say)."""
 
     def draw_weights(self, samples: Sequence[Sample]) -> Sequence[float] | None:
@@ -85,7 +87,7 @@ class Task(ABC):
         return None
 
     @abstractmethod
-    def outcomes(self, model: nn.Module, batch: dict[str, Any]) -> list[Outcome]:
+    def outcomes(self, model: Model, batch: dict[str, Any]) -> list[Outcome]:
         """Evaluate one batch (the model is in eval mode, without gradients): an outcome a sample.
 
         ``batch`` is what :meth:`collate` made, and holds each sample's place in the data set. A sum

@@ -9,13 +9,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
-from torch import nn
 from torch.utils.data import Dataset
 
 from sightsmith.core.optim import build_optimizer
 from sightsmith.core.sampler import Pass
 from sightsmith.core.schema import HyperConfig
-from sightsmith.core.task import Task
+from sightsmith.core.task import Model, Task
 
 STEPS = 3
 GAIN = 1.1
@@ -46,7 +45,7 @@ def candidates(precision: str, device: torch.device) -> tuple[str, ...]:
     return ("fp32", "bf16")
 
 
-def measure(task: Task, model: nn.Module, dataset: Dataset[object], passes: Sequence[Pass], hyper: HyperConfig,
+def measure(task: Task, model: Model, dataset: Dataset[object], passes: Sequence[Pass], hyper: HyperConfig,
             precisions: Sequence[str], device: torch.device) -> Measurement:
     """Train ``model`` for a few steps and put it back as it was."""
     load_times, batches = [], []
@@ -70,7 +69,7 @@ def measure(task: Task, model: nn.Module, dataset: Dataset[object], passes: Sequ
     return Measurement(chosen, seconds, sorted(load_times)[len(load_times) // 2], _memory(device))
 
 
-def _time(model: nn.Module, batches: list[dict[str, object]], hyper: HyperConfig, dtype: torch.dtype | None,
+def _time(model: Model, batches: list[dict[str, object]], hyper: HyperConfig, dtype: torch.dtype | None,
           device: torch.device) -> float:
     optimizer = build_optimizer(model, hyper)
     times = []

@@ -1,0 +1,33 @@
+# `make train` and `make test` work on a fresh clone with nothing but Python 3.10 or later.
+PYTHON ?= python3
+TASK ?= classification
+# What the embedded data set of each task trains well with; anything of the command line can be added to OVERRIDES.
+SETTINGS_classification := network=resnet18 network.weights=none image.size=32 augment.horizontal_flip=false \
+    hyper.epochs=12 hyper.optimizer=adamw hyper.schedule=cosine hyper.learning_rate=0.002
+VENV := .venv
+BIN := $(VENV)/bin
+
+.PHONY: train test lint clean
+
+train: $(VENV)/.installed-all
+	$(BIN)/sightsmith train task=$(TASK) dataset.root=sample $(SETTINGS_$(TASK)) $(OVERRIDES)
+
+test: $(VENV)/.installed-test
+	$(BIN)/pytest -n 2 --dist worksteal
+
+lint: $(VENV)/.installed-test
+	$(BIN)/ruff check .
+	mkdir -p typing_root/sightsmith
+	cp package_root/__init__.py typing_root/sightsmith/
+	for part in core plugins conf; do ln -sfn ../../$$part typing_root/sightsmith/$$part; done
+	MYPYPATH=typing_root $(BIN)/mypy --explicit-package-bases --namespace-packages -p sightsmith
+	PYTHONPATH=typing_root $(BIN)/lint-imports
+
+$(VENV)/.installed-%: setup.cfg pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --upgrade pip
+	$(BIN)/pip install --quiet -e '.[$*]'
+	touch $@
+
+clean:
+	rm -rf $(VENV) typing_root

@@ -1,0 +1,319 @@
+"""Reading images: every pixel is decoded, nothing above 8 bits is cut, bad files become one sentence.
+
+A file's format is told by its content, never by its name alone. Rasters are read here, DICOM in
+:mod:`sightsmith.core.dicom`, which is imported when the first DICOM file is met.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+from PIL import Image, UnidentifiedImageError
+
+Array = np.ndarray[Any, np.dtype[Any]]
+
+SUPPORTED = "JPEG, PNG, TIFF, BMP and DICOM"
+MAX_SIDE = 16_384
+MAX_FRAMES = 4_096
+MAX_PIXELS = 1_000_000_000
+
+_RASTERS = {b"\xff\xd8\xff": "JPEG", b"\x89PNG\r\n\x1a\n": "PNG", b"BM": "BMP", b"II*\0": "TIFF", b"MM\0*": "TIFF",
+            b"II+\0": "TIFF", b"MM\0+": "TIFF"}
+_OTHERS = {b"GIF8": "a GIF", b"\0\0\0\x0cjP  ": "a JPEG 2000", b"%PDF": "a PDF", b"PK\3\4": "a zip", b"8BPS": "a PSD",
+           b"\x1f\x8b": "a gzip", b"\x89HDF": "an HDF5", b"\x93NUMPY": "a NumPy"}
+_ORIENTATION, _BITS, _PHOTOMETRIC, _EXTRA_SAMPLES, _SAMPLE_FORMAT = 274, 258, 262, 338, 339
+
+
+class ImageError(Exception):
+    """Why a file is not used as an image: one sentence for people, without the path."""
+
+
+@dataclass(frozen=True)
+class ImageInfo:
+    """What a file holds, found by decoding all of it.
+
+    ``width`` and ``height`` are pixels of the first frame, upright; ``channels`` is 1 or 3; ``bits``
+    are stored bits a channel (8 for 8 or fewer, up to 32). ``study`` and ``modality`` are DICOM's.
+    ``maximum`` is the largest finite stored value of all frames. ``digests`` has the SHA-256 of
+    every frame's decoded pixels, shape and type: a lossless copy in another encoding has the same.
+    """
+
+    width: int
+    height: int
+    channels: int
+    bits: int
+    frames: int
+    study: str | None
+    modality: str | None
+    maximum: float
+    digests: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Frame:
+    """One decoded frame, not yet scaled to black and white.
+
+    ``values`` is (H, W, C) in the file's units (DICOM: after rescale), ``maximum`` the largest stored
+    value. ``limits`` are the values that become black and white unless the user says otherwise; None
+    where the type has no natural range. ``windowed`` is set where DICOM windows apply.
+    """
+
+    values: Array
+    maximum: float
+    bits: int
+    limits: tuple[float, float] | None
+    inverted: bool = False
+    windowed: bool = False
+
+    def picture(self, windows: Sequence[Sequence[float]] = (), value_range: Sequence[float] | None = None) -> Array:
+        """(H, W, C): uint8 from 8 bits or fewer, else float32 in [0, 1]. See :func:`read_image`."""
+        spans: list[Sequence[float]]
+        if self.windowed and windows:
+            spans = [window_limits(centre, width) for centre, width in windows]
+        elif self.bits > 8 and value_range is not None:
+            spans = [value_range]
+        elif self.limits is not None:
+            spans = [self.limits]
+        else:
+            raise ImageError(f"its {self.values.dtype.name} pixels have no natural black and white; "
+                             "give them with image.range=[low,high]")
+        if self.values.dtype == np.uint8 and spans == [(0, 255)] and not self.inverted:
+            return self.values
+        scaled = np.concatenate([_scale(self.values, low, high) for low, high in spans], axis=-1)
+        if self.inverted:
+            scaled = 1 - scaled
+        return np.rint(scaled * 255).astype(np.uint8) if self.bits <= 8 else scaled.astype(np.float32)
+
+    def digest(self) -> str:
+        """SHA-256 of the values before any window, which could make different pictures equal by clipping."""
+        values = self.values.astype(self.values.dtype.newbyteorder("<"), copy=False)
+        kind = f"{values.shape} {values.dtype.name} {self.inverted}"
+        return hashlib.sha256(kind.encode() + values.tobytes()).hexdigest()
+
+
+class Reader(Protocol):
+    """An open image file."""
+
+    frames: int
+    study: str | None
+    modality: str | None
+
+    def frame(self, index: int) -> Frame:
+        """Decode one frame (0 <= index < frames)."""
+
+
+def probe(path: Path) -> ImageInfo:
+    """Decode every pixel of every frame. Raises ImageError for a file that cannot be used."""
+    with _opened(path) as reader:
+        digests: list[str] = []
+        channels = bits = pixels = 0
+        maximum = -np.inf
+        height = width = 0
+        for index in range(reader.frames):
+            frame = reader.frame(index)
+            pixels += frame.values.shape[0] * frame.values.shape[1]
+            if pixels > MAX_PIXELS:
+                raise ImageError(f"its frames have more than {MAX_PIXELS:,} pixels in total")
+            if not digests:
+                height, width = frame.values.shape[:2]
+            channels, bits = max(channels, frame.values.shape[2]), max(bits, frame.bits)
+            maximum = max(maximum, frame.maximum)
+            digests.append(frame.digest())
+        return ImageInfo(width, height, channels, bits, reader.frames, reader.study, reader.modality, maximum,
+                         tuple(digests))
+
+
+def read_image(path: Path, frame: int | None = None, *, windows: Sequence[Sequence[float]] = (),
+               value_range: Sequence[float] | None = None) -> Array:
+    """Decode one frame (None: the first) to (H, W, C), upright, transparency over black.
+
+    uint8 in 0..255 from at most 8 stored bits, else float32 in [0, 1] with every stored bit kept.
+    C is 1 for grey, 3 for RGB, ``len(windows)`` for grey DICOM where ``windows`` are given.
+
+    Black and white, linear between and clipped beyond, are the first of these that applies:
+    ``windows`` [[centre, width], ...] in the units after rescale (grey DICOM; width >= 1),
+    ``value_range`` [low, high] (more than 8 bits; DICOM: in the units after rescale), the DICOM
+    file's own first window, the whole range of the stored bits. Integers above 16 bits and floats
+    have no such range and need one of the others. Non-finite pixels become black.
+
+    Raises ImageError for every file, and frame, that cannot be read so.
+    """
+    with _opened(path) as reader:
+        index = frame or 0
+        if not 0 <= index < reader.frames:
+            raise ImageError(f"it has no frame {index}: frames are numbered from 0 to {reader.frames - 1}")
+        return reader.frame(index).picture(windows, value_range)
+
+
+def window_limits(centre: float, width: float) -> tuple[float, float]:
+    """The values that a DICOM window makes black and white: PS3.3 C.11.2.1.2.1, LINEAR; width >= 1."""
+    if width < 1:
+        raise ImageError(f"the window [{centre:g}, {width:g}] has a width below 1, which DICOM does not define")
+    low = centre - 0.5 - (width - 1) / 2
+    return low, low + width - 1
+
+
+def check_size(width: int, height: int, frames: int = 1) -> None:
+    """Refuse what a header announces before memory is spent on it."""
+    if not (0 < width <= MAX_SIDE and 0 < height <= MAX_SIDE):
+        raise ImageError(f"it is {width} x {height} pixels; a side has 1 to {MAX_SIDE}")
+    if not 0 < frames <= MAX_FRAMES:
+        raise ImageError(f"it has {frames} frames; 1 to {MAX_FRAMES} are read")
+    if width * height * frames > MAX_PIXELS:
+        raise ImageError(f"its frames have more than {MAX_PIXELS:,} pixels in total")
+
+
+def integer_limits(bits: int, signed: bool) -> tuple[float, float] | None:
+    """The whole range of a stored integer; None above 16 bits, where it would show nothing but black."""
+    if bits > 16:
+        return None
+    return (-(2 ** (bits - 1)), 2 ** (bits - 1) - 1) if signed else (0, 2**bits - 1)
+
+
+def largest(values: Array) -> float:
+    """The largest finite value; 0 where there is none."""
+    if values.dtype.kind == "f":
+        values = values[np.isfinite(values)]
+    return float(values.max()) if values.size else 0.0
+
+
+def _scale(values: Array, low: float, high: float) -> Array:
+    """Float64 in [0, 1]: ``low`` and below give 0, ``high`` and above 1; a step where they are equal."""
+    exact = values.astype(np.float64)
+    exact[~np.isfinite(exact)] = low
+    return np.clip((exact - low) / (high - low), 0, 1) if high > low else (exact > low).astype(np.float64)
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[Reader]:
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            with path.open("rb") as file:
+                head = file.read(512)
+            raster = next((name for magic, name in _RASTERS.items() if head.startswith(magic)), None)
+            dicom = head[128:132] == b"DICM"
+            if raster and not dicom:
+                with Image.open(path, formats=(raster,)) as image:
+                    yield _Raster(image, path, head)
+            elif dicom or head and path.suffix.lower() in (".dcm", ".dicom"):
+                yield _dicom_reader(path)
+            else:
+                raise ImageError(f"{_looks_like(head)}; images are {SUPPORTED}" if head else "the file is empty")
+    except (ImageError, MemoryError):
+        raise
+    except UnidentifiedImageError as error:
+        raise ImageError(f"the {raster} is broken or of a kind that is not supported") from error
+    except Image.DecompressionBombError as error:
+        raise ImageError(f"it has more than {2 * (Image.MAX_IMAGE_PIXELS or 0):,} pixels") from error
+    except Exception as error:  # decoders raise nearly every built-in exception on broken bytes
+        reason = getattr(error, "strerror", None) or " ".join(str(error).split())[:200] or type(error).__name__
+        raise ImageError(f"the file cannot be decoded: {reason}") from error
+
+
+def _dicom_reader(path: Path) -> Reader:
+    try:
+        from sightsmith.core.dicom import DicomReader
+    except ModuleNotFoundError as error:
+        if error.name != "pydicom":
+            raise
+        raise ImageError("reading DICOM needs the extra: pip install 'sightsmith[dicom]'") from error
+    return DicomReader(path)
+
+
+def _looks_like(head: bytes) -> str:
+    for magic, name in _OTHERS.items():
+        if head.startswith(magic):
+            return f"it looks like {name} file"
+    if head[:4] == b"RIFF" and head[8:12] == b"WEBP":
+        return "it looks like a WebP file"
+    if head[4:8] == b"ftyp":
+        return "it looks like a HEIC, AVIF or video file"
+    if b"<svg" in head:
+        return "it looks like an SVG file"
+    if all(byte >= 32 or byte in b"\t\r\n" for byte in head):
+        return "it looks like a text file"
+    return "its format is unknown"
+
+
+class _Raster:
+    """A JPEG, PNG, TIFF or BMP file. Only TIFF pages are frames: previews and animations are not."""
+
+    study = modality = None
+
+    def __init__(self, image: Image.Image, path: Path, head: bytes) -> None:
+        self._image, self._path, self._head = image, path, head
+        self.frames: int = getattr(image, "n_frames", 1) if image.format == "TIFF" else 1
+        check_size(*image.size)
+        if self.frames > MAX_FRAMES:
+            raise ImageError(f"it has {self.frames} pages; at most {MAX_FRAMES} are read")
+
+    def frame(self, index: int) -> Frame:
+        image = self._image
+        if self.frames > 1:
+            image.seek(index)
+        check_size(*image.size)
+        tags = dict(getattr(image, "tag_v2", {}))
+        bits = max(tags.get(_BITS, (8,))) if image.format == "TIFF" else self._head[24] if image.format == "PNG" else 8
+        kind = tags.get(_SAMPLE_FORMAT, (1,))[0]
+        image.load()
+        # Pillow has turned a TIFF upright by now and dropped the tag; of the other formats it leaves both.
+        orientation = image.getexif().get(_ORIENTATION, 1)
+        if image.mode == "F":
+            values, bits, limits = np.array(image), 32, None
+        elif image.mode.startswith("I"):
+            values, limits = np.array(image), integer_limits(bits, signed=kind == 2)
+            if bits == 32 and kind == 1:
+                values = values.view(np.uint32)
+        elif bits > 8:
+            values, limits = self._deep_colour(index, tags), integer_limits(bits, signed=False)
+            orientation = tags.get(_ORIENTATION, orientation)
+        else:
+            values, bits, limits = _eight_bits(image), 8, (0, 255)
+        values = _upright(values if values.ndim == 3 else values[..., None], orientation)
+        # Pillow turns white-is-zero TIFFs of up to 8 bits over by itself.
+        return Frame(values, largest(values), bits, limits, inverted=bits > 8 and tags.get(_PHOTOMETRIC) == 0)
+
+    def _deep_colour(self, index: int, tags: dict[int, Any]) -> Array:
+        """Colour, or grey with alpha, of 16 bits a channel, which Pillow would cut to 8."""
+        import cv2
+
+        mode = self._image.mode
+        if mode not in ("RGB", "RGBA", "RGBX", "LA"):
+            raise ImageError(f"{mode} of more than 8 bits is not supported; save it as RGB")
+        found, pages = cv2.imreadmulti(str(self._path), index, 1, flags=cv2.IMREAD_UNCHANGED)
+        if not found or pages[0].dtype != np.uint16 or pages[0].ndim != 3:
+            raise ImageError(f"this kind of 16-bit {self._image.format} is not supported")
+        values: Array = pages[0][..., 2::-1]
+        premultiplied = 2 not in tags.get(_EXTRA_SAMPLES, (2,))
+        if pages[0].shape[2] == 4 and not premultiplied:
+            values = np.rint(values * (pages[0][..., 3:] / 65535)).astype(np.uint16)
+        return values[..., :1] if mode == "LA" else values
+
+
+def _eight_bits(image: Image.Image) -> Array:
+    """(H, W) grey or (H, W, 3) RGB, uint8; alpha composited over black."""
+    mode = "L" if image.mode in ("1", "L", "LA", "La") else "RGB"
+    if not image.has_transparency_data:
+        return np.array(image.convert(mode))
+    image = image.convert(f"{mode}A")
+    black = Image.new(mode, image.size)
+    return np.array(Image.composite(image.convert(mode), black, image.getchannel("A")))
+
+
+def _upright(values: Array, orientation: int) -> Array:
+    """Undo an EXIF orientation (1 to 8; others are taken as 1) of (H, W, C)."""
+    if orientation in (5, 6, 7, 8):
+        values = values.swapaxes(0, 1)
+    if orientation in (2, 3, 6, 7):
+        values = values[:, ::-1]
+    if orientation in (3, 4, 7, 8):
+        values = values[::-1]
+    return np.ascontiguousarray(values)

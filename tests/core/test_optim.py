@@ -1,0 +1,63 @@
+"""Learning-rate schedules and optimizers."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from sightsmith.core.optim import build_ema, build_optimizer, learning_rate
+from sightsmith.core.schema import HyperConfig
+
+
+def rates(epochs, per_epoch=10, **keys):
+    hyper = HyperConfig(learning_rate=0.1, epochs=epochs, **keys)
+    return [learning_rate(hyper, update, per_epoch) for update in range(epochs * per_epoch)]
+
+
+def test_constant():
+    assert set(rates(3)) == {0.1}
+
+
+def test_step_decays_after_each_interval():
+    values = rates(6, schedule="step", step_epochs=2, step_factor=0.5)
+    assert values[19] == pytest.approx(0.1)
+    assert values[20] == pytest.approx(0.05)
+    assert values[40] == pytest.approx(0.025)
+
+
+def test_cosine_falls_from_the_peak_to_nothing():
+    values = rates(5, schedule="cosine")
+    assert values[0] == pytest.approx(0.1)
+    assert values[25] == pytest.approx(0.05)
+    assert values == sorted(values, reverse=True)
+    assert values[-1] < 1e-3
+
+
+def test_warm_up_rises_to_the_peak():
+    values = rates(4, warmup_epochs=1.0, schedule="cosine")
+    assert values[:10] == pytest.approx([0.01 * step for step in range(1, 11)])
+    assert values[10] == pytest.approx(0.1)
+
+
+@pytest.mark.parametrize(("name", "kind"), [("sgd", torch.optim.SGD), ("adam", torch.optim.Adam),
+                                            ("adamw", torch.optim.AdamW)])
+def test_optimizers_take_momentum_and_decay(name, kind):
+    model = torch.nn.Sequential(torch.nn.Linear(2, 2), torch.nn.BatchNorm1d(2))
+    optimizer = build_optimizer(model, HyperConfig(optimizer=name, weight_decay=0.01, momentum=0.8))
+    assert type(optimizer) is kind
+    decayed, rest = optimizer.param_groups
+    assert decayed["weight_decay"] == 0.01
+    assert [parameter.ndim for parameter in decayed["params"]] == [2]
+    assert rest["weight_decay"] == 0.0
+    assert (decayed["momentum"] if name == "sgd" else decayed["betas"][0]) == 0.8
+
+
+def test_ema_follows_the_weights():
+    model = torch.nn.Linear(1, 1, bias=False)
+    torch.nn.init.constant_(model.weight, 0.0)
+    ema = build_ema(model, 0.9)
+    ema.update_parameters(model)
+    torch.nn.init.constant_(model.weight, 1.0)
+    ema.update_parameters(model)
+    assert ema.module.weight.item() == pytest.approx(0.1)
+    assert build_ema(model, 0.0) is None
