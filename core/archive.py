@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import hashlib
-import os
+import lzma
 import shutil
 import stat
-import tempfile
+import uuid
 import zipfile
 import zlib
 from collections.abc import Sequence
@@ -29,12 +29,14 @@ def unpack(archive: Path, target_parent: Path, *, max_files: int = 200_000, max_
     archives of more than ``max_files`` entries, ``max_bytes`` or, above 100 MiB, ``max_ratio`` times
     their packed size.
     """
+    digest = hashlib.sha256()
     try:
         with archive.open("rb") as file:
-            digest = hashlib.file_digest(file, "sha256").hexdigest()
+            while chunk := file.read(_CHUNK):
+                digest.update(chunk)
     except OSError as error:
         raise UserError(f"{archive.name} cannot be read: {error.strerror}") from error
-    target = target_parent / f"{archive.stem}-{digest[:12]}"
+    target = target_parent / f"{archive.stem}-{digest.hexdigest()[:12]}"
     if not target.is_dir():
         _unpack_new(archive, target, max_files, max_bytes, max_ratio)
     return _inner(target)
@@ -55,8 +57,7 @@ def _unpack_new(archive: Path, target: Path, max_files: int, max_bytes: int, max
                 raise UserError(f"{archive.name} needs {_size(needed)} in {target.parent}, where {_size(free)} are free",
                                 hint="free some space, or put the unpacked folder elsewhere yourself")
             _extract_all(source, wanted, target)
-    # zlib and lzma errors, truncated streams, bad CRCs and unknown compression methods.
-    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError, ValueError) as error:
+    except (zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, RuntimeError, ValueError) as error:
         raise UserError(f"{archive.name} is not a zip that can be unpacked: {error}",
                         hint="copy or download it again, or zip it again without encryption") from error
     except OSError as error:
@@ -64,16 +65,16 @@ def _unpack_new(archive: Path, target: Path, max_files: int, max_bytes: int, max
 
 
 def _extract_all(source: zipfile.ZipFile, entries: Sequence[zipfile.ZipInfo], target: Path) -> None:
-    temporary = Path(tempfile.mkdtemp(prefix=f".{target.name}-", dir=target.parent))
+    temporary = target.parent / f".{target.name}-{uuid.uuid4().hex}"
+    temporary.mkdir()
     try:
         for entry in entries:
-            path = temporary / _parts(entry.filename)
+            path = temporary / _path(entry.filename)
             if entry.is_dir():
                 path.mkdir(parents=True, exist_ok=True)
             else:
                 path.parent.mkdir(parents=True, exist_ok=True)
                 _extract(source, entry, path)
-        temporary.chmod(0o777 & ~_umask())
         try:
             temporary.rename(target)
         except OSError:
@@ -111,19 +112,18 @@ def _check(name: str, entries: Sequence[zipfile.ZipInfo], max_files: int, max_by
         if reason := _refusal(entry):
             messages.append(f"'{entry.filename}' {reason}")
             continue
-        key = str(_parts(entry.filename)).casefold()
-        if seen.get(key, entry.is_dir()) is False or key in seen and not entry.is_dir():
+        key = str(_path(entry.filename)).casefold()
+        if key in seen and not (entry.is_dir() and seen[key]):
             messages.append(f"'{entry.filename}' is there twice (capitals make no difference)")
         seen[key] = entry.is_dir()
-    files = {key for key, is_dir in seen.items() if not is_dir}
     messages += [f"'{key}' lies inside a file" for key in seen
-                 if any(str(parent) in files for parent in PurePosixPath(key).parents)]
+                 if not all(seen.get(str(parent), True) for parent in PurePosixPath(key).parents)]
     return [Problem(message, file=name) for message in messages]
 
 
 def _refusal(entry: zipfile.ZipInfo) -> str | None:
     name = entry.orig_filename.replace("\\", "/")
-    if "\0" in name or not name.strip("/. "):
+    if "\0" in name or not (entry.is_dir() or _path(name).name):
         return "is no usable name"
     if name.startswith("/") or name[1:2] == ":":
         return "is an absolute path"
@@ -139,23 +139,17 @@ def _refusal(entry: zipfile.ZipInfo) -> str | None:
     return None
 
 
-def _parts(name: str) -> PurePosixPath:
+def _path(name: str) -> PurePosixPath:
     return PurePosixPath(name.replace("\\", "/"))
 
 
 def _is_clutter(name: str) -> bool:
-    return any(part in _CLUTTER for part in _parts(name).parts)
+    return any(part in _CLUTTER for part in _path(name).parts)
 
 
 def _inner(folder: Path) -> Path:
     found = [path for path in folder.iterdir() if path.name not in _CLUTTER]
     return found[0] if len(found) == 1 and found[0].is_dir() else folder
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
 
 
 def _size(count: float) -> str:

@@ -26,8 +26,9 @@ MAX_PIXELS = 1_000_000_000
 
 _RASTERS = {b"\xff\xd8\xff": "JPEG", b"\x89PNG\r\n\x1a\n": "PNG", b"BM": "BMP", b"II*\0": "TIFF", b"MM\0*": "TIFF",
             b"II+\0": "TIFF", b"MM\0+": "TIFF"}
-_OTHERS = {b"GIF8": "a GIF", b"\0\0\0\x0cjP  ": "a JPEG 2000", b"%PDF": "a PDF", b"PK\3\4": "a zip", b"8BPS": "a PSD",
-           b"\x1f\x8b": "a gzip", b"\x89HDF": "an HDF5", b"\x93NUMPY": "a NumPy"}
+_OTHERS = {(0, b"GIF8"): "a GIF", (8, b"WEBP"): "a WebP", (4, b"ftyp"): "a HEIC, AVIF or video", (0, b"%PDF"): "a PDF",
+           (4, b"jP  "): "a JPEG 2000", (0, b"8BPS"): "a PSD", (0, b"PK\3\4"): "a zip", (0, b"\x1f\x8b"): "a gzip",
+           (1, b"HDF"): "an HDF5", (1, b"NUMPY"): "a NumPy"}
 _ORIENTATION, _BITS, _PHOTOMETRIC, _EXTRA_SAMPLES, _SAMPLE_FORMAT = 274, 258, 262, 338, 339
 
 
@@ -229,18 +230,10 @@ def _dicom_reader(path: Path) -> Reader:
 
 
 def _looks_like(head: bytes) -> str:
-    for magic, name in _OTHERS.items():
-        if head.startswith(magic):
-            return f"it looks like {name} file"
-    if head[:4] == b"RIFF" and head[8:12] == b"WEBP":
-        return "it looks like a WebP file"
-    if head[4:8] == b"ftyp":
-        return "it looks like a HEIC, AVIF or video file"
-    if b"<svg" in head:
-        return "it looks like an SVG file"
-    if all(byte >= 32 or byte in b"\t\r\n" for byte in head):
-        return "it looks like a text file"
-    return "its format is unknown"
+    kind = next((kind for (start, magic), kind in _OTHERS.items() if head[start:].startswith(magic)), None)
+    if kind is None and all(byte >= 32 or byte in b"\t\r\n" for byte in head):
+        kind = "an SVG" if b"<svg" in head else "a text"
+    return f"it looks like {kind} file" if kind else "its format is unknown"
 
 
 class _Raster:
