@@ -54,7 +54,7 @@ def _unpack_new(archive: Path, target: Path, max_files: int, max_bytes: int, max
             needed = sum(entry.file_size for entry in wanted)
             free = shutil.disk_usage(target.parent).free
             if needed > free:
-                raise UserError(f"{archive.name} needs {_size(needed)} in {target.parent}, where {_size(free)} are free",
+                raise UserError(f"{archive.name} needs {_size(needed)} in {target.parent}; {_size(free)} are free",
                                 hint="free some space, or put the unpacked folder elsewhere yourself")
             _extract_all(source, wanted, target)
     except (zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, RuntimeError, ValueError) as error:

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import sightsmith
-from sightsmith.core.errors import UserError, near
+from sightsmith.core.errors import NonFiniteLossError, StoppedError, UserError, near
 
 USAGE = """\
 sightsmith trains computer-vision models on your own images.
@@ -93,14 +93,12 @@ def _train(arguments: list[str]) -> int:
     except (HydraException, OmegaConfBaseException) as error:
         overrides = [text for text in arguments if not text.startswith("-")]
         raise explain(error, overrides) from error
-    except Exception as error:
-        if type(error).__name__ == "StoppedError":
-            return 130
-        if type(error).__name__ == "NonFiniteLossError":
-            print(f"Training stopped: {error}\nTry a smaller hyper.learning_rate, hyper.clip_norm=1, or "
-                  "trainer.precision=fp32.", file=sys.stderr)
-            return 1
-        raise
+    except StoppedError:
+        return 130
+    except NonFiniteLossError as error:
+        print(f"Training stopped: {error}\nTry a smaller hyper.learning_rate, hyper.clip_norm=1, or "
+              "trainer.precision=fp32.", file=sys.stderr)
+        return 1
     return 0
 
 

@@ -57,6 +57,14 @@ class UserError(Exception):
         return _rebuild, (type(self), self.message, self.hint, self.problems)
 
 
+class NonFiniteLossError(Exception):
+    """The loss became infinite or not a number; the message names the step and the parts."""
+
+
+class StoppedError(Exception):
+    """The run was asked to stop (Ctrl-C, SIGTERM); its last checkpoint is written."""
+
+
 def _rebuild(cls: type[UserError], message: str, hint: str | None, problems: Sequence[Problem]) -> UserError:
     return cls(message, hint=hint, problems=problems)
 

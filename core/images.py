@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,11 +29,16 @@ _RASTERS = {b"\xff\xd8\xff": "JPEG", b"\x89PNG\r\n\x1a\n": "PNG", b"BM": "BMP", 
 _OTHERS = {(0, b"GIF8"): "a GIF", (8, b"WEBP"): "a WebP", (4, b"ftyp"): "a HEIC, AVIF or video", (0, b"%PDF"): "a PDF",
            (4, b"jP  "): "a JPEG 2000", (0, b"8BPS"): "a PSD", (0, b"PK\3\4"): "a zip", (0, b"\x1f\x8b"): "a gzip",
            (1, b"HDF"): "an HDF5", (1, b"NUMPY"): "a NumPy"}
-_ORIENTATION, _BITS, _PHOTOMETRIC, _EXTRA_SAMPLES, _SAMPLE_FORMAT = 274, 258, 262, 338, 339
+_ORIENTATION, _BITS, _PHOTOMETRIC, _EXTRA_SAMPLES, _SAMPLE_FORMAT = 274, 258, 262, 338, 339  # TIFF and EXIF tags
 
 
 class ImageError(Exception):
-    """Why a file is not used as an image: one sentence for people, without the path."""
+    """Why a file is not used as an image: one printable sentence for people, without the path."""
+
+    def __init__(self, message: str) -> None:
+        # It may quote the bytes of a broken file.
+        printable = "".join(letter if letter.isprintable() else " " for letter in message)
+        super().__init__(" ".join(printable.split())[:300])
 
 
 @dataclass(frozen=True)
@@ -59,11 +64,10 @@ class ImageInfo:
 
 @dataclass(frozen=True)
 class Frame:
-    """One decoded frame, not yet scaled to black and white.
+    """One decoded frame: ``values`` (H, W, C) in the file's units (DICOM: after rescale), not yet scaled.
 
-    ``values`` is (H, W, C) in the file's units (DICOM: after rescale), ``maximum`` the largest stored
-    value. ``limits`` are the values that become black and white unless the user says otherwise; None
-    where the type has no natural range. ``windowed`` is set where DICOM windows apply.
+    ``maximum`` is the largest stored value; ``limits`` become black and white unless the user says
+    otherwise (None: no natural range); ``windowed`` says that DICOM windows apply.
     """
 
     values: Array
@@ -88,8 +92,7 @@ class Frame:
         if self.values.dtype == np.uint8 and spans == [(0, 255)] and not self.inverted:
             return self.values
         scaled = np.concatenate([_scale(self.values, low, high) for low, high in spans], axis=-1)
-        if self.inverted:
-            scaled = 1 - scaled
+        scaled = 1 - scaled if self.inverted else scaled
         return np.rint(scaled * 255).astype(np.uint8) if self.bits <= 8 else scaled.astype(np.float32)
 
     def digest(self) -> str:
@@ -100,35 +103,28 @@ class Frame:
 
 
 class Reader(Protocol):
-    """An open image file."""
+    """An open image file; ``frame`` decodes one of its frames (0 <= index < frames)."""
 
     frames: int
     study: str | None
     modality: str | None
 
-    def frame(self, index: int) -> Frame:
-        """Decode one frame (0 <= index < frames)."""
+    def frame(self, index: int) -> Frame: ...
 
 
 def probe(path: Path) -> ImageInfo:
     """Decode every pixel of every frame. Raises ImageError for a file that cannot be used."""
     with _opened(path) as reader:
-        digests: list[str] = []
-        channels = bits = pixels = 0
-        maximum = -np.inf
-        height = width = 0
+        shapes, bits, maxima, digests = [], [], [], []
         for index in range(reader.frames):
             frame = reader.frame(index)
-            pixels += frame.values.shape[0] * frame.values.shape[1]
-            if pixels > MAX_PIXELS:
-                raise ImageError(f"its frames have more than {MAX_PIXELS:,} pixels in total")
-            if not digests:
-                height, width = frame.values.shape[:2]
-            channels, bits = max(channels, frame.values.shape[2]), max(bits, frame.bits)
-            maximum = max(maximum, frame.maximum)
+            shapes.append(frame.values.shape)
+            bits.append(frame.bits)
+            maxima.append(frame.maximum)
             digests.append(frame.digest())
-        return ImageInfo(width, height, channels, bits, reader.frames, reader.study, reader.modality, maximum,
-                         tuple(digests))
+        height, width = shapes[0][:2]
+        return ImageInfo(width, height, max(shape[2] for shape in shapes), max(bits), reader.frames, reader.study,
+                         reader.modality, max(maxima), tuple(digests))
 
 
 def read_image(path: Path, frame: int | None = None, *, windows: Sequence[Sequence[float]] = (),
@@ -138,18 +134,17 @@ def read_image(path: Path, frame: int | None = None, *, windows: Sequence[Sequen
     uint8 in 0..255 from at most 8 stored bits, else float32 in [0, 1] with every stored bit kept.
     C is 1 for grey, 3 for RGB, ``len(windows)`` for grey DICOM where ``windows`` are given.
 
-    Black and white, linear between and clipped beyond, are the first of these that applies:
-    ``windows`` [[centre, width], ...] in the units after rescale (grey DICOM; width >= 1),
-    ``value_range`` [low, high] (more than 8 bits; DICOM: in the units after rescale), the DICOM
-    file's own first window, the whole range of the stored bits. Integers above 16 bits and floats
-    have no such range and need one of the others. Non-finite pixels become black.
+    Black and white, with a linear scale between, are the first of these that applies: ``windows``
+    [[centre, width], ...] (grey DICOM; in the units after rescale; width >= 1), ``value_range``
+    [low, high] (above 8 bits; DICOM: after rescale), the DICOM file's own first window, the whole
+    range of the stored bits (none above 16 bits and for floats). Non-finite pixels become black.
 
-    Raises ImageError for every file, and frame, that cannot be read so.
+    Raises ImageError for a file or frame that cannot be read so.
     """
     with _opened(path) as reader:
         index = frame or 0
         if not 0 <= index < reader.frames:
-            raise ImageError(f"it has no frame {index}: frames are numbered from 0 to {reader.frames - 1}")
+            raise ImageError(f"it has no frame {index}: they are numbered from 0 to {reader.frames - 1}")
         return reader.frame(index).picture(windows, value_range)
 
 
@@ -168,7 +163,7 @@ def check_size(width: int, height: int, frames: int = 1) -> None:
     if not 0 < frames <= MAX_FRAMES:
         raise ImageError(f"it has {frames} frames; 1 to {MAX_FRAMES} are read")
     if width * height * frames > MAX_PIXELS:
-        raise ImageError(f"its frames have more than {MAX_PIXELS:,} pixels in total")
+        raise ImageError(f"its {frames} frames of {width} x {height} pixels are more than {MAX_PIXELS:,} in total")
 
 
 def integer_limits(bits: int, signed: bool) -> tuple[float, float] | None:
@@ -180,8 +175,7 @@ def integer_limits(bits: int, signed: bool) -> tuple[float, float] | None:
 
 def largest(values: Array) -> float:
     """The largest finite value; 0 where there is none."""
-    if values.dtype.kind == "f":
-        values = values[np.isfinite(values)]
+    values = values[np.isfinite(values)] if values.dtype.kind == "f" else values
     return float(values.max()) if values.size else 0.0
 
 
@@ -215,7 +209,7 @@ def _opened(path: Path) -> Iterator[Reader]:
     except Image.DecompressionBombError as error:
         raise ImageError(f"it has more than {2 * (Image.MAX_IMAGE_PIXELS or 0):,} pixels") from error
     except Exception as error:  # decoders raise nearly every built-in exception on broken bytes
-        reason = getattr(error, "strerror", None) or " ".join(str(error).split())[:200] or type(error).__name__
+        reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
         raise ImageError(f"the file cannot be decoded: {reason}") from error
 
 
@@ -239,56 +233,50 @@ def _looks_like(head: bytes) -> str:
 class _Raster:
     """A JPEG, PNG, TIFF or BMP file. Only TIFF pages are frames: previews and animations are not."""
 
-    study = modality = None
+    study: str | None = None
+    modality: str | None = None
 
     def __init__(self, image: Image.Image, path: Path, head: bytes) -> None:
         self._image, self._path, self._head = image, path, head
         self.frames: int = getattr(image, "n_frames", 1) if image.format == "TIFF" else 1
-        check_size(*image.size)
-        if self.frames > MAX_FRAMES:
-            raise ImageError(f"it has {self.frames} pages; at most {MAX_FRAMES} are read")
+        check_size(*image.size, self.frames)
 
     def frame(self, index: int) -> Frame:
         image = self._image
-        if self.frames > 1:
-            image.seek(index)
-        check_size(*image.size)
-        tags = dict(getattr(image, "tag_v2", {}))
-        bits = max(tags.get(_BITS, (8,))) if image.format == "TIFF" else self._head[24] if image.format == "PNG" else 8
-        kind = tags.get(_SAMPLE_FORMAT, (1,))[0]
+        image.seek(index)
+        check_size(*image.size, self.frames)
+        tags = getattr(image, "tag_v2", {})
+        bits = max(tags.get(_BITS, (8,))) if tags else self._head[24] if image.format == "PNG" else 8
+        signed = tags.get(_SAMPLE_FORMAT, (1,))[0] == 2
         image.load()
-        # Pillow has turned a TIFF upright by now and dropped the tag; of the other formats it leaves both.
+        # Pillow turns a TIFF upright itself, and so does OpenCV; the tag is gone then. Not so in other formats.
         orientation = image.getexif().get(_ORIENTATION, 1)
         if image.mode == "F":
             values, bits, limits = np.array(image), 32, None
         elif image.mode.startswith("I"):
-            values, limits = np.array(image), integer_limits(bits, signed=kind == 2)
-            if bits == 32 and kind == 1:
-                values = values.view(np.uint32)
+            values, limits = np.array(image), integer_limits(bits, signed)
+            values = values.view(np.uint32) if bits == 32 and not signed else values
         elif bits > 8:
             values, limits = self._deep_colour(index, tags), integer_limits(bits, signed=False)
-            orientation = tags.get(_ORIENTATION, orientation)
         else:
             values, bits, limits = _eight_bits(image), 8, (0, 255)
         values = _upright(values if values.ndim == 3 else values[..., None], orientation)
-        # Pillow turns white-is-zero TIFFs of up to 8 bits over by itself.
+        # Up to 8 bits, Pillow turns a white-is-zero TIFF over itself.
         return Frame(values, largest(values), bits, limits, inverted=bits > 8 and tags.get(_PHOTOMETRIC) == 0)
 
-    def _deep_colour(self, index: int, tags: dict[int, Any]) -> Array:
+    def _deep_colour(self, index: int, tags: Mapping[int, Any]) -> Array:
         """Colour, or grey with alpha, of 16 bits a channel, which Pillow would cut to 8."""
         import cv2
 
-        mode = self._image.mode
-        if mode not in ("RGB", "RGBA", "RGBX", "LA"):
-            raise ImageError(f"{mode} of more than 8 bits is not supported; save it as RGB")
+        if self._image.mode not in ("RGB", "RGBA", "RGBX", "LA"):
+            raise ImageError(f"{self._image.mode} of more than 8 bits is not supported; save it as RGB")
         found, pages = cv2.imreadmulti(str(self._path), index, 1, flags=cv2.IMREAD_UNCHANGED)
-        if not found or pages[0].dtype != np.uint16 or pages[0].ndim != 3:
+        if not found or pages[0].dtype != np.uint16 or pages[0].shape[:2] != self._image.size[::-1]:
             raise ImageError(f"this kind of 16-bit {self._image.format} is not supported")
         values: Array = pages[0][..., 2::-1]
-        premultiplied = 2 not in tags.get(_EXTRA_SAMPLES, (2,))
-        if pages[0].shape[2] == 4 and not premultiplied:
+        if pages[0].shape[2] == 4 and 2 in tags.get(_EXTRA_SAMPLES, (2,)):  # else not alpha, or already multiplied
             values = np.rint(values * (pages[0][..., 3:] / 65535)).astype(np.uint16)
-        return values[..., :1] if mode == "LA" else values
+        return values[..., :1] if self._image.format == "PNG" and self._head[25] == 4 else values
 
 
 def _eight_bits(image: Image.Image) -> Array:
@@ -297,8 +285,7 @@ def _eight_bits(image: Image.Image) -> Array:
     if not image.has_transparency_data:
         return np.array(image.convert(mode))
     image = image.convert(f"{mode}A")
-    black = Image.new(mode, image.size)
-    return np.array(Image.composite(image.convert(mode), black, image.getchannel("A")))
+    return np.array(Image.composite(image.convert(mode), Image.new(mode, image.size), image.getchannel("A")))
 
 
 def _upright(values: Array, orientation: int) -> Array:

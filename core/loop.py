@@ -24,6 +24,7 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
 from sightsmith.core.checkpoint import load_tree, save_tree
+from sightsmith.core.errors import NonFiniteLossError, StoppedError
 from sightsmith.core.optim import build_ema, build_optimizer, learning_rate, set_learning_rate
 from sightsmith.core.rundir import RunFolder
 from sightsmith.core.sampler import EpochSampler, Update
@@ -32,14 +33,6 @@ from sightsmith.core.task import Model, Outcome, Task
 
 CHECK_EVERY = 10
 """Updates between two looks at the losses on a GPU and at the other ranks: each costs a synchronisation."""
-
-
-class NonFiniteLossError(Exception):
-    """The loss became infinite or not a number; the message names the step and the parts."""
-
-
-class StoppedError(Exception):
-    """The run was asked to stop (Ctrl-C, SIGTERM); its last checkpoint is written."""
 
 
 class Callback(Protocol):
@@ -127,7 +120,7 @@ class Trainer:
             model.compile()
         self.bare = model
         self.model, self.optimizer = accelerator.prepare(model, build_optimizer(model, self.hyper))
-        self._pending: list[tuple[int, dict[str, Tensor], float]] = []
+        self._pending: list[tuple[int, list[tuple[dict[str, Tensor], int]]]] = []
         self._saved_at = time.monotonic()
         self._stop = StopSignal()
 
@@ -176,6 +169,7 @@ class Trainer:
         seed_everything(self.seed, state.epoch, state.step, accelerator.process_index)
         done = state.epoch * self.sampler.updates_per_epoch + state.step
         set_learning_rate(self.optimizer, learning_rate(self.hyper, done, self.sampler.updates_per_epoch))
+        losses: list[tuple[dict[str, Tensor], int]] = []
         for number, part in enumerate(update.passes, 1):
             batch = self.bare.data_preprocessor(next(batches), True)
             last = number == len(update.passes)
@@ -183,13 +177,14 @@ class Trainer:
                 loss, parts = self.bare.parse_losses(self.model(**batch, mode="loss"))
                 # DDP averages over ranks, so the share is of one rank's part.
                 accelerator.backward(loss * (part.count * accelerator.num_processes / update.total))
-            self._pending.append((state.step, {name: value.detach() for name, value in parts.items()}, part.count))
+            losses.append(({name: value.detach() for name, value in parts.items()}, part.count))
         if self.hyper.clip_norm is not None:
             accelerator.clip_grad_norm_(self.model.parameters(), self.hyper.clip_norm)
         self.optimizer.step()
         self.optimizer.zero_grad()
         if self.ema is not None:
             self.ema.update_parameters(self.bare)
+        self._pending.append((state.step, losses))
         state.step += 1
         if accelerator.device.type == "cpu" or state.step % CHECK_EVERY == 0:
             self._look_at_losses()
@@ -197,16 +192,22 @@ class Trainer:
     def _look_at_losses(self) -> None:
         """Fetch the losses since the last look; stop at the first that is not finite."""
         rate = self.optimizer.param_groups[0]["lr"]
-        for step, parts, count in self._pending:
-            values = {name: float(value) for name, value in parts.items()}
-            if not math.isfinite(values["loss"]):
-                text = ", ".join(f"{name} {value:g}" for name, value in values.items())
-                raise NonFiniteLossError(f"the loss is not finite at epoch {self.state.epoch + 1}, update {step + 1}: "
-                                         f"{text}; learning rate {rate:g}")
-            self.state.loss_sum += values["loss"] * count
-            self.state.images += count
+        for step, losses in self._pending:
+            images = sum(count for _, count in losses)
+            mean: dict[str, float] = {}
+            for parts, count in losses:
+                values = {name: float(value) for name, value in parts.items()}
+                if not math.isfinite(values["loss"]):
+                    text = ", ".join(f"{name} {value:g}" for name, value in values.items())
+                    raise NonFiniteLossError(f"the loss is not finite at epoch {self.state.epoch + 1}, "
+                                             f"update {step + 1}: {text}; learning rate {rate:g}")
+                for name, value in values.items():
+                    # A rank without a share of a short update has no images.
+                    mean[name] = mean.get(name, 0.0) + value * count / max(images, 1)
+            self.state.loss_sum += mean["loss"] * images
+            self.state.images += images
             for callback in self.callbacks:
-                callback.on_update(self.state, values, rate)
+                callback.on_update(self.state, mean, rate)
         self._pending.clear()
 
     @torch.no_grad()

@@ -1,0 +1,246 @@
+"""The steps of one run, in the order in which they happen, in each rank."""
+
+from __future__ import annotations
+
+import logging
+import os
+import shlex
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import torch
+from accelerate import Accelerator, PartialState
+from omegaconf import OmegaConf
+from torch.utils.data import DataLoader
+
+from sightsmith.core import ranks
+from sightsmith.core.check import CheckedDataset
+from sightsmith.core.checkpoint import load_tree
+from sightsmith.core.errors import StoppedError, UserError
+from sightsmith.core.files import write_atomic, write_json
+from sightsmith.core.lock import make_lock
+from sightsmith.core.loop import Callback, Trainer, TrainState, seed_everything
+from sightsmith.core.plan import Plan, estimate_seconds
+from sightsmith.core.plugins import Plugins, load_plugins
+from sightsmith.core.progress import LoggerReporter, ProgressReporter, StatusReporter, console
+from sightsmith.core.report import write_report
+from sightsmith.core.result import Result, save_bundle
+from sightsmith.core.resume import check_same, find_run, planned_precision
+from sightsmith.core.rundir import ERROR, FINISHED, RUNNING, STOPPED, RunFolder, Status
+from sightsmith.core.sampler import EpochSampler, validation_batches
+from sightsmith.core.samples import check
+from sightsmith.core.schema import Config
+from sightsmith.core.trial import candidates, measure
+
+log = logging.getLogger("sightsmith")
+
+
+class Job:
+    """The steps of one run and what they share. Every rank has one."""
+
+    def __init__(self, config: Config, overrides: Sequence[str], sweep_folder: Path | None, state: PartialState,
+                 ) -> None:
+        self.config, self.overrides, self.sweep_folder, self.state = config, list(overrides), sweep_folder, state
+        self.plugins = load_plugins()
+        self.record = self.plugins.task(config.task.name)
+        self.console = console()
+        self.console.quiet = not state.is_main_process
+
+    def go(self) -> Result | None:
+        config = self.config
+        network = self.plugins.network(config.network.name)
+        if network.task != config.task.name:
+            raise UserError(f"The network {network.name!r} is for {network.task}, not for {config.task.name}.",
+                            hint=f"`sightsmith list networks --task {config.task.name}` shows what fits")
+        resumed = ranks.on_main(self.state, lambda: find_run(config))
+        self.dataset = ranks.on_main(self.state, self._check)
+        index = self.dataset.index
+        self.task = self.record.build()(config, network, index.classes, index.multi_label)
+        seed_everything(config.trainer.seed)
+        self.model, self.loaded = self.task.build_model()
+        if self.loaded is not None:
+            for line in self.loaded.lines():
+                self.console.print(line)
+        self.task.prepare(self.model, self.dataset.train)
+        self.train_data = self.task.train_dataset(self.dataset.train)
+        self.validation_data = self.task.validation_dataset(self.dataset.validation)
+        self.sampler = self._sampler()
+        self.plan = ranks.on_main(self.state, lambda: self._plan(resumed))
+        if self.state.is_main_process:
+            self.console.print(self.plan.table())
+        if config.trainer.dry_run:
+            return None
+        self.run = ranks.on_main(self.state, lambda: self._open_folder(resumed))
+        return self._train()
+
+    def _check(self) -> CheckedDataset:
+        dataset = check(self.config, self.plugins, self.console.print)
+        self.plugins.dataset_checked(dataset=dataset)
+        for problem in dataset.problems:
+            if problem.severity == "warning":
+                self.console.print(f"warning: {problem}")
+        dataset.raise_for_errors()
+        return dataset
+
+    def _sampler(self) -> EpochSampler:
+        trainer, hyper = self.config.trainer, self.config.hyper
+        return EpochSampler(len(self.dataset.train), hyper.batch_size, trainer.accumulate, seed=trainer.seed,
+                            rank=self.state.process_index, world=self.state.num_processes,
+                            weights=self.task.draw_weights(self.dataset.train))
+
+    def _plan(self, resumed: RunFolder | None) -> Plan:
+        config, hyper, trainer = self.config, self.config.hyper, self.config.trainer
+        passes = [part for update in self.sampler.start(0) for part in update.passes]
+        # A run that goes on keeps its precision: measured again, another could win.
+        planned = planned_precision(resumed) if resumed else None
+        wanted = (planned,) if planned else candidates(trainer.precision, self.state.device)
+        trial = measure(self.task, self.model, self.train_data, passes, hyper, wanted, self.state.device)
+        images = min(hyper.batch_size, len(self.dataset.train))
+        speeds = ", ".join(f"{name} {1000 * seconds:.0f} ms" for name, seconds in trial.pass_seconds.items())
+        workers = self._workers()
+        pick = "measured" if len(wanted) > 1 else "as the run was planned" if planned else "as asked"
+        return Plan(
+            name=config.name, task=config.task.name, network=config.network.name, weights=config.network.weights,
+            input_size=self.task.input_size(), classes=len(self.dataset.index.classes),
+            train_images=len(self.dataset.train), validation_images=len(self.dataset.validation), epochs=hyper.epochs,
+            updates_per_epoch=self.sampler.updates_per_epoch, batch_size=hyper.batch_size,
+            accumulate=trainer.accumulate, devices=self.state.num_processes, device=_device_name(self.state.device),
+            optimizer=f"{hyper.optimizer}, learning rate {hyper.learning_rate:g} {hyper.schedule}, "
+                      f"weight decay {hyper.weight_decay:g}, momentum {hyper.momentum:g}",
+            precision=trial.precision, precision_reason=f"{pick}: {speeds} a pass", workers=workers,
+            estimated_seconds=estimate_seconds(
+                pass_seconds=trial.pass_seconds[trial.precision], load_seconds=trial.load_seconds, workers=workers,
+                batch_images=images, train_images=len(self.dataset.train),
+                validation_images=len(self.dataset.validation), epochs=hyper.epochs),
+            estimated_memory=trial.memory)
+
+    def _workers(self) -> int:
+        if self.config.trainer.workers != "auto":
+            return int(self.config.trainer.workers)
+        if self.state.device.type == "cpu":
+            return 0  # the training itself has every core busy
+        return min(8, (os.cpu_count() or 1) // self.state.num_processes)
+
+    def _open_folder(self, resumed: RunFolder | None) -> RunFolder:
+        lock = make_lock(asdict(self.config), data=self.dataset.data_digest, split=self.dataset.split_digest,
+                         weights=self.loaded.digest if self.loaded else None, plugins=self.plugins)
+        if resumed is not None:
+            check_same(resumed, self.config, lock)
+            return resumed
+        if self.sweep_folder is not None:
+            self.sweep_folder.mkdir(parents=True, exist_ok=True)
+            run = RunFolder(self.sweep_folder)
+        else:
+            run = RunFolder.create(Path(self.config.output_dir).expanduser().resolve(), self.config.name)
+        write_atomic(run.overrides, OmegaConf.to_yaml(OmegaConf.create(self.overrides)))
+        write_json(run.lock, lock)
+        write_json(run.plan, self.plan.to_json())
+        write_atomic(run.config, OmegaConf.to_yaml(OmegaConf.structured(self.config)))
+        return run
+
+    def _train(self) -> Result:
+        if not self.state.is_main_process:
+            return self._fit([])
+        status = Status(self.run, devices=self.state.num_processes, epochs=self.config.hyper.epochs)
+        handler = logging.FileHandler(self.run.log)
+        handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
+        log.addHandler(handler)
+        log.setLevel(logging.INFO)
+        try:
+            status.update(status=RUNNING)
+            log.info("run %s: %s", self.run.path, shlex.join(self.overrides))
+            self.plugins.before_run(plan=self.plan, run_dir=self.run.path)
+            return self._fit_and_report(status)
+        except (KeyboardInterrupt, StoppedError) as stop:
+            self.console.print(f"Stopped. Go on with:\n  {self._continuation()}")
+            self._failed(status, STOPPED, "stopped by a signal", stop)
+            raise
+        except BaseException as error:
+            log.exception("the run failed")
+            self._failed(status, ERROR, f"{type(error).__name__}: {error}", error)
+            raise
+        finally:
+            log.removeHandler(handler)
+            handler.close()
+
+    def _failed(self, status: Status, state: str, message: str, error: BaseException) -> None:
+        status.end(state, message)
+        try:
+            self.plugins.on_run_error(run_dir=self.run.path, error=error)
+        except Exception:
+            log.exception("a plugin failed in sightsmith_on_run_error")
+
+    def _continuation(self) -> str:
+        kept = [override for override in self.overrides if not override.lstrip("+").startswith("trainer.resume")]
+        return "sightsmith train " + shlex.join([*kept, f"trainer.resume={self.run.path}"])
+
+    def _fit_and_report(self, status: Status) -> Result:
+        updates = self.sampler.updates_per_epoch
+        with ExitStack() as stack:
+            loggers = []
+            for name, options in self.config.logger.items():
+                loggers.append(self.plugins.logger(name).build()(self.run.path, options or {}))
+                stack.callback(loggers[-1].close)
+            progress = stack.enter_context(ProgressReporter(
+                epochs=self.config.hyper.epochs, updates=updates, console=self.console, score=self.task.score,
+                batch_images=len(self.dataset.train) / updates))
+            result = self._fit([progress, StatusReporter(status, updates), LoggerReporter(loggers, updates),
+                                _HookReporter(self.plugins, self.run.path)])
+        status.end(FINISHED, progress=1.0, score=result.metrics.get(self.task.score))
+        self.plugins.after_run(run_dir=self.run.path, metrics=result.metrics)
+        return result
+
+    def _fit(self, callbacks: Sequence[Callback]) -> Result:
+        """Train, then evaluate the best checkpoint, and on rank 0 write the bundle and the report."""
+
+
+        config, workers = self.config, self.plan.workers
+        precision = {"fp32": "no"}.get(self.plan.precision, self.plan.precision)
+        accelerator = Accelerator(mixed_precision=precision, cpu=self.state.device.type == "cpu")
+        loading: dict[str, Any] = {"num_workers": workers, "collate_fn": self.task.collate,
+                                   "persistent_workers": workers > 0, "pin_memory": self.state.device.type == "cuda"}
+        batches = validation_batches(len(self.dataset.validation), config.hyper.batch_size,
+                                     self.state.process_index, self.state.num_processes)
+        seed_everything(config.trainer.seed)
+        trainer = Trainer(
+            accelerator=accelerator, task=self.task, model=self.model, config=config, sampler=self.sampler,
+            train_loader=DataLoader(self.train_data, batch_sampler=self.sampler, **loading),
+            validation_loader=DataLoader(self.validation_data, batch_sampler=batches, **loading),
+            score=self.task.score, run=self.run, callbacks=callbacks)
+        trainer.resume()
+        trainer.fit()
+        self.state.wait_for_everyone()
+        best = load_tree(self.run.best)
+        trainer.evaluated.load_state_dict(best["model"])
+        outcomes = trainer.evaluate()
+        metrics = self.task.metrics(outcomes)
+        if self.state.is_main_process:
+            save_bundle(self.run, self.task, best["model"], metrics)
+            write_report(self.run, self.task, self.plan, self.dataset, trainer.history, outcomes, metrics,
+                         best["epoch"])
+        return Result(self.run.path, metrics, self.task.classes)
+
+
+class _HookReporter:
+    """A callback of the loop: tells the plugins of each epoch."""
+
+    def __init__(self, plugins: Plugins, run_dir: Path) -> None:
+        self._plugins, self._run_dir = plugins, run_dir
+
+    def on_update(self, state: TrainState, losses: Mapping[str, float], rate: float) -> None:
+        pass
+
+    def on_validation(self, done: int, batches: int) -> None:
+        pass
+
+    def on_epoch(self, state: TrainState, metrics: Mapping[str, Any]) -> None:
+        self._plugins.after_epoch(run_dir=self._run_dir, epoch=state.epoch, metrics=metrics)
+
+
+def _device_name(device: torch.device) -> str:
+    if device.type == "cuda":
+        return torch.cuda.get_device_name(device)
+    return f"CPU ({torch.get_num_threads()} threads of {os.cpu_count()} cores)"
