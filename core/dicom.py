@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+import os
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pydicom
 from pydicom import uid
-from pydicom.pixels import apply_color_lut, apply_modality_lut, get_decoder, pixel_array
+from pydicom.pixels.decoders.base import get_decoder
+from pydicom.pixels.processing import apply_color_lut, apply_modality_lut
+from pydicom.pixels.utils import pixel_array
 
 from sightsmith.core.images import Array, Frame, ImageError, check_size, integer_limits, largest, window_limits
 
 with suppress(ImportError):
-    import gdcm
+    import gdcm  # type: ignore[import-untyped]
 
     # The decoder writes to stderr by itself, past every Python filter.
     gdcm.Trace.WarningOff()
@@ -53,18 +57,28 @@ class DicomReader:
             self._bits = int(data.get("BitsStored") or data.get("BitsAllocated") or 0)
             self._check_header()
 
-    def frame(self, index: int) -> Frame:
+    def frame(self, index: int, careful: bool = False) -> Frame:
         with _quiet():
-            try:
-                stored = pixel_array(self._data, index=index)
-            except RuntimeError as error:  # what pydicom raises once every decoder has failed
-                syntax = self._data.file_meta.TransferSyntaxUID.name
-                raise ImageError(f"its {syntax} pixels are broken, or of a kind no decoder here reads") from error
+            stored = self._decode(index, careful)
             if self._photometric == "PALETTE COLOR":
                 return Frame(_palette(self._data, stored), largest(stored), 8, (0, 255))
             if self._photometric in _COLOUR:
-                return Frame(stored, largest(stored), max(8, self._bits), (0, 2 ** max(8, self._bits) - 1))
+                bits = max(8, self._bits)
+                return Frame(stored, largest(stored), bits, integer_limits(bits, signed=False))
             return self._grey(stored[..., None], index)
+
+    def _decode(self, index: int, careful: bool) -> Array:
+        """(H, W) or (H, W, 3) as stored, but YBR as RGB."""
+        syntax = self._data.file_meta.TransferSyntaxUID
+        # pylibjpeg's RLE decoder, where it is installed, panics on damaged data, past `except Exception`.
+        plugin = "pydicom" if syntax == uid.RLELossless else ""
+        decode = partial(pixel_array, self._data, index=index, decoding_plugin=plugin)
+        try:
+            if careful and syntax.is_compressed and not plugin:
+                _rehearse(decode)
+            return decode()
+        except RuntimeError as error:  # what pydicom raises once every decoder has failed
+            raise ImageError(f"its {syntax.name} pixels are broken, or of a kind no decoder here reads") from error
 
     def _grey(self, stored: Array, index: int) -> Frame:
         values, limits = self._rescaled(stored, index)
@@ -133,6 +147,21 @@ def _palette(data: Any, stored: Array) -> Array:
         raise ImageError("its palette of more than 256 entries of 8 bits is not supported")
     colours = apply_color_lut(np.clip(stored.astype(np.int32), first, first + entries - 1), data)[..., :3]
     return (colours >> max(0, depth - 8)).astype(np.uint8)
+
+
+def _rehearse(decode: Callable[[], object]) -> None:
+    """Raise RuntimeError where ``decode`` would kill the process: GDCM aborts on some damaged pixels."""
+    if not hasattr(os, "fork"):
+        return
+    child = os.fork()
+    if child == 0:
+        try:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
+            decode()
+        finally:
+            os._exit(0)
+    if os.WIFSIGNALED(os.waitpid(child, 0)[1]):
+        raise RuntimeError("the decoder aborted")
 
 
 def _number(data: Any, keyword: str) -> float | None:

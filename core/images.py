@@ -33,10 +33,9 @@ _ORIENTATION, _BITS, _PHOTOMETRIC, _EXTRA_SAMPLES, _SAMPLE_FORMAT = 274, 258, 26
 
 
 class ImageError(Exception):
-    """Why a file is not used as an image: one printable sentence for people, without the path."""
+    """Why a file is not used as an image: one sentence for people, printable whatever it quotes, without the path."""
 
     def __init__(self, message: str) -> None:
-        # It may quote the bytes of a broken file.
         printable = "".join(letter if letter.isprintable() else " " for letter in message)
         super().__init__(" ".join(printable.split())[:300])
 
@@ -103,28 +102,30 @@ class Frame:
 
 
 class Reader(Protocol):
-    """An open image file; ``frame`` decodes one of its frames (0 <= index < frames)."""
+    """An open image file. ``careful`` outlives a decoder that aborts on damaged pixels, which costs time."""
 
     frames: int
     study: str | None
     modality: str | None
 
-    def frame(self, index: int) -> Frame: ...
+    def frame(self, index: int, careful: bool = False) -> Frame: ...
 
 
 def probe(path: Path) -> ImageInfo:
-    """Decode every pixel of every frame. Raises ImageError for a file that cannot be used."""
+    """Decode every pixel of every frame. Raises ImageError for a file that cannot be used.
+
+    To be called before :func:`read_image`, where damaged DICOM pixels may end the process.
+    """
     with _opened(path) as reader:
         shapes, bits, maxima, digests = [], [], [], []
         for index in range(reader.frames):
-            frame = reader.frame(index)
+            frame = reader.frame(index, careful=True)
             shapes.append(frame.values.shape)
             bits.append(frame.bits)
             maxima.append(frame.maximum)
             digests.append(frame.digest())
-        height, width = shapes[0][:2]
-        return ImageInfo(width, height, max(shape[2] for shape in shapes), max(bits), reader.frames, reader.study,
-                         reader.modality, max(maxima), tuple(digests))
+        return ImageInfo(shapes[0][1], shapes[0][0], max(shape[2] for shape in shapes), max(bits), reader.frames,
+                         reader.study, reader.modality, max(maxima), tuple(digests))
 
 
 def read_image(path: Path, frame: int | None = None, *, windows: Sequence[Sequence[float]] = (),
@@ -175,7 +176,7 @@ def integer_limits(bits: int, signed: bool) -> tuple[float, float] | None:
 
 def largest(values: Array) -> float:
     """The largest finite value; 0 where there is none."""
-    values = values[np.isfinite(values)] if values.dtype.kind == "f" else values
+    values = values[np.isfinite(values)]
     return float(values.max()) if values.size else 0.0
 
 
@@ -241,7 +242,7 @@ class _Raster:
         self.frames: int = getattr(image, "n_frames", 1) if image.format == "TIFF" else 1
         check_size(*image.size, self.frames)
 
-    def frame(self, index: int) -> Frame:
+    def frame(self, index: int, careful: bool = False) -> Frame:
         image = self._image
         image.seek(index)
         check_size(*image.size, self.frames)

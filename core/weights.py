@@ -1,1 +1,156 @@
 """Starting weights: read from a file without executing it, matched to a model, reported."""
+
+from __future__ import annotations
+
+import hashlib
+import pickle
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError, safe_open
+from torch import Tensor, nn
+
+from sightsmith.core.checkpoint import load_tree
+from sightsmith.core.errors import UserError, near
+
+_WRAPPERS = ("state_dict", "model", "model_state_dict", "state_dict_ema")
+_PREFIXES = ("module.", "_orig_mod.")
+_SHOWN = 4
+
+
+@dataclass(frozen=True)
+class LoadReport:
+    """What of a file of weights went into a model.
+
+    ``mismatched`` pairs a tensor's name with both shapes; ``unused`` are in the file only, ``missing``
+    in the model only, left at their initial values. ``digest`` is the file's sha256.
+    """
+
+    source: str
+    loaded: tuple[str, ...]
+    mismatched: tuple[tuple[str, str], ...] = ()
+    unused: tuple[str, ...] = ()
+    missing: tuple[str, ...] = ()
+    how: str = "by name"
+    digest: str | None = None
+
+    def lines(self) -> list[str]:
+        """What is printed: counts, and the first names of each kind."""
+        lines = [f"Starting weights from {self.source}: {len(self.loaded)} tensors loaded, matched {self.how}"]
+        for text, names in (
+            ("of another shape, left as initialised", [f"{name} ({shapes})" for name, shapes in self.mismatched]),
+            ("not in the file, left as initialised", list(self.missing)),
+            ("of the file not used", list(self.unused)),
+        ):
+            if names:
+                more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
+                lines.append(f"  {len(names)} {text}: {', '.join(names[:_SHOWN])}{more}")
+        return lines
+
+
+def file_digest(path: Path) -> str:
+    """The SHA-256 of a file, in hexadecimal."""
+    digest = hashlib.sha256()
+    with path.open("rb") as stream:
+        while block := stream.read(1 << 20):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+def read_state_dict(path: Path) -> dict[str, Tensor]:
+    """The tensors of a ``.safetensors`` or torch file, by name. Nothing in the file is executed.
+
+    A checkpoint or a bundle of sightsmith gives its model's tensors. Raises UserError for a file that is missing, damaged, or would need a full unpickling.
+    """
+    path = path.expanduser()
+    if not path.is_file():
+        siblings = [item.name for item in path.parent.glob("*")] if path.parent.is_dir() else []
+        raise UserError(f"network.weights: there is no file {path}.{near(path.name, siblings)}",
+                        hint="type network.weights=none, imagenet, or the path of a .safetensors or .pth file")
+    try:
+        if path.suffix == ".safetensors":
+            content = _read_safetensors(path)
+        else:
+            content = torch.load(path, map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError as error:
+        raise UserError(f"{path} holds more than tensors; reading it could execute code, so it was not read",
+                        hint="where you trust its origin, save its state_dict alone: "
+                             "torch.save(model.state_dict(), 'weights.pth')") from error
+    except (SafetensorError, OSError, RuntimeError, ValueError, EOFError, KeyError, UnicodeDecodeError) as error:
+        raise UserError(f"{path} is damaged or not a file of weights: {error}") from error
+    return _tensors(content, path)
+
+
+def _read_safetensors(path: Path) -> object:
+    with safe_open(path, framework="pt") as stream:
+        if "tree" in (stream.metadata() or {}):
+            return load_tree(path)
+        return {name: stream.get_tensor(name) for name in stream.keys()}  # noqa: SIM118
+
+
+def _tensors(content: object, path: Path) -> dict[str, Tensor]:
+    while isinstance(content, Mapping):
+        inner = next((content[key] for key in _WRAPPERS if isinstance(content.get(key), Mapping)), None)
+        if inner is None:
+            break
+        content = inner
+    found = {}
+    if isinstance(content, Mapping):
+        for name, value in content.items():
+            if isinstance(name, str) and isinstance(value, Tensor):
+                for prefix in _PREFIXES:
+                    name = name.removeprefix(prefix)
+                found[name] = value
+    if not found:
+        raise UserError(f"{path} holds no named tensors")
+    return found
+
+
+def load_matching(model: nn.Module, state: Mapping[str, Tensor], source: str, digest: str | None = None) -> LoadReport:
+    """Copy into ``model`` the tensors that fit by name and shape, or, failing that, by their order.
+
+    By order: where fewer than half of the names are known, and the file's shapes, in order, are those
+    of the model's first tensors (a backbone saved under other names). A first convolution of another
+    number of input channels takes the mean over the file's channels, scaled to keep the sum. Raises
+    UserError where nothing fits.
+    """
+    own = model.state_dict()
+    how = "by name"
+    if sum(name in own for name in state) < len(state) / 2 and (renamed := _by_order(own, state)):
+        state, how = renamed, "by order"
+    first = next((f"{name}.weight" for name, module in model.named_modules() if isinstance(module, nn.Conv2d)), "")
+    loaded, mismatched = {}, []
+    for name in own.keys() & state.keys():
+        value = state[name]
+        if name == first and value.ndim == 4 and value.shape[1] != own[name].shape[1]:
+            channels = own[name].shape[1]
+            value = value.mean(1, keepdim=True).expand(-1, channels, -1, -1) * (value.shape[1] / channels)
+        if value.shape == own[name].shape:
+            loaded[name] = value
+        else:
+            mismatched.append((name, f"{_shape(value)} in the file, {_shape(own[name])} in the network"))
+    if not loaded:
+        raise UserError(f"No tensor of {source} fits the network: the file starts with {', '.join(list(state)[:3])}, "
+                        f"the network with {', '.join(list(own)[:3])}",
+                        hint="choose the network that the weights were made for, or network.weights=none")
+    model.load_state_dict(loaded, strict=False)
+    order = {name: place for place, name in enumerate(own)}
+    return LoadReport(source, tuple(sorted(loaded, key=order.__getitem__)), tuple(sorted(mismatched)),
+                      tuple(name for name in state if name not in own),
+                      tuple(name for name in own if name not in state), how, digest)
+
+
+def _by_order(own: Mapping[str, Tensor], state: Mapping[str, Tensor]) -> dict[str, Tensor] | None:
+    """``state`` under the model's names, where its shapes are those of the model's first tensors."""
+    counters = any(name.endswith("num_batches_tracked") for name in state)
+    names = [name for name in own if counters or not name.endswith("num_batches_tracked")]
+    if len(state) > len(names) or any(value.shape != own[name].shape
+                                      for name, value in zip(names, state.values(), strict=False)):
+        return None
+    return dict(zip(names, state.values(), strict=False))
+
+
+def _shape(value: Tensor) -> str:
+    return "×".join(map(str, value.shape)) or "scalar"

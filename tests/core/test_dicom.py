@@ -146,7 +146,8 @@ def test_monochrome1_is_inverted(tmp_path: Path) -> None:
 
 
 def test_modality_table(tmp_path: Path) -> None:
-    table = items(LUTDescriptor=[4, 1, 16], LUTData=np.array([0, 100, 1000, 65535], "<u2").tobytes(), ModalityLUTType="HU")
+    entries = np.array([0, 100, 1000, 65535], "<u2").tobytes()
+    table = items(LUTDescriptor=[4, 1, 16], LUTData=entries, ModalityLUTType="HU")
     path = dicom(tmp_path / "a.dcm", np.array([[0, 1, 2, 3, 4, 9]], np.uint16), ModalityLUTSequence=table)
     assert np.allclose(read_image(path).ravel() * 65535, [0, 0, 100, 1000, 65535, 65535])
 
@@ -217,7 +218,8 @@ def test_sizes_are_refused_by_the_header(tmp_path: Path) -> None:
 
 def test_damaged_bytes_raise_nothing_else(tmp_path: Path) -> None:
     sources = [dicom(tmp_path / "a", np.arange(144, dtype=np.uint16).reshape(12, 12)).read_bytes()]
-    sources += [stock(name).read_bytes() for name in ("MR_small_RLE.dcm", "JPEGLSNearLossless_08.dcm")]
+    sources += [stock(name).read_bytes() for name in ("MR_small_RLE.dcm", "JPEGLSNearLossless_08.dcm",
+                                                      "SC_rgb_jpeg_dcmtk.dcm", "MR_small_jp2klossless.dcm")]
     draw = random.Random(0)
     refused = 0
     for source in sources * 25:

@@ -1,0 +1,62 @@
+"""Figures of a classifier, by scikit-learn. What is undefined is None, never 0 or NaN."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from scipy.special import expit, softmax
+from sklearn import metrics
+
+from sightsmith.core.task import Outcome
+
+Array = np.ndarray[Any, np.dtype[Any]]
+
+
+def scores_and_truth(outcomes: Sequence[Outcome], multi_label: bool) -> tuple[Array, Array]:
+    """Probabilities (N, K) float64, and the truth as zeros and ones (N, K)."""
+    logits = np.stack([outcome["logits"] for outcome in outcomes]).astype(np.float64)
+    if multi_label:
+        return expit(logits), np.stack([outcome["label"] for outcome in outcomes]).astype(int)
+    truth = np.zeros(logits.shape, int)
+    truth[np.arange(len(truth)), [outcome["label"] for outcome in outcomes]] = 1
+    return softmax(logits, axis=1), truth
+
+
+def predictions(scores: Array, multi_label: bool) -> Array:
+    """Zeros and ones (N, K): the largest score, or for multi-label every score of 0.5 and more."""
+    if multi_label:
+        return (scores >= 0.5).astype(int)
+    predicted = np.zeros(scores.shape, int)
+    predicted[np.arange(len(scores)), scores.argmax(1)] = 1
+    return predicted
+
+
+def compute(outcomes: Sequence[Outcome], classes: Sequence[str], multi_label: bool) -> dict[str, float | None]:
+    """loss, accuracy, macro F1 and ROC AUC, and precision, recall, F1 and AUC of each class.
+
+    ``accuracy`` of multi-label is that of whole label sets. Means over classes leave out those that
+    have no positives, where recall and AUC are undefined. AUC is one class against the rest.
+    """
+    scores, truth = scores_and_truth(outcomes, multi_label)
+    predicted = predictions(scores, multi_label)
+    figures: dict[str, float | None] = {
+        "loss": float(np.mean([outcome["loss"] for outcome in outcomes])),
+        "accuracy": float(metrics.accuracy_score(truth, predicted)),
+    }
+    each: dict[str, list[float | None]] = {"precision": [], "recall": [], "f1": [], "auc": []}
+    for number in range(len(classes)):
+        real, said = truth[:, number], predicted[:, number]
+        positives, claimed = int(real.sum()), int(said.sum())
+        each["precision"].append(float(metrics.precision_score(real, said)) if claimed else None)
+        each["recall"].append(float(metrics.recall_score(real, said)) if positives else None)
+        each["f1"].append(float(metrics.f1_score(real, said)) if positives else None)
+        both = 0 < positives < len(real)
+        each["auc"].append(float(metrics.roc_auc_score(real, scores[:, number])) if both else None)
+    for name, values in (("macro_f1", each["f1"]), ("macro_recall", each["recall"]), ("macro_auc", each["auc"])):
+        defined = [value for value in values if value is not None]
+        figures[name] = float(np.mean(defined)) if defined else None
+    for name, values in each.items():
+        figures |= {f"{name}/{label}": value for label, value in zip(classes, values, strict=True)}
+    return figures

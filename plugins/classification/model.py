@@ -1,0 +1,193 @@
+"""torchvision's classification networks in mmengine's BaseModel contract."""
+
+from __future__ import annotations
+
+import os
+import re
+import tempfile
+from collections import OrderedDict
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from mmengine.model import BaseDataPreprocessor, BaseModel
+from torch import Tensor, nn
+from torch.nn import functional
+from torchvision.models import MNASNet, get_model, get_model_weights
+from torchvision.models.vision_transformer import VisionTransformer, interpolate_embeddings
+
+from sightsmith.core.errors import UserError
+from sightsmith.core.weights import LoadReport, file_digest, load_matching, read_state_dict
+
+AUXILIARY = {"googlenet": 0.3, "inception_v3": 0.4}
+"""Weight of each auxiliary loss: arXiv 1409.4842 section 5; arXiv 1512.00567 as in torchvision's recipe."""
+
+INCEPTION_AUXILIARY_SIZE = 299
+"""Pixels below which nothing is left of Inception v3's feature map for its auxiliary head."""
+
+_OLD_NAMES = ((re.compile(r"(denselayer\d+\.(?:norm|conv))\.([12]\.)"), r"\1\2"),
+              (re.compile(r"\.mlp\.linear_1\."), ".mlp.0."), (re.compile(r"\.mlp\.linear_2\."), ".mlp.3."))
+"""Names in torchvision's published DenseNet and ViT files that its code has since changed."""
+
+
+class Preprocessor(BaseDataPreprocessor):
+    """Moves a batch to the device and normalises its images: (value - mean) / std, by channel."""
+
+    def __init__(self, mean: Sequence[float], std: Sequence[float]) -> None:
+        super().__init__(non_blocking=True)
+        self.register_buffer("mean", torch.tensor(mean).view(1, -1, 1, 1), persistent=False)
+        self.register_buffer("std", torch.tensor(std).view(1, -1, 1, 1), persistent=False)
+
+    def forward(self, data: dict[str, Any], training: bool = False) -> dict[str, Any]:
+        """``inputs`` (N, C, H, W) float32 in [0, 1]; ``data_samples`` a dict of tensors."""
+        data = self.cast_data(data)
+        return {**data, "inputs": (data["inputs"] - self.mean) / self.std}
+
+
+class _MNASNet(MNASNet):
+    """Takes plain dicts of tensors, which lack the version mark that torchvision's own class asks for."""
+
+    _load_from_state_dict = nn.Module._load_from_state_dict
+
+
+class Classifier(BaseModel):
+    """A network with its loss.
+
+    ``data_samples["label"]`` is (N,) int64 class numbers, or (N, K) float32 zeros and ones for
+    multi-label. Modes: ``tensor`` and ``predict`` give logits (N, K), ``loss`` the parts of the loss.
+    """
+
+    def __init__(self, network: nn.Module, preprocessor: Preprocessor, *, multi_label: bool = False,
+                 label_smoothing: float = 0.0, auxiliary_weight: float = 0.0) -> None:
+        super().__init__(data_preprocessor=preprocessor)
+        self.network = network
+        self.multi_label, self.label_smoothing, self.auxiliary_weight = multi_label, label_smoothing, auxiliary_weight
+        self.register_buffer("class_weight", None, persistent=False)
+
+    def forward(self, inputs: Tensor, data_samples: dict[str, Tensor] | None = None, mode: str = "tensor") -> Any:
+        if mode == "loss" and len(inputs) == 1:
+            # Batch normalization refuses one value a channel; an image twice has the same mean and loss.
+            inputs = inputs.expand(2, -1, -1, -1)
+        output = self.network(inputs)
+        auxiliary: list[Tensor] = []
+        if isinstance(output, tuple):  # GoogLeNet and Inception, in training
+            logits, *auxiliary = output
+        else:
+            logits = output
+        if mode != "loss":
+            return logits
+        assert data_samples is not None
+        label = data_samples["label"].expand(len(logits), *data_samples["label"].shape[1:])
+        losses = {"loss_cls": self._loss(logits, label)}
+        if auxiliary:
+            losses["loss_aux"] = self.auxiliary_weight * sum(
+                (self._loss(side, label) for side in auxiliary), torch.zeros((), device=logits.device))
+        return losses
+
+    def _loss(self, logits: Tensor, label: Tensor) -> Tensor:
+        if self.multi_label:
+            smooth = label * (1 - self.label_smoothing) + 0.5 * self.label_smoothing
+            return functional.binary_cross_entropy_with_logits(logits, smooth, pos_weight=self.class_weight)
+        if self.class_weight is None:
+            return functional.cross_entropy(logits, label, label_smoothing=self.label_smoothing)
+        each = functional.cross_entropy(logits, label, weight=self.class_weight, reduction="none",
+                                        label_smoothing=self.label_smoothing)
+        # The mean over images, not over weights: so the loss of a batch is that of its parts.
+        return each.mean()
+
+    def set_class_weight(self, weight: Sequence[float]) -> None:
+        """Weight of each class (K,) in the loss; of its positives, for multi-label."""
+        self.class_weight = torch.tensor(weight, dtype=torch.float32, device=self.data_preprocessor.mean.device)
+
+
+def build_classifier(name: str, classes: int, *, channels: int, size: int, mean: Sequence[float], std: Sequence[float],
+                     multi_label: bool = False, label_smoothing: float = 0.0,
+                     options: dict[str, Any] | None = None) -> Classifier:
+    """torchvision's network ``name`` with random weights, for inputs (N, ``channels``, ``size``, ``size``).
+
+    Raises UserError for ``options`` that the network does not take.
+    """
+    arguments: dict[str, Any] = {"num_classes": classes, **(options or {})}
+    if name.startswith("vit_"):
+        arguments["image_size"] = size
+    elif name.startswith("maxvit"):
+        arguments["input_size"] = (size, size)
+    elif name in AUXILIARY:
+        arguments |= {"aux_logits": name != "inception_v3" or size >= INCEPTION_AUXILIARY_SIZE, "init_weights": True,
+                      "transform_input": False}
+    try:
+        network = get_model(name, weights=None, **arguments)
+    except (TypeError, ValueError) as error:
+        raise UserError(f"The network {name} cannot be built with input size {size} px and options "
+                        f"{dict(options or {})}: {error}",
+                        hint="change image.size or network.options") from error
+    if isinstance(network, MNASNet):
+        network.__class__ = _MNASNet
+    if channels != 3:
+        _replace_first_convolution(network, channels)
+    return Classifier(network, Preprocessor(mean, std), multi_label=multi_label, label_smoothing=label_smoothing,
+                      auxiliary_weight=AUXILIARY.get(name, 0.0))
+
+
+def _replace_first_convolution(network: nn.Module, channels: int) -> None:
+    path, old = next((path, module) for path, module in network.named_modules() if isinstance(module, nn.Conv2d))
+    new = nn.Conv2d(channels, old.out_channels, old.kernel_size, old.stride, old.padding, old.dilation,  # type: ignore[arg-type]
+                    bias=old.bias is not None)
+    parent, _, leaf = path.rpartition(".")
+    owner = network.get_submodule(parent)
+    setattr(owner, leaf, new)
+
+
+def load_starting_weights(model: Classifier, name: str, source: str) -> LoadReport | None:
+    """Load ``network.weights``: None for ``none``, torchvision's for ``imagenet``, else a file's.
+
+    Raises UserError where the file cannot be had or does not fit.
+    """
+    if source == "none":
+        return None
+    path = _published(name) if source == "imagenet" else Path(source).expanduser()
+    state = {_today(tensor): value for tensor, value in read_state_dict(path).items()}
+    network = model.network
+    embedding = state.get("encoder.pos_embedding")
+    if isinstance(network, VisionTransformer) and embedding is not None and embedding.shape[1] != network.seq_length:
+        state = dict(interpolate_embeddings(network.image_size, network.patch_size, OrderedDict(state)))
+    origin = f"{source} ({path.name})" if source == "imagenet" else str(path)
+    return load_matching(network, state, origin, file_digest(path))
+
+
+def _today(name: str) -> str:
+    """A tensor's name in our networks, from its name in a file of torchvision's or in a checkpoint of ours."""
+    for old, new in _OLD_NAMES:
+        name = old.sub(new, name)
+    return name.removeprefix("network.")
+
+
+def _published(name: str) -> Path:
+    """torchvision's default weights in torch's hub folder, downloaded there unless they are."""
+    try:
+        url = get_model_weights(name).DEFAULT.url
+    except ValueError as error:
+        raise UserError(f"The network {name} has no ImageNet weights in torchvision",
+                        hint="type network.weights=none, or the path of a file") from error
+    folder = Path(torch.hub.get_dir()) / "checkpoints"
+    path = folder / url.rsplit("/", 1)[-1]
+    if path.is_file():
+        return path
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        handle, temporary = tempfile.mkstemp(dir=folder, prefix=f".{path.name}.")
+        os.close(handle)
+        try:
+            # The file name carries the first eight digits of its sha256, which torch compares.
+            prefix = path.stem.rsplit("-", 1)[-1]
+            torch.hub.download_url_to_file(url, temporary, hash_prefix=prefix, progress=True)
+            os.replace(temporary, path)
+        finally:
+            Path(temporary).unlink(missing_ok=True)
+    except (OSError, RuntimeError) as error:
+        raise UserError(
+            f"The ImageNet weights of {name} cannot be fetched: {error}",
+            hint=f"fetch {url} where there is a network, and put it to {path};\n"
+                 "or start from a file with network.weights=PATH, or from nothing with network.weights=none") from error
+    return path

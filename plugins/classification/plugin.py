@@ -1,0 +1,25 @@
+"""Registers the classification task, its networks and its configuration."""
+
+from __future__ import annotations
+
+from sightsmith.core.hookspecs import hookimpl
+from sightsmith.core.records import ConfigPath, NetworkRecord, TaskRecord
+from sightsmith.plugins.classification.networks import records
+
+
+@hookimpl
+def sightsmith_tasks() -> list[TaskRecord]:
+    return [TaskRecord(
+        name="classification", description="which class an image shows, or which classes (multi-label)",
+        builder="sightsmith.plugins.classification.task:ClassificationTask", score="accuracy", annotation="labels",
+        sample="sightsmith.plugins.classification.sample:write")]
+
+
+@hookimpl
+def sightsmith_networks() -> list[NetworkRecord]:
+    return records()
+
+
+@hookimpl
+def sightsmith_config_paths() -> list[ConfigPath]:
+    return [ConfigPath("pkg://sightsmith.plugins.classification.conf")]

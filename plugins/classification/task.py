@@ -1,0 +1,113 @@
+"""The classification task: samples to batches, logits to figures."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch.nn import functional
+
+from sightsmith.core.dataset import Sample
+from sightsmith.core.errors import UserError
+from sightsmith.core.task import Model, Outcome, Section, Task
+from sightsmith.core.weights import LoadReport
+from sightsmith.plugins.classification import data, metrics, report
+from sightsmith.plugins.classification.model import load_starting_weights
+
+IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+LARGEST_POSITIVE_WEIGHT = 20.0
+
+
+class ClassificationTask(Task):
+    """Single-label, or multi-label where images have any number of classes."""
+
+    @property
+    def score(self) -> str:
+        """Accuracy; for multi-label, where it counts whole label sets only, the macro F1."""
+        return "macro_f1" if self.multi_label else super().score
+
+    def input_size(self) -> int:
+        return self.config.image.size or self.network.input_size
+
+    def _dataset(self, samples: Sequence[Sample], training: bool) -> data.ImageLabels:
+        return data.ImageLabels(samples, self.classes, self.config, self.input_size(), multi_label=self.multi_label,
+                                training=training)
+
+    def train_dataset(self, samples: Sequence[Sample]) -> data.ImageLabels:
+        return self._dataset(samples, training=True)
+
+    def validation_dataset(self, samples: Sequence[Sample]) -> data.ImageLabels:
+        return self._dataset(samples, training=False)
+
+    def collate(self, items: list[Any]) -> dict[str, Any]:
+        return data.collate(items)
+
+    def build_model(self, *, load_weights: bool = True) -> tuple[Model, LoadReport | None]:
+        config, channels = self.config, data.input_channels(self.config)
+        usual = (IMAGENET_MEAN, IMAGENET_STD) if channels == 3 else ((0.5,) * channels, (0.25,) * channels)
+        model = self.network.build()(
+            self.network.name, len(self.classes), channels=channels, size=self.input_size(),
+            mean=config.image.mean or usual[0], std=config.image.std or usual[1], multi_label=self.multi_label,
+            label_smoothing=config.hyper.label_smoothing, options={**self.network.options, **config.network.options})
+        self._try(model, channels)
+        loaded = load_starting_weights(model, self.network.name, config.network.weights) if load_weights else None
+        return model, loaded
+
+    def _try(self, model: Model, channels: int) -> None:
+        """Some networks need a larger input than others: find out before anything else is done."""
+        size = self.input_size()
+        try:
+            with torch.no_grad():
+                model.eval()(torch.zeros(1, channels, size, size))
+        except (RuntimeError, AssertionError, ValueError) as error:
+            raise UserError(f"The network {self.network.name} cannot take images of {size} px: {error}",
+                            hint=f"leave image.size out (this network's own is {self.network.input_size}), or choose "
+                                 "another network") from error
+
+    def prepare(self, model: Model, samples: Sequence[Sample]) -> None:
+        """Class weights: each class counts alike; for multi-label, a class's positives as its negatives."""
+        if self.config.hyper.class_balance != "loss":
+            return
+        counts = self.statistics(samples)
+        if self.multi_label:
+            weights = [min((len(samples) - count) / count, LARGEST_POSITIVE_WEIGHT) if count else 1.0
+                       for count in counts.values()]
+        else:
+            weights = [len(samples) / (len(counts) * count) if count else 0.0 for count in counts.values()]
+        model.set_class_weight(weights)
+
+    def draw_weights(self, samples: Sequence[Sample]) -> Sequence[float] | None:
+        """One over the frequency of a sample's labels; of its rarest label, for multi-label."""
+        if self.config.hyper.class_balance != "sampling":
+            return None
+        frequency = Counter(label for sample in samples for label in sample.labels or (None,))
+        return [1 / min(frequency[label] for label in sample.labels or (None,)) for sample in samples]
+
+    def outcomes(self, model: Model, batch: dict[str, Any]) -> list[Outcome]:
+        batch = model.data_preprocessor(batch, False)
+        logits = model(**batch, mode="predict").float()
+        label = batch["data_samples"]["label"]
+        if self.multi_label:
+            losses = functional.binary_cross_entropy_with_logits(logits, label, reduction="none").mean(1)
+            labels: list[Any] = list(label.cpu().numpy().astype(np.int8))
+        else:
+            losses = functional.cross_entropy(logits, label, reduction="none")
+            labels = label.tolist()
+        rows = zip(batch["data_samples"]["index"].tolist(), losses.tolist(), logits.cpu().numpy(), labels, strict=True)
+        return [{"index": index, "loss": loss, "logits": row, "label": truth} for index, loss, row, truth in rows]
+
+    def metrics(self, outcomes: Sequence[Outcome]) -> dict[str, float | None]:
+        return metrics.compute(outcomes, self.classes, self.multi_label)
+
+    def baseline(self, train: Sequence[Sample], validation: Sequence[Sample]) -> float | None:
+        if self.multi_label:
+            return None
+        (most, _), = Counter(sample.labels[0] for sample in train).most_common(1)
+        return sum(sample.labels[0] == most for sample in validation) / len(validation)
+
+    def report(self, outcomes: Sequence[Outcome], samples: Sequence[Sample], folder: Path) -> list[Section]:
+        return report.sections(outcomes, samples, self.classes, self.multi_label, self.config)

@@ -1,0 +1,63 @@
+"""A folder for each class."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from sightsmith.core.dataset import DatasetIndex, Recognition, Sample, Split
+from sightsmith.core.errors import Problem
+from sightsmith.plugins.formats.files import has_images, inside, is_image, names, natural, relative, subfolders, walk
+
+TOP = "classes"
+
+
+class ClassFolders:
+    """``Classes/<class>/*``, or ``<class>/*`` directly in the root; images may lie deeper in a class."""
+
+    def recognise(self, root: Path) -> Recognition | None:
+        top = self._top(root)
+        filled = [folder for folder in subfolders(top) if has_images(folder)]
+        if top != root and subfolders(top):
+            return Recognition(0.95, f"a folder {top.name}/ with {len(subfolders(top))} class folders")
+        if len(filled) > 1 or (filled and len(subfolders(top)) > 1):
+            return Recognition(0.6, f"{len(filled)} folders of images")
+        return Recognition(0.3, f"one folder of images, {filled[0].name}/") if filled else None
+
+    def read(self, root: Path, report: Callable[[str], None] | None = None) -> DatasetIndex:
+        top = self._top(root)
+        problems: list[Problem] = []
+        samples = read_classes(root, top, None, problems)
+        classes = tuple(folder.name for folder in subfolders(top))
+        stray = [relative(path, root) for path in sorted(top.iterdir()) if path.is_file() and is_image(path)]
+        if stray:
+            problems.append(Problem(f"{len(stray)} images lie beside the class folders and are left out: "
+                                    f"{names(stray)}", severity="warning"))
+        return DatasetIndex(root, "class_folders", classes, tuple(samples), problems=tuple(problems))
+
+    def _top(self, root: Path) -> Path:
+        return next((folder for folder in subfolders(root) if folder.name.lower() == TOP), root)
+
+
+def read_classes(root: Path, top: Path, split: Split | None, problems: list[Problem]) -> list[Sample]:
+    """The images of every class folder in ``top``; what is not an image is told of."""
+    samples = []
+    for folder in subfolders(top):
+        others, found = [], 0
+        for path in walk(folder):
+            name = relative(path, root)
+            if not is_image(path):
+                others.append(name)
+            elif not inside(root, path):
+                problems.append(Problem("is a link that leaves the data set's folder", file=name,
+                                        hint="copy the image into the data set"))
+            else:
+                found += 1
+                samples.append(Sample(path, name, (folder.name,), split=split))
+        if others:
+            problems.append(Problem(f"{len(others)} files of {relative(folder, root)}/ are not images and are left "
+                                    f"out: {names(others)}", severity="warning"))
+        if not found:
+            problems.append(Problem("the class folder has no images", file=relative(folder, root),
+                                    hint="put images into it, or remove it"))
+    return sorted(samples, key=lambda sample: natural(sample.name))

@@ -1,0 +1,140 @@
+"""COCO JSON; here the categories of an image as its labels."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from sightsmith.core.dataset import DatasetIndex, Recognition, Sample, Split, contained_path
+from sightsmith.core.errors import Problem
+from sightsmith.plugins.formats.files import read_json, relative, walk
+
+HEAD = 4096
+KEYS = ("images", "annotations", "categories")
+
+
+class Coco:
+    """One JSON, or one for each side of a split (``*train*.json`` and ``*val*.json``).
+
+    Single-label where every image has exactly one category, else multi-label. An image without
+    annotations is a negative.
+    """
+
+    def recognise(self, root: Path) -> Recognition | None:
+        found = _annotation_files(root)
+        return Recognition(0.9, f"COCO annotation in {', '.join(relative(path, root) for path in found)}") \
+            if found else None
+
+    def read(self, root: Path, report: Callable[[str], None] | None = None) -> DatasetIndex:
+        problems: list[Problem] = []
+        samples: list[Sample] = []
+        classes: dict[str, None] = {}
+        files = _annotation_files(root) or [path for path in walk(root) if path.suffix.lower() == ".json"][:1]
+        if not files:
+            problems.append(Problem("there is no COCO JSON"))
+        sides = {path: _side(path) for path in files}
+        split_given = len(set(sides.values())) > 1 and None not in sides.values()
+        for path in files:
+            content, problem = read_json(path, root)
+            if problem is not None:
+                problems.append(problem)
+                continue
+            found = _File(path, root, content, problems)
+            classes |= dict.fromkeys(found.categories.values())
+            samples += found.samples(sides[path] if split_given else None)
+        multi_label = any(len(sample.labels) != 1 for sample in samples)
+        return DatasetIndex(root, "coco", tuple(classes), tuple(samples), multi_label, tuple(problems))
+
+
+def _annotation_files(root: Path) -> list[Path]:
+    found = []
+    for folder in (root, root / "annotations"):
+        for path in sorted(folder.glob("*.json")) if folder.is_dir() else []:
+            with path.open("rb") as stream:
+                head = stream.read(HEAD)
+                # The keys may stand at the end of a large file: images are long.
+                stream.seek(max(path.stat().st_size - HEAD, 0))
+                ends = head + stream.read(HEAD)
+            if sum(f'"{key}"'.encode() in ends for key in KEYS) >= 2 and b'"shapes"' not in ends:
+                found.append(path)
+    return found
+
+
+def _side(path: Path) -> Split | None:
+    if re.search(r"train", path.stem, re.IGNORECASE):
+        return "train"
+    return "validation" if re.search(r"val", path.stem, re.IGNORECASE) else None
+
+
+class _File:
+    """One annotation file: its categories by id, and its samples."""
+
+    def __init__(self, path: Path, root: Path, content: Any, problems: list[Problem]) -> None:
+        self._path, self._root, self._problems = path, root, problems
+        self._name = relative(path, root)
+        if not isinstance(content, dict):
+            self._refuse("is not a COCO file: it holds no JSON object")
+            content = {}
+        else:
+            for key in KEYS:
+                if not isinstance(content.get(key), list):
+                    self._refuse(f"has no list {key!r}")
+        self._parts = {key: [item for item in content.get(key, []) if isinstance(item, dict)]
+                       if isinstance(content.get(key), list) else [] for key in KEYS}
+        self.categories: dict[Any, str] = {}
+        for category in self._parts["categories"]:
+            number, name = category.get("id"), category.get("name")
+            if not isinstance(number, int) or not isinstance(name, str) or not name:
+                self._refuse(f"a category has no id or name: {str(category)[:80]}")
+            elif number in self.categories:
+                self._refuse(f"the category id {number} stands twice")
+            elif name in self.categories.values():
+                self._refuse(f"the category name {name!r} stands twice")
+            else:
+                self.categories[number] = name
+
+    def samples(self, split: Split | None) -> list[Sample]:
+        images: dict[Any, Path] = {}
+        labels: dict[Any, set[str]] = {}
+        for image in self._parts["images"]:
+            number, text = image.get("id"), image.get("file_name")
+            if not isinstance(number, int) or not isinstance(text, str):
+                self._refuse(f"an image has no id or file_name: {str(image)[:80]}")
+            elif number in labels:
+                self._refuse(f"the image id {number} stands twice")
+            else:
+                labels[number] = set()
+                if path := self._find(text):
+                    images[number] = path
+        for annotation in self._parts["annotations"]:
+            number, category = annotation.get("image_id"), annotation.get("category_id")
+            which = f"the annotation {annotation.get('id', '')}".rstrip()
+            if not isinstance(number, int) or number not in labels:
+                self._refuse(f"{which} names the image id {number}, which is not in 'images'")
+            elif not isinstance(category, int) or category not in self.categories:
+                self._refuse(f"{which} names the category id {category}, which is not in 'categories'")
+            else:
+                labels[number].add(self.categories[category])
+        order = list(self.categories.values())
+        return [Sample(path, relative(path, self._root), tuple(sorted(labels[number], key=order.index)), split=split,
+                       file=self._name) for number, path in images.items()]
+
+    def _find(self, text: str) -> Path | None:
+        """The image, in the root, ``images/``, a folder named after the file, or beside the JSON."""
+        last = self._path.stem.rsplit("_", 1)[-1]
+        folders = ["", "images", last, f"images/{last}", _side(self._path) or "",
+                   self._path.parent.relative_to(self._root).as_posix()]
+        for folder in dict.fromkeys(folders):
+            path, reason = contained_path(self._root / folder, text)
+            if path is None:
+                self._refuse(f"image: {reason}")
+                return None
+            if path.is_file():
+                return path
+        self._refuse(f"there is no image {text!r}", "looked for it in the data set's folder and images/")
+        return None
+
+    def _refuse(self, message: str, hint: str | None = None) -> None:
+        self._problems.append(Problem(message, file=self._name, hint=hint))

@@ -1,0 +1,99 @@
+"""LabelMe: a JSON for each image; here the set of its labels."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from sightsmith.core.dataset import DatasetIndex, Recognition, Sample, contained_path
+from sightsmith.core.errors import Problem
+from sightsmith.plugins.formats.files import inside, natural, read_json, relative, walk
+
+LOOKED_AT = 5
+HEAD = 65536
+
+
+class LabelMe:
+    """The labels of an image are those of its ``shapes`` and its ``flags`` that are set.
+
+    Single-label where every image has exactly one, else multi-label. ``imagePath`` names the image,
+    relative to its JSON; one without labels is a negative.
+    """
+
+    def recognise(self, root: Path) -> Recognition | None:
+        found = [path for path in walk(root) if path.suffix.lower() == ".json"]
+        for path in found[:LOOKED_AT]:
+            try:
+                with path.open("rb") as stream:
+                    head = stream.read(HEAD)
+            except OSError:
+                continue
+            if b'"shapes"' in head or b'"imagePath"' in head:
+                return Recognition(0.85, f"{len(found)} JSON files as LabelMe writes them")
+        return None
+
+    def read(self, root: Path, report: Callable[[str], None] | None = None) -> DatasetIndex:
+        problems: list[Problem] = []
+        samples: dict[str, Sample] = {}
+        for path in walk(root):
+            if path.suffix.lower() == ".json":
+                sample = self._sample(path, root, problems)
+                if sample is None:
+                    continue
+                if sample.name in samples:
+                    problems.append(Problem(f"names the image {sample.name}, as {samples[sample.name].file} does",
+                                            file=sample.file))
+                else:
+                    samples[sample.name] = sample
+        classes = tuple(sorted({label for sample in samples.values() for label in sample.labels}, key=natural))
+        multi_label = any(len(sample.labels) != 1 for sample in samples.values())
+        return DatasetIndex(root, "labelme", classes, tuple(samples.values()), multi_label, tuple(problems))
+
+    def _sample(self, path: Path, root: Path, problems: list[Problem]) -> Sample | None:
+        name = relative(path, root)
+        content, problem = read_json(path, root)
+        if problem is not None:
+            problems.append(problem)
+            return None
+        if not isinstance(content, dict) or not isinstance(content.get("shapes", []), list) or not (
+                "shapes" in content or "imagePath" in content):
+            problems.append(Problem("is not a LabelMe file: it has no list 'shapes'", file=name))
+            return None
+        labels = _labels(content, name, problems)
+        image = _image(path, root, content, name, problems)
+        return Sample(image, relative(image, root), labels, file=name) if image else None
+
+
+def _labels(content: dict[str, Any], name: str, problems: list[Problem]) -> tuple[str, ...]:
+    found = set()
+    for number, shape in enumerate(content.get("shapes") or [], 1):
+        label = shape.get("label") if isinstance(shape, dict) else None
+        if isinstance(label, str) and label.strip():
+            found.add(label.strip())
+        else:
+            problems.append(Problem(f"shape {number} has no label", file=name, hint="name it in LabelMe"))
+    flags = content.get("flags") or {}
+    if isinstance(flags, dict):
+        found |= {str(flag) for flag, is_set in flags.items() if is_set is True}
+    return tuple(sorted(found, key=natural))
+
+
+def _image(path: Path, root: Path, content: dict[str, Any], name: str, problems: list[Problem]) -> Path | None:
+    text = content.get("imagePath")
+    if not isinstance(text, str) or not text.strip():
+        problems.append(Problem("has no imagePath", file=name))
+        return None
+    text = text.strip().replace("\\", "/")
+    image = path.parent / text
+    # LabelMe writes ../images/x.jpg where the JSON lies elsewhere: good, as long as it stays in the set.
+    if text.startswith("/") or "\0" in text or not inside(root, image):
+        _, reason = contained_path(root, text)
+        problems.append(Problem(reason or "imagePath leaves the data set's folder", file=name))
+        return None
+    image = root.resolve() / image.resolve().relative_to(root.resolve())
+    if not image.is_file():
+        embedded = " (it is embedded as imageData, which is not read)" if content.get("imageData") else ""
+        problems.append(Problem(f"there is no image {text!r}{embedded}", file=name, hint="put the image there"))
+        return None
+    return image
