@@ -17,9 +17,6 @@ from torch import Tensor
 from sightsmith.core.errors import UserError
 from sightsmith.core.files import write_atomic
 
-STATE = "state.safetensors"
-MODEL = "model.safetensors"
-
 
 def save_tree(path: Path, tree: Any) -> None:
     """Write nested dicts, lists, numbers, strings, None and tensors to ``path``, atomically."""

@@ -58,6 +58,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 def _train(arguments: list[str]) -> int:
     """The Hydra application. Hydra's own errors come out as ours, with exit code 2."""
+    if not arguments or "--help" in arguments or "-h" in arguments:
+        from sightsmith.core.listing import print_train_help
+
+        print_train_help()
+        return 0 if arguments else 2
+
     import hydra
     from hydra.core.hydra_config import HydraConfig
     from hydra.errors import HydraException
@@ -70,7 +76,9 @@ def _train(arguments: list[str]) -> int:
     install()
     # Hydra would print an error and exit with 1; this makes it raise instead.
     os.environ["HYDRA_FULL_ERROR"] = "1"
-    sys.argv = ["sightsmith train", *arguments]
+    overrides = [text for text in arguments if _is_override(text)]
+    # Hydra wants its flags on one side of the overrides.
+    sys.argv = ["sightsmith train", *(text for text in arguments if not _is_override(text)), *overrides]
 
     @hydra.main(version_base="1.3", config_path=None, config_name="config")
     def application(composed: DictConfig) -> float | None:
@@ -91,7 +99,6 @@ def _train(arguments: list[str]) -> int:
     try:
         application()
     except (HydraException, OmegaConfBaseException) as error:
-        overrides = [text for text in arguments if not text.startswith("-")]
         raise explain(error, overrides) from error
     except StoppedError:
         return 130
@@ -100,6 +107,10 @@ def _train(arguments: list[str]) -> int:
               "trainer.precision=fp32.", file=sys.stderr)
         return 1
     return 0
+
+
+def _is_override(text: str) -> bool:
+    return text.startswith("~") or ("=" in text and not text.startswith("-"))
 
 
 def _inspect(arguments: list[str]) -> int:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import dataclasses
 import re
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 from hydra import compose as hydra_compose
 from hydra import initialize
@@ -67,13 +69,27 @@ def resolve(composed: DictConfig) -> Config:
     """The typed configuration. Raises UserError for missing keys and values out of range, all at once."""
     missing = [Problem(f"{key} is not given", hint=_missing_hint(key))
                for key in sorted(OmegaConf.missing_keys(composed)) if not key.startswith("hydra")]
+    missing += list(_unknown(OmegaConf.to_container(composed, resolve=False, throw_on_missing=False), Config))
     if missing:
-        raise UserError("The configuration is not complete:", problems=missing)
+        raise UserError("The configuration cannot be used:", problems=missing)
     config = OmegaConf.to_object(composed)
     assert isinstance(config, Config)
     if problems := check_values(config):
         raise UserError("The configuration has values that cannot be used:", problems=problems)
     return config
+
+
+def _unknown(node: Any, schema: type, prefix: str = "") -> Iterator[Problem]:
+    """Keys that ``+key=value`` or a file of one's own brought in: Hydra allows them, nothing reads them."""
+    fields = {entry.name: entry for entry in dataclasses.fields(schema)}
+    for name, value in node.items():
+        key = f"{prefix}{name}"
+        if key == "hydra":
+            continue
+        if name not in fields:
+            yield Problem(f"there is no key {key!r}.{_near_key(key, {key for key, _, _ in walk()})}")
+        elif dataclasses.is_dataclass(nested := fields[name].default_factory) and isinstance(value, dict):
+            yield from _unknown(value, nested, f"{key}.")  # type: ignore[arg-type]
 
 
 def _missing_hint(key: str) -> str | None:
@@ -118,8 +134,11 @@ def _problems(overrides: Sequence[str]) -> Iterator[Problem]:
                 if isinstance(name, str) and name not in options[key]:
                     yield Problem(f"{override.input_line}: there is no {key} {name!r}.{near(name, options[key])}",
                                   hint=f"`sightsmith list {key}s` shows all {len(options[key])}")
-        elif key.startswith(("hydra.", "hydra/")) or key.startswith(open_keys):
+        elif key.startswith(("hydra.", "hydra/")):
             continue
+        elif f"{key}.".startswith(open_keys):
+            if not override.is_add() and not override.is_force_add():
+                yield Problem(f"{override.input_line}: {key} has no such key yet", hint=f"+{override.input_line}")
         elif key not in keys:
             yield Problem(f"{override.input_line}: there is no key {key!r}.{_near_key(key, keys)}")
         elif not override.is_delete() and not override.is_sweep_override():

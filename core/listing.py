@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,6 +13,7 @@ from rich.table import Table
 
 from sightsmith.core.plugins import load_plugins
 from sightsmith.core.rundir import RunFolder, read_status
+from sightsmith.core.schema import walk
 
 if TYPE_CHECKING:
     from sightsmith.core.check import CheckedDataset
@@ -118,3 +120,30 @@ def print_dataset(dataset: CheckedDataset) -> None:
     for problem in dataset.problems:
         if problem.severity == "warning":
             console.print(f"warning: {problem}", markup=False)
+
+
+def print_train_help() -> None:
+    """Every key of the configuration with its default, range and meaning."""
+    plugins = load_plugins()
+    print("Train a model on your own images:\n\n"
+          "  sightsmith train task=classification dataset.root=photos\n"
+          "  sightsmith train task=classification dataset.root=photos network=resnet50 hyper.epochs=50\n"
+          "  sightsmith train task=classification dataset.root=photos --multirun network=resnet18,resnet50\n\n"
+          f"task:     {', '.join(plugins.tasks)}\nnetwork:  {len(plugins.networks)}, see `sightsmith list networks`\n"
+          f"logger:   {', '.join(plugins.loggers)}; several as logger=[a,b], none as logger=[]\n\n"
+          "key=value (defaults are the schema's; a task may set others):\n")
+    for key, entry, _ in walk():
+        if key in ("task.name", "network.name", "logger"):
+            continue
+        meta = entry.metadata
+        default = "" if entry.default in (dataclasses.MISSING, "???") else f" [{_plain(entry.default)}]"
+        allowed = "|".join(meta.get("choices") or ())
+        if meta.get("low") is not None:
+            allowed = f"{meta['low']:g} to {meta['high']:g}" if meta["high"] is not None else f"from {meta['low']:g}"
+        print(f"  {key}{default}" + (f"  {allowed}" if allowed else "") + f"\n      {meta['help']}")
+    print("\nThe composed configuration: add --cfg job. Hydra's own flags: --hydra-help.")
+
+
+def _plain(value: Any) -> str:
+    return {None: "null", True: "true", False: "false"}.get(value, str(value)) if not isinstance(value, float) \
+        else f"{value:g}"

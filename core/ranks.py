@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import uuid
 from collections.abc import Callable
 from typing import Any, TypeVar
@@ -12,7 +13,7 @@ from accelerate import PartialState
 from accelerate.state import AcceleratorState
 from accelerate.utils import broadcast_object_list
 
-from sightsmith.core.errors import UserError
+from sightsmith.core.errors import StoppedError, UserError
 
 T = TypeVar("T")
 
@@ -39,6 +40,8 @@ def launch(count: int, function: Callable[..., T], *arguments: Any) -> T:
 
     ``function`` must be importable. It must return, not raise, what its caller is to know of.
     """
+    from torch.distributed.elastic.multiprocessing import SignalException
+    from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
     from torch.distributed.launcher.api import LaunchConfig, elastic_launch
 
     threads = os.environ.get("OMP_NUM_THREADS")
@@ -46,10 +49,20 @@ def launch(count: int, function: Callable[..., T], *arguments: Any) -> T:
     os.environ["OMP_NUM_THREADS"] = threads or str(max((os.cpu_count() or 1) // count, 1))
     config = LaunchConfig(min_nodes=1, max_nodes=1, nproc_per_node=count, run_id=uuid.uuid4().hex, max_restarts=0,
                           rdzv_backend="c10d", rdzv_endpoint="localhost:0", local_addr="localhost",
-                          start_method="spawn")
+                          start_method="spawn", signals_to_handle="SIGTERM")
+    interrupted = []
+    # Ctrl-C reaches the ranks themselves, which stop in good order; the parent waits for that.
+    handler = signal.signal(signal.SIGINT, lambda *_: interrupted.append(True))
     try:
         results: dict[int, T] = elastic_launch(config, function)(*arguments)
+    except SignalException as error:
+        raise StoppedError from error
+    except ChildFailedError as error:
+        if interrupted:
+            raise KeyboardInterrupt from error
+        raise
     finally:
+        signal.signal(signal.SIGINT, handler)
         if threads is None:
             del os.environ["OMP_NUM_THREADS"]
     return results[0]

@@ -14,7 +14,6 @@ from typing import Any
 
 import psutil
 
-from sightsmith.core.checkpoint import MODEL, STATE
 from sightsmith.core.files import write_atomic, write_json
 
 WAITING, RUNNING, FINISHED, STOPPED, ERROR = "waiting", "running", "finished", "stopped", "error"
@@ -71,11 +70,11 @@ class RunFolder:
 
     @property
     def last(self) -> Path:
-        return self.path / "checkpoints" / "last" / STATE
+        return self.path / "checkpoints" / "last" / "state.safetensors"
 
     @property
     def best(self) -> Path:
-        return self.path / "checkpoints" / "best" / MODEL
+        return self.path / "checkpoints" / "best" / "model.safetensors"
 
     @property
     def model(self) -> Path:

@@ -22,7 +22,9 @@ def test_help_and_version():
     assert sightsmith("--version").stdout.startswith("sightsmith ")
     for verb in ("inspect", "list", "doctor"):
         assert "example:" in sightsmith(verb, "--help").stdout
-    assert "hyper" in sightsmith("train", "--help").stdout
+    text = sightsmith("train", "--help").stdout
+    assert "hyper.learning_rate [0.001]  1e-06 to 1" in text
+    assert "hyper.optimizer [sgd]  sgd|adam|adamw" in text
 
 
 @pytest.mark.parametrize(("arguments", "expected"), [
@@ -30,7 +32,8 @@ def test_help_and_version():
     (["trian"], "Did you mean 'train'"),
     (["list", "network"], "invalid choice"),
     (["list", "networks", "--task", "clasification"], "Did you mean 'classification'"),
-    (["train"], "no task is chosen"),
+    (["train"], "hyper.learning_rate"),
+    (["train", "dataset.root=sample"], "no task is chosen"),
     (["train", "task=classification"], "dataset.root=FOLDER"),
     (["train", "task=classification", "dataset.root=sample", "hyper.lr=1"], "Did you mean 'hyper.learning_rate'"),
     (["train", "task=classification", "dataset.root=sample", "hyper.epochs=0"], "out of range"),

@@ -67,6 +67,8 @@ def test_values_out_of_range_are_refused_with_the_range(key, meta):
     ("epochs=3", "Did you mean 'hyper.epochs'"),
     ("hyper.optimiser=sgd", "Did you mean 'hyper.optimizer'"),
     ("+hyper.extra=1", "there is no key 'hyper.extra'"),
+    ("+extra.part=1", "there is no key 'extra'"),
+    ("network.options.dropout=0.5", "+network.options.dropout=0.5"),
     ("hyper.optimizer=adamm", "not one of sgd, adam, adamw. Did you mean 'adam'"),
     ("hyper.epochs=many", "could not be converted to Integer"),
     ("hyper.epochs=201", "above the limit of 200"),
@@ -110,7 +112,7 @@ def test_several_and_no_loggers():
 
 
 def test_the_configuration_is_plain():
-    config = compose([*GOOD, "image.windows=[[40,80],[80,200]]", "network.options={dropout: 0.5}"])
+    config = compose([*GOOD, "image.windows=[[40,80],[80,200]]", "+network.options.dropout=0.5"])
     plain = dataclasses.asdict(config)
     assert plain["image"]["windows"] == [[40, 80], [80, 200]]
     assert plain["network"]["options"] == {"dropout": 0.5}
