@@ -19,7 +19,7 @@ from typing import Any, Protocol
 import numpy as np
 import torch
 from accelerate import Accelerator
-from accelerate.utils import gather_object
+from accelerate.utils import broadcast, gather_object
 from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
@@ -213,6 +213,7 @@ class Trainer:
     @torch.no_grad()
     def evaluate(self) -> list[Outcome]:
         """The outcomes of the whole validation set, sorted by sample, on every rank."""
+        self._share_buffers()
         model = self.evaluated.eval()
         outcomes: list[Outcome] = []
         for number, batch in enumerate(self.validation_loader, 1):
@@ -223,6 +224,14 @@ class Trainer:
         if self.accelerator.num_processes > 1:
             outcomes = gather_object(outcomes)
         return sorted(outcomes, key=lambda outcome: outcome["index"])
+
+    def _share_buffers(self) -> None:
+        """Rank 0's batch-normalization statistics everywhere: each rank has gathered its own since it last
+        got them, while all must evaluate, and a run that goes on must start from, the same model."""
+        if self.accelerator.num_processes > 1:
+            models = [self.bare] if self.ema is None else [self.bare, self.ema]
+            for buffer in (buffer for model in models for buffer in model.buffers()):
+                broadcast(buffer)
 
     def _finish_epoch(self, train_loss: float, metrics: dict[str, float | None]) -> None:
         state = self.state

@@ -112,8 +112,10 @@ def read_status(run: RunFolder) -> dict[str, Any]:
 
 def _alive(status: Mapping[str, Any]) -> bool:
     try:
-        # The start time tells a process from a later one with the same number.
-        return abs(psutil.Process(status["pid"]).create_time() - status["process_started"]) < 2
+        process = psutil.Process(status["pid"])
+        # The start time tells a process from a later one with the same number; a zombie is dead, not yet reaped.
+        same = abs(process.create_time() - status["process_started"]) < 2
+        return same and process.status() != psutil.STATUS_ZOMBIE
     except (psutil.Error, KeyError, TypeError):
         return False
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from safetensors import SafetensorError, safe_open
+from safetensors import safe_open
 from torch import Tensor, nn
 
 from sightsmith.core.checkpoint import load_tree
@@ -62,7 +62,8 @@ def file_digest(path: Path) -> str:
 def read_state_dict(path: Path) -> dict[str, Tensor]:
     """The tensors of a ``.safetensors`` or torch file, by name. Nothing in the file is executed.
 
-    A checkpoint or a bundle of sightsmith gives its model's tensors. Raises UserError for a file that is missing, damaged, or would need a full unpickling.
+    A checkpoint or a bundle of sightsmith gives its model's tensors. Raises UserError for a file that is
+    missing, damaged, or would need a full unpickling.
     """
     path = path.expanduser()
     if not path.is_file():
@@ -78,8 +79,11 @@ def read_state_dict(path: Path) -> dict[str, Tensor]:
         raise UserError(f"{path} holds more than tensors; reading it could execute code, so it was not read",
                         hint="where you trust its origin, save its state_dict alone: "
                              "torch.save(model.state_dict(), 'weights.pth')") from error
-    except (SafetensorError, OSError, RuntimeError, ValueError, EOFError, KeyError, UnicodeDecodeError) as error:
-        raise UserError(f"{path} is damaged or not a file of weights: {error}") from error
+    except (UserError, MemoryError):
+        raise
+    except Exception as error:  # damaged bytes make the unpickler raise nearly every built-in exception
+        reason = (str(error) or type(error).__name__).splitlines()[0].partition(". ")[0]
+        raise UserError(f"{path} is damaged or not a file of weights: {reason}") from error
     return _tensors(content, path)
 
 
@@ -118,9 +122,9 @@ def load_matching(model: nn.Module, state: Mapping[str, Tensor], source: str, di
     """
     own = model.state_dict()
     how = "by name"
-    if sum(name in own for name in state) < len(state) / 2 and (renamed := _by_order(own, state)):
-        state, how = renamed, "by order"
     first = next((f"{name}.weight" for name, module in model.named_modules() if isinstance(module, nn.Conv2d)), "")
+    if sum(name in own for name in state) < len(state) / 2 and (renamed := _by_order(own, state, first)):
+        state, how = renamed, "by order"
     loaded, mismatched = {}, []
     for name in own.keys() & state.keys():
         value = state[name]
@@ -142,14 +146,23 @@ def load_matching(model: nn.Module, state: Mapping[str, Tensor], source: str, di
                       tuple(name for name in own if name not in state), how, digest)
 
 
-def _by_order(own: Mapping[str, Tensor], state: Mapping[str, Tensor]) -> dict[str, Tensor] | None:
-    """``state`` under the model's names, where its shapes are those of the model's first tensors."""
-    counters = any(name.endswith("num_batches_tracked") for name in state)
+def _by_order(own: Mapping[str, Tensor], state: Mapping[str, Tensor], first: str) -> dict[str, Tensor] | None:
+    """``state`` under the model's names, where its shapes are those of the model's first tensors.
+
+    The convolution ``first`` may have other input channels; batch counters, the only scalars, may lack.
+    """
+    counters = any(value.ndim == 0 for value in state.values())
     names = [name for name in own if counters or not name.endswith("num_batches_tracked")]
-    if len(state) > len(names) or any(value.shape != own[name].shape
-                                      for name, value in zip(names, state.values(), strict=False)):
+    if len(state) > len(names):
         return None
-    return dict(zip(names, state.values(), strict=False))
+    renamed = dict(zip(names, state.values(), strict=False))
+    for name, value in renamed.items():
+        ours, theirs = list(own[name].shape), list(value.shape)
+        if name == first:
+            del ours[1:2], theirs[1:2]
+        if ours != theirs:
+            return None
+    return renamed
 
 
 def _shape(value: Tensor) -> str:

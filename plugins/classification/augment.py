@@ -7,6 +7,8 @@ image's augmentation must depend on its seed alone.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
+from typing import TypeAlias
 
 import torch
 from torch import Tensor
@@ -18,16 +20,19 @@ from sightsmith.core.schema import AugmentConfig
 CROP_AREA = (0.5, 1.0)
 CROP_RATIO = (3 / 4, 4 / 3)
 
+Uniform: TypeAlias = Callable[[float, float], float]
+"""Draws a number between two."""
 
-def resize(image: Tensor, size: int) -> Tensor:
-    """The whole picture, (C, H, W) in [0, 1], as (C, size, size): nothing is cut off."""
-    if image.shape[-2:] == (size, size):
+
+def resize(image: Tensor, height: int, width: int) -> Tensor:
+    """The whole picture as (C, height, width), of the same dtype: nothing is cut off, the sides scale as they must."""
+    if image.shape[-2:] == (height, width):
         return image
-    return transforms.resize(image, [size, size], antialias=True)
+    return transforms.resize(image, [height, width], antialias=True)
 
 
 def augment(image: Tensor, size: int, config: AugmentConfig, seed: int, *, colour: bool) -> Tensor:
-    """(C, H, W) float32 in [0, 1] to (C, size, size). ``colour`` says that the channels are RGB."""
+    """(C, H, W), uint8 or float32 in [0, 1], to (C, size, size) float32. ``colour``: the channels are RGB."""
     draw = torch.Generator().manual_seed(seed)
 
     def uniform(low: float, high: float) -> float:
@@ -35,9 +40,9 @@ def augment(image: Tensor, size: int, config: AugmentConfig, seed: int, *, colou
 
     if config.resized_crop:
         top, left, height, width = _crop(image.shape[-2], image.shape[-1], uniform)
-        image = transforms.resized_crop(image, top, left, height, width, [size, size], antialias=True)
-    else:
-        image = resize(image, size)
+        image = image[:, top:top + height, left:left + width]
+    image = resize(image, size, size)
+    image = image.float() / 255 if image.dtype == torch.uint8 else image
     if config.horizontal_flip and uniform(0, 1) < 0.5:
         image = transforms.horizontal_flip(image)
     if config.rotation or config.translation:
@@ -49,16 +54,20 @@ def augment(image: Tensor, size: int, config: AugmentConfig, seed: int, *, colou
     return _jitter(image, config, uniform, colour)
 
 
-def _crop(height: int, width: int, uniform) -> tuple[int, int, int, int]:  # type: ignore[no-untyped-def]
-    """(top, left, height, width) in pixels: a part of the area of a random aspect ratio."""
-    area = height * width * uniform(*CROP_AREA)
+def _crop(height: int, width: int, uniform: Uniform) -> tuple[int, int, int, int]:
+    """(top, left, height, width) in pixels: a part of the area, its aspect ratio near the picture's own.
+
+    Relative to the picture's own, because validation sees the whole picture, squeezed to the square.
+    """
+    area = uniform(*CROP_AREA)
     ratio = math.exp(uniform(math.log(CROP_RATIO[0]), math.log(CROP_RATIO[1])))
-    crop_height = min(max(round(math.sqrt(area / ratio)), 1), height)
-    crop_width = min(max(round(math.sqrt(area * ratio)), 1), width)
+    ratio = min(max(ratio, area), 1 / area)  # so that neither side is longer than the picture's
+    crop_height = max(round(height * math.sqrt(area / ratio)), 1)
+    crop_width = max(round(width * math.sqrt(area * ratio)), 1)
     return (round(uniform(0, height - crop_height)), round(uniform(0, width - crop_width)), crop_height, crop_width)
 
 
-def _jitter(image: Tensor, config: AugmentConfig, uniform, colour: bool) -> Tensor:  # type: ignore[no-untyped-def]
+def _jitter(image: Tensor, config: AugmentConfig, uniform: Uniform, colour: bool) -> Tensor:
     jitter = config.color_jitter
     if jitter.brightness:
         image = (image * uniform(1 - jitter.brightness, 1 + jitter.brightness)).clamp(0, 1)

@@ -12,15 +12,16 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from sightsmith.core.dataset import Sample
-from sightsmith.core.images import read_image
+from sightsmith.core.errors import UserError
+from sightsmith.core.images import ImageError, read_image
 from sightsmith.core.schema import Config
 from sightsmith.plugins.classification.augment import augment, resize
 
 SPARE = 1.5
-"""Images are kept this much larger than the network's input, so that a random crop stays sharp."""
+"""In training, images are shrunk to this many times the network's input, so that a random crop stays sharp."""
 
-CACHE_SHARE = 0.25
-"""Part of the free memory that decoded images may take."""
+KEPT_FREE = 0.5
+"""Part of the machine's memory that is left when no further image is kept: by any rank or worker, of any set."""
 
 
 class ImageLabels(Dataset[Any]):
@@ -33,6 +34,7 @@ class ImageLabels(Dataset[Any]):
     def __init__(self, samples: Sequence[Sample], classes: Sequence[str], config: Config, size: int, *,
                  multi_label: bool, training: bool) -> None:
         self.samples, self.config, self.size, self.training = list(samples), config, size, training
+        self._cache: dict[int, tuple[Tensor, bool]] = {}
         self.channels = input_channels(config)
         numbers = {name: number for number, name in enumerate(classes)}
         if multi_label:
@@ -43,9 +45,6 @@ class ImageLabels(Dataset[Any]):
                 self.labels.append(vector)
         else:
             self.labels = [numbers[sample.labels[0]] for sample in self.samples]
-        largest = round(SPARE * size) ** 2 * self.channels * len(self.samples)
-        self._cached = config.trainer.cache and largest < CACHE_SHARE * psutil.virtual_memory().available
-        self._cache: dict[int, tuple[Tensor, bool]] = {}
 
     def __len__(self) -> int:
         return len(self.samples)
@@ -53,38 +52,46 @@ class ImageLabels(Dataset[Any]):
     def __getitem__(self, key: int | tuple[int, int]) -> tuple[Tensor, Any, int]:
         index, seed = key if isinstance(key, tuple) else (key, None)
         image, colour = self._image(index)
-        image = image.float() / 255 if image.dtype == torch.uint8 else image
-        if seed is None:
-            image = resize(image, self.size)
-        else:
+        if seed is not None:
             image = augment(image, self.size, self.config.augment, seed, colour=colour)
+        elif image.dtype == torch.uint8:
+            image = image.float() / 255
         if image.shape[0] < self.channels:
             image = image.expand(self.channels, -1, -1)
         return image, self.labels[index], index
 
     def _image(self, index: int) -> tuple[Tensor, bool]:
-        """(C, H, W), uint8 or float32 in [0, 1], and whether its channels are RGB."""
+        """(C, H, W), uint8 or float32 in [0, 1], and whether its channels are RGB; the same, kept or not."""
         found = self._cache.get(index)
         if found is None:
             found = self._read(self.samples[index])
-            if self._cached:
+            if self.config.trainer.cache and _memory_to_spare():
                 self._cache[index] = found
         return found
 
     def _read(self, sample: Sample) -> tuple[Tensor, bool]:
         image = self.config.image
-        values = read_image(sample.path, sample.frame, windows=image.windows, value_range=image.range)
+        try:
+            values = read_image(sample.path, sample.frame, windows=image.windows, value_range=image.range)
+        except ImageError as error:
+            raise UserError(f"{sample.key} was readable when the data set was checked, and is not now: {error}"
+                            ) from error
         tensor = torch.from_numpy(np.ascontiguousarray(values.transpose(2, 0, 1)))
         if len(image.windows) > 1 and len(tensor) != self.channels:
             # A picture without DICOM windows in a set that has them: its grey in every channel.
-            grey = tensor.float().mean(0, keepdim=True).to(tensor.dtype)
+            grey = tensor.float().mean(0, keepdim=True)
+            grey = grey.round().to(torch.uint8) if tensor.dtype == torch.uint8 else grey
             tensor = grey.expand(self.channels, -1, -1)
-        shorter, spare = min(tensor.shape[1:]), round(SPARE * self.size)
-        if shorter > spare:
-            height, width = (round(side * spare / shorter) for side in tensor.shape[1:])
-            tensor = torch.nn.functional.interpolate(tensor[None].float(), (height, width), mode="bilinear",
-                                                     antialias=True)[0].to(tensor.dtype)
+        if not self.training:
+            tensor = resize(tensor, self.size, self.size)
+        elif (excess := min(tensor.shape[1:]) / (SPARE * self.size)) > 1:
+            tensor = resize(tensor, round(tensor.shape[1] / excess), round(tensor.shape[2] / excess))
         return tensor, len(tensor) == 3 and len(image.windows) < 2
+
+
+def _memory_to_spare() -> bool:
+    memory = psutil.virtual_memory()
+    return bool(memory.available > KEPT_FREE * memory.total)
 
 
 def input_channels(config: Config) -> int:

@@ -41,8 +41,10 @@ def compute(outcomes: Sequence[Outcome], classes: Sequence[str], multi_label: bo
     """
     scores, truth = scores_and_truth(outcomes, multi_label)
     predicted = predictions(scores, multi_label)
+    loss = float(np.mean([outcome["loss"] for outcome in outcomes]))
+    finite = bool(np.isfinite(scores).all())  # a network that has diverged orders nothing
     figures: dict[str, float | None] = {
-        "loss": float(np.mean([outcome["loss"] for outcome in outcomes])),
+        "loss": loss if np.isfinite(loss) else None,
         "accuracy": float(metrics.accuracy_score(truth, predicted)),
     }
     each: dict[str, list[float | None]] = {"precision": [], "recall": [], "f1": [], "auc": []}
@@ -52,7 +54,7 @@ def compute(outcomes: Sequence[Outcome], classes: Sequence[str], multi_label: bo
         each["precision"].append(float(metrics.precision_score(real, said)) if claimed else None)
         each["recall"].append(float(metrics.recall_score(real, said)) if positives else None)
         each["f1"].append(float(metrics.f1_score(real, said)) if positives else None)
-        both = 0 < positives < len(real)
+        both = finite and 0 < positives < len(real)
         each["auc"].append(float(metrics.roc_auc_score(real, scores[:, number])) if both else None)
     for name, values in (("macro_f1", each["f1"]), ("macro_recall", each["recall"]), ("macro_auc", each["auc"])):
         defined = [value for value in values if value is not None]

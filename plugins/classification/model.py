@@ -118,7 +118,7 @@ def build_classifier(name: str, classes: int, *, channels: int, size: int, mean:
                       "transform_input": False}
     try:
         network = get_model(name, weights=None, **arguments)
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, AssertionError) as error:
         raise UserError(f"The network {name} cannot be built with input size {size} px and options "
                         f"{dict(options or {})}: {error}",
                         hint="change image.size or network.options") from error

@@ -57,6 +57,11 @@ def _text(value: float | None) -> str:
     return "undefined" if value is None else f"{value:.3f}"
 
 
+def _plain(text: str) -> str:
+    """A class name as matplotlib is to draw it: a dollar sign would begin a formula."""
+    return text.replace("$", r"\$")
+
+
 def _confusion(truth: Array, predicted: Array, classes: Sequence[str]) -> Section:
     matrix = sklearn_metrics.confusion_matrix(truth.argmax(1), predicted.argmax(1), labels=range(len(classes)))
     side = min(2.4 + 0.42 * len(classes), 11)
@@ -65,8 +70,9 @@ def _confusion(truth: Array, predicted: Array, classes: Sequence[str]) -> Sectio
     shares = matrix / np.maximum(matrix.sum(1, keepdims=True), 1)
     axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
     axes.set(xticks=range(len(classes)), yticks=range(len(classes)), xlabel="predicted", ylabel="true")
-    axes.set_xticklabels(classes, rotation=45, ha="right")
-    axes.set_yticklabels(classes)
+    names = [_plain(name) for name in classes]
+    axes.set_xticklabels(names, rotation=45, ha="right")
+    axes.set_yticklabels(names)
     for (row, column), count in np.ndenumerate(matrix):
         if count and len(classes) <= 20:
             axes.text(column, row, str(count), ha="center", va="center", fontsize=8,
@@ -81,15 +87,15 @@ def _curves(scores: Array, truth: Array, classes: Sequence[str]) -> Section:
     drawn, left_out = 0, []
     for number, name in enumerate(classes):
         real = truth[:, number]
-        if not 0 < real.sum() < len(real):
+        if not (0 < real.sum() < len(real) and np.isfinite(scores).all()):
             left_out.append(name)
         elif drawn < DRAWN_CLASSES:
             drawn += 1
             false, hit, _ = sklearn_metrics.roc_curve(real, scores[:, number])
-            roc.plot(false, hit, label=f"{name}  {sklearn_metrics.auc(false, hit):.3f}")
+            roc.plot(false, hit, label=f"{_plain(name)}  {sklearn_metrics.auc(false, hit):.3f}")
             precision, recall, _ = sklearn_metrics.precision_recall_curve(real, scores[:, number])
             average = sklearn_metrics.average_precision_score(real, scores[:, number])
-            precision_recall.plot(recall, precision, label=f"{name}  {average:.3f}")
+            precision_recall.plot(recall, precision, label=f"{_plain(name)}  {average:.3f}")
     roc.plot([0, 1], [0, 1], color="grey", linewidth=0.8, linestyle="--")
     roc.set(title="ROC (AUC)", xlabel="1 - specificity", ylabel="recall")
     precision_recall.set(title="Precision and recall (average precision)", xlabel="recall", ylabel="precision",
@@ -136,7 +142,7 @@ def _errors(outcomes: Sequence[Outcome], samples: Sequence[Sample], scores: Arra
         image = read_image(sample.path, sample.frame, windows=config.image.windows[:1], value_range=config.image.range)
         axes.imshow(image.squeeze(-1) if image.shape[-1] == 1 else image, cmap="gray",
                     vmin=0, vmax=255 if image.dtype == np.uint8 else 1)
-        axes.set_title(f"is {real}\nsaid {said} {100 * confidence:.0f} %", fontsize=8)
+        axes.set_title(_plain(f"is {real}\nsaid {said} {100 * confidence:.0f} %"), fontsize=8)
         rows.append((sample.key, real, said, f"{confidence:.3f}"))
     note = f"<p class='soft'>{len(wrong)} of {len(outcomes)} images are wrong.</p>"
     return Section("Most confident errors", html=note,

@@ -19,6 +19,9 @@ from sightsmith.plugins.classification import data, metrics, report
 from sightsmith.plugins.classification.model import load_starting_weights
 
 IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+HALF = (0.5, 0.5, 0.5)
+TRAINED_ON_HALF = ("efficientnet_v2_l", "googlenet", "inception_v3")
+"""Networks whose published weights are of inputs in [-1, 1], not of ImageNet's mean and deviation."""
 LARGEST_POSITIVE_WEIGHT = 20.0
 
 
@@ -48,7 +51,7 @@ class ClassificationTask(Task):
 
     def build_model(self, *, load_weights: bool = True) -> tuple[Model, LoadReport | None]:
         config, channels = self.config, data.input_channels(self.config)
-        usual = (IMAGENET_MEAN, IMAGENET_STD) if channels == 3 else ((0.5,) * channels, (0.25,) * channels)
+        usual = self._normalisation(channels)
         model = self.network.build()(
             self.network.name, len(self.classes), channels=channels, size=self.input_size(),
             mean=config.image.mean or usual[0], std=config.image.std or usual[1], multi_label=self.multi_label,
@@ -57,9 +60,17 @@ class ClassificationTask(Task):
         loaded = load_starting_weights(model, self.network.name, config.network.weights) if load_weights else None
         return model, loaded
 
+    def _normalisation(self, channels: int) -> tuple[Sequence[float], Sequence[float]]:
+        """Mean and deviation of each channel: what the published weights were trained with."""
+        if channels != 3:
+            return (0.5,) * channels, (0.25,) * channels
+        return (HALF, HALF) if self.network.name in TRAINED_ON_HALF else (IMAGENET_MEAN, IMAGENET_STD)
+
     def _try(self, model: Model, channels: int) -> None:
         """Some networks need a larger input than others: find out before anything else is done."""
         size = self.input_size()
+        if size == self.network.input_size and not self.config.network.options:
+            return
         try:
             with torch.no_grad():
                 model.eval()(torch.zeros(1, channels, size, size))

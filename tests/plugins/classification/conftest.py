@@ -1,0 +1,48 @@
+"""One thread, and a task on pictures that a test writes."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from sightsmith.core.dataset import Sample
+from sightsmith.core.plugins import load_plugins
+from sightsmith.core.schema import Config, ImageConfig, NetworkConfig, TaskConfig
+from sightsmith.plugins.classification.task import ClassificationTask
+
+CLASSES = ("cat", "cow", "dog")
+
+
+@pytest.fixture(autouse=True)
+def _one_thread():
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
+@pytest.fixture
+def make_task():
+    """A task: ``make_task("resnet18", size=32, windows=..., hyper=...)``."""
+
+    def make(network="resnet18", *, size=None, multi_label=False, weights="none", classes=CLASSES, options=None,
+             windows=(), **parts) -> ClassificationTask:
+        config = Config(task=TaskConfig("classification"), name="test",
+                        network=NetworkConfig(network, weights, options or {}),
+                        image=ImageConfig(size=size, windows=list(windows)), **parts)
+        return ClassificationTask(config, load_plugins().network(network), classes, multi_label)
+
+    return make
+
+
+@pytest.fixture
+def write_sample(tmp_path):
+    """Write (H, W) or (H, W, 3) uint8, or (H, W) uint16, and return its sample."""
+
+    def write(name, pixels, *labels) -> Sample:
+        Image.fromarray(np.asarray(pixels)).save(tmp_path / name)
+        return Sample(tmp_path / name, name, labels)
+
+    return write

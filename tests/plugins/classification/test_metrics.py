@@ -1,0 +1,83 @@
+"""Figures against values worked out by hand, and None wherever a figure is undefined."""
+
+from __future__ import annotations
+
+import json
+import warnings
+
+import numpy as np
+import pytest
+
+from sightsmith.core.dataset import Sample
+from sightsmith.plugins.classification.metrics import compute
+
+CLASSES = ("cat", "cow", "dog")
+
+
+def outcome(index, label, logits, loss=0.5):
+    return {"index": index, "label": label, "logits": np.array(logits, np.float32), "loss": loss}
+
+
+SINGLE = [
+    outcome(0, 0, [3, 0, -9], 0.1), outcome(1, 0, [0, 2, -9], 0.2), outcome(2, 1, [0, 1, -9], 0.3),
+    outcome(3, 1, [2, 1, -9], 0.4), outcome(4, 0, [5, 0, -9], 0.5),
+]
+
+
+def test_single_label():
+    figures = compute(SINGLE, CLASSES, multi_label=False)
+    assert figures["loss"] == pytest.approx(0.3)
+    assert figures["accuracy"] == pytest.approx(3 / 5)
+    assert figures["precision/cat"] == pytest.approx(2 / 3)
+    assert figures["recall/cat"] == pytest.approx(2 / 3)
+    assert figures["f1/cow"] == pytest.approx(1 / 2)
+    # cat scores: positives 3, -2, 5 (as logit differences), negatives -1, 1: 4 of 6 pairs in order.
+    assert figures["auc/cat"] == pytest.approx(4 / 6)
+    assert figures["macro_f1"] == pytest.approx((2 / 3 + 1 / 2) / 2)
+    assert figures["macro_recall"] == pytest.approx((2 / 3 + 1 / 2) / 2)
+    assert figures["macro_auc"] == pytest.approx(4 / 6)
+    assert [figures[f"{name}/dog"] for name in ("precision", "recall", "f1", "auc")] == [None] * 4
+
+
+def test_multi_label():
+    outcomes = [outcome(0, np.array([1, 0, 0]), [2, -1, -1]), outcome(1, np.array([1, 1, 0]), [1, -1, -1]),
+                outcome(2, np.array([0, 0, 0]), [-1, -2, 1])]
+    figures = compute(outcomes, CLASSES, multi_label=True)
+    assert figures["accuracy"] == pytest.approx(1 / 3)
+    assert figures["f1/cat"] == 1
+    assert figures["recall/cow"] == 0
+    assert figures["f1/cow"] == 0
+    assert figures["precision/cow"] is None
+    assert figures["auc/cow"] == pytest.approx(0.75)
+    assert figures["precision/dog"] == 0
+    assert figures["recall/dog"] is None
+    assert figures["macro_f1"] == pytest.approx(0.5)
+
+
+@pytest.mark.parametrize("multi_label", [False, True])
+def test_a_network_that_has_diverged(multi_label):
+    label = np.array([1, 0, 0]) if multi_label else 0
+    figures = compute([outcome(0, label, [np.nan] * 3, np.nan), outcome(1, label, [0, 0, 0])], CLASSES, multi_label)
+    assert figures["loss"] is None
+    assert figures["macro_auc"] is None
+    json.dumps(figures, allow_nan=False)
+
+
+def test_one_class_of_multi_label():
+    figures = compute([outcome(0, np.array([1]), [1]), outcome(1, np.array([0]), [-1])], ("crack",), multi_label=True)
+    assert figures["f1/crack"] == figures["auc/crack"] == figures["accuracy"] == 1
+
+
+def test_no_warning_is_left_for_the_user():
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        compute(SINGLE, CLASSES, multi_label=False)
+        compute(SINGLE[:1], CLASSES, multi_label=False)
+
+
+def test_the_score_and_the_baseline(make_task):
+    samples = [Sample(None, str(number), (name,)) for number, name in enumerate(["cow", "cow", "cat", "dog"])]
+    assert make_task().score == "accuracy"
+    assert make_task(multi_label=True).score == "macro_f1"
+    assert make_task().baseline(samples, samples) == 0.5
+    assert make_task(multi_label=True).baseline(samples, samples) is None
