@@ -1,0 +1,81 @@
+"""The split: stratified, by group, deterministic."""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from sightsmith.core.dataset import Sample
+from sightsmith.core.split import split
+
+
+def sample(number, *labels, group=None, side=None):
+    return Sample(Path(f"{number}.png"), f"{number:06d}.png", labels, group=group, split=side)
+
+
+def counts(part):
+    return Counter(label for item in part for label in item.labels)
+
+
+@pytest.mark.parametrize("percentage", [1, 10, 20, 50, 80, 99])
+@pytest.mark.parametrize("sizes", [{"a": 100, "b": 50, "c": 5}, {"a": 3, "b": 3}, {"a": 1000, "b": 2}])
+def test_each_class_has_its_share(percentage, sizes):
+    samples = [sample(1000 * place + number, name) for place, (name, size) in enumerate(sizes.items())
+               for number in range(size)]
+    train, validation = split(samples, percentage, seed=0)
+    assert sorted(item.key for item in train + validation) == [item.key for item in samples]
+    for name, size in sizes.items():
+        assert abs(counts(validation)[name] - size * percentage / 100) <= 1
+        assert 0 < counts(validation)[name] < size
+
+
+def test_it_depends_on_the_seed_and_not_on_the_order():
+    samples = [sample(number, "ab"[number % 2]) for number in range(60)]
+    first = split(samples, 20, seed=1)
+    backwards = split(samples[::-1], 20, seed=1)
+    assert {item.key for item in first[1]} == {item.key for item in backwards[1]}
+    assert {item.key for item in first[1]} != {item.key for item in split(samples, 20, seed=2)[1]}
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_groups_stay_together(seed):
+    samples = [sample(number, "ab"[(number // 7) % 2], group=f"study {number // 7}") for number in range(140)]
+    train, validation = split(samples, 25, seed)
+    assert not {item.group for item in train} & {item.group for item in validation}
+    assert 25 <= len(validation) <= 45
+    assert abs(counts(validation)["a"] - counts(validation)["b"]) <= 7
+
+
+def test_two_large_groups_are_one_on_each_side():
+    samples = [sample(number, "a", group=f"study {number // 10}") for number in range(20)]
+    train, validation = split(samples, 20, seed=0)
+    assert len(train) == len(validation) == 10
+
+
+def test_multi_label_with_negatives():
+    samples = []
+    for number in range(300):
+        labels = [name for name, every in (("x", 2), ("y", 5), ("z", 30)) if number % every == 0]
+        samples.append(sample(number, *labels))
+    train, validation = split(samples, 20, seed=0)
+    for name, total in counts(samples).items():
+        assert abs(counts(validation)[name] - 0.2 * total) <= max(2, 0.05 * total), name
+    negatives = sum(not item.labels for item in samples)
+    assert abs(sum(not item.labels for item in validation) - 0.2 * negatives) <= 0.05 * negatives
+    assert abs(len(validation) - 60) <= 10
+
+
+def test_a_given_split_is_kept():
+    samples = [sample(number, "a", side="validation" if number > 5 else "train") for number in range(10)]
+    train, validation = split(samples, 50, seed=0)
+    assert len(train) == 6
+    assert len(validation) == 4
+
+
+def test_nothing_and_large_sets():
+    assert split([], 20, 0) == ((), ())
+    many = [sample(number, f"class {number % 50}", group=f"g{number // 3}") for number in range(30_000)]
+    train, validation = split(many, 20, seed=0)
+    assert abs(len(validation) - 6000) < 300
