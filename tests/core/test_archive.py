@@ -82,7 +82,7 @@ def test_lists_every_offender(tmp_path: Path, parent: Path) -> None:
 
 def test_duplicate_names(tmp_path: Path, parent: Path) -> None:
     archive = write(tmp_path / "a.zip", {"x": "1"})
-    with zipfile.ZipFile(archive, "a") as file, pytest.warns(UserWarning):
+    with zipfile.ZipFile(archive, "a") as file, pytest.warns(UserWarning, match="Duplicate name"):
         file.writestr("x", "2")
     assert refusals(archive, parent) == ["'x' is there twice (capitals make no difference)"]
 
