@@ -12,6 +12,7 @@ from typing import Any
 from jinja2 import Environment
 from markupsafe import Markup
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from sightsmith.core.check import CheckedDataset
 from sightsmith.core.files import write_atomic
@@ -81,6 +82,7 @@ def _curves(task: Task, dataset: CheckedDataset, history: Sequence[Mapping[str, 
         score.axhline(baseline, color="grey", linestyle="--", label="most frequent class")
     score.set(xlabel="epoch", title=task.score.replace("_", " "))
     for axes in (loss, score):
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
         axes.axvline(best_epoch, color="black", linewidth=0.8, alpha=0.4)
         axes.grid(alpha=0.25)
         axes.legend()
