@@ -1,0 +1,99 @@
+"""sightsmith from Python, and under somebody else's launcher."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+import torch
+from broken_datasets import MULTI_ROWS, folders, table
+
+import sightsmith
+from sightsmith.core.errors import UserError
+from sightsmith.core.progress import LoggerReporter
+
+SMALL = ["task=classification", "network=mobilenet_v3_small", "network.weights=none", "image.size=32",
+         "hyper.epochs=2", "hyper.batch_size=8", "trainer.precision=fp32", "logger=[]"]
+
+
+def test_train_returns_the_result(tmp_path):
+    result = sightsmith.train([*SMALL, "dataset.root=sample", "dataset.limit=60", f"output_dir={tmp_path}"])
+    assert result.run_dir.parent == tmp_path
+    assert 0 <= result.metrics["accuracy"] <= 1
+    assert result.classes == tuple("0123456789")
+    assert result.report.is_file()
+    model = result.model
+    assert not model.training
+    batch = {"inputs": torch.rand(2, 3, 32, 32), "data_samples": None}
+    with torch.no_grad():
+        first = model(**model.data_preprocessor(batch, False), mode="predict")
+        again = sightsmith.load(result.run_dir).model
+        second = again(**again.data_preprocessor(batch, False), mode="predict")
+    assert first.shape == (2, 10)
+    assert first.equal(second)
+    assert sightsmith.load(result.run_dir).metrics == result.metrics
+
+
+def test_mistakes_are_user_errors(tmp_path):
+    with pytest.raises(UserError, match="hyper.learning_rate"):
+        sightsmith.train([*SMALL, "dataset.root=sample", "hyper.lr=1"])
+    with pytest.raises(UserError, match="no finished run"):
+        sightsmith.load(tmp_path)
+    with pytest.raises(UserError, match="cannot take images of 32 px"):
+        sightsmith.train([*SMALL, "dataset.root=sample", "dataset.limit=60", "network=alexnet",
+                          f"output_dir={tmp_path}"])
+    assert not list(tmp_path.iterdir())
+
+
+def test_multi_label_with_windows_balance_and_all_the_rest(tmp_path):
+    rows = MULTI_ROWS + "".join(f"{number}.png\n" for number in range(8, 12))
+    root = table(tmp_path / "set", rows, images=12)
+    result = sightsmith.train([*SMALL, *root, "hyper.class_balance=loss", "hyper.ema=0.9", "hyper.clip_norm=1",
+                               "hyper.label_smoothing=0.1", "trainer.accumulate=2", "hyper.warmup_epochs=1",
+                               "image.windows=[[40,80],[80,200]]", "dataset.validation_percentage=40",
+                               f"output_dir={tmp_path / 'runs'}"])
+    assert {"macro_f1", "macro_auc", "auc/red", "precision/blue"} <= set(result.metrics)
+    card = json.loads((result.run_dir / "model" / "model.json").read_text())
+    assert card["multi_label"] is True
+    assert result.model.network.features[0][0].in_channels == 2
+
+
+def test_class_balance_by_sampling(tmp_path):
+    folders(tmp_path / "set", (("cat", 12), ("dog", 5)))
+    result = sightsmith.train([*SMALL, f"dataset.root={tmp_path / 'set'}", "hyper.class_balance=sampling",
+                               f"output_dir={tmp_path / 'runs'}", "hyper.schedule=step", "trainer.workers=2"])
+    assert result.metrics["accuracy"] is not None
+
+
+@pytest.mark.parametrize("launcher", [
+    ["torch.distributed.run", "--nproc-per-node=2", "--local-addr=localhost", "--rdzv-backend=c10d",
+     "--rdzv-endpoint=localhost:0"],
+], ids=["torchrun"])
+def test_it_joins_ranks_that_are_there(tmp_path, launcher):
+    done = subprocess.run(
+        [sys.executable, "-m", *launcher, "-m", "sightsmith", "train", *SMALL, "dataset.root=sample",
+         "dataset.limit=60", f"output_dir={tmp_path}"],
+        capture_output=True, text=True, check=False, env={**os.environ, "OMP_NUM_THREADS": "1"})
+    assert done.returncode == 0, done.stderr
+    [run] = tmp_path.iterdir()
+    assert json.loads((run / "plan.json").read_text())["devices"] == 2
+    assert json.loads((run / "status.json").read_text())["status"] == "finished"
+    assert done.stdout.count("epoch 2/2") == 1
+
+
+def test_metric_loggers_get_steps_and_epochs():
+    from sightsmith.core.loop import TrainState
+
+    seen = []
+
+    class Logger:
+        def log(self, step, metrics):
+            seen.append((step, dict(metrics)))
+
+    reporter = LoggerReporter([Logger()], updates=4)
+    reporter.on_update(TrainState(epoch=1, step=2), {"loss": 0.5}, 0.1)
+    reporter.on_epoch(TrainState(epoch=2), {"loss": 0.25, "auc": None, "epoch": 2})
+    assert seen == [(6, {"train/loss": 0.5, "train/learning_rate": 0.1}), (8, {"validation/loss": 0.25})]
