@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import torch
 from torch.utils.data import Dataset
 
+from sightsmith.core.errors import UserError
 from sightsmith.core.optim import build_optimizer
 from sightsmith.core.sampler import Pass
 from sightsmith.core.schema import HyperConfig
@@ -37,12 +38,17 @@ class Measurement:
 
 
 def candidates(precision: str, device: torch.device) -> tuple[str, ...]:
-    """The precisions to compare: the one asked for, or, for auto, fp32 and what the device may do faster."""
-    if precision != "auto":
-        return (precision,)
-    if device.type == "cuda" and not torch.cuda.is_bf16_supported():
-        return ("fp32", "fp16")
-    return ("fp32", "bf16")
+    """The precisions to compare: the one asked for, or, for auto, fp32 and what the device may do faster.
+
+    Raises UserError for one that the device does not have.
+    """
+    lower = "fp16" if device.type == "cuda" and not torch.cuda.is_bf16_supported() else "bf16"
+    if precision == "auto":
+        return ("fp32", lower)
+    if precision == "fp16" and device.type == "cpu" or precision == "bf16" and lower == "fp16":
+        raise UserError(f"trainer.precision={precision} is not available on this {device.type.upper()}",
+                        hint=f"type trainer.precision={lower}, fp32 or auto")
+    return (precision,)
 
 
 def measure(task: Task, model: Model, dataset: Dataset[object], passes: Sequence[Pass], hyper: HyperConfig,

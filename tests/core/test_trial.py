@@ -1,0 +1,40 @@
+"""The trial before a run: it measures, chooses, and leaves the model as it was."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from tiny import TinyModel, tiny_config, tiny_trainer
+
+from sightsmith.core.errors import UserError
+from sightsmith.core.plan import estimate_seconds
+from sightsmith.core.trial import candidates, measure
+
+CPU = torch.device("cpu")
+
+
+def test_it_measures_and_puts_the_model_back(tmp_path):
+    trainer = tiny_trainer(tmp_path, tiny_config())
+    model = TinyModel()
+    before = {name: value.clone() for name, value in model.state_dict().items()}
+    passes = [part for update in trainer.sampler.start(0) for part in update.passes]
+    found = measure(trainer.task, model, trainer.train_loader.dataset, passes, trainer.hyper, ["fp32", "bf16"], CPU)
+    assert set(found.pass_seconds) == {"fp32", "bf16"}
+    assert found.precision in found.pass_seconds
+    assert found.memory > 2**20
+    assert all(value.equal(before[name]) for name, value in model.state_dict().items())
+    assert all(parameter.grad is None for parameter in model.parameters())
+
+
+def test_candidates():
+    assert candidates("auto", CPU) == ("fp32", "bf16")
+    assert candidates("bf16", CPU) == ("bf16",)
+    with pytest.raises(UserError, match=r"trainer\.precision=bf16"):
+        candidates("fp16", CPU)
+
+
+def test_the_estimate_counts_training_validation_and_loading():
+    keys = {"pass_seconds": 3.0, "load_seconds": 1.0, "batch_images": 10, "train_images": 100, "validation_images": 20,
+            "epochs": 2}
+    assert estimate_seconds(workers=0, **keys) == pytest.approx(2 * (10 * 4 + 2 * 2))
+    assert estimate_seconds(workers=4, **keys) == pytest.approx(2 * (10 * 3 + 2 * 1))
