@@ -3,7 +3,7 @@ PYTHON ?= python3
 TASK ?= classification
 # What the embedded data set of each task trains well with; anything of the command line can be added to OVERRIDES.
 SETTINGS_classification := network=resnet18 network.weights=none image.size=32 augment.horizontal_flip=false \
-    hyper.epochs=12 hyper.optimizer=adamw hyper.schedule=cosine hyper.learning_rate=0.002
+    hyper.epochs=8 hyper.optimizer=adamw hyper.schedule=cosine
 VENV := .venv
 BIN := $(VENV)/bin
 

@@ -52,8 +52,8 @@ class ImageConfig:
     windows: list[Any] = _list("DICOM windows [[centre, width], ...] in the units after rescale; one channel each")
     range: list[Any] | None = _value(None, "[low, high] mapped to black and white for images of more than 8 bits; "
                                        "null: the whole range of the stored integer type")
-    mean: list[Any] | None = _value(None, "per channel, 0-1; null: ImageNet's for 3 channels, else 0.5")
-    std: list[Any] | None = _value(None, "per channel, 0-1; null: ImageNet's for 3 channels, else 0.25")
+    mean: list[Any] | None = _value(None, "per channel, 0-1; null: what the network's published weights want")
+    std: list[Any] | None = _value(None, "per channel, 0-1; null: what the network's published weights want")
 
 
 @dataclass
