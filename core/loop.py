@@ -175,13 +175,15 @@ class Trainer:
             last = number == len(update.passes)
             with contextlib.nullcontext() if last else accelerator.no_sync(self.model):
                 loss, parts = self.bare.parse_losses(self.model(**batch, mode="loss"))
+                if number == 1:
+                    # Not after the step: the memory it frees is what backward takes next.
+                    self.optimizer.zero_grad()
                 # DDP averages over ranks, so the share is of one rank's part.
                 accelerator.backward(loss * (part.count * accelerator.num_processes / update.total))
             losses.append(({name: value.detach() for name, value in parts.items()}, part.count))
         if self.hyper.clip_norm is not None:
             accelerator.clip_grad_norm_(self.model.parameters(), self.hyper.clip_norm)
         self.optimizer.step()
-        self.optimizer.zero_grad()
         if self.ema is not None:
             self.ema.update_parameters(self.bare)
         self._pending.append((state.step, losses))
