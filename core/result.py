@@ -76,15 +76,20 @@ def save_bundle(run: RunFolder, task: Task, state: dict[str, Any], metrics: dict
 def _read_card(run: Path) -> dict[str, Any]:
     path = RunFolder(run).model / CARD
     try:
-        card: dict[str, Any] = json.loads(path.read_text())
+        text = path.read_text()
+        if "${" in text:  # OmegaConf would look it up, in the environment too
+            raise ValueError("it holds an interpolation ${...}, which a finished run never does")
+        card: dict[str, Any] = json.loads(text)
     except OSError as error:
         raise UserError(f"{run} holds no finished run: {path.name} is not in its folder model/",
                         hint="`sightsmith list runs` shows the runs") from error
     except ValueError as error:
         raise UserError(f"{path} is damaged: {error}") from error
-    if card.get("format") != BUNDLE_FORMAT:
-        raise UserError(f"{path} has format {card.get('format')!r}; this version reads {BUNDLE_FORMAT}",
+    if not isinstance(card, dict) or card.get("format") != BUNDLE_FORMAT:
+        raise UserError(f"{path} is not a card of format {BUNDLE_FORMAT}, which this version reads",
                         hint="upgrade sightsmith: pip install --upgrade sightsmith")
+    if missing := [key for key in ("task", "network", "classes", "multi_label", "metrics", "config") if key not in card]:
+        raise UserError(f"{path} is damaged: it has no {', '.join(missing)}")
     return card
 
 

@@ -37,6 +37,25 @@ def test_train_returns_the_result(tmp_path):
     assert sightsmith.load(result.run_dir).metrics == result.metrics
 
 
+@pytest.mark.parametrize("change", [
+    lambda text: text.replace('"name": "classification"', '"name": "${oc.env:HOME}"'),
+    lambda text: text.replace('"format": 1', '"format": 99'),
+    lambda text: text.replace('"classes"', '"klasses"'),
+    lambda text: text[:-40],
+    lambda text: "[]",
+])
+def test_a_bundle_of_a_stranger_is_read_with_care(tmp_path, change):
+    card = {"format": 1, "task": "classification", "network": "resnet18", "classes": ["a", "b"], "multi_label": False,
+            "metrics": {}, "config": {"name": "classification"}}
+    (tmp_path / "model").mkdir()
+    path = tmp_path / "model" / "model.json"
+    path.write_text(json.dumps(card))
+    assert sightsmith.load(tmp_path).classes == ("a", "b")
+    path.write_text(change(json.dumps(card)))
+    with pytest.raises(UserError):
+        sightsmith.load(tmp_path)
+
+
 def test_mistakes_are_user_errors(tmp_path):
     with pytest.raises(UserError, match="hyper.learning_rate"):
         sightsmith.train([*SMALL, "dataset.root=sample", "hyper.lr=1"])
@@ -54,6 +73,7 @@ def test_multi_label_with_windows_balance_and_all_the_rest(tmp_path):
     result = sightsmith.train([*SMALL, *root, "hyper.class_balance=loss", "hyper.ema=0.9", "hyper.clip_norm=1",
                                "hyper.label_smoothing=0.1", "trainer.accumulate=2", "hyper.warmup_epochs=1",
                                "image.windows=[[40,80],[80,200]]", "dataset.validation_percentage=40",
+                               "trainer.precision=bf16",
                                f"output_dir={tmp_path / 'runs'}"])
     assert {"macro_f1", "macro_auc", "auc/red", "precision/blue"} <= set(result.metrics)
     card = json.loads((result.run_dir / "model" / "model.json").read_text())
