@@ -21,6 +21,13 @@ STEPS = 3
 GAIN = 1.15
 """How much faster a lower precision must be to be taken."""
 
+HOPELESS = 3.0
+"""A precision is given up at a step this many times slower than the one before it needed at its slowest: processors
+without bf16 emulate it, twenty times slower."""
+
+LONG_STEP = 30.0
+"""Seconds; one such step says enough."""
+
 DTYPES = {"fp32": None, "bf16": torch.bfloat16, "fp16": torch.float16}
 
 
@@ -63,10 +70,14 @@ def measure(task: Task, model: Model, dataset: Dataset[object], passes: Sequence
     before = {name: value.clone() for name, value in model.state_dict().items()}
     if device.type == "cuda":
         torch.cuda.reset_peak_memory_stats(device)
-    seconds = {}
+    seconds: dict[str, float] = {}
+    longest = LONG_STEP
     try:
         for precision in precisions:
-            seconds[precision] = _time(model, batches, hyper, DTYPES[precision], device)
+            times = _times(model, batches, hyper, DTYPES[precision], device, longest)
+            # Not the first step, which allocates and picks kernels; the fastest: other programs only slow one down.
+            seconds[precision] = min(times[1:] or times)
+            longest = min(longest, HOPELESS * max(times))
     finally:
         model.zero_grad(set_to_none=True)
         model.load_state_dict(before)
@@ -75,10 +86,11 @@ def measure(task: Task, model: Model, dataset: Dataset[object], passes: Sequence
     return Measurement(chosen, seconds, sorted(load_times)[len(load_times) // 2], _memory(device))
 
 
-def _time(model: Model, batches: list[dict[str, object]], hyper: HyperConfig, dtype: torch.dtype | None,
-          device: torch.device) -> float:
+def _times(model: Model, batches: list[dict[str, object]], hyper: HyperConfig, dtype: torch.dtype | None,
+           device: torch.device, longest: float) -> list[float]:
+    """Seconds of each step; the last one is the first that took more than ``longest``."""
     optimizer = build_optimizer(model, hyper)
-    times = []
+    times: list[float] = []
     for step in range(STEPS + 1):
         begun = time.perf_counter()
         batch = model.data_preprocessor(batches[step % len(batches)], True)
@@ -90,10 +102,9 @@ def _time(model: Model, batches: list[dict[str, object]], hyper: HyperConfig, dt
         if device.type == "cuda":
             torch.cuda.synchronize(device)
         times.append(time.perf_counter() - begun)
-        if step == 1 and times[1] > 30:
+        if times[-1] > longest:
             break
-    # Not the first step, which allocates and picks kernels; the fastest, because other programs only slow one down.
-    return min(times[1:])
+    return times
 
 
 def _memory(device: torch.device) -> int:

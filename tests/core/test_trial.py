@@ -26,6 +26,30 @@ def test_it_measures_and_puts_the_model_back(tmp_path):
     assert all(parameter.grad is None for parameter in model.parameters())
 
 
+def test_a_hopeless_precision_is_given_up_after_one_step(tmp_path, monkeypatch):
+    trainer = tiny_trainer(tmp_path, tiny_config())
+    passes = [part for update in trainer.sampler.start(0) for part in update.passes]
+    clock = iter(range(1000))
+    # Each look at the clock is a second later; a step in bf16 takes ten looks.
+    monkeypatch.setattr("sightsmith.core.trial.time.perf_counter", lambda: float(next(clock)))
+
+    class Emulated(TinyModel):
+        steps: list[bool] = []
+
+        def forward(self, *arguments, **keys):
+            slow = torch.is_autocast_enabled("cpu")
+            self.steps.append(slow)
+            for _ in range(10 if slow else 0):
+                next(clock)
+            return super().forward(*arguments, **keys)
+
+    found = measure(trainer.task, Emulated(), trainer.train_loader.dataset, passes, trainer.hyper, ["fp32", "bf16"],
+                    CPU)
+    assert Emulated.steps == [False] * 4 + [True]
+    assert found.precision == "fp32"
+    assert found.pass_seconds == {"fp32": 1.0, "bf16": 11.0}
+
+
 def test_candidates():
     assert candidates("auto", CPU) == ("fp32", "bf16")
     assert candidates("bf16", CPU) == ("bf16",)
