@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from sightsmith.core.dataset import DatasetIndex, Recognition, Sample, contained_path
+from sightsmith.core.dataset import IMAGE_SUFFIXES, DatasetIndex, Recognition, Sample, contained_path
 from sightsmith.core.errors import Problem
+from sightsmith.core.files import cache_dir, write_atomic
 from sightsmith.plugins.formats.files import inside, natural, read_json, relative, walk
 
 LOOKED_AT = 5
@@ -18,7 +21,8 @@ class LabelMe:
     """The labels of an image are those of its ``shapes`` and its ``flags`` that are set.
 
     Single-label where every image has exactly one, else multi-label. ``imagePath`` names the image,
-    relative to its JSON; one without labels is a negative.
+    relative to its JSON; where there is no such file, the embedded ``imageData`` is taken. An image
+    without labels is a negative.
     """
 
     def recognise(self, root: Path) -> Recognition | None:
@@ -62,7 +66,10 @@ class LabelMe:
             return None
         labels = _labels(content, name, problems)
         image = _image(path, root, content, name, problems)
-        return Sample(image, relative(image, root), labels, file=name) if image else None
+        if image is None:
+            return None
+        file = image if image.is_file() else _embedded(content, image, name, problems)
+        return Sample(file, relative(image, root), labels, file=name) if file else None
 
 
 def _labels(content: dict[str, Any], name: str, problems: list[Problem]) -> tuple[str, ...]:
@@ -80,6 +87,7 @@ def _labels(content: dict[str, Any], name: str, problems: list[Problem]) -> tupl
 
 
 def _image(path: Path, root: Path, content: dict[str, Any], name: str, problems: list[Problem]) -> Path | None:
+    """Where ``imagePath`` says that the image is, inside ``root``; it need not be there."""
     text = content.get("imagePath")
     if not isinstance(text, str) or not text.strip():
         problems.append(Problem("has no imagePath", file=name))
@@ -91,9 +99,24 @@ def _image(path: Path, root: Path, content: dict[str, Any], name: str, problems:
         _, reason = contained_path(root, text)
         problems.append(Problem(reason or "imagePath leaves the data set's folder", file=name))
         return None
-    image = root.resolve() / image.resolve().relative_to(root.resolve())
-    if not image.is_file():
-        embedded = " (it is embedded as imageData, which is not read)" if content.get("imageData") else ""
-        problems.append(Problem(f"there is no image {text!r}{embedded}", file=name, hint="put the image there"))
+    return root.resolve() / image.resolve().relative_to(root.resolve())
+
+
+def _embedded(content: dict[str, Any], image: Path, name: str, problems: list[Problem]) -> Path | None:
+    """The image of ``imageData`` as a file in the cache, since nothing is written into a data set."""
+    data = content.get("imageData")
+    if not isinstance(data, str) or not data:
+        problems.append(Problem(f"there is no image {content['imagePath']!r}, and imageData is empty", file=name,
+                                hint="put the image there"))
         return None
-    return image
+    try:
+        decoded = base64.b64decode(data, validate=True)
+    except ValueError as error:
+        problems.append(Problem(f"imageData is damaged: {error}", file=name, hint="put the image beside it"))
+        return None
+    suffix = image.suffix.lower() if image.suffix.lower() in IMAGE_SUFFIXES else ".png"
+    path = cache_dir() / "embedded" / f"{hashlib.sha256(decoded).hexdigest()}{suffix}"
+    if not path.is_file():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_atomic(path, decoded)
+    return path

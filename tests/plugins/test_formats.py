@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import zipfile
 
@@ -120,6 +121,23 @@ def test_labelme_single_and_multi(tmp_path):
     dataset, _ = read(*labelme(spoil)(tmp_path / "many"), "dataset.min_images_per_class=1")
     assert dataset.index.multi_label
     assert labels(dataset)["0.png"] == ("blurred", "cat", "dog")
+
+
+def test_labelme_with_embedded_images(tmp_path):
+    plain, _ = read(*labelme(lambda content: None)(tmp_path))
+    for number in (0, 5):
+        picture = tmp_path / f"{number}.png"
+        path = picture.with_suffix(".json")
+        content = json.loads(path.read_text()) | {"imageData": base64.b64encode(picture.read_bytes()).decode()}
+        path.write_text(json.dumps(content))
+        picture.unlink()
+    # The file wins over what is embedded.
+    path = tmp_path / "1.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"imageData": content["imageData"]}))
+    dataset, _ = read(f"dataset.root={tmp_path}")
+    dataset.raise_for_errors()
+    assert dataset.data_digest == plain.data_digest
+    assert not (tmp_path / "0.png").exists()
 
 
 def test_labelme_in_a_folder_of_its_own(tmp_path):
