@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, Protocol
 
+from sightsmith.core.annotation import Annotation, ClassMap, Object
 from sightsmith.core.errors import Problem
 
 Split = Literal["train", "validation"]
@@ -22,9 +23,10 @@ class Sample:
     """One image, or one frame of a multi-frame file, with its annotation.
 
     ``path`` is the file; ``name`` its POSIX path relative to the data set's root, as shown to people.
-    ``labels`` are class names (one for single-label, any number for multi-label). ``group`` joins
-    samples that must not be torn apart by the split; ``split`` is set where the data set brings its
-    own. ``file`` and ``line`` say where the annotation stands.
+    ``labels`` are class names (one for single-label, any number for multi-label); where there are
+    ``objects`` or a ``class_map``, the classes of these. ``group`` joins samples that must not be torn
+    apart by the split; ``split`` is set where the data set brings its own. ``file`` and ``line`` say
+    where the annotation stands.
     """
 
     path: Path
@@ -35,6 +37,8 @@ class Sample:
     split: Split | None = None
     file: str | None = None
     line: int | None = None
+    objects: tuple[Object, ...] = ()
+    class_map: ClassMap | None = None
 
     @property
     def key(self) -> str:
@@ -44,7 +48,10 @@ class Sample:
 
 @dataclass(frozen=True)
 class DatasetIndex:
-    """All samples of a data set and every problem that reading its annotation met."""
+    """All samples of a data set and every problem that reading its annotation met.
+
+    ``annotation`` is the richest kind that the data set has; ``classes`` never has the background.
+    """
 
     root: Path
     format: str
@@ -52,6 +59,7 @@ class DatasetIndex:
     samples: tuple[Sample, ...]
     multi_label: bool = False
     problems: tuple[Problem, ...] = field(default=())
+    annotation: Annotation = "labels"
 
 
 @dataclass(frozen=True)
