@@ -88,7 +88,8 @@ def _read_card(run: Path) -> dict[str, Any]:
     if not isinstance(card, dict) or card.get("format") != BUNDLE_FORMAT:
         raise UserError(f"{path} is not a card of format {BUNDLE_FORMAT}, which this version reads",
                         hint="upgrade sightsmith: pip install --upgrade sightsmith")
-    if missing := [key for key in ("task", "network", "classes", "multi_label", "metrics", "config") if key not in card]:
+    keys = ("task", "network", "classes", "multi_label", "metrics", "config")
+    if missing := [key for key in keys if key not in card]:
         raise UserError(f"{path} is damaged: it has no {', '.join(missing)}")
     return card
 
