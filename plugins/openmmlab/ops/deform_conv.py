@@ -1,0 +1,99 @@
+"""Deformable convolution (Dai et al., 2017, https://arxiv.org/abs/1703.06211), and the modulated one (Zhu et al.,
+2018, https://arxiv.org/abs/1811.11168), whose mask weighs each sample."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import torchvision
+from torch import Tensor
+
+from sightsmith.plugins.openmmlab.ops.compute import gradients, promote
+
+
+def deform_conv_forward(input: Tensor, weight: Tensor, offset: Tensor, output: Tensor, columns: Tensor, ones: Tensor,
+                        **settings: Any) -> None:
+    """Convolve ``input`` where ``offset`` says.
+
+    Args:
+        input: (N, C, H, W).
+        weight: (C_out, C / groups, kH, kW).
+        offset: (N, 2 * deform_groups * kH * kW, H_out, W_out), pairs of ``y, x`` in pixels, for each deform group and
+            element of the kernel.
+        output: (N, C_out, H_out, W_out).
+        columns, ones: scratch of the compiled operator; see ``deform_conv_backward_input``.
+    """
+    input, weight, offset = promote(input, weight, offset)
+    output.copy_(_convolution(settings)(input, offset, weight))
+
+
+def deform_conv_backward_input(input: Tensor, offset: Tensor, grad_output: Tensor, grad_input: Tensor,
+                               grad_offset: Tensor, weight: Tensor, columns: Tensor, **settings: Any) -> None:
+    """The gradients for ``input`` and ``offset``.
+
+    torchvision computes the weight's with them; it is left in ``columns``, where ``deform_conv_backward_parameters``
+    of the same backward pass finds it.
+    """
+    inputs = promote(input, offset, weight)
+    results = gradients(_convolution(settings), inputs, grad_output)
+    columns.resize_(weight.shape)
+    for target, grad in zip((grad_input, grad_offset, columns), results, strict=True):
+        target.copy_(grad)
+
+
+def deform_conv_backward_parameters(input: Tensor, offset: Tensor, grad_output: Tensor, grad_weight: Tensor,
+                                    columns: Tensor, ones: Tensor, *, scale: float, **settings: Any) -> None:
+    """``scale`` times the gradient for the weight."""
+    if columns.numel():
+        grad_weight.copy_(columns * scale)
+        columns.resize_(0)
+        return
+    # The gradient for the weight does not depend on its value.
+    input, offset, weight = promote(input, offset, grad_weight)
+    (grad,) = gradients(lambda weight: _convolution(settings)(input, offset, weight), [weight], grad_output)
+    grad_weight.copy_(grad * scale)
+
+
+def modulated_deform_conv_forward(input: Tensor, weight: Tensor, bias: Tensor, ones: Tensor, offset: Tensor,
+                                  mask: Tensor, output: Tensor, columns: Tensor, *, with_bias: bool,
+                                  **settings: int) -> None:
+    """As ``deform_conv_forward``, with a mask (N, deform_groups * kH * kW, H_out, W_out) and a bias (C_out,)."""
+    input, weight, bias, offset, mask = promote(input, weight, bias, offset, mask)
+    convolution = _modulated_convolution(settings)
+    output.copy_(convolution(input, offset, mask, weight, *([bias] if with_bias else [])))
+
+
+def modulated_deform_conv_backward(input: Tensor, weight: Tensor, bias: Tensor, ones: Tensor, offset: Tensor,
+                                   mask: Tensor, columns: Tensor, grad_input: Tensor, grad_weight: Tensor,
+                                   grad_bias: Tensor, grad_offset: Tensor, grad_mask: Tensor, grad_output: Tensor, *,
+                                   with_bias: bool, **settings: int) -> None:
+    """The gradients for all inputs."""
+    inputs = promote(input, offset, mask, weight, *([bias] if with_bias else []))
+    targets = [grad_input, grad_offset, grad_mask, grad_weight, *([grad_bias] if with_bias else [])]
+    results = gradients(_modulated_convolution(settings), inputs, grad_output)
+    for target, grad in zip(targets, results, strict=True):
+        target.copy_(grad)
+
+
+def _convolution(settings: dict[str, int]) -> Callable[..., Tensor]:
+    stride, padding, dilation = ((settings[f"{name}H"], settings[f"{name}W"]) for name in ("d", "pad", "dilation"))
+
+    def convolution(input: Tensor, offset: Tensor, weight: Tensor) -> Tensor:
+        return torchvision.ops.deform_conv2d(input, offset, weight, None, stride, padding, dilation)
+
+    return convolution
+
+
+def _modulated_convolution(settings: dict[str, int]) -> Callable[..., Tensor]:
+    stride, padding, dilation = (
+        (settings[f"{name}_h"], settings[f"{name}_w"]) for name in ("stride", "pad", "dilation"))
+
+    def convolution(input: Tensor, offset: Tensor, mask: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
+        return torchvision.ops.deform_conv2d(input, offset, weight, bias, stride, padding, dilation, mask)
+
+    return convolution
+
+
+OPERATORS = (deform_conv_forward, deform_conv_backward_input, deform_conv_backward_parameters,
+             modulated_deform_conv_forward, modulated_deform_conv_backward)
