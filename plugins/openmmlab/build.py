@@ -1,0 +1,44 @@
+"""Building a model of OpenMMLab's packages from its configuration, in an explicit registry scope."""
+
+from __future__ import annotations
+
+import importlib
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from sightsmith.plugins.openmmlab.ops.extension import provide_operators
+
+
+def build_model(model: dict[str, Any], package: str) -> Any:
+    """The initialised ``mmengine.model.BaseModel`` that ``model`` describes; ``package`` is ``mmdet`` or ``mmseg``.
+
+    Names of parts are looked up in the package's registry, ``mmdet.Name`` in mmdet's.
+    """
+    provide_operators()
+    from mmengine.config import ConfigDict
+
+    for name in dict.fromkeys((package, "mmdet")):  # mmsegmentation's configurations use parts of mmdet
+        importlib.import_module(f"{name}.models")
+    registry = importlib.import_module(f"{package}.registry").MODELS
+    with scope(package):
+        built = registry.build(ConfigDict(model))  # whose keys the models read as attributes
+        built.init_weights()
+    return built
+
+
+@contextmanager
+def scope(package: str) -> Iterator[None]:
+    """Names without a prefix mean ``package``'s. mmengine would else guess from the calls that led to it."""
+    from mmengine.registry import DefaultScope
+
+    # mmengine says of every parameter how it was initialised.
+    logger = logging.getLogger("mmengine")
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        with DefaultScope.overwrite_default_scope(package):
+            yield
+    finally:
+        logger.setLevel(level)
