@@ -7,21 +7,17 @@ image's augmentation must depend on its seed alone.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from typing import TypeAlias
 
 import torch
 from torch import Tensor
 from torchvision.transforms.v2 import InterpolationMode
 from torchvision.transforms.v2 import functional as transforms
 
+from sightsmith.core.color_jitter import Uniform, color_jitter
 from sightsmith.core.schema import AugmentConfig
 
 CROP_AREA = (0.5, 1.0)
 CROP_RATIO = (3 / 4, 4 / 3)
-
-Uniform: TypeAlias = Callable[[float, float], float]
-"""Draws a number between two."""
 
 
 def resize(image: Tensor, height: int, width: int) -> Tensor:
@@ -51,7 +47,7 @@ def augment(image: Tensor, size: int, config: AugmentConfig, seed: int, *, colou
         shift = [uniform(-reach, reach), uniform(-reach, reach)]
         image = transforms.affine(image, angle, shift, 1.0, [0.0, 0.0],  # type: ignore[arg-type]
                                   interpolation=InterpolationMode.BILINEAR)
-    return _jitter(image, config, uniform, colour)
+    return color_jitter(image, config.color_jitter, uniform, rgb=colour)
 
 
 def _crop(height: int, width: int, uniform: Uniform) -> tuple[int, int, int, int]:
@@ -66,16 +62,3 @@ def _crop(height: int, width: int, uniform: Uniform) -> tuple[int, int, int, int
     crop_width = max(round(width * math.sqrt(area * ratio)), 1)
     return (round(uniform(0, height - crop_height)), round(uniform(0, width - crop_width)), crop_height, crop_width)
 
-
-def _jitter(image: Tensor, config: AugmentConfig, uniform: Uniform, colour: bool) -> Tensor:
-    jitter = config.color_jitter
-    if jitter.brightness:
-        image = (image * uniform(1 - jitter.brightness, 1 + jitter.brightness)).clamp(0, 1)
-    if jitter.contrast:
-        mean = image.mean()
-        image = ((image - mean) * uniform(1 - jitter.contrast, 1 + jitter.contrast) + mean).clamp(0, 1)
-    if colour and jitter.saturation:
-        image = transforms.adjust_saturation(image, uniform(1 - jitter.saturation, 1 + jitter.saturation))
-    if colour and jitter.hue:
-        image = transforms.adjust_hue(image, uniform(-jitter.hue, jitter.hue))
-    return image

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-import psutil
 import torch
 from torch import Tensor
 from torch.utils.data import Dataset
@@ -14,14 +13,12 @@ from torch.utils.data import Dataset
 from sightsmith.core.dataset import Sample
 from sightsmith.core.errors import UserError
 from sightsmith.core.images import ImageError, read_image
+from sightsmith.core.memory_cache import MemoryCache
 from sightsmith.core.schema import Config
 from sightsmith.plugins.classification.augment import augment, resize
 
 SPARE = 1.5
 """In training, images are shrunk to this many times the network's input, so that a random crop stays sharp."""
-
-KEPT_FREE = 0.5
-"""Part of the machine's memory that is left when no further image is kept: by any rank or worker, of any set."""
 
 
 class ImageLabels(Dataset[Any]):
@@ -34,7 +31,7 @@ class ImageLabels(Dataset[Any]):
     def __init__(self, samples: Sequence[Sample], classes: Sequence[str], config: Config, size: int, *,
                  multi_label: bool, training: bool) -> None:
         self.samples, self.config, self.size, self.training = list(samples), config, size, training
-        self._cache: dict[int, tuple[Tensor, bool]] = {}
+        self._images = MemoryCache(lambda index: self._read(self.samples[index]), enabled=config.trainer.cache)
         self.channels = input_channels(config)
         numbers = {name: number for number, name in enumerate(classes)}
         if multi_label:
@@ -51,7 +48,7 @@ class ImageLabels(Dataset[Any]):
 
     def __getitem__(self, key: int | tuple[int, int]) -> tuple[Tensor, Any, int]:
         index, seed = key if isinstance(key, tuple) else (key, None)
-        image, colour = self._image(index)
+        image, colour = self._images[index]
         if seed is not None:
             image = augment(image, self.size, self.config.augment, seed, colour=colour)
         elif image.dtype == torch.uint8:
@@ -60,16 +57,8 @@ class ImageLabels(Dataset[Any]):
             image = image.expand(self.channels, -1, -1)
         return image, self.labels[index], index
 
-    def _image(self, index: int) -> tuple[Tensor, bool]:
-        """(C, H, W), uint8 or float32 in [0, 1], and whether its channels are RGB; the same, kept or not."""
-        found = self._cache.get(index)
-        if found is None:
-            found = self._read(self.samples[index])
-            if self.config.trainer.cache and _memory_to_spare():
-                self._cache[index] = found
-        return found
-
     def _read(self, sample: Sample) -> tuple[Tensor, bool]:
+        """(C, H, W), uint8 or float32 in [0, 1], and whether its channels are RGB."""
         image = self.config.image
         try:
             values = read_image(sample.path, sample.frame, windows=image.windows, value_range=image.range)
@@ -87,11 +76,6 @@ class ImageLabels(Dataset[Any]):
         elif (excess := min(tensor.shape[1:]) / (SPARE * self.size)) > 1:
             tensor = resize(tensor, round(tensor.shape[1] / excess), round(tensor.shape[2] / excess))
         return tensor, len(tensor) == 3 and len(image.windows) < 2
-
-
-def _memory_to_spare() -> bool:
-    memory = psutil.virtual_memory()
-    return bool(memory.available > KEPT_FREE * memory.total)
 
 
 def input_channels(config: Config) -> int:

@@ -84,12 +84,12 @@ def test_workers_and_cache_change_nothing(make_task, write_sample):
 
 def test_the_cache_stops_where_memory_is_short(make_task, write_sample, monkeypatch):
     data = make_task(size=32).validation_dataset([write_sample("a.png", picture(), "cat")])
-    monkeypatch.setattr("sightsmith.plugins.classification.data.KEPT_FREE", 1.1)
+    monkeypatch.setattr("sightsmith.core.memory_cache.KEPT_FREE", 1.1)
     kept = data[0]
-    assert not data._cache
-    monkeypatch.setattr("sightsmith.plugins.classification.data.KEPT_FREE", 0.0)
+    assert data._images[0] is not data._images[0]
+    monkeypatch.setattr("sightsmith.core.memory_cache.KEPT_FREE", 0.0)
     assert torch.equal(data[0][0], kept[0])
-    assert len(data._cache) == 1
+    assert data._images[0] is data._images[0]
 
 
 def test_multi_label_items(make_task, write_sample):
