@@ -6,6 +6,7 @@ origin at the outer corner of the top left pixel: the whole image is (0, 0, widt
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, TypeAlias
@@ -19,11 +20,22 @@ Box: TypeAlias = tuple[float, float, float, float]
 """(left, top, right, bottom)"""
 
 
+def carries(kinds: Iterable[Annotation], wanted: Annotation) -> bool:
+    """Whether one of ``kinds`` is ``wanted`` or richer."""
+    return any(RICHNESS.index(kind) >= RICHNESS.index(wanted) for kind in kinds)
+
+
 @dataclass(frozen=True)
 class Polygons:
     """A mask as the union of polygons, each ``(x0, y0, x1, y1, ...)`` of three points or more."""
 
     rings: tuple[tuple[float, ...], ...]
+
+    def extent(self) -> Box:
+        """The box around all points; of no area where there are none."""
+        across = [value for ring in self.rings for value in ring[0::2]] or [0.0]
+        down = [value for ring in self.rings for value in ring[1::2]] or [0.0]
+        return min(across), min(down), max(across), max(down)
 
 
 @dataclass(frozen=True)
@@ -43,21 +55,26 @@ class Object:
     """One annotated object.
 
     ``crowd`` marks a region of many objects that is neither learnt nor counted (COCO's ``iscrowd``,
-    Pascal VOC's ``difficult``). ``line`` is where it stands in the sample's annotation file, 1-based.
+    Pascal VOC's ``difficult``). ``region`` says that the mask is all that the image has of the class
+    instead of one object (``label.csv``). ``line`` (1-based) or ``mark`` ("annotation 17") is where it
+    stands in the sample's annotation file.
     """
 
     label: str
     box: Box
     mask: Mask | None = None
     crowd: bool = False
+    region: bool = False
     line: int | None = None
+    mark: str = ""
 
 
 @dataclass(frozen=True)
 class ClassMap:
-    """A picture of the image's size whose values (or palette indices) are classes.
+    """A picture of the image's size that shows the class of each pixel.
 
-    ``values`` pairs each value with its class, or None for the background. Values in ``ignored`` are
+    ``values`` pairs a pixel's value with its class, or None for the background. The value of a colour
+    picture is 0xRRGGBB; of a palette picture the index, whatever its colour. Values in ``ignored`` are
     neither learnt nor counted; any other value is an error.
     """
 

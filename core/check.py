@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import hashlib
 import os
-import statistics
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from sightsmith.core.archive import unpack
+from sightsmith.core.annotation import Annotation, carries
+from sightsmith.core.choose import choose_folder, choose_loader, refuse_poorer
+from sightsmith.core.convert import to_labels, to_objects
 from sightsmith.core.dataset import DatasetIndex, Sample
-from sightsmith.core.errors import Problem, UserError, near
+from sightsmith.core.describe import describe
+from sightsmith.core.errors import NAMED, Problem, UserError, has_errors, listed
 from sightsmith.core.groups import assign_groups
 from sightsmith.core.images import ImageError, ImageInfo, probe
 from sightsmith.core.records import DatasetLoaderRecord
@@ -22,8 +24,6 @@ from sightsmith.core.schema import Config
 from sightsmith.core.split import split
 
 SMALLEST_SIDE, LARGEST_SIDE = 16, 4096
-NAMED = 5
-"""How many names a summed problem gives."""
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,8 @@ class CheckedDataset:
     """A data set that was read and looked at; it may still have errors: :meth:`raise_for_errors`.
 
     ``index`` has a sample for each frame, with its group; ``infos`` is by sample name. ``data_digest``
-    hashes pixels and labels, ``split_digest`` which sample is on which side.
+    hashes pixels and annotation, ``split_digest`` which sample is on which side. ``coverage`` is each
+    class's part of all pixels, where there are masks.
     """
 
     index: DatasetIndex
@@ -42,6 +43,7 @@ class CheckedDataset:
     problems: tuple[Problem, ...]
     data_digest: str
     split_digest: str
+    coverage: Mapping[str, float] = field(default_factory=dict)
 
     def raise_for_errors(self) -> None:
         """Raises UserError with every error; warnings do not count."""
@@ -53,99 +55,55 @@ class CheckedDataset:
 
     def summary(self) -> dict[str, Any]:
         """What ``inspect --json`` prints."""
-        infos = list(self.infos.values())
-        sides = [min(info.width, info.height) for info in infos], [max(info.width, info.height) for info in infos]
-        return {
-            "root": str(self.index.root), "format": self.index.format, "reason": self.reason,
-            "multi_label": self.index.multi_label,
-            "classes": {name: {"train": sum(name in item.labels for item in self.train),
-                               "validation": sum(name in item.labels for item in self.validation)}
-                        for name in self.index.classes},
-            "images": {"train": len(self.train), "validation": len(self.validation)},
-            "groups": len({sample.group for sample in self.index.samples if sample.group is not None}),
-            "sizes": {"shortest_side": min(sides[0]), "median_side": statistics.median(sides[0]),
-                      "longest_side": max(sides[1])} if infos else {},
-            "channels": sorted({info.channels for info in infos}), "bits": sorted({info.bits for info in infos}),
-            "modalities": sorted({info.modality for info in infos if info.modality}),
-            "data_digest": self.data_digest, "split_digest": self.split_digest,
-            "problems": [{"severity": item.severity, "message": item.message, "file": item.file, "line": item.line,
-                          "hint": item.hint} for item in self.problems],
-        }
+        return describe(self)
 
 
-def check_dataset(config: Config, loaders: Sequence[DatasetLoaderRecord], cache_dir: Path,
+def check_dataset(config: Config, loaders: Sequence[DatasetLoaderRecord], annotation: Annotation, cache_dir: Path,
                   report: Callable[[str], None] | None = None) -> CheckedDataset:
-    """Find, read, look at and split the data set that ``config.dataset`` names.
+    """Find, read, look at and split the data set that ``config.dataset`` names, as ``annotation``.
 
-    ``loaders`` are those that may be used; archives are unpacked below ``cache_dir``. Raises UserError
-    only where there is nothing to read; what is wrong with the data is collected.
+    ``loaders`` are those that may be used; archives are unpacked below ``cache_dir``. Richer annotation
+    is converted. Raises UserError only where there is nothing to read; what is wrong with the data is
+    collected.
     """
     say = report or (lambda line: None)
-    root = _folder(config.dataset.root, cache_dir)
-    loader, reason = _choose(root, config.dataset.format, loaders)
+    root = choose_folder(config.dataset.root, cache_dir)
+    loader, reason = choose_loader(root, config.dataset.format, loaders, annotation)
     say(f"Data set {root}: {loader.name} ({reason})")
-    index: DatasetIndex = loader.build()().read(root)
-    problems = list(index.problems)
+    index: DatasetIndex = loader.build()().read(root, say)
+    problems = [problem for problem in index.problems if carries([annotation], problem.spoils)]
     if not index.samples and not problems:
         problems.append(Problem("no image with an annotation was found", hint=f"{loader.name} reads {loader.layout}"))
+    if not has_errors(problems):
+        refuse_poorer(index, annotation, config.task.name, loaders)
+    index = to_labels(index) if annotation == "labels" else to_objects(index)
     samples = _limited(index.samples, config)
     infos = _look(samples, problems)
-    samples = _frames(samples, infos)
+    index = replace(index, samples=tuple(sample for sample in samples if sample.name in infos))
+    objects = None
+    if annotation != "labels":
+        from sightsmith.core.check_objects import check_objects
+
+        objects = check_objects(index, infos, annotation)
+        index = replace(index, samples=objects.samples, annotation=annotation, relative=False)
+        problems += objects.problems
+    samples = _frames(index.samples, infos)
     samples = assign_groups(samples, infos, config.dataset.group_by, problems)
     index = replace(index, samples=samples)
     problems += _about_images(config, infos)
     problems += _about_classes(config, index)
     content = {sample.key: infos[sample.name].digests[sample.frame or 0] for sample in samples}
-    problems += _about_copies(index, content)
+    prints = {sample.key: objects.prints[sample.name] for sample in samples} if objects else {}
+    problems += _about_copies(index, content, prints)
     train, validation = split(index.samples, config.dataset.validation_percentage, config.trainer.seed)
-    if samples and not any(problem.severity == "error" for problem in problems):
+    if samples and not has_errors(problems):
         problems += _about_split(train, validation)
-    return CheckedDataset(index, reason, train, validation, infos, tuple(problems),
-                          _digest((sample.key, *sample.labels, content[sample.key]) for sample in samples),
-                          _digest([("train", item.key) for item in train]
-                                  + [("validation", item.key) for item in validation]))
-
-
-def _folder(text: str, cache_dir: Path) -> Path:
-    root = Path(text).expanduser()
-    if not root.exists():
-        siblings = [path.name for path in root.parent.iterdir()] if root.parent.is_dir() else []
-        raise UserError(f"dataset.root={text}: there is no such folder.{near(root.name, siblings)}",
-                        hint="type dataset.root=FOLDER (or a zip), or dataset.root=sample for the embedded data set")
-    if root.is_file():
-        if root.suffix.lower() != ".zip":
-            raise UserError(f"dataset.root={text} is a file; it must be a folder or a zip",
-                            hint=f"did you mean the folder it is in? dataset.root={root.parent}")
-        root = unpack(root, cache_dir / "archives")
-    if not any(root.iterdir()):
-        raise UserError(f"dataset.root={text} is empty")
-    return root.resolve()
-
-
-def _choose(root: Path, wanted: str, loaders: Sequence[DatasetLoaderRecord]) -> tuple[DatasetLoaderRecord, str]:
-    if wanted != "auto":
-        for loader in loaders:
-            if loader.name == wanted:
-                return loader, "as dataset.format says"
-        names = [loader.name for loader in loaders]
-        raise UserError(f"dataset.format={wanted} is not known.{near(wanted, names)}",
-                        hint=f"there is: auto, {', '.join(names)}")
-    found = []
-    for loader in loaders:
-        recognition = loader.build()().recognise(root)
-        if recognition is not None:
-            found.append((recognition.confidence, loader, recognition.reason))
-    if not found:
-        raise UserError(f"{root} holds no data set of a known format.", problems=[
-            Problem(f"{loader.name}: {loader.layout}") for loader in loaders],
-            hint="arrange it as one of these, or name the format with dataset.format=NAME")
-    best = max(confidence for confidence, _, _ in found)
-    tied = [(loader, reason) for confidence, loader, reason in found if confidence == best]
-    if len(tied) > 1:
-        raise UserError(f"{root} could be of several formats:", problems=[
-            Problem(f"{loader.name}: {reason}") for loader, reason in tied],
-            hint=f"say which: dataset.format={tied[0][0].name}")
-    return tied[0]
+    return CheckedDataset(
+        index, reason, train, validation, infos, tuple(problems),
+        _digest((sample.key, *sample.labels, content[sample.key], *([prints[sample.key]] if prints else []))
+                for sample in samples),
+        _digest([("train", item.key) for item in train] + [("validation", item.key) for item in validation]),
+        objects.coverage if objects else {})
 
 
 def _limited(samples: tuple[Sample, ...], config: Config) -> tuple[Sample, ...]:
@@ -203,7 +161,7 @@ def _about_images(config: Config, infos: Mapping[str, ImageInfo]) -> list[Proble
         free = {name: info for name, info in infos.items() if info.bits > 16 and not (info.modality and image.windows)}
         if free:
             problems.append(Problem(f"{len(free)} images of more than 16 bits or with decimals have no natural black "
-                                    f"and white: {_names(free)}",
+                                    f"and white: {listed(free)}",
                                     hint="say what is black and white with image.range=[low,high]"))
         deep = {name: info for name, info in infos.items() if info.bits == 16 and not info.modality}
         top = max((info.maximum for info in deep.values()), default=0)
@@ -214,7 +172,7 @@ def _about_images(config: Config, infos: Mapping[str, ImageInfo]) -> list[Proble
         plain = {name: info for name, info in infos.items() if not info.modality}
         if plain:
             problems.append(Problem(f"image.windows says nothing to {len(plain)} images that are not DICOM: "
-                                    f"{_names(plain)}", severity="warning"))
+                                    f"{listed(plain)}", severity="warning"))
     return problems
 
 
@@ -226,14 +184,14 @@ def _about_classes(config: Config, index: DatasetIndex) -> list[Problem]:
                 "needed", hint=f"add images, take the class out, or set dataset.min_images_per_class={counts[name]}"
                 if counts[name] else "add images, or take the class out")
         for name in index.classes if counts[name] < least]
-    if not index.multi_label and len(index.classes) == 1:
+    if index.annotation == "labels" and not index.multi_label and len(index.classes) == 1:
         problems.append(Problem(f"there is only one class, {index.classes[0]!r}; a classifier needs two",
                                 hint="add images of another class"))
     return problems
 
 
-def _about_copies(index: DatasetIndex, content: Mapping[str, str]) -> list[Problem]:
-    """The same pixels twice: leakage, contradiction, or a mere copy."""
+def _about_copies(index: DatasetIndex, content: Mapping[str, str], prints: Mapping[str, str]) -> list[Problem]:
+    """The same pixels twice: leakage, contradiction, or a mere copy. ``prints`` hash objects, where there are any."""
     twins = defaultdict(list)
     for sample in index.samples:
         twins[content[sample.key]].append(sample)
@@ -251,9 +209,12 @@ def _about_copies(index: DatasetIndex, content: Mapping[str, str]) -> list[Probl
                                     hint="correct the label, or take one out"))
         else:
             copies += same[1:]
+            if len({prints.get(sample.key) for sample in same}) > 1:
+                problems.append(Problem(f"the same picture has different objects: {names}", severity="warning",
+                                        hint="keep the better annotation: both are learnt"))
     if copies:
         problems.append(Problem(f"{len(copies)} pictures are copies of others, kept on the same side: "
-                                f"{_names([sample.key for sample in copies])}", severity="warning"))
+                                f"{listed([sample.key for sample in copies])}", severity="warning"))
     return problems
 
 
@@ -266,11 +227,6 @@ def _about_split(train: Sequence[Sample], validation: Sequence[Sample]) -> list[
         problems.append(Problem(f"the class {label!r} has images in validation only, so it cannot be learnt",
                                 hint="move some of its images to training, or regroup with dataset.group_by"))
     return problems
-
-
-def _names(names: Iterable[str]) -> str:
-    listed = list(names)
-    return ", ".join(listed[:NAMED]) + (f" and {len(listed) - NAMED} more" if len(listed) > NAMED else "")
 
 
 def _digest(rows: Iterable[Sequence[str]]) -> str:

@@ -26,7 +26,7 @@ class Sample:
     ``labels`` are class names (one for single-label, any number for multi-label); where there are
     ``objects`` or a ``class_map``, the classes of these. ``group`` joins samples that must not be torn
     apart by the split; ``split`` is set where the data set brings its own. ``file`` and ``line`` say
-    where the annotation stands.
+    where the annotation stands, ``size`` the (width, height) in pixels that it gives the image.
     """
 
     path: Path
@@ -39,6 +39,7 @@ class Sample:
     line: int | None = None
     objects: tuple[Object, ...] = ()
     class_map: ClassMap | None = None
+    size: tuple[int, int] | None = None
 
     @property
     def key(self) -> str:
@@ -51,6 +52,8 @@ class DatasetIndex:
     """All samples of a data set and every problem that reading its annotation met.
 
     ``annotation`` is the richest kind that the data set has; ``classes`` never has the background.
+    With ``relative``, x and y of all objects are fractions of their image's width and height; the check
+    makes pixels of them.
     """
 
     root: Path
@@ -60,6 +63,7 @@ class DatasetIndex:
     multi_label: bool = False
     problems: tuple[Problem, ...] = field(default=())
     annotation: Annotation = "labels"
+    relative: bool = False
 
 
 @dataclass(frozen=True)

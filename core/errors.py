@@ -7,7 +7,11 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from sightsmith.core.annotation import Annotation
+
 SHOWN_PROBLEMS = 50
+NAMED = 5
+"""How many names a summed problem gives."""
 
 
 @dataclass(frozen=True)
@@ -15,7 +19,8 @@ class Problem:
     """One thing found wrong in the user's data or configuration.
 
     ``file`` is relative to the data set's root (or the path that was typed), ``line`` is 1-based.
-    Warnings are printed; errors stop the run before anything trains.
+    Warnings are printed; errors stop the run before anything trains. ``spoils`` is the poorest kind of
+    annotation that suffers: a task that learns from a poorer one is not told.
     """
 
     message: str
@@ -23,6 +28,7 @@ class Problem:
     line: int | None = None
     hint: str | None = None
     severity: Literal["error", "warning"] = "error"
+    spoils: Annotation = "labels"
 
     def __str__(self) -> str:
         where = f"{self.file}:{self.line}: " if self.line is not None else f"{self.file}: " if self.file else ""
@@ -73,3 +79,13 @@ def near(word: str, options: Iterable[str], count: int = 3) -> str:
     """``" Did you mean 'a' or 'b'?"`` for the options closest to ``word``; empty when none is close."""
     found = difflib.get_close_matches(word, list(options), n=count, cutoff=0.6)
     return f" Did you mean {' or '.join(repr(name) for name in found)}?" if found else ""
+
+
+def listed(names: Iterable[str]) -> str:
+    """The first five names, and how many there are beyond."""
+    found = list(names)
+    return ", ".join(found[:NAMED]) + (f" and {len(found) - NAMED} more" if len(found) > NAMED else "")
+
+
+def has_errors(problems: Iterable[Problem]) -> bool:
+    return any(problem.severity == "error" for problem in problems)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from rich.console import Console
 from rich.table import Table
 
+from sightsmith.core.annotation import carries
 from sightsmith.core.plugins import load_plugins
 from sightsmith.core.rundir import RunFolder, read_status
 from sightsmith.core.schema import walk
@@ -37,7 +38,7 @@ def rows(kind: str, task: str | None = None, output_dir: Path = Path("runs")) ->
     if kind == "datasets":
         return [{"name": item.name, "description": item.description, "annotations": list(item.annotations),
                  "layout": item.layout, "provider": str(plugins.provider("dataset_loaders", item.name))}
-                for item in plugins.dataset_loaders.values() if task is None or annotation in item.annotations]
+                for item in plugins.dataset_loaders.values() if task is None or carries(item.annotations, annotation)]
     if kind == "tasks":
         return [{"name": item.name, "description": item.description, "score": item.score,
                  "annotation": item.annotation, "provider": str(plugins.provider(kind, item.name))}
@@ -107,16 +108,22 @@ def _cell(column: str, value: Any) -> str:
 def print_dataset(dataset: CheckedDataset) -> None:
     """The statistics of a checked data set, and its warnings."""
     console = Console(highlight=False)
-    counts = [(name, sum(name in item.labels for item in dataset.train),
-               sum(name in item.labels for item in dataset.validation)) for name in dataset.index.classes]
-    table = Table("class", "training", "validation", box=None, header_style="bold", pad_edge=False)
-    for name, train, validation in counts:
-        table.add_row(name, str(train), str(validation))
-    console.print(table)
     summary = dataset.summary()
-    for key in ("images", "sizes", "channels", "bits", "modalities", "groups", "multi_label"):
+    objects = summary.get("objects", {}).get("classes", {})
+    header = ["class", "training", "validation"] + ["objects in training", "in validation"] * bool(objects)
+    table = Table(*header, box=None, header_style="bold", pad_edge=False)
+    for name, images in summary["classes"].items():
+        table.add_row(name, *(str(part[side]) for part in (images, objects.get(name)) if part
+                              for side in ("train", "validation")))
+    console.print(table, markup=False)
+    for key in ("images", "annotation", "negatives", "sizes", "channels", "bits", "modalities", "groups", "multi_label"):
         if summary.get(key) not in (None, [], {}):
             console.print(f"{key.replace('_', ' ')}: {summary[key]}")
+    for key, value in summary.get("objects", {}).items():
+        if key != "classes":
+            console.print(f"objects, {key.replace('_', ' ')}: {value}")
+    for name, part in summary.get("mask_coverage", {}).items():
+        console.print(f"mask coverage, {name}: {100 * part:.2g} %", markup=False)
     for problem in dataset.problems:
         if problem.severity == "warning":
             console.print(f"warning: {problem}", markup=False)

@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import importlib
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
+
+from sightsmith.core.annotation import RICHNESS, Annotation
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9_.-]*")
 _BUILDER = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*")
@@ -45,26 +47,34 @@ class TaskRecord(Record):
     """A task type. The builder is a subclass of :class:`sightsmith.core.task.Task`.
 
     ``score`` names the metric (higher is better) that chooses the best checkpoint; ``annotation`` the kind
-    of annotation (of :attr:`DatasetLoaderRecord.annotations`) that it trains on. ``sample`` is the
-    builder of a function ``(folder: Path) -> None`` that writes the small embedded data set which
+    of annotation that it trains on: richer ones are converted to it. ``sample`` is the builder of a
+    function ``(folder: Path) -> None`` that writes the small embedded data set which
     ``dataset.root=sample`` stands for.
     """
 
     score: str
-    annotation: str
+    annotation: Annotation
     sample: str | None = None
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        _check_kinds(self.name, [self.annotation])
 
 
 @dataclass(frozen=True, kw_only=True)
 class DatasetLoaderRecord(Record):
     """A dataset format. The builder is a class with the methods of :class:`sightsmith.core.dataset.Loader`.
 
-    ``annotations`` says what it reads: ``labels`` (later also boxes and masks); ``layout`` shows what
-    the folder looks like.
+    ``annotations`` says what it can read; a data set of this format has one or more of these kinds.
+    ``layout`` shows what the folder looks like.
     """
 
-    annotations: tuple[str, ...]
+    annotations: tuple[Annotation, ...]
     layout: str
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        _check_kinds(self.name, self.annotations)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -98,3 +108,9 @@ class ConfigPath:
     """A Hydra search path of a plugin, such as ``pkg://my_plugin.conf``."""
 
     path: str
+
+
+def _check_kinds(name: str, kinds: Iterable[str]) -> None:
+    for kind in kinds:
+        if kind not in RICHNESS:
+            raise ValueError(f"the annotation {kind!r} of {name!r} must be one of {', '.join(RICHNESS)}")

@@ -26,5 +26,4 @@ def check(config: Config, plugins: Plugins, report: Callable[[str], None]) -> Ch
         folder = cache_dir() / "samples" / task.name
         dataclasses.replace(task, builder=task.sample).build()(folder)
         config = dataclasses.replace(config, dataset=dataclasses.replace(config.dataset, root=str(folder)))
-    loaders = [loader for loader in plugins.dataset_loaders.values() if task.annotation in loader.annotations]
-    return check_dataset(config, loaders, cache_dir(), report)
+    return check_dataset(config, list(plugins.dataset_loaders.values()), task.annotation, cache_dir(), report)

@@ -6,8 +6,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 from sightsmith.core.dataset import DatasetIndex, Recognition, Sample, Split
-from sightsmith.core.errors import Problem
-from sightsmith.plugins.formats.files import has_images, inside, is_image, names, natural, relative, subfolders, walk
+from sightsmith.core.errors import Problem, listed
+from sightsmith.plugins.formats.files import has_images, inside, is_image, natural, relative, subfolders, walk
 
 TOP = "classes"
 
@@ -32,7 +32,7 @@ class ClassFolders:
         stray = [relative(path, root) for path in sorted(top.iterdir()) if path.is_file() and is_image(path)]
         if stray:
             problems.append(Problem(f"{len(stray)} images lie beside the class folders and are left out: "
-                                    f"{names(stray)}", severity="warning"))
+                                    f"{listed(stray)}", severity="warning"))
         return DatasetIndex(root, "class_folders", classes, tuple(samples), problems=tuple(problems))
 
     def _top(self, root: Path) -> Path:
@@ -56,7 +56,7 @@ def read_classes(root: Path, top: Path, split: Split | None, problems: list[Prob
                 samples.append(Sample(path, name, (folder.name,), split=split))
         if others:
             problems.append(Problem(f"{len(others)} files of {relative(folder, root)}/ are not images and are left "
-                                    f"out: {names(others)}", severity="warning"))
+                                    f"out: {listed(others)}", severity="warning"))
         if not found:
             problems.append(Problem("the class folder has no images", file=relative(folder, root),
                                     hint="put images into it, or remove it"))

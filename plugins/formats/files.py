@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,6 @@ from sightsmith.core.dataset import IMAGE_SUFFIXES
 from sightsmith.core.errors import Problem
 
 LARGEST_JSON = 2 * 2**30
-NAMED = 5
 
 
 def natural(text: str) -> tuple[tuple[int, int, str], ...]:
@@ -50,10 +49,6 @@ def has_images(folder: Path) -> bool:
 
 def relative(path: Path, root: Path) -> str:
     return path.relative_to(root).as_posix()
-
-
-def names(listed: Sequence[str]) -> str:
-    return ", ".join(listed[:NAMED]) + (f" and {len(listed) - NAMED} more" if len(listed) > NAMED else "")
 
 
 def read_json(path: Path, root: Path) -> tuple[Any, Problem | None]:

@@ -10,8 +10,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from sightsmith.core.dataset import DatasetIndex, Recognition, Sample, contained_path
-from sightsmith.core.errors import Problem
-from sightsmith.plugins.formats.files import is_image, names, natural, relative, walk
+from sightsmith.core.errors import Problem, listed
+from sightsmith.plugins.formats.files import is_image, natural, relative, walk
 
 FILES = ("label.csv", "labels.csv")
 OLDER_FOLDER = "image"
@@ -123,7 +123,7 @@ def _is_multi_label(rows: list[_Row], name: str, problems: list[Problem]) -> boo
     if two and three:
         few, count = min((two, 2), (three, 3), key=lambda item: len(item[0]))
         problems.append(Problem(f"rows of two and of three columns are mixed: {len(few)} of {count} columns, in lines "
-                                f"{names([str(line) for line in few])}", file=name, line=few[0],
+                                f"{listed([str(line) for line in few])}", file=name, line=few[0],
                                 hint="single-label rows read path,class; multi-label rows path,class,0|1"))
     return len(three) > len(two)
 
@@ -195,12 +195,12 @@ class _Images:
 def _about_missing(images: dict[str, _Image], classes: tuple[str, ...], problems: list[Problem]) -> None:
     short = [name for name, image in images.items() if image.labels and len(image.labels) < len(classes)]
     if short:
-        problems.append(Problem(f"{len(short)} images have no row for some classes, taken as 0: {names(short)}",
+        problems.append(Problem(f"{len(short)} images have no row for some classes, taken as 0: {listed(short)}",
                                 severity="warning"))
 
 
 def _about_unnamed(root: Path, images: dict[str, _Image], problems: list[Problem]) -> None:
     unnamed = [name for path in walk(root) if is_image(path) and (name := relative(path, root)) not in images]
     if unnamed:
-        problems.append(Problem(f"{len(unnamed)} images are named by no row and left out: {names(unnamed)}",
+        problems.append(Problem(f"{len(unnamed)} images are named by no row and left out: {listed(unnamed)}",
                                 severity="warning"))
