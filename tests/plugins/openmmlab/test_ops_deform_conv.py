@@ -84,6 +84,30 @@ def test_the_weight_has_its_gradient_alone_and_each_time():
     torch.testing.assert_close(torch.autograd.grad(alone.sum(), weight)[0], expected)
 
 
+def test_larger_offsets_are_read_as_the_compiled_operator_does():
+    """DyHead gives the offsets of one level to the next, half as high and wide."""
+    small = tensors(SETTINGS[0])
+    larger = []
+    for tensor in small[1:3]:
+        extra = torch.randn(2, 3 * tensor[0].numel(), dtype=torch.float64)
+        shape = (2, tensor.shape[1], 2 * tensor.shape[2], 2 * tensor.shape[3])
+        larger.append(torch.cat([tensor.detach().flatten(1), extra], dim=1).view(shape).requires_grad_())
+    outputs = [modulated_deform_conv2d(small[0], *pair, *small[3:], *SETTINGS[0]) for pair in (small[1:3], larger)]
+    torch.testing.assert_close(*outputs)
+    grads = [torch.autograd.grad(output.sum(), pair)
+             for output, pair in zip(outputs, (small[1:3], larger), strict=True)]
+    for a, b in zip(*grads, strict=True):
+        a, b = a.flatten(1), b.flatten(1)
+        torch.testing.assert_close(a, b[:, :a.shape[1]])
+        assert (b[:, a.shape[1]:] == 0).all()
+
+
+def test_smaller_offsets_are_refused():
+    input, offset, mask, weight, bias = tensors(SETTINGS[0])
+    with pytest.raises(RuntimeError, match="offset output dims"):
+        modulated_deform_conv2d(input, offset[..., 1:], mask, weight, bias, *SETTINGS[0])
+
+
 @pytest.mark.parametrize(("pack", "factor"), [(DeformConv2dPack, 1), (ModulatedDeformConv2dPack, 0.5)])
 def test_a_fresh_pack_is_an_ordinary_convolution(pack, factor):
     layer = pack(4, 6, 3, stride=2, padding=1, groups=2, deform_groups=2)
