@@ -3,7 +3,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torchvision
@@ -58,9 +59,13 @@ def deform_conv_backward_parameters(input: Tensor, offset: Tensor, grad_output: 
 def modulated_deform_conv_forward(input: Tensor, weight: Tensor, bias: Tensor, ones: Tensor, offset: Tensor,
                                   mask: Tensor, output: Tensor, columns: Tensor, *, with_bias: bool,
                                   **settings: int) -> None:
-    """As ``deform_conv_forward``, with a mask (N, deform_groups * kH * kW, H_out, W_out) and a bias (C_out,)."""
+    """As ``deform_conv_forward``, with a mask (N, deform_groups * kH * kW, H_out, W_out) and a bias (C_out,).
+
+    Offsets and masks may be larger than the output; then their first elements in memory are taken. The compiled
+    operator does not check their height and width, and DyHead's published weights have learned what it reads.
+    """
     input, weight, bias, offset, mask = promote(input, weight, bias, offset, mask)
-    convolution = _modulated_convolution(settings)
+    convolution = _modulated_convolution(settings, output.shape[2:])
     output.copy_(convolution(input, offset, mask, weight, *([bias] if with_bias else [])))
 
 
@@ -71,7 +76,7 @@ def modulated_deform_conv_backward(input: Tensor, weight: Tensor, bias: Tensor, 
     """The gradients for all inputs."""
     inputs = promote(input, offset, mask, weight, *([bias] if with_bias else []))
     targets = [grad_input, grad_offset, grad_mask, grad_weight, *([grad_bias] if with_bias else [])]
-    results = gradients(_modulated_convolution(settings), inputs, grad_output)
+    results = gradients(_modulated_convolution(settings, grad_output.shape[2:]), inputs, grad_output)
     for target, grad in zip(targets, results, strict=True):
         target.copy_(grad)
 
@@ -85,14 +90,22 @@ def _convolution(settings: dict[str, int]) -> Callable[..., Tensor]:
     return convolution
 
 
-def _modulated_convolution(settings: dict[str, int]) -> Callable[..., Tensor]:
+def _modulated_convolution(settings: dict[str, int], size: Sequence[int]) -> Callable[..., Tensor]:
     stride, padding, dilation = (
         (settings[f"{name}_h"], settings[f"{name}_w"]) for name in ("stride", "pad", "dilation"))
 
     def convolution(input: Tensor, offset: Tensor, mask: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
+        offset, mask = _first(offset, size), _first(mask, size)
         return torchvision.ops.deform_conv2d(input, offset, weight, bias, stride, padding, dilation, mask)
 
     return convolution
+
+
+def _first(tensor: Tensor, size: Sequence[int]) -> Tensor:
+    """The first elements of each (C, H, W), as many as (C, *size) has; all where there are no more."""
+    number = tensor.shape[1] * math.prod(size)
+    flat = tensor.flatten(1)
+    return flat[:, :number].unflatten(1, (-1, *size)) if flat.shape[1] > number else tensor
 
 
 OPERATORS = (deform_conv_forward, deform_conv_backward_input, deform_conv_backward_parameters,

@@ -39,21 +39,22 @@ def softnms(boxes: Tensor, scores: Tensor, dets: Tensor, iou_threshold: float, s
     Returns:
         The indices of the kept boxes, int64, in the order taken.
     """
-    left, score = (tensor.detach().numpy() for tensor in promote(boxes, scores))
-    index = np.arange(len(left))
+    corners, score = (tensor.detach().numpy() for tensor in promote(boxes, scores))
+    left = corners.T
+    index = np.arange(len(score))
     kept, kept_scores = [], []
     while len(index):
         best = int(score.argmax())
         kept.append(int(index[best]))
         kept_scores.append(float(score[best]))
-        overlap = _iou(left[best], left, offset)
+        overlap = _iou(left[:, best], left, offset)
         if method == GAUSSIAN:
             score = score * np.exp(-overlap**2 / sigma)
         else:
             score = np.where(overlap >= iou_threshold, score * (0 if method == NAIVE else 1 - overlap), score)
         stays = score >= min_score
         stays[best] = False
-        left, score, index = left[stays], score[stays], index[stays]
+        left, score, index = left[:, stays], score[stays], index[stays]
     keep = torch.tensor(kept, dtype=torch.long)
     dets[:len(kept), :4] = boxes[keep]
     dets[:len(kept), 4] = torch.tensor(kept_scores, dtype=dets.dtype)
@@ -66,23 +67,27 @@ def nms_match(dets: Tensor, iou_threshold: float) -> list[list[int]]:
     ``dets`` is (N, 5), boxes and scores, on the CPU; groups and their members come best first.
     """
     (dets,) = promote(dets)
-    order = dets[:, 4].argsort(descending=True, stable=True).numpy()
-    boxes = dets[:, :4].numpy()
+    index = dets[:, 4].argsort(descending=True, stable=True).numpy()
+    left = dets[:, :4].T.numpy()[:, index]
     groups = []
-    while len(order):
-        matched = _iou(boxes[order[0]], boxes[order], offset=0) >= iou_threshold
+    while len(index):
+        matched = _iou(left[:, 0], left, offset=0) >= iou_threshold
         matched[0] = True
-        groups.append(order[matched].tolist())
-        order = order[~matched]
+        groups.append(index[matched].tolist())
+        left, index = left[:, ~matched], index[~matched]
     return groups
 
 
 def _iou(box: NDArray, boxes: NDArray, offset: int) -> NDArray:
-    """Intersection over union of one box with (N, 4) boxes; 0 where both are empty."""
-    sides = np.minimum(box[2:], boxes[:, 2:]) - np.maximum(box[:2], boxes[:, :2]) + offset
-    intersection = sides.clip(min=0).prod(axis=1)
-    union = (box[2:] - box[:2] + offset).prod() + (boxes[:, 2:] - boxes[:, :2] + offset).prod(axis=1) - intersection
+    """Intersection over union of one box (4,) with (4, N) boxes; 0 where both are empty."""
+    width, height = np.minimum(box[2:, None], boxes[2:]) - np.maximum(box[:2, None], boxes[:2]) + offset
+    intersection = width.clip(min=0) * height.clip(min=0)
+    union = _area(box, offset) + _area(boxes, offset) - intersection
     return np.divide(intersection, union, out=np.zeros_like(union), where=union != 0)
+
+
+def _area(boxes: NDArray, offset: int) -> NDArray:
+    return (boxes[2] - boxes[0] + offset) * (boxes[3] - boxes[1] + offset)
 
 
 OPERATORS = (nms, softnms, nms_match)

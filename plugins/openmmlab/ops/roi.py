@@ -115,7 +115,7 @@ def roi_pool_forward(input: Tensor, rois: Tensor, output: Tensor, argmax: Tensor
     pixels = torch.cat([image, first, end - 1], dim=-1).reshape(-1, 5)
     largest, index = torch.ops.torchvision.roi_pool(features, pixels, 1.0, 1, 1)
     for result, target in ((largest, output), (index, argmax)):
-        target.copy_(result.view(len(rois), pooled_height, pooled_width, -1).permute(0, 3, 1, 2))
+        target.copy_(result.view(len(rois), pooled_height, pooled_width, input.shape[1]).permute(0, 3, 1, 2))
 
 
 def roi_pool_backward(grad_output: Tensor, rois: Tensor, argmax: Tensor, grad_input: Tensor, *, pooled_height: int,
