@@ -9,12 +9,15 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import Literal, Protocol, TypeAlias
 
 from sightsmith.core.annotation import Annotation, ClassMap, Object
 from sightsmith.core.errors import Problem
 
 Split = Literal["train", "validation"]
+Tile: TypeAlias = tuple[int, int, int, int]
+"""(left, top, width, height) in pixels of the whole image"""
+
 IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".tif", ".tiff", ".bmp", ".dcm", ".dicom"})
 
 
@@ -26,7 +29,8 @@ class Sample:
     ``labels`` are class names (one for single-label, any number for multi-label); where there are
     ``objects`` or a ``class_map``, the classes of these. ``group`` joins samples that must not be torn
     apart by the split; ``split`` is set where the data set brings its own. ``file`` and ``line`` say
-    where the annotation stands, ``size`` the (width, height) in pixels that it gives the image.
+    where the annotation stands, ``size`` the (width, height) in pixels that it gives the image. ``tile``
+    is the part of the image that this sample shows (None: all of it).
     """
 
     path: Path
@@ -40,10 +44,16 @@ class Sample:
     objects: tuple[Object, ...] = ()
     class_map: ClassMap | None = None
     size: tuple[int, int] | None = None
+    tile: Tile | None = None
 
     @property
     def key(self) -> str:
-        """Unique in its data set: the name, with ``#frame`` for a frame of a multi-frame file."""
+        """Unique in its data set: the image, with ``@left,top`` for a tile of it."""
+        return self.image if self.tile is None else f"{self.image}@{self.tile[0]},{self.tile[1]}"
+
+    @property
+    def image(self) -> str:
+        """The name, with ``#frame`` for a frame of a multi-frame file."""
         return self.name if self.frame is None else f"{self.name}#{self.frame}"
 
 

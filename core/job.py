@@ -7,7 +7,7 @@ import os
 import shlex
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +33,7 @@ from sightsmith.core.rundir import ERROR, FINISHED, RUNNING, STOPPED, RunFolder,
 from sightsmith.core.sampler import EpochSampler, validation_batches
 from sightsmith.core.samples import check
 from sightsmith.core.schema import Config
+from sightsmith.core.tiling import tiled
 from sightsmith.core.trial import candidates, measure
 
 log = logging.getLogger("sightsmith")
@@ -59,6 +60,7 @@ class Job:
         self.dataset = ranks.on_main(self.state, self._check)
         index = self.dataset.index
         self.task = self.record.build()(config, network, index.classes, index.multi_label)
+        self.dataset = self._tiled(self.dataset)
         seed_everything(config.trainer.seed)
         self.model, self.loaded = self.task.build_model()
         if self.loaded is not None:
@@ -84,6 +86,14 @@ class Job:
                 self.console.print(f"warning: {problem}")
         dataset.raise_for_errors()
         return dataset
+
+    def _tiled(self, dataset: CheckedDataset) -> CheckedDataset:
+        side = self.config.dataset.tile
+        if side is None:
+            return dataset
+        train, validation = (tiled(part, dataset.infos, side, self.task.tile_overlap(training))
+                             for part, training in ((dataset.train, True), (dataset.validation, False)))
+        return replace(dataset, train=train, validation=validation)
 
     def _sampler(self) -> EpochSampler:
         trainer, hyper = self.config.trainer, self.config.hyper
@@ -195,8 +205,6 @@ class Job:
 
     def _fit(self, callbacks: Sequence[Callback]) -> Result:
         """Train, then evaluate the best checkpoint, and on rank 0 write the bundle and the report."""
-
-
         config, workers = self.config, self.plan.workers
         precision = {"fp32": "no"}.get(self.plan.precision, self.plan.precision)
         accelerator = Accelerator(mixed_precision=precision, cpu=self.state.device.type == "cpu")

@@ -32,7 +32,8 @@ def rows(kind: str, task: str | None = None, output_dir: Path = Path("runs")) ->
         annotation = plugins.task(task).annotation
     if kind == "networks":
         return [{"name": item.name, "task": item.task, "family": item.family, "parameters": item.parameters,
-                 "input_size": item.input_size, "gflops": item.gflops, "score": item.score, "source": item.score_source,
+                 "input_size": item.input_size, "gflops": item.gflops, "speed": item.speed,
+                 "annotation": item.annotation, "score": item.score, "source": item.score_source,
                  "weights": item.weights, "licence": item.licence, "provider": str(plugins.provider(kind, item.name))}
                 for item in plugins.networks.values() if task in (None, item.task)]
     if kind == "datasets":
@@ -116,7 +117,8 @@ def print_dataset(dataset: CheckedDataset) -> None:
         table.add_row(name, *(str(part[side]) for part in (images, objects.get(name)) if part
                               for side in ("train", "validation")))
     console.print(table, markup=False)
-    for key in ("images", "annotation", "negatives", "sizes", "channels", "bits", "modalities", "groups", "multi_label"):
+    for key in ("images", "annotation", "negatives", "sizes", "channels", "bits", "modalities", "groups",
+                "multi_label"):
         if summary.get(key) not in (None, [], {}):
             console.print(f"{key.replace('_', ' ')}: {summary[key]}")
     for key, value in summary.get("objects", {}).items():

@@ -83,7 +83,9 @@ class NetworkRecord(Record):
 
     ``parameters`` is the number of parameters at the published number of classes; ``score`` the
     published figure as text with its metric, ``score_source`` where it was published; ``gflops`` per
-    image; ``input_size`` in pixels (height and width); ``weights`` names the published weights.
+    image; ``speed`` a published time with its hardware, as text; ``input_size`` in pixels (height and
+    width); ``weights`` names the published weights.
+    ``annotation`` is the kind that it trains on where that is not the task's.
     """
 
     task: str
@@ -93,8 +95,10 @@ class NetworkRecord(Record):
     score: str = ""
     score_source: str = ""
     gflops: float | None = None
+    speed: str = ""
     weights: str = ""
     licence: str = ""
+    annotation: Annotation | None = None
     options: Mapping[str, Any] = field(default_factory=dict)
 
 

@@ -42,6 +42,9 @@ class DatasetConfig:
     group_by: str = _value("auto", "auto (DICOM study where there is one), none, or a regular expression on the path "
                            "whose first group (or whole match) names the group")
     min_images_per_class: int = _value(3, "a class with fewer images is an error", low=1)
+    tile: int | None = _value(None, "cut larger images into tiles of this side, pixels, for small objects in large "
+                                    "images; null: whole images", low=32, high=4096)
+    tile_overlap: float = _value(20.0, "part of its side that a tile shares with the next, percent", low=1, high=50)
     limit: int | None = _value(None, "use at most this many images, drawn with the seed", low=2)
 
 
@@ -59,6 +62,7 @@ class ImageConfig:
 @dataclass
 class NetworkConfig:
     name: str = _value(MISSING, "a name of `sightsmith list networks`")
+    config: str | None = _value(None, "network=mmdet, mmdet_masks or mmseg: a configuration of its model zoo")
     weights: str = _value("imagenet", "starting weights: none, imagenet, or the path of a .safetensors or .pth file")
     options: dict[str, Any] = _options("passed to the network's builder")
 

@@ -61,6 +61,10 @@ class Task(ABC):
     def input_size(self) -> int:
         """Side of the square network input, pixels: ``image.size`` or the network's own."""
 
+    def tile_overlap(self, training: bool) -> float:
+        """Percent of ``dataset.tile`` that neighbouring tiles share; 0 where a pixel must not be seen twice."""
+        return self.config.dataset.tile_overlap
+
     @abstractmethod
     def train_dataset(self, samples: Sequence[Sample]) -> Dataset[Any]:
         """Augmented. ``dataset[(index, seed)]``: everything random in the item is drawn from ``seed``

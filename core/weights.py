@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import pickle
+import re
+import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -57,6 +60,34 @@ def file_digest(path: Path) -> str:
         while block := stream.read(1 << 20):
             digest.update(block)
     return digest.hexdigest()
+
+
+def fetch(url: str) -> Path:
+    """The published file at ``url`` in torch's hub folder, downloaded there unless it is there already.
+
+    Raises UserError, which says where to put the file by hand, where it cannot be had.
+    """
+    folder = Path(torch.hub.get_dir()) / "checkpoints"
+    path = folder / url.rsplit("/", 1)[-1]
+    if path.is_file():
+        return path
+    # The file name carries the first eight digits of its sha256, which torch compares.
+    prefix = re.search(r"-([0-9a-f]{8})$", path.stem)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        handle, temporary = tempfile.mkstemp(dir=folder, prefix=f".{path.name}.")
+        os.close(handle)
+        try:
+            torch.hub.download_url_to_file(url, temporary, hash_prefix=prefix and prefix[1], progress=True)
+            os.replace(temporary, path)
+        finally:
+            Path(temporary).unlink(missing_ok=True)
+    except (OSError, RuntimeError) as error:
+        raise UserError(
+            f"The published weights {path.name} cannot be fetched: {error}",
+            hint=f"fetch {url} where there is a network, and put it to {path};\n"
+                 "or start from a file with network.weights=PATH, or from nothing with network.weights=none") from error
+    return path
 
 
 def read_state_dict(path: Path) -> dict[str, Tensor]:

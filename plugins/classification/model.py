@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import re
-import tempfile
 from collections import OrderedDict
 from collections.abc import Sequence
 from pathlib import Path
@@ -18,7 +16,7 @@ from torchvision.models import MNASNet, get_model, get_model_weights
 from torchvision.models.vision_transformer import VisionTransformer, interpolate_embeddings
 
 from sightsmith.core.errors import UserError
-from sightsmith.core.weights import LoadReport, file_digest, load_matching, read_state_dict
+from sightsmith.core.weights import LoadReport, fetch, file_digest, load_matching, read_state_dict
 
 AUXILIARY = {"googlenet": 0.3, "inception_v3": 0.4}
 """Weight of each auxiliary loss: arXiv 1409.4842 section 5; arXiv 1512.00567 as in torchvision's recipe."""
@@ -164,30 +162,10 @@ def _today(name: str) -> str:
 
 
 def _published(name: str) -> Path:
-    """torchvision's default weights in torch's hub folder, downloaded there unless they are."""
+    """The file of torchvision's default weights of the network ``name``."""
     try:
         url = get_model_weights(name).DEFAULT.url
     except ValueError as error:
         raise UserError(f"The network {name} has no ImageNet weights in torchvision",
                         hint="type network.weights=none, or the path of a file") from error
-    folder = Path(torch.hub.get_dir()) / "checkpoints"
-    path = folder / url.rsplit("/", 1)[-1]
-    if path.is_file():
-        return path
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        handle, temporary = tempfile.mkstemp(dir=folder, prefix=f".{path.name}.")
-        os.close(handle)
-        try:
-            # The file name carries the first eight digits of its sha256, which torch compares.
-            prefix = path.stem.rsplit("-", 1)[-1]
-            torch.hub.download_url_to_file(url, temporary, hash_prefix=prefix, progress=True)
-            os.replace(temporary, path)
-        finally:
-            Path(temporary).unlink(missing_ok=True)
-    except (OSError, RuntimeError) as error:
-        raise UserError(
-            f"The ImageNet weights of {name} cannot be fetched: {error}",
-            hint=f"fetch {url} where there is a network, and put it to {path};\n"
-                 "or start from a file with network.weights=PATH, or from nothing with network.weights=none") from error
-    return path
+    return fetch(url)

@@ -83,3 +83,12 @@ def feed_rgb(preprocessor: Node, mean: Sequence[float] | None = None, std: Seque
             else:
                 preprocessor.setdefault(key, [usual] * 3)
     preprocessor["rgb_to_bgr"] = not wants_rgb
+
+
+def merge(model: Node, changes: dict[str, Any]) -> None:
+    """Set keys of ``model`` from nested ``changes``: what ``network.options`` holds."""
+    for key, value in changes.items():
+        if isinstance(value, dict) and isinstance(model.get(key), dict):
+            merge(model[key], value)
+        else:
+            model[key] = value

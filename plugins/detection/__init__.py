@@ -1,0 +1,1 @@
+"""Object detection and instance masks, with mmdet's networks."""

@@ -1,0 +1,157 @@
+"""COCO's average precision and recall, by pycocotools. What is undefined is None, never -1, 0 or NaN."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+from collections import defaultdict
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from torchvision.ops import batched_nms
+
+from sightsmith.core.annotation import RunLengths
+from sightsmith.core.images import Array
+from sightsmith.core.masks import encode
+from sightsmith.core.task import Outcome
+
+MERGE_IOU = 0.5
+"""Predictions of neighbouring tiles that overlap more are of one object."""
+
+SUMMARY = ("ap", "ap50", "ap75", "ap_small", "ap_medium", "ap_large",
+           "ar_1", "ar_10", "ar_100", "ar_small", "ar_medium", "ar_large")
+"""pycocotools' summary, in its order: small is below 32², large from 96² pixels of the whole image."""
+
+
+def compute(outcomes: Sequence[Outcome], classes: Sequence[str], with_masks: bool) -> dict[str, float | None]:
+    """AP and AR over IoU 0.5 to 0.95, by area, and each class's AP; of masks as ``mask_...`` beside those of boxes.
+
+    The score ``ap`` is that of masks where there are masks, and the boxes' is ``box_ap``.
+    """
+    images = merged(outcomes)
+    boxes = _figures(evaluate(images, classes, "bbox"), classes)
+    if not with_masks:
+        return boxes
+    masks = _figures(evaluate(images, classes, "segm"), classes)
+    return masks | {f"box_{name}": value for name, value in boxes.items()}
+
+
+def merged(outcomes: Sequence[Outcome]) -> list[Outcome]:
+    """One outcome an image: predictions of its tiles after non-maximum suppression, and its whole truth."""
+    tiles: dict[str, list[Outcome]] = defaultdict(list)
+    for outcome in outcomes:
+        tiles[outcome["truth"]["image"]].append(outcome)
+    return [parts[0] if len(parts) == 1 else _merge(parts) for parts in tiles.values()]
+
+
+def evaluate(images: Sequence[Outcome], classes: Sequence[str], kind: str) -> Any:
+    """An accumulated and summarised ``COCOeval`` of ``kind`` bbox or segm; class ``i`` has the id ``i + 1``."""
+    from pycocotools.coco import COCO
+    from pycocotools.cocoeval import COCOeval
+
+    truth, found = [], []
+    for number, image in enumerate(images):
+        truth += _annotations(number, image["truth"], kind)
+        found += _annotations(number, image, kind)
+    content = {"images": [{"id": number, "height": image["truth"]["size"][0], "width": image["truth"]["size"][1]}
+                          for number, image in enumerate(images)],
+               "categories": [{"id": number, "name": name} for number, name in enumerate(classes, 1)]}
+    with contextlib.redirect_stdout(io.StringIO()):  # it prints what it does
+        sides = []
+        for annotations in (truth, found):
+            side = COCO()
+            side.dataset = {**content, "annotations": [{"id": number, **item}
+                                                       for number, item in enumerate(annotations, 1)]}
+            side.createIndex()
+            sides.append(side)
+        evaluation = COCOeval(*sides, iouType=kind)
+        evaluation.evaluate()
+        evaluation.accumulate()
+        evaluation.summarize()
+    return evaluation
+
+
+def whole_masks(masks: Array, truth: dict[str, Any]) -> list[RunLengths]:
+    """Masks (n, h, w) of an image, or of its tile, as run lengths of the whole image."""
+    if truth["tile"] is None:
+        return [encode(mask) for mask in masks]
+    left, top, width, height = truth["tile"]
+    found = []
+    for mask in masks:
+        whole = np.zeros(truth["size"], bool)
+        whole[top:top + height, left:left + width] = mask
+        found.append(encode(whole))
+    return found
+
+
+def _merge(tiles: Sequence[Outcome]) -> Outcome:
+    boxes, scores, labels = (np.concatenate([tile[key] for tile in tiles]) for key in ("boxes", "scores", "labels"))
+    kept = batched_nms(torch.from_numpy(boxes), torch.from_numpy(scores), torch.from_numpy(labels), MERGE_IOU).tolist()
+    result = {**tiles[0], "boxes": boxes[kept], "scores": scores[kept], "labels": labels[kept],
+              "truth": _whole_truth([tile["truth"] for tile in tiles])}
+    if tiles[0]["masks"] is not None:
+        masks = [mask for tile in tiles for mask in tile["masks"]]
+        result["masks"] = [masks[place] for place in kept]
+    return result
+
+
+def _whole_truth(parts: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """The objects of all tiles, each once though several tiles show a part of it."""
+    objects: dict[Any, tuple[int, int]] = {}
+    for number, part in enumerate(parts):
+        for place in range(len(part["labels"])):
+            mask = part["masks"][place] if part["masks"] else None
+            objects.setdefault((*part["boxes"][place].tolist(), part["labels"][place], mask), (number, place))
+    chosen = list(objects.values())
+    return {**parts[0], "tile": None,
+            "boxes": np.array([parts[number]["boxes"][place] for number, place in chosen], np.float32).reshape(-1, 4),
+            "labels": np.array([parts[number]["labels"][place] for number, place in chosen], np.int64),
+            "crowd": np.array([parts[number]["crowd"][place] for number, place in chosen], bool),
+            "masks": [parts[number]["masks"][place] for number, place in chosen] if parts[0]["masks"] is not None
+            else None}
+
+
+def _annotations(number: int, side: dict[str, Any], kind: str) -> list[dict[str, Any]]:
+    crowd, scores = side.get("crowd"), side.get("scores")
+    found = []
+    for place, (left, top, right, bottom) in enumerate(side["boxes"].astype(float).tolist()):
+        item: dict[str, Any] = {
+            "image_id": number, "category_id": int(side["labels"][place]) + 1,
+            "bbox": [left, top, right - left, bottom - top], "area": (right - left) * (bottom - top),
+            "iscrowd": int(crowd[place]) if crowd is not None else 0}
+        if scores is not None:
+            item["score"] = float(scores[place])
+        if kind == "segm":
+            mask = side["masks"][place]
+            item["segmentation"] = {"size": [mask.height, mask.width], "counts": mask.counts}
+            item["area"] = _area(item["segmentation"])
+        found.append(item)
+    return found
+
+
+def _area(rle: dict[str, Any]) -> float:
+    from pycocotools import mask
+
+    return float(mask.area(rle))
+
+
+def _figures(evaluation: Any, classes: Sequence[str]) -> dict[str, float | None]:
+    figures = {name: _defined(value) for name, value in zip(SUMMARY, evaluation.stats.tolist(), strict=True)}
+    # (IoU, recall, class, area, detections): all areas, 100 detections.
+    precision = evaluation.eval["precision"][:, :, :, 0, 2]
+    for number, name in enumerate(classes):
+        figures[f"ap/{name}"] = _defined(_mean(precision[:, :, number]))
+        figures[f"ap50/{name}"] = _defined(_mean(precision[0, :, number]))
+    return figures
+
+
+def _mean(values: Array) -> float:
+    defined = values[values > -1]
+    return float(defined.mean()) if defined.size else -1.0
+
+
+def _defined(value: float) -> float | None:
+    """pycocotools says -1 where there is no ground truth."""
+    return None if value < 0 else float(value)

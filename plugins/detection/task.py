@@ -1,0 +1,75 @@
+"""The detection task: samples to batches, predictions to figures."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from sightsmith.core.dataset import Sample
+from sightsmith.core.task import Outcome, Section
+from sightsmith.plugins.detection import metrics, report
+from sightsmith.plugins.detection.data import ImageBoxes
+from sightsmith.plugins.openmmlab import adapt
+from sightsmith.plugins.openmmlab.task import OpenMMLabTask
+
+MOST_PREDICTIONS = 100
+"""Predictions of an image that are kept, the surest ones: what COCO's metrics count."""
+
+
+class DetectionTask(OpenMMLabTask):
+    """Boxes, and a mask for each object where the network's record says that it learns masks."""
+
+    package = "mmdet"
+
+    @property
+    def with_masks(self) -> bool:
+        return self.network.annotation == "masks"
+
+    def _dataset(self, samples: Sequence[Sample], training: bool) -> ImageBoxes:
+        return ImageBoxes(samples, self.classes, self.config, self.input_size(), training=training,
+                          with_masks=self.with_masks)
+
+    def train_dataset(self, samples: Sequence[Sample]) -> ImageBoxes:
+        return self._dataset(samples, training=True)
+
+    def validation_dataset(self, samples: Sequence[Sample]) -> ImageBoxes:
+        return self._dataset(samples, training=False)
+
+    def adapted(self) -> tuple[dict[str, Any], list[str]]:
+        model, downloads = super().adapted()
+        adapt.set_classes(model, len(self.classes))
+        preprocessor = model["data_preprocessor"]
+        preprocessor["batch_augments"] = None  # sizes are image.size's business, augmentation that of augment.*
+        preprocessor["pad_size_divisor"] = max(preprocessor.get("pad_size_divisor", 1), 32)
+        preprocessor["pad_mask"] = self.with_masks
+        return model, downloads
+
+    def outcome(self, sample: Any) -> Outcome:
+        """Boxes (n, 4) float32 xyxy, scores (n,), class numbers (n,), and masks, in pixels of the whole image."""
+        found, truth = sample.pred_instances, sample.truth
+        best = found.scores.float().argsort(descending=True, stable=True)[:MOST_PREDICTIONS]
+        boxes = found.bboxes[best].float().cpu().numpy()
+        if truth["tile"]:
+            boxes = boxes + np.array([truth["tile"][0], truth["tile"][1]] * 2, np.float32)
+        return {
+            "boxes": boxes, "scores": found.scores[best].float().cpu().numpy(),
+            "labels": found.labels[best].cpu().numpy(), "truth": truth,
+            "masks": metrics.whole_masks(found.masks[best].cpu().numpy(), truth) if self.with_masks else None,
+        }
+
+    def metrics(self, outcomes: Sequence[Outcome]) -> dict[str, float | None]:
+        return {"loss": self.mean_loss(outcomes), **metrics.compute(outcomes, self.classes, self.with_masks)}
+
+    def statistics(self, samples: Sequence[Sample]) -> Mapping[str, int]:
+        """Objects of each class."""
+        counts = dict.fromkeys(self.classes, 0)
+        for sample in samples:
+            for item in sample.objects:
+                counts[item.label] += not item.crowd
+        return counts
+
+    def report(self, outcomes: Sequence[Outcome], samples: Sequence[Sample], folder: Path) -> list[Section]:
+        return report.sections(outcomes, samples, self.classes, self.with_masks, self.config)

@@ -1,0 +1,176 @@
+"""Images with their annotation for the OpenMMLab packages: read by the core, augmented by mmdet's transforms."""
+
+from __future__ import annotations
+
+import copy
+import random
+from abc import abstractmethod
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import cv2
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils.data import Dataset
+
+from sightsmith.core.color_jitter import color_jitter
+from sightsmith.core.dataset import Sample
+from sightsmith.core.errors import UserError
+from sightsmith.core.images import Array, ImageError, read_image
+from sightsmith.core.memory_cache import MemoryCache
+from sightsmith.core.schema import AugmentConfig, Config
+from sightsmith.plugins.openmmlab.ops.extension import provide_operators
+
+SPARE = 1.5
+"""Before random crops, images are shrunk to this many times the network's input, so that a crop stays sharp."""
+
+CROP_SIDE = 0.7
+"""Smallest side of a random crop, of the image's: half of its area."""
+
+Results = dict[str, Any]
+"""What mmdet's transforms pass on: ``img`` (H, W, 3) and ``gt_...`` in its pixels."""
+
+
+class AnnotatedImages(Dataset[Any]):
+    """Items ``{"inputs": (3, h, w) of 0 to 255, RGB, "data_samples": ...}``; the longer of h and w is ``size``.
+
+    In training an item is asked for as ``(index, seed)``. uint8, or float32 from more than 8 bits and
+    after a colour jitter. Grey images and one DICOM window fill three channels.
+    """
+
+    def __init__(self, samples: Sequence[Sample], classes: Sequence[str], config: Config, size: int, *,
+                 training: bool) -> None:
+        self.samples, self.config, self.size, self.training = list(samples), config, size, training
+        self.classes = tuple(classes)
+        self._transforms = _transforms(config.augment, size) if training else []
+        self._kept = MemoryCache(self._read, enabled=config.trainer.cache)
+
+    def __len__(self) -> int:
+        return len(self.samples)
+
+    def __getitem__(self, key: int | tuple[int, int]) -> dict[str, Any]:
+        index, seed = key if isinstance(key, tuple) else (key, None)
+        results = copy.deepcopy(self._kept[index])  # the transforms change boxes in place
+        if seed is None:
+            return self.pack(_tensor(results["img"]), results)
+        with seeded(seed):
+            for transform in self._transforms:
+                results = transform(results)
+            image = _tensor(results["img"])
+            if any(vars(self.config.augment.color_jitter).values()):
+                image = 255 * color_jitter(image.float() / 255, self.config.augment.color_jitter, np.random.uniform,
+                                           rgb=results["rgb"])
+            return self.pack(image, results)
+
+    @abstractmethod
+    def annotate(self, sample: Sample, shape: tuple[int, int], view: View) -> Results:
+        """The ``gt_...`` of ``sample``, whose image is ``shape`` (height, width), as ``view`` shows it."""
+
+    @abstractmethod
+    def pack(self, image: Tensor, results: Results) -> dict[str, Any]:
+        """The item of an augmented ``image`` (3, h, w)."""
+
+    def _read(self, index: int) -> Results:
+        sample, image = self.samples[index], self.config.image
+        try:
+            values = read_image(sample.path, sample.frame, windows=image.windows, value_range=image.range)
+        except ImageError as error:
+            raise UserError(f"{sample.key} was readable when the data set was checked, and is not now: {error}"
+                            ) from error
+        shape = values.shape[:2]
+        view = View(sample.tile or (0, 0, shape[1], shape[0]), self._kept_side(sample, shape))
+        shown = view.picture(values if values.dtype == np.uint8 else 255 * values)
+        return {
+            "img": np.repeat(shown, 3, axis=2) if shown.shape[2] == 1 else shown,
+            "rgb": values.shape[2] == 3 and not image.windows, "img_id": index, "img_shape": view.shape,
+            "ori_shape": view.original, "scale_factor": (view.across, view.down),
+            **self.annotate(sample, shape, view),
+        }
+
+    def _kept_side(self, sample: Sample, shape: tuple[int, ...]) -> int:
+        """The longer side at which an image is kept, pixels."""
+        if self.training and self.config.augment.resized_crop:
+            longest = max(sample.tile[2:]) if sample.tile else max(shape)
+            return min(longest, round(SPARE * self.size))
+        return self.size
+
+
+class View:
+    """A part of an image, ``(left, top, width, height)`` in its pixels, scaled so that its longer side is ``side``."""
+
+    def __init__(self, tile: tuple[int, int, int, int], side: int) -> None:
+        self.left, self.top, width, height = tile
+        self.original = (height, width)
+        scale = side / max(width, height)
+        self.shape = (max(round(scale * height), 1), max(round(scale * width), 1))
+        self.across, self.down = self.shape[1] / width, self.shape[0] / height
+
+    def part(self, values: Array) -> Array:
+        """What of the whole image (H, W, ...) is in this view, not scaled."""
+        height, width = self.original
+        return values[self.top:self.top + height, self.left:self.left + width]
+
+    def picture(self, values: Array) -> Array:
+        """(H, W, C) of the whole image to (h, w, C) of this view, of the same type."""
+        part = np.ascontiguousarray(self.part(values))
+        if self.shape == self.original:
+            return part
+        how = cv2.INTER_AREA if self.across < 1 else cv2.INTER_LINEAR
+        scaled: Array = cv2.resize(part, self.shape[::-1], interpolation=how)
+        return scaled if scaled.ndim == 3 else scaled[..., None]
+
+    def map(self, values: Array) -> Array:
+        """(H, W) of the whole image to (h, w) of this view, by the nearest value."""
+        part = np.ascontiguousarray(self.part(values))
+        return cv2.resize(part, self.shape[::-1], interpolation=cv2.INTER_NEAREST)
+
+    def boxes(self, boxes: Array) -> tuple[Array, Array]:
+        """(N, 4) xyxy of the whole image to this view, clipped, and the part (N,) of each box's area that is in it."""
+        height, width = self.original
+        moved = boxes - np.array([self.left, self.top] * 2, dtype=boxes.dtype)
+        inside = moved.clip(0, [width, height] * 2).astype(boxes.dtype)
+        part = _area(inside) / np.maximum(_area(moved), 1e-9)
+        return inside * np.array([self.across, self.down] * 2, dtype=boxes.dtype), part
+
+
+@contextmanager
+def seeded(seed: int) -> Iterator[None]:
+    """What is drawn inside depends on ``seed`` alone, and nothing drawn later depends on it."""
+    state, numbers = random.getstate(), np.random.get_state()
+    value = int(np.random.SeedSequence(seed).generate_state(1)[0])
+    random.seed(value)
+    np.random.seed(value)
+    try:
+        yield
+    finally:
+        random.setstate(state)
+        np.random.set_state(numbers)
+
+
+def _transforms(config: AugmentConfig, size: int) -> list[Callable[[Results], Results]]:
+    provide_operators()
+    from mmdet.datasets import transforms
+
+    found: list[Callable[[Results], Results]] = []
+    border: dict[str, Any] = {"img_border_value": 0, "seg_ignore_label": 255}
+    if config.resized_crop:
+        found += [transforms.RandomCrop((CROP_SIDE, CROP_SIDE), "relative_range", allow_negative_crop=True),
+                  transforms.Resize((size, size), keep_ratio=True)]
+    if config.horizontal_flip:
+        found.append(transforms.RandomFlip(0.5))
+    if config.rotation:
+        found.append(transforms.Rotate(1.0, max_mag=float(config.rotation), **border))
+    if config.translation:
+        found += [move(1.0, min_mag=0.0, max_mag=config.translation / 100, **border)
+                  for move in (transforms.TranslateX, transforms.TranslateY)]
+    return found
+
+
+def _tensor(image: Array) -> Tensor:
+    return torch.from_numpy(np.ascontiguousarray(image.transpose(2, 0, 1)))
+
+
+def _area(boxes: Array) -> Array:
+    return (boxes[:, 2] - boxes[:, 0]).clip(0) * (boxes[:, 3] - boxes[:, 1]).clip(0)

@@ -1,0 +1,96 @@
+"""The short names of zoo configurations, kept as a table beside each task so that listing imports no torch.
+
+``python -m sightsmith.plugins.openmmlab.networks`` writes the tables' other columns anew, from the installed
+packages' metafiles and by building each network, for the names and configurations that stand in them.
+"""
+
+from __future__ import annotations
+
+import csv
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+from sightsmith.core.records import NetworkRecord
+
+TABLE = "networks.csv"
+COLUMNS = ("name", "config", "family", "annotation", "input_size", "parameters", "score", "milliseconds", "hardware",
+           "weights", "source")
+LICENCE = "Apache-2.0 (OpenMMLab)"
+PACKAGES = {"sightsmith.plugins.detection": "mmdet", "sightsmith.plugins.segmentation": "mmseg"}
+ANY_SIZE = {"mmdet": 640, "mmseg": 512}
+"""The longer side of the input, pixels, for a configuration of which the table says nothing."""
+
+
+def records(package: str, task: str) -> list[NetworkRecord]:
+    """One record a row of the table in ``package``."""
+    text = files(package).joinpath(TABLE).read_text(encoding="utf-8")
+    return [
+        NetworkRecord(
+            name=row["name"], description=f"{row['family']}, {PACKAGES[package]}", task=task,
+            builder="sightsmith.plugins.openmmlab.build:build_model", family=row["family"],
+            annotation=row["annotation"] or None,  # type: ignore[arg-type]
+            parameters=int(row["parameters"] or 0), input_size=int(row["input_size"]), score=row["score"],
+            speed=f"{row['milliseconds']} ms an image, {row['hardware']}" if row["milliseconds"] else "",
+            score_source=row["source"], weights=row["weights"], licence=LICENCE,
+            options={"config": row["config"]} if row["config"] else {})
+        for row in csv.DictReader(text.splitlines())
+    ]
+
+
+def described(package: str, row: dict[str, Any]) -> dict[str, Any]:
+    """``row`` with the metafile's figures, the number of parameters, and whether backbone weights are published."""
+    from sightsmith.plugins.openmmlab import adapt, zoo
+    from sightsmith.plugins.openmmlab.build import build_model
+
+    if not row["config"]:
+        return row
+    model = zoo.load(package, row["config"]).model.to_dict()
+    downloads = adapt.drop_downloads(model)
+    adapt.normalise_alone(model)
+    built = build_model(model, package)
+    row |= {"parameters": sum(parameter.numel() for parameter in built.parameters()),
+            "weights": downloads[0].rsplit("/", 1)[-1] if downloads else ""}
+    entry = _entry(package, row["config"])
+    results = entry.get("Results", [])
+    results = results if isinstance(results, list) else [results]
+    figures = {name: value for result in results for name, value in result.get("Metrics", {}).items()}
+    wanted = ("mask AP", "box AP", "mIoU", "Dice") if row["annotation"] == "masks" else ("box AP", "mIoU", "Dice")
+    row["score"] = next((f"{name} {figures[name]}" for name in wanted if name in figures), "")
+    dataset = results[0].get("Dataset", "") if results else ""
+    row["source"] = f"{package} metafile, {dataset}" if row["score"] else ""
+    speeds = entry.get("Metadata", {}).get("inference time (ms/im)") or []
+    speed = speeds[0] if isinstance(speeds, list) and speeds else {}
+    row["milliseconds"] = speed.get("value", "")
+    row["hardware"] = " ".join(str(speed[key]) for key in ("hardware", "mode", "resolution") if key in speed)
+    return row
+
+
+def _entry(package: str, config: str) -> dict[str, Any]:
+    """What the metafile beside a configuration says of it."""
+    import yaml
+
+    from sightsmith.plugins.openmmlab import zoo
+
+    for path in (zoo.folder(package) / config).parent.glob("metafile.y*ml"):
+        for entry in yaml.safe_load(path.read_text()).get("Models", []):
+            if entry.get("Config", "").removeprefix("configs/") == f"{config}.py":
+                return dict(entry)
+    return {}
+
+
+def main() -> None:
+    root = Path(__file__).parent.parent
+    for module, package in PACKAGES.items():
+        path = root / module.rsplit(".", 1)[-1] / TABLE
+        rows = list(csv.DictReader(path.read_text(encoding="utf-8").splitlines()))
+        with path.open("w", newline="", encoding="utf-8") as stream:
+            writer = csv.DictWriter(stream, COLUMNS, lineterminator="\n", restval="")
+            writer.writeheader()
+            for row in rows:
+                writer.writerow(described(package, row))
+                print(row["name"], row["parameters"], row["score"], flush=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,127 @@
+"""The embedded data sets of detection and segmentation: scikit-learn's real digits placed on canvases."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+from sklearn.datasets import load_digits
+
+from sightsmith.core.images import Array
+
+SIDE = 128
+"""Pixels of a square canvas."""
+
+DIGIT = (24, 44)
+"""Smallest and largest side of a digit on the canvas, pixels."""
+
+INK = 0.35
+"""Grey value from which a pixel belongs to the digit."""
+
+CANVASES = 240
+MOST = 4
+"""Digits on a canvas: 0 (a negative) to this many."""
+
+GROUPS = {"round": (0, 6, 8, 9), "straight": (1, 4, 7), "curved": (2, 3, 5)}
+"""Classes of like shapes: ten would need more pictures than a first try has patience for."""
+
+
+@dataclass(frozen=True)
+class Canvas:
+    """A picture (SIDE, SIDE) uint8, the mask (SIDE, SIDE) bool of each digit on it, and its class."""
+
+    picture: Array
+    masks: tuple[Array, ...]
+    labels: tuple[str, ...]
+
+
+def canvases() -> Iterator[Canvas]:
+    """The same each time; digits do not overlap, and every pixel of a mask is ink."""
+    random = np.random.default_rng(0)
+    digits = load_digits()
+    name_of = {digit: name for name, group in GROUPS.items() for digit in group}
+    for _ in range(CANVASES):
+        picture = random.normal(40, 8, (SIDE, SIDE))
+        taken = np.zeros((SIDE, SIDE), bool)
+        masks, labels = [], []
+        for _ in range(int(random.integers(0, MOST + 1))):
+            place = int(random.integers(len(digits.images)))
+            side = int(random.integers(DIGIT[0], DIGIT[1] + 1))
+            top, left = (int(value) for value in random.integers(0, SIDE - side, 2))
+            window = np.s_[top:top + side, left:left + side]
+            if taken[window].any():
+                continue
+            ink = Image.fromarray(np.float32(digits.images[place] / 16)).resize((side, side), Image.Resampling.BICUBIC)
+            values = np.clip(np.asarray(ink), 0, 1)
+            mask = np.zeros((SIDE, SIDE), bool)
+            mask[window] = values >= INK
+            picture[window] += np.where(values >= INK, 190 * values, 0)
+            taken[window] = True
+            masks.append(mask)
+            labels.append(name_of[int(digits.target[place])])
+        yield Canvas(np.clip(np.rint(picture), 0, 255).astype(np.uint8), tuple(masks), tuple(labels))
+
+
+def write_boxes(folder: Path) -> None:
+    """``images/*.png`` and a COCO file of boxes and masks."""
+    def fill(root: Path) -> None:
+        from pycocotools import mask as coco
+
+        (root / "images").mkdir()
+        content: dict[str, list[dict[str, object]]] = {
+            "images": [], "annotations": [],
+            "categories": [{"id": number, "name": name} for number, name in enumerate(GROUPS, 1)]}
+        for number, canvas in enumerate(canvases()):
+            name = f"digits-{number:03d}.png"
+            Image.fromarray(canvas.picture).save(root / "images" / name)
+            content["images"].append({"id": number, "file_name": name, "width": SIDE, "height": SIDE})
+            for mask, label in zip(canvas.masks, canvas.labels, strict=True):
+                rle = coco.encode(np.asfortranarray(mask.astype(np.uint8)))
+                content["annotations"].append({
+                    "id": len(content["annotations"]), "image_id": number, "category_id": 1 + list(GROUPS).index(label),
+                    "bbox": coco.toBbox(rle).tolist(), "area": float(coco.area(rle)), "iscrowd": 0,
+                    "segmentation": {"size": [SIDE, SIDE], "counts": rle["counts"].decode()}})
+        (root / "annotations.json").write_text(json.dumps(content))
+
+    _write(folder, fill)
+
+
+def write_masks(folder: Path) -> None:
+    """``images/*.png``, ``masks/*.png`` with class numbers (0 is background), and ``classes.txt``."""
+    def fill(root: Path) -> None:
+        (root / "images").mkdir()
+        (root / "masks").mkdir()
+        (root / "classes.txt").write_text("".join(f"{name}\n" for name in GROUPS))
+        for number, canvas in enumerate(canvases()):
+            numbers = np.zeros((SIDE, SIDE), np.uint8)
+            for mask, label in zip(canvas.masks, canvas.labels, strict=True):
+                numbers[mask] = 1 + list(GROUPS).index(label)
+            for kind, values in (("images", canvas.picture), ("masks", numbers)):
+                Image.fromarray(values).save(root / kind / f"digits-{number:03d}.png")
+
+    _write(folder, fill)
+
+
+def _write(folder: Path, fill: Callable[[Path], None]) -> None:
+    """All of it or nothing; what is there already stays."""
+    if folder.is_dir():
+        return
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    temporary = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}."))
+    try:
+        fill(temporary)
+        temporary.chmod(0o755)
+        try:
+            os.rename(temporary, folder)
+        except OSError:
+            if not folder.is_dir():  # else another process was faster
+                raise
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)

@@ -1,0 +1,108 @@
+"""What detection and segmentation have in common as tasks of the engine."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from torch import nn
+
+from sightsmith.core.errors import UserError
+from sightsmith.core.task import Model, Outcome, Task
+from sightsmith.core.weights import LoadReport
+from sightsmith.plugins.openmmlab import adapt, zoo
+from sightsmith.plugins.openmmlab.build import build_model, scope
+from sightsmith.plugins.openmmlab.weights import load_starting_weights
+
+ASKED = ("mmdet", "mmdet_masks", "mmseg")
+"""Networks whose zoo configuration is the user's choice."""
+
+
+class OpenMMLabTask(Task):
+    """A task whose networks are configurations of the zoo of :attr:`package`."""
+
+    package: str
+    """``mmdet`` or ``mmseg``"""
+
+    def input_size(self) -> int:
+        """The longer side of the network's input, pixels."""
+        return self.config.image.size or self.network.input_size
+
+    def zoo_name(self) -> str:
+        """The configuration's name in the zoo. Raises UserError where the user must choose one and has not."""
+        asked, own = self.config.network.config, self.network.options.get("config")
+        if own is None and asked is None:
+            raise UserError(f"network={self.network.name} needs the name of a configuration",
+                            hint=f"for example network.config={zoo.names(self.package)[0]}")
+        if own is not None and asked is not None:
+            raise UserError(f"network.config={asked} is for {' and '.join(ASKED)}; network={self.network.name} has its "
+                            f"own: {own}", hint="leave network.config out")
+        return str(own or asked)
+
+    def adapted(self) -> tuple[dict[str, Any], list[str]]:
+        """The model's configuration made to fit the data, and the addresses of its published backbone weights."""
+        channels = len(self.config.image.windows)
+        if channels not in (0, 1, 3):
+            raise UserError(f"image.windows has {channels} windows; the networks of {self.package} take 1 or 3")
+        model = zoo.load(self.package, self.zoo_name()).model.to_dict()
+        adapt.merge(model, self.config.network.options)
+        downloads = adapt.drop_downloads(model)
+        adapt.normalise_alone(model)
+        adapt.feed_rgb(model["data_preprocessor"], self.config.image.mean, self.config.image.std)
+        return model, downloads
+
+    def build_model(self, *, load_weights: bool = True) -> tuple[Model, LoadReport | None]:
+        model, downloads = self.adapted()
+        built = build_model(model, self.package)
+        if not load_weights:
+            return built, None
+        return built, load_starting_weights(built, self.config.network.weights, downloads, self.classes)
+
+    def collate(self, items: list[Any]) -> dict[str, Any]:
+        """Lists, not stacks: images may differ in size."""
+        return {key: [item[key] for item in items] for key in items[0]}
+
+    def outcomes(self, model: Model, batch: dict[str, Any]) -> list[Outcome]:
+        batch = model.data_preprocessor(batch, False)
+        # In full precision: bf16 knows positions in an image to a few pixels only.
+        with scope(self.package), torch.autocast(batch["inputs"].device.type, enabled=False):
+            loss = _validation_loss(model, batch)
+            predicted = model.predict(**batch)
+        return [{"index": int(sample.img_id), "loss": loss, **self.outcome(sample)} for sample in predicted]
+
+    def outcome(self, sample: Any) -> Outcome:
+        """What evaluation keeps of one predicted sample, in pixels of the original image."""
+        raise NotImplementedError
+
+    @staticmethod
+    def mean_loss(outcomes: Sequence[Outcome]) -> float | None:
+        """The mean validation loss; None where a network has diverged."""
+        mean = float(torch.tensor([outcome["loss"] for outcome in outcomes], dtype=torch.float64).mean())
+        return mean if mean == mean and abs(mean) != float("inf") else None
+
+
+def _validation_loss(model: Model, batch: dict[str, Any]) -> float:
+    """The loss of a batch, as in training but for normalization and dropout.
+
+    It is that of the batch: the networks give no loss of a single image.
+    """
+    with _as_in_training(model), torch.random.fork_rng():
+        torch.manual_seed(0)  # samplers draw proposals and points
+        samples = [sample.clone() for sample in batch["data_samples"]]
+        loss, _ = model.parse_losses(model.loss(batch["inputs"], samples))
+    return float(loss)
+
+
+@contextmanager
+def _as_in_training(model: Model) -> Iterator[None]:
+    """Some heads compute a loss only in training mode; what keeps statistics or is random stays in eval mode."""
+    model.train()
+    for module in model.modules():
+        if isinstance(module, (nn.modules.batchnorm._BatchNorm, nn.modules.dropout._DropoutNd)):
+            module.eval()
+    try:
+        yield
+    finally:
+        model.eval()

@@ -1,0 +1,58 @@
+"""Starting weights of the OpenMMLab networks: a published backbone, or a file."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor
+
+from sightsmith.core.errors import UserError
+from sightsmith.core.weights import LoadReport, fetch, file_digest, load_matching, read_state_dict
+
+
+def load_starting_weights(model: Any, source: str, published: Sequence[str], classes: Sequence[str],
+                          ) -> LoadReport | None:
+    """Load ``network.weights``: None for ``none``, the backbone's published ones for ``imagenet``, else a file's.
+
+    A file may hold a whole network, or a backbone alone, also under other names. Raises UserError where
+    the file cannot be had or does not fit.
+    """
+    if source == "none":
+        return None
+    if source == "imagenet":
+        if not published:
+            raise UserError("This network's configuration names no published backbone weights",
+                            hint="type network.weights=none, or the path of a file")
+        path = fetch(_address(published[0]))
+    else:
+        path = Path(source).expanduser()
+    state = read_state_dict(path)
+    origin = f"{source} ({path.name})" if source == "imagenet" else str(path)
+    whole = set(model.state_dict())
+    if any(name in whole and name.startswith("backbone.") for name in state):
+        return load_matching(model, state, origin, file_digest(path))
+    return load_matching(model.backbone, _without_prefix(state), origin, file_digest(path))
+
+
+def _without_prefix(state: dict[str, Tensor]) -> dict[str, Tensor]:
+    return {name.removeprefix("backbone."): value for name, value in state.items()}
+
+
+def _address(checkpoint: str) -> str:
+    """The URL that ``torchvision://name`` or ``open-mmlab://name`` stands for; others are URLs already."""
+    kind, _, name = checkpoint.partition("://")
+    if kind == "torchvision":
+        from torchvision.models import get_model_weights
+
+        # The first generation of weights: what the zoo's recipes and scores rest on.
+        return str(get_model_weights(name)["IMAGENET1K_V1"].url)
+    if kind in ("open-mmlab", "openmmlab"):
+        from mmengine.runner.checkpoint import get_external_models
+
+        addresses = get_external_models()
+        if name not in addresses:
+            raise UserError(f"mmengine does not know the weights {checkpoint}", hint="type network.weights=none")
+        return str(addresses[name])
+    return checkpoint

@@ -1,0 +1,1 @@
+"""Hydra groups of the segmentation task."""

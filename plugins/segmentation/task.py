@@ -1,0 +1,55 @@
+"""The segmentation task: samples to batches, maps to figures."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from sightsmith.core.dataset import Sample
+from sightsmith.core.task import Outcome, Section
+from sightsmith.plugins.openmmlab import adapt
+from sightsmith.plugins.openmmlab.task import OpenMMLabTask
+from sightsmith.plugins.segmentation import metrics, report
+from sightsmith.plugins.segmentation.data import ImageMaps
+
+
+class SegmentationTask(OpenMMLabTask):
+    """Every pixel is background or of one class."""
+
+    package = "mmseg"
+
+    def tile_overlap(self, training: bool) -> float:
+        """None in validation: there each pixel counts once."""
+        return super().tile_overlap(training) if training else 0.0
+
+    def _dataset(self, samples: Sequence[Sample], training: bool) -> ImageMaps:
+        return ImageMaps(samples, self.classes, self.config, self.input_size(), training=training)
+
+    def train_dataset(self, samples: Sequence[Sample]) -> ImageMaps:
+        return self._dataset(samples, training=True)
+
+    def validation_dataset(self, samples: Sequence[Sample]) -> ImageMaps:
+        return self._dataset(samples, training=False)
+
+    def adapted(self) -> tuple[dict[str, Any], list[str]]:
+        model, downloads = super().adapted()
+        adapt.set_classes(model, len(self.classes) + 1)
+        for key in ("size", "size_divisor", "test_cfg"):  # items are padded already
+            model["data_preprocessor"].pop(key, None)
+        if model["test_cfg"].get("mode") == "slide":
+            model["test_cfg"] = {"mode": "whole"}
+        return model, downloads
+
+    def outcome(self, sample: Any) -> Outcome:
+        """Counts of pixels by true and predicted class, see :func:`metrics.count`."""
+        predicted = sample.pred_sem_seg.data[0].cpu().numpy().astype(np.uint8)
+        return {"counts": metrics.count(sample.truth, predicted, len(self.classes))}
+
+    def metrics(self, outcomes: Sequence[Outcome]) -> dict[str, float | None]:
+        return {"loss": self.mean_loss(outcomes), **metrics.compute(outcomes, self.classes)}
+
+    def report(self, outcomes: Sequence[Outcome], samples: Sequence[Sample], folder: Path) -> list[Section]:
+        return report.sections(outcomes, samples, self.classes)
