@@ -48,10 +48,11 @@ def _mask(value: Any) -> Mask | None:
     if not isinstance(size, list) or len(size) != 2 or not all(
             isinstance(side, int) and 0 < side <= MAX_SIDE for side in size) or not isinstance(counts, (str, list)):
         raise ValueError("the segmentation is neither polygons nor run lengths with a size [height, width]")
+    height, width = size
     if isinstance(counts, str):
-        return RunLengths(*size, counts.encode("utf-8", "replace"))
+        return RunLengths(height, width, counts.encode("utf-8", "replace"))
     try:
-        return from_counts(counts, *size)
+        return from_counts(counts, height, width)
     except MaskError as error:
         raise ValueError(f"the segmentation: {error}") from error
 

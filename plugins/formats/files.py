@@ -6,18 +6,15 @@ import json
 import os
 import re
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
-from sightsmith.core.dataset import IMAGE_SUFFIXES, Split
+from sightsmith.core.dataset import IMAGE_SUFFIXES
 from sightsmith.core.errors import Problem
 
 LARGEST_JSON = 2 * 2**30
 LARGEST_TEXT = 64 * 2**20
-SIDES: Mapping[Split | Literal["test"], tuple[str, ...]] = {
-    "train": ("train", "training"), "validation": ("val", "valid", "validation"), "test": ("test", "testing")}
-"""Names of the folders of a given split."""
 
 
 def natural(text: str) -> tuple[tuple[int, int, str], ...]:
@@ -56,22 +53,17 @@ def relative(path: Path, root: Path) -> str:
     return path.relative_to(root).as_posix()
 
 
+def images_in(folder: Path, root: Path) -> Iterator[Path]:
+    """The images below ``folder``; a link that leaves ``root`` is none."""
+    return (path for path in walk(folder) if is_image(path) and inside(root, path))
+
+
 def stems(root: Path) -> dict[tuple[Path, str], list[Path]]:
     """The images below ``root`` by their folder and their name without suffix."""
     found: dict[tuple[Path, str], list[Path]] = defaultdict(list)
-    for path in walk(root):
-        if is_image(path):
-            found[path.parent, path.stem].append(path)
+    for path in images_in(root, root):
+        found[path.parent, path.stem].append(path)
     return found
-
-
-def side_of(folders: Iterable[str]) -> Split | Literal["test"] | None:
-    """The side of a split that a folder's name on the way to a file says."""
-    for name in folders:
-        for side, words in SIDES.items():
-            if name.lower() in words:
-                return side
-    return None
 
 
 def numbers(values: Any, count: int | None = None) -> tuple[float, ...] | None:

@@ -48,7 +48,8 @@ class LabelCsv:
             problems.append(Problem(f"there is no file {FILES[0]}", hint=f"put {FILES[0]} into {root}"))
             return DatasetIndex(root, "label_csv", (), (), problems=tuple(problems))
         columns, rows = read_rows(table, problems)
-        finder, images = Images(root), {}
+        finder = Images(root)
+        images: dict[str, _Image] = {}
         for row in rows:
             try:
                 path = finder.find(row)

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Literal
 
 from sightsmith.core.dataset import DatasetIndex, Recognition, Split
 from sightsmith.core.errors import Problem
 from sightsmith.plugins.formats.class_folders import read_classes
-from sightsmith.plugins.formats.files import SIDES, natural, subfolders
+from sightsmith.plugins.formats.files import natural, subfolders
+from sightsmith.plugins.formats.sides import SIDES, Side
 
 
 class TrainValFolders:
@@ -45,5 +45,5 @@ class TrainValFolders:
                             problems=tuple(problems))
 
 
-def _find(root: Path, side: Split | Literal["test"]) -> Path | None:
+def _find(root: Path, side: Side) -> Path | None:
     return next((folder for folder in subfolders(root) if folder.name.lower() in SIDES[side]), None)
