@@ -69,6 +69,17 @@ class Object:
     mark: str = ""
 
 
+def richest(images: Iterable[Iterable[Object]]) -> Annotation:
+    """``masks`` where any object of ``images`` has one, ``boxes`` where there is any object, else ``labels``."""
+    found: Annotation = "labels"
+    for objects in images:
+        for item in objects:
+            if item.mask is not None:
+                return "masks"
+            found = "boxes"
+    return found
+
+
 @dataclass(frozen=True)
 class ClassMap:
     """A picture of the image's size that shows the class of each pixel.

@@ -19,6 +19,8 @@ Tile: TypeAlias = tuple[int, int, int, int]
 """(left, top, width, height) in pixels of the whole image"""
 
 IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".tif", ".tiff", ".bmp", ".dcm", ".dicom"})
+LONGEST_NAME = 255
+"""Bytes of a file's name."""
 
 
 @dataclass(frozen=True)
@@ -109,6 +111,8 @@ def contained_path(root: Path, text: str) -> tuple[Path | None, str | None]:
         return None, f"'{text}' is an absolute path; paths are relative to the data set's folder"
     if ".." in text.split("/"):
         return None, f"'{text}' climbs out of the data set's folder with '..'"
+    if any(len(part.encode("utf-8", "surrogateescape")) > LONGEST_NAME for part in text.split("/")):
+        return None, f"'{text[:40]}...' is longer than the name of a file can be"
     path = root / text
     try:
         if not path.resolve().is_relative_to(root.resolve()):

@@ -10,6 +10,7 @@ import math
 import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from PIL import Image
@@ -87,10 +88,11 @@ def box(mask: RunLengths) -> Box:
     return left, top, left + width, top + height
 
 
-def picture_values(path: Path) -> Array:
-    """(height, width) unsigned integers of a class map: grey values, palette indices, or 0xRRGGBB.
+def picture_values(path: Path) -> tuple[Array, bool]:
+    """(height, width) unsigned integers of a class map, and whether they are colours.
 
-    Raises MaskError for a file that cannot be read so.
+    These are 0xRRGGBB; else they are grey values or palette indices. Raises MaskError for a file that
+    cannot be read so.
     """
     form = PICTURES.get(path.suffix.lower())
     if form is None:
@@ -109,10 +111,10 @@ def picture_values(path: Path) -> Array:
         raise MaskError(f"cannot be read as a map of classes: {reason}") from error
     if mode == "RGB":
         red, green, blue = np.moveaxis(values.astype(np.uint32), -1, 0)
-        return red << 16 | green << 8 | blue
+        return red << 16 | green << 8 | blue, True
     if mode not in ("1", "L", "P") and not mode.startswith("I"):
         raise MaskError(f"its pixels ({mode}) are neither values, palette indices nor colours")
-    return values.astype({"b": np.uint8, "i": np.uint32}.get(values.dtype.kind, values.dtype))
+    return values.astype({"b": np.uint8, "i": np.uint32}.get(values.dtype.kind, values.dtype)), False
 
 
 def class_numbers(class_map: ClassMap, classes: Sequence[str], height: int, width: int) -> Array:
@@ -120,7 +122,7 @@ def class_numbers(class_map: ClassMap, classes: Sequence[str], height: int, widt
 
     Raises MaskError for a picture that cannot be read, of another size, or with a value of no class.
     """
-    values = picture_values(class_map.path)
+    values, colours = picture_values(class_map.path)
     if values.shape != (height, width):
         raise MaskError(f"the map is {values.shape[1]} x {values.shape[0]} px, and its image {width} x {height} px")
     numbers = _numbers(classes)
@@ -129,7 +131,7 @@ def class_numbers(class_map: ClassMap, classes: Sequence[str], height: int, widt
     found = np.unique(values)
     strange = [value for value in found.tolist() if value not in known]
     if strange:
-        listed = ", ".join(f"{value}" if value < 65536 else f"#{value:06x}" for value in strange[:5])
+        listed = ", ".join(f"#{value:06x}" if colours else f"{value}" for value in strange[:5])
         raise MaskError(f"values that are no class: {listed}")
     table = np.array([known[value] for value in found.tolist()], dtype=np.uint8)
     return table[np.searchsorted(found, values)]
@@ -193,10 +195,10 @@ def _filled(runs: Array, height: int, width: int) -> Array:
     return np.repeat(np.arange(runs.size) % 2 == 1, runs).reshape(width, height).T
 
 
-def _rle(mask: RunLengths) -> dict[str, object]:
+def _rle(mask: RunLengths) -> dict[str, Any]:
     return {"size": [mask.height, mask.width], "counts": mask.counts}
 
 
-def _run_lengths(rle: Mapping[str, object]) -> RunLengths:
-    height, width = rle["size"]  # type: ignore[misc]
-    return RunLengths(height, width, rle["counts"])  # type: ignore[arg-type]
+def _run_lengths(rle: Mapping[str, Any]) -> RunLengths:
+    height, width = rle["size"]
+    return RunLengths(height, width, rle["counts"])

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("CUDA_VISIBLE_DEVICES", "")
 
 import pytest
 from hydra.core.global_hydra import GlobalHydra
+
+from sightsmith.core.plugins import load_plugins
 
 
 @pytest.fixture(autouse=True, scope="session")
@@ -22,3 +25,12 @@ def _own_cache(tmp_path_factory):
 def _hydra_restored():
     yield
     assert not GlobalHydra.instance().is_initialized(), "a test left Hydra initialised"
+
+
+@pytest.fixture
+def learns(monkeypatch):
+    """``learns("boxes")``: the task of this test learns from boxes, whatever it does with them."""
+    def change(annotation: str) -> None:
+        tasks = load_plugins().tasks
+        monkeypatch.setitem(tasks, "classification", replace(tasks["classification"], annotation=annotation))
+    return change

@@ -1,14 +1,18 @@
-"""COCO JSON; here the categories of an image as its labels."""
+"""COCO JSON: boxes, polygons and run lengths of the objects of an image; their categories are its labels."""
 
 from __future__ import annotations
 
 import re
+from collections import defaultdict
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from sightsmith.core.annotation import Object, richest
 from sightsmith.core.dataset import DatasetIndex, Recognition, Sample, Split, contained_path
-from sightsmith.core.errors import Problem
+from sightsmith.core.errors import Problem, listed
+from sightsmith.plugins.formats.coco_objects import read_object
 from sightsmith.plugins.formats.files import read_json, relative, walk
 
 HEAD = 4096
@@ -18,7 +22,8 @@ KEYS = ("images", "annotations", "categories")
 class Coco:
     """One JSON, or one for each side of a split (``*train*.json`` and ``*val*.json``).
 
-    Single-label where every image has exactly one category, else multi-label. An image without
+    The data set has masks if any annotation has a ``segmentation``, else boxes if any has a ``bbox``, else
+    labels. As labels it is single-label where every image has exactly one category. An image without
     annotations is a negative.
     """
 
@@ -31,6 +36,7 @@ class Coco:
         problems: list[Problem] = []
         samples: list[Sample] = []
         classes: dict[str, None] = {}
+        bare: list[str] = []
         files = _annotation_files(root) or [path for path in walk(root) if path.suffix.lower() == ".json"][:1]
         if not files:
             problems.append(Problem("there is no COCO JSON"))
@@ -44,8 +50,13 @@ class Coco:
             found = _File(path, root, content, problems)
             classes |= dict.fromkeys(found.categories.values())
             samples += found.samples(sides[path] if split_given else None)
+            bare += found.bare
         multi_label = any(len(sample.labels) != 1 for sample in samples)
-        return DatasetIndex(root, "coco", tuple(classes), tuple(samples), multi_label, tuple(problems))
+        annotation = richest(sample.objects for sample in samples)
+        if bare and annotation != "labels":
+            problems.append(Problem(f"{len(bare)} annotations have neither a bbox nor a segmentation: {listed(bare)}",
+                                    spoils="boxes"))
+        return DatasetIndex(root, "coco", tuple(classes), tuple(samples), multi_label, tuple(problems), annotation)
 
 
 def _annotation_files(root: Path) -> list[Path]:
@@ -69,7 +80,7 @@ def _side(path: Path) -> Split | None:
 
 
 class _File:
-    """One annotation file: its categories by id, and its samples."""
+    """One annotation file: its categories by id, its samples, and the annotations that show no object."""
 
     def __init__(self, path: Path, root: Path, content: Any, problems: list[Problem]) -> None:
         self._path, self._root, self._problems = path, root, problems
@@ -83,6 +94,7 @@ class _File:
                     self._refuse(f"has no list {key!r}")
         self._parts = {key: [item for item in content.get(key, []) if isinstance(item, dict)]
                        if isinstance(content.get(key), list) else [] for key in KEYS}
+        self.bare: list[str] = []
         self.categories: dict[Any, str] = {}
         for category in self._parts["categories"]:
             number, name = category.get("id"), category.get("name")
@@ -96,8 +108,8 @@ class _File:
                 self.categories[number] = name
 
     def samples(self, split: Split | None) -> list[Sample]:
-        images: dict[Any, Path] = {}
-        labels: dict[Any, set[str]] = {}
+        images: dict[int, tuple[Path, dict[str, Any]]] = {}
+        labels: dict[int, set[str]] = {}
         for image in self._parts["images"]:
             number, text = image.get("id"), image.get("file_name")
             if not isinstance(number, int) or not isinstance(text, str):
@@ -107,19 +119,27 @@ class _File:
             else:
                 labels[number] = set()
                 if path := self._find(text):
-                    images[number] = path
+                    images[number] = path, image
+        objects: dict[int, list[Object]] = defaultdict(list)
         for annotation in self._parts["annotations"]:
             number, category = annotation.get("image_id"), annotation.get("category_id")
-            which = f"the annotation {annotation.get('id', '')}".rstrip()
+            mark = f"annotation {annotation.get('id', '')}".rstrip()
             if not isinstance(number, int) or number not in labels:
-                self._refuse(f"{which} names the image id {number}, which is not in 'images'")
+                self._refuse(f"the {mark} names the image id {number}, which is not in 'images'")
             elif not isinstance(category, int) or category not in self.categories:
-                self._refuse(f"{which} names the category id {category}, which is not in 'categories'")
+                self._refuse(f"the {mark} names the category id {category}, which is not in 'categories'")
             else:
                 labels[number].add(self.categories[category])
+                item, faults = read_object(annotation, self.categories[category], mark)
+                self._problems += [replace(fault, file=self._name) for fault in faults]
+                if item is not None:
+                    objects[number].append(item)
+                elif not faults:
+                    self.bare.append(f"{mark} of {self._name}")
         order = list(self.categories.values())
         return [Sample(path, relative(path, self._root), tuple(sorted(labels[number], key=order.index)), split=split,
-                       file=self._name) for number, path in images.items()]
+                       file=self._name, objects=tuple(objects[number]), size=_size(image))
+                for number, (path, image) in images.items()]
 
     def _find(self, text: str) -> Path | None:
         """The image, in the root, ``images/``, a folder named after the file, or beside the JSON."""
@@ -138,3 +158,8 @@ class _File:
 
     def _refuse(self, message: str, hint: str | None = None) -> None:
         self._problems.append(Problem(message, file=self._name, hint=hint))
+
+
+def _size(image: dict[str, Any]) -> tuple[int, int] | None:
+    width, height = image.get("width"), image.get("height")
+    return (width, height) if isinstance(width, int) and isinstance(height, int) and width and height else None

@@ -1,10 +1,11 @@
-"""Walking folders and reading JSON, for every format alike."""
+"""Walking folders and reading text, numbers and JSON, for every format alike."""
 
 from __future__ import annotations
 
 import json
 import os
 import re
+from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from sightsmith.core.dataset import IMAGE_SUFFIXES
 from sightsmith.core.errors import Problem
 
 LARGEST_JSON = 2 * 2**30
+LARGEST_TEXT = 64 * 2**20
 
 
 def natural(text: str) -> tuple[tuple[int, int, str], ...]:
@@ -51,17 +53,58 @@ def relative(path: Path, root: Path) -> str:
     return path.relative_to(root).as_posix()
 
 
-def read_json(path: Path, root: Path) -> tuple[Any, Problem | None]:
-    """``(content, None)`` or ``(None, problem)``."""
-    name = relative(path, root)
+def images_in(folder: Path, root: Path) -> Iterator[Path]:
+    """The images below ``folder``; a link that leaves ``root`` is none."""
+    return (path for path in walk(folder) if is_image(path) and inside(root, path))
+
+
+def stems(root: Path) -> dict[tuple[Path, str], list[Path]]:
+    """The images below ``root`` by their folder and their name without suffix."""
+    found: dict[tuple[Path, str], list[Path]] = defaultdict(list)
+    for path in images_in(root, root):
+        found[path.parent, path.stem].append(path)
+    return found
+
+
+def numbers(values: Any, count: int | None = None) -> tuple[float, ...] | None:
+    """A list of ``count`` (None: any number of) real numbers or their text; None for anything else.
+
+    Infinite ones and NaN pass: the check of objects says where they are.
+    """
+    if not isinstance(values, (list, tuple)) or count not in (None, len(values)):
+        return None
+    if not all(isinstance(value, (int, float, str)) and not isinstance(value, bool) for value in values):
+        return None
     try:
-        if path.stat().st_size > LARGEST_JSON:
-            return None, Problem(f"is larger than {LARGEST_JSON // 2**30} GiB", file=name)
-        return json.loads(path.read_text(encoding="utf-8-sig")), None
-    except json.JSONDecodeError as error:
-        return None, Problem(f"is not JSON: {error.msg}", file=name, line=error.lineno)
+        return tuple(float(value) for value in values)
+    except (ValueError, OverflowError):
+        return None
+
+
+def read_text(path: Path, root: Path, largest: int = LARGEST_TEXT) -> tuple[str, None] | tuple[None, Problem]:
+    """``(content, None)`` of a UTF-8 file, or ``(None, problem)``."""
+    name = relative(path, root)
+    if not inside(root, path):
+        return None, Problem("is a link that leaves the data set's folder", file=name)
+    try:
+        if path.stat().st_size > largest:
+            return None, Problem(f"is larger than {largest // 2**20:,} MiB", file=name)
+        return path.read_text(encoding="utf-8-sig"), None
     except UnicodeDecodeError as error:
         return None, Problem(f"is not UTF-8: {error.reason} at byte {error.start}", file=name,
                              hint="save it again as UTF-8")
-    except (OSError, RecursionError, ValueError) as error:
-        return None, Problem(f"cannot be read: {error}", file=name)
+    except OSError as error:
+        return None, Problem(f"cannot be read: {error.strerror or error}", file=name)
+
+
+def read_json(path: Path, root: Path) -> tuple[Any, Problem | None]:
+    """``(content, None)`` or ``(None, problem)``."""
+    text, problem = read_text(path, root, LARGEST_JSON)
+    if text is None:
+        return None, problem
+    try:
+        return json.loads(text), None
+    except json.JSONDecodeError as error:
+        return None, Problem(f"is not JSON: {error.msg}", file=relative(path, root), line=error.lineno)
+    except (RecursionError, ValueError) as error:
+        return None, Problem(f"cannot be read: {error}", file=relative(path, root))

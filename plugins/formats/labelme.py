@@ -1,4 +1,4 @@
-"""LabelMe: a JSON for each image; here the set of its labels."""
+"""LabelMe: a JSON for each image, with its shapes and flags."""
 
 from __future__ import annotations
 
@@ -8,10 +8,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from sightsmith.core.annotation import richest
 from sightsmith.core.dataset import IMAGE_SUFFIXES, DatasetIndex, Recognition, Sample, contained_path
 from sightsmith.core.errors import Problem
 from sightsmith.core.files import cache_dir, write_atomic
 from sightsmith.plugins.formats.files import inside, natural, read_json, relative, walk
+from sightsmith.plugins.formats.labelme_shapes import as_masks, image_size, read_shapes
 
 LOOKED_AT = 5
 HEAD = 65536
@@ -20,9 +22,10 @@ HEAD = 65536
 class LabelMe:
     """The labels of an image are those of its ``shapes`` and its ``flags`` that are set.
 
-    Single-label where every image has exactly one, else multi-label. ``imagePath`` names the image,
-    relative to its JSON; where there is no such file, the embedded ``imageData`` is taken. An image
-    without labels is a negative.
+    Single-label where every image has exactly one, else multi-label. Every shape is an object of its
+    own, whatever its ``group_id``. Where all are rectangles, the data set has boxes; else masks, and its
+    rectangles are masks too. ``imagePath`` names the image, relative to its JSON; where there is no such
+    file, the embedded ``imageData`` is taken. An image without labels is a negative.
     """
 
     def recognise(self, root: Path) -> Recognition | None:
@@ -52,7 +55,9 @@ class LabelMe:
                     samples[sample.name] = sample
         classes = tuple(sorted({label for sample in samples.values() for label in sample.labels}, key=natural))
         multi_label = any(len(sample.labels) != 1 for sample in samples.values())
-        return DatasetIndex(root, "labelme", classes, tuple(samples.values()), multi_label, tuple(problems))
+        annotation = richest(sample.objects for sample in samples.values())
+        found = [as_masks(sample) if annotation == "masks" else sample for sample in samples.values()]
+        return DatasetIndex(root, "labelme", classes, tuple(found), multi_label, tuple(problems), annotation)
 
     def _sample(self, path: Path, root: Path, problems: list[Problem]) -> Sample | None:
         name = relative(path, root)
@@ -65,11 +70,14 @@ class LabelMe:
             problems.append(Problem("is not a LabelMe file: it has no list 'shapes'", file=name))
             return None
         labels = _labels(content, name, problems)
+        objects, faults = read_shapes(content, name)
+        problems += faults
         image = _image(path, root, content, name, problems)
         if image is None:
             return None
         file = image if image.is_file() else _embedded(content, image, name, problems)
-        return Sample(file, relative(image, root), labels, file=name) if file else None
+        return Sample(file, relative(image, root), labels, file=name, objects=objects, size=image_size(content)) \
+            if file else None
 
 
 def _labels(content: dict[str, Any], name: str, problems: list[Problem]) -> tuple[str, ...]:

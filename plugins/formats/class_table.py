@@ -1,0 +1,112 @@
+"""Which value or colour of a map of classes is which class."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from sightsmith.core.annotation import ClassMap
+from sightsmith.core.errors import Problem
+from sightsmith.core.masks import IGNORED
+from sightsmith.plugins.formats.files import read_text, relative
+
+FILES = ("classes.txt", "names.txt", "class_names.txt", "labels.txt", "labelmap.txt", "label_colors.txt",
+         "class_dict.csv")
+BACKGROUND = ("background", "_background_", "__background__")
+NEGLECTED = ("void", "ignore", "ignored", "__ignore__")
+"""Names of what is neither learnt nor counted."""
+
+_NUMBER = r"\s*(\d{1,3})\s*"
+_COLOUR_LAST = re.compile(rf"([^:,]+)[:,]{_NUMBER},{_NUMBER},{_NUMBER}(?:[:,].*)?")
+_COLOUR_FIRST = re.compile(r"(\d{1,3})\s+(\d{1,3})\s+(\d{1,3})\s+(.+)")
+_HEADER = re.compile(r"name\s*,\s*r\s*,\s*g\s*,\s*b\s*", re.IGNORECASE)
+
+
+@dataclass(frozen=True)
+class ClassTable:
+    """``values`` and ``colours`` (0xRRGGBB) pair what stands in a picture with the class, or None for the
+    background; ``ignored`` has values and colours of neither."""
+
+    values: tuple[tuple[int, str | None], ...]
+    colours: tuple[tuple[int, str | None], ...] = ()
+    ignored: tuple[int, ...] = (IGNORED,)
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        return tuple(dict.fromkeys(name for _, name in (*self.values, *self.colours) if name is not None))
+
+    def map_of(self, path: Path, name: str, colour: bool) -> ClassMap:
+        return ClassMap(path, name, self.colours if colour else self.values, self.ignored)
+
+
+def numbered(names: Iterable[str]) -> ClassTable:
+    """Classes by the order of their names: from 0 where the first is the background (or black), else from 1."""
+    return _table([(name, None) for name in names])
+
+
+def used_values(values: Iterable[int]) -> ClassTable:
+    """A class for each value, called by its number; 0 is the background, and 255 ignored unless it is all
+    that there is beside: then it is the class of a picture of black and white."""
+    found = sorted(set(values) - {0})
+    if found != [IGNORED]:
+        found = [value for value in found if value != IGNORED]
+    return ClassTable(((0, None), *((value, str(value)) for value in found)), (),
+                      () if found == [IGNORED] else (IGNORED,))
+
+
+def read_class_table(root: Path, folders: Iterable[Path], problems: list[Problem]) -> tuple[ClassTable, str] | None:
+    """The first of :data:`FILES` in ``folders``, with its name: a class a line, with a colour or without.
+
+    A colour is written ``name,r,g,b``, ``name:r,g,b:...`` or ``r g b name``. None where there is none.
+    """
+    path = next((folder / file for folder in folders for file in FILES if (folder / file).is_file()), None)
+    if path is None:
+        return None
+    text, problem = read_text(path, root)
+    problems += [problem] if problem else []
+    rows: list[tuple[str, tuple[int, int, int] | None]] = []
+    for number, line in enumerate((text or "").splitlines(), 1):
+        line = line.strip()
+        if not line or line.startswith("#") or _HEADER.fullmatch(line):
+            continue
+        name, colour = _row(line)
+        if any(name == other for other, _ in rows):
+            problems.append(Problem(f"the class {name!r} stands twice", file=relative(path, root), line=number))
+        elif colour is not None and max(colour) > 255:
+            problems.append(Problem(f"{colour} is no colour", file=relative(path, root), line=number))
+        else:
+            rows.append((name, colour))
+    if not rows and problem is None:
+        problems.append(Problem("names no classes", file=relative(path, root), hint="write a class a line"))
+    return _table(rows), relative(path, root)
+
+
+def _row(line: str) -> tuple[str, tuple[int, int, int] | None]:
+    if match := _COLOUR_LAST.fullmatch(line):
+        name, *colour = match.groups()
+    elif match := _COLOUR_FIRST.fullmatch(line):
+        *colour, name = match.groups()
+    else:
+        return line, None
+    red, green, blue = map(int, colour)
+    return name.strip(), (red, green, blue)
+
+
+def _table(rows: list[tuple[str, tuple[int, int, int] | None]]) -> ClassTable:
+    rows = rows[1:] if rows and rows[0][0].lower() == "__ignore__" else rows  # LabelMe's -1
+    first = 0 if rows and (rows[0][0].lower() in BACKGROUND or rows[0][1] == (0, 0, 0)) else 1
+    values: dict[int, str | None] = {0: None}
+    colours: dict[int, str | None] = {0: None}
+    ignored = {IGNORED}
+    for number, (name, colour) in enumerate(rows, first):
+        packed = colour[0] << 16 | colour[1] << 8 | colour[2] if colour else None
+        if name.lower() in NEGLECTED:
+            ignored |= {number} if packed is None else {number, packed}
+            continue
+        known = None if name.lower() in BACKGROUND else name
+        values[number] = known
+        if packed is not None:
+            colours[packed] = known
+    return ClassTable(tuple(values.items()), tuple(colours.items()) if len(colours) > 1 else (), tuple(sorted(ignored)))

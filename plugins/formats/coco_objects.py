@@ -1,0 +1,66 @@
+"""One COCO annotation as an object: its box, and its polygons or run lengths."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sightsmith.core.annotation import Box, Mask, Object, Polygons, RunLengths
+from sightsmith.core.errors import Problem
+from sightsmith.core.images import MAX_SIDE
+from sightsmith.core.masks import MaskError, box, encoded, from_counts
+from sightsmith.plugins.formats.files import numbers
+
+
+def read_object(annotation: dict[str, Any], label: str, mark: str) -> tuple[Object | None, list[Problem]]:
+    """None where it has neither a box nor a mask. The problems spoil boxes, or masks only."""
+    problems = []
+    mask: Mask | None = None
+    try:
+        mask = _mask(annotation.get("segmentation"))
+    except ValueError as error:
+        problems.append(Problem(f"the {mark}: {error}", spoils="masks"))
+    bbox = annotation.get("bbox")
+    values = numbers(bbox, 4)
+    around: Box | None = None
+    if values is not None:
+        left, top, width, height = values
+        around = left, top, left + width, top + height
+    elif bbox:
+        problems.append(Problem(f"the {mark}: the bbox {str(bbox)[:60]} is not four numbers [x, y, width, height]",
+                                spoils="boxes"))
+    elif mask is not None:
+        around = _around(mask)
+    if around is None:
+        return None, problems
+    return Object(label, around, mask, crowd=bool(annotation.get("iscrowd")), mark=mark), problems
+
+
+def _mask(value: Any) -> Mask | None:
+    """Raises ValueError."""
+    if not value:
+        return None
+    if isinstance(value, list):
+        rings = [numbers(ring) for ring in value]
+        if any(ring is None for ring in rings):
+            raise ValueError("the segmentation is not a list of polygons [x, y, x, y, ...]")
+        return Polygons(tuple(ring for ring in rings if ring is not None))
+    size, counts = (value.get("size"), value.get("counts")) if isinstance(value, dict) else (None, None)
+    if not isinstance(size, list) or len(size) != 2 or not all(
+            isinstance(side, int) and 0 < side <= MAX_SIDE for side in size) or not isinstance(counts, (str, list)):
+        raise ValueError("the segmentation is neither polygons nor run lengths with a size [height, width]")
+    height, width = size
+    if isinstance(counts, str):
+        return RunLengths(height, width, counts.encode("utf-8", "replace"))
+    try:
+        return from_counts(counts, height, width)
+    except MaskError as error:
+        raise ValueError(f"the segmentation: {error}") from error
+
+
+def _around(mask: Mask) -> Box:
+    if isinstance(mask, Polygons):
+        return mask.extent()
+    try:
+        return box(encoded(mask, mask.height, mask.width))
+    except MaskError:  # which the check says
+        return 0.0, 0.0, 0.0, 0.0

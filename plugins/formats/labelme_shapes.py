@@ -1,0 +1,108 @@
+"""LabelMe's shapes as objects."""
+
+from __future__ import annotations
+
+import base64
+import io
+import math
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from sightsmith.core.annotation import Object, Polygons
+from sightsmith.core.dataset import Sample
+from sightsmith.core.errors import Problem
+from sightsmith.core.images import check_size
+from sightsmith.core.masks import box, encode
+from sightsmith.plugins.formats.files import numbers
+
+CORNERS = 64
+"""of the polygon that stands for a circle: its area is 0.2 % too small"""
+
+POINTS = {"rectangle": "two corners", "circle": "its centre and a point of its edge", "mask": "two corners"}
+POLYGONS = ("polygon", "oriented_rectangle")
+
+
+def read_shapes(content: dict[str, Any], file: str) -> tuple[tuple[Object, ...], list[Problem]]:
+    """The objects of a file, rectangles without a mask, and what spoils boxes and masks."""
+    objects, problems = [], []
+    for number, shape in enumerate(content.get("shapes") or [], 1):
+        label = shape.get("label") if isinstance(shape, dict) else None
+        if isinstance(label, str) and label.strip():  # else the labels have a problem
+            try:
+                item = _object(shape, label.strip(), image_size(content))
+                objects.append(replace(item, mark=f"shape {number}"))
+            except ValueError as error:
+                problems.append(Problem(f"shape {number}: {error}", file=file, spoils="boxes",
+                                        hint="draw it again as a rectangle or a polygon, or take it out"))
+    return tuple(objects), problems
+
+
+def image_size(content: dict[str, Any]) -> tuple[int, int] | None:
+    width, height = content.get("imageWidth"), content.get("imageHeight")
+    return (width, height) if isinstance(width, int) and isinstance(height, int) and width and height else None
+
+
+def as_masks(sample: Sample) -> Sample:
+    """Rectangles with a mask of their own."""
+    return replace(sample, objects=tuple(
+        replace(item, mask=item.mask or _corners(*item.box)) for item in sample.objects))
+
+
+def _object(shape: dict[str, Any], label: str, size: tuple[int, int] | None) -> Object:
+    """Raises ValueError."""
+    kind = shape.get("shape_type") or "polygon"
+    points = shape.get("points")
+    pairs = [numbers(point, 2) for point in points] if isinstance(points, list) else [None]
+    found = [pair for pair in pairs if pair is not None]
+    if len(found) != len(pairs):
+        raise ValueError("its points are not a list of [x, y]")
+    if kind in POLYGONS:
+        if len(found) < 3:
+            raise ValueError(f"it is a polygon of {len(found)} point{'' if len(found) == 1 else 's'}; "
+                             "3 are the fewest")
+        outline = Polygons((tuple(value for pair in found for value in pair),))
+        return Object(label, outline.extent(), outline)
+    if kind not in POINTS:
+        raise ValueError(f"it is a {kind}, which has no area")
+    if len(found) != 2:
+        raise ValueError(f"it is a {kind} of {len(found)} points; it has {POINTS[kind]}")
+    (x, y), (other_x, other_y) = found
+    if kind == "circle":
+        return _circle(label, x, y, math.hypot(other_x - x, other_y - y))
+    if kind == "mask":
+        return _mask(label, x, y, shape.get("mask"), size)
+    return Object(label, (min(x, other_x), min(y, other_y), max(x, other_x), max(y, other_y)))
+
+
+def _corners(left: float, top: float, right: float, bottom: float) -> Polygons:
+    return Polygons(((left, top, right, top, right, bottom, left, bottom),))
+
+
+def _circle(label: str, x: float, y: float, radius: float) -> Object:
+    angles = [2 * math.pi * number / CORNERS for number in range(CORNERS)]
+    ring = tuple(value for angle in angles for value in (x + radius * math.cos(angle), y + radius * math.sin(angle)))
+    return Object(label, (x - radius, y - radius, x + radius, y + radius), Polygons((ring,)))
+
+
+def _mask(label: str, x: float, y: float, text: Any, size: tuple[int, int] | None) -> Object:
+    """A PNG as base64 whose top left pixel lies at (x, y). Raises ValueError."""
+    if size is None:
+        raise ValueError("it is a mask, and the file has no imageWidth and imageHeight")
+    try:
+        check_size(*size)
+        with Image.open(io.BytesIO(base64.b64decode(str(text), validate=True)), formats=("PNG",)) as picture:
+            check_size(*picture.size)
+            cut = np.array(picture.convert("L")) > 0
+        left, top = round(x), round(y)
+    except Exception as error:  # decoders raise nearly every built-in exception on broken bytes
+        raise ValueError("its mask is not a PNG in base64") from error
+    height, width = cut.shape
+    if left < 0 or top < 0 or left + width > size[0] or top + height > size[1]:
+        raise ValueError(f"its mask reaches out of the image of {size[0]} x {size[1]} px")
+    whole = np.zeros(size[::-1], dtype=bool)
+    whole[top:top + height, left:left + width] = cut
+    mask = encode(whole)
+    return Object(label, box(mask), mask)

@@ -1,0 +1,66 @@
+"""A folder of images, and one of pictures that show their classes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+
+from sightsmith.core.dataset import DatasetIndex, Recognition
+from sightsmith.plugins.formats.class_maps import about_unpaired, index_of_maps
+from sightsmith.plugins.formats.class_table import read_class_table
+from sightsmith.plugins.formats.files import images_in, relative, stems, subfolders
+from sightsmith.plugins.formats.sides import with_split
+
+IMAGES = ("images", "image", "imgs", "img")
+MASKS = ("masks", "mask", "labels", "annotations")
+DEPTH = 3
+
+
+class MaskFolders:
+    """``images/`` and ``masks/`` (or ``labels/``, ``annotations/``) of the same file names without suffix,
+    in the root or in ``train/`` and ``val/``; or with ``train/`` and ``val/`` in both.
+
+    A value (or a palette's index) is a class: 0 is the background, 255 is ignored, the others are numbered
+    as in ``classes.txt``. Without that, each value is a class.
+    """
+
+    def recognise(self, root: Path) -> Recognition | None:
+        for images, masks in _sisters(root):
+            by_stem = {path.stem for path in images_in(masks, root)}
+            if any(path.stem in by_stem for path in images_in(images, root)):
+                return Recognition(0.92, f"folders {relative(images, root)}/ and {relative(masks, root)}/ of images of "
+                                         "the same names")
+        return None
+
+    def read(self, root: Path, report: Callable[[str], None] | None = None) -> DatasetIndex:
+        problems = []
+        found, pairs, alone, used = stems(root), [], [], set()
+        for images, masks in _sisters(root):
+            for image in images_in(images, root):
+                place = masks / image.parent.relative_to(images)
+                pictures = found.get((place, image.stem), [])
+                if pictures:
+                    pairs.append((image, pictures[0]))
+                    used.add(pictures[0])
+                else:
+                    alone.append(image)
+        left = [path for _, masks in _sisters(root) for path in images_in(masks, root) if path not in used]
+        problems += about_unpaired(root, alone, left)
+        places = [root, *(masks for _, masks in _sisters(root))]
+        index = index_of_maps(root, "mask_folders", pairs, read_class_table(root, places, problems), problems)
+        samples = with_split(index.samples, root, problems)
+        return replace(index, samples=tuple(samples), problems=tuple(problems))
+
+
+def _sisters(root: Path) -> Iterator[tuple[Path, Path]]:
+    """Every pair of a folder of images and one of masks beside it, the root's first."""
+    level = [root]
+    for _ in range(DEPTH):
+        for folder in level:
+            inner = {path.name.lower(): path for path in subfolders(folder)}
+            images = next((inner[name] for name in IMAGES if name in inner), None)
+            masks = next((inner[name] for name in MASKS if name in inner), None)
+            if images and masks:
+                yield images, masks
+        level = [path for folder in level for path in subfolders(folder)]

@@ -1,0 +1,158 @@
+"""Pascal VOC: an XML of boxes for each image."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+from pathlib import Path
+from xml.etree.ElementTree import Element
+
+from sightsmith.core.annotation import Object, richest
+from sightsmith.core.dataset import DatasetIndex, Recognition, Sample
+from sightsmith.core.errors import Problem
+from sightsmith.plugins.formats.files import natural, numbers, relative, stems, walk
+from sightsmith.plugins.formats.sides import with_split
+from sightsmith.plugins.formats.voc_folder import IMAGES, voc_folder
+from sightsmith.plugins.formats.xml import LINE, read_xml
+
+ANNOTATIONS = "Annotations"
+SIDES = ("xmin", "ymin", "xmax", "ymax")
+LOOKED_AT, HEAD = 5, 4096
+
+
+class Voc:
+    """``Annotations/*.xml`` and ``JPEGImages/*`` with ``ImageSets/Main/{train,val}.txt``, or XML files
+    beside their images (or in folders of the names that are usual).
+
+    The image is the one of the XML's own name, else of its ``filename``. ``difficult`` objects are
+    crowds. Coordinates are pixels counted from 1, the last one included (VOC's development kit: the top
+    left pixel is (1, 1)), so 1 is subtracted from the left and top. A data set that has a 0 cannot mean
+    that: its coordinates are taken as they are, from 0 to the width and height.
+    """
+
+    def recognise(self, root: Path) -> Recognition | None:
+        folder = voc_folder(root, ANNOTATIONS)
+        if folder is not None and any(path.suffix.lower() == ".xml" for path in (folder / ANNOTATIONS).iterdir()):
+            return Recognition(0.94, f"folders {ANNOTATIONS}/ and {IMAGES}/ of Pascal VOC")
+        for path in itertools.islice(_xml_files(root), LOOKED_AT):
+            try:
+                with path.open("rb") as stream:
+                    head = stream.read(HEAD)
+            except OSError:
+                continue
+            if b"<annotation" in head and (b"<object" in head or b"<filename" in head):
+                return Recognition(0.86, "XML files as Pascal VOC has them")
+        return None
+
+    def read(self, root: Path, report: Callable[[str], None] | None = None) -> DatasetIndex:
+        problems: list[Problem] = []
+        folder = voc_folder(root, ANNOTATIONS)
+        files = list(_xml_files(folder / ANNOTATIONS if folder else root))
+        if not files:
+            problems.append(Problem("there is no XML file"))
+        images = _Images(root, folder)
+        samples: dict[str, Sample] = {}
+        for path in files:
+            sample = _sample(path, root, images, problems)
+            if sample is None:
+                continue
+            if sample.name in samples:
+                problems.append(Problem(f"belongs to the image {sample.name}, as {samples[sample.name].file} does",
+                                        file=sample.file))
+            else:
+                samples[sample.name] = sample
+        found = with_split(list(samples.values()), root, problems, folder / "ImageSets" / "Main" if folder else None)
+        from_zero = any(item.box[0] == 0 or item.box[1] == 0 for sample in found for item in sample.objects)
+        if from_zero:
+            problems.append(Problem("some boxes begin at 0, so coordinates are taken as counted from 0, unlike Pascal "
+                                    "VOC's own", severity="warning", spoils="boxes"))
+        else:
+            found = [_counted_from_zero(sample) for sample in found]
+            if report is not None and any(sample.objects for sample in found):
+                report("Coordinates are taken as Pascal VOC has them: counted from 1, the last pixel included")
+        classes = tuple(sorted({label for sample in found for label in sample.labels}, key=natural))
+        return DatasetIndex(root, "voc", classes, tuple(found), problems=tuple(problems),
+                            annotation=richest(sample.objects for sample in found))
+
+
+def _xml_files(folder: Path) -> Iterable[Path]:
+    return (path for path in walk(folder) if path.suffix.lower() == ".xml")
+
+
+class _Images:
+    """Finds the image of an XML file. Raises ValueError with the reason."""
+
+    def __init__(self, root: Path, folder: Path | None) -> None:
+        self._root, self._folder, self._stems = root, folder, stems(root)
+
+    def find(self, xml: Path, filename: str) -> Path:
+        near = [xml.parent, *(base / name for base in (xml.parent, xml.parent.parent, self._root)
+                              for name in (IMAGES, "images", "Images", "image", "img")), self._root]
+        folders = [self._folder / IMAGES] if self._folder else near
+        named = Path(filename.replace("\\", "/")).name
+        for stem in dict.fromkeys((xml.stem, Path(named).stem)):
+            for folder in folders:
+                found = self._stems.get((folder, stem), [])
+                exact = [path for path in found if path.name == named]
+                if len(exact or found) == 1:
+                    return (exact or found)[0]
+                if found:
+                    names = ", ".join(relative(path, self._root) for path in found)
+                    raise ValueError(f"its image could be {names}; <filename> says {named!r}")
+        raise ValueError(f"there is no image {xml.stem!r}" + (f" or {named!r}" if Path(named).stem != xml.stem else ""))
+
+
+def _sample(path: Path, root: Path, images: _Images, problems: list[Problem]) -> Sample | None:
+    name = relative(path, root)
+    content, problem = read_xml(path, root)
+    if content is None:
+        problems += [problem] if problem else []
+        return None
+    if content.tag != "annotation":
+        problems.append(Problem(f"is not of Pascal VOC: it holds <{content.tag}>, not <annotation>", file=name))
+        return None
+    objects, labels = [], set()
+    for element in content.iter("object"):
+        label = (element.findtext("name") or "").strip()
+        if not label:
+            problems.append(Problem("an object has no name", file=name, line=int(element.get(LINE, 1))))
+            continue
+        labels.add(label)
+        item = _object(element, label)
+        if item is None:
+            problems.append(Problem(f"an object of the class {label!r} has no bndbox with numbers in "
+                                    f"{', '.join(SIDES)}", file=name, line=int(element.get(LINE, 1)), spoils="boxes"))
+        else:
+            objects.append(item)
+    try:
+        image = images.find(path, content.findtext("filename") or "")
+    except ValueError as error:
+        problems.append(Problem(str(error), file=name, hint="put the image beside it"))
+        return None
+    return Sample(image, relative(image, root), tuple(sorted(labels, key=natural)), file=name, objects=tuple(objects),
+                  size=_size(content))
+
+
+def _object(element: Element, label: str) -> Object | None:
+    box = element.find("bndbox")
+    values = numbers([box.findtext(side) or "" for side in SIDES]) if box is not None else None
+    if values is None:
+        return None
+    left, top, right, bottom = values
+    return Object(label, (left, top, right, bottom), crowd=(element.findtext("difficult") or "").strip() == "1",
+                  line=int(element.get(LINE, 1)))
+
+
+def _counted_from_zero(sample: Sample) -> Sample:
+    return replace(sample, objects=tuple(replace(item, box=(item.box[0] - 1, item.box[1] - 1, *item.box[2:]))
+                                         for item in sample.objects))
+
+
+def _size(content: Element) -> tuple[int, int] | None:
+    """The size that is given; files of many tools give 0."""
+    sides = numbers([content.findtext(f"size/{side}") or "" for side in ("width", "height")])
+    if sides is None or not all(math.isfinite(side) and side >= 1 for side in sides):
+        return None
+    return int(sides[0]), int(sides[1])

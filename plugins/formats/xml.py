@@ -1,0 +1,56 @@
+"""Reading XML of strangers: no entity is expanded, nothing outside the file is opened."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from xml.etree.ElementTree import Element, TreeBuilder
+from xml.parsers import expat
+
+from sightsmith.core.errors import Problem
+from sightsmith.plugins.formats.files import LARGEST_TEXT, inside, relative
+
+LINE = "line"
+"""The attribute that holds the line where an element begins."""
+
+DEEPEST = 100
+
+
+def read_xml(path: Path, root: Path) -> tuple[Element, None] | tuple[None, Problem]:
+    """``(root element, None)``, every element with its line, or ``(None, problem)``.
+
+    A file that declares an entity is refused: that is how a few lines become gigabytes.
+    """
+    name = relative(path, root)
+    if not inside(root, path):
+        return None, Problem("is a link that leaves the data set's folder", file=name)
+    parser, tree, depth = expat.ParserCreate(), TreeBuilder(), 0
+
+    def start(tag: str, attributes: dict[str, str]) -> None:
+        nonlocal depth
+        depth += 1
+        if depth > DEEPEST:
+            raise ValueError(f"elements are nested more than {DEEPEST} deep")
+        tree.start(tag, {**attributes, LINE: str(parser.CurrentLineNumber)})
+
+    def end(tag: str) -> None:
+        nonlocal depth
+        depth -= 1
+        tree.end(tag)
+
+    def refuse(*declaration: object) -> None:
+        raise ValueError("declares an entity, which is not read")
+
+    parser.buffer_text = True
+    parser.StartElementHandler, parser.EndElementHandler, parser.CharacterDataHandler = start, end, tree.data
+    parser.EntityDeclHandler = refuse
+    try:
+        if path.stat().st_size > LARGEST_TEXT:
+            return None, Problem(f"is larger than {LARGEST_TEXT // 2**20} MiB", file=name)
+        parser.Parse(path.read_bytes(), True)
+        return tree.close(), None
+    except expat.ExpatError as error:
+        return None, Problem(f"is not XML: {expat.ErrorString(error.code)}", file=name, line=error.lineno)
+    except ValueError as error:
+        return None, Problem(str(error), file=name, line=parser.CurrentLineNumber)
+    except OSError as error:
+        return None, Problem(f"cannot be read: {error.strerror or error}", file=name)

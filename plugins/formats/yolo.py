@@ -1,0 +1,143 @@
+"""YOLO: a ``data.yaml`` that names classes and folders, and a text of boxes or polygons for each image."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+
+from sightsmith.core.annotation import Object, Polygons, richest
+from sightsmith.core.dataset import DatasetIndex, Recognition, Sample, Split, contained_path
+from sightsmith.core.errors import Problem, listed
+from sightsmith.plugins.formats.files import images_in, numbers, read_text, relative, walk
+from sightsmith.plugins.formats.sides import with_split
+from sightsmith.plugins.formats.yolo_yaml import CLASSES, DataFile, data_file, read_data_file
+
+IMAGES, LABELS = "images", "labels"
+FARTHEST = 2
+"""No fraction of an image's side is meant to be beyond: such a file has pixels."""
+
+
+class Yolo:
+    """``data.yaml`` with ``names`` and the folders (or lists) ``train`` and ``val``; or ``images/`` and
+    ``labels/`` with a ``classes.txt``.
+
+    The text of an image lies in ``labels/`` where the image lies in ``images/``, else beside it. A row is
+    ``class cx cy width height`` or ``class x y x y x y ...``, in fractions of the image's width and
+    height. An image without a text is a negative.
+    """
+
+    def recognise(self, root: Path) -> Recognition | None:
+        path = data_file(root)
+        if path is not None:
+            return Recognition(0.97, f"{path.name} names classes and folders, as YOLO has it")
+        texts = (path for path in walk(root) if path.suffix == ".txt" and LABELS in path.relative_to(root).parts[:-1])
+        if next(texts, None) and any(_text_of(image, root).is_file() for image in images_in(root, root)):
+            return Recognition(0.93, f"folders {IMAGES}/ and {LABELS}/ with a text for each image, as YOLO has them")
+        return None
+
+    def read(self, root: Path, report: Callable[[str], None] | None = None) -> DatasetIndex:
+        problems: list[Problem] = []
+        data = read_data_file(root, problems)
+        sides: dict[Path, Split | None] = {}
+        for side, places in data.sides.items():
+            for image in (image for place in places for image in _images_of(place, root, problems)):
+                if sides.setdefault(image, side) != side:
+                    problems.append(Problem("is named by train and by val", file=relative(image, root),
+                                            hint="take it out of one"))
+        if data.sides:
+            given = len(data.sides) > 1
+            samples = [replace(_sample(image, root, data, problems), split=side if given else None)
+                       for image, side in sides.items()]
+        else:
+            samples = with_split([_sample(image, root, data, problems) for image in images_in(root, root)], root,
+                                 problems)
+        missing = [sample.name for sample in samples if sample.file is None]
+        if missing and len(missing) < len(samples):
+            problems.append(Problem(f"{len(missing)} images have no text in {LABELS}/ and are taken as without "
+                                    f"objects: {listed(missing)}", severity="warning"))
+        elif missing:
+            problems.append(Problem(f"no image has a text in {LABELS}/ or beside it",
+                                    hint=f"{IMAGES}/x/1.jpg belongs to {LABELS}/x/1.txt"))
+        return DatasetIndex(root, "yolo", tuple(data.names.values()), tuple(samples), problems=tuple(problems),
+                            annotation=richest(sample.objects for sample in samples), relative=True)
+
+
+def _images_of(place: Path, root: Path, problems: list[Problem]) -> Iterator[Path]:
+    """The images of a folder, or those that a text lists, relative to the root."""
+    if place.is_dir():
+        yield from images_in(place, root)
+        return
+    text, problem = read_text(place, root)
+    problems += [problem] if problem else []
+    for number, line in enumerate((text or "").splitlines(), 1):
+        if line.strip():
+            path, reason = contained_path(root, line)
+            if path is not None and path.is_file():
+                yield root / line.strip()
+            else:
+                problems.append(Problem(reason or f"there is no image {line.strip()!r}", file=relative(place, root),
+                                        line=number, hint="paths are relative to the data set's folder"))
+
+
+def _text_of(image: Path, root: Path) -> Path:
+    parts = list(image.relative_to(root).parts)
+    for place in range(len(parts) - 2, -1, -1):
+        if parts[place].lower() == IMAGES:
+            mirrored = root.joinpath(*parts[:place], LABELS, *parts[place + 1:]).with_suffix(".txt")
+            if mirrored.is_file():
+                return mirrored
+            break
+    return image.with_suffix(".txt")
+
+
+def _sample(image: Path, root: Path, data: DataFile, problems: list[Problem]) -> Sample:
+    path, name = _text_of(image, root), relative(image, root)
+    if not path.is_file():
+        return Sample(image, name)
+    file = relative(path, root)
+    text, problem = read_text(path, root)
+    problems += [problem] if problem else []
+    objects, labels = [], set()
+    for number, line in enumerate((text or "").splitlines(), 1):
+        if not line.strip():
+            continue
+        try:
+            label = _label(line.split()[0], data)
+            labels.add(label)
+        except ValueError as error:
+            problems.append(Problem(str(error), file=file, line=number))
+            continue
+        try:
+            objects.append(_object(label, line.split()[1:], number))
+        except ValueError as error:
+            problems.append(Problem(str(error), file=file, line=number, spoils="boxes",
+                                    hint="a row is: class cx cy width height, or: class x y x y x y ..."))
+    return Sample(image, name, tuple(label for label in data.names.values() if label in labels), file=file,
+                  objects=tuple(objects))
+
+
+def _label(text: str, data: DataFile) -> str:
+    if not re.fullmatch(r"\d{1,9}(\.0+)?", text):
+        raise ValueError(f"the class {text[:40]!r} is not a whole number")
+    label = data.names.get(int(float(text)))
+    if label is None:
+        raise ValueError(f"the class {text} is none of the {len(data.names)} that {data.file or CLASSES} names")
+    return label
+
+
+def _object(label: str, cells: list[str], line: int) -> Object:
+    """Raises ValueError."""
+    values = numbers(cells)
+    if values is None:
+        raise ValueError("a coordinate is not a number")
+    if len(values) < 6 and len(values) != 4 or len(values) % 2:
+        raise ValueError(f"{len(values) + 1} columns")
+    if any(abs(value) > FARTHEST for value in values):
+        raise ValueError(f"{max(values, key=abs):g} is not a fraction of the image's side; is it pixels?")
+    if len(values) == 4:
+        x, y, width, height = values
+        return Object(label, (x - width / 2, y - height / 2, x + width / 2, y + height / 2), line=line)
+    outline = Polygons((values,))
+    return Object(label, outline.extent(), outline, line=line)
