@@ -111,7 +111,8 @@ class Job:
         images = min(hyper.batch_size, len(self.dataset.train))
         speeds = ", ".join(f"{name} {1000 * seconds:.0f} ms" for name, seconds in trial.pass_seconds.items())
         workers = self._workers()
-        pick = "measured" if len(wanted) > 1 else "as the run was planned" if planned else "as asked"
+        pick = ("measured" if len(wanted) > 1 else "as the run was planned" if planned else
+                "this processor has no other" if trainer.precision == "auto" else "as asked")
         return Plan(
             name=config.name, task=config.task.name, network=config.network.name, weights=config.network.weights,
             input_size=self.task.input_size(), classes=len(self.dataset.index.classes),

@@ -22,8 +22,7 @@ GAIN = 1.15
 """How much faster a lower precision must be to be taken."""
 
 HOPELESS = 3.0
-"""A precision is given up at a step this many times slower than the one before it needed at its slowest: processors
-without bf16 emulate it, twenty times slower."""
+"""A precision is given up at a step this many times slower than the one before it needed at its slowest."""
 
 LONG_STEP = 30.0
 """Seconds; one such step says enough."""
@@ -51,11 +50,17 @@ def candidates(precision: str, device: torch.device) -> tuple[str, ...]:
     """
     lower = "fp16" if device.type == "cuda" and not torch.cuda.is_bf16_supported() else "bf16"
     if precision == "auto":
-        return ("fp32", lower)
+        return ("fp32",) if device.type == "cpu" and _emulates_bf16() else ("fp32", lower)
     if precision == "fp16" and device.type == "cpu" or precision == "bf16" and lower == "fp16":
         raise UserError(f"trainer.precision={precision} is not available on this {device.type.upper()}",
                         hint=f"type trainer.precision={lower}, fp32 or auto")
     return (precision,)
+
+
+def _emulates_bf16() -> bool:
+    """Whether this processor has no instructions for bf16, so that it is many times slower than fp32."""
+    found = getattr(torch.cpu, "get_capabilities", dict)()  # since torch 2.10
+    return bool(found) and not any(there for name, there in found.items() if "bf16" in name)
 
 
 def measure(task: Task, model: Model, dataset: Dataset[object], passes: Sequence[Pass], hyper: HyperConfig,

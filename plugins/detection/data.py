@@ -49,7 +49,8 @@ class ImageBoxes(AnnotatedImages):
             "gt_ignore_flags": crowd[kept],
         }
         if self.with_masks:
-            masks = [view.map(decode(self._annotated(sample.objects[place]), *shape).astype(np.uint8)) for place in kept]
+            masks = [view.map(decode(self._annotated(sample.objects[place]), *shape).astype(np.uint8))
+                     for place in kept]
             found["gt_masks"] = BitmapMasks(masks, *view.shape)
         if not self.training:
             found["truth"] = self._truth(sample, shape)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import logging
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -17,12 +18,14 @@ def build_model(model: dict[str, Any], package: str) -> Any:
     Names of parts are looked up in the package's registry, ``mmdet.Name`` in mmdet's.
     """
     provide_operators()
+    # Said at every step, of code that is not ours.
+    warnings.filterwarnings("ignore", r"`torch\.cuda\.amp", FutureWarning)
     from mmengine.config import ConfigDict
 
     for name in dict.fromkeys((package, "mmdet")):  # mmsegmentation's configurations use parts of mmdet
         importlib.import_module(f"{name}.models")
     registry = importlib.import_module(f"{package}.registry").MODELS
-    with scope(package):
+    with scope(package), _quiet():
         built = registry.build(ConfigDict(model))  # whose keys the models read as attributes
         built.init_weights()
     return built
@@ -33,12 +36,19 @@ def scope(package: str) -> Iterator[None]:
     """Names without a prefix mean ``package``'s. mmengine would else guess from the calls that led to it."""
     from mmengine.registry import DefaultScope
 
-    # mmengine says of every parameter how it was initialised.
-    logger = logging.getLogger("mmengine")
+    with DefaultScope.overwrite_default_scope(package):
+        yield
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """mmengine would tell of every parameter how it was initialised."""
+    from mmengine.logging import MMLogger
+
+    logger = MMLogger.get_current_instance()
     level = logger.level
     logger.setLevel(logging.ERROR)
     try:
-        with DefaultScope.overwrite_default_scope(package):
-            yield
+        yield
     finally:
         logger.setLevel(level)

@@ -69,7 +69,7 @@ class OpenMMLabTask(Task):
         # In full precision: bf16 knows positions in an image to a few pixels only.
         with scope(self.package), torch.autocast(batch["inputs"].device.type, enabled=False):
             loss = _validation_loss(model, batch)
-            predicted = model.predict(**batch)
+            predicted = model.predict(batch["inputs"], batch["data_samples"])
         return [{"index": int(sample.img_id), "loss": loss, **self.outcome(sample)} for sample in predicted]
 
     def outcome(self, sample: Any) -> Outcome:

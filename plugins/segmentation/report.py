@@ -22,8 +22,8 @@ def _per_class(outcomes: Sequence[Outcome], classes: Sequence[str]) -> Section:
     for number, name in enumerate(("background", *classes)):
         found = figures(counts, number)
         rows.append((name, *(_text(found[key]) for key in PER_CLASS), *(found[key] for key in ("TP", "FP", "FN", "TN"))))
-    note = ("<p class='soft'>Pixels of the validation part in the images' own size, best checkpoint. Dice is the F1 "
-            "of pixels. Undefined: no true pixel of the class (Dice, IoU, recall), none predicted (precision).</p>")
+    note = ("<p class='soft'>Pixels of the validation part in the images' own size, best checkpoint. Dice is their "
+            "F1. Undefined: no true pixel of the class (Dice, IoU, recall), none predicted (precision).</p>")
     header = ("class", "Dice", "IoU", "precision", "recall", "specificity", "accuracy", "TP", "FP", "FN", "TN")
     return Section("Per class", html=note, header=header, rows=tuple(rows), name="per-class")
 

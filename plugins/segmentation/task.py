@@ -37,8 +37,10 @@ class SegmentationTask(OpenMMLabTask):
     def adapted(self) -> tuple[dict[str, Any], list[str]]:
         model, downloads = super().adapted()
         adapt.set_classes(model, len(self.classes) + 1)
-        for key in ("size", "size_divisor", "test_cfg"):  # items are padded already
-            model["data_preprocessor"].pop(key, None)
+        preprocessor = model["data_preprocessor"]
+        preprocessor["size"] = (self.input_size(), self.input_size())  # what items are padded to already
+        for key in ("size_divisor", "test_cfg"):
+            preprocessor.pop(key, None)
         if model["test_cfg"].get("mode") == "slide":
             model["test_cfg"] = {"mode": "whole"}
         return model, downloads

@@ -50,7 +50,12 @@ def test_a_hopeless_precision_is_given_up_after_one_step(tmp_path, monkeypatch):
     assert found.pass_seconds == {"fp32": 1.0, "bf16": 11.0}
 
 
-def test_candidates():
+def test_candidates(monkeypatch):
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"avx512_bf16": True, "amx_bf16": False}, raising=False)
+    assert candidates("auto", CPU) == ("fp32", "bf16")
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"avx512_bf16": False, "avx2": True})
+    assert candidates("auto", CPU) == ("fp32",)
+    monkeypatch.delattr(torch.cpu, "get_capabilities")
     assert candidates("auto", CPU) == ("fp32", "bf16")
     assert candidates("bf16", CPU) == ("bf16",)
     with pytest.raises(UserError, match=r"trainer\.precision=bf16"):
