@@ -89,6 +89,12 @@ def damaged_mask(root):
     return overrides
 
 
+def huge_mask(root):
+    overrides = sets.masks()(root)
+    Image.new("L", (20000, 2)).save(root / "masks" / "0.png")
+    return overrides
+
+
 def numbered_objects(root):
     for number in range(8):
         picture(root / "images" / f"{number}.png", number)
@@ -243,6 +249,7 @@ BROKEN = {
     "masks: colours": ("masks", sets.masks(save=painted), ["8 maps are colour pictures, and classes.txt says"]),
     "masks: JPEG": ("masks", jpeg_masks, ["masks/0.jpg: a map of classes is a PNG, TIFF or BMP"]),
     "masks: damaged": ("masks", damaged_mask, ["masks/0.png: cannot be read as a map of classes"]),
+    "masks: larger than anything": ("masks", huge_mask, ["masks/0.png: it is 20000 x 2 pixels; a side has 1 to"]),
     "masks: numbers of objects": ("masks", numbered_objects, ["29 values; are they numbers of objects"]),
     "masks: class of no image": ("masks", sets.masks(names="cat\ndog\nowl\n"), ["the class 'owl' has 0 images"]),
     "masks: colour table": ("masks", colour_table, ["class_dict.csv:2: (300, 0, 0) is no colour"]),
