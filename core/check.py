@@ -72,7 +72,7 @@ def check_dataset(config: Config, loaders: Sequence[DatasetLoaderRecord], annota
     say(f"Data set {root}: {loader.name} ({reason})")
     index: DatasetIndex = loader.build()().read(root, say)
     problems = [problem for problem in index.problems if carries([annotation], problem.spoils)]
-    if not index.samples and not problems:
+    if not index.samples and not has_errors(problems):
         problems.append(Problem("no image with an annotation was found", hint=f"{loader.name} reads {loader.layout}"))
     if not has_errors(problems):
         refuse_poorer(index, annotation, config.task.name, loaders)

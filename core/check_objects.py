@@ -99,7 +99,7 @@ def _look(sample: Sample, info: ImageInfo, index: DatasetIndex, annotation: Anno
         counts = np.bincount(numbers.ravel(), minlength=IGNORED + 1)
         found.pixels.update({name: int(counts[number]) for number, name in enumerate(index.classes, 1)})
         rows.append(hashlib.sha256(numbers.tobytes()).hexdigest())
-    found.pixels.update({label: area(masks) for label, masks in found.masks.items()})
+    found.pixels.update({label: area(found.masks.pop(label)) for label in list(found.masks)})
     sample = to_boxes(sample, width, height) if annotation == "boxes" else sample
     found.sample = sample = replace(sample, labels=learnt_labels(sample))
     _about_twins(sample, found)

@@ -64,7 +64,8 @@ def refuse_poorer(index: DatasetIndex, annotation: Annotation, task: str,
             f"task={task} learns from {annotation}, and {index.root} ({index.format}) has {index.annotation} only. "
             f"Formats with {annotation}:",
             problems=_layouts([loader for loader in loaders if carries(loader.annotations, annotation)]),
-            hint=f"annotate {annotation} in one of these formats, or choose a task that learns from {index.annotation}")
+            hint=f"annotate {annotation} in one of these formats, choose another with dataset.format=NAME, or a task "
+                 f"that learns from {index.annotation}")
 
 
 def _recognised(root: Path, loaders: Sequence[DatasetLoaderRecord]) -> list[tuple[float, DatasetLoaderRecord, str]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import statistics
+from collections import Counter
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -41,14 +42,14 @@ def describe(dataset: CheckedDataset) -> dict[str, Any]:
 
 def _about_objects(parts: dict[str, tuple[Sample, ...]], classes: Sequence[str]) -> dict[str, Any]:
     found = {side: [_learnt(sample) for sample in part] for side, part in parts.items()}
+    counts = {side: Counter(item.label for items in images for item in items) for side, images in found.items()}
     per_image = [len(items) for images in found.values() for items in images]
     objects = [item for images in found.values() for items in images for item in items]
     if not objects:
         return {}
     sides = [side for item in objects for side in (item.box[2] - item.box[0], item.box[3] - item.box[1])]
     return {"objects": {
-        "classes": {name: {side: sum(item.label == name for items in images for item in items)
-                           for side, images in found.items()} for name in classes},
+        "classes": {name: {side: counts[side][name] for side in parts} for name in classes},
         "per_image": {"mean": round(statistics.fmean(per_image), 2), "median": statistics.median(per_image),
                       "most": max(per_image)},
         "box_sides": {"smallest": round(min(sides), 2), "median": round(statistics.median(sides), 2)},

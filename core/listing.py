@@ -117,8 +117,8 @@ def print_dataset(dataset: CheckedDataset) -> None:
         table.add_row(name, *(str(part[side]) for part in (images, objects.get(name)) if part
                               for side in ("train", "validation")))
     console.print(table, markup=False)
-    for key in ("images", "annotation", "negatives", "sizes", "channels", "bits", "modalities", "groups",
-                "multi_label"):
+    keys = ["images", "annotation", "negatives", "sizes", "channels", "bits", "modalities", "groups"]
+    for key in keys + ["multi_label"] * (summary["annotation"] == "labels"):
         if summary.get(key) not in (None, [], {}):
             console.print(f"{key.replace('_', ' ')}: {summary[key]}")
     for key, value in summary.get("objects", {}).items():

@@ -37,7 +37,8 @@ class MaskError(ImageError):
 
 def decode(mask: Mask, height: int, width: int) -> Array:
     """The mask as (height, width) bool. Raises MaskError for a damaged mask or one of another size."""
-    return _filled(_runs(encoded(mask, height, width)), height, width)
+    runs = _runs(encoded(mask, height, width))
+    return np.repeat(np.arange(runs.size) % 2 == 1, runs).reshape(width, height).T
 
 
 def encode(mask: Array) -> RunLengths:
@@ -74,7 +75,8 @@ def from_counts(counts: Sequence[int], height: int, width: int) -> RunLengths:
     """
     if not all(type(count) is int and 0 <= count <= height * width for count in counts):
         raise MaskError("the run lengths are not all whole numbers from 0 to the number of pixels")
-    return encode(_filled(np.array(counts, dtype=np.int64), height, width))
+    _check_runs(np.array(counts, dtype=np.int64), height, width)
+    return _run_lengths(coco.frPyObjects({"size": [height, width], "counts": list(counts)}, height, width))
 
 
 def area(masks: Iterable[RunLengths]) -> int:
@@ -104,7 +106,9 @@ def picture_values(path: Path) -> tuple[Array, bool]:
                 check_size(*image.size)
                 mode = "RGB" if image.mode in ("RGBA", "RGBX") else image.mode
                 values = np.array(image.convert(mode))
-    except (ImageError, MemoryError):
+    except ImageError as error:
+        raise MaskError(str(error)) from error
+    except MemoryError:
         raise
     except Exception as error:  # decoders raise nearly every built-in exception on broken bytes
         reason = getattr(error, "strerror", None) or f"it is damaged or not a {form}"
@@ -188,11 +192,6 @@ def _check_runs(runs: Array, height: int, width: int) -> None:
     pixels = height * width
     if runs.size == 0 or runs.min() < 0 or runs.max() > pixels or runs.sum() != pixels:
         raise MaskError(f"the run lengths do not fill a mask of {width} x {height} px")
-
-
-def _filled(runs: Array, height: int, width: int) -> Array:
-    _check_runs(runs, height, width)
-    return np.repeat(np.arange(runs.size) % 2 == 1, runs).reshape(width, height).T
 
 
 def _rle(mask: RunLengths) -> dict[str, Any]:

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import pytest
 from broken_datasets import BROKEN
+from broken_object_datasets import BROKEN as BROKEN_OBJECTS
 
 from sightsmith.core.cli import main
 
+ALL = {name: ("labels", *given) for name, given in BROKEN.items()} | BROKEN_OBJECTS
 
-@pytest.mark.parametrize("name", BROKEN)
-def test_a_broken_data_set_is_answered(name, tmp_path, capsys, monkeypatch):
-    make, expected = BROKEN[name]
+
+@pytest.mark.parametrize("name", ALL)
+def test_a_broken_data_set_is_answered(name, tmp_path, capsys, monkeypatch, learns):
+    annotation, make, expected = ALL[name]
+    learns(annotation)
     root = tmp_path / "set"
     overrides = make(root)
     before = sorted(path for path in tmp_path.rglob("*"))
@@ -28,3 +32,5 @@ def test_a_broken_data_set_is_answered(name, tmp_path, capsys, monkeypatch):
 
 def test_there_are_enough_of_them():
     assert len(BROKEN) >= 40
+    assert len(BROKEN_OBJECTS) >= 30
+    assert len(ALL) == len(BROKEN) + len(BROKEN_OBJECTS)

@@ -55,7 +55,8 @@ def test_lists_are_complete(tmp_path):
     assert all(row["provider"] for row in networks)
     assert [row["name"] for row in json.loads(sightsmith("list", "tasks", "--json").stdout)] == ["classification"]
     formats = {row["name"] for row in json.loads(sightsmith("list", "datasets", "--json").stdout)}
-    assert formats == {"class_folders", "train_val_folders", "label_csv", "labelme", "coco"}
+    assert formats == {"class_folders", "train_val_folders", "label_csv", "labelme", "coco", "voc", "voc_masks", "yolo",
+                       "mask_folders"}
     assert "No runs" in sightsmith("list", "runs", cwd=tmp_path).stdout
 
 

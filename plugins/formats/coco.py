@@ -109,6 +109,7 @@ class _File:
 
     def samples(self, split: Split | None) -> list[Sample]:
         images: dict[int, tuple[Path, dict[str, Any]]] = {}
+        paths: set[Path] = set()
         labels: dict[int, set[str]] = {}
         for image in self._parts["images"]:
             number, text = image.get("id"), image.get("file_name")
@@ -118,7 +119,11 @@ class _File:
                 self._refuse(f"the image id {number} stands twice")
             else:
                 labels[number] = set()
-                if path := self._find(text):
+                path = self._find(text)
+                if path in paths:
+                    self._refuse(f"the image {text!r} stands twice")
+                elif path is not None:
+                    paths.add(path)
                     images[number] = path, image
         objects: dict[int, list[Object]] = defaultdict(list)
         for annotation in self._parts["annotations"]:

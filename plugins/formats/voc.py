@@ -15,7 +15,7 @@ from sightsmith.core.errors import Problem
 from sightsmith.plugins.formats.files import natural, numbers, relative, stems, walk
 from sightsmith.plugins.formats.sides import with_split
 from sightsmith.plugins.formats.voc_folder import IMAGES, voc_folder
-from sightsmith.plugins.formats.xml import LINE, read_xml
+from sightsmith.plugins.formats.xml_file import LINE, read_xml
 
 ANNOTATIONS = "Annotations"
 SIDES = ("xmin", "ymin", "xmax", "ymax")

@@ -9,6 +9,7 @@ from sightsmith.core.task import Outcome, Section
 from sightsmith.plugins.segmentation.metrics import PER_CLASS, compute, figures, total
 
 SHOWN = 20
+COUNTS = ("TP", "FP", "FN", "TN")
 
 
 def sections(outcomes: Sequence[Outcome], samples: Sequence[Sample], classes: Sequence[str]) -> list[Section]:
@@ -21,10 +22,10 @@ def _per_class(outcomes: Sequence[Outcome], classes: Sequence[str]) -> Section:
     rows = []
     for number, name in enumerate(("background", *classes)):
         found = figures(counts, number)
-        rows.append((name, *(_text(found[key]) for key in PER_CLASS), *(found[key] for key in ("TP", "FP", "FN", "TN"))))
+        rows.append((name, *(_text(found[key]) for key in PER_CLASS), *(found[key] for key in COUNTS)))
     note = ("<p class='soft'>Pixels of the validation part in the images' own size, best checkpoint. Dice is their "
             "F1. Undefined: no true pixel of the class (Dice, IoU, recall), none predicted (precision).</p>")
-    header = ("class", "Dice", "IoU", "precision", "recall", "specificity", "accuracy", "TP", "FP", "FN", "TN")
+    header = ("class", "Dice", "IoU", "precision", "recall", "specificity", "accuracy", *COUNTS)
     return Section("Per class", html=note, header=header, rows=tuple(rows), name="per-class")
 
 

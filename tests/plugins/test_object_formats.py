@@ -147,7 +147,7 @@ def test_black_and_white_masks(names, read, tmp_path):
 @pytest.mark.parametrize(("file", "table"), [
     ("class_dict.csv", "name,r,g,b\nbackground,0,0,0\ncat,0,0,128\ndog,0,64,0\nvoid,9,9,9\n"),
     ("label_colors.txt", "0 0 0 background\n0 0 128\tcat\n0 64 0 dog\n9 9 9 Void\n"),
-    ("labelmap.txt", "# label:color_rgb:parts:actions\nbackground:0,0,0::\ncat:0,0,128::\ndog:0,64,0::\nvoid:9,9,9::\n"),
+    ("labelmap.txt", "# label:color_rgb:parts\nbackground:0,0,0::\ncat:0,0,128::\ndog:0,64,0::\nvoid:9,9,9::\n"),
 ])
 def test_colour_masks_with_a_table(file, table, read, tmp_path):
     colours = np.array([(0, 0, 0), (0, 0, 128), (0, 64, 0), (9, 9, 9)], np.uint8)
