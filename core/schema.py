@@ -62,9 +62,9 @@ class ImageConfig:
 @dataclass
 class NetworkConfig:
     name: str = _value(MISSING, "a name of `sightsmith list networks`")
-    config: str | None = _value(None, "network=mmdet, mmdet_masks or mmseg: a configuration of its model zoo")
     weights: str = _value("imagenet", "starting weights: none, imagenet, or the path of a .safetensors or .pth file")
     options: dict[str, Any] = _options("passed to the network's builder")
+    config: str | None = _value(None, "network=mmdet, mmdet_masks or mmseg: a configuration of its model zoo")
 
 
 @dataclass

@@ -59,7 +59,7 @@ def candidates(precision: str, device: torch.device) -> tuple[str, ...]:
 
 def _emulates_bf16() -> bool:
     """Whether this processor has no instructions for bf16, so that it is many times slower than fp32."""
-    found = getattr(torch.cpu, "get_capabilities", dict)()  # since torch 2.10
+    found: dict[str, object] = getattr(torch.cpu, "get_capabilities", dict)()  # newer torch has it
     return bool(found) and not any(there for name, there in found.items() if "bf16" in name)
 
 
