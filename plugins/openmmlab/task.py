@@ -13,7 +13,7 @@ from sightsmith.core.errors import UserError
 from sightsmith.core.task import Model, Outcome, Task
 from sightsmith.core.weights import LoadReport
 from sightsmith.plugins.openmmlab import adapt, zoo
-from sightsmith.plugins.openmmlab.build import build_model, scope
+from sightsmith.plugins.openmmlab.build import alone, build_model, scope
 from sightsmith.plugins.openmmlab.weights import load_starting_weights
 
 ASKED = ("mmdet", "mmdet_masks", "mmseg")
@@ -67,7 +67,7 @@ class OpenMMLabTask(Task):
     def outcomes(self, model: Model, batch: dict[str, Any]) -> list[Outcome]:
         batch = model.data_preprocessor(batch, False)
         # In full precision: bf16 knows positions in an image to a few pixels only.
-        with scope(self.package), torch.autocast(batch["inputs"].device.type, enabled=False):
+        with scope(self.package), alone(), torch.autocast(batch["inputs"].device.type, enabled=False):
             loss = _validation_loss(model, batch)
             predicted = model.predict(batch["inputs"], batch["data_samples"])
         return [{"index": int(sample.img_id), "loss": loss, **self.outcome(sample)} for sample in predicted]
