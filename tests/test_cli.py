@@ -53,7 +53,8 @@ def test_lists_are_complete(tmp_path):
     networks = json.loads(sightsmith("list", "networks", "--json").stdout)
     assert len(networks) >= 80
     assert all(row["provider"] for row in networks)
-    assert [row["name"] for row in json.loads(sightsmith("list", "tasks", "--json").stdout)] == ["classification"]
+    tasks = [row["name"] for row in json.loads(sightsmith("list", "tasks", "--json").stdout)]
+    assert tasks == ["classification", "detection", "segmentation"]
     formats = {row["name"] for row in json.loads(sightsmith("list", "datasets", "--json").stdout)}
     assert formats == {"class_folders", "train_val_folders", "label_csv", "labelme", "coco", "voc", "voc_masks", "yolo",
                        "mask_folders"}

@@ -19,14 +19,14 @@ from sightsmith.core.images import Array
 SIDE = 128
 """Pixels of a square canvas."""
 
-DIGIT = (24, 44)
+DIGIT = (28, 48)
 """Smallest and largest side of a digit on the canvas, pixels."""
 
 INK = 0.35
 """Grey value from which a pixel belongs to the digit."""
 
-CANVASES = 240
-MOST = 4
+CANVASES = 300
+MOST = 6
 """Digits on a canvas: 0 (a negative) to this many."""
 
 GROUPS = {"round": (0, 6, 8, 9), "straight": (1, 4, 7), "curved": (2, 3, 5)}
