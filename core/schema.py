@@ -79,8 +79,8 @@ class HyperConfig:
     optimizer: str = _value("sgd", "optimizer", choices=("sgd", "adam", "adamw"))
     weight_decay: float = _value(0.0, "weight decay", low=0, high=0.1)
     momentum: float = _value(0.9, "momentum of sgd; the first beta of adam and adamw", low=0, high=0.99)
-    early_stop: bool = _value(True, "stop when the validation loss stops falling")
-    patience: int = _value(10, "early_stop: epochs without a lower validation loss", low=1)
+    early_stop: bool = _value(True, "stop when the validation loss falls and the score rises no more")
+    patience: int = _value(10, "early_stop: epochs without a lower validation loss or a higher score", low=1)
     label_smoothing: float = _value(0.0, "label smoothing", low=0, high=0.5)
     class_balance: str = _value("none", "class imbalance: weight the loss, or draw rare classes more often",
                                 choices=("none", "loss", "sampling"))
