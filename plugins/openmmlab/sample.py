@@ -86,7 +86,8 @@ def write_boxes(folder: Path) -> None:
             for mask, label in zip(canvas.masks, canvas.labels, strict=True):
                 rle = coco.encode(np.asfortranarray(mask.astype(np.uint8)))
                 content["annotations"].append({
-                    "id": len(content["annotations"]), "image_id": number, "category_id": 1 + list(CLASSES).index(label),
+                    "id": len(content["annotations"]), "image_id": number,
+                    "category_id": 1 + list(CLASSES).index(label),
                     "bbox": coco.toBbox(rle).tolist(), "area": float(coco.area(rle)), "iscrowd": 0,
                     "segmentation": {"size": [SIDE, SIDE], "counts": rle["counts"].decode()}})
         (root / "annotations.json").write_text(json.dumps(content))

@@ -46,7 +46,8 @@ def test_a_small_image_stays_whole():
 
 
 def test_objects_and_labels_are_those_of_the_tile():
-    objects = (Object("left", (0, 0, 10, 10)), Object("both", (60, 10, 70, 20)), Object("crowd", (0, 0, 5, 5), crowd=True))
+    objects = (Object("left", (0, 0, 10, 10)), Object("both", (60, 10, 70, 20)),
+               Object("crowd", (0, 0, 5, 5), crowd=True))
     first, second = cut(128, 64, 64, 0, objects)
     assert [item.label for item in first.objects] == ["left", "both", "crowd"]
     assert first.labels == ("both", "left")

@@ -1,59 +1,17 @@
-"""A detection task, and pictures of coloured squares with known boxes."""
+"""A detection task on the squares."""
 
 from __future__ import annotations
 
-import numpy as np
 import pytest
-import torch
-from PIL import Image
 
-from sightsmith.core.annotation import Object
-from sightsmith.core.dataset import Sample
-from sightsmith.core.masks import encode
 from sightsmith.core.plugins import load_plugins
-from sightsmith.core.schema import AugmentConfig, ColorJitterConfig, Config, ImageConfig, NetworkConfig, TaskConfig
 from sightsmith.plugins.detection.task import DetectionTask
 
-CLASSES = ("light", "dark")
-STILL = {"horizontal_flip": False, "resized_crop": False, "translation": 0.0, "rotation": 0.0,
-         "color_jitter": ColorJitterConfig(0, 0, 0, 0)}
-
-
-@pytest.fixture(autouse=True)
-def _one_thread():
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
-
 
 @pytest.fixture
-def make_task():
-    """``make_task("rtmdet_tiny", size=64, rotation=10)``: without augmentation but what is named."""
-    def make(network="rtmdet_tiny", *, size=64, windows=(), config=None, options=None, **augment) -> DetectionTask:
-        settings = Config(
-            task=TaskConfig("detection"), name="test", image=ImageConfig(size=size, windows=list(windows)),
-            network=NetworkConfig(network, "none", options or {}, config), augment=AugmentConfig(**(STILL | augment)))
-        return DetectionTask(settings, load_plugins().network(network), CLASSES)
+def make_task(configure):
+    def make(network="rtmdet_tiny", *, size=64, **settings) -> DetectionTask:
+        record = load_plugins().network(network)
+        return DetectionTask(configure(network, size=size, **settings), record, ("light", "dark"))
 
     return make
-
-
-@pytest.fixture
-def squares(tmp_path):
-    """A picture (height, width) of grey 100 with filled boxes, and its sample: ``squares("a", (40, 80), [...])``."""
-    def write(name, shape, boxes=(), *, crowd=(), dtype=np.uint8, tile=None) -> Sample:
-        values = np.full(shape, 100, dtype)
-        objects = []
-        for number, (left, top, right, bottom) in enumerate(boxes):
-            values[top:bottom, left:right] = 240 if number % 2 == 0 else 10
-            mask = np.zeros(shape, bool)
-            mask[top:bottom, left:right] = True
-            objects.append(Object(CLASSES[number % 2], (left, top, right, bottom), encode(mask),
-                                  crowd=number in crowd))
-        path = tmp_path / f"{name}.png"
-        Image.fromarray(values * np.array(257 if dtype == np.uint16 else 1, dtype)).save(path)
-        labels = tuple(sorted({item.label for item in objects if not item.crowd}))
-        return Sample(path, path.name, labels, objects=tuple(objects), tile=tile)
-
-    return write

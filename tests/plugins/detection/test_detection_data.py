@@ -85,7 +85,8 @@ def test_an_item_depends_on_its_seed_alone(make_task, squares):
 
 
 def test_crowds_are_ignored_and_negatives_are_empty(make_task, squares):
-    data = make_task().train_dataset([squares("a", (64, 64), [BOX, (40, 40, 60, 60)], crowd=(1,)), squares("b", (64, 64))])
+    samples = [squares("a", (64, 64), [BOX, (40, 40, 60, 60)], crowd=(1,)), squares("b", (64, 64))]
+    data = make_task().train_dataset(samples)
     crowded, negative = data[(0, 0)]["data_samples"], data[(1, 0)]["data_samples"]
     assert crowded.gt_instances.labels.tolist() == [0]
     assert crowded.ignored_instances.labels.tolist() == [1]
