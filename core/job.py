@@ -71,7 +71,7 @@ class Job:
         self.train_data = self.task.train_dataset(self.dataset.train)
         self.validation_data = self.task.validation_dataset(self.dataset.validation)
         self.sampler = self._sampler()
-        self.plan = self._plan(ranks.on_main(self.state, lambda: resumed and planned_precision(resumed)))
+        self.plan = self._plan(ranks.on_main(self.state, lambda: planned_precision(resumed) if resumed else None))
         if self.state.is_main_process:
             self.console.print(self.plan.table())
         if config.trainer.dry_run:
