@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
-import shutil
-import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,6 +11,7 @@ import numpy as np
 from PIL import Image
 from sklearn.datasets import load_digits
 
+from sightsmith.core.files import fill_folder
 from sightsmith.core.images import Array
 
 SIDE = 128
@@ -92,7 +90,7 @@ def write_boxes(folder: Path) -> None:
                     "segmentation": {"size": [SIDE, SIDE], "counts": rle["counts"].decode()}})
         (root / "annotations.json").write_text(json.dumps(content))
 
-    _write(folder, fill)
+    fill_folder(folder, fill)
 
 
 def write_masks(folder: Path) -> None:
@@ -108,22 +106,4 @@ def write_masks(folder: Path) -> None:
             for kind, values in (("images", canvas.picture), ("masks", numbers)):
                 Image.fromarray(values).save(root / kind / f"digits-{number:03d}.png")
 
-    _write(folder, fill)
-
-
-def _write(folder: Path, fill: Callable[[Path], None]) -> None:
-    """All of it or nothing; what is there already stays."""
-    if folder.is_dir():
-        return
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    temporary = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}."))
-    try:
-        fill(temporary)
-        temporary.chmod(0o755)
-        try:
-            os.rename(temporary, folder)
-        except OSError:
-            if not folder.is_dir():  # else another process was faster
-                raise
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
+    fill_folder(folder, fill)
