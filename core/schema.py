@@ -64,7 +64,7 @@ class NetworkConfig:
     name: str = _value(MISSING, "a name of `sightsmith list networks`")
     weights: str = _value("imagenet", "starting weights: none, imagenet, or the path of a .safetensors or .pth file")
     options: dict[str, Any] = _options("passed to the network's builder")
-    config: str | None = _value(None, "network=mmdet, mmdet_masks or mmseg: a configuration of its model zoo")
+    config: str | None = _value(None, "for a network that stands for a whole model zoo: a configuration of it")
 
 
 @dataclass
