@@ -92,6 +92,9 @@ class Job:
         side = self.config.dataset.tile
         if side is None:
             return dataset
+        if dataset.index.annotation == "labels":
+            raise UserError(f"dataset.tile={side}: labels are those of a whole image, not of its tiles",
+                            hint="leave dataset.tile out")
         train, validation = (tiled(part, dataset.infos, side, self.task.tile_overlap(training))
                              for part, training in ((dataset.train, True), (dataset.validation, False)))
         return replace(dataset, train=train, validation=validation)

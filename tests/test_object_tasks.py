@@ -63,6 +63,15 @@ def test_tiles_in_training_and_validation(tmp_path):
     assert result.metrics["ap"] is not None
 
 
+def test_workers_average_and_balance(tmp_path):
+    """The same figures from images that other processes load."""
+    run = [*SMALL, "task=detection", "hyper.ema=0.9", "hyper.class_balance=sampling", "trainer.accumulate=2",
+           "augment.rotation=10", f"output_dir={tmp_path}"]
+    alone = sightsmith.train([*run, "trainer.workers=0"])
+    helped = sightsmith.train([*run, "trainer.workers=2"])
+    assert alone.metrics == helped.metrics
+
+
 def test_a_zoo_configuration_by_its_own_name(tmp_path):
     result = sightsmith.train([*SMALL, "task=segmentation", "network=mmseg",
                                "network.config=erfnet/erfnet_fcn_4xb4-160k_cityscapes-512x1024",
@@ -75,6 +84,7 @@ def test_a_zoo_configuration_by_its_own_name(tmp_path):
     (["network=mmdet"], "needs the name of a configuration"),
     (["network.config=rtmdet/rtmdet_s_8xb32-300e_coco"], "leave network.config out"),
     (["image.windows=[[1,2],[3,4]]"], "take 1 or 3"),
+    (["hyper.class_balance=loss", "hyper.label_smoothing=0.1"], "hyper.label_smoothing=0.1 is for classification"),
     (["network=resnet18"], "is for classification, not for detection"),
 ])
 def test_mistakes_are_user_errors(tmp_path, overrides, expected):

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from sightsmith.core.errors import UserError
+from sightsmith.core.errors import Problem, UserError
 from sightsmith.core.task import Model, Outcome, Task
 from sightsmith.core.weights import LoadReport
 from sightsmith.plugins.openmmlab import adapt, zoo
@@ -53,7 +53,21 @@ class OpenMMLabTask(Task):
         adapt.feed_rgb(model["data_preprocessor"], self.config.image.mean, self.config.image.std)
         return model, downloads
 
+    def _refuse_settings(self) -> None:
+        """What only a classifier has must not be ignored in silence."""
+        hyper = self.config.hyper
+        problems = []
+        if hyper.label_smoothing:
+            problems.append(Problem(f"hyper.label_smoothing={hyper.label_smoothing:g} is for classification",
+                                    hint="leave it out"))
+        if hyper.class_balance == "loss":
+            problems.append(Problem("hyper.class_balance=loss is for classification",
+                                    hint="hyper.class_balance=sampling draws images of rare classes more often"))
+        if problems:
+            raise UserError(f"The task {self.config.task.name} cannot use these settings:", problems=problems)
+
     def build_model(self, *, load_weights: bool = True) -> tuple[Model, LoadReport | None]:
+        self._refuse_settings()
         model, downloads = self.adapted()
         built = build_model(model, self.package)
         if not load_weights:
