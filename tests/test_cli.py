@@ -47,6 +47,7 @@ def test_mistakes_end_with_2_and_no_traceback(arguments, expected, tmp_path):
     assert done.returncode == 2, text
     assert expected in text
     assert "Traceback" not in text
+    assert "Error executing job" not in text
 
 
 def test_lists_are_complete(tmp_path):
