@@ -21,6 +21,7 @@ from sightsmith.core.errors import UserError, near
 from sightsmith.core.records import (
     ConfigPath,
     DatasetLoaderRecord,
+    Finding,
     LoggerRecord,
     NetworkRecord,
     Record,
@@ -137,6 +138,17 @@ class Plugins:
             names = ", ".join(str(item.provider) for item in self.broken)
             hint += f" Not loaded, see `sightsmith doctor`: {names}."
         raise UserError(f"No installed plugin provides the {kind} {name!r}.{near(name, records)}", hint=hint)
+
+    def diagnostics(self) -> list[Finding]:
+        """What the plugins found of themselves; one that raises is a finding that is not ok."""
+        found: list[Finding] = []
+        for implementation in self._manager.hook.sightsmith_diagnostics.get_hookimpls():
+            try:
+                found += list(self._records(implementation.plugin, "sightsmith_diagnostics", Finding))
+            except Exception as error:  # whatever a stranger's module raises must not take the rest down
+                found.append(Finding("plugins", f"{implementation.plugin_name} cannot be looked at: "
+                                                f"{type(error).__name__}: {error}", ok=False))
+        return found
 
     def dataset_checked(self, **arguments: Any) -> None:
         self._manager.hook.sightsmith_dataset_checked(**arguments)
