@@ -80,15 +80,23 @@ def _train(arguments: list[str]) -> int:
     # Hydra wants its flags on one side of the overrides.
     sys.argv = ["sightsmith train", *(text for text in arguments if not _is_override(text)), *overrides]
 
+    ended: list[Exception] = []
+
     @hydra.main(version_base="1.3", config_path=None, config_name="config")
     def application(composed: DictConfig) -> float | None:
         from sightsmith.core.run import start
 
         with_hydra = HydraConfig.get()
         swept = with_hydra.mode == RunMode.MULTIRUN
-        config = resolve(composed)
         folder = Path(with_hydra.runtime.output_dir) if swept else None
-        result = start(config, list(with_hydra.overrides.task), folder)
+        try:
+            config = resolve(composed)
+            result = start(config, list(with_hydra.overrides.task), folder)
+        except (UserError, OmegaConfBaseException, NonFiniteLossError, StoppedError) as error:
+            if swept:
+                raise
+            ended.append(error)  # past Hydra, which would print the overrides before it
+            return None
         if result is None:
             return None
         print(f"Report: {result.report}")
@@ -98,6 +106,8 @@ def _train(arguments: list[str]) -> int:
 
     try:
         application()
+        if ended:
+            raise ended[0]
     except (HydraException, OmegaConfBaseException) as error:
         raise explain(error, overrides) from error
     except StoppedError:

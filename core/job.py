@@ -8,6 +8,7 @@ import shlex
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -70,7 +71,7 @@ class Job:
         self.train_data = self.task.train_dataset(self.dataset.train)
         self.validation_data = self.task.validation_dataset(self.dataset.validation)
         self.sampler = self._sampler()
-        self.plan = ranks.on_main(self.state, lambda: self._plan(resumed))
+        self.plan = self._plan(ranks.on_main(self.state, lambda: planned_precision(resumed) if resumed else None))
         if self.state.is_main_process:
             self.console.print(self.plan.table())
         if config.trainer.dry_run:
@@ -91,6 +92,9 @@ class Job:
         side = self.config.dataset.tile
         if side is None:
             return dataset
+        if dataset.index.annotation == "labels":
+            raise UserError(f"dataset.tile={side}: labels are those of a whole image, not of its tiles",
+                            hint="leave dataset.tile out")
         train, validation = (tiled(part, dataset.infos, side, self.task.tile_overlap(training))
                              for part, training in ((dataset.train, True), (dataset.validation, False)))
         return replace(dataset, train=train, validation=validation)
@@ -101,13 +105,15 @@ class Job:
                             rank=self.state.process_index, world=self.state.num_processes,
                             weights=self.task.draw_weights(self.dataset.train))
 
-    def _plan(self, resumed: RunFolder | None) -> Plan:
+    def _plan(self, planned: str | None) -> Plan:
+        """The same on every rank. A run that goes on keeps its ``planned`` precision: measured again, another could
+        win."""
         config, hyper, trainer = self.config, self.config.hyper, self.config.trainer
         passes = [part for update in self.sampler.start(0) for part in update.passes]
-        # A run that goes on keeps its precision: measured again, another could win.
-        planned = planned_precision(resumed) if resumed else None
         wanted = (planned,) if planned else candidates(trainer.precision, self.state.device)
-        trial = measure(self.task, self.model, self.train_data, passes, hyper, wanted, self.state.device)
+        measured = measure(self.task, self.model, self.train_data, passes, hyper, wanted, self.state.device,
+                           partial(ranks.slowest, self.state))
+        trial = ranks.on_main(self.state, lambda: measured)
         images = min(hyper.batch_size, len(self.dataset.train))
         speeds = ", ".join(f"{name} {1000 * seconds:.0f} ms" for name, seconds in trial.pass_seconds.items())
         workers = self._workers()

@@ -9,8 +9,6 @@ from __future__ import annotations
 import contextlib
 import math
 import random
-import signal
-import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -29,6 +27,7 @@ from sightsmith.core.optim import build_ema, build_optimizer, learning_rate, set
 from sightsmith.core.rundir import RunFolder
 from sightsmith.core.sampler import EpochSampler, Update
 from sightsmith.core.schema import Config
+from sightsmith.core.stop_signal import StopSignal
 from sightsmith.core.task import Model, Outcome, Task
 
 CHECK_EVERY = 10
@@ -63,7 +62,7 @@ class TrainState:
     best_epoch: int = 0
     lowest_loss: float = math.inf
     stale: int = 0
-    """epochs since the validation loss was lowest"""
+    """epochs since the validation loss was lowest or the score highest, whichever was later"""
     seconds: float = 0.0
     """spent training, over all continuations"""
 
@@ -74,29 +73,6 @@ def seed_everything(*entropy: int) -> None:
     random.seed(value)
     np.random.seed(value)
     torch.manual_seed(value)
-
-
-class StopSignal:
-    """Turns the first SIGINT or SIGTERM into a flag; a second SIGINT interrupts at once."""
-
-    def __init__(self) -> None:
-        self.seen = False
-        self._old: dict[int, Any] = {}
-
-    def __enter__(self) -> StopSignal:
-        if threading.current_thread() is threading.main_thread():
-            for number in (signal.SIGINT, signal.SIGTERM):
-                self._old[number] = signal.signal(number, self._handle)
-        return self
-
-    def _handle(self, number: int, frame: Any) -> None:
-        if self.seen and number == signal.SIGINT:
-            raise KeyboardInterrupt
-        self.seen = True
-
-    def __exit__(self, *_: object) -> None:
-        for number, handler in self._old.items():
-            signal.signal(number, handler)
 
 
 class Trainer:
@@ -239,11 +215,12 @@ class Trainer:
         state = self.state
         state.epoch, state.step, state.loss_sum, state.images = state.epoch + 1, 0, 0.0, 0
         loss, score = metrics.get("loss"), metrics.get(self.score)
-        if loss is not None and loss < state.lowest_loss:
-            state.lowest_loss, state.stale = loss, 0
-        else:
-            state.stale += 1
-        if state.best_epoch == 0 or score is not None and (state.best_score is None or score > state.best_score):
+        lower = loss is not None and loss < state.lowest_loss
+        better = score is not None and (state.best_score is None or score > state.best_score)
+        state.lowest_loss = loss if loss is not None and lower else state.lowest_loss
+        # The score too: a detector that finds nothing yet has a low loss.
+        state.stale = 0 if lower or better else state.stale + 1
+        if state.best_epoch == 0 or better:
             state.best_score, state.best_epoch = score, state.epoch
             if self.accelerator.is_main_process:
                 save_tree(self.run.best, {"model": self.evaluated.state_dict(), "epoch": state.epoch,

@@ -142,12 +142,12 @@ class Plugins:
     def diagnostics(self) -> list[Finding]:
         """What the plugins found of themselves; one that raises is a finding that is not ok."""
         found: list[Finding] = []
-        for implementation in self._manager.hook.sightsmith_diagnostics.get_hookimpls():
+        for name, module in self._manager.list_name_plugin():
             try:
-                found += list(self._records(implementation.plugin, "sightsmith_diagnostics", Finding))
+                found += list(self._records(module, "sightsmith_diagnostics", Finding))
             except Exception as error:  # whatever a stranger's module raises must not take the rest down
-                found.append(Finding("plugins", f"{implementation.plugin_name} cannot be looked at: "
-                                                f"{type(error).__name__}: {error}", ok=False))
+                cause = f"{type(error).__name__}: {error}"
+                found.append(Finding("plugins", f"{name} cannot be looked at: {cause}", ok=False))
         return found
 
     def dataset_checked(self, **arguments: Any) -> None:

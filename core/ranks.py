@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 import torch
 from accelerate import PartialState
 from accelerate.state import AcceleratorState
-from accelerate.utils import broadcast_object_list
+from accelerate.utils import broadcast_object_list, gather_object
 
 from sightsmith.core.errors import StoppedError, UserError
 
@@ -78,6 +78,13 @@ def close_state(state: PartialState) -> None:
     """Leave the process group, so that the next run of this process starts anew."""
     state.destroy_process_group()
     AcceleratorState._reset_state(reset_partial_state=True)
+
+
+def slowest(state: PartialState, seconds: float) -> float:
+    """The largest of all ranks' ``seconds``, on every rank."""
+    if state.num_processes == 1:
+        return seconds
+    return max(gather_object([seconds]))
 
 
 def on_main(state: PartialState, function: Callable[[], T]) -> T:

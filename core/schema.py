@@ -62,9 +62,9 @@ class ImageConfig:
 @dataclass
 class NetworkConfig:
     name: str = _value(MISSING, "a name of `sightsmith list networks`")
-    config: str | None = _value(None, "network=mmdet, mmdet_masks or mmseg: a configuration of its model zoo")
     weights: str = _value("imagenet", "starting weights: none, imagenet, or the path of a .safetensors or .pth file")
     options: dict[str, Any] = _options("passed to the network's builder")
+    config: str | None = _value(None, "for a network that stands for a whole model zoo: a configuration of it")
 
 
 @dataclass
@@ -79,8 +79,8 @@ class HyperConfig:
     optimizer: str = _value("sgd", "optimizer", choices=("sgd", "adam", "adamw"))
     weight_decay: float = _value(0.0, "weight decay", low=0, high=0.1)
     momentum: float = _value(0.9, "momentum of sgd; the first beta of adam and adamw", low=0, high=0.99)
-    early_stop: bool = _value(True, "stop when the validation loss stops falling")
-    patience: int = _value(10, "early_stop: epochs without a lower validation loss", low=1)
+    early_stop: bool = _value(True, "stop when the validation loss falls and the score rises no more")
+    patience: int = _value(10, "early_stop: epochs without a lower validation loss or a higher score", low=1)
     label_smoothing: float = _value(0.0, "label smoothing", low=0, high=0.5)
     class_balance: str = _value("none", "class imbalance: weight the loss, or draw rare classes more often",
                                 choices=("none", "loss", "sampling"))

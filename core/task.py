@@ -7,6 +7,7 @@ engine owns everything else: the split, the loop, ranks, checkpoints, the run fo
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -87,8 +88,14 @@ class Task(ABC):
         """Give the model what it needs to know of the training samples (class weights, say)."""
 
     def draw_weights(self, samples: Sequence[Sample]) -> Sequence[float] | None:
-        """A weight for each training sample where an epoch draws with replacement; None: each once."""
-        return None
+        """A weight for each training sample where an epoch draws with replacement; None: each once.
+
+        For ``hyper.class_balance=sampling``, one over the frequency of the sample's rarest label.
+        """
+        if self.config.hyper.class_balance != "sampling":
+            return None
+        frequency = Counter(label for sample in samples for label in sample.labels or (None,))
+        return [1 / min(frequency[label] for label in sample.labels or (None,)) for sample in samples]
 
     @abstractmethod
     def outcomes(self, model: Model, batch: dict[str, Any]) -> list[Outcome]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import resource
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -59,13 +59,17 @@ def candidates(precision: str, device: torch.device) -> tuple[str, ...]:
 
 def _emulates_bf16() -> bool:
     """Whether this processor has no instructions for bf16, so that it is many times slower than fp32."""
-    found = getattr(torch.cpu, "get_capabilities", dict)()  # since torch 2.10
+    found: dict[str, object] = getattr(torch.cpu, "get_capabilities", dict)()  # newer torch has it
     return bool(found) and not any(there for name, there in found.items() if "bf16" in name)
 
 
 def measure(task: Task, model: Model, dataset: Dataset[object], passes: Sequence[Pass], hyper: HyperConfig,
-            precisions: Sequence[str], device: torch.device) -> Measurement:
-    """Train ``model`` for a few steps and put it back as it was."""
+            precisions: Sequence[str], device: torch.device, slowest: Callable[[float], float] = float) -> Measurement:
+    """Train ``model`` for a few steps and put it back as it was.
+
+    Every rank does so, in step with the others: some losses add up over ranks. ``slowest`` gives the
+    largest of all ranks' times, so that all take the same decisions.
+    """
     load_times, batches = [], []
     for part in passes[:STEPS]:
         begun = time.perf_counter()
@@ -79,7 +83,7 @@ def measure(task: Task, model: Model, dataset: Dataset[object], passes: Sequence
     longest = LONG_STEP
     try:
         for precision in precisions:
-            times = _times(model, batches, hyper, DTYPES[precision], device, longest)
+            times = _times(model, batches, hyper, DTYPES[precision], device, longest, slowest)
             # Not the first step, which allocates and picks kernels; the fastest: other programs only slow one down.
             seconds[precision] = min(times[1:] or times)
             longest = min(longest, HOPELESS * max(times))
@@ -92,7 +96,7 @@ def measure(task: Task, model: Model, dataset: Dataset[object], passes: Sequence
 
 
 def _times(model: Model, batches: list[dict[str, object]], hyper: HyperConfig, dtype: torch.dtype | None,
-           device: torch.device, longest: float) -> list[float]:
+           device: torch.device, longest: float, slowest: Callable[[float], float]) -> list[float]:
     """Seconds of each step; the last one is the first that took more than ``longest``."""
     optimizer = build_optimizer(model, hyper)
     times: list[float] = []
@@ -106,7 +110,7 @@ def _times(model: Model, batches: list[dict[str, object]], hyper: HyperConfig, d
         optimizer.zero_grad()
         if device.type == "cuda":
             torch.cuda.synchronize(device)
-        times.append(time.perf_counter() - begun)
+        times.append(slowest(time.perf_counter() - begun))
         if times[-1] > longest:
             break
     return times

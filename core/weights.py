@@ -147,7 +147,8 @@ def load_matching(model: nn.Module, state: Mapping[str, Tensor], source: str, di
     """Copy into ``model`` the tensors that fit by name and shape, or, failing that, by their order.
 
     By order: where fewer than half of the names are known, and the file's shapes, in order, are those
-    of the model's first tensors (a backbone saved under other names). A first convolution of another
+    of the model's first tensors (a backbone saved under other names), or the model's those of the file's
+    first (a backbone without its last layers). A first convolution of another
     number of input channels takes the mean over the file's channels, scaled to keep the sum. Raises
     UserError where nothing fits.
     """
@@ -178,14 +179,12 @@ def load_matching(model: nn.Module, state: Mapping[str, Tensor], source: str, di
 
 
 def _by_order(own: Mapping[str, Tensor], state: Mapping[str, Tensor], first: str) -> dict[str, Tensor] | None:
-    """``state`` under the model's names, where its shapes are those of the model's first tensors.
+    """``state`` under the model's names, where the shapes of the one are the first of the other's.
 
     The convolution ``first`` may have other input channels; batch counters, the only scalars, may lack.
     """
     counters = any(value.ndim == 0 for value in state.values())
     names = [name for name in own if counters or not name.endswith("num_batches_tracked")]
-    if len(state) > len(names):
-        return None
     renamed = dict(zip(names, state.values(), strict=False))
     for name, value in renamed.items():
         ours, theirs = list(own[name].shape), list(value.shape)
@@ -193,7 +192,7 @@ def _by_order(own: Mapping[str, Tensor], state: Mapping[str, Tensor], first: str
             del ours[1:2], theirs[1:2]
         if ours != theirs:
             return None
-    return renamed
+    return renamed | dict(list(state.items())[len(names):])
 
 
 def _shape(value: Tensor) -> str:

@@ -18,8 +18,13 @@ TRAIN = ["task=classification", "dataset.root=sample", "network=mobilenet_v3_sma
          "trainer.precision=fp32", "dataset.limit=100", "trainer.checkpoint_minutes=0.001", "logger=[]"]
 
 
-def start(folder, *extra):
-    return subprocess.Popen([sys.executable, "-m", "sightsmith", "train", *TRAIN, f"output_dir={folder}", *extra],
+OBJECTS = ["dataset.root=sample", "network.weights=none", "image.size=64", "hyper.epochs=2", "hyper.batch_size=4",
+           "hyper.optimizer=adamw", "trainer.precision=fp32", "dataset.limit=24", "dataset.validation_percentage=25",
+           "trainer.checkpoint_minutes=0.001", "logger=[]", "augment.horizontal_flip=true", "augment.rotation=10"]
+
+
+def start(folder, *extra, train=TRAIN):
+    return subprocess.Popen([sys.executable, "-m", "sightsmith", "train", *train, f"output_dir={folder}", *extra],
                             stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True)
 
 
@@ -85,6 +90,23 @@ def test_a_killed_run_ends_as_an_undisturbed_one(tmp_path, devices):
                             capture_output=True, text=True, check=True)
     assert json.loads(status.stdout)[0]["status"] == "stopped"
     code, output = finish(start(cut, f"trainer.devices={devices}", "trainer.resume=true"))
+    assert code == 0, output
+    assert_same(run_folder(whole), run_folder(cut))
+
+
+@pytest.mark.parametrize(("task", "network"), [("detection", "rtmdet_tiny"), ("segmentation", "fastscnn")])
+def test_a_killed_run_of_objects_ends_as_an_undisturbed_one(tmp_path, task, network):
+    whole, cut = tmp_path / "whole", tmp_path / "cut"
+    train = [f"task={task}", f"network={network}", *OBJECTS]
+    code, output = finish(start(whole, train=train))
+    assert code == 0, output
+    process = start(cut, train=train)
+    try:
+        wait_for(process, lambda: list(cut.glob("*/checkpoints/last/state.safetensors")))
+    finally:
+        kill_group(process)
+        process.wait()
+    code, output = finish(start(cut, "trainer.resume=true", train=train))
     assert code == 0, output
     assert_same(run_folder(whole), run_folder(cut))
 

@@ -91,13 +91,6 @@ class ClassificationTask(Task):
             weights = [len(samples) / (len(counts) * count) if count else 0.0 for count in counts.values()]
         model.set_class_weight(weights)
 
-    def draw_weights(self, samples: Sequence[Sample]) -> Sequence[float] | None:
-        """One over the frequency of a sample's labels; of its rarest label, for multi-label."""
-        if self.config.hyper.class_balance != "sampling":
-            return None
-        frequency = Counter(label for sample in samples for label in sample.labels or (None,))
-        return [1 / min(frequency[label] for label in sample.labels or (None,)) for sample in samples]
-
     def outcomes(self, model: Model, batch: dict[str, Any]) -> list[Outcome]:
         batch = model.data_preprocessor(batch, False)
         logits = model(**batch, mode="predict").float()

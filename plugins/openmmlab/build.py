@@ -21,11 +21,13 @@ def build_model(model: dict[str, Any], package: str) -> Any:
     warnings.filterwarnings("ignore", r"`torch\.cuda\.amp", FutureWarning)
     parts = registry(package)
     from mmengine.config import ConfigDict
+    from mmengine.model import revert_sync_batchnorm
 
     with scope(package), _quiet():
         built = parts.build(ConfigDict(model))  # whose keys the models read as attributes
         built.init_weights()
-    return built
+    # Some models make theirs synchronous by themselves, on the CPU too, where it cannot run; the engine knows when.
+    return revert_sync_batchnorm(built)
 
 
 def registry(package: str) -> Any:
@@ -43,6 +45,23 @@ def scope(package: str) -> Iterator[None]:
 
     with DefaultScope.overwrite_default_scope(package):
         yield
+
+
+@contextmanager
+def alone() -> Iterator[None]:
+    """To the models inside, this process is the only one.
+
+    Their losses average over ranks whatever the mode. In evaluation ranks have batches of their own, not
+    always as many, and each would wait for the others for ever.
+    """
+    from torch import distributed
+
+    real = distributed.is_initialized
+    distributed.is_initialized = lambda: False
+    try:
+        yield
+    finally:
+        distributed.is_initialized = real
 
 
 @contextmanager

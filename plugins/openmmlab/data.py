@@ -23,6 +23,8 @@ from sightsmith.core.memory_cache import MemoryCache
 from sightsmith.core.schema import AugmentConfig, Config
 from sightsmith.plugins.openmmlab.ops.extension import provide_operators
 
+provide_operators()  # here, because a worker process may unpickle mmdet's transforms before it calls anything
+
 SPARE = 1.5
 """Before random crops, images are shrunk to this many times the network's input, so that a crop stays sharp."""
 
@@ -150,7 +152,6 @@ def seeded(seed: int) -> Iterator[None]:
 
 
 def _transforms(config: AugmentConfig, size: int) -> list[Callable[[Results], Results]]:
-    provide_operators()
     from mmdet.datasets import transforms
 
     found: list[Callable[[Results], Results]] = []

@@ -11,12 +11,12 @@ import torch
 from torch import nn
 
 from sightsmith.core.dataset import Sample
-from sightsmith.core.errors import UserError
+from sightsmith.core.errors import Problem, UserError
 from sightsmith.core.task import Model, Outcome, Task
 from sightsmith.core.weights import LoadReport
 from sightsmith.plugins.openmmlab import adapt, zoo
 from sightsmith.plugins.openmmlab.batch_norm import survive_single_values
-from sightsmith.plugins.openmmlab.build import build_model, scope
+from sightsmith.plugins.openmmlab.build import alone, build_model, scope
 from sightsmith.plugins.openmmlab.progress import tell_progress
 from sightsmith.plugins.openmmlab.weights import load_starting_weights
 
@@ -58,7 +58,21 @@ class OpenMMLabTask(Task):
         adapt.feed_rgb(model["data_preprocessor"], self.config.image.mean, self.config.image.std)
         return model, downloads
 
+    def _refuse_settings(self) -> None:
+        """What only a classifier has must not be ignored in silence."""
+        hyper = self.config.hyper
+        problems = []
+        if hyper.label_smoothing:
+            problems.append(Problem(f"hyper.label_smoothing={hyper.label_smoothing:g} is for classification",
+                                    hint="leave it out"))
+        if hyper.class_balance == "loss":
+            problems.append(Problem("hyper.class_balance=loss is for classification",
+                                    hint="hyper.class_balance=sampling draws images of rare classes more often"))
+        if problems:
+            raise UserError(f"The task {self.config.task.name} cannot use these settings:", problems=problems)
+
     def build_model(self, *, load_weights: bool = True) -> tuple[Model, LoadReport | None]:
+        self._refuse_settings()
         model, downloads = self.adapted()
         built = build_model(model, self.package)
         tell_progress(built)
@@ -79,7 +93,7 @@ class OpenMMLabTask(Task):
         learnt = model.data_preprocessor({**batch, "data_samples": copies}, True)
         batch = model.data_preprocessor(batch, False)
         # In full precision: bf16 knows positions in an image to a few pixels only.
-        with scope(self.package), torch.autocast(batch["inputs"].device.type, enabled=False):
+        with scope(self.package), alone(), torch.autocast(batch["inputs"].device.type, enabled=False):
             loss = _validation_loss(model, learnt)
             predicted = _predict(model, batch)
         return [{"index": int(sample.img_id), "loss": loss, **self.outcome(sample)} for sample in predicted]

@@ -136,13 +136,21 @@ def test_a_loss_that_is_not_finite_stops_with_step_and_parts(tmp_path):
 def test_early_stop_waits_for_patience(tmp_path):
     trainer = tiny_trainer(tmp_path, tiny_config(epochs=50, learning_rate=1.0, patience=2))
     trainer.fit()
-    losses = [entry["loss"] for entry in trainer.history]
-    lowest = losses.index(min(losses))
+    losses, scores = ([entry[name] for entry in trainer.history] for name in ("loss", "accuracy"))
+    last_success = max(losses.index(min(losses)), scores.index(max(scores)))
     assert len(losses) < 50
-    assert len(losses) - 1 - lowest == 2
+    assert len(losses) - 1 - last_success == 2
     full = tiny_trainer(tmp_path / "full", tiny_config(epochs=12, learning_rate=1.0, patience=2, early_stop=False))
     full.fit()
     assert len(full.history) == 12
+
+
+def test_a_rising_score_keeps_a_run_going_while_the_loss_rises(tmp_path):
+    trainer = tiny_trainer(tmp_path, tiny_config(epochs=9, patience=2))
+    figures = iter([(1.0, 0.0), (2.0, 0.1), (3.0, 0.2), (4.0, 0.3), (5.0, 0.3), (6.0, 0.2), (7.0, 0.9)])
+    trainer.task.metrics = lambda outcomes: dict(zip(("loss", "accuracy"), next(figures), strict=True))
+    trainer.fit()
+    assert [entry["loss"] for entry in trainer.history] == [1, 2, 3, 4, 5, 6]
 
 
 def test_clipping_bounds_the_update(tmp_path):

@@ -118,6 +118,14 @@ def test_by_order_only_where_every_shape_fits():
         load_matching(network(), {str(number): value for number, value in enumerate(backbone[1:])}, "w")
 
 
+def test_by_order_where_the_file_goes_on_after_the_network():
+    source, model = network(), network()
+    longer = {str(number): value for number, value in enumerate(source.state_dict().values())}
+    report = load_matching(model, longer | {"last": torch.zeros(7)}, "w")
+    assert (report.how, report.unused, report.missing) == ("by order", ("last",), ())
+    torch.testing.assert_close(model.state_dict(), source.state_dict())
+
+
 @pytest.mark.parametrize("channels", [1, 2, 5])
 def test_another_number_of_input_channels_keeps_the_sum_over_them(channels):
     source, model = network(), network(channels)

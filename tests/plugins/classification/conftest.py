@@ -1,10 +1,9 @@
-"""One thread, and a task on pictures that a test writes."""
+"""A task on pictures that a test writes."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
-import torch
 from PIL import Image
 
 from sightsmith.core.dataset import Sample
@@ -13,14 +12,6 @@ from sightsmith.core.schema import Config, ImageConfig, NetworkConfig, TaskConfi
 from sightsmith.plugins.classification.task import ClassificationTask
 
 CLASSES = ("cat", "cow", "dog")
-
-
-@pytest.fixture(autouse=True)
-def _one_thread():
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
 
 
 @pytest.fixture

@@ -1,0 +1,57 @@
+"""Models are built in their package's scope, and believe to be alone where they must."""
+
+from __future__ import annotations
+
+import logging
+
+import pytest
+import torch
+from torch import distributed
+
+from sightsmith.plugins.openmmlab import zoo
+from sightsmith.plugins.openmmlab.build import alone, build_model, scope
+
+SMALL = {
+    "type": "EncoderDecoder", "data_preprocessor": {"type": "SegDataPreProcessor", "size": (32, 32)},
+    "backbone": {"type": "ERFNet", "norm_cfg": {"type": "SyncBN"}},
+    "decode_head": {"type": "FCNHead", "in_channels": 16, "channels": 8, "num_convs": 1, "num_classes": 2},
+    "train_cfg": {}, "test_cfg": {"mode": "whole"},
+}
+
+
+def test_a_model_is_built_quietly_and_without_synchronous_normalization(capfd, caplog):
+    with caplog.at_level(logging.INFO):
+        model = build_model({**SMALL}, "mmseg")
+    printed = capfd.readouterr()
+    assert (printed.out, printed.err) == ("", "")
+    assert not any(isinstance(module, torch.nn.SyncBatchNorm) for module in model.modules())
+    assert model.train()(torch.rand(2, 3, 32, 32)).shape == (2, 2, 16, 16)
+
+
+def test_the_scope_is_put_back():
+    from mmengine.registry import DefaultScope
+
+    before = DefaultScope.get_current_instance()
+    with scope("mmdet"):
+        assert DefaultScope.get_current_instance().scope_name == "mmdet"
+    assert DefaultScope.get_current_instance() is before
+
+
+def test_alone_only_inside():
+    real = distributed.is_initialized
+    with alone():
+        assert distributed.is_initialized is not real
+        assert not distributed.is_initialized()
+    assert distributed.is_initialized is real
+
+
+@pytest.mark.parametrize("package", ["mmdet", "mmseg"])
+def test_every_short_name_is_in_the_zoo(package):
+    from sightsmith.core.plugins import load_plugins
+
+    task = {"mmdet": "detection", "mmseg": "segmentation"}[package]
+    known = set(zoo.names(package))
+    chosen = [record.options["config"] for record in load_plugins().networks.values()
+              if record.task == task and "config" in record.options]
+    assert len(chosen) > 20
+    assert set(chosen) <= known

@@ -1,0 +1,65 @@
+"""The map stays on what it marks, whatever is done to the image; what is not of the image is ignored."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+IGNORED = 255
+BOX = (10, 6, 30, 26)
+
+
+def item_map(item):
+    return item["data_samples"].gt_sem_seg.data[0].numpy()
+
+
+def test_items_are_padded_squares(make_task, squares):
+    item = make_task(size=64).validation_dataset([squares("a", (40, 80), [BOX])])[0]
+    sample, numbers = item["data_samples"], item_map(item)
+    assert item["inputs"].shape == (3, 64, 64)
+    assert numbers.shape == (64, 64)
+    assert (numbers[32:] == IGNORED).all() and (numbers[:32] != IGNORED).all()
+    assert (sample.ori_shape, sample.padding_size) == ((40, 80), [0, 0, 0, 32])
+    expected = np.zeros((40, 80), np.uint8)
+    expected[6:26, 10:30] = 1
+    assert np.array_equal(sample.truth, expected)
+
+
+@pytest.mark.parametrize("augment", [
+    {"horizontal_flip": True}, {"translation": 20.0}, {"resized_crop": True}, {"rotation": 30.0},
+    {"horizontal_flip": True, "translation": 10.0, "resized_crop": True, "rotation": 30.0},
+], ids=lambda augment: "+".join(augment))
+def test_maps_follow_the_picture(make_task, squares, augment):
+    data = make_task(size=80, **augment).train_dataset([squares("a", (80, 80), [(30, 20, 60, 50)])])
+    for seed in range(8):
+        item = data[(0, seed)]
+        light = item["inputs"].float().mean(0).numpy() > 170
+        assert ((item_map(item) == 1) ^ light).mean() < 0.03
+
+
+def test_what_comes_from_outside_is_ignored(make_task, squares):
+    item = make_task(size=80, rotation=45.0).train_dataset([squares("a", (80, 80), [(30, 20, 60, 50)])])[(0, 1)]
+    outside = item["inputs"].float().mean(0).numpy() < 5
+    assert outside.any()
+    assert (item_map(item)[outside] == IGNORED).mean() > 0.95
+
+
+def test_crowds_are_ignored(make_task, squares):
+    sample = squares("a", (64, 64), [BOX, (40, 40, 60, 60)], crowd=(1,))
+    numbers = item_map(make_task(size=64).train_dataset([sample])[(0, 0)])
+    assert (numbers[40:60, 40:60] == IGNORED).all()
+    assert (numbers[6:26, 10:30] == 1).all()
+
+
+def test_a_tile_has_its_part_of_the_map(make_task, squares):
+    sample = squares("a", (64, 64), [(28, 8, 48, 28)], tile=(32, 0, 32, 64))
+    item = make_task(size=64).validation_dataset([sample])[0]
+    assert item["data_samples"].truth.shape == (64, 32)
+    assert (item["data_samples"].truth[8:28, :16] == 1).all()
+    assert item["data_samples"].truth.sum() == 20 * 16
+
+
+def test_validation_tiles_share_no_pixel(make_task):
+    task = make_task()
+    assert task.tile_overlap(training=False) == 0
+    assert task.tile_overlap(training=True) == task.config.dataset.tile_overlap

@@ -1,0 +1,136 @@
+"""Detection, instance masks and segmentation through the whole of a run, as a person starts it."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import signal
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+import sightsmith
+from sightsmith.core.errors import UserError
+
+COMMON = ["network.weights=none", "image.size=64", "hyper.epochs=1", "hyper.batch_size=4", "trainer.precision=fp32",
+          "hyper.optimizer=adamw", "logger=[]"]
+SMALL = [*COMMON, "dataset.root=sample", "dataset.limit=20", "dataset.validation_percentage=30"]
+
+
+def coco(root, images, boxes_of) -> str:
+    """A COCO set of noise; ``boxes_of(number)`` are xywh boxes of one class."""
+    content = {"images": [], "annotations": [], "categories": [{"id": 1, "name": "thing"}]}
+    root.mkdir()
+    for number in range(images):
+        values = np.random.default_rng(number).integers(0, 90, (64, 64, 3), dtype=np.uint8)
+        content["images"].append({"id": number, "file_name": f"{number}.png", "width": 64, "height": 64})
+        for left, top, width, height in boxes_of(number):
+            values[top:top + height, left:left + width] = 230
+            content["annotations"].append({"id": len(content["annotations"]), "image_id": number, "category_id": 1,
+                                           "bbox": [left, top, width, height], "area": width * height, "iscrowd": 0})
+        Image.fromarray(values).save(root / f"{number}.png")
+    (root / "annotations.json").write_text(json.dumps(content))
+    return f"dataset.root={root}"
+
+
+@pytest.mark.parametrize(("task", "network", "figures"), [
+    ("detection", "rtmdet_tiny", {"ap", "ap50", "ar_100", "ap/zero", "loss"}),
+    ("detection", "rtmdet_ins_tiny", {"ap", "box_ap", "ap_small", "loss"}),
+    ("segmentation", "fastscnn", {"dice", "miou", "iou/zero", "specificity/zero", "pixel_accuracy", "loss"}),
+])
+def test_a_run_from_data_to_model(tmp_path, task, network, figures):
+    result = sightsmith.train([*SMALL, f"task={task}", f"network={network}", f"output_dir={tmp_path}",
+                               "augment.horizontal_flip=true"])
+    assert figures <= set(result.metrics)
+    assert result.metrics["loss"] is not None
+    assert result.classes == ("zero", "one", "four")
+    assert "per-class.csv" in {path.name for path in result.report.parent.iterdir()}
+    again = sightsmith.load(result.run_dir).model
+    assert all(value.equal(again.state_dict()[name]) for name, value in result.model.state_dict().items())
+
+
+def test_tiles_in_training_and_validation(tmp_path):
+    root = coco(tmp_path / "set", 12, lambda number: [(5 + number, 20, 16, 16)])
+    result = sightsmith.train([*COMMON, root, "task=detection", "dataset.tile=40", "dataset.validation_percentage=25",
+                               f"output_dir={tmp_path / 'runs'}"])
+    plan = json.loads((result.run_dir / "plan.json").read_text())
+    assert (plan["train_images"], plan["validation_images"]) == (9 * 4, 3 * 4)
+    assert result.metrics["ap"] is not None
+
+
+def test_workers_average_and_balance(tmp_path):
+    """The same figures from images that other processes load."""
+    run = [*SMALL, "task=detection", "hyper.ema=0.9", "hyper.class_balance=sampling", "trainer.accumulate=2",
+           "augment.rotation=10", f"output_dir={tmp_path}"]
+    alone = sightsmith.train([*run, "trainer.workers=0"])
+    helped = sightsmith.train([*run, "trainer.workers=2"])
+    assert alone.metrics == helped.metrics
+
+
+def test_a_zoo_configuration_by_its_own_name(tmp_path):
+    result = sightsmith.train([*SMALL, "task=segmentation", "network=mmseg",
+                               "network.config=erfnet/erfnet_fcn_4xb4-160k_cityscapes-512x1024",
+                               f"output_dir={tmp_path}"])
+    assert type(result.model.backbone).__name__ == "ERFNet"
+
+
+@pytest.mark.parametrize(("overrides", "expected"), [
+    (["network=mmdet", "network.config=rtmdet/rtmdet_tini_8xb32-300e_coco"], "Did you mean 'rtmdet/rtmdet_tiny"),
+    (["network=mmdet"], "needs the name of a configuration"),
+    (["network.config=rtmdet/rtmdet_s_8xb32-300e_coco"], "leave network.config out"),
+    (["image.windows=[[1,2],[3,4]]"], "take 1 or 3"),
+    (["hyper.class_balance=loss", "hyper.label_smoothing=0.1"], "hyper.label_smoothing=0.1 is for classification"),
+    (["network=resnet18"], "is for classification, not for detection"),
+])
+def test_mistakes_are_user_errors(tmp_path, overrides, expected):
+    with pytest.raises(UserError) as raised:
+        sightsmith.train([*SMALL, "task=detection", *overrides, f"output_dir={tmp_path}"])
+    assert expected in str(raised.value)
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("devices", [1, 2])
+def test_batches_and_ranks_without_any_box(tmp_path, devices):
+    """Of 12 images 3 have an object: most batches, and most shares of a rank, have none."""
+    root = coco(tmp_path / "set", 12, lambda number: [(20, 20, 24, 24)] if number in (2, 5, 8) else [])
+    process = subprocess.Popen(
+        [sys.executable, "-m", "sightsmith", "train", *COMMON, root, "task=detection", "hyper.batch_size=2",
+         "hyper.epochs=2", f"trainer.devices={devices}", f"output_dir={tmp_path / 'runs'}"],
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True)
+    try:
+        output, _ = process.communicate(timeout=250)
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)  # ranks that hang outlive the process that started them
+    assert process.returncode == 0, output[-2000:]
+    [run] = (tmp_path / "runs").iterdir()
+    entries = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
+    assert all(np.isfinite(entry["train_loss"]) for entry in entries)
+
+
+def test_a_diverged_network_has_an_undefined_loss():
+    from sightsmith.plugins.openmmlab.task import OpenMMLabTask
+
+    assert OpenMMLabTask.mean_loss([{"loss": 1.0}, {"loss": float("nan")}]) is None
+    assert OpenMMLabTask.mean_loss([{"loss": 1.0}, {"loss": float("inf")}]) is None
+    assert OpenMMLabTask.mean_loss([{"loss": 1.0}, {"loss": 3.0}]) == 2
+
+
+def test_backbone_weights_load_by_order_into_mmdets_and_mmsegs_mobilenet(tmp_path):
+    """torchvision's MobileNetV2 has the tensors of the zoo's, under other names."""
+    from torchvision.models import mobilenet_v2
+
+    weights = tmp_path / "mobilenet_v2.pth"
+    state = {name: value for name, value in mobilenet_v2(weights=None).state_dict().items()
+             if not name.startswith("classifier")}
+    torch.save(state, weights)
+    result = sightsmith.train([*SMALL, "task=segmentation", "network=deeplabv3plus_mobilenet_v2",
+                               f"network.weights={weights}", "hyper.learning_rate=1e-6", "hyper.optimizer=sgd",
+                               f"output_dir={tmp_path / 'runs'}"])
+    loaded = result.model.backbone.conv1.conv.weight
+    assert torch.allclose(loaded, state["features.0.0.weight"], atol=1e-3)
