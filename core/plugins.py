@@ -100,7 +100,7 @@ class Plugins:
         self.config_paths += [(path, provider) for path in paths]
         self.providers.append(provider)
 
-    def _records(self, module: ModuleType, hook: str, expected: type) -> Iterable[Any]:
+    def _records(self, module: object, hook: str, expected: type) -> Iterable[Any]:
         for implementation in getattr(self._manager.hook, hook).get_hookimpls():
             if implementation.plugin is module:
                 for record in implementation.function():
