@@ -6,7 +6,6 @@ import importlib.util
 import os
 import platform
 import shutil
-from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import psutil
@@ -14,21 +13,9 @@ import psutil
 from sightsmith.core.files import cache_dir
 from sightsmith.core.lock import packages
 from sightsmith.core.plugins import DISABLE_VARIABLE, load_plugins
+from sightsmith.core.records import Finding
 
 LOW_DISK = 5 * 2**30
-
-
-@dataclass(frozen=True)
-class Finding:
-    """One thing looked at; ``advice`` says what to type where it is not ``ok``."""
-
-    topic: str
-    text: str
-    ok: bool = True
-    advice: str = ""
-
-    def to_json(self) -> dict[str, object]:
-        return asdict(self)
 
 
 def findings() -> list[Finding]:
@@ -70,7 +57,7 @@ def _plugins() -> list[Finding]:
         result.append(Finding("plugins", f"{item.provider} is broken: {item.cause}", ok=False,
                               advice=f"pip install --upgrade {item.provider.distribution}, or pip uninstall it, or "
                                      f"set {DISABLE_VARIABLE}=1 to go without other people's plugins"))
-    return result
+    return result + plugins.diagnostics()
 
 
 def _machine() -> list[Finding]:

@@ -25,7 +25,14 @@ if TYPE_CHECKING:
 
     from sightsmith.core.check import CheckedDataset
     from sightsmith.core.plan import Plan
-    from sightsmith.core.records import ConfigPath, DatasetLoaderRecord, LoggerRecord, NetworkRecord, TaskRecord
+    from sightsmith.core.records import (
+        ConfigPath,
+        DatasetLoaderRecord,
+        Finding,
+        LoggerRecord,
+        NetworkRecord,
+        TaskRecord,
+    )
 
 PROJECT = "sightsmith"
 hookspec = pluggy.HookspecMarker(PROJECT)
@@ -63,6 +70,19 @@ def sightsmith_networks() -> Iterable[NetworkRecord]:  # type: ignore[empty-body
 @hookspec
 def sightsmith_loggers() -> Iterable[LoggerRecord]:  # type: ignore[empty-body]
     """Metric loggers; each becomes an option of the config group ``logger``."""
+
+
+# Diagnostics: called by ``sightsmith doctor`` alone, in the order of registration. What a plugin raises is shown as a
+# finding that is not ok.
+
+
+@hookspec
+def sightsmith_diagnostics() -> Iterable[Finding]:  # type: ignore[empty-body]
+    """What the plugin depends on: a finding for each thing that can be otherwise, with what to type where it is not
+    ok. May import heavy libraries.
+
+    Example: ``return [Finding("codec", "version 2", ok=False, advice="pip install 'codec>=3'")]``.
+    """
 
 
 # Lifecycle: called on rank 0 only (sightsmith_dataset_checked: in the process that checks), in the

@@ -21,6 +21,7 @@ from sightsmith.core.errors import UserError, near
 from sightsmith.core.records import (
     ConfigPath,
     DatasetLoaderRecord,
+    Finding,
     LoggerRecord,
     NetworkRecord,
     Record,
@@ -99,7 +100,7 @@ class Plugins:
         self.config_paths += [(path, provider) for path in paths]
         self.providers.append(provider)
 
-    def _records(self, module: ModuleType, hook: str, expected: type) -> Iterable[Any]:
+    def _records(self, module: object, hook: str, expected: type) -> Iterable[Any]:
         for implementation in getattr(self._manager.hook, hook).get_hookimpls():
             if implementation.plugin is module:
                 for record in implementation.function():
@@ -137,6 +138,17 @@ class Plugins:
             names = ", ".join(str(item.provider) for item in self.broken)
             hint += f" Not loaded, see `sightsmith doctor`: {names}."
         raise UserError(f"No installed plugin provides the {kind} {name!r}.{near(name, records)}", hint=hint)
+
+    def diagnostics(self) -> list[Finding]:
+        """What the plugins found of themselves; one that raises is a finding that is not ok."""
+        found: list[Finding] = []
+        for name, module in self._manager.list_name_plugin():
+            try:
+                found += list(self._records(module, "sightsmith_diagnostics", Finding))
+            except Exception as error:  # whatever a stranger's module raises must not take the rest down
+                cause = f"{type(error).__name__}: {error}"
+                found.append(Finding("plugins", f"{name} cannot be looked at: {cause}", ok=False))
+        return found
 
     def dataset_checked(self, **arguments: Any) -> None:
         self._manager.hook.sightsmith_dataset_checked(**arguments)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import importlib
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from sightsmith.core.annotation import RICHNESS, Annotation
@@ -112,6 +112,19 @@ class ConfigPath:
     """A Hydra search path of a plugin, such as ``pkg://my_plugin.conf``."""
 
     path: str
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that ``sightsmith doctor`` looked at; ``advice`` says what to type where it is not ``ok``."""
+
+    topic: str
+    text: str
+    ok: bool = True
+    advice: str = ""
+
+    def to_json(self) -> dict[str, object]:
+        return asdict(self)
 
 
 def _check_kinds(name: str, kinds: Iterable[str]) -> None:

@@ -9,10 +9,11 @@ from typing import Any
 import numpy as np
 
 from sightsmith.core.dataset import Sample
+from sightsmith.core.errors import UserError
 from sightsmith.core.task import Outcome, Section
 from sightsmith.plugins.detection import metrics, report
 from sightsmith.plugins.detection.data import ImageBoxes
-from sightsmith.plugins.openmmlab import adapt
+from sightsmith.plugins.openmmlab import adapt, unsuited
 from sightsmith.plugins.openmmlab.task import OpenMMLabTask
 
 MOST_PREDICTIONS = 100
@@ -40,11 +41,15 @@ class DetectionTask(OpenMMLabTask):
 
     def adapted(self) -> tuple[dict[str, Any], list[str]]:
         model, downloads = super().adapted()
+        if unsuited.too_many_classes(model, len(self.classes)):
+            raise UserError(f"{self.zoo_name()} can learn one class only; the data set has {len(self.classes)}")
+        adapt.drop_semantic_branch(model)
         adapt.set_classes(model, len(self.classes))
         preprocessor = model["data_preprocessor"]
         preprocessor["batch_augments"] = None  # sizes are image.size's business, augmentation that of augment.*
         preprocessor["pad_size_divisor"] = max(preprocessor.get("pad_size_divisor", 1), 32)
         preprocessor["pad_mask"] = self.with_masks
+        adapt.fit_queries(model, self.input_size())
         return model, downloads
 
     def outcome(self, sample: Any) -> Outcome:

@@ -13,39 +13,77 @@ Node = dict[str, Any]
 COUNTS = ("num_classes", "num_things_classes")
 """Keys that hold the number of classes."""
 
-CLASS_AGNOSTIC = ("rpn_head",)
-"""Parts whose own number of classes is not that of the data: proposals are objects or not."""
-
 SYNC_NORMS = {"SyncBN": "BN", "MMSyncBN": "BN", "NaiveSyncBN": "BN"}
 
 
-def walk(node: Any, skip: Sequence[str] = ()) -> Iterator[Node]:
-    """Every dict in ``node``, parents first; what stands under the keys ``skip`` is left out."""
+ONE_SIZE = ("BEiT", "MAE")
+"""Backbones that take inputs of ``img_size`` alone."""
+
+
+def walk(node: Any) -> Iterator[Node]:
+    """Every dict in ``node``, parents first."""
     if isinstance(node, dict):
         yield node
-        for key, value in node.items():
-            if key not in skip:
-                yield from walk(value, skip)
-    elif isinstance(node, (list, tuple)):
+        node = list(node.values())
+    if isinstance(node, (list, tuple)):
         for value in node:
-            yield from walk(value, skip)
+            yield from walk(value)
 
 
 def set_classes(model: Node, count: int) -> None:
-    """Give every head ``count`` classes, and every list of class weights the length that goes with them.
+    """Give every head ``count`` classes, all of one weight.
 
+    Only the largest count of the configuration is the data's: a smaller one beside it says object or not, edge or not.
     A list of weights that is one longer than the classes weighs "no object" last, which keeps its weight.
     """
-    before = {node[key] for node in walk(model, CLASS_AGNOSTIC) for key in COUNTS if isinstance(node.get(key), int)}
-    for node in walk(model, CLASS_AGNOSTIC):
+    before = max((node[key] for node in walk(model) for key in COUNTS if isinstance(node.get(key), int)), default=None)
+    for node in walk(model):
         for key in COUNTS:
-            if isinstance(node.get(key), int):
+            if isinstance(node.get(key), int) and node[key] == before:
                 node[key] = count
         if isinstance(node.get("num_stuff_classes"), int):
             node["num_stuff_classes"] = 0
         weights = node.get("class_weight")
         if isinstance(weights, (list, tuple)):
-            node["class_weight"] = [1.0] * count + ([weights[-1]] if len(weights) - 1 in before else [])
+            node["class_weight"] = [1.0] * count + [weights[-1]] if len(weights) - 1 == before else None
+
+
+def drop_semantic_branch(model: Node) -> None:
+    """Take out the branch of some instance networks that learns a class for each pixel, which no box tells of."""
+    for node in walk(model):
+        for key in ("semantic_head", "semantic_roi_extractor"):
+            if key in node:
+                node[key] = None
+
+
+def fit_queries(model: Node, size: int) -> None:
+    """Give a network that picks its queries among the places of its feature maps no more than ``size`` pixels have.
+
+    The narrowest image is padded to as many places as there are queries.
+    """
+    if not model.get("as_two_stage"):
+        return
+    queries = model["num_queries"] = min(model["num_queries"], _places(model["neck"], size, size))
+    limits = model["test_cfg"]
+    limits["max_per_img"] = min(limits["max_per_img"], queries)
+    preprocessor = model["data_preprocessor"]
+    step = divisor = preprocessor["pad_size_divisor"]
+    while _places(model["neck"], size, divisor) < queries:
+        divisor += step
+    preprocessor["pad_size_divisor"] = divisor
+
+
+def fix_size(model: Node, size: int) -> None:
+    """Tell a backbone whose relative positions are those of one size of input that it is ``size``."""
+    if model["backbone"]["type"] in ONE_SIZE:
+        model["backbone"]["img_size"] = (size, size)
+
+
+def _places(neck: Node, height: int, width: int) -> int:
+    """Of all the maps that ``neck`` gives: the last that it takes is 1/32 of the image, each further one half of it."""
+    levels, taken = neck["num_outs"], len(neck["in_channels"])
+    strides = [2 ** (6 - taken + level) for level in range(levels)]
+    return sum(-(-height // stride) * -(-width // stride) for stride in strides)
 
 
 def drop_downloads(model: Node) -> list[str]:
@@ -92,3 +130,8 @@ def merge(model: Node, changes: dict[str, Any]) -> None:
             merge(model[key], value)
         else:
             model[key] = value
+
+
+def learns_masks(model: Node) -> bool:
+    """Whether the network learns a mask for each object, and not boxes alone."""
+    return any(node.get(key) for node in walk(model) for key in ("mask_head", "loss_mask"))

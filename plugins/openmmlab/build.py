@@ -17,20 +17,25 @@ def build_model(model: dict[str, Any], package: str) -> Any:
 
     Names of parts are looked up in the package's registry, ``mmdet.Name`` in mmdet's.
     """
-    provide_operators()
     # Said at every step, of code that is not ours.
     warnings.filterwarnings("ignore", r"`torch\.cuda\.amp", FutureWarning)
+    parts = registry(package)
     from mmengine.config import ConfigDict
     from mmengine.model import revert_sync_batchnorm
 
-    for name in dict.fromkeys((package, "mmdet")):  # mmsegmentation's configurations use parts of mmdet
-        importlib.import_module(f"{name}.models")
-    registry = importlib.import_module(f"{package}.registry").MODELS
     with scope(package), _quiet():
-        built = registry.build(ConfigDict(model))  # whose keys the models read as attributes
+        built = parts.build(ConfigDict(model))  # whose keys the models read as attributes
         built.init_weights()
     # Some models make theirs synchronous by themselves, on the CPU too, where it cannot run; the engine knows when.
     return revert_sync_batchnorm(built)
+
+
+def registry(package: str) -> Any:
+    """The ``mmengine.Registry`` of ``package``'s models and their parts, all of them imported."""
+    provide_operators()
+    for name in dict.fromkeys((package, "mmdet")):  # mmsegmentation's configurations use parts of mmdet
+        importlib.import_module(f"{name}.models")
+    return importlib.import_module(f"{package}.registry").MODELS
 
 
 @contextmanager

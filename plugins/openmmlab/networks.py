@@ -45,7 +45,7 @@ def described(package: str, row: dict[str, Any]) -> dict[str, Any]:
 
     if not row["config"]:
         return row
-    model = zoo.load(package, row["config"]).model.to_dict()
+    model = zoo.load_model(package, row["config"])
     downloads = adapt.drop_downloads(model)
     adapt.normalise_alone(model)
     built = build_model(model, package)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -9,11 +10,14 @@ from typing import Any
 import torch
 from torch import nn
 
+from sightsmith.core.dataset import Sample
 from sightsmith.core.errors import Problem, UserError
 from sightsmith.core.task import Model, Outcome, Task
 from sightsmith.core.weights import LoadReport
 from sightsmith.plugins.openmmlab import adapt, zoo
+from sightsmith.plugins.openmmlab.batch_norm import survive_single_values
 from sightsmith.plugins.openmmlab.build import alone, build_model, scope
+from sightsmith.plugins.openmmlab.progress import tell_progress
 from sightsmith.plugins.openmmlab.weights import load_starting_weights
 
 ASKED = ("mmdet", "mmdet_masks", "mmseg")
@@ -46,7 +50,8 @@ class OpenMMLabTask(Task):
         channels = len(self.config.image.windows)
         if channels not in (0, 1, 3):
             raise UserError(f"image.windows has {channels} windows; the networks of {self.package} take 1 or 3")
-        model = zoo.load(self.package, self.zoo_name()).model.to_dict()
+        model = zoo.load_model(self.package, self.zoo_name())
+        zoo.resolve_teacher(self.package, model)
         adapt.merge(model, self.config.network.options)
         downloads = adapt.drop_downloads(model)
         adapt.normalise_alone(model)
@@ -70,20 +75,27 @@ class OpenMMLabTask(Task):
         self._refuse_settings()
         model, downloads = self.adapted()
         built = build_model(model, self.package)
+        tell_progress(built)
+        survive_single_values(built)
         if not load_weights:
             return built, None
         return built, load_starting_weights(built, self.config.network.weights, downloads, self.classes)
+
+    def prepare(self, model: Model, samples: Sequence[Sample]) -> None:
+        model.passes_per_epoch = math.ceil(len(samples) / self.config.hyper.batch_size)
 
     def collate(self, items: list[Any]) -> dict[str, Any]:
         """Lists, not stacks: images may differ in size."""
         return {key: [item[key] for item in items] for key in items[0]}
 
     def outcomes(self, model: Model, batch: dict[str, Any]) -> list[Outcome]:
+        copies = [sample.clone() for sample in batch["data_samples"]]
+        learnt = model.data_preprocessor({**batch, "data_samples": copies}, True)
         batch = model.data_preprocessor(batch, False)
         # In full precision: bf16 knows positions in an image to a few pixels only.
         with scope(self.package), alone(), torch.autocast(batch["inputs"].device.type, enabled=False):
-            loss = _validation_loss(model, batch)
-            predicted = model.predict(batch["inputs"], batch["data_samples"])
+            loss = _validation_loss(model, learnt)
+            predicted = _predict(model, batch)
         return [{"index": int(sample.img_id), "loss": loss, **self.outcome(sample)} for sample in predicted]
 
     def outcome(self, sample: Any) -> Outcome:
@@ -97,15 +109,24 @@ class OpenMMLabTask(Task):
         return mean if mean == mean and abs(mean) != float("inf") else None
 
 
+def _predict(model: Model, batch: dict[str, Any]) -> list[Any]:
+    """The predicted samples; image by image where a convolution computes a part of one image only."""
+    from mmcv.ops import MaskedConv2d
+
+    inputs, samples = batch["inputs"], batch["data_samples"]
+    count = 1 if any(isinstance(module, MaskedConv2d) for module in model.modules()) else len(samples)
+    return [sample for first in range(0, len(samples), count)
+            for sample in model.predict(inputs[first:first + count], samples[first:first + count])]
+
+
 def _validation_loss(model: Model, batch: dict[str, Any]) -> float:
-    """The loss of a batch, as in training but for normalization and dropout.
+    """The loss of a batch prepared as in training, and computed so but for normalization and dropout.
 
     It is that of the batch: the networks give no loss of a single image.
     """
     with _as_in_training(model), torch.random.fork_rng():
         torch.manual_seed(0)  # samplers draw proposals and points
-        samples = [sample.clone() for sample in batch["data_samples"]]
-        loss, _ = model.parse_losses(model.loss(batch["inputs"], samples))
+        loss, _ = model.parse_losses(model.loss(batch["inputs"], batch["data_samples"]))
     return float(loss)
 
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import importlib
 import importlib.util
 from pathlib import Path
 from typing import Any
 
 from sightsmith.core.errors import UserError, near
+from sightsmith.plugins.openmmlab import unsuited
 from sightsmith.plugins.openmmlab.ops.extension import provide_operators
 
 
@@ -26,9 +28,10 @@ def names(package: str) -> list[str]:
 
 
 def load(package: str, name: str) -> Any:
-    """The ``mmengine.Config`` called ``name``, its parts merged. Raises UserError for a name that is not in the zoo.
+    """The ``mmengine.Config`` called ``name``, its parts merged.
 
-    Only files of the installed package are read: a configuration is Python, and is executed.
+    Only files of the installed package are read: a configuration is Python, and is executed. Raises UserError for a
+    name that is not in the zoo, and for a configuration that rests on a package or a file that is not there.
     """
     known = names(package)
     if name not in known:
@@ -37,4 +40,40 @@ def load(package: str, name: str) -> Any:
     provide_operators()  # some configurations import the package's modules
     from mmengine.config import Config
 
-    return Config.fromfile(folder(package) / f"{name}.py")
+    try:
+        config = Config.fromfile(folder(package) / f"{name}.py", import_custom_modules=False)
+        modules = config.get("custom_imports", {}).get("imports", [])
+        for module in [modules] if isinstance(modules, str) else modules:
+            importlib.import_module(module)
+    except ModuleNotFoundError as error:
+        needed = str(error.name).partition(".")[0]
+        raise UserError(f"{package}'s configuration {name} needs {needed}, which is not installed") from error
+    except FileNotFoundError as error:
+        raise UserError(f"{package}'s configuration {name} rests on a file that {package} does not have") from error
+    return config
+
+
+def load_model(package: str, name: str) -> dict[str, Any]:
+    """The network of the configuration ``name``, as nested dicts. Raises UserError also where it learns no boxes,
+    masks or maps from images."""
+    config = load(package, name)
+    model = config.model.to_dict() if "model" in config else None
+    if why := unsuited.reason(model, package):
+        raise UserError(f"{package}'s configuration {name} is for no task here: {why}")
+    assert model is not None
+    return model
+
+
+def transform(package: str, name: str, kind: str) -> dict[str, Any] | None:
+    """The settings of the transform ``kind`` in the training pipeline of the configuration ``name``, if it is there."""
+    steps = load(package, name).get("train_pipeline", [])
+    return next((step for step in steps if step["type"] == kind), None)
+
+
+def resolve_teacher(package: str, model: dict[str, Any]) -> None:
+    """Put the configuration of a teacher network in the place of its path, and let its weights not be fetched."""
+    path = model.get("teacher_config")
+    if isinstance(path, str):
+        model["teacher_config"] = {"model": load_model(package, path.removeprefix("configs/").removesuffix(".py"))}
+    if "teacher_ckpt" in model:
+        model["teacher_ckpt"] = None

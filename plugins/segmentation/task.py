@@ -10,7 +10,7 @@ import numpy as np
 
 from sightsmith.core.dataset import Sample
 from sightsmith.core.task import Outcome, Section
-from sightsmith.plugins.openmmlab import adapt
+from sightsmith.plugins.openmmlab import adapt, zoo
 from sightsmith.plugins.openmmlab.task import OpenMMLabTask
 from sightsmith.plugins.segmentation import metrics, report
 from sightsmith.plugins.segmentation.data import ImageMaps
@@ -26,7 +26,9 @@ class SegmentationTask(OpenMMLabTask):
         return super().tile_overlap(training) if training else 0.0
 
     def _dataset(self, samples: Sequence[Sample], training: bool) -> ImageMaps:
-        return ImageMaps(samples, self.classes, self.config, self.input_size(), training=training)
+        edges = zoo.transform(self.package, self.zoo_name(), "GenerateEdge")
+        return ImageMaps(samples, self.classes, self.config, self.input_size(), training=training,
+                         edge_width=edges["edge_width"] if edges else None)
 
     def train_dataset(self, samples: Sequence[Sample]) -> ImageMaps:
         return self._dataset(samples, training=True)
@@ -37,6 +39,7 @@ class SegmentationTask(OpenMMLabTask):
     def adapted(self) -> tuple[dict[str, Any], list[str]]:
         model, downloads = super().adapted()
         adapt.set_classes(model, len(self.classes) + 1)
+        adapt.fix_size(model, self.input_size())
         preprocessor = model["data_preprocessor"]
         preprocessor["size"] = (self.input_size(), self.input_size())  # what items are padded to already
         for key in ("size_divisor", "test_cfg"):

@@ -9,7 +9,7 @@ import pytest
 from sightsmith.core.errors import UserError
 from sightsmith.core.hookspecs import hookimpl
 from sightsmith.core.plugins import Plugins, Provider, installed, load_plugins
-from sightsmith.core.records import LoggerRecord, NetworkRecord
+from sightsmith.core.records import Finding, LoggerRecord, NetworkRecord
 
 
 def plugin(name, **hooks):
@@ -96,6 +96,16 @@ def test_lifecycle_hooks_reach_the_plugin():
     plugins = Plugins([(Provider("m", "m", "1"), lambda: module)])
     plugins.after_epoch(run_dir=None, epoch=3, metrics={"loss": 1.0})
     assert seen == [(3, {"loss": 1.0})]
+
+
+def test_plugins_are_asked_for_diagnostics_one_by_one():
+    fine = Finding("codec", "version 2", ok=False, advice="pip install codec")
+    plugins = Plugins([plugin("bad", sightsmith_diagnostics=RuntimeError("boom")),
+                       plugin("good", sightsmith_diagnostics=[fine])])
+    broken, found = plugins.diagnostics()
+    assert found == fine
+    assert not broken.ok
+    assert broken.text == "bad-dist:bad cannot be looked at: RuntimeError: boom"
 
 
 @pytest.mark.parametrize(("name", "builder"), [("Bad Name", "a:b"), ("ok", "no_colon"), ("", "a:b"), ("ok", "a:b.c")])

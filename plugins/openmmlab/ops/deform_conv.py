@@ -85,7 +85,7 @@ def _convolution(settings: dict[str, int]) -> Callable[..., Tensor]:
     stride, padding, dilation = ((settings[f"{name}H"], settings[f"{name}W"]) for name in ("d", "pad", "dilation"))
 
     def convolution(input: Tensor, offset: Tensor, weight: Tensor) -> Tensor:
-        return torchvision.ops.deform_conv2d(input, offset, weight, None, stride, padding, dilation)
+        return _deform_conv2d(input, offset, weight, None, stride, padding, dilation)
 
     return convolution
 
@@ -96,9 +96,16 @@ def _modulated_convolution(settings: dict[str, int], size: Sequence[int]) -> Cal
 
     def convolution(input: Tensor, offset: Tensor, mask: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
         offset, mask = _first(offset, size), _first(mask, size)
-        return torchvision.ops.deform_conv2d(input, offset, weight, bias, stride, padding, dilation, mask)
+        return _deform_conv2d(input, offset, weight, bias, stride, padding, dilation, mask)
 
     return convolution
+
+
+def _deform_conv2d(input: Tensor, offset: Tensor, *settings: Any) -> Tensor:
+    """torchvision's, and not a number where an offset is none: torchvision would read outside of the image's memory."""
+    lost = offset.isnan().any(1, keepdim=True)
+    result: Tensor = torchvision.ops.deform_conv2d(input, offset.nan_to_num(), *settings)
+    return result.masked_fill(lost, math.nan)
 
 
 def _first(tensor: Tensor, size: Sequence[int]) -> Tensor:

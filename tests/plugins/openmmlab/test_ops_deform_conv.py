@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import pytest
 import torch
 import torch.nn.functional as F
@@ -153,3 +155,15 @@ def test_layers_train_under_autocast(layer):
     output.float().square().sum().backward()
     assert all(parameter.grad.isfinite().all() for parameter in layer.parameters() if parameter.grad is not None)
     assert layer.weight.grad.abs().sum() > 0
+
+
+def test_offsets_that_are_no_numbers_give_no_numbers():
+    input, offset, mask, weight, bias = tensors(SETTINGS[0])
+    with torch.no_grad():
+        offset[0, 1, 2, 3], offset[0, 0, 0, 0] = math.nan, math.inf
+    for output in (deform_conv2d(input, offset, weight, *SETTINGS[0]),
+                   modulated_deform_conv2d(input, offset, mask, weight, bias, *SETTINGS[0])):
+        lost = output.isnan()
+        assert lost[0, :, 2, 3].all()
+        assert lost.sum() == len(weight)
+        output[~lost].sum().backward()  # reads no memory that is not the image's

@@ -1,0 +1,88 @@
+"""One training step and one prediction of a zoo configuration, on two made-up images of three classes."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image
+
+from sightsmith.core.annotation import ClassMap, Object, Polygons
+from sightsmith.core.dataset import Sample
+from sightsmith.core.loop import seed_everything
+from sightsmith.core.optim import build_optimizer
+from sightsmith.core.plugins import load_plugins
+from sightsmith.core.schema import Config, HyperConfig, ImageConfig, NetworkConfig, TaskConfig
+from sightsmith.core.task import Task
+from sightsmith.plugins.openmmlab import adapt, zoo
+
+CLASSES = ("cat", "cow", "dog")
+WIDTH, HEIGHT = 160, 128
+SIZES = (128, 512)
+"""Inputs to try, pixels: some networks take no small ones."""
+
+TASKS = {"mmdet": "detection", "mmseg": "segmentation"}
+
+
+def make_task(package: str, name: str, size: int = SIZES[0]) -> Task:
+    """The real task on configuration ``name`` of ``package``, without starting weights."""
+    network = package
+    if package == "mmdet" and adapt.learns_masks(zoo.load_model(package, name)):
+        network = "mmdet_masks"
+    config = Config(task=TaskConfig(TASKS[package]), name="zoo", image=ImageConfig(size=size),
+                    network=NetworkConfig(network, config=name, weights="none"),
+                    hyper=HyperConfig(learning_rate=1e-6, batch_size=2))
+    plugins = load_plugins()
+    return plugins.task(TASKS[package]).build()(config, plugins.network(network), CLASSES)
+
+
+def write_samples(folder: Path) -> list[Sample]:
+    """Two images of unlike shapes: a rectangle of each class on each, and a map that shows the same."""
+    random = np.random.default_rng(0)
+    samples = []
+    for number, (width, height) in enumerate([(WIDTH, HEIGHT), (HEIGHT, WIDTH)]):
+        picture = random.integers(0, 60, (height, width, 3), dtype=np.uint8)
+        shown = np.zeros((height, width), np.uint8)
+        objects = []
+        for place, label in enumerate(CLASSES):
+            left, top = 4 + 40 * place, 8 + 30 * place
+            right, bottom = left + 44, top + 36 - 4 * number
+            picture[top:bottom, left:right, place] += 150
+            shown[top:bottom, left:right] = place + 1
+            corners = (left, top, right, top, right, bottom, left, bottom)
+            objects.append(Object(label, (left, top, right, bottom), Polygons((tuple(map(float, corners)),))))
+        Image.fromarray(picture).save(folder / f"{number}.png")
+        Image.fromarray(shown).save(folder / f"{number}-map.png")
+        samples.append(Sample(
+            folder / f"{number}.png", f"{number}.png", CLASSES, objects=tuple(objects), size=(width, height),
+            class_map=ClassMap(folder / f"{number}-map.png", f"{number}-map.png",
+                               ((0, None), *enumerate(CLASSES, 1)))))
+    return samples
+
+
+def step(task: Task, samples: list[Sample]) -> dict[str, float | None]:
+    """Build, train on the images, predict them; the figures of the prediction.
+
+    Raises whatever fails, and ValueError where a loss or a gradient is not finite or nothing is learnt.
+    """
+    seed_everything(0)
+    model, _ = task.build_model()
+    task.prepare(model, samples)
+    data = task.train_dataset(samples)
+    model.train()
+    batch = model.data_preprocessor(task.collate([data[(0, 1)], data[(1, 2)]]), True)
+    loss, parts = model.parse_losses(model(**batch, mode="loss"))
+    if not math.isfinite(loss):
+        raise ValueError(f"the loss is not finite: {({name: float(value) for name, value in parts.items()})}")
+    loss.backward()
+    gradients = [parameter.grad for parameter in model.parameters() if parameter.grad is not None]
+    if not any(bool(gradient.any()) for gradient in gradients) or not all(
+            bool(gradient.isfinite().all()) for gradient in gradients):
+        raise ValueError("the gradient is zero or not finite")
+    build_optimizer(model, task.config.hyper).step()
+    model.eval()
+    validation = task.validation_dataset(samples)
+    with torch.no_grad():
+        return task.metrics(task.outcomes(model, task.collate([validation[0], validation[1]])))
