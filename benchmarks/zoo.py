@@ -2,20 +2,24 @@
 
     python benchmarks/zoo.py [--all] [--package mmdet] [--only NAME] [--seconds 120] [--gigabytes 8]
 
-Takes the first fitting configuration of each family (folder), or all. Each runs in a process of its own. What
-stands in the table already is not run again: delete its row, or the table, to do so.
+Takes the first fitting configuration of each family (folder), or all: then those that make the same network, of
+other schedules and data, run once. Each runs in a process of its own. What stands in the table already is not run
+again: delete its row, or the table, to do so.
 """
 
 from __future__ import annotations
 
 import argparse
 import csv
+import functools
+import json
 import logging
 import multiprocessing
 import tempfile
 import time
 import traceback
 import warnings
+from collections.abc import Callable
 from multiprocessing.connection import Connection
 from pathlib import Path
 
@@ -43,20 +47,38 @@ def main() -> None:
     parser.add_argument("--gigabytes", type=float, default=8, help="memory limit of a configuration")
     options = parser.parse_args()
     torch.set_num_threads(1)
-    known = {(row["package"], row["config"]): row["result"] for row in _rows()}
     _import_once()
     with tempfile.TemporaryDirectory() as temporary:
+        run = functools.partial(_run, Path(temporary), options.seconds, 2**30 * options.gigabytes)
         for package in [options.package] if options.package else PACKAGES:
-            done: set[str] = set()
-            for name in zoo.names(package):
-                family = name.split("/")[0]
-                if options.only not in (None, name) or (family in done and not options.all):
-                    continue
-                result = known.get((package, name))
-                if result is None:
-                    result = _record(package, name, Path(temporary), options.seconds, 2**30 * options.gigabytes)
-                if result != APART:
-                    done.add(family)
+            _sweep(package, options.only, options.all, run)
+
+
+def _sweep(package: str, only: str | None, every: bool, run: Callable[[str, str], tuple[str, str]]) -> None:
+    known = {row["config"]: row["result"] for row in _rows() if row["package"] == package}
+    families: set[str] = set()
+    networks: dict[str, str] = {}
+    for name in zoo.names(package):
+        family = name.split("/")[0]
+        if only not in (None, name) or (family in families and not every):
+            continue
+        same = networks.setdefault(_network(package, name), name) if every else name
+        if name not in known:
+            begun = time.monotonic()
+            result, reason = run(package, name) if same == name else (known[same], f"the network of {same}")
+            _record(package, family, name, result, f"{time.monotonic() - begun:.1f}", reason)
+            known[name] = result
+        if known[name] != APART:
+            families.add(family)
+
+
+def _network(package: str, name: str) -> str:
+    """Equal for configurations of equal networks; the name of one that is apart."""
+    try:
+        model, _ = make_task(package, name).adapted()
+    except UserError:
+        return name
+    return json.dumps(model, sort_keys=True, default=str)
 
 
 def _rows() -> list[dict[str, str]]:
@@ -76,22 +98,17 @@ def _import_once() -> None:
     warnings.simplefilter("ignore")
 
 
-def _record(package: str, name: str, folder: Path, seconds: float, memory: float) -> str:
-    begun = time.monotonic()
-    result, reason = _run(package, name, folder, seconds, memory)
-    row = {"package": package, "family": name.split("/")[0], "config": name, "result": result,
-           "seconds": f"{time.monotonic() - begun:.1f}", "reason": reason}
-    print(*row.values(), flush=True)
+def _record(*values: str) -> None:
+    print(*values, flush=True)
     new = not TABLE.is_file()
     with TABLE.open("a", newline="", encoding="utf-8") as stream:
-        writer = csv.DictWriter(stream, COLUMNS, lineterminator="\n")
+        writer = csv.writer(stream, lineterminator="\n")
         if new:
-            writer.writeheader()
-        writer.writerow(row)
-    return result
+            writer.writerow(COLUMNS)
+        writer.writerow(values)
 
 
-def _run(package: str, name: str, folder: Path, seconds: float, memory: float) -> tuple[str, str]:
+def _run(folder: Path, seconds: float, memory: float, package: str, name: str) -> tuple[str, str]:
     """The result of ``name`` in a process of its own, and the reason where it is not ok."""
     context = multiprocessing.get_context("fork")
     ours, theirs = context.Pipe(duplex=False)

@@ -90,7 +90,7 @@ def drop_downloads(model: Node) -> list[str]:
     """Take out the weights that a part would fetch when it is initialised; their addresses, backbone's first."""
     found = []
     for node in walk(model):
-        if isinstance(node.get("init_cfg"), dict) and node["init_cfg"].get("type") == "Pretrained":
+        if isinstance(node.get("init_cfg"), dict) and "checkpoint" in node["init_cfg"]:
             found.append(node.pop("init_cfg")["checkpoint"])
         if isinstance(node.get("pretrained"), str):
             found.append(node["pretrained"])

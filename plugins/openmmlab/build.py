@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from sightsmith.plugins.openmmlab.ops.extension import provide_operators
+from sightsmith.plugins.openmmlab.pasting import paste_anywhere
 
 
 def build_model(model: dict[str, Any], package: str) -> Any:
@@ -35,6 +36,7 @@ def registry(package: str) -> Any:
     provide_operators()
     for name in dict.fromkeys((package, "mmdet")):  # mmsegmentation's configurations use parts of mmdet
         importlib.import_module(f"{name}.models")
+    paste_anywhere()
     return importlib.import_module(f"{package}.registry").MODELS
 
 

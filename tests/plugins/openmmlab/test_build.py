@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import logging
+import math
 
 import pytest
 import torch
 from torch import distributed
 
 from sightsmith.plugins.openmmlab import zoo
-from sightsmith.plugins.openmmlab.build import alone, build_model, scope
+from sightsmith.plugins.openmmlab.build import alone, build_model, registry, scope
 
 SMALL = {
     "type": "EncoderDecoder", "data_preprocessor": {"type": "SegDataPreProcessor", "size": (32, 32)},
@@ -43,6 +44,18 @@ def test_alone_only_inside():
         assert distributed.is_initialized is not real
         assert not distributed.is_initialized()
     assert distributed.is_initialized is real
+
+
+@pytest.mark.parametrize("box", [(10, 10, 20, 20), (-9, 1, -2, 5), (40, 1, 50, 5), (1, 40, 5, 50), (math.nan,) * 4])
+def test_masks_are_pasted_also_of_boxes_outside_of_the_image(box):
+    registry("mmdet")
+    from mmdet.models.roi_heads.mask_heads import fcn_mask_head
+
+    boxes = torch.tensor([box], dtype=torch.float32)
+    pasted, place = fcn_mask_head._do_paste_mask(torch.ones(1, 1, 4, 4), boxes, 30, 32)
+    whole = torch.zeros(30, 32)
+    whole[place] = pasted[0]
+    assert (whole > 0.4).sum() == (100 if box[0] == 10 else 0)
 
 
 @pytest.mark.parametrize("package", ["mmdet", "mmseg"])
