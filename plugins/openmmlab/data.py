@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import random
-from abc import abstractmethod
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -35,7 +35,7 @@ Results = dict[str, Any]
 """What mmdet's transforms pass on: ``img`` (H, W, 3) and ``gt_...`` in its pixels."""
 
 
-class AnnotatedImages(Dataset[Any]):
+class AnnotatedImages(Dataset[Any], ABC):
     """Items ``{"inputs": (3, h, w) of 0 to 255, RGB, "data_samples": ...}``; the longer of h and w is ``size``.
 
     In training an item is asked for as ``(index, seed)``. uint8, or float32 from more than 8 bits and

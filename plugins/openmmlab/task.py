@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from abc import abstractmethod
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -79,7 +80,7 @@ class OpenMMLabTask(Task):
         survive_single_values(built)
         if not load_weights:
             return built, None
-        return built, load_starting_weights(built, self.config.network.weights, downloads, self.classes)
+        return built, load_starting_weights(built, self.config.network.weights, downloads)
 
     def prepare(self, model: Model, samples: Sequence[Sample]) -> None:
         model.passes_per_epoch = math.ceil(len(samples) / self.config.hyper.batch_size)
@@ -98,9 +99,9 @@ class OpenMMLabTask(Task):
             predicted = _predict(model, batch)
         return [{"index": int(sample.img_id), "loss": loss, **self.outcome(sample)} for sample in predicted]
 
+    @abstractmethod
     def outcome(self, sample: Any) -> Outcome:
         """What evaluation keeps of one predicted sample, in pixels of the original image."""
-        raise NotImplementedError
 
     @staticmethod
     def mean_loss(outcomes: Sequence[Outcome]) -> float | None:

@@ -12,8 +12,7 @@ from sightsmith.core.errors import UserError
 from sightsmith.core.weights import LoadReport, fetch, file_digest, load_matching, read_state_dict
 
 
-def load_starting_weights(model: Any, source: str, published: Sequence[str], classes: Sequence[str],
-                          ) -> LoadReport | None:
+def load_starting_weights(model: Any, source: str, published: Sequence[str]) -> LoadReport | None:
     """Load ``network.weights``: None for ``none``, the backbone's published ones for ``imagenet``, else a file's.
 
     A file may hold a whole network, or a backbone alone, also under other names. Raises UserError where
@@ -25,7 +24,7 @@ def load_starting_weights(model: Any, source: str, published: Sequence[str], cla
         if not published:
             raise UserError("This network's configuration names no published backbone weights",
                             hint="type network.weights=none, or the path of a file")
-        path = fetch(_address(published[0]))
+        path = fetch(address(published[0]))
     else:
         path = Path(source).expanduser()
     state = read_state_dict(path)
@@ -40,7 +39,7 @@ def _without_prefix(state: dict[str, Tensor]) -> dict[str, Tensor]:
     return {name.removeprefix("backbone."): value for name, value in state.items()}
 
 
-def _address(checkpoint: str) -> str:
+def address(checkpoint: str) -> str:
     """The URL that ``torchvision://name`` or ``open-mmlab://name`` stands for; others are URLs already."""
     kind, _, name = checkpoint.partition("://")
     if kind == "torchvision":
