@@ -30,8 +30,8 @@ def test_one_class_stays_one_count_among_many():
 
 def test_downloads_are_taken_out():
     model = {"pretrained": "open-mmlab://x",
-             "backbone": {"init_cfg": {"type": "Pretrained", "checkpoint": "torchvision://resnet50"}}, "neck": {"init_cfg": {"type": "Xavier"}},
-             "parts": [{"init_cfg": {"checkpoint": "https://x/y.pth"}}]}
+             "backbone": {"init_cfg": {"type": "Pretrained", "checkpoint": "torchvision://resnet50"}},
+             "neck": {"init_cfg": {"type": "Xavier"}}, "parts": [{"init_cfg": {"checkpoint": "https://x/y.pth"}}]}
     assert adapt.drop_downloads(model) == ["torchvision://resnet50", "open-mmlab://x", "https://x/y.pth"]
     assert model == {"pretrained": None, "backbone": {}, "neck": {"init_cfg": {"type": "Xavier"}}, "parts": [{}]}
 
