@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -26,13 +27,13 @@ SIZES = (128, 512)
 TASKS = {"mmdet": "detection", "mmseg": "segmentation"}
 
 
-def make_task(package: str, name: str, size: int = SIZES[0]) -> Task:
-    """The real task on configuration ``name`` of ``package``, without starting weights."""
+def make_task(package: str, name: str, size: int = SIZES[0], options: dict[str, Any] | None = None) -> Task:
+    """The real task on configuration ``name`` of ``package`` with ``network.options``, without starting weights."""
     network = package
     if package == "mmdet" and adapt.learns_masks(zoo.load_model(package, name)):
         network = "mmdet_masks"
     config = Config(task=TaskConfig(TASKS[package]), name="zoo", image=ImageConfig(size=size),
-                    network=NetworkConfig(network, config=name, weights="none"),
+                    network=NetworkConfig(network, "none", options or {}, name),
                     hyper=HyperConfig(learning_rate=1e-6, batch_size=2))
     plugins = load_plugins()
     return plugins.task(TASKS[package]).build()(config, plugins.network(network), CLASSES)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ from sightsmith.core.errors import UserError
 from sightsmith.core.task import Outcome, Section
 from sightsmith.plugins.detection import metrics, report
 from sightsmith.plugins.detection.data import ImageBoxes
-from sightsmith.plugins.openmmlab import adapt, unsuited
+from sightsmith.plugins.openmmlab import adapt, unsuited, zoo
 from sightsmith.plugins.openmmlab.task import OpenMMLabTask
 
 MOST_PREDICTIONS = 100
@@ -47,7 +48,10 @@ class DetectionTask(OpenMMLabTask):
         adapt.set_classes(model, len(self.classes))
         preprocessor = model["data_preprocessor"]
         preprocessor["batch_augments"] = None  # sizes are image.size's business, augmentation that of augment.*
-        preprocessor["pad_size_divisor"] = max(preprocessor.get("pad_size_divisor", 1), 32)
+        preprocessor["pad_size_divisor"] = divisor = max(preprocessor.get("pad_size_divisor", 1), 32)
+        resize = zoo.transform(self.package, self.zoo_name(), "Resize")
+        if resize and not resize.get("keep_ratio", False):  # a network for images of one shape: squares
+            preprocessor["pad_size_divisor"] = math.ceil(self.input_size() / divisor) * divisor
         preprocessor["pad_mask"] = self.with_masks
         adapt.fit_queries(model, self.input_size())
         return model, downloads

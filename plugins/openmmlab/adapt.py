@@ -89,7 +89,7 @@ def _places(neck: Node, height: int, width: int) -> int:
 def drop_downloads(model: Node) -> list[str]:
     """Take out the weights that a part would fetch when it is initialised; their addresses, backbone's first."""
     found = []
-    for node in walk(model):
+    for node in walk([model.get("backbone"), model]):
         if isinstance(node.get("init_cfg"), dict) and "checkpoint" in node["init_cfg"]:
             found.append(node.pop("init_cfg")["checkpoint"])
         if isinstance(node.get("pretrained"), str):

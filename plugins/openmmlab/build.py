@@ -9,8 +9,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from sightsmith.plugins.openmmlab.mends import name_missing_losses, paste_anywhere
 from sightsmith.plugins.openmmlab.ops.extension import provide_operators
-from sightsmith.plugins.openmmlab.pasting import paste_anywhere
 
 
 def build_model(model: dict[str, Any], package: str) -> Any:
@@ -27,6 +27,7 @@ def build_model(model: dict[str, Any], package: str) -> Any:
     with scope(package), _quiet():
         built = parts.build(ConfigDict(model))  # whose keys the models read as attributes
         built.init_weights()
+    name_missing_losses(built)
     # Some models make theirs synchronous by themselves, on the CPU too, where it cannot run; the engine knows when.
     return revert_sync_batchnorm(built)
 

@@ -29,11 +29,11 @@ def test_one_class_stays_one_count_among_many():
 
 
 def test_downloads_are_taken_out():
-    model = {"backbone": {"init_cfg": {"type": "Pretrained", "checkpoint": "torchvision://resnet50"}},
-             "pretrained": "open-mmlab://x", "neck": {"init_cfg": {"type": "Xavier"}},
-             "parts": [{"init_cfg": {"checkpoint": "https://x/y.pth"}}]}
-    assert adapt.drop_downloads(model) == ["open-mmlab://x", "torchvision://resnet50", "https://x/y.pth"]
-    assert model == {"backbone": {}, "pretrained": None, "neck": {"init_cfg": {"type": "Xavier"}}, "parts": [{}]}
+    model = {"pretrained": "open-mmlab://x",
+             "backbone": {"init_cfg": {"type": "Pretrained", "checkpoint": "torchvision://resnet50"}},
+             "neck": {"init_cfg": {"type": "Xavier"}}, "parts": [{"init_cfg": {"checkpoint": "https://x/y.pth"}}]}
+    assert adapt.drop_downloads(model) == ["torchvision://resnet50", "open-mmlab://x", "https://x/y.pth"]
+    assert model == {"pretrained": None, "backbone": {}, "neck": {"init_cfg": {"type": "Xavier"}}, "parts": [{}]}
 
 
 def test_normalization_needs_no_process_group():

@@ -1,16 +1,20 @@
-"""Masks of boxes outside of the image, which untrained networks predict: on the CPU, mmdet's pasting raises there."""
+"""Mends of mmdet where no configuration reaches."""
 
 from __future__ import annotations
 
 import functools
 from typing import Any
 
-from torch import Tensor
+from torch import Tensor, nn
 
 
 @functools.lru_cache(maxsize=1)
 def paste_anywhere() -> None:
-    """Let mmdet look at the whole image where the boxes leave no part of it to look at, as it does on GPUs."""
+    """Paste also the masks of boxes outside of the image, which untrained networks predict.
+
+    On the CPU mmdet looks at the part of the image that the boxes reach, and raises where there is none. There it now
+    looks at the whole image, as it does on GPUs.
+    """
     from mmdet.models.roi_heads.mask_heads import fcn_mask_head
 
     original = fcn_mask_head._do_paste_mask
@@ -27,3 +31,12 @@ def _reach(boxes: Tensor, height: int, width: int) -> bool:
     left, top = boxes[:, :2].amin(0).tolist()
     right, bottom = boxes[:, 2:].amax(0).tolist()
     return max(left, 0) < min(right, width) and max(top, 0) < min(bottom, height)
+
+
+def name_missing_losses(model: nn.Module) -> None:
+    """Give SSD's head, which has no loss module for its classes, the attribute of which mmdet asks every head."""
+    from mmdet.models.dense_heads.base_dense_head import BaseDenseHead
+
+    for module in model.modules():
+        if isinstance(module, BaseDenseHead) and not hasattr(module, "loss_cls"):
+            module.loss_cls = None
