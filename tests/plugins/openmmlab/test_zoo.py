@@ -14,7 +14,6 @@ from sightsmith.plugins.openmmlab.batch_norm import BatchNorm2d, survive_single_
 
 SAMPLE = [
     ("mmdet", "atss/atss_r18_fpn_8xb8-amp-lsj-200e_coco"),
-    ("mmdet", "autoassign/autoassign_r50-caffe_fpn_1x_coco"),
     ("mmdet", "boxinst/boxinst_r50_fpn_ms-90k_coco"),
     ("mmdet", "condinst/condinst_r50_fpn_ms-poly-90k_coco_instance"),
     ("mmdet", "detr/detr_r18_8xb2-500e_coco"),
@@ -24,6 +23,7 @@ SAMPLE = [
     ("mmdet", "retinanet/retinanet_r18_fpn_1x_coco"),
     ("mmdet", "rtmdet/rtmdet-ins_tiny_8xb32-300e_coco"),
     ("mmdet", "solov2/solov2-light_r18_fpn_ms-3x_coco"),
+    ("mmdet", "ssd/ssdlite_mobilenetv2-scratch_8xb24-600e_coco"),
     ("mmdet", "tood/tood_r50_fpn_1x_coco"),
     ("mmdet", "yolact/yolact_r50_1xb8-55e_coco"),
     ("mmdet", "yolo/yolov3_mobilenetv2_8xb24-320-300e_coco"),
