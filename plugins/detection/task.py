@@ -10,11 +10,10 @@ from typing import Any
 import numpy as np
 
 from sightsmith.core.dataset import Sample
-from sightsmith.core.errors import UserError
 from sightsmith.core.task import Outcome, Section
 from sightsmith.plugins.detection import metrics, report
 from sightsmith.plugins.detection.data import ImageBoxes
-from sightsmith.plugins.openmmlab import adapt, unsuited, zoo
+from sightsmith.plugins.openmmlab import adapt, zoo
 from sightsmith.plugins.openmmlab.task import OpenMMLabTask
 
 MOST_PREDICTIONS = 100
@@ -42,8 +41,6 @@ class DetectionTask(OpenMMLabTask):
 
     def adapted(self) -> tuple[dict[str, Any], list[str]]:
         model, downloads = super().adapted()
-        if unsuited.too_many_classes(model, len(self.classes)):
-            raise UserError(f"{self.zoo_name()} can learn one class only; the data set has {len(self.classes)}")
         adapt.drop_semantic_branch(model)
         adapt.set_classes(model, len(self.classes))
         preprocessor = model["data_preprocessor"]

@@ -22,12 +22,11 @@ CLASSES = {
 }
 """By the name of the model's class, or of one that it is derived from."""
 
+TYPES = {"MultiInstanceRoIHead": "learns crowds alone: one class, and two objects or more on every image"}
+"""By the type of a part."""
+
 PARTS = {"language_model": "takes text beside the image", "text_encoder": "takes text beside the image"}
 """By a key of the configuration."""
-
-
-ONE_CLASS = "MultiInstanceBBoxHead"
-"""A head whose loss is written for one class."""
 
 
 def reason(model: dict[str, Any] | None, package: str) -> str | None:
@@ -37,6 +36,9 @@ def reason(model: dict[str, Any] | None, package: str) -> str | None:
     for key, text in PARTS.items():
         if any(node.get(key) for node in walk(model)):
             return f"it {text}"
+    for node in walk(model):
+        if node.get("type") in TYPES:
+            return f"it {TYPES[node['type']]}"
     if any(node.get("num_stuff_classes") for node in walk(model)):
         return "it learns a panoptic annotation"
     if "roi_head" in model and not model.get("rpn_head"):
@@ -51,8 +53,3 @@ def reason(model: dict[str, Any] | None, package: str) -> str | None:
         if parent.__name__ in CLASSES:
             return f"it {CLASSES[parent.__name__]}"
     return None
-
-
-def too_many_classes(model: dict[str, Any], count: int) -> bool:
-    """Whether ``model`` cannot tell ``count`` classes apart."""
-    return count > 1 and any(node.get("type") == ONE_CLASS for node in walk(model))
