@@ -70,7 +70,7 @@ def main() -> None:
 
 
 def _bare(task, samples, config, device):
-    data = task.train_dataset(samples)
+    data = task.dataset(samples, training=True)
     model, _ = task.build_model()
     model.to(device).train()
     network = model.network
@@ -97,7 +97,7 @@ def _bare(task, samples, config, device):
 
 def _engine(task, samples, config, state):
     model, _ = task.build_model()
-    data = task.train_dataset(samples)
+    data = task.dataset(samples, training=True)
     sampler = EpochSampler(len(samples), config.hyper.batch_size, seed=0)
     folder = RunFolder(Path(tempfile.mkdtemp()))
     trainer = Trainer(

@@ -1,4 +1,4 @@
-"""Whether every image network of the zoos builds, trains a step and predicts: ``benchmarks/zoo.csv``.
+"""Whether every image network of the zoos builds, trains a step and predicts: the table that ``list networks`` shows.
 
     python benchmarks/zoo.py [--all] [--package mmdet] [--only NAME] [--seconds 120] [--gigabytes 8]
 
@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 import csv
 import functools
+import io
 import json
 import logging
 import multiprocessing
@@ -27,15 +28,17 @@ import psutil
 import torch
 from zoo_step import SIZES, make_task, step, write_samples
 
+import sightsmith.plugins.openmmlab
 from sightsmith.core.errors import UserError
+from sightsmith.core.files import write_atomic
 from sightsmith.core.plugins import load_plugins
 from sightsmith.plugins.openmmlab import zoo
 from sightsmith.plugins.openmmlab.build import registry
+from sightsmith.plugins.openmmlab.networks import APART, FAILED, OK, ZOO, ZOO_COLUMNS
 
-TABLE = Path(__file__).parent / "zoo.csv"
-COLUMNS = ("package", "family", "config", "result", "seconds", "reason")
+TABLE = Path(sightsmith.plugins.openmmlab.__file__).parent / ZOO
 PACKAGES = ("mmdet", "mmseg")
-OK, FAILED, APART = "ok", "failed", "apart"
+Row = dict[str, str]
 
 
 def main() -> None:
@@ -54,8 +57,8 @@ def main() -> None:
             _sweep(package, options.only, options.all, run)
 
 
-def _sweep(package: str, only: str | None, every: bool, run: Callable[[str, str], tuple[str, str]]) -> None:
-    known = {row["config"]: row["result"] for row in _rows() if row["package"] == package}
+def _sweep(package: str, only: str | None, every: bool, run: Callable[[str, str], Row]) -> None:
+    known = {row["config"]: row for row in _rows() if row["package"] == package}
     families: set[str] = set()
     networks: dict[str, str] = {}
     for name in zoo.names(package):
@@ -65,23 +68,31 @@ def _sweep(package: str, only: str | None, every: bool, run: Callable[[str, str]
         same = networks.setdefault(_network(package, name), name) if every else name
         if name not in known:
             begun = time.monotonic()
-            result, reason = run(package, name) if same == name else (known[same], f"the network of {same}")
-            _record(package, family, name, result, f"{time.monotonic() - begun:.1f}", reason)
-            known[name] = result
-        if known[name] != APART:
+            known[name] = ({"package": package, "config": name} |
+                           (run(package, name) if same == name else _as(known[same])))
+            _record(known[name])
+            print(f"{time.monotonic() - begun:6.1f} s  {package:6} {name:75} {known[name]['result']:6} "
+                  f"{known[name]['reason'][:90]}", flush=True)
+        if known[name]["result"] != APART:
             families.add(family)
+
+
+def _as(row: Row) -> Row:
+    """The result of another configuration of the same network."""
+    return {key: row[key] for key in ("annotation", "result", "input_size")} | {"reason": f"as {row['config']}"}
 
 
 def _network(package: str, name: str) -> str:
     """Equal for configurations of equal networks; the name of one that is apart."""
     try:
-        model, _ = make_task(package, name).adapted()
+        task = make_task(package, name)
+        model, _ = task.adapted()
     except UserError:
         return name
-    return json.dumps(model, sort_keys=True, default=str)
+    return task.network.annotation + json.dumps(model, sort_keys=True, default=str)
 
 
-def _rows() -> list[dict[str, str]]:
+def _rows() -> list[Row]:
     if not TABLE.is_file():
         return []
     with TABLE.open(newline="", encoding="utf-8") as stream:
@@ -98,17 +109,16 @@ def _import_once() -> None:
     warnings.simplefilter("ignore")
 
 
-def _record(*values: str) -> None:
-    print(*values, flush=True)
-    new = not TABLE.is_file()
-    with TABLE.open("a", newline="", encoding="utf-8") as stream:
-        writer = csv.writer(stream, lineterminator="\n")
-        if new:
-            writer.writerow(COLUMNS)
-        writer.writerow(values)
+def _record(row: Row) -> None:
+    rows = sorted([*_rows(), row], key=lambda row: (row["package"], row["config"]))
+    text = io.StringIO()
+    writer = csv.DictWriter(text, ZOO_COLUMNS, lineterminator="\n", restval="")
+    writer.writeheader()
+    writer.writerows(rows)
+    write_atomic(TABLE, text.getvalue())
 
 
-def _run(folder: Path, seconds: float, memory: float, package: str, name: str) -> tuple[str, str]:
+def _run(folder: Path, seconds: float, memory: float, package: str, name: str) -> Row:
     """The result of ``name`` in a process of its own, and the reason where it is not ok."""
     context = multiprocessing.get_context("fork")
     ours, theirs = context.Pipe(duplex=False)
@@ -120,34 +130,39 @@ def _run(folder: Path, seconds: float, memory: float, package: str, name: str) -
         watched = psutil.Process(process.pid)
         while not ours.poll(0.1):
             if time.monotonic() > end:
-                return FAILED, f"more than {seconds:g} s"
+                return {"result": FAILED, "reason": f"more than {seconds:g} s"}
             if watched.memory_info().rss > memory:
-                return FAILED, f"more than {memory / 2**30:g} GiB"
+                return {"result": FAILED, "reason": f"more than {memory / 2**30:g} GiB"}
         return ours.recv()
     except EOFError:
-        return FAILED, "the process died"
+        return {"result": FAILED, "reason": "the process died"}
     finally:
         process.kill()
         process.join()
 
 
 def _child(package: str, name: str, folder: Path, pipe: Connection) -> None:
+    try:
+        zoo.load_model(package, name)
+    except UserError as error:
+        reason = error.message.removeprefix(f"{package}'s configuration {name} ")
+        pipe.send({"result": APART, "reason": reason.removeprefix("is for no task here: ")})
+        return
     samples = write_samples(folder)
     reason = ""
     for size in SIZES:
+        task = make_task(package, name, size)
+        found = {"annotation": task.network.annotation, "input_size": str(size)}
         try:
-            step(make_task(package, name, size), samples)
-        except UserError as error:
-            pipe.send((APART, error.message.removeprefix(f"{package}'s configuration {name} ")))
-            return
+            step(task, samples)
         except Exception as error:  # any of it is this configuration's result
             place = traceback.extract_tb(error.__traceback__)[-1]
             text = " ".join(str(error).split())[:150]
             reason += f"at {size} px {type(error).__name__}: {text} ({Path(place.filename).name}:{place.lineno}) "
         else:
-            pipe.send((OK, reason.strip()))
+            pipe.send({**found, "result": OK, "reason": reason.strip()})
             return
-    pipe.send((FAILED, reason.strip()))
+    pipe.send({**found, "result": FAILED, "reason": reason.strip()})
 
 
 if __name__ == "__main__":

@@ -15,6 +15,7 @@ from sightsmith.core.dataset import Sample
 from sightsmith.core.loop import seed_everything
 from sightsmith.core.optim import build_optimizer
 from sightsmith.core.plugins import load_plugins
+from sightsmith.core.records import NetworkRecord
 from sightsmith.core.schema import Config, HyperConfig, ImageConfig, NetworkConfig, TaskConfig
 from sightsmith.core.task import Task
 from sightsmith.plugins.openmmlab import adapt, zoo
@@ -28,15 +29,20 @@ TASKS = {"mmdet": "detection", "mmseg": "segmentation"}
 
 
 def make_task(package: str, name: str, size: int = SIZES[0], options: dict[str, Any] | None = None) -> Task:
-    """The real task on configuration ``name`` of ``package`` with ``network.options``, without starting weights."""
-    network = package
-    if package == "mmdet" and adapt.learns_masks(zoo.load_model(package, name)):
-        network = "mmdet_masks"
-    config = Config(task=TaskConfig(TASKS[package]), name="zoo", image=ImageConfig(size=size),
-                    network=NetworkConfig(network, "none", options or {}, name),
+    """The real task on configuration ``name`` of ``package`` with ``network.options``, without starting weights.
+
+    Raises UserError where the configuration is for no task.
+    """
+    task = load_plugins().task(TASKS[package])
+    masks = package == "mmseg" or adapt.learns_masks(zoo.load_model(package, name))
+    # Not the record that the plugin lists, which goes by the table that is to be written.
+    network = NetworkRecord(name=package, description="", builder="sightsmith.plugins.openmmlab.build:build_model",
+                            task=task.name, family=name.split("/")[0], parameters=0, input_size=size,
+                            annotation="masks" if masks else "boxes", options={"config": name})
+    config = Config(task=TaskConfig(task.name), name="zoo", image=ImageConfig(size=size),
+                    network=NetworkConfig(package, "none", options or {}),
                     hyper=HyperConfig(learning_rate=1e-6, batch_size=2))
-    plugins = load_plugins()
-    return plugins.task(TASKS[package]).build()(config, plugins.network(network), CLASSES)
+    return task.build()(config, network, CLASSES)
 
 
 def write_samples(folder: Path) -> list[Sample]:
@@ -70,8 +76,12 @@ def step(task: Task, samples: list[Sample]) -> dict[str, float | None]:
     """
     seed_everything(0)
     model, _ = task.build_model()
+    if hasattr(model, "teacher_model"):
+        path = samples[0].path.parent / "teacher.pth"
+        torch.save(model.teacher_model.state_dict(), path)
+        task.config.network.options["teacher_ckpt"] = str(path)
     task.prepare(model, samples)
-    data = task.train_dataset(samples)
+    data = task.dataset(samples, training=True)
     model.train()
     batch = model.data_preprocessor(task.collate([data[(0, 1)], data[(1, 2)]]), True)
     loss, parts = model.parse_losses(model(**batch, mode="loss"))
@@ -84,6 +94,6 @@ def step(task: Task, samples: list[Sample]) -> dict[str, float | None]:
         raise ValueError("the gradient is zero or not finite")
     build_optimizer(model, task.config.hyper).step()
     model.eval()
-    validation = task.validation_dataset(samples)
+    validation = task.dataset(samples, training=False)
     with torch.no_grad():
         return task.metrics(task.outcomes(model, task.collate([validation[0], validation[1]])))

@@ -29,13 +29,13 @@ from sightsmith.core.plugins import Plugins, load_plugins
 from sightsmith.core.progress import LoggerReporter, ProgressReporter, StatusReporter, console
 from sightsmith.core.report import write_report
 from sightsmith.core.result import Result, save_bundle
-from sightsmith.core.resume import check_same, find_run, planned_precision
+from sightsmith.core.resume import check_same, find_run, planned_mode
 from sightsmith.core.rundir import ERROR, FINISHED, RUNNING, STOPPED, RunFolder, Status
 from sightsmith.core.sampler import EpochSampler, validation_batches
 from sightsmith.core.samples import check
 from sightsmith.core.schema import Config
 from sightsmith.core.tiling import tiled
-from sightsmith.core.trial import candidates, measure
+from sightsmith.core.trial import FORMATS, Mode, candidates, measure
 
 log = logging.getLogger("sightsmith")
 
@@ -68,10 +68,10 @@ class Job:
             for line in self.loaded.lines():
                 self.console.print(line)
         self.task.prepare(self.model, self.dataset.train)
-        self.train_data = self.task.train_dataset(self.dataset.train)
-        self.validation_data = self.task.validation_dataset(self.dataset.validation)
+        self.train_data = self.task.dataset(self.dataset.train, training=True)
+        self.validation_data = self.task.dataset(self.dataset.validation, training=False)
         self.sampler = self._sampler()
-        self.plan = self._plan(ranks.on_main(self.state, lambda: planned_precision(resumed) if resumed else None))
+        self.plan = self._plan(ranks.on_main(self.state, lambda: planned_mode(resumed) if resumed else None))
         if self.state.is_main_process:
             self.console.print(self.plan.table())
         if config.trainer.dry_run:
@@ -105,20 +105,19 @@ class Job:
                             rank=self.state.process_index, world=self.state.num_processes,
                             weights=self.task.draw_weights(self.dataset.train))
 
-    def _plan(self, planned: str | None) -> Plan:
-        """The same on every rank. A run that goes on keeps its ``planned`` precision: measured again, another could
-        win."""
+    def _plan(self, planned: Mode | None) -> Plan:
+        """The same on every rank. A run that goes on keeps its ``planned`` mode: measured again, another could win."""
         config, hyper, trainer = self.config, self.config.hyper, self.config.trainer
         passes = [part for update in self.sampler.start(0) for part in update.passes]
-        wanted = (planned,) if planned else candidates(trainer.precision, self.state.device)
+        wanted = (planned,) if planned else candidates(
+            trainer.precision, trainer.memory_format, self.state.device)
         measured = measure(self.task, self.model, self.train_data, passes, hyper, wanted, self.state.device,
                            partial(ranks.slowest, self.state))
         trial = ranks.on_main(self.state, lambda: measured)
         images = min(hyper.batch_size, len(self.dataset.train))
-        speeds = ", ".join(f"{name} {1000 * seconds:.0f} ms" for name, seconds in trial.pass_seconds.items())
+        speeds = ", ".join(f"{mode} {1000 * seconds:.0f} ms" for mode, seconds in trial.pass_seconds.items())
         workers = self._workers()
-        pick = ("measured" if len(wanted) > 1 else "as the run was planned" if planned else
-                "this processor has no other" if trainer.precision == "auto" else "as asked")
+        pick = "measured" if len(wanted) > 1 else "as the run was planned" if planned else "as asked"
         return Plan(
             name=config.name, task=config.task.name, network=config.network.name, weights=config.network.weights,
             input_size=self.task.input_size(), classes=len(self.dataset.index.classes),
@@ -127,9 +126,10 @@ class Job:
             accumulate=trainer.accumulate, devices=self.state.num_processes, device=_device_name(self.state.device),
             optimizer=f"{hyper.optimizer}, learning rate {hyper.learning_rate:g} {hyper.schedule}, "
                       f"weight decay {hyper.weight_decay:g}, momentum {hyper.momentum:g}",
-            precision=trial.precision, precision_reason=f"{pick}: {speeds} a pass", workers=workers,
+            precision=trial.mode.precision, memory_format=trial.mode.memory_format,
+            mode_reason=f"{pick}: {speeds} a pass", workers=workers,
             estimated_seconds=estimate_seconds(
-                pass_seconds=trial.pass_seconds[trial.precision], load_seconds=trial.load_seconds, workers=workers,
+                pass_seconds=trial.pass_seconds[trial.mode], load_seconds=trial.load_seconds, workers=workers,
                 batch_images=images, train_images=len(self.dataset.train),
                 validation_images=len(self.dataset.validation), epochs=hyper.epochs),
             estimated_memory=trial.memory)
@@ -224,13 +224,16 @@ class Job:
             accelerator=accelerator, task=self.task, model=self.model, config=config, sampler=self.sampler,
             train_loader=DataLoader(self.train_data, batch_sampler=self.sampler, **loading),
             validation_loader=DataLoader(self.validation_data, batch_sampler=batches, **loading),
-            score=self.task.score, run=self.run, callbacks=callbacks)
+            score=self.task.score, run=self.run, callbacks=callbacks,
+            memory_format=FORMATS[self.plan.memory_format])
         trainer.resume()
         trainer.fit()
         self.state.wait_for_everyone()
         best = load_tree(self.run.best)
-        trainer.evaluated.load_state_dict(best["model"])
-        outcomes = trainer.evaluate()
+        outcomes = trainer.best_outcomes
+        if outcomes is None:
+            trainer.evaluated.load_state_dict(best["model"])
+            outcomes = trainer.evaluate()
         metrics = self.task.metrics(outcomes)
         if self.state.is_main_process:
             save_bundle(self.run, self.task, best["model"], metrics)

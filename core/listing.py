@@ -31,11 +31,16 @@ def rows(kind: str, task: str | None = None, output_dir: Path = Path("runs")) ->
     if task is not None:
         annotation = plugins.task(task).annotation
     if kind == "networks":
-        return [{"name": item.name, "task": item.task, "family": item.family, "parameters": item.parameters,
-                 "input_size": item.input_size, "gflops": item.gflops, "speed": item.speed,
-                 "annotation": item.annotation, "score": item.score, "source": item.score_source,
-                 "weights": item.weights, "licence": item.licence, "provider": str(plugins.provider(kind, item.name))}
-                for item in plugins.networks.values() if task in (None, item.task)]
+        chosen = [item for item in plugins.networks.values() if task in (None, item.task)]
+        return [{"name": item.name, "config": None, "task": item.task, "family": item.family,
+                 "parameters": item.parameters, "input_size": item.input_size, "gflops": item.gflops,
+                 "speed": item.speed, "annotation": item.annotation or plugins.task(item.task).annotation,
+                 "score": item.score, "source": item.score_source, "weights": item.weights, "licence": item.licence,
+                 "trainable": True, "reason": "", "provider": str(plugins.provider(kind, item.name))}
+                for item in chosen if not item.zoo] + [
+            {"name": item.name, "config": entry.name, "task": item.task, "annotation": entry.annotation,
+             "trainable": entry.trainable, "reason": entry.reason, "provider": str(plugins.provider(kind, item.name))}
+            for item in chosen for entry in item.zoo_networks().values()]
     if kind == "datasets":
         return [{"name": item.name, "description": item.description, "annotations": list(item.annotations),
                  "layout": item.layout, "provider": str(plugins.provider("dataset_loaders", item.name))}
@@ -80,12 +85,33 @@ def print_rows(kind: str, found: Sequence[dict[str, Any]]) -> None:
     """A table for people; the width is the terminal's, or what the rows need where there is none."""
     if not found:
         print(EMPTY.get(kind, f"No {kind} found."))
-        return
+    elif kind == "networks":
+        _print_networks(found)
+    else:
+        _print_table(COLUMNS.get(kind, tuple(found[0])), found)
+
+
+def _print_networks(found: Sequence[dict[str, Any]]) -> None:
+    """Zoos first: what most people look for then stands last, where a terminal has stopped."""
+    zoos = [row for row in found if row["config"]]
+    names = [row for row in found if not row["config"]]
+    if zoos:
+        print("Networks of zoos: network=NAME network.config=CONFIG")
+        _print_table(("name", "config", "annotation", "trainable"), [
+            {**row, "trainable": "yes" if row["trainable"] else f"no: {row['reason']}"} for row in zoos])
+        print()
+    if names:
+        print("Networks with a name of their own: network=NAME")
+        _print_table(COLUMNS["networks"], names)
+    able = sum(row["trainable"] for row in zoos)
+    print(f"\n{len(names)} names" + (f"; {len(zoos)} networks of zoos, {able} of them trainable" if zoos else ""))
+
+
+def _print_table(columns: Sequence[str], found: Sequence[dict[str, Any]]) -> None:
     console = Console(highlight=False)
     if not console.is_terminal:
         console.width = 200
     table = Table(box=None, header_style="bold", pad_edge=False)
-    columns = COLUMNS.get(kind, tuple(found[0]))
     for column in columns:
         table.add_column(column.replace("_", " "), overflow="fold",
                          justify="right" if isinstance(found[0][column], (int, float)) else "left")

@@ -23,7 +23,7 @@ from torch.utils.data import DataLoader
 
 from sightsmith.core.checkpoint import load_tree, save_tree
 from sightsmith.core.errors import NonFiniteLossError, StoppedError
-from sightsmith.core.optim import build_ema, build_optimizer, learning_rate, set_learning_rate
+from sightsmith.core.optim import align_state, build_ema, build_optimizer, learning_rate, set_learning_rate
 from sightsmith.core.rundir import RunFolder
 from sightsmith.core.sampler import EpochSampler, Update
 from sightsmith.core.schema import Config
@@ -80,14 +80,17 @@ class Trainer:
 
     def __init__(self, *, accelerator: Accelerator, task: Task, model: Model, config: Config, sampler: EpochSampler,
                  train_loader: DataLoader[Any], validation_loader: DataLoader[Any], score: str, run: RunFolder,
-                 callbacks: Sequence[Callback] = ()) -> None:
+                 callbacks: Sequence[Callback] = (), memory_format: torch.memory_format = torch.contiguous_format,
+                 ) -> None:
         self.accelerator, self.task, self.config = accelerator, task, config
         self.hyper, self.seed = config.hyper, config.trainer.seed
         self.sampler, self.train_loader, self.validation_loader = sampler, train_loader, validation_loader
         self.score, self.run, self.callbacks = score, run, callbacks
         self.state = TrainState()
         self.history: list[dict[str, Any]] = []
-        model.to(accelerator.device)
+        self.best_outcomes: list[Outcome] | None = None
+        """of the best epoch, where this process has trained it"""
+        model.to(accelerator.device, memory_format=memory_format)
         if accelerator.num_processes > 1 and accelerator.device.type == "cuda":
             model = nn.SyncBatchNorm.convert_sync_batchnorm(model)
         # Before `prepare`, which patches forward: the average must be a plain copy.
@@ -117,7 +120,7 @@ class Trainer:
                 outcomes = self.evaluate()
                 metrics = self.task.metrics(outcomes)
                 self.state.seconds += time.monotonic() - begun
-                self._finish_epoch(train_loss, metrics)
+                self._finish_epoch(train_loss, metrics, outcomes)
         return self.state
 
     def train_epoch(self) -> float:
@@ -211,7 +214,7 @@ class Trainer:
             for buffer in (buffer for model in models for buffer in model.buffers()):
                 broadcast(buffer)
 
-    def _finish_epoch(self, train_loss: float, metrics: dict[str, float | None]) -> None:
+    def _finish_epoch(self, train_loss: float, metrics: dict[str, float | None], outcomes: list[Outcome]) -> None:
         state = self.state
         state.epoch, state.step, state.loss_sum, state.images = state.epoch + 1, 0, 0.0, 0
         loss, score = metrics.get("loss"), metrics.get(self.score)
@@ -222,9 +225,10 @@ class Trainer:
         state.stale = 0 if lower or better else state.stale + 1
         if state.best_epoch == 0 or better:
             state.best_score, state.best_epoch = score, state.epoch
+            self.best_outcomes = outcomes
             if self.accelerator.is_main_process:
                 save_tree(self.run.best, {"model": self.evaluated.state_dict(), "epoch": state.epoch,
-                                          "metrics": metrics})
+                                          "classes": list(self.task.classes), "metrics": metrics})
         entry = {"epoch": state.epoch, "train_loss": train_loss, **metrics, "seconds": round(state.seconds, 3),
                  "learning_rate": self.optimizer.param_groups[0]["lr"]}
         self.history.append(entry)
@@ -279,6 +283,7 @@ class Trainer:
         self.state.loss_sum, self.state.images = saved["sums"][self.accelerator.process_index]
         self.bare.load_state_dict(saved["model"])
         self.optimizer.load_state_dict(saved["optimizer"])
+        align_state(self.optimizer)
         if self.ema is not None:
             self.ema.load_state_dict(saved["ema"])
         if self.accelerator.scaler is not None and saved["scaler"]:

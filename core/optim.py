@@ -13,7 +13,7 @@ from sightsmith.core.schema import HyperConfig
 
 def build_optimizer(model: nn.Module, hyper: HyperConfig) -> torch.optim.Optimizer:
     """SGD, Adam or AdamW over the trainable parameters. Weights of one dimension (biases and
-    normalization) do not decay."""
+    normalization) do not decay. All of a step in one kernel: on the CPU many times faster than one by one."""
     trainable = [parameter for parameter in model.parameters() if parameter.requires_grad]
     groups = [
         {"params": [parameter for parameter in trainable if parameter.ndim > 1], "weight_decay": hyper.weight_decay},
@@ -21,9 +21,20 @@ def build_optimizer(model: nn.Module, hyper: HyperConfig) -> torch.optim.Optimiz
     ]
     groups = [group for group in groups if group["params"]]
     if hyper.optimizer == "sgd":
-        return torch.optim.SGD(groups, lr=hyper.learning_rate, momentum=hyper.momentum)
+        return torch.optim.SGD(groups, lr=hyper.learning_rate, momentum=hyper.momentum, fused=True)
     kind = torch.optim.Adam if hyper.optimizer == "adam" else torch.optim.AdamW
-    return kind(groups, lr=hyper.learning_rate, betas=(hyper.momentum, 0.999))
+    return kind(groups, lr=hyper.learning_rate, betas=(hyper.momentum, 0.999), fused=True)
+
+
+def align_state(optimizer: torch.optim.Optimizer) -> None:
+    """Lay the optimizer's loaded state out in memory as its parameters are.
+
+    The fused kernels go through both in the order in which they lie, and do not look whether it is the same.
+    """
+    for parameter, state in optimizer.state.items():
+        for name, value in state.items():
+            if isinstance(value, torch.Tensor) and value.shape == parameter.shape:
+                state[name] = torch.empty_like(parameter, dtype=value.dtype).copy_(value)
 
 
 def learning_rate(hyper: HyperConfig, update: int, updates_per_epoch: int) -> float:

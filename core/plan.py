@@ -33,7 +33,10 @@ class Plan:
     devices: int
     device: str
     precision: str
-    precision_reason: str
+    memory_format: str
+    """of images and weights: contiguous or channels_last"""
+    mode_reason: str
+    """why this precision and memory format"""
     workers: int
     estimated_seconds: float
     estimated_memory: int
@@ -48,7 +51,8 @@ class Plan:
             ("images", f"{self.train_images} to train, {self.validation_images} to validate"),
             ("epochs", f"{self.epochs} of {self.updates_per_epoch} updates of {images}"),
             ("optimizer", self.optimizer), ("device", f"{self.devices} × {self.device}"),
-            ("precision", f"{self.precision} ({self.precision_reason})"), ("image workers", str(self.workers)),
+            ("precision", f"{self.precision} {self.memory_format} ({self.mode_reason})"),
+            ("image workers", str(self.workers)),
             ("estimated time", f"{duration(self.estimated_seconds)}, if no early stop"),
             ("estimated memory", f"{self.estimated_memory / 2**30:.1f} GiB a device"),
         ]

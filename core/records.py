@@ -9,10 +9,11 @@ from __future__ import annotations
 import importlib
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from sightsmith.core.annotation import RICHNESS, Annotation
+from sightsmith.core.errors import UserError, near
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9_.-]*")
 _BUILDER = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*")
@@ -85,7 +86,9 @@ class NetworkRecord(Record):
     published figure as text with its metric, ``score_source`` where it was published; ``gflops`` per
     image; ``speed`` a published time with its hardware, as text; ``input_size`` in pixels (height and
     width); ``weights`` names the published weights.
-    ``annotation`` is the kind that it trains on where that is not the task's.
+    ``annotation`` is the kind that it trains on where that is not the task's. A record that stands for
+    a whole zoo has in ``zoo`` the builder of a function ``() -> Iterable[ZooNetwork]`` that imports no heavy library;
+    ``network.config`` chooses one.
     """
 
     task: str
@@ -100,6 +103,43 @@ class NetworkRecord(Record):
     licence: str = ""
     annotation: Annotation | None = None
     options: Mapping[str, Any] = field(default_factory=dict)
+    zoo: str | None = None
+
+    def zoo_networks(self) -> dict[str, ZooNetwork]:
+        """By name, what ``network.config`` may be; nothing where the record is one network."""
+        return {entry.name: entry for entry in replace(self, builder=self.zoo).build()()} if self.zoo else {}
+
+    def annotation_of(self, config: str | None) -> Annotation | None:
+        """The annotation that the network learns from with ``network.config=config``; None for the task's.
+
+        Raises UserError where ``config`` must be given, must not be, or is not a trainable one of the zoo.
+        """
+        if self.zoo is None:
+            if config is not None:
+                raise UserError(f"network.config={config}: network={self.name} is one network, not a zoo",
+                                hint="leave network.config out, or choose a network whose name stands for a zoo")
+            return self.annotation
+        known = self.zoo_networks()
+        hint = f"`sightsmith list networks --task {self.task}` shows all {len(known)}"
+        if config is None:
+            example = next(name for name, entry in known.items() if entry.trainable)
+            raise UserError(f"network={self.name} stands for a zoo: network.config must say which of its networks",
+                            hint=f"for example network.config={example}; {hint}")
+        if config not in known:
+            raise UserError(f"network.config={config}: there is no such network.{near(config, list(known))}", hint=hint)
+        if not known[config].trainable:
+            raise UserError(f"network.config={config} cannot be trained here: {known[config].reason}", hint=hint)
+        return known[config].annotation
+
+
+@dataclass(frozen=True)
+class ZooNetwork:
+    """One network of a zoo; ``reason`` says why one is not ``trainable``."""
+
+    name: str
+    annotation: Annotation | None = None
+    trainable: bool = True
+    reason: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)

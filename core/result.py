@@ -65,7 +65,7 @@ def save_bundle(run: RunFolder, task: Task, state: dict[str, Any], metrics: dict
     """Write ``model/``: the weights and a card that says how to build and feed the network."""
     from sightsmith.core.checkpoint import save_tree
 
-    save_tree(run.model / WEIGHTS, {"model": state})
+    save_tree(run.model / WEIGHTS, {"model": state, "classes": list(task.classes)})
     write_json(run.model / CARD, {
         "format": BUNDLE_FORMAT, "task": task.config.task.name, "network": task.network.name,
         "classes": list(task.classes), "multi_label": task.multi_label, "input_size": task.input_size(),

@@ -12,6 +12,7 @@ import yaml
 from sightsmith.core.errors import Problem, UserError
 from sightsmith.core.rundir import FINISHED, RUNNING, RunFolder, read_status
 from sightsmith.core.schema import Config
+from sightsmith.core.trial import Mode
 
 FREE = ("name", "description", "output_dir", "logger", "limits", "dataset.root", "trainer.resume", "trainer.dry_run",
         "trainer.workers", "trainer.cache", "trainer.checkpoint_minutes")
@@ -67,10 +68,10 @@ def check_same(run: RunFolder, config: Config, lock: dict[str, Any]) -> None:
                         hint="put them back, or start a new run without trainer.resume")
 
 
-def planned_precision(run: RunFolder) -> str:
-    """The precision that the run was planned with."""
-    precision: str = json.loads(run.plan.read_text())["precision"]
-    return precision
+def planned_mode(run: RunFolder) -> Mode:
+    """How the run was planned to compute."""
+    plan = json.loads(run.plan.read_text())
+    return Mode(plan["precision"], plan["memory_format"])
 
 
 def _config(run: RunFolder) -> dict[str, Any]:

@@ -26,5 +26,5 @@ def check(config: Config, plugins: Plugins, report: Callable[[str], None]) -> Ch
         folder = cache_dir() / "samples" / task.name
         dataclasses.replace(task, builder=task.sample).build()(folder)
         config = dataclasses.replace(config, dataset=dataclasses.replace(config.dataset, root=str(folder)))
-    annotation = plugins.network(config.network.name).annotation or task.annotation
+    annotation = plugins.network(config.network.name).annotation_of(config.network.config) or task.annotation
     return check_dataset(config, list(plugins.dataset_loaders.values()), annotation, cache_dir(), report)

@@ -110,6 +110,8 @@ class TrainerConfig:
     devices: str = _value("auto", "number of devices (ranks), or auto: every GPU, else one CPU process")
     precision: str = _value("auto", "auto measures which is faster on this device",
                             choices=("auto", "fp32", "bf16", "fp16"))
+    memory_format: str = _value("auto", "how images and weights lie in memory; auto measures which is faster",
+                                choices=("auto", "contiguous", "channels_last"))
     seed: int = _value(0, "seed of everything random", low=0, high=2**31 - 1)
     accumulate: int = _value(1, "forward passes added up to one update", low=1, high=1024)
     workers: str = _value("auto", "processes that load images, per rank: a number, or auto")

@@ -67,13 +67,10 @@ class Task(ABC):
         return self.config.dataset.tile_overlap
 
     @abstractmethod
-    def train_dataset(self, samples: Sequence[Sample]) -> Dataset[Any]:
-        """Augmented. ``dataset[(index, seed)]``: everything random in the item is drawn from ``seed``
-        alone, so an item does not depend on the number of workers or ranks, or on a restart."""
-
-    @abstractmethod
-    def validation_dataset(self, samples: Sequence[Sample]) -> Dataset[Any]:
-        """Not augmented. ``dataset[index]``."""
+    def dataset(self, samples: Sequence[Sample], *, training: bool) -> Dataset[Any]:
+        """In training, augmented: ``dataset[(index, seed)]`` draws everything random in the item from ``seed``
+        alone, so an item does not depend on the number of workers or ranks, or on a restart.
+        Else not augmented: ``dataset[index]``."""
 
     @abstractmethod
     def collate(self, items: list[Any]) -> dict[str, Any]:

@@ -1,12 +1,14 @@
-"""A few real steps before the run: how long an update takes, what memory it needs, which precision is faster."""
+"""A few real steps before the run: how long an update takes, what memory it needs, which mode is the fastest."""
 
 from __future__ import annotations
 
+import re
 import resource
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import product
 
 import torch
 from torch.utils.data import Dataset
@@ -18,43 +20,61 @@ from sightsmith.core.schema import HyperConfig
 from sightsmith.core.task import Model, Task
 
 STEPS = 3
-GAIN = 1.15
-"""How much faster a lower precision must be to be taken."""
+PRECISION_GAIN, FORMAT_GAIN = 1.15, 1.05
+"""How much faster than the first mode one of a lower precision, or of another memory format alone, must be."""
 
 HOPELESS = 3.0
-"""A precision is given up at a step this many times slower than the one before it needed at its slowest."""
+"""A mode is given up at a step this many times slower than the one before it needed at its slowest."""
 
 LONG_STEP = 30.0
 """Seconds; one such step says enough."""
 
+TOO_SMALL = re.compile(r"size is too small|greater than actual input size|less than the corresponding input dimension|"
+                       r"sizes? should be greater than 0", re.IGNORECASE)
+"""How torch refuses an image of which a network's last layers leave nothing."""
+
+FORMATS = {"contiguous": torch.contiguous_format, "channels_last": torch.channels_last}
 DTYPES = {"fp32": None, "bf16": torch.bfloat16, "fp16": torch.float16}
+
+
+@dataclass(frozen=True)
+class Mode:
+    """How the network computes: in which precision, and how its images lie in memory."""
+
+    precision: str
+    memory_format: str = "contiguous"
+
+    def __str__(self) -> str:
+        return f"{self.precision} {self.memory_format}"
 
 
 @dataclass(frozen=True)
 class Measurement:
     """The fastest of the trial's steps, of one rank."""
 
-    precision: str
-    pass_seconds: dict[str, float]
-    """forward, backward and step of one pass, by precision"""
+    mode: Mode
+    pass_seconds: dict[Mode, float]
+    """forward, backward and step of one pass"""
     load_seconds: float
     """loading one pass's images in this process"""
     memory: int
     """bytes: allocated on the GPU, or this process's peak on the CPU"""
 
 
-def candidates(precision: str, device: torch.device) -> tuple[str, ...]:
-    """The precisions to compare: the one asked for, or, for auto, fp32 and what the device may do faster.
+def candidates(precision: str, memory_format: str, device: torch.device) -> tuple[Mode, ...]:
+    """The modes to compare: as asked for, or, for auto, fp32 and what the device may do faster, in both formats.
 
-    Raises UserError for one that the device does not have.
+    Raises UserError for a precision that the device does not have.
     """
     lower = "fp16" if device.type == "cuda" and not torch.cuda.is_bf16_supported() else "bf16"
-    if precision == "auto":
-        return ("fp32",) if device.type == "cpu" and _emulates_bf16() else ("fp32", lower)
     if precision == "fp16" and device.type == "cpu" or precision == "bf16" and lower == "fp16":
         raise UserError(f"trainer.precision={precision} is not available on this {device.type.upper()}",
                         hint=f"type trainer.precision={lower}, fp32 or auto")
-    return (precision,)
+    precisions: tuple[str, ...] = (precision,)
+    if precision == "auto":
+        precisions = ("fp32",) if device.type == "cpu" and _emulates_bf16() else ("fp32", lower)
+    formats = tuple(FORMATS) if memory_format == "auto" else (memory_format,)
+    return tuple(Mode(*choice) for choice in product(precisions, formats))
 
 
 def _emulates_bf16() -> bool:
@@ -64,7 +84,7 @@ def _emulates_bf16() -> bool:
 
 
 def measure(task: Task, model: Model, dataset: Dataset[object], passes: Sequence[Pass], hyper: HyperConfig,
-            precisions: Sequence[str], device: torch.device, slowest: Callable[[float], float] = float) -> Measurement:
+            modes: Sequence[Mode], device: torch.device, slowest: Callable[[float], float] = float) -> Measurement:
     """Train ``model`` for a few steps and put it back as it was.
 
     Every rank does so, in step with the others: some losses add up over ranks. ``slowest`` gives the
@@ -79,20 +99,35 @@ def measure(task: Task, model: Model, dataset: Dataset[object], passes: Sequence
     before = {name: value.clone() for name, value in model.state_dict().items()}
     if device.type == "cuda":
         torch.cuda.reset_peak_memory_stats(device)
-    seconds: dict[str, float] = {}
+    seconds: dict[Mode, float] = {}
     longest = LONG_STEP
     try:
-        for precision in precisions:
-            times = _times(model, batches, hyper, DTYPES[precision], device, longest, slowest)
+        for mode in modes:
+            model.to(memory_format=FORMATS[mode.memory_format])
+            times = _times(model, batches, hyper, DTYPES[mode.precision], device, longest, slowest)
             # Not the first step, which allocates and picks kernels; the fastest: other programs only slow one down.
-            seconds[precision] = min(times[1:] or times)
+            seconds[mode] = min(times[1:] or times)
             longest = min(longest, HOPELESS * max(times))
+    except RuntimeError as error:
+        if TOO_SMALL.search(str(error)):
+            raise UserError(f"The network {task.network.name} cannot take images of {task.input_size()} px: {error}",
+                            hint=f"choose a larger image.size (without it, this network takes "
+                                 f"{task.network.input_size}), or another network") from error
+        raise
     finally:
         model.zero_grad(set_to_none=True)
         model.load_state_dict(before)
-    best = min(precisions, key=lambda name: seconds[name])
-    chosen = best if seconds[precisions[0]] / seconds[best] >= GAIN else precisions[0]
-    return Measurement(chosen, seconds, sorted(load_times)[len(load_times) // 2], _memory(device))
+    return Measurement(_chosen(seconds), seconds, sorted(load_times)[len(load_times) // 2], _memory(device))
+
+
+def _chosen(seconds: Mapping[Mode, float]) -> Mode:
+    """The fastest mode that is worth leaving the first one for."""
+    first = next(iter(seconds))
+    for mode in sorted(seconds, key=lambda mode: seconds[mode]):
+        gain = FORMAT_GAIN if mode.precision == first.precision else PRECISION_GAIN
+        if seconds[first] / seconds[mode] >= gain:
+            return mode
+    return first
 
 
 def _times(model: Model, batches: list[dict[str, object]], hyper: HyperConfig, dtype: torch.dtype | None,

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import pickle
 import re
 import tempfile
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import torch
@@ -17,6 +18,10 @@ from torch import Tensor, nn
 
 from sightsmith.core.checkpoint import load_tree
 from sightsmith.core.errors import UserError, near
+from sightsmith.core.heads import Head
+
+_BOOKKEEPING = ("argparse.", "builtins.getattr", "mmengine.", "numpy.")
+"""What checkpoints of other frameworks hold beside tensors: their modules. It is not read."""
 
 _WRAPPERS = ("state_dict", "model", "model_state_dict", "state_dict_ema")
 _PREFIXES = ("module.", "_orig_mod.")
@@ -28,7 +33,8 @@ class LoadReport:
     """What of a file of weights went into a model.
 
     ``mismatched`` pairs a tensor's name with both shapes; ``unused`` are in the file only, ``missing``
-    in the model only, left at their initial values. ``digest`` is the file's sha256.
+    in the model only, left at their initial values. ``digest`` is the file's sha256. Where heads were
+    matched by the names of their classes, ``classes`` says which are kept, new, and dropped.
     """
 
     source: str
@@ -38,6 +44,7 @@ class LoadReport:
     missing: tuple[str, ...] = ()
     how: str = "by name"
     digest: str | None = None
+    classes: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     def lines(self) -> list[str]:
         """What is printed: counts, and the first names of each kind."""
@@ -48,9 +55,19 @@ class LoadReport:
             ("of the file not used", list(self.unused)),
         ):
             if names:
-                more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
-                lines.append(f"  {len(names)} {text}: {', '.join(names[:_SHOWN])}{more}")
+                lines.append(f"  {len(names)} {text}: {_first(names)}")
+        if self.classes:
+            lines.append("  heads matched by class: " + "; ".join(
+                f"{len(names)} {kind} ({_first(names)})" for kind, names in self.classes.items() if names))
         return lines
+
+
+@dataclass(frozen=True)
+class WeightsFile:
+    """What a file of weights holds: tensors by name, and the classes that its heads tell apart where it says so."""
+
+    tensors: dict[str, Tensor]
+    classes: tuple[str, ...] = ()
 
 
 def file_digest(path: Path) -> str:
@@ -90,8 +107,8 @@ def fetch(url: str) -> Path:
     return path
 
 
-def read_state_dict(path: Path) -> dict[str, Tensor]:
-    """The tensors of a ``.safetensors`` or torch file, by name. Nothing in the file is executed.
+def read_weights(path: Path) -> WeightsFile:
+    """A ``.safetensors`` or torch file. Nothing in it is executed.
 
     A checkpoint or a bundle of sightsmith gives its model's tensors. Raises UserError for a file that is
     missing, damaged, or would need a full unpickling.
@@ -105,7 +122,7 @@ def read_state_dict(path: Path) -> dict[str, Tensor]:
         if path.suffix == ".safetensors":
             content = _read_safetensors(path)
         else:
-            content = torch.load(path, map_location="cpu", weights_only=True)
+            content = _read_torch(path)
     except pickle.UnpicklingError as error:
         raise UserError(f"{path} holds more than tensors; reading it could execute code, so it was not read",
                         hint="where you trust its origin, save its state_dict alone: "
@@ -115,7 +132,26 @@ def read_state_dict(path: Path) -> dict[str, Tensor]:
     except Exception as error:  # damaged bytes make the unpickler raise nearly every built-in exception
         reason = (str(error) or type(error).__name__).splitlines()[0].partition(". ")[0]
         raise UserError(f"{path} is damaged or not a file of weights: {reason}") from error
-    return _tensors(content, path)
+    return WeightsFile(_tensors(content, path), _classes(content))
+
+
+class _Unread:
+    """Stands in a checkpoint for an object that is not a tensor; takes what it is given and keeps nothing."""
+
+    def __init__(self, *_: object) -> None:
+        pass
+
+    def __setstate__(self, _: object) -> None:
+        pass
+
+
+def _read_torch(path: Path) -> object:
+    names = []
+    with contextlib.suppress(Exception):  # not the format of today's torch, which alone can be looked through
+        names = torch.serialization.get_unsafe_globals_in_checkpoint(path)
+    unread = [(_Unread, name) for name in names if name.startswith(_BOOKKEEPING)]
+    with torch.serialization.safe_globals(unread):  # type: ignore[arg-type]
+        return torch.load(path, map_location="cpu", weights_only=True)
 
 
 def _read_safetensors(path: Path) -> object:
@@ -141,6 +177,54 @@ def _tensors(content: object, path: Path) -> dict[str, Tensor]:
     if not found:
         raise UserError(f"{path} holds no named tensors")
     return found
+
+
+def _classes(content: object) -> tuple[str, ...]:
+    """The names of the classes, in their order: of our bundles, and of mmengine's checkpoints new and old."""
+    if not isinstance(content, Mapping):
+        return ()
+    meta = content.get("meta")
+    meta = meta if isinstance(meta, Mapping) else {}
+    dataset = meta.get("dataset_meta")
+    for place, key in ((content, "classes"), (dataset, "classes"), (dataset, "CLASSES"), (meta, "CLASSES")):
+        if isinstance(place, Mapping) and (found := place.get(key)):
+            names = [found] if isinstance(found, str) else found
+            if isinstance(names, (list, tuple)) and all(isinstance(name, str) for name in names):
+                return tuple(names)
+    return ()
+
+
+def load_by_class(model: nn.Module, file: WeightsFile, source: str, digest: str | None, classes: Sequence[str],
+                  heads: Callable[[], Mapping[str, Head]]) -> LoadReport:
+    """As :func:`load_matching`; the heads go to the ``classes`` of their names where the file's are others.
+
+    ``heads`` finds the tensors that depend on the classes.
+    """
+    if file.classes in ((), tuple(classes)):
+        return load_matching(model, file.tensors, source, digest)
+    tensors, matched = fill_heads(model, file, classes, heads())
+    return replace(load_matching(model, tensors, source, digest), classes=matched)
+
+
+def fill_heads(model: nn.Module, file: WeightsFile, own: Sequence[str], heads: Mapping[str, Head],
+               ) -> tuple[dict[str, Tensor], dict[str, tuple[str, ...]]]:
+    """The tensors of ``file``, the heads made to fit ``model``, whose classes are ``own``; which of the classes
+    are kept, new, and dropped.
+
+    A head without any class that both know, or that differs by more than its classes, is left out.
+    """
+    kept = tuple(name for name in own if name in file.classes)
+    state = model.state_dict()
+    tensors = {}
+    for name, value in file.tensors.items():
+        filled: Tensor | None = value
+        if name in heads:
+            filled = heads[name].filled(state[name], own, value, file.classes) if kept else None
+        if filled is not None:
+            tensors[name] = filled
+    return tensors, {
+        "kept": kept, "new": tuple(name for name in own if name not in file.classes),
+        "dropped": tuple(name for name in file.classes if name not in own)}
 
 
 def load_matching(model: nn.Module, state: Mapping[str, Tensor], source: str, digest: str | None = None) -> LoadReport:
@@ -193,6 +277,11 @@ def _by_order(own: Mapping[str, Tensor], state: Mapping[str, Tensor], first: str
         if ours != theirs:
             return None
     return renamed | dict(list(state.items())[len(names):])
+
+
+def _first(names: Sequence[str]) -> str:
+    more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
+    return ", ".join(names[:_SHOWN]) + more
 
 
 def _shape(value: Tensor) -> str:

@@ -38,6 +38,13 @@ def coco(root, images, boxes_of) -> str:
     return f"dataset.root={root}"
 
 
+def dry_run(overrides) -> None:
+    from sightsmith.core.compose import compose
+    from sightsmith.core.run import start
+
+    assert start(compose(overrides), overrides) is None
+
+
 @pytest.mark.parametrize(("task", "network", "figures"), [
     ("detection", "rtmdet_tiny", {"ap", "ap50", "ar_100", "ap/zero", "loss"}),
     ("detection", "rtmdet_ins_tiny", {"ap", "box_ap", "ap_small", "loss"}),
@@ -79,9 +86,58 @@ def test_a_zoo_configuration_by_its_own_name(tmp_path):
     assert type(result.model.backbone).__name__ == "ERFNet"
 
 
+def test_a_zoo_configuration_decides_between_boxes_and_masks(tmp_path):
+    """Boxes alone would do for the one, and not for the other."""
+    root = coco(tmp_path / "set", 4, lambda number: [(20, 20, 24, 24)])
+    run = [*COMMON, root, "task=detection", "network=mmdet", "trainer.dry_run=true", f"output_dir={tmp_path}"]
+    dry_run([*run, "network.config=yolox/yolox_tiny_8xb8-300e_coco"])
+    with pytest.raises(UserError, match="learns from masks"):
+        dry_run([*run, "network.config=rtmdet/rtmdet-ins_tiny_8xb32-300e_coco"])
+
+
+def test_a_run_starts_from_another_runs_model_by_the_names_of_the_classes(tmp_path, capsys):
+    first = sightsmith.train([*SMALL, "task=detection", "network=yolox_nano", f"output_dir={tmp_path}"])
+    root = coco(tmp_path / "set", 8, lambda number: [(20, 20, 24, 24)])
+    annotations = json.loads((tmp_path / "set" / "annotations.json").read_text())
+    annotations["categories"] = [{"id": 1, "name": "four"}, {"id": 2, "name": "eel"}]
+    annotations["annotations"][0]["category_id"] = 2
+    (tmp_path / "set" / "annotations.json").write_text(json.dumps(annotations))
+    weights = first.run_dir / "model" / "model.safetensors"
+    second = sightsmith.train([*COMMON, root, "task=detection", "network=yolox_nano", f"network.weights={weights}",
+                               "hyper.learning_rate=1e-6", "hyper.optimizer=sgd", f"output_dir={tmp_path}"])
+    assert "heads matched by class: 1 kept (four); 1 new (eel); 2 dropped (zero, one)" in capsys.readouterr().out
+    before, after = (run.model.bbox_head.multi_level_conv_cls[0].weight[run.classes.index("four")]
+                     for run in (first, second))
+    torch.testing.assert_close(before, after, atol=1e-4, rtol=0)
+
+
+def test_a_network_that_learns_from_a_teacher_asks_for_its_weights(tmp_path):
+    from sightsmith.plugins.openmmlab.build import assemble
+    from sightsmith.plugins.openmmlab.zoo import load_model
+
+    run = [*SMALL, "task=detection", "network=mmdet", "network.config=ld/ld_r18-gflv1-r101_fpn_1x_coco",
+           "trainer.dry_run=true", f"output_dir={tmp_path}"]
+    with pytest.raises(UserError, match=r"type \+network.options.teacher_ckpt=PATH"):
+        dry_run(run)
+    teacher = assemble(load_model("mmdet", "gfl/gfl_r101_fpn_ms-2x_coco"), "mmdet")
+    torch.save({"state_dict": teacher.state_dict()}, tmp_path / "teacher.pth")
+    dry_run([*run, f"+network.options.teacher_ckpt={tmp_path / 'teacher.pth'}"])
+
+
+@pytest.mark.parametrize("network", [
+    ["task=detection", "network=ssd300"],
+    ["task=segmentation", "network=mmseg",
+     "network.config=mobilenet_v3/mobilenet-v3-d8-s_lraspp_4xb4-320k_cityscapes-512x1024"],
+])
+def test_an_image_of_which_the_last_layers_leave_nothing(tmp_path, network):
+    with pytest.raises(UserError, match="cannot take images of 64 px: .*\n?.*choose a larger image.size"):
+        sightsmith.train([*SMALL, *network, f"output_dir={tmp_path}"])
+
+
 @pytest.mark.parametrize(("overrides", "expected"), [
     (["network=mmdet", "network.config=rtmdet/rtmdet_tini_8xb32-300e_coco"], "Did you mean 'rtmdet/rtmdet_tiny"),
-    (["network=mmdet"], "needs the name of a configuration"),
+    (["network=mmdet"], "network.config must say which"),
+    (["network=mmdet", "network.config=fast_rcnn/fast-rcnn_r50_fpn_1x_coco"], "takes proposals beside the image"),
     (["network.config=rtmdet/rtmdet_s_8xb32-300e_coco"], "leave network.config out"),
     (["image.windows=[[1,2],[3,4]]"], "take 1 or 3"),
     (["hyper.class_balance=loss", "hyper.label_smoothing=0.1"], "hyper.label_smoothing=0.1 is for classification"),

@@ -68,10 +68,8 @@ class TinyTask(Task):
     def input_size(self):
         return 16
 
-    def train_dataset(self, samples):
+    def dataset(self, samples, *, training):
         return Numbers(samples)
-
-    validation_dataset = train_dataset
 
     def collate(self, items):
         features, labels, places = zip(*items, strict=True)
@@ -113,7 +111,7 @@ def tiny_trainer(folder: Path, config: Config, *, images: int = 26, callbacks=()
     samples = [Sample(Path(f"{number}"), f"{number}") for number in range(images)]
     sampler = EpochSampler(images, config.hyper.batch_size, config.trainer.accumulate, seed=config.trainer.seed,
                            rank=state.process_index, world=state.num_processes)
-    data = task.train_dataset(samples)
+    data = task.dataset(samples, training=True)
     validation = validation_batches(images, config.hyper.batch_size, state.process_index, state.num_processes)
     seed_everything(7)
     model = TinyModel(explode_at)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,8 @@ from torchvision.models import MNASNet, get_model, get_model_weights
 from torchvision.models.vision_transformer import VisionTransformer, interpolate_embeddings
 
 from sightsmith.core.errors import UserError
-from sightsmith.core.weights import LoadReport, fetch, file_digest, load_matching, read_state_dict
+from sightsmith.core.heads import find_heads, plain_layout
+from sightsmith.core.weights import LoadReport, WeightsFile, fetch, file_digest, load_by_class, read_weights
 
 AUXILIARY = {"googlenet": 0.3, "inception_v3": 0.4}
 """Weight of each auxiliary loss: arXiv 1409.4842 section 5; arXiv 1512.00567 as in torchvision's recipe."""
@@ -137,21 +138,26 @@ def _replace_first_convolution(network: nn.Module, channels: int) -> None:
     setattr(owner, leaf, new)
 
 
-def load_starting_weights(model: Classifier, name: str, source: str) -> LoadReport | None:
+def load_starting_weights(model: Classifier, name: str, source: str, classes: Sequence[str],
+                          larger: Callable[[], Classifier]) -> LoadReport | None:
     """Load ``network.weights``: None for ``none``, torchvision's for ``imagenet``, else a file's.
 
-    Raises UserError where the file cannot be had or does not fit.
+    The last layer's rows go to the ``classes`` of their names, where the file names its classes; ``larger`` builds
+    the same network with one class more. Raises UserError where the file cannot be had or does not fit.
     """
     if source == "none":
         return None
     path = _published(name) if source == "imagenet" else Path(source).expanduser()
-    state = {_today(tensor): value for tensor, value in read_state_dict(path).items()}
+    file = read_weights(path)
+    state = {_today(tensor): value for tensor, value in file.tensors.items()}
     network = model.network
     embedding = state.get("encoder.pos_embedding")
     if isinstance(network, VisionTransformer) and embedding is not None and embedding.shape[1] != network.seq_length:
         state = dict(interpolate_embeddings(network.image_size, network.patch_size, OrderedDict(state)))
     origin = f"{source} ({path.name})" if source == "imagenet" else str(path)
-    return load_matching(network, state, origin, file_digest(path))
+    return load_by_class(
+        network, WeightsFile(state, file.classes), origin, file_digest(path), classes,
+        lambda: find_heads(network.state_dict(), larger().network.state_dict(), lambda *_: plain_layout))
 
 
 def _today(name: str) -> str:

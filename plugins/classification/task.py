@@ -36,29 +36,28 @@ class ClassificationTask(Task):
     def input_size(self) -> int:
         return self.config.image.size or self.network.input_size
 
-    def _dataset(self, samples: Sequence[Sample], training: bool) -> data.ImageLabels:
+    def dataset(self, samples: Sequence[Sample], *, training: bool) -> data.ImageLabels:
         return data.ImageLabels(samples, self.classes, self.config, self.input_size(), multi_label=self.multi_label,
                                 training=training)
-
-    def train_dataset(self, samples: Sequence[Sample]) -> data.ImageLabels:
-        return self._dataset(samples, training=True)
-
-    def validation_dataset(self, samples: Sequence[Sample]) -> data.ImageLabels:
-        return self._dataset(samples, training=False)
 
     def collate(self, items: list[Any]) -> dict[str, Any]:
         return data.collate(items)
 
     def build_model(self, *, load_weights: bool = True) -> tuple[Model, LoadReport | None]:
+        model = self._build(len(self.classes))
+        self._try(model, data.input_channels(self.config))
+        if not load_weights:
+            return model, None
+        return model, load_starting_weights(model, self.network.name, self.config.network.weights, self.classes,
+                                            lambda: self._build(len(self.classes) + 1))
+
+    def _build(self, classes: int) -> Model:
         config, channels = self.config, data.input_channels(self.config)
         usual = self._normalisation(channels)
-        model = self.network.build()(
-            self.network.name, len(self.classes), channels=channels, size=self.input_size(),
+        return self.network.build()(
+            self.network.name, classes, channels=channels, size=self.input_size(),
             mean=config.image.mean or usual[0], std=config.image.std or usual[1], multi_label=self.multi_label,
             label_smoothing=config.hyper.label_smoothing, options={**self.network.options, **config.network.options})
-        self._try(model, channels)
-        loaded = load_starting_weights(model, self.network.name, config.network.weights) if load_weights else None
-        return model, loaded
 
     def _normalisation(self, channels: int) -> tuple[Sequence[float], Sequence[float]]:
         """Mean and deviation of each channel: what the published weights were trained with."""

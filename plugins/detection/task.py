@@ -10,10 +10,12 @@ from typing import Any
 import numpy as np
 
 from sightsmith.core.dataset import Sample
+from sightsmith.core.heads import Layout
 from sightsmith.core.task import Outcome, Section
 from sightsmith.plugins.detection import metrics, report
 from sightsmith.plugins.detection.data import ImageBoxes
 from sightsmith.plugins.openmmlab import adapt, zoo
+from sightsmith.plugins.openmmlab.head_layout import box_layout
 from sightsmith.plugins.openmmlab.task import OpenMMLabTask
 
 MOST_PREDICTIONS = 100
@@ -27,17 +29,11 @@ class DetectionTask(OpenMMLabTask):
 
     @property
     def with_masks(self) -> bool:
-        return self.network.annotation == "masks"
+        return self.network.annotation_of(self.config.network.config) == "masks"
 
-    def _dataset(self, samples: Sequence[Sample], training: bool) -> ImageBoxes:
+    def dataset(self, samples: Sequence[Sample], *, training: bool) -> ImageBoxes:
         return ImageBoxes(samples, self.classes, self.config, self.input_size(), training=training,
                           with_masks=self.with_masks)
-
-    def train_dataset(self, samples: Sequence[Sample]) -> ImageBoxes:
-        return self._dataset(samples, training=True)
-
-    def validation_dataset(self, samples: Sequence[Sample]) -> ImageBoxes:
-        return self._dataset(samples, training=False)
 
     def adapted(self) -> tuple[dict[str, Any], list[str]]:
         model, downloads = super().adapted()
@@ -46,12 +42,15 @@ class DetectionTask(OpenMMLabTask):
         preprocessor = model["data_preprocessor"]
         preprocessor["batch_augments"] = None  # sizes are image.size's business, augmentation that of augment.*
         preprocessor["pad_size_divisor"] = divisor = max(preprocessor.get("pad_size_divisor", 1), 32)
-        resize = zoo.transform(self.package, self.zoo_name(), "Resize")
+        resize = zoo.transform(self.package, self.zoo_name, "Resize")
         if resize and not resize.get("keep_ratio", False):  # a network for images of one shape: squares
             preprocessor["pad_size_divisor"] = math.ceil(self.input_size() / divisor) * divisor
         preprocessor["pad_mask"] = self.with_masks
         adapt.fit_queries(model, self.input_size())
         return model, downloads
+
+    def head_layout(self, name: str, rows: int, per_class: int) -> Layout:
+        return box_layout(name, per_class)
 
     def outcome(self, sample: Any) -> Outcome:
         """Boxes (n, 4) float32 xyxy, scores (n,), class numbers (n,), and masks, in pixels of the whole image."""

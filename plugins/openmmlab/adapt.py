@@ -15,7 +15,6 @@ COUNTS = ("num_classes", "num_things_classes")
 
 SYNC_NORMS = {"SyncBN": "BN", "MMSyncBN": "BN", "NaiveSyncBN": "BN"}
 
-
 ONE_SIZE = ("BEiT", "MAE")
 """Backbones that take inputs of ``img_size`` alone."""
 

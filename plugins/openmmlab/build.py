@@ -20,16 +20,23 @@ def build_model(model: dict[str, Any], package: str) -> Any:
     """
     # Said at every step, of code that is not ours.
     warnings.filterwarnings("ignore", r"`torch\.cuda\.amp", FutureWarning)
-    parts = registry(package)
-    from mmengine.config import ConfigDict
+    built = assemble(model, package)
     from mmengine.model import revert_sync_batchnorm
 
     with scope(package), _quiet():
-        built = parts.build(ConfigDict(model))  # whose keys the models read as attributes
         built.init_weights()
     name_missing_losses(built)
     # Some models make theirs synchronous by themselves, on the CPU too, where it cannot run; the engine knows when.
     return revert_sync_batchnorm(built)
+
+
+def assemble(model: dict[str, Any], package: str) -> Any:
+    """The model with its layers as torch initialises them."""
+    parts = registry(package)
+    from mmengine.config import ConfigDict
+
+    with scope(package), _quiet():
+        return parts.build(ConfigDict(model))  # whose keys the models read as attributes
 
 
 def registry(package: str) -> Any:

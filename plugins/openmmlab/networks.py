@@ -11,9 +11,14 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-from sightsmith.core.records import NetworkRecord
+from sightsmith.core.records import NetworkRecord, ZooNetwork
 
 TABLE = "networks.csv"
+ZOO = "zoo.csv"
+"""Which networks of the zoos train, written by ``benchmarks/zoo.py``."""
+
+ZOO_COLUMNS = ("package", "config", "annotation", "result", "input_size", "reason")
+OK, FAILED, APART = "ok", "failed", "apart"
 COLUMNS = ("name", "config", "family", "annotation", "input_size", "parameters", "score", "milliseconds", "hardware",
            "weights", "source")
 LICENCE = "Apache-2.0 (OpenMMLab)"
@@ -33,9 +38,27 @@ def records(package: str, task: str) -> list[NetworkRecord]:
             parameters=int(row["parameters"] or 0), input_size=int(row["input_size"]), score=row["score"],
             speed=f"{row['milliseconds']} ms an image, {row['hardware']}" if row["milliseconds"] else "",
             score_source=row["source"], weights=row["weights"], licence=LICENCE,
-            options={"config": row["config"]} if row["config"] else {})
+            **({"options": {"config": row["config"]}} if row["config"] else
+               {"zoo": f"{__name__}:{PACKAGES[package]}"}))
         for row in csv.DictReader(text.splitlines())
     ]
+
+
+def mmdet() -> list[ZooNetwork]:
+    """The zoo of mmdet."""
+    return _zoo("mmdet")
+
+
+def mmseg() -> list[ZooNetwork]:
+    """The zoo of mmsegmentation."""
+    return _zoo("mmseg")
+
+
+def _zoo(package: str) -> list[ZooNetwork]:
+    text = files("sightsmith.plugins.openmmlab").joinpath(ZOO).read_text(encoding="utf-8")
+    return [ZooNetwork(row["config"], row["annotation"] or None, row["result"] == OK,  # type: ignore[arg-type]
+                       "" if row["result"] == OK else row["reason"])
+            for row in csv.DictReader(text.splitlines()) if row["package"] == package]
 
 
 def described(package: str, row: dict[str, Any]) -> dict[str, Any]:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import math
 from abc import abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -13,16 +15,17 @@ from torch import nn
 
 from sightsmith.core.dataset import Sample
 from sightsmith.core.errors import Problem, UserError
+from sightsmith.core.heads import Head, Layout, find_heads
 from sightsmith.core.task import Model, Outcome, Task
 from sightsmith.core.weights import LoadReport
 from sightsmith.plugins.openmmlab import adapt, zoo
 from sightsmith.plugins.openmmlab.batch_norm import survive_single_values
-from sightsmith.plugins.openmmlab.build import alone, build_model, scope
+from sightsmith.plugins.openmmlab.build import alone, assemble, build_model, scope
 from sightsmith.plugins.openmmlab.progress import tell_progress
-from sightsmith.plugins.openmmlab.weights import load_starting_weights
+from sightsmith.plugins.openmmlab.weights import load_file, load_starting_weights
 
-ASKED = ("mmdet", "mmdet_masks", "mmseg")
-"""Networks whose zoo configuration is the user's choice."""
+OF_TRAINING = ("DDRNet", "PIDNet", "TridentResNet")
+"""Backbones that give more, or other, features in training mode."""
 
 
 class OpenMMLabTask(Task):
@@ -35,25 +38,21 @@ class OpenMMLabTask(Task):
         """The longer side of the network's input, pixels."""
         return self.config.image.size or self.network.input_size
 
+    @property
     def zoo_name(self) -> str:
-        """The configuration's name in the zoo. Raises UserError where the user must choose one and has not."""
-        asked, own = self.config.network.config, self.network.options.get("config")
-        if own is None and asked is None:
-            raise UserError(f"network={self.network.name} needs the name of a configuration",
-                            hint=f"for example network.config={zoo.names(self.package)[0]}")
-        if own is not None and asked is not None:
-            raise UserError(f"network.config={asked} is for {' and '.join(ASKED)}; network={self.network.name} has its "
-                            f"own: {own}", hint="leave network.config out")
-        return str(own or asked)
+        """The configuration's name in the zoo: the network's own, or where it stands for the zoo the one asked for."""
+        return str(self.network.options.get("config") or self.config.network.config)
 
     def adapted(self) -> tuple[dict[str, Any], list[str]]:
         """The model's configuration made to fit the data, and the addresses of its published backbone weights."""
         channels = len(self.config.image.windows)
         if channels not in (0, 1, 3):
             raise UserError(f"image.windows has {channels} windows; the networks of {self.package} take 1 or 3")
-        model = zoo.load_model(self.package, self.zoo_name())
+        model = zoo.load_model(self.package, self.zoo_name)
         zoo.resolve_teacher(self.package, model)
         adapt.merge(model, self.config.network.options)
+        if "teacher_ckpt" in model:
+            model["teacher_ckpt"] = None  # mmdet would fetch and unpickle it
         downloads = adapt.drop_downloads(model)
         adapt.normalise_alone(model)
         adapt.feed_rgb(model["data_preprocessor"], self.config.image.mean, self.config.image.std)
@@ -80,23 +79,45 @@ class OpenMMLabTask(Task):
         survive_single_values(built)
         if not load_weights:
             return built, None
-        return built, load_starting_weights(built, self.config.network.weights, downloads)
+        heads = partial(self._heads, built, lambda task: task.adapted()[0])
+        return built, load_starting_weights(built, self.config.network.weights, downloads, self.classes, heads)
+
+    def _heads(self, model: Model, adapted: Callable[[OpenMMLabTask], dict[str, Any]]) -> dict[str, Head]:
+        """The tensors of ``model`` that depend on the classes. ``adapted`` gives its configuration for a task."""
+        larger = type(self)(self.config, self.network, [*self.classes, ""], self.multi_label)
+        # Whose layers' initial values are not looked at, only their sizes.
+        return find_heads(model.state_dict(), assemble(adapted(larger), self.package).state_dict(), self.head_layout)
+
+    @abstractmethod
+    def head_layout(self, name: str, rows: int, per_class: int) -> Layout:
+        """What the rows of the head's tensor ``name`` are for; it has ``rows``, ``per_class`` of each class."""
 
     def prepare(self, model: Model, samples: Sequence[Sample]) -> None:
         model.passes_per_epoch = math.ceil(len(samples) / self.config.hyper.batch_size)
+        if hasattr(model, "teacher_model"):
+            self._teach(model.teacher_model)
+
+    def _teach(self, teacher: Model) -> None:
+        """Load the weights of the network that another one learns from."""
+        weights = self.config.network.options.get("teacher_ckpt")
+        if weights is None:
+            asked = zoo.load(self.package, self.zoo_name).model.teacher_ckpt
+            raise UserError(f"{self.zoo_name} learns from a trained network, a teacher, whose weights are not given",
+                            hint=f"type +network.options.teacher_ckpt=PATH; the recipe's own are {asked}")
+        load_file(teacher, Path(weights).expanduser(), weights, self.classes, lambda: self._heads(
+            teacher, lambda task: task.adapted()[0]["teacher_config"]["model"]))
 
     def collate(self, items: list[Any]) -> dict[str, Any]:
         """Lists, not stacks: images may differ in size."""
         return {key: [item[key] for item in items] for key in items[0]}
 
     def outcomes(self, model: Model, batch: dict[str, Any]) -> list[Outcome]:
-        copies = [sample.clone() for sample in batch["data_samples"]]
-        learnt = model.data_preprocessor({**batch, "data_samples": copies}, True)
-        batch = model.data_preprocessor(batch, False)
+        batch = model.data_preprocessor(batch, True)  # as in training: without truth there is no loss
         # In full precision: bf16 knows positions in an image to a few pixels only.
         with scope(self.package), alone(), torch.autocast(batch["inputs"].device.type, enabled=False):
-            loss = _validation_loss(model, learnt)
-            predicted = _predict(model, batch)
+            with _features_once(model):
+                loss = _validation_loss(model, batch)
+                predicted = _predict(model, batch)
         return [{"index": int(sample.img_id), "loss": loss, **self.outcome(sample)} for sample in predicted]
 
     @abstractmethod
@@ -121,7 +142,7 @@ def _predict(model: Model, batch: dict[str, Any]) -> list[Any]:
 
 
 def _validation_loss(model: Model, batch: dict[str, Any]) -> float:
-    """The loss of a batch prepared as in training, and computed so but for normalization and dropout.
+    """The loss of a batch, computed as in training but for normalization and dropout.
 
     It is that of the batch: the networks give no loss of a single image.
     """
@@ -135,6 +156,9 @@ def _validation_loss(model: Model, batch: dict[str, Any]) -> float:
 def _as_in_training(model: Model) -> Iterator[None]:
     """Some heads compute a loss only in training mode; what keeps statistics or is random stays in eval mode."""
     model.train()
+    for part in (model.backbone, getattr(model, "neck", None)):
+        if part is not None and not _needs_training(model):
+            part.eval()
     for module in model.modules():
         if isinstance(module, (nn.modules.batchnorm._BatchNorm, nn.modules.dropout._DropoutNd)):
             module.eval()
@@ -142,3 +166,25 @@ def _as_in_training(model: Model) -> Iterator[None]:
         yield
     finally:
         model.eval()
+
+
+@contextmanager
+def _features_once(model: Model) -> Iterator[None]:
+    """Of images whose features are asked for again, for the loss and for the prediction, compute them once."""
+    compute, kept = model.extract_feat, {}
+
+    def extract_feat(inputs: Any) -> Any:
+        if id(inputs) not in kept:
+            kept[id(inputs)] = inputs, compute(inputs)  # with the images, whose id is then no other's
+        return kept[id(inputs)][1]
+
+    if not _needs_training(model):
+        model.extract_feat = extract_feat
+    try:
+        yield
+    finally:
+        vars(model).pop("extract_feat", None)
+
+
+def _needs_training(model: Model) -> bool:
+    return type(model.backbone).__name__ in OF_TRAINING

@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from torch import Tensor
 
 from sightsmith.core.errors import UserError
-from sightsmith.core.weights import LoadReport, fetch, file_digest, load_matching, read_state_dict
+from sightsmith.core.heads import Head
+from sightsmith.core.weights import LoadReport, fetch, file_digest, load_by_class, load_matching, read_weights
+
+Heads = Callable[[], Mapping[str, Head]]
 
 
-def load_starting_weights(model: Any, source: str, published: Sequence[str]) -> LoadReport | None:
+def load_starting_weights(model: Any, source: str, published: Sequence[str], classes: Sequence[str], heads: Heads,
+                          ) -> LoadReport | None:
     """Load ``network.weights``: None for ``none``, the backbone's published ones for ``imagenet``, else a file's.
 
-    A file may hold a whole network, or a backbone alone, also under other names. Raises UserError where
-    the file cannot be had or does not fit.
+    Raises UserError where the file cannot be had or does not fit.
     """
     if source == "none":
         return None
@@ -27,12 +30,20 @@ def load_starting_weights(model: Any, source: str, published: Sequence[str]) -> 
         path = fetch(address(published[0]))
     else:
         path = Path(source).expanduser()
-    state = read_state_dict(path)
-    origin = f"{source} ({path.name})" if source == "imagenet" else str(path)
+    return load_file(model, path, f"{source} ({path.name})" if source == "imagenet" else str(path), classes, heads)
+
+
+def load_file(model: Any, path: Path, origin: str, classes: Sequence[str], heads: Heads) -> LoadReport:
+    """Load a file that holds a whole network, or a backbone alone, also under other names.
+
+    The heads of a whole one that names its classes are matched to ``classes`` where those are others.
+    Raises UserError where the file cannot be read or does not fit.
+    """
+    file, digest = read_weights(path), file_digest(path)
     whole = set(model.state_dict())
-    if any(name in whole and name.startswith("backbone.") for name in state):
-        return load_matching(model, state, origin, file_digest(path))
-    return load_matching(model.backbone, _without_prefix(state), origin, file_digest(path))
+    if not any(name in whole and name.startswith("backbone.") for name in file.tensors):
+        return load_matching(model.backbone, _without_prefix(file.tensors), origin, digest)
+    return load_by_class(model, file, origin, digest, classes, heads)
 
 
 def _without_prefix(state: dict[str, Tensor]) -> dict[str, Tensor]:

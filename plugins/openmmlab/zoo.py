@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+import functools
 import importlib
 import importlib.util
 from pathlib import Path
@@ -27,8 +29,9 @@ def names(package: str) -> list[str]:
                   if "_base_" not in path.parts and path.name != "__init__.py")
 
 
+@functools.cache
 def load(package: str, name: str) -> Any:
-    """The ``mmengine.Config`` called ``name``, its parts merged.
+    """The ``mmengine.Config`` called ``name``, its parts merged: always the same object, not to be changed.
 
     Only files of the installed package are read: a configuration is Python, and is executed. Raises UserError for a
     name that is not in the zoo, and for a configuration that rests on a package or a file that is not there.
@@ -57,7 +60,7 @@ def load_model(package: str, name: str) -> dict[str, Any]:
     """The network of the configuration ``name``, as nested dicts. Raises UserError also where it learns no boxes,
     masks or maps from images."""
     config = load(package, name)
-    model = config.model.to_dict() if "model" in config else None
+    model = copy.deepcopy(config.model.to_dict()) if "model" in config else None
     if why := unsuited.reason(model, package):
         raise UserError(f"{package}'s configuration {name} is for no task here: {why}")
     assert model is not None
@@ -71,9 +74,7 @@ def transform(package: str, name: str, kind: str) -> dict[str, Any] | None:
 
 
 def resolve_teacher(package: str, model: dict[str, Any]) -> None:
-    """Put the configuration of a teacher network in the place of its path, and let its weights not be fetched."""
+    """Put the configuration of a teacher network in the place of its path."""
     path = model.get("teacher_config")
     if isinstance(path, str):
         model["teacher_config"] = {"model": load_model(package, path.removeprefix("configs/").removesuffix(".py"))}
-    if "teacher_ckpt" in model:
-        model["teacher_ckpt"] = None

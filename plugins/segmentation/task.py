@@ -9,8 +9,10 @@ from typing import Any
 import numpy as np
 
 from sightsmith.core.dataset import Sample
+from sightsmith.core.heads import Layout
 from sightsmith.core.task import Outcome, Section
 from sightsmith.plugins.openmmlab import adapt, zoo
+from sightsmith.plugins.openmmlab.head_layout import map_layout
 from sightsmith.plugins.openmmlab.task import OpenMMLabTask
 from sightsmith.plugins.segmentation import metrics, report
 from sightsmith.plugins.segmentation.data import ImageMaps
@@ -25,16 +27,10 @@ class SegmentationTask(OpenMMLabTask):
         """None in validation: there each pixel counts once."""
         return super().tile_overlap(training) if training else 0.0
 
-    def _dataset(self, samples: Sequence[Sample], training: bool) -> ImageMaps:
-        edges = zoo.transform(self.package, self.zoo_name(), "GenerateEdge")
+    def dataset(self, samples: Sequence[Sample], *, training: bool) -> ImageMaps:
+        edges = zoo.transform(self.package, self.zoo_name, "GenerateEdge")
         return ImageMaps(samples, self.classes, self.config, self.input_size(), training=training,
                          edge_width=edges["edge_width"] if edges else None)
-
-    def train_dataset(self, samples: Sequence[Sample]) -> ImageMaps:
-        return self._dataset(samples, training=True)
-
-    def validation_dataset(self, samples: Sequence[Sample]) -> ImageMaps:
-        return self._dataset(samples, training=False)
 
     def adapted(self) -> tuple[dict[str, Any], list[str]]:
         model, downloads = super().adapted()
@@ -47,6 +43,9 @@ class SegmentationTask(OpenMMLabTask):
         if model["test_cfg"].get("mode") == "slide":
             model["test_cfg"] = {"mode": "whole"}
         return model, downloads
+
+    def head_layout(self, name: str, rows: int, per_class: int) -> Layout:
+        return map_layout(beside=rows - len(self.classes) - 1)
 
     def outcome(self, sample: Any) -> Outcome:
         """Counts of pixels by true and predicted class, see :func:`metrics.count`."""

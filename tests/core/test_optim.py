@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from sightsmith.core.optim import build_ema, build_optimizer, learning_rate
+from sightsmith.core.optim import align_state, build_ema, build_optimizer, learning_rate
 from sightsmith.core.schema import HyperConfig
 
 
@@ -61,3 +61,30 @@ def test_ema_follows_the_weights():
     ema.update_parameters(model)
     assert ema.module.weight.item() == pytest.approx(0.1)
     assert build_ema(model, 0.0) is None
+
+
+@pytest.mark.parametrize("name", ["sgd", "adam", "adamw"])
+@pytest.mark.parametrize("memory_format", [torch.contiguous_format, torch.channels_last])
+def test_fused_steps_are_those_of_one_by_one_in_any_memory_format_also_after_loading(name, memory_format):
+    """The fused kernels would mix up the elements of tensors that do not lie alike."""
+    results = []
+    for fused in (True, False):
+        torch.manual_seed(0)
+        model = torch.nn.Sequential(torch.nn.Conv2d(3, 8, 3), torch.nn.ReLU(), torch.nn.Conv2d(8, 4, 3, groups=4))
+        model.to(memory_format=memory_format)
+        optimizer = build_optimizer(model, HyperConfig(optimizer=name, weight_decay=0.1, learning_rate=0.01))
+        for group in optimizer.param_groups:
+            group["fused"] = fused
+        for step in range(4):
+            if step == 2:
+                saved = optimizer.state_dict()
+                for state in saved["state"].values():  # as a checkpoint keeps them
+                    state |= {key: value.clone(memory_format=torch.contiguous_format) for key, value in state.items()
+                              if isinstance(value, torch.Tensor)}
+                optimizer.load_state_dict(saved)
+                align_state(optimizer)
+            optimizer.zero_grad()
+            model(torch.randn(2, 3, 9, 9)).square().sum().backward()
+            optimizer.step()
+        results.append([parameter.detach() for parameter in model.parameters()])
+    torch.testing.assert_close(results[0], results[1], rtol=1e-4, atol=1e-6)

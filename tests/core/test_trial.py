@@ -8,9 +8,10 @@ from tiny import TinyModel, tiny_config, tiny_trainer
 
 from sightsmith.core.errors import UserError
 from sightsmith.core.plan import estimate_seconds
-from sightsmith.core.trial import candidates, measure
+from sightsmith.core.trial import FORMATS, Mode, _chosen, candidates, measure
 
 CPU = torch.device("cpu")
+MODES = [Mode("fp32"), Mode("bf16")]
 
 
 def test_it_measures_and_puts_the_model_back(tmp_path):
@@ -18,9 +19,9 @@ def test_it_measures_and_puts_the_model_back(tmp_path):
     model = TinyModel()
     before = {name: value.clone() for name, value in model.state_dict().items()}
     passes = [part for update in trainer.sampler.start(0) for part in update.passes]
-    found = measure(trainer.task, model, trainer.train_loader.dataset, passes, trainer.hyper, ["fp32", "bf16"], CPU)
-    assert set(found.pass_seconds) == {"fp32", "bf16"}
-    assert found.precision in found.pass_seconds
+    found = measure(trainer.task, model, trainer.train_loader.dataset, passes, trainer.hyper, MODES, CPU)
+    assert set(found.pass_seconds) == set(MODES)
+    assert found.mode in found.pass_seconds
     assert found.memory > 2**20
     assert all(value.equal(before[name]) for name, value in model.state_dict().items())
     assert all(parameter.grad is None for parameter in model.parameters())
@@ -43,23 +44,30 @@ def test_a_hopeless_precision_is_given_up_after_one_step(tmp_path, monkeypatch):
                 next(clock)
             return super().forward(*arguments, **keys)
 
-    found = measure(trainer.task, Emulated(), trainer.train_loader.dataset, passes, trainer.hyper, ["fp32", "bf16"],
-                    CPU)
+    found = measure(trainer.task, Emulated(), trainer.train_loader.dataset, passes, trainer.hyper, MODES, CPU)
     assert Emulated.steps == [False] * 4 + [True]
-    assert found.precision == "fp32"
-    assert found.pass_seconds == {"fp32": 1.0, "bf16": 11.0}
+    assert found.mode == Mode("fp32")
+    assert found.pass_seconds == dict(zip(MODES, (1.0, 11.0), strict=True))
 
 
 def test_candidates(monkeypatch):
     monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"avx512_bf16": True, "amx_bf16": False}, raising=False)
-    assert candidates("auto", CPU) == ("fp32", "bf16")
+    assert candidates("auto", "contiguous", CPU) == tuple(MODES)
     monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"avx512_bf16": False, "avx2": True})
-    assert candidates("auto", CPU) == ("fp32",)
+    assert candidates("auto", "auto", CPU) == (Mode("fp32"), Mode("fp32", "channels_last"))
     monkeypatch.delattr(torch.cpu, "get_capabilities")
-    assert candidates("auto", CPU) == ("fp32", "bf16")
-    assert candidates("bf16", CPU) == ("bf16",)
+    assert candidates("auto", "contiguous", CPU) == tuple(MODES)
+    assert candidates("bf16", "channels_last", CPU) == (Mode("bf16", "channels_last"),)
     with pytest.raises(UserError, match=r"trainer\.precision=bf16"):
-        candidates("fp16", CPU)
+        candidates("fp16", "auto", CPU)
+
+
+@pytest.mark.parametrize(("seconds", "chosen"), [
+    ((1.0, 0.97, 0.9, 0.9), 0), ((1.0, 0.9, 0.92, 0.91), 1), ((1.0, 0.9, 0.6, 0.5), 3), ((1.0, 0.9, 0.89, 0.88), 1),
+])
+def test_another_mode_must_be_worth_it(seconds, chosen):
+    modes = [Mode(precision, memory_format) for precision in ("fp32", "bf16") for memory_format in FORMATS]
+    assert _chosen(dict(zip(modes, seconds, strict=True))) == modes[chosen]
 
 
 def test_the_estimate_counts_training_validation_and_loading():

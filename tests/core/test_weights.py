@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+import argparse
 import pickle
 import subprocess
 import sys
 from collections import OrderedDict
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
+from mmengine.logging import HistoryBuffer
 from safetensors.torch import save_file
 from torch import nn
 
 from sightsmith.core.checkpoint import save_tree
 from sightsmith.core.errors import UserError
-from sightsmith.core.weights import file_digest, load_matching, read_state_dict
+from sightsmith.core.heads import find_heads, plain_layout
+from sightsmith.core.weights import WeightsFile, file_digest, fill_heads, load_matching, read_weights
 
 
 def network(channels: int = 3, classes: int = 4) -> nn.Sequential:
@@ -42,7 +47,7 @@ def test_a_file_that_would_execute_code_is_not_read(tmp_path, write):
     else:
         path.write_bytes(pickle.dumps({"extra": Bomb(tmp_path / "executed")}, protocol=2))
     with pytest.raises(UserError, match="could execute code") as raised:
-        read_state_dict(path)
+        read_weights(path)
     assert "torch.save(model.state_dict()" in str(raised.value)
     assert not (tmp_path / "executed").exists()
 
@@ -57,15 +62,15 @@ def test_a_file_that_would_execute_code_is_not_read(tmp_path, write):
 def test_the_usual_wrappings_are_taken_off(tmp_path, wrap):
     state = dict(network().state_dict())
     torch.save(wrap(state), tmp_path / "w.pth")
-    torch.testing.assert_close(read_state_dict(tmp_path / "w.pth"), state)
+    torch.testing.assert_close(read_weights(tmp_path / "w.pth").tensors, state)
 
 
 def test_safetensors_and_checkpoints_of_ours(tmp_path):
     state = dict(network().state_dict())
     save_file(state, tmp_path / "w.safetensors")
     save_tree(tmp_path / "ours.safetensors", {"model": state, "epoch": 2})
-    torch.testing.assert_close(read_state_dict(tmp_path / "w.safetensors"), state)
-    torch.testing.assert_close(read_state_dict(tmp_path / "ours.safetensors"), state)
+    torch.testing.assert_close(read_weights(tmp_path / "w.safetensors").tensors, state)
+    torch.testing.assert_close(read_weights(tmp_path / "ours.safetensors").tensors, state)
 
 
 @pytest.mark.parametrize("name", ["w.pth", "w.safetensors"])
@@ -75,16 +80,62 @@ def test_damaged_files(tmp_path, name, part):
     (save_file if name.endswith("safetensors") else torch.save)(dict(network().state_dict()), path)
     path.write_bytes(path.read_bytes()[:part])
     with pytest.raises(UserError, match="w\\."):
-        read_state_dict(path)
+        read_weights(path)
 
 
 def test_a_missing_file_names_its_neighbours(tmp_path):
     (tmp_path / "resnet18.pth").touch()
     with pytest.raises(UserError, match="Did you mean 'resnet18.pth'"):
-        read_state_dict(tmp_path / "resnet81.pth")
+        read_weights(tmp_path / "resnet81.pth")
     torch.save({"epoch": 3}, tmp_path / "empty.pth")
     with pytest.raises(UserError, match="no named tensors"):
-        read_state_dict(tmp_path / "empty.pth")
+        read_weights(tmp_path / "empty.pth")
+
+
+def test_what_frameworks_keep_beside_the_tensors_is_not_read(tmp_path):
+    state = dict(network().state_dict())
+    history = HistoryBuffer([1.0, 2.0], [1, 1])
+    torch.save({"meta": {"dataset_meta": {"classes": ("cat", "cow")}, "args": argparse.Namespace(rate=0.1)},
+                "state_dict": state, "message_hub": {"log": history, "array": np.ones(3)}}, tmp_path / "w.pth")
+    found = read_weights(tmp_path / "w.pth")
+    torch.testing.assert_close(found.tensors, state)
+    assert found.classes == ("cat", "cow")
+
+
+@pytest.mark.parametrize(("content", "classes"), [
+    ({"meta": {"dataset_meta": {"CLASSES": ["a", "b"]}}}, ("a", "b")),
+    ({"meta": {"CLASSES": ("a", "b")}}, ("a", "b")),
+    ({"meta": {"dataset_meta": {"classes": "a"}}}, ("a",)),
+    ({"meta": {"dataset_meta": None, "CLASSES": [1, 2]}}, ()),
+    ({"meta": "none"}, ()),
+])
+def test_classes_are_where_mmengine_puts_them(tmp_path, content, classes):
+    torch.save({"state_dict": {"weight": torch.zeros(1)}, **content}, tmp_path / "w.pth")
+    assert read_weights(tmp_path / "w.pth").classes == classes
+
+
+def test_heads_are_filled_by_class():
+    source, model = network(classes=2), network(classes=3)
+    initial = model.head.weight.clone()
+    heads = find_heads(model.state_dict(), network(classes=4).state_dict(), lambda *_: plain_layout)
+    file = WeightsFile(dict(source.state_dict()), ("cow", "dog"))
+    tensors, classes = fill_heads(model, file, ("cat", "cow", "eel"), heads)
+    assert classes == {"kept": ("cow",), "new": ("cat", "eel"), "dropped": ("dog",)}
+    report = replace(load_matching(model, tensors, "w"), classes=classes)
+    assert not report.mismatched
+    torch.testing.assert_close(model.head.weight[1], source.head.weight[0])
+    torch.testing.assert_close(model.head.weight[[0, 2]], initial[[0, 2]])
+    assert report.lines()[-1] == "  heads matched by class: 1 kept (cow); 2 new (cat, eel); 1 dropped (dog)"
+
+
+def test_heads_of_other_classes_altogether_are_left_out():
+    model = network(classes=2)
+    heads = find_heads(model.state_dict(), network(classes=3).state_dict(), lambda *_: plain_layout)
+    tensors, classes = fill_heads(model, WeightsFile(dict(network(classes=2).state_dict()), ("a", "b")), ("c", "d"),
+                                  heads)
+    assert "head.weight" not in tensors
+    assert "stem.weight" in tensors
+    assert classes["kept"] == ()
 
 
 def test_by_name_reports_what_does_not_fit():

@@ -24,7 +24,7 @@ def picture(height=40, width=60, channels=3):
 def test_validation_squeezes_the_whole_picture(make_task, write_sample):
     pixels = np.zeros((20, 60, 3), np.uint8)
     pixels[:, :2] = pixels[:, -2:] = 255  # both edges must survive
-    image, label, index = make_task(size=32).validation_dataset([write_sample("a.png", pixels, "cow")])[0]
+    image, label, index = make_task(size=32).dataset([write_sample("a.png", pixels, "cow")], training=False)[0]
     assert (image.shape, image.dtype, label, index) == ((3, 32, 32), torch.float32, 1, 0)
     assert image[:, :, 0].min() > 0.8
     assert image[:, :, -1].min() > 0.8
@@ -33,8 +33,8 @@ def test_validation_squeezes_the_whole_picture(make_task, write_sample):
 
 def test_grey_and_16_bit_pictures_fill_three_channels(make_task, write_sample):
     deep = np.full((32, 32), 12345, np.uint16)
-    data = make_task(size=32).validation_dataset([write_sample("a.png", picture(channels=1), "cat"),
-                                                  write_sample("b.png", deep, "dog")])
+    data = make_task(size=32).dataset([write_sample("a.png", picture(channels=1), "cat"),
+                                                  write_sample("b.png", deep, "dog")], training=False)
     grey, exact = data[0][0], data[1][0]
     assert torch.equal(grey[0], grey[2])
     torch.testing.assert_close(exact, torch.full((3, 32, 32), 12345 / 65535))
@@ -42,8 +42,8 @@ def test_grey_and_16_bit_pictures_fill_three_channels(make_task, write_sample):
 
 def test_windows_make_channels_and_other_pictures_give_their_grey(make_task, write_sample):
     task = make_task(size=32, windows=[[40, 80], [80, 200]])
-    data = task.train_dataset([write_sample("a.png", picture(), "cat"),
-                               write_sample("b.png", picture(channels=1), "dog")])
+    data = task.dataset([write_sample("a.png", picture(), "cat"),
+                               write_sample("b.png", picture(channels=1), "dog")], training=True)
     assert data[0, 7][0].shape == data[1, 7][0].shape == (2, 32, 32)
 
 
@@ -52,12 +52,12 @@ def test_windows_make_channels_and_other_pictures_give_their_grey(make_task, wri
 def test_an_item_is_drawn_from_its_seed_alone(make_task, write_sample, shape, channels):
     samples = [write_sample("a.png", picture(*shape, channels), "cat")]
     task = make_task(size=32)
-    first = task.train_dataset(samples)
+    first = task.dataset(samples, training=True)
     before = torch.get_rng_state()
     items = [first[0, seed][0] for seed in (1, 2, 1, 2**63 - 1)]
     assert torch.equal(torch.get_rng_state(), before)
     torch.manual_seed(99)
-    again = task.train_dataset(samples)[0, 2][0]
+    again = task.dataset(samples, training=True)[0, 2][0]
     assert torch.equal(items[0], items[2])
     assert torch.equal(items[1], again)
     assert not torch.equal(items[0], items[1])
@@ -72,7 +72,7 @@ def test_workers_and_cache_change_nothing(make_task, write_sample):
     loaded = []
     for cache, workers in ((True, 0), (False, 0), (True, 2)):
         task = make_task(size=32, trainer=TrainerConfig(cache=cache))
-        data = task.train_dataset(samples)
+        data = task.dataset(samples, training=True)
         batches = [[(place, 10 + place) for place in range(start, start + 2)] for start in (0, 2, 3)]
         loader = DataLoader(data, batch_sampler=batches, num_workers=workers, collate_fn=task.collate)
         loaded += [list(loader), list(loader)]
@@ -83,7 +83,7 @@ def test_workers_and_cache_change_nothing(make_task, write_sample):
 
 
 def test_the_cache_stops_where_memory_is_short(make_task, write_sample, monkeypatch):
-    data = make_task(size=32).validation_dataset([write_sample("a.png", picture(), "cat")])
+    data = make_task(size=32).dataset([write_sample("a.png", picture(), "cat")], training=False)
     monkeypatch.setattr("sightsmith.core.memory_cache.KEPT_FREE", 1.1)
     kept = data[0]
     assert data._images[0] is not data._images[0]
@@ -94,7 +94,7 @@ def test_the_cache_stops_where_memory_is_short(make_task, write_sample, monkeypa
 
 def test_multi_label_items(make_task, write_sample):
     task = make_task(size=32, multi_label=True)
-    data = task.validation_dataset([write_sample("a.png", picture(), "dog", "cat"), write_sample("b.png", picture())])
+    data = task.dataset([write_sample("a.png", picture(), "dog", "cat"), write_sample("b.png", picture())], training=False)
     batch = task.collate([data[0], data[1]])
     assert batch["data_samples"]["label"].tolist() == [[1, 0, 1], [0, 0, 0]]
 
@@ -103,7 +103,7 @@ def test_a_picture_that_has_gone_is_named(make_task, write_sample):
     sample = write_sample("gone.png", picture(), "cat")
     sample.path.unlink()
     with pytest.raises(UserError, match="gone.png"):
-        make_task(size=32).validation_dataset([sample])[0]
+        make_task(size=32).dataset([sample], training=False)[0]
 
 
 @pytest.mark.parametrize("size", [(100, 100), (60, 240), (300, 50)])

@@ -24,7 +24,7 @@ def box(item):
 
 def test_the_longer_side_becomes_the_networks_input(make_task, squares):
     task = make_task(size=64)
-    item = task.validation_dataset([squares("a", (40, 80), [BOX])])[0]
+    item = task.dataset([squares("a", (40, 80), [BOX])], training=False)[0]
     assert item["inputs"].shape == (3, 32, 64)
     assert item["inputs"].dtype == torch.uint8
     sample = item["data_samples"]
@@ -39,7 +39,7 @@ def test_the_longer_side_becomes_the_networks_input(make_task, squares):
     {"horizontal_flip": True, "translation": 10.0, "resized_crop": True},
 ], ids=lambda augment: "+".join(augment))
 def test_boxes_follow_the_picture(make_task, squares, augment):
-    data = make_task(size=80, **augment).train_dataset([squares("a", (80, 80), [(30, 20, 60, 50)])])
+    data = make_task(size=80, **augment).dataset([squares("a", (80, 80), [(30, 20, 60, 50)])], training=True)
     seen = set()
     for seed in range(12):
         item = data[(0, seed)]
@@ -49,7 +49,7 @@ def test_boxes_follow_the_picture(make_task, squares, augment):
 
 
 def test_a_rotated_box_holds_the_rotated_square(make_task, squares):
-    data = make_task(size=80, rotation=40.0).train_dataset([squares("a", (80, 80), [(30, 30, 50, 50)])])
+    data = make_task(size=80, rotation=40.0).dataset([squares("a", (80, 80), [(30, 30, 50, 50)])], training=True)
     for seed in range(6):
         item = data[(0, seed)]
         (left, top, right, bottom), found = box(item), marked(item)
@@ -59,7 +59,7 @@ def test_a_rotated_box_holds_the_rotated_square(make_task, squares):
 
 def test_masks_follow_the_picture(make_task, squares):
     task = make_task("rtmdet_ins_tiny", size=80, horizontal_flip=True, translation=10.0, resized_crop=True)
-    data = task.train_dataset([squares("a", (80, 80), [(30, 20, 60, 50)])])
+    data = task.dataset([squares("a", (80, 80), [(30, 20, 60, 50)])], training=True)
     for seed in range(6):
         item = data[(0, seed)]
         [mask] = item["data_samples"].gt_instances.masks.masks
@@ -69,7 +69,7 @@ def test_masks_follow_the_picture(make_task, squares):
 
 def test_an_item_depends_on_its_seed_alone(make_task, squares):
     task = make_task(size=48, rotation=20.0, translation=10.0, horizontal_flip=True, resized_crop=True)
-    data = task.train_dataset([squares("a", (60, 40), [BOX]), squares("b", (40, 60), [BOX])])
+    data = task.dataset([squares("a", (60, 40), [BOX]), squares("b", (40, 60), [BOX])], training=True)
     first = data[(0, 7)]
     random.seed(3)
     np.random.seed(3)
@@ -86,7 +86,7 @@ def test_an_item_depends_on_its_seed_alone(make_task, squares):
 
 def test_crowds_are_ignored_and_negatives_are_empty(make_task, squares):
     samples = [squares("a", (64, 64), [BOX, (40, 40, 60, 60)], crowd=(1,)), squares("b", (64, 64))]
-    data = make_task().train_dataset(samples)
+    data = make_task().dataset(samples, training=True)
     crowded, negative = data[(0, 0)]["data_samples"], data[(1, 0)]["data_samples"]
     assert crowded.gt_instances.labels.tolist() == [0]
     assert crowded.ignored_instances.labels.tolist() == [1]
@@ -96,7 +96,7 @@ def test_crowds_are_ignored_and_negatives_are_empty(make_task, squares):
 def test_a_tile_has_its_part_of_the_objects(make_task, squares):
     boxes = [(2, 2, 12, 12), (28, 8, 48, 28), (31, 40, 51, 60)]
     sample = squares("a", (64, 64), boxes, tile=(32, 0, 32, 64))
-    item = make_task(size=64).validation_dataset([sample])[0]
+    item = make_task(size=64).dataset([sample], training=False)[0]
     instances, ignored = item["data_samples"].gt_instances, item["data_samples"].ignored_instances
     assert item["inputs"].shape == (3, 64, 32)
     # The second box is cut at the tile's edge; the third begins just outside.
@@ -104,12 +104,12 @@ def test_a_tile_has_its_part_of_the_objects(make_task, squares):
     assert len(ignored.labels) == 0
     assert item["data_samples"].truth["boxes"].tolist() == [list(map(float, box)) for box in boxes]
     barely = squares("b", (64, 64), [(10, 10, 34, 30)], tile=(32, 0, 32, 64))
-    found = make_task(size=64).train_dataset([barely])[(0, 0)]["data_samples"]
+    found = make_task(size=64).dataset([barely], training=True)[(0, 0)]["data_samples"]
     assert (len(found.gt_instances.labels), len(found.ignored_instances.labels)) == (0, 1)
 
 
 def test_sixteen_bits_are_not_cut(make_task, squares):
-    item = make_task(size=64).validation_dataset([squares("a", (64, 64), [BOX], dtype=np.uint16)])[0]
+    item = make_task(size=64).dataset([squares("a", (64, 64), [BOX], dtype=np.uint16)], training=False)[0]
     assert item["inputs"].dtype == torch.float32
     assert float(item["inputs"][0, 60, 60]) == pytest.approx(100, abs=0.01)
 
@@ -118,8 +118,8 @@ def test_colour_jitter_changes_colours_and_no_boxes(make_task, squares):
     from sightsmith.core.schema import ColorJitterConfig
 
     sample = squares("a", (64, 64), [BOX])
-    plain = make_task(size=64).train_dataset([sample])[(0, 1)]
-    jittered = make_task(size=64, color_jitter=ColorJitterConfig(0.5, 0, 0, 0)).train_dataset([sample])[(0, 1)]
+    plain = make_task(size=64).dataset([sample], training=True)[(0, 1)]
+    jittered = make_task(size=64, color_jitter=ColorJitterConfig(0.5, 0, 0, 0)).dataset([sample], training=True)[(0, 1)]
     assert box(plain) == box(jittered)
     ratio = jittered["inputs"][0, 60, 60] / plain["inputs"][0, 60, 60]
     assert 0.5 <= float(ratio) <= 1.5 and float(ratio) != 1

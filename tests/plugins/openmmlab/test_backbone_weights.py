@@ -31,11 +31,11 @@ def test_published_weights_come_from_torchs_hub_folder(tmp_path, monkeypatch):
     folder.mkdir(parents=True)
     source, model = Detector(), Detector()
     torch.save(source.backbone.state_dict(), folder / "small-01234567.pth")
-    report = load_starting_weights(model, "imagenet", ["https://example.org/small-01234567.pth", "unused"])
+    report = load_starting_weights(model, "imagenet", ["https://example.org/small-01234567.pth", "unused"], [], dict)
     assert "small-01234567.pth" in report.source
     torch.testing.assert_close(model.backbone.state_dict(), source.backbone.state_dict())
     with pytest.raises(UserError, match="names no published backbone"):
-        load_starting_weights(model, "imagenet", [])
+        load_starting_weights(model, "imagenet", [], [], dict)
 
 
 @pytest.mark.parametrize("prefix", ["", "backbone."])
@@ -43,8 +43,8 @@ def test_a_file_holds_a_backbone_or_a_whole_network(tmp_path, prefix):
     source, model = Detector(), Detector()
     state = source.state_dict() if prefix else source.backbone.state_dict()
     torch.save({"state_dict": state}, tmp_path / "w.pth")
-    report = load_starting_weights(model, str(tmp_path / "w.pth"), [])
+    report = load_starting_weights(model, str(tmp_path / "w.pth"), [], [], dict)
     torch.testing.assert_close(model.backbone.state_dict(), source.backbone.state_dict())
     assert model.head.weight.equal(source.head.weight) is bool(prefix)
     assert not report.unused
-    assert load_starting_weights(model, "none", []) is None
+    assert load_starting_weights(model, "none", [], [], dict) is None

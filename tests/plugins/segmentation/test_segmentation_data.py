@@ -14,7 +14,7 @@ def item_map(item):
 
 
 def test_items_are_padded_squares(make_task, squares):
-    item = make_task(size=64).validation_dataset([squares("a", (40, 80), [BOX])])[0]
+    item = make_task(size=64).dataset([squares("a", (40, 80), [BOX])], training=False)[0]
     sample, numbers = item["data_samples"], item_map(item)
     assert item["inputs"].shape == (3, 64, 64)
     assert numbers.shape == (64, 64)
@@ -30,7 +30,7 @@ def test_items_are_padded_squares(make_task, squares):
     {"horizontal_flip": True, "translation": 10.0, "resized_crop": True, "rotation": 30.0},
 ], ids=lambda augment: "+".join(augment))
 def test_maps_follow_the_picture(make_task, squares, augment):
-    data = make_task(size=80, **augment).train_dataset([squares("a", (80, 80), [(30, 20, 60, 50)])])
+    data = make_task(size=80, **augment).dataset([squares("a", (80, 80), [(30, 20, 60, 50)])], training=True)
     for seed in range(8):
         item = data[(0, seed)]
         light = item["inputs"].float().mean(0).numpy() > 170
@@ -38,7 +38,7 @@ def test_maps_follow_the_picture(make_task, squares, augment):
 
 
 def test_what_comes_from_outside_is_ignored(make_task, squares):
-    item = make_task(size=80, rotation=45.0).train_dataset([squares("a", (80, 80), [(30, 20, 60, 50)])])[(0, 1)]
+    item = make_task(size=80, rotation=45.0).dataset([squares("a", (80, 80), [(30, 20, 60, 50)])], training=True)[(0, 1)]
     outside = item["inputs"].float().mean(0).numpy() < 5
     assert outside.any()
     assert (item_map(item)[outside] == IGNORED).mean() > 0.95
@@ -46,14 +46,14 @@ def test_what_comes_from_outside_is_ignored(make_task, squares):
 
 def test_crowds_are_ignored(make_task, squares):
     sample = squares("a", (64, 64), [BOX, (40, 40, 60, 60)], crowd=(1,))
-    numbers = item_map(make_task(size=64).train_dataset([sample])[(0, 0)])
+    numbers = item_map(make_task(size=64).dataset([sample], training=True)[(0, 0)])
     assert (numbers[40:60, 40:60] == IGNORED).all()
     assert (numbers[6:26, 10:30] == 1).all()
 
 
 def test_a_tile_has_its_part_of_the_map(make_task, squares):
     sample = squares("a", (64, 64), [(28, 8, 48, 28)], tile=(32, 0, 32, 64))
-    item = make_task(size=64).validation_dataset([sample])[0]
+    item = make_task(size=64).dataset([sample], training=False)[0]
     assert item["data_samples"].truth.shape == (64, 32)
     assert (item["data_samples"].truth[8:28, :16] == 1).all()
     assert item["data_samples"].truth.sum() == 20 * 16
