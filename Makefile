@@ -24,7 +24,7 @@ lint: $(VENV)/.installed-test
 	$(BIN)/ruff check .
 	mkdir -p typing_root/sightsmith
 	cp package_root/__init__.py typing_root/sightsmith/
-	for part in core plugins conf; do ln -sfn ../../$$part typing_root/sightsmith/$$part; done
+	for part in core plugins conf presets; do ln -sfn ../../$$part typing_root/sightsmith/$$part; done
 	MYPYPATH=typing_root $(BIN)/mypy --explicit-package-bases --namespace-packages -p sightsmith
 	PYTHONPATH=typing_root $(BIN)/lint-imports
 

@@ -96,7 +96,9 @@ def _write(folder: Path) -> list[str]:
 def _sightsmith(options: argparse.Namespace, folder: Path) -> dict[str, float]:
     import sightsmith
     import sightsmith.core.run
-    import sightsmith.plugins.detection.task  # noqa: F401  as for the Runner, imports do not count
+    from sightsmith.plugins.openmmlab.build import registry
+
+    registry("mmdet")  # as for the Runner, imports do not count
 
     overrides = [
         "task=detection", f"dataset.root={folder / 'data'}", f"network={options.network}", "network.weights=none",
@@ -132,7 +134,8 @@ def _runner(options: argparse.Namespace, folder: Path) -> dict[str, float]:
     model["data_preprocessor"]["batch_augments"] = None
     updates = -(-(CANVASES - VALIDATION) // options.batch)
     load = [{"type": "LoadImageFromFile"}, {"type": "LoadAnnotations", "with_bbox": True},
-            {"type": "Resize", "scale": (options.size, options.size), "keep_ratio": True}]
+            # Not its default, bilinear: what a network learns from coarse pictures depends on how they were shrunk.
+            {"type": "Resize", "scale": (options.size, options.size), "keep_ratio": True, "interpolation": "area"}]
 
     def loader(side: str, shuffle: bool) -> dict[str, Any]:
         return {"batch_size": options.batch, "num_workers": options.workers,

@@ -1,10 +1,10 @@
 """Whether every image network of the zoos builds, trains a step and predicts: the table that ``list networks`` shows.
 
-    python benchmarks/zoo.py [--all] [--package mmdet] [--only NAME] [--seconds 120] [--gigabytes 8]
+    python benchmarks/zoo.py [--all] [--package mmdet] [--only NAME ...] [--seconds 120] [--gigabytes 8]
 
 Takes the first fitting configuration of each family (folder), or all: then those that make the same network, of
 other schedules and data, run once. Each runs in a process of its own. What stands in the table already is not run
-again: delete its row, or the table, to do so.
+again: delete its row, or the table, to do so. The rest stands there as not tried.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ from sightsmith.core.files import write_atomic
 from sightsmith.core.plugins import load_plugins
 from sightsmith.plugins.openmmlab import zoo
 from sightsmith.plugins.openmmlab.build import registry
-from sightsmith.plugins.openmmlab.networks import APART, FAILED, OK, ZOO, ZOO_COLUMNS
+from sightsmith.plugins.openmmlab.networks import APART, FAILED, OK, UNTRIED, ZOO, ZOO_COLUMNS
 
 TABLE = Path(sightsmith.plugins.openmmlab.__file__).parent / ZOO
 PACKAGES = ("mmdet", "mmseg")
@@ -45,7 +45,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--all", action="store_true", help="every configuration, not one of each family")
     parser.add_argument("--package", choices=PACKAGES)
-    parser.add_argument("--only", help="this configuration")
+    parser.add_argument("--only", nargs="+", metavar="NAME", help="these configurations")
     parser.add_argument("--seconds", type=float, default=120, help="time limit of a configuration")
     parser.add_argument("--gigabytes", type=float, default=8, help="memory limit of a configuration")
     options = parser.parse_args()
@@ -57,13 +57,13 @@ def main() -> None:
             _sweep(package, options.only, options.all, run)
 
 
-def _sweep(package: str, only: str | None, every: bool, run: Callable[[str, str], Row]) -> None:
-    known = {row["config"]: row for row in _rows() if row["package"] == package}
+def _sweep(package: str, only: list[str] | None, every: bool, run: Callable[[str, str], Row]) -> None:
+    known = {row["config"]: row for row in _rows() if row["package"] == package and row["result"] != UNTRIED}
     families: set[str] = set()
     networks: dict[str, str] = {}
     for name in zoo.names(package):
         family = name.split("/")[0]
-        if only not in (None, name) or (family in families and not every):
+        if name not in only if only else family in families and not every:
             continue
         same = networks.setdefault(_network(package, name), name) if every else name
         if name not in known:
@@ -75,6 +75,22 @@ def _sweep(package: str, only: str | None, every: bool, run: Callable[[str, str]
                   f"{known[name]['reason'][:90]}", flush=True)
         if known[name]["result"] != APART:
             families.add(family)
+    if not only:
+        for name in [name for name in zoo.names(package) if name not in known]:
+            _record({"package": package, "config": name, **_untried(package, name)})
+
+
+def _untried(package: str, name: str) -> Row:
+    """What can be said of a configuration that was not run."""
+    try:
+        annotation = make_task(package, name).network.annotation
+    except UserError as error:
+        return {"result": APART, "reason": _reason(error, package, name)}
+    return {"annotation": str(annotation), "result": UNTRIED, "reason": "was not tried"}
+
+
+def _reason(error: UserError, package: str, name: str) -> str:
+    return error.message.removeprefix(f"{package}'s configuration {name} ").removeprefix("is for no task here: ")
 
 
 def _as(row: Row) -> Row:
@@ -110,7 +126,8 @@ def _import_once() -> None:
 
 
 def _record(row: Row) -> None:
-    rows = sorted([*_rows(), row], key=lambda row: (row["package"], row["config"]))
+    others = [other for other in _rows() if (other["package"], other["config"]) != (row["package"], row["config"])]
+    rows = sorted([*others, row], key=lambda row: (row["package"], row["config"]))
     text = io.StringIO()
     writer = csv.DictWriter(text, ZOO_COLUMNS, lineterminator="\n", restval="")
     writer.writeheader()
@@ -145,8 +162,7 @@ def _child(package: str, name: str, folder: Path, pipe: Connection) -> None:
     try:
         zoo.load_model(package, name)
     except UserError as error:
-        reason = error.message.removeprefix(f"{package}'s configuration {name} ")
-        pipe.send({"result": APART, "reason": reason.removeprefix("is for no task here: ")})
+        pipe.send({"result": APART, "reason": _reason(error, package, name)})
         return
     samples = write_samples(folder)
     reason = ""

@@ -71,7 +71,7 @@ def _train(arguments: list[str]) -> int:
     from omegaconf import DictConfig
     from omegaconf.errors import OmegaConfBaseException
 
-    from sightsmith.core.compose import explain, install, resolve
+    from sightsmith.core.compose import explain, install, refuse_locked_sweep, resolve
 
     install()
     # Hydra would print an error and exit with 1; this makes it raise instead.
@@ -90,7 +90,7 @@ def _train(arguments: list[str]) -> int:
         swept = with_hydra.mode == RunMode.MULTIRUN
         folder = Path(with_hydra.runtime.output_dir) if swept else None
         try:
-            config = resolve(composed)
+            config = resolve(composed, with_hydra.runtime.choices)
             result = start(config, list(with_hydra.overrides.task), folder)
         except (UserError, OmegaConfBaseException, NonFiniteLossError, StoppedError) as error:
             if swept:
@@ -105,6 +105,8 @@ def _train(arguments: list[str]) -> int:
         return result.metrics.get(load_plugins().task(config.task.name).score)
 
     try:
+        if {"-m", "--multirun"} & set(arguments):
+            refuse_locked_sweep(overrides)
         application()
         if ended:
             raise ended[0]
@@ -154,13 +156,20 @@ def _list(arguments: list[str]) -> int:
     parser = argparse.ArgumentParser(prog="sightsmith list", description="What is installed, and what was run.",
                                      epilog="example: sightsmith list networks --task classification")
     parser.add_argument("kind", choices=listing.KINDS)
+    parser.add_argument("name", nargs="?", help="one preset: its card (list presets)")
     parser.add_argument("--task", help="only what serves this task")
     parser.add_argument("--output-dir", default="runs", help="where the runs are (list runs)")
     parser.add_argument("--json", action="store_true", help="print a JSON array")
     options = parser.parse_args(arguments)
+    if options.name is not None and options.kind != "presets":
+        parser.error(f"list {options.kind} takes no name")
+    if options.name is not None and not options.json:
+        listing.print_card(options.name)
+        return 0
     rows: list[dict[str, Any]] = listing.rows(options.kind, options.task, Path(options.output_dir))
     if options.json:
-        print(json.dumps(rows, indent=2, ensure_ascii=False))
+        found = [row for row in rows if options.name in (None, row["name"])]
+        print(json.dumps(found, indent=2, ensure_ascii=False))
     else:
         listing.print_rows(options.kind, rows)
     return 0

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from functools import cache
+from itertools import product
 from typing import Any
 
 from hydra import compose as hydra_compose
@@ -16,14 +18,15 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.plugins import Plugins as HydraPlugins
 from hydra.errors import HydraException
 from hydra.plugins.search_path_plugin import SearchPathPlugin
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig, OmegaConf, open_dict
 from omegaconf.errors import OmegaConfBaseException
 
 from sightsmith.core.errors import Problem, UserError, near
 from sightsmith.core.plugins import load_plugins
-from sightsmith.core.schema import Config, check_values, walk
+from sightsmith.core.presets import LockedError, find_preset, load_presets, refuse_changes
+from sightsmith.core.schema import Config, PresetConfig, check_values, walk
 
-GROUPS = ("task", "network", "logger")
+GROUPS = ("task", "network", "logger", "preset")
 
 
 class SightsmithSearchPath(SearchPathPlugin):
@@ -44,6 +47,8 @@ def install() -> None:
     for name, network in plugins.networks.items():
         node = {"name": name, "weights": "imagenet" if network.weights else "none"}
         store.store(group="network", name=name, node=node, provider=plugins.provider("networks", name).plugin)
+    for name, preset in load_presets().items():
+        store.store(group="preset", name=name, node=preset.node(), package="_global_", provider=preset.provider.plugin)
     for name in plugins.loggers:
         store.store(group="logger", name=name, node={}, package=f"logger.{name}",
                     provider=plugins.provider("loggers", name).plugin)
@@ -51,22 +56,72 @@ def install() -> None:
 
 def compose(overrides: Sequence[str]) -> Config:
     """The checked configuration of ``overrides``. Raises UserError with every mistake found."""
+    try:
+        return resolve(*_composed(overrides))
+    except (HydraException, OmegaConfBaseException) as error:
+        raise explain(error, overrides) from error
+
+
+def _composed(overrides: Sequence[str]) -> tuple[DictConfig, Mapping[str, str | None]]:
+    """What the plugins' files and ``overrides`` alone give, and the option chosen of each group."""
     install()
     outer = GlobalHydra.instance().hydra
     GlobalHydra.instance().clear()
     try:
         with initialize(version_base="1.3", config_path=None, job_name="train"):
-            return resolve(hydra_compose("config", list(overrides)))
-    except (HydraException, OmegaConfBaseException) as error:
-        raise explain(error, overrides) from error
+            composed = hydra_compose("config", list(overrides), return_hydra_config=True)
     finally:
         GlobalHydra.instance().clear()
         if outer is not None:
             GlobalHydra.instance().initialize(outer)
+    choices = OmegaConf.to_container(composed.hydra.runtime.choices)
+    with open_dict(composed):
+        del composed["hydra"]
+    return composed, choices  # type: ignore[return-value]
 
 
-def resolve(composed: DictConfig) -> Config:
-    """The typed configuration. Raises UserError for missing keys and values out of range, all at once."""
+@cache
+def _reference(preset: str) -> Config:
+    """The configuration that ``preset`` gives where nothing else is asked for."""
+    composed, _ = _composed([f"preset={preset}", "dataset.root=any"])
+    config = OmegaConf.to_object(composed)
+    assert isinstance(config, Config)
+    return config
+
+
+def refuse_locked(config: Config, chosen: str | None) -> None:
+    """Raises UserError where ``config`` is not what the preset ``chosen`` allows, whatever made it so."""
+    if chosen is not None:
+        refuse_changes(config, _reference(find_preset(chosen).name), find_preset(chosen))
+    elif config.flow == "specialized" or config.preset != PresetConfig():
+        raise UserError("flow=specialized and the keys preset.* belong to a preset, and none is chosen",
+                        hint="type preset=NAME; `sightsmith list presets` shows them")
+
+
+def refuse_locked_sweep(overrides: Sequence[str]) -> None:
+    """As :func:`refuse_locked` for each job of a sweep, before the first: Hydra runs the rest before it tells of one.
+
+    What cannot be composed without the files of ``--config-dir`` is left to the jobs, which are checked too.
+    """
+    parsed = [override for override in OverridesParser.create().parse_overrides(list(overrides))
+              if not override.key_or_group.startswith("hydra")]
+    if any(override.key_or_group == "preset" for override in parsed):
+        axes = [[f"{override.get_key_element()}={value}" for value in override.sweep_string_iterator()]
+                if override.is_sweep_override() else [str(override.input_line)] for override in parsed]
+        for job in product(*axes):
+            try:
+                compose(job)
+            except LockedError:
+                raise
+            except UserError:
+                continue
+
+
+def resolve(composed: DictConfig, choices: Mapping[str, str | None]) -> Config:
+    """The typed configuration; ``choices`` are the options chosen of Hydra's groups.
+
+    Raises UserError for missing keys, values out of range and changes of what a preset locks, all at once.
+    """
     missing = [Problem(f"{key} is not given", hint=_missing_hint(key))
                for key in sorted(OmegaConf.missing_keys(composed)) if not key.startswith("hydra")]
     missing += list(_unknown(OmegaConf.to_container(composed, resolve=False, throw_on_missing=False), Config))
@@ -74,6 +129,7 @@ def resolve(composed: DictConfig) -> Config:
         raise UserError("The configuration cannot be used:", problems=missing)
     config = OmegaConf.to_object(composed)
     assert isinstance(config, Config)
+    refuse_locked(config, choices.get("preset"))
     if problems := check_values(config):
         raise UserError("The configuration has values that cannot be used:", problems=problems)
     return config
@@ -107,6 +163,9 @@ def explain(error: Exception, overrides: Sequence[str]) -> UserError:
     except HydraException as syntax:
         return UserError(f"An override cannot be read: {_first_line(syntax)}",
                          hint="Overrides read key=value; quote lists for the shell: 'image.windows=[[40,80]]'")
+    if taken := re.search(r"'([^']+)' is validated against ConfigStore schema with the same name", str(error)):
+        return UserError(f"Your file {taken[1]}.yaml has the name of one that a plugin provides",
+                         hint="give it another name")
     if problems:
         return UserError("The configuration cannot be composed:", problems=problems,
                          hint="All keys and choices: `sightsmith train --help`")
@@ -119,11 +178,12 @@ def _first_line(error: Exception) -> str:
 
 def _problems(overrides: Sequence[str]) -> Iterator[Problem]:
     plugins = load_plugins()
-    options = {"task": list(plugins.tasks), "network": list(plugins.networks), "logger": list(plugins.loggers)}
+    options = {"task": list(plugins.tasks), "network": list(plugins.networks), "logger": list(plugins.loggers),
+               "preset": list(load_presets())}
     keys = {key for key, _, _ in walk()}
     open_keys = tuple(f"{key}." for key, entry, _ in walk() if str(entry.type).startswith("dict"))
     parsed = OverridesParser.create().parse_overrides(list(overrides))
-    if not any(override.key_or_group == "task" for override in parsed):
+    if not any(override.key_or_group in ("task", "preset") for override in parsed):
         names = ", ".join(sorted(options["task"]))
         yield Problem("no task is chosen", hint=f"type task=NAME; there is: {names}")
     for override in parsed:

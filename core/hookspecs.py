@@ -31,6 +31,7 @@ if TYPE_CHECKING:
         Finding,
         LoggerRecord,
         NetworkRecord,
+        PresetFolder,
         TaskRecord,
     )
 
@@ -70,6 +71,14 @@ def sightsmith_networks() -> Iterable[NetworkRecord]:  # type: ignore[empty-body
 @hookspec
 def sightsmith_loggers() -> Iterable[LoggerRecord]:  # type: ignore[empty-body]
     """Metric loggers; each becomes an option of the config group ``logger``."""
+
+
+@hookspec
+def sightsmith_presets() -> Iterable[PresetFolder]:  # type: ignore[empty-body]
+    """Packages of presets; each file becomes an option of the config group ``preset``.
+
+    Example: ``return [PresetFolder("my_plugin.presets")]``.
+    """
 
 
 # Diagnostics: called by ``sightsmith doctor`` alone, in the order of registration. What a plugin raises is shown as a

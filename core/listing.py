@@ -13,13 +13,14 @@ from rich.table import Table
 
 from sightsmith.core.annotation import carries
 from sightsmith.core.plugins import load_plugins
+from sightsmith.core.presets import data_rows, find_preset, load_presets
 from sightsmith.core.rundir import RunFolder, read_status
 from sightsmith.core.schema import walk
 
 if TYPE_CHECKING:
     from sightsmith.core.check import CheckedDataset
 
-KINDS = ("networks", "datasets", "tasks", "loggers", "plugins", "runs")
+KINDS = ("networks", "presets", "datasets", "tasks", "loggers", "plugins", "runs")
 EMPTY = {
     "runs": "No runs in this folder. Start one: sightsmith train task=classification dataset.root=sample",
 }
@@ -41,6 +42,9 @@ def rows(kind: str, task: str | None = None, output_dir: Path = Path("runs")) ->
             {"name": item.name, "config": entry.name, "task": item.task, "annotation": entry.annotation,
              "trainable": entry.trainable, "reason": entry.reason, "provider": str(plugins.provider(kind, item.name))}
             for item in chosen for entry in item.zoo_networks().values()]
+    if kind == "presets":
+        return [{**dataclasses.asdict(item.card), "task": item.task, "network": item.network,
+                 "provider": str(item.provider)} for item in load_presets().values() if task in (None, item.task)]
     if kind == "datasets":
         return [{"name": item.name, "description": item.description, "annotations": list(item.annotations),
                  "layout": item.layout, "provider": str(plugins.provider("dataset_loaders", item.name))}
@@ -76,6 +80,7 @@ def _run(status_file: Path) -> dict[str, Any]:
 
 COLUMNS = {
     "networks": ("name", "task", "parameters", "input_size", "gflops", "score", "weights", "licence"),
+    "presets": ("name", "task", "title", "modality", "classes", "cases", "network"),
     "datasets": ("name", "description", "layout"),
     "runs": ("run", "network", "status", "progress", "score", "created"),
 }
@@ -91,6 +96,25 @@ def print_rows(kind: str, found: Sequence[dict[str, Any]]) -> None:
         _print_table(COLUMNS.get(kind, tuple(found[0])), found)
 
 
+def print_card(name: str) -> None:
+    """All that a preset says of itself."""
+    preset = find_preset(name)
+    card = preset.card
+    print(f"{card.title}: {card.description}\n")
+    table = Table(box=None, show_header=False, pad_edge=False)
+    for label, text in (
+        ("type", f"sightsmith train preset={name} dataset.root=FOLDER"), ("task", preset.task),
+        *data_rows(card), ("modality", ", ".join(filter(None, (card.modality, card.body_part)))),
+        ("cases", f"about {card.cases}, well labelled" if card.cases else ""), ("network", preset.network),
+        ("reference score", card.score or "none measured"),
+        ("free", ", ".join((*card.tunable, "hyper.*", "trainer.*", "the data's keys"))),
+        ("licence", card.licence), ("provider", str(preset.provider)),
+    ):
+        if text:
+            table.add_row(label, text)
+    Console(highlight=False).print(table, markup=False)
+
+
 def _print_networks(found: Sequence[dict[str, Any]]) -> None:
     """Zoos first: what most people look for then stands last, where a terminal has stopped."""
     zoos = [row for row in found if row["config"]]
@@ -98,13 +122,17 @@ def _print_networks(found: Sequence[dict[str, Any]]) -> None:
     if zoos:
         print("Networks of zoos: network=NAME network.config=CONFIG")
         _print_table(("name", "config", "annotation", "trainable"), [
-            {**row, "trainable": "yes" if row["trainable"] else f"no: {row['reason']}"} for row in zoos])
+            {**row, "trainable": _verdict(row)} for row in zoos])
         print()
     if names:
         print("Networks with a name of their own: network=NAME")
         _print_table(COLUMNS["networks"], names)
-    able = sum(row["trainable"] for row in zoos)
+    able = sum(row["trainable"] is True for row in zoos)
     print(f"\n{len(names)} names" + (f"; {len(zoos)} networks of zoos, {able} of them trainable" if zoos else ""))
+
+
+def _verdict(row: dict[str, Any]) -> str:
+    return "yes" if row["trainable"] else row["reason"] if row["trainable"] is None else f"no: {row['reason']}"
 
 
 def _print_table(columns: Sequence[str], found: Sequence[dict[str, Any]]) -> None:

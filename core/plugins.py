@@ -24,6 +24,7 @@ from sightsmith.core.records import (
     Finding,
     LoggerRecord,
     NetworkRecord,
+    PresetFolder,
     Record,
     TaskRecord,
 )
@@ -67,6 +68,7 @@ class Plugins:
         self.networks: dict[str, NetworkRecord] = {}
         self.loggers: dict[str, LoggerRecord] = {}
         self.config_paths: list[tuple[ConfigPath, Provider]] = []
+        self.preset_folders: list[tuple[PresetFolder, Provider]] = []
         self.providers: list[Provider] = []
         self.broken: list[Broken] = []
         self._provider_of: dict[tuple[str, str], Provider] = {}
@@ -88,6 +90,7 @@ class Plugins:
                 )
             }
             paths = list(self._records(module, "sightsmith_config_paths", ConfigPath))
+            folders = list(self._records(module, "sightsmith_presets", PresetFolder))
             for kind, records in found.items():
                 self._refuse_duplicates(kind, records)
         except BaseException:
@@ -98,6 +101,7 @@ class Plugins:
                 getattr(self, kind)[record.name] = record
                 self._provider_of[kind, record.name] = provider
         self.config_paths += [(path, provider) for path in paths]
+        self.preset_folders += [(folder, provider) for folder in folders]
         self.providers.append(provider)
 
     def _records(self, module: object, hook: str, expected: type) -> Iterable[Any]:

@@ -127,18 +127,18 @@ class NetworkRecord(Record):
                             hint=f"for example network.config={example}; {hint}")
         if config not in known:
             raise UserError(f"network.config={config}: there is no such network.{near(config, list(known))}", hint=hint)
-        if not known[config].trainable:
+        if known[config].trainable is False:
             raise UserError(f"network.config={config} cannot be trained here: {known[config].reason}", hint=hint)
         return known[config].annotation
 
 
 @dataclass(frozen=True)
 class ZooNetwork:
-    """One network of a zoo; ``reason`` says why one is not ``trainable``."""
+    """One network of a zoo; ``reason`` says why one is not ``trainable``. None: nobody has tried."""
 
     name: str
     annotation: Annotation | None = None
-    trainable: bool = True
+    trainable: bool | None = True
     reason: str = ""
 
 
@@ -152,6 +152,13 @@ class ConfigPath:
     """A Hydra search path of a plugin, such as ``pkg://my_plugin.conf``."""
 
     path: str
+
+
+@dataclass(frozen=True)
+class PresetFolder:
+    """A package of a plugin, such as ``my_plugin.presets``, that holds presets as YAML files, also in folders."""
+
+    package: str
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from sightsmith.core.check import CheckedDataset, check_dataset
 from sightsmith.core.errors import UserError
 from sightsmith.core.files import cache_dir
+from sightsmith.core.presets import refuse_unlike
 from sightsmith.core.schema import Config
 
 if TYPE_CHECKING:
@@ -27,4 +28,7 @@ def check(config: Config, plugins: Plugins, report: Callable[[str], None]) -> Ch
         dataclasses.replace(task, builder=task.sample).build()(folder)
         config = dataclasses.replace(config, dataset=dataclasses.replace(config.dataset, root=str(folder)))
     annotation = plugins.network(config.network.name).annotation_of(config.network.config) or task.annotation
-    return check_dataset(config, list(plugins.dataset_loaders.values()), annotation, cache_dir(), report)
+    dataset = check_dataset(config, list(plugins.dataset_loaders.values()), annotation, cache_dir(), report)
+    if config.preset.name is not None:
+        refuse_unlike(dataset, config.preset)
+    return dataset

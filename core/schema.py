@@ -129,9 +129,32 @@ class LimitsConfig:
 
 
 @dataclass
+class PresetConfig:
+    """A preset's card: what it is for, and what data it wants. Filled by the preset alone."""
+
+    name: str | None = _value(None, "the preset: `sightsmith list presets`")
+    title: str = _value("", "what it finds")
+    description: str = _value("", "one line more")
+    modality: str = _value("", "how the images are made")
+    dicom_modalities: list[Any] = _list("DICOM modalities that are of this kind; [] for any")
+    body_part: str = _value("", "what the images show")
+    annotation: str = _value("", "what stands with an image", choices=("", "single-label", "multi-label", "boxes",
+                                                                      "masks"))
+    classes: list[Any] = _list("names of the classes that the data must have; [] for any")
+    images: str = _value("", "the images that it takes")
+    cases: int | None = _value(None, "cases from which it can be expected to work")
+    score: str = _value("", "a measured score, with its data")
+    licence: str = _value("Apache-2.0", "of the preset's file")
+    tunable: list[Any] = _list("keys beside hyper.* that stay free")
+
+
+@dataclass
 class Config:
     """The whole configuration of one run, resolved."""
 
+    flow: str = _value("general", "general: all is yours to choose; specialized: a preset has chosen",
+                       choices=("general", "specialized"))
+    preset: PresetConfig = field(default_factory=PresetConfig)
     task: TaskConfig = field(default_factory=TaskConfig)
     name: str = _value("${task.name}", "name of the run, at most 100 characters")
     description: str = _value("", "free text, shown in the report")

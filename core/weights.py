@@ -119,12 +119,11 @@ def read_weights(path: Path) -> WeightsFile:
         raise UserError(f"network.weights: there is no file {path}.{near(path.name, siblings)}",
                         hint="type network.weights=none, imagenet, or the path of a .safetensors or .pth file")
     try:
-        if path.suffix == ".safetensors":
-            content = _read_safetensors(path)
-        else:
-            content = _read_torch(path)
+        content = _read_safetensors(path) if path.suffix == ".safetensors" else _read_torch(path)
     except pickle.UnpicklingError as error:
-        raise UserError(f"{path} holds more than tensors; reading it could execute code, so it was not read",
+        foreign = [name for name in _objects(path) if not name.startswith(_BOOKKEEPING)]
+        more = f" ({_first(foreign)})" if foreign else ""
+        raise UserError(f"{path} holds more than tensors{more}; reading it could execute code, so it was not read",
                         hint="where you trust its origin, save its state_dict alone: "
                              "torch.save(model.state_dict(), 'weights.pth')") from error
     except (UserError, MemoryError):
@@ -145,11 +144,15 @@ class _Unread:
         pass
 
 
+def _objects(path: Path) -> list[str]:
+    """What a torch file holds beside tensors and plain values: the names of the classes and functions."""
+    with contextlib.suppress(Exception):  # damaged, or older than the format that can be looked through
+        return torch.serialization.get_unsafe_globals_in_checkpoint(path)
+    return []
+
+
 def _read_torch(path: Path) -> object:
-    names = []
-    with contextlib.suppress(Exception):  # not the format of today's torch, which alone can be looked through
-        names = torch.serialization.get_unsafe_globals_in_checkpoint(path)
-    unread = [(_Unread, name) for name in names if name.startswith(_BOOKKEEPING)]
+    unread = [(_Unread, name) for name in _objects(path) if name.startswith(_BOOKKEEPING)]
     with torch.serialization.safe_globals(unread):  # type: ignore[arg-type]
         return torch.load(path, map_location="cpu", weights_only=True)
 

@@ -16,7 +16,7 @@ SETUP.read(ROOT / "setup.cfg")
 
 def test_every_python_folder_is_listed():
     folders = {"sightsmith"}
-    for top in ("core", "plugins", "conf"):
+    for top in ("core", "plugins", "conf", "presets"):
         folders |= {"sightsmith." + ".".join(path.parent.relative_to(ROOT).parts)
                     for path in (ROOT / top).rglob("__init__.py")}
         for path in (ROOT / top).rglob("*"):
@@ -25,7 +25,7 @@ def test_every_python_folder_is_listed():
     assert set(SETUP["options"]["packages"].split()) == folders
 
 
-@pytest.mark.parametrize("name", ["core", "plugins", "conf"])
+@pytest.mark.parametrize("name", ["core", "plugins", "conf", "presets"])
 def test_a_bare_import_is_refused(name):
     done = subprocess.run([sys.executable, "-c", f"import {name}"], cwd=ROOT, capture_output=True, text=True,
                           check=False)
@@ -35,6 +35,8 @@ def test_a_bare_import_is_refused(name):
 
 @pytest.mark.parametrize("arguments", [
     ["--help"], ["list", "networks"], ["list", "tasks", "--json"], ["list", "plugins"], ["list", "datasets"],
+    ["list", "presets"], ["list", "presets", "pneumothorax"],
+    ["train", "preset=pneumothorax", "dataset.root=x", "--cfg", "job"],
     ["train", "--help"], ["train", "task=classification", "dataset.root=x", "--cfg", "job"],
 ], ids=" ".join)
 def test_light_commands_import_nothing_heavy(arguments):

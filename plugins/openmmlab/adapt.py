@@ -123,12 +123,18 @@ def feed_rgb(preprocessor: Node, mean: Sequence[float] | None = None, std: Seque
 
 
 def merge(model: Node, changes: dict[str, Any]) -> None:
-    """Set keys of ``model`` from nested ``changes``: what ``network.options`` holds."""
+    """Set keys of ``model`` from nested ``changes``: what ``network.options`` holds.
+
+    A dict with ``_delete_: true`` takes the place of the one that is there, as in mmengine's configurations.
+    """
     for key, value in changes.items():
-        if isinstance(value, dict) and isinstance(model.get(key), dict):
-            merge(model[key], value)
-        else:
+        if not isinstance(value, dict):
             model[key] = value
+            continue
+        value = dict(value)
+        if value.pop("_delete_", False) or not isinstance(model.get(key), dict):
+            model[key] = {}
+        merge(model[key], value)
 
 
 def learns_masks(model: Node) -> bool:

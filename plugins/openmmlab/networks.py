@@ -18,7 +18,7 @@ ZOO = "zoo.csv"
 """Which networks of the zoos train, written by ``benchmarks/zoo.py``."""
 
 ZOO_COLUMNS = ("package", "config", "annotation", "result", "input_size", "reason")
-OK, FAILED, APART = "ok", "failed", "apart"
+OK, FAILED, APART, UNTRIED = "ok", "failed", "apart", "untried"
 COLUMNS = ("name", "config", "family", "annotation", "input_size", "parameters", "score", "milliseconds", "hardware",
            "weights", "source")
 LICENCE = "Apache-2.0 (OpenMMLab)"
@@ -56,7 +56,8 @@ def mmseg() -> list[ZooNetwork]:
 
 def _zoo(package: str) -> list[ZooNetwork]:
     text = files("sightsmith.plugins.openmmlab").joinpath(ZOO).read_text(encoding="utf-8")
-    return [ZooNetwork(row["config"], row["annotation"] or None, row["result"] == OK,  # type: ignore[arg-type]
+    return [ZooNetwork(row["config"], row["annotation"] or None,  # type: ignore[arg-type]
+                       {OK: True, UNTRIED: None}.get(row["result"], False),
                        "" if row["result"] == OK else row["reason"])
             for row in csv.DictReader(text.splitlines()) if row["package"] == package]
 

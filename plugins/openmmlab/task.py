@@ -114,10 +114,10 @@ class OpenMMLabTask(Task):
     def outcomes(self, model: Model, batch: dict[str, Any]) -> list[Outcome]:
         batch = model.data_preprocessor(batch, True)  # as in training: without truth there is no loss
         # In full precision: bf16 knows positions in an image to a few pixels only.
-        with scope(self.package), alone(), torch.autocast(batch["inputs"].device.type, enabled=False):
-            with _features_once(model):
-                loss = _validation_loss(model, batch)
-                predicted = _predict(model, batch)
+        with (scope(self.package), alone(), torch.autocast(batch["inputs"].device.type, enabled=False),
+              _features_once(model)):
+            loss = _validation_loss(model, batch)
+            predicted = _predict(model, batch)
         return [{"index": int(sample.img_id), "loss": loss, **self.outcome(sample)} for sample in predicted]
 
     @abstractmethod
@@ -183,7 +183,7 @@ def _features_once(model: Model) -> Iterator[None]:
     try:
         yield
     finally:
-        vars(model).pop("extract_feat", None)
+        model.__dict__.pop("extract_feat", None)
 
 
 def _needs_training(model: Model) -> bool:

@@ -94,7 +94,8 @@ def test_the_cache_stops_where_memory_is_short(make_task, write_sample, monkeypa
 
 def test_multi_label_items(make_task, write_sample):
     task = make_task(size=32, multi_label=True)
-    data = task.dataset([write_sample("a.png", picture(), "dog", "cat"), write_sample("b.png", picture())], training=False)
+    samples = [write_sample("a.png", picture(), "dog", "cat"), write_sample("b.png", picture())]
+    data = task.dataset(samples, training=False)
     batch = task.collate([data[0], data[1]])
     assert batch["data_samples"]["label"].tolist() == [[1, 0, 1], [0, 0, 0]]
 

@@ -116,3 +116,7 @@ def test_options_are_merged():
     model = {"backbone": {"depth": 50, "style": "caffe"}, "neck": None}
     adapt.merge(model, {"backbone": {"depth": 18}, "neck": {"type": "FPN"}, "new": 1})
     assert model == {"backbone": {"depth": 18, "style": "caffe"}, "neck": {"type": "FPN"}, "new": 1}
+    options = {"backbone": {"_delete_": True, "type": "MobileNetV2"}}
+    adapt.merge(model, options)
+    adapt.merge(model, options)  # which are not used up
+    assert model["backbone"] == {"type": "MobileNetV2"}

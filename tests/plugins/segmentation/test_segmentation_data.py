@@ -38,7 +38,8 @@ def test_maps_follow_the_picture(make_task, squares, augment):
 
 
 def test_what_comes_from_outside_is_ignored(make_task, squares):
-    item = make_task(size=80, rotation=45.0).dataset([squares("a", (80, 80), [(30, 20, 60, 50)])], training=True)[(0, 1)]
+    samples = [squares("a", (80, 80), [(30, 20, 60, 50)])]
+    item = make_task(size=80, rotation=45.0).dataset(samples, training=True)[(0, 1)]
     outside = item["inputs"].float().mean(0).numpy() < 5
     assert outside.any()
     assert (item_map(item)[outside] == IGNORED).mean() > 0.95

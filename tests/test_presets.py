@@ -1,0 +1,191 @@
+"""No route by which an override reaches the configuration gets past a preset's locks."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+from PIL import Image
+
+import sightsmith
+from sightsmith.core.compose import compose
+from sightsmith.core.errors import UserError
+from sightsmith.core.presets import find_preset, load_presets
+
+PRESET = "pneumothorax"
+RUN = [f"preset={PRESET}", "dataset.root=nowhere"]
+
+
+@pytest.mark.parametrize("override", [
+    "network=resnet18", "network.name=resnet18", "++network.name=resnet18", "++network.extra=1",
+    "network.weights=none", "+network.options.dropout=0.5", "~network", "~network.weights", "network={name:resnet18}",
+    "++network={name:resnet18}", "+network@network.options=resnet18",
+    "task=detection", "task.name=detection", "image.size=64", "image={size:64}", "++image.mean=[0.1,0.1,0.1]",
+    "augment.horizontal_flip=true", "augment.color_jitter.hue=0.1", "~augment.color_jitter", "dataset.tile=64",
+    "flow=general", "preset.name=null", "preset.tunable=[network]", "preset.classes=[a]", "~preset.classes",
+    "preset.tunable=[network,image,augment,flow,preset,task]",
+])
+def test_an_override_of_a_locked_key_is_refused(override):
+    with pytest.raises(UserError) as raised:
+        compose([*RUN, override])
+    assert raised.value.exit_code == 2
+
+
+@pytest.mark.parametrize("overrides", [
+    ["hyper.learning_rate=0.01", "hyper.epochs=3"], ["++hyper.momentum=0.5"], ["augment.rotation=5"],
+    ["trainer.seed=3", "name=mine", "output_dir=x", "logger=[]", "dataset.validation_percentage=30"],
+    ["network=densenet121"], ["image.size=320"],  # the preset's own values
+    ["flow=specialized"], ["limits.epochs=500", "hyper.epochs=300"],
+])
+def test_what_is_free_stays_free(overrides):
+    config = compose([*RUN, *overrides])
+    assert (config.flow, config.preset.name, config.network.name) == ("specialized", PRESET, "densenet121")
+
+
+def test_one_error_names_every_key_with_both_values_and_what_to_type():
+    with pytest.raises(UserError) as raised:
+        compose([*RUN, "image.size=64", "network=resnet18", "flow=general"])
+    text = str(raised.value)
+    for part in ("preset pneumothorax of presets (sightsmith", "image.size is locked to 320, and this run asks for 64",
+                 "network.name is locked to densenet121, and this run asks for resnet18",
+                 "flow is locked to specialized", "hyper.*", "augment.rotation", "flow=general task=classification"):
+        assert part in text
+
+
+def test_the_whole_preset_cannot_be_emptied():
+    fields = [f"preset.{key}={value}" for key, value in (
+        ("name", "null"), ("title", "''"), ("description", "''"), ("modality", "''"), ("dicom_modalities", "[]"),
+        ("body_part", "''"), ("annotation", "''"), ("classes", "[]"), ("images", "''"), ("cases", "null"),
+        ("tunable", "[]"))]
+    with pytest.raises(UserError, match="flow is locked"):
+        compose([*RUN, *fields, "flow=general", "network=resnet18"])
+
+
+@pytest.mark.parametrize("overrides", [
+    ["task=classification", "flow=specialized"],
+    ["task=classification", "preset.name=pneumothorax"],
+    ["task=classification", "preset={name:pneumothorax,classes:[a,b]}"],
+])
+def test_a_preset_is_chosen_by_its_name_alone(overrides):
+    with pytest.raises(UserError):
+        compose([*overrides, "dataset.root=x"])
+
+
+def test_a_name_near_a_preset(capsys):
+    with pytest.raises(UserError, match="Did you mean 'pneumothorax'"):
+        compose(["preset=pneumotorax", "dataset.root=x"])
+
+
+def test_a_class_of_the_api(tmp_path):
+    with pytest.raises(UserError, match="image.size is locked"):
+        sightsmith.train([*RUN, "image.size=64", f"output_dir={tmp_path}"])
+    assert not list(tmp_path.iterdir())
+
+
+def run(*arguments, cwd):
+    return subprocess.run([sys.executable, "-m", "sightsmith", "train", *arguments], capture_output=True, text=True,
+                          cwd=cwd, timeout=200, env={**os.environ, "COLUMNS": "200"}, check=False)
+
+
+EXPERIMENT_CHOICE = "# @package _global_\ndefaults:\n  - override /network: resnet18\n"
+EXPERIMENT_VALUE = "# @package _global_\nnetwork:\n  name: resnet18\n"
+EXPERIMENT_PRESET = "# @package _global_\ndefaults:\n  - override /preset: pneumothorax\nimage:\n  size: 64\n"
+EXPERIMENT_SWEEP = "# @package _global_\nhydra:\n  sweeper:\n    params:\n      image.size: 64,96\n"
+PRIMARY = ("defaults:\n  - config\n  - _self_\n  - override preset: pneumothorax\n"
+           "dataset:\n  root: nowhere\nnetwork:\n  name: resnet18\n")
+SHADOW = "name: densenet121\nweights: none\n"
+OWN_PRESET = "# @package _global_\nflow: specialized\nnetwork:\n  name: resnet18\npreset:\n  name: pneumothorax\n"
+
+
+@pytest.mark.parametrize(("files", "arguments", "says"), [
+    ({"experiment/e.yaml": EXPERIMENT_CHOICE}, ["--config-dir", ".", *RUN, "+experiment=e"], "network.name is locked"),
+    ({"experiment/e.yaml": EXPERIMENT_VALUE}, ["--config-dir", ".", *RUN, "+experiment=e"], "network.name is locked"),
+    ({"experiment/e.yaml": EXPERIMENT_PRESET}, ["--config-dir", ".", "dataset.root=nowhere", "+experiment=e"],
+     "image.size is locked"),
+    ({"mine.yaml": PRIMARY}, ["--config-dir", ".", "--config-name", "mine"], "network.name is locked"),
+    ({"network/densenet121.yaml": SHADOW}, ["--config-dir", ".", *RUN], "network.weights is locked"),
+    ({"preset/pneumothorax.yaml": OWN_PRESET}, ["--config-dir", ".", *RUN, "task=classification"],
+     "Your file preset/pneumothorax.yaml has the name of one that a plugin provides"),
+    ({"preset/mine.yaml": OWN_PRESET}, ["--config-dir", ".", "preset=mine", "dataset.root=x", "task=classification"],
+     "No installed plugin provides the preset 'mine'"),
+    ({}, ["--multirun", *RUN, "network=resnet18,resnet50"], "network.name is locked"),
+    ({}, ["--multirun", *RUN, "hyper.epochs=1,2", "image.size=64,320"], "image.size is locked"),
+    ({"experiment/e.yaml": EXPERIMENT_SWEEP}, ["--config-dir", ".", "--multirun", *RUN, "+experiment=e"],
+     "image.size is locked"),
+    ({}, [*RUN, "++hydra.runtime.choices.preset=null", "flow=general", "image.size=64"], "image.size is locked"),
+    ({}, [*RUN, "~preset", "image.size=64", "flow=specialized", "task=classification"], "none is chosen"),
+], ids=["experiment choice", "experiment value", "experiment preset", "primary", "shadowed network", "shadowed preset",
+        "own preset", "sweep", "sweep of values", "sweeper params", "forged choice", "removed preset"])
+def test_routes_of_the_command_line(tmp_path, files, arguments, says):
+    for name, text in files.items():
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(text)
+    done = run(*[text if text != "." else str(tmp_path) for text in arguments], cwd=tmp_path)
+    assert done.returncode == 2, done.stderr
+    assert says in done.stderr
+    assert "Traceback" not in done.stderr
+    assert not list(tmp_path.rglob("config.yaml"))
+
+
+def test_presets_of_this_package_are_whole():
+    presets = load_presets()
+    assert len(presets) >= 12
+    assert {preset.task for preset in presets.values()} == {"classification", "detection", "segmentation"}
+    for name, preset in presets.items():
+        assert preset.card.title
+        assert preset.card.cases
+        assert find_preset(name) is preset
+        config = compose([f"preset={name}", "dataset.root=x"])
+        assert (config.task.name, config.network.name, config.preset.name) == (preset.task, preset.network, name)
+        for free in preset.card.tunable:
+            assert not preset.locks(free)
+
+
+def test_the_files_say_purpose_command_data_weights_and_licence():
+    from importlib.resources import files
+
+    found = [path for task in ("classification", "detection", "segmentation")
+             for path in files("sightsmith.presets").joinpath(task).iterdir() if path.name.endswith(".yaml")]
+    assert len(found) == len(load_presets())
+    for path in found:
+        head = path.read_text().split("title:")[0]
+        for part in (f"sightsmith train preset={path.name.removesuffix('.yaml')}", "# Data:", "# Weights:",
+                     "Licence", "Reference score"):
+            assert part in head, path
+
+
+def test_cards(capsys):
+    from sightsmith.core.cli import main
+
+    for arguments, parts in (
+        (["list", "presets"], ["pneumothorax", "tree_crowns"]),
+        (["list", "presets", "pneumothorax"], ["PTX, normal", "densenet121", "none measured", "chest"]),
+    ):
+        with pytest.raises(SystemExit) as end:
+            main(arguments)
+        assert end.value.code == 0
+        output = capsys.readouterr().out
+        assert all(part in output for part in parts)
+    with pytest.raises(SystemExit):
+        main(["list", "presets", "--json", "--task", "segmentation"])
+    assert {row["task"] for row in json.loads(capsys.readouterr().out)} == {"segmentation"}
+
+
+@pytest.mark.parametrize(("label", "rows", "says"), [
+    ("multi-label", ["a.png,PTX,1", "a.png,normal,0", "b.png,PTX,0", "b.png,normal,1"], "the data is multi-label"),
+    ("other classes", ["a.png,PTX", "b.png,effusion"], "it lacks the classes normal"),
+    ("surplus class", ["a.png,PTX", "b.png,normal", "c.png,effusion"], "does not know: effusion"),
+])
+def test_data_that_is_not_what_the_card_wants(tmp_path, label, rows, says):
+    for name in "abc":
+        Image.new("L", (40, 40), 90 + ord(name)).save(tmp_path / f"{name}.png")
+    (tmp_path / "label.csv").write_text("\n".join(rows) + "\n")
+    with pytest.raises(UserError) as raised:
+        sightsmith.train([f"preset={PRESET}", f"dataset.root={tmp_path}", "dataset.min_images_per_class=1"])
+    text = str(raised.value)
+    assert says in text
+    for part in ("It wants:", "frontal chest X-ray", "single-label", "PTX, normal", "CR, DX"):
+        assert part in text
