@@ -120,10 +120,10 @@ def _print_networks(found: Sequence[dict[str, Any]]) -> None:
     zoos = [row for row in found if row["config"]]
     names = [row for row in found if not row["config"]]
     if zoos:
-        print("Networks of zoos: network=NAME network.config=CONFIG")
-        _print_table(("name", "config", "annotation", "trainable"), [
-            {**row, "trainable": _verdict(row)} for row in zoos])
-        print()
+        width = max(len(row["config"]) for row in zoos)
+        lines = [f"{row['name']:7} {row['config']:{width}}  {row['annotation'] or '':6}  {_verdict(row)}"
+                 for row in zoos]
+        print("Networks of zoos: network=NAME network.config=CONFIG", *lines, "", sep="\n")
     if names:
         print("Networks with a name of their own: network=NAME")
         _print_table(COLUMNS["networks"], names)
@@ -132,7 +132,9 @@ def _print_networks(found: Sequence[dict[str, Any]]) -> None:
 
 
 def _verdict(row: dict[str, Any]) -> str:
-    return "yes" if row["trainable"] else row["reason"] if row["trainable"] is None else f"no: {row['reason']}"
+    if row["trainable"] is None:
+        return str(row["reason"])
+    return "trainable" if row["trainable"] else f"not trainable: {row['reason']}"
 
 
 def _print_table(columns: Sequence[str], found: Sequence[dict[str, Any]]) -> None:

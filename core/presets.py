@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 
     from sightsmith.core.check import CheckedDataset
 
+LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+"""The one in C, five times as fast, where PyYAML was built with it."""
+
 FREE = ("name", "description", "output_dir", "logger", "limits", "hyper", "trainer", "dataset.root", "dataset.format",
         "dataset.validation_percentage", "dataset.group_by", "dataset.min_images_per_class", "dataset.limit")
 """Keys, and groups of them, that no preset locks: the data, the hyper-parameters, and how the run is carried out."""
@@ -89,7 +92,7 @@ def _yaml_files(folder: Traversable) -> Iterator[Traversable]:
 def _read(path: Traversable, provider: Provider) -> Preset:
     keys = {entry.name for entry in dataclasses.fields(PresetConfig)} - {"name"}
     try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+        content = yaml.load(path.read_text(encoding="utf-8"), Loader=LOADER)
         if not isinstance(content, dict):
             raise ValueError("it is not a table of keys")
         if unknown := content.keys() - keys - {"task", "network", "config"}:
