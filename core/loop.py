@@ -90,7 +90,8 @@ class Trainer:
         self.history: list[dict[str, Any]] = []
         self.best_outcomes: list[Outcome] | None = None
         """of the best epoch, where this process has trained it"""
-        model.to(accelerator.device, memory_format=memory_format)
+        model.to(accelerator.device)
+        nn.Module.to(model, memory_format=memory_format)  # a network's own `to` may take a device alone
         if accelerator.num_processes > 1 and accelerator.device.type == "cuda":
             model = nn.SyncBatchNorm.convert_sync_batchnorm(model)
         # Before `prepare`, which patches forward: the average must be a plain copy.

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from itertools import product
 
 import torch
+from torch import nn
 from torch.utils.data import Dataset
 
 from sightsmith.core.errors import UserError
@@ -103,7 +104,7 @@ def measure(task: Task, model: Model, dataset: Dataset[object], passes: Sequence
     longest = LONG_STEP
     try:
         for mode in modes:
-            model.to(memory_format=FORMATS[mode.memory_format])
+            nn.Module.to(model, memory_format=FORMATS[mode.memory_format])  # its own `to` may take a device alone
             times = _times(model, batches, hyper, DTYPES[mode.precision], device, longest, slowest)
             # Not the first step, which allocates and picks kernels; the fastest: other programs only slow one down.
             seconds[mode] = min(times[1:] or times)

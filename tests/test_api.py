@@ -16,7 +16,8 @@ from sightsmith.core.errors import UserError
 from sightsmith.core.progress import LoggerReporter
 
 SMALL = ["task=classification", "network=mobilenet_v3_small", "network.weights=none", "image.size=32",
-         "hyper.epochs=2", "hyper.batch_size=8", "trainer.precision=fp32", "logger=[]"]
+         "hyper.epochs=2", "hyper.batch_size=8", "trainer.precision=fp32",
+         "trainer.memory_format=contiguous", "logger=[]"]
 
 
 def test_train_returns_the_result(tmp_path):

@@ -9,7 +9,8 @@ import sys
 import pytest
 
 SMALL = ["task=classification", "network=mobilenet_v3_small", "network.weights=none", "image.size=32",
-         "hyper.epochs=2", "hyper.optimizer=adamw", "trainer.precision=fp32", "dataset.limit=60"]
+         "hyper.epochs=2", "hyper.optimizer=adamw", "trainer.precision=fp32",
+         "trainer.memory_format=contiguous", "dataset.limit=60"]
 
 
 def sightsmith(*arguments, cwd=None):
