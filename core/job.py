@@ -60,6 +60,8 @@ class Job:
         resumed = ranks.on_main(self.state, lambda: find_run(config))
         self.dataset = ranks.on_main(self.state, self._check)
         index = self.dataset.index
+        # Rank 0 imports first: yapf, which mmengine imports, writes a cache then that is not safe to read meanwhile.
+        ranks.on_main(self.state, lambda: bool(self.record.build()))
         self.task = self.record.build()(config, network, index.classes, index.multi_label)
         self.dataset = self._tiled(self.dataset)
         seed_everything(config.trainer.seed)

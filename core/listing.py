@@ -41,7 +41,7 @@ def rows(kind: str, task: str | None = None, output_dir: Path = Path("runs")) ->
                 for item in chosen if not item.zoo] + [
             {"name": item.name, "config": entry.name, "task": item.task, "annotation": entry.annotation,
              "trainable": entry.trainable, "reason": entry.reason, "provider": str(plugins.provider(kind, item.name))}
-            for item in chosen for entry in item.zoo_networks().values()]
+            for item in chosen for entry in item.zoo_networks.values()]
     if kind == "presets":
         return [{**dataclasses.asdict(item.card), "task": item.task, "network": item.network,
                  "provider": str(item.provider)} for item in load_presets().values() if task in (None, item.task)]

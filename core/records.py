@@ -10,6 +10,7 @@ import importlib
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field, replace
+from functools import cached_property
 from typing import Any
 
 from sightsmith.core.annotation import RICHNESS, Annotation
@@ -105,6 +106,7 @@ class NetworkRecord(Record):
     options: Mapping[str, Any] = field(default_factory=dict)
     zoo: str | None = None
 
+    @cached_property
     def zoo_networks(self) -> dict[str, ZooNetwork]:
         """By name, what ``network.config`` may be; nothing where the record is one network."""
         return {entry.name: entry for entry in replace(self, builder=self.zoo).build()()} if self.zoo else {}
@@ -119,7 +121,7 @@ class NetworkRecord(Record):
                 raise UserError(f"network.config={config}: network={self.name} is one network, not a zoo",
                                 hint="leave network.config out, or choose a network whose name stands for a zoo")
             return self.annotation
-        known = self.zoo_networks()
+        known = self.zoo_networks
         hint = f"`sightsmith list networks --task {self.task}` shows all {len(known)}"
         if config is None:
             example = next(name for name, entry in known.items() if entry.trainable)

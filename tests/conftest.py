@@ -8,6 +8,7 @@ from dataclasses import replace
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("CUDA_VISIBLE_DEVICES", "")
 
+import mmengine  # noqa: F401  by pytest's own process first: yapf's cache, written now, is not safe to read meanwhile
 import pytest
 from hydra.core.global_hydra import GlobalHydra
 

@@ -74,12 +74,12 @@ def test_a_preset_is_chosen_by_its_name_alone(overrides):
         compose([*overrides, "dataset.root=x"])
 
 
-def test_a_name_near_a_preset(capsys):
+def test_a_name_near_a_preset():
     with pytest.raises(UserError, match="Did you mean 'pneumothorax'"):
         compose(["preset=pneumotorax", "dataset.root=x"])
 
 
-def test_a_class_of_the_api(tmp_path):
+def test_the_python_api(tmp_path):
     with pytest.raises(UserError, match="image.size is locked"):
         sightsmith.train([*RUN, "image.size=64", f"output_dir={tmp_path}"])
     assert not list(tmp_path.iterdir())
