@@ -100,9 +100,9 @@ def check_dataset(config: Config, loaders: Sequence[DatasetLoaderRecord], annota
         problems += _about_split(train, validation)
     return CheckedDataset(
         index, reason, train, validation, infos, tuple(problems),
-        _digest((sample.key, *sample.labels, content[sample.key], *([prints[sample.key]] if prints else []))
+        digest((sample.key, *sample.labels, content[sample.key], *([prints[sample.key]] if prints else []))
                 for sample in samples),
-        _digest([("train", item.key) for item in train] + [("validation", item.key) for item in validation]),
+        digest([("train", item.key) for item in train] + [("validation", item.key) for item in validation]),
         objects.coverage if objects else {})
 
 
@@ -229,7 +229,8 @@ def _about_split(train: Sequence[Sample], validation: Sequence[Sample]) -> list[
     return problems
 
 
-def _digest(rows: Iterable[Sequence[str]]) -> str:
+def digest(rows: Iterable[Sequence[str]]) -> str:
+    """sha256 of the rows, whatever their order."""
     total = hashlib.sha256()
     for row in sorted(map(tuple, rows)):
         total.update("\0".join(row).encode("utf-8", "surrogateescape") + b"\n")

@@ -73,10 +73,10 @@ def _train(arguments: list[str]) -> int:
 
     from sightsmith.core.compose import explain, install, refuse_locked_sweep, resolve
 
-    install()
+    overrides = [text for text in arguments if _is_override(text)]
+    install(overrides)
     # Hydra would print an error and exit with 1; this makes it raise instead.
     os.environ["HYDRA_FULL_ERROR"] = "1"
-    overrides = [text for text in arguments if _is_override(text)]
     # Hydra wants its flags on one side of the overrides.
     sys.argv = ["sightsmith train", *(text for text in arguments if not _is_override(text)), *overrides]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import re
 from collections.abc import Iterator, Mapping, Sequence
@@ -21,11 +22,15 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 from omegaconf.errors import OmegaConfBaseException
 
 from sightsmith.core.errors import Problem, UserError, near
+from sightsmith.core.locks import LockedError, refuse_changes
 from sightsmith.core.plugins import load_plugins
-from sightsmith.core.presets import LockedError, find_preset, load_presets, refuse_changes
-from sightsmith.core.schema import Config, PresetConfig, check_values, walk
+from sightsmith.core.presets import find_preset, load_presets
+from sightsmith.core.schema import Config, PresetConfig, SourceConfig, check_values, walk
+from sightsmith.core.source import find_source
 
 GROUPS = ("task", "network", "logger", "preset")
+LOCKING = ("preset", "source")
+"""Groups of which an option locks what the run does."""
 
 
 class SightsmithSearchPath(SearchPathPlugin):
@@ -37,8 +42,11 @@ class SightsmithSearchPath(SearchPathPlugin):
             search_path.append(f"sightsmith:{provider.plugin}", config_path.path)
 
 
-def install() -> None:
-    """Make Hydra see the schema, the records and the search paths. Cheap, and safe to repeat."""
+def install(overrides: Sequence[str] = ()) -> None:
+    """Make Hydra see the schema, the records, the search paths, and the runs that ``overrides`` name as source.
+
+    Cheap, and safe to repeat. Raises UserError for a source that is no finished run.
+    """
     HydraPlugins.instance().register(SightsmithSearchPath)
     store = ConfigStore.instance()
     store.store(name="schema", node=Config, provider="sightsmith")
@@ -48,6 +56,12 @@ def install() -> None:
         store.store(group="network", name=name, node=node, provider=plugins.provider("networks", name).plugin)
     for name, preset in load_presets().items():
         store.store(group="preset", name=name, node=preset.node(), package="_global_", provider=preset.provider.plugin)
+    for folder in _sources(overrides):
+        *groups, name = (part for part in f"source/{folder}".split("/") if part)
+        node = find_source(folder).node()
+        store.store(group="/".join(groups), name=name, node=node, package="_global_", provider="sightsmith")
+        if folder.endswith("/"):  # as shells complete it: Hydra looks for the folder as an option, and loads "" in it
+            store.store(group="/".join([*groups, name]), name="", node=node, package="_global_", provider="sightsmith")
     for name in plugins.loggers:
         store.store(group="logger", name=name, node={}, package=f"logger.{name}",
                     provider=plugins.provider("loggers", name).plugin)
@@ -63,7 +77,7 @@ def compose(overrides: Sequence[str]) -> Config:
 
 def _composed(overrides: Sequence[str]) -> tuple[DictConfig, Mapping[str, str | None]]:
     """What the plugins' files and ``overrides`` alone give, and the option chosen of each group."""
-    install()
+    install(overrides)
     outer = GlobalHydra.instance().hydra
     GlobalHydra.instance().clear()
     try:
@@ -79,23 +93,39 @@ def _composed(overrides: Sequence[str]) -> tuple[DictConfig, Mapping[str, str | 
     return composed, choices  # type: ignore[return-value]
 
 
+def _sources(overrides: Sequence[str]) -> Iterator[str]:
+    """The folders that ``source=`` names, also in a sweep; nothing where Hydra will refuse the syntax."""
+    with contextlib.suppress(HydraException):
+        for override in OverridesParser.create().parse_overrides([text for text in overrides if "source" in text]):
+            if override.key_or_group == "source":
+                values = override.sweep_iterator() if override.is_sweep_override() else [override.value()]
+                yield from (value for value in values if isinstance(value, str))
+
+
 @cache
-def _reference(preset: str) -> Config:
-    """The configuration that ``preset`` gives where nothing else is asked for."""
-    composed, _ = _composed([f"preset={preset}", "dataset.root=any"])
+def _reference(choice: str) -> Config:
+    """The configuration that the ``choice`` of a preset or source gives where nothing else is asked for."""
+    composed, _ = _composed([choice, "dataset.root=any"])
     config = OmegaConf.to_object(composed)
     assert isinstance(config, Config)
     return config
 
 
-def refuse_locked(config: Config, chosen: str | None) -> None:
-    """Raises UserError where ``config`` is not what the preset ``chosen`` allows, whatever made it so."""
-    if chosen is not None:
-        preset = find_preset(chosen)
-        refuse_changes(config, _reference(preset.name), preset)
-    elif config.flow == "specialized" or config.preset != PresetConfig():
-        raise UserError("flow=specialized and the keys preset.* belong to a preset, and none is chosen",
-                        hint="type preset=NAME; `sightsmith list presets` shows them")
+def refuse_locked(config: Config, choices: Mapping[str, str | None]) -> None:
+    """Raises UserError where ``config`` is not what the chosen preset or source allows, whatever made it so."""
+    preset, folder = (choices.get(group) for group in LOCKING)
+    if preset and folder:
+        raise UserError("preset and source exclude each other: each says what is trained",
+                        hint="leave one of them out")
+    if preset:
+        refuse_changes(config, _reference(f"preset={preset}"), find_preset(preset))
+    elif folder:
+        source = find_source(folder)
+        refuse_changes(config, _reference(f"source='{source.path}'"), source)
+    elif config.flow != "general" or config.preset != PresetConfig() or config.source != SourceConfig():
+        raise UserError("flow=specialized and the keys preset.* belong to a preset, flow=retrain and source.* to a "
+                        "source, and none is chosen",
+                        hint="type preset=NAME (`sightsmith list presets`), or source=RUN, a finished run's folder")
 
 
 def refuse_locked_sweep(overrides: Sequence[str]) -> None:
@@ -106,7 +136,7 @@ def refuse_locked_sweep(overrides: Sequence[str]) -> None:
     """
     parsed = [override for override in OverridesParser.create().parse_overrides(list(overrides))
               if not override.key_or_group.startswith("hydra")]
-    if any(override.key_or_group == "preset" for override in parsed):
+    if any(override.key_or_group in LOCKING for override in parsed):
         axes = [[f"{override.get_key_element()}={value}" for value in override.sweep_string_iterator()]
                 if override.is_sweep_override() else [str(override.input_line)] for override in parsed]
         first = [axis[0] for axis in axes]
@@ -132,7 +162,7 @@ def resolve(composed: DictConfig, choices: Mapping[str, str | None]) -> Config:
         raise UserError("The configuration cannot be used:", problems=missing)
     config = OmegaConf.to_object(composed)
     assert isinstance(config, Config)
-    refuse_locked(config, choices.get("preset"))
+    refuse_locked(config, choices)
     if problems := check_values(config):
         raise UserError("The configuration has values that cannot be used:", problems=problems)
     return config
@@ -186,7 +216,7 @@ def _problems(overrides: Sequence[str]) -> Iterator[Problem]:
     keys = {key for key, _, _ in walk()}
     open_keys = tuple(f"{key}." for key, entry, _ in walk() if str(entry.type).startswith("dict"))
     parsed = OverridesParser.create().parse_overrides(list(overrides))
-    if not any(override.key_or_group in ("task", "preset") for override in parsed):
+    if not any(override.key_or_group in ("task", *LOCKING) for override in parsed):
         names = ", ".join(sorted(options["task"]))
         yield Problem("no task is chosen", hint=f"type task=NAME; there is: {names}")
     for override in parsed:
@@ -197,7 +227,7 @@ def _problems(overrides: Sequence[str]) -> Iterator[Problem]:
                 if isinstance(name, str) and name not in options[key]:
                     yield Problem(f"{override.input_line}: there is no {key} {name!r}.{near(name, options[key])}",
                                   hint=f"`sightsmith list {key}s` shows all {len(options[key])}")
-        elif key.startswith(("hydra.", "hydra/")):
+        elif key.startswith(("hydra.", "hydra/")) or key == "source":
             continue
         elif f"{key}.".startswith(open_keys):
             if not override.is_add() and not override.is_force_add():

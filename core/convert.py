@@ -1,8 +1,8 @@
-"""Richer annotation as poorer: masks as boxes, both as labels. Never the other way."""
+"""Richer annotation as poorer: masks as boxes, both as labels; never the other way. Classes under other names."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -40,6 +40,17 @@ def learnt_labels(sample: Sample) -> tuple[str, ...]:
         return sample.labels
     learnt = {item.label for item in sample.objects if not item.crowd}
     return tuple(label for label in sample.labels if label in learnt)
+
+
+def renamed(sample: Sample, names: Mapping[str, str]) -> Sample:
+    """With the classes under the names that ``names`` gives; what is of any other class is left out."""
+    class_map = sample.class_map
+    if class_map is not None:
+        class_map = replace(class_map, values=tuple((value, names.get(name) if name is not None else None)
+                                                    for value, name in class_map.values))
+    return replace(sample, class_map=class_map, labels=tuple(names[name] for name in sample.labels if name in names),
+                   objects=tuple(replace(item, label=names[item.label]) for item in sample.objects
+                                 if item.label in names))
 
 
 def to_pixels(sample: Sample, width: int, height: int) -> Sample:

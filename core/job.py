@@ -17,7 +17,7 @@ from accelerate import Accelerator, PartialState
 from omegaconf import OmegaConf
 from torch.utils.data import DataLoader
 
-from sightsmith.core import ranks
+from sightsmith.core import forgetting, ranks
 from sightsmith.core.check import CheckedDataset
 from sightsmith.core.checkpoint import load_tree
 from sightsmith.core.errors import StoppedError, UserError
@@ -26,7 +26,7 @@ from sightsmith.core.lock import make_lock
 from sightsmith.core.loop import Callback, Trainer, TrainState, seed_everything
 from sightsmith.core.plan import Plan, estimate_seconds
 from sightsmith.core.plugins import Plugins, load_plugins
-from sightsmith.core.progress import LoggerReporter, ProgressReporter, StatusReporter, console
+from sightsmith.core.progress import LoggerReporter, ProgressReporter, StatusReporter, console, figure
 from sightsmith.core.report import write_report
 from sightsmith.core.result import Result, save_bundle
 from sightsmith.core.resume import check_same, find_run, planned_mode
@@ -34,6 +34,8 @@ from sightsmith.core.rundir import ERROR, FINISHED, RUNNING, STOPPED, RunFolder,
 from sightsmith.core.sampler import EpochSampler, validation_batches
 from sightsmith.core.samples import check
 from sightsmith.core.schema import Config
+from sightsmith.core.source import refuse_partial
+from sightsmith.core.task import Section
 from sightsmith.core.tiling import tiled
 from sightsmith.core.trial import FORMATS, Mode, candidates, measure
 
@@ -69,6 +71,11 @@ class Job:
         if self.loaded is not None:
             for line in self.loaded.lines():
                 self.console.print(line)
+            if config.source.run is not None:
+                refuse_partial(self.loaded, config)
+        if config.hyper.backbone_rate != 1 and not self.task.backbone(self.model):
+            raise UserError(f"hyper.backbone_rate={config.hyper.backbone_rate:g}: the task {config.task.name} does not "
+                            "say which layers are the backbone", hint="leave it out")
         self.task.prepare(self.model, self.dataset.train)
         self.train_data = self.task.dataset(self.dataset.train, training=True)
         self.validation_data = self.task.dataset(self.dataset.validation, training=False)
@@ -227,7 +234,8 @@ class Job:
             train_loader=DataLoader(self.train_data, batch_sampler=self.sampler, **loading),
             validation_loader=DataLoader(self.validation_data, batch_sampler=batches, **loading),
             score=self.task.score, run=self.run, callbacks=callbacks,
-            memory_format=FORMATS[self.plan.memory_format])
+            memory_format=FORMATS[self.plan.memory_format],
+            teacher=Result.load(str(config.source.run)).model if config.source.distillation else None)
         trainer.resume()
         trainer.fit()
         self.state.wait_for_everyone()
@@ -239,9 +247,22 @@ class Job:
         metrics = self.task.metrics(outcomes)
         if self.state.is_main_process:
             save_bundle(self.run, self.task, best["model"], metrics)
+            sections = [self._old_classes()] if config.source.run is not None else []
             write_report(self.run, self.task, self.plan, self.dataset, trainer.history, outcomes, metrics,
-                         best["epoch"])
+                         best["epoch"], sections)
         return Result(self.run.path, metrics, self.task.classes)
+
+    def _old_classes(self) -> Section:
+        """The scores of the classes that the source knew, before and after, printed and for the report."""
+        config = self.config
+        scores = forgetting.old_class_scores(
+            Result.load(str(config.source.run)), Result.load(self.run.path), config.network.renames,
+            self.dataset.validation, self.state.device)
+        before, after = forgetting.means(scores)
+        name = self.task.class_score
+        self.console.print(f"Old classes: {name} {figure(before)} of the source, {figure(after)} after retraining "
+                           f"(mean of {len(scores)} classes)")
+        return forgetting.section(scores, name)
 
 
 class _HookReporter:

@@ -22,8 +22,9 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
 from sightsmith.core.checkpoint import load_tree, save_tree
+from sightsmith.core.distill import Distillation
 from sightsmith.core.errors import NonFiniteLossError, StoppedError
-from sightsmith.core.optim import align_state, build_ema, build_optimizer, learning_rate, set_learning_rate
+from sightsmith.core.optim import align_state, build_ema, build_optimizer, freeze, learning_rate, set_learning_rate
 from sightsmith.core.rundir import RunFolder
 from sightsmith.core.sampler import EpochSampler, Update
 from sightsmith.core.schema import Config
@@ -81,7 +82,7 @@ class Trainer:
     def __init__(self, *, accelerator: Accelerator, task: Task, model: Model, config: Config, sampler: EpochSampler,
                  train_loader: DataLoader[Any], validation_loader: DataLoader[Any], score: str, run: RunFolder,
                  callbacks: Sequence[Callback] = (), memory_format: torch.memory_format = torch.contiguous_format,
-                 ) -> None:
+                 teacher: Model | None = None) -> None:
         self.accelerator, self.task, self.config = accelerator, task, config
         self.hyper, self.seed = config.hyper, config.trainer.seed
         self.sampler, self.train_loader, self.validation_loader = sampler, train_loader, validation_loader
@@ -94,12 +95,19 @@ class Trainer:
         nn.Module.to(model, memory_format=memory_format)  # a network's own `to` may take a device alone
         if accelerator.num_processes > 1 and accelerator.device.type == "cuda":
             model = nn.SyncBatchNorm.convert_sync_batchnorm(model)
+        backbone = task.backbone(model)
+        self.frozen = backbone if self.hyper.backbone_rate == 0 else ()
+        freeze(self.frozen)
         # Before `prepare`, which patches forward: the average must be a plain copy.
         self.ema = build_ema(model, self.hyper.ema)
+        self.distillation = None
+        if teacher is not None:
+            teacher.to(accelerator.device)
+            self.distillation = Distillation(task, model, teacher, config.source.distillation)
         if config.trainer.compile:
             model.compile()
         self.bare = model
-        self.model, self.optimizer = accelerator.prepare(model, build_optimizer(model, self.hyper))
+        self.model, self.optimizer = accelerator.prepare(model, build_optimizer(model, self.hyper, backbone))
         self._pending: list[tuple[int, list[tuple[dict[str, Tensor], int]]]] = []
         self._saved_at = time.monotonic()
         self._stop = StopSignal()
@@ -130,6 +138,7 @@ class Trainer:
         updates = self.sampler.start(state.epoch, skip=state.step)
         batches = iter(self.train_loader)
         self.bare.train()
+        freeze(self.frozen)
         for update in updates:
             self._update(update, batches)
             stop, due = self._wishes()
@@ -154,7 +163,11 @@ class Trainer:
             batch = self.bare.data_preprocessor(next(batches), True)
             last = number == len(update.passes)
             with contextlib.nullcontext() if last else accelerator.no_sync(self.model):
-                loss, parts = self.bare.parse_losses(self.model(**batch, mode="loss"))
+                found = self.model(**batch, mode="loss")
+                if self.distillation is not None:
+                    with accelerator.autocast():
+                        found |= self.distillation.losses(batch["inputs"])
+                loss, parts = self.bare.parse_losses(found)
                 if number == 1:
                     # Not after the step: the memory it frees is what backward takes next.
                     self.optimizer.zero_grad()

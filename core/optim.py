@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable, Sequence
 
 import torch
 from torch import nn
@@ -11,15 +12,22 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from sightsmith.core.schema import HyperConfig
 
 
-def build_optimizer(model: nn.Module, hyper: HyperConfig) -> torch.optim.Optimizer:
+def build_optimizer(model: nn.Module, hyper: HyperConfig, backbone: Sequence[nn.Module] = ()) -> torch.optim.Optimizer:
     """SGD, Adam or AdamW over the trainable parameters. Weights of one dimension (biases and
-    normalization) do not decay. All of a step in one kernel: on the CPU many times faster than one by one."""
-    trainable = [parameter for parameter in model.parameters() if parameter.requires_grad]
-    groups = [
-        {"params": [parameter for parameter in trainable if parameter.ndim > 1], "weight_decay": hyper.weight_decay},
-        {"params": [parameter for parameter in trainable if parameter.ndim <= 1], "weight_decay": 0.0},
-    ]
-    groups = [group for group in groups if group["params"]]
+    normalization) do not decay. All of a step in one kernel: on the CPU many times faster than one by one.
+
+    A group's ``factor`` is its part of the learning rate: ``hyper.backbone_rate`` for the modules of ``backbone``.
+    """
+    slow = {parameter for module in backbone for parameter in module.parameters()}
+    kinds: dict[tuple[float, float], list[nn.Parameter]] = {}
+    for parameter in model.parameters():
+        if parameter.requires_grad:
+            factor = hyper.backbone_rate if parameter in slow else 1.0
+            decay = hyper.weight_decay if parameter.ndim > 1 else 0.0
+            kinds.setdefault((factor, decay), []).append(parameter)
+    # The full rate first: it is the one that is shown.
+    groups = [{"params": kinds[kind], "factor": kind[0], "weight_decay": kind[1], "lr": kind[0] * hyper.learning_rate}
+              for kind in sorted(kinds, reverse=True)]
     if hyper.optimizer == "sgd":
         return torch.optim.SGD(groups, lr=hyper.learning_rate, momentum=hyper.momentum, fused=True)
     kind = torch.optim.Adam if hyper.optimizer == "adam" else torch.optim.AdamW
@@ -53,7 +61,13 @@ def learning_rate(hyper: HyperConfig, update: int, updates_per_epoch: int) -> fl
 
 def set_learning_rate(optimizer: torch.optim.Optimizer, value: float) -> None:
     for group in optimizer.param_groups:
-        group["lr"] = value
+        group["lr"] = value * group["factor"]
+
+
+def freeze(modules: Iterable[nn.Module]) -> None:
+    """Neither learn nor gather statistics; again after each ``train()`` of a model that the modules are part of."""
+    for module in modules:
+        module.requires_grad_(False).eval()
 
 
 def build_ema(model: nn.Module, decay: float) -> AveragedModel | None:

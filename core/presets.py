@@ -17,7 +17,7 @@ import yaml
 
 from sightsmith.core.errors import Problem, UserError, near
 from sightsmith.core.plugins import Provider, load_plugins
-from sightsmith.core.schema import Config, PresetConfig, walk
+from sightsmith.core.schema import PresetConfig
 
 if TYPE_CHECKING:
     from importlib.resources.abc import Traversable
@@ -26,15 +26,6 @@ if TYPE_CHECKING:
 
 LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 """The one in C, five times as fast, where PyYAML was built with it."""
-
-FREE = ("name", "description", "output_dir", "logger", "limits", "hyper", "trainer", "dataset.root", "dataset.format",
-        "dataset.validation_percentage", "dataset.group_by", "dataset.min_images_per_class", "dataset.limit")
-"""Keys, and groups of them, that no preset locks: the data, the hyper-parameters, and how the run is carried out."""
-
-
-class LockedError(UserError):
-    """A run asks for something else than what its preset locks."""
-
 
 @dataclass(frozen=True)
 class Preset:
@@ -52,9 +43,13 @@ class Preset:
         return {"defaults": [{"override /task": self.task}, {"override /network": self.network}],
                 **self.config, "flow": "specialized", "preset": dataclasses.asdict(self.card)}
 
-    def locks(self, key: str) -> bool:
-        """Whether the preset alone says what the configuration's ``key`` is."""
-        return not any(key == free or key.startswith(f"{free}.") for free in (*FREE, *self.card.tunable))
+    @property
+    def free(self) -> tuple[str, ...]:
+        return tuple(self.card.tunable)
+
+    @property
+    def owner(self) -> str:
+        return f"The preset {self.name} of {self.provider}"
 
 
 @lru_cache(maxsize=1)
@@ -135,20 +130,3 @@ def refuse_unlike(dataset: CheckedDataset, card: PresetConfig) -> None:
         wanted = "\n".join(f"  {label:15} {text}" for label, text in data_rows(card) if text)
         raise UserError(f"{index.root} is not what the preset {card.name} takes:", problems=problems,
                         hint=f"It wants:\n{wanted}")
-
-
-def refuse_changes(config: Config, reference: Config, preset: Preset) -> None:
-    """Raises UserError naming every locked key in which ``config`` differs from ``reference``, the preset alone."""
-    locked = {key: value for key, _, value in walk(reference) if preset.locks(key)}
-    problems = [Problem(f"{key} is locked to {_shown(locked[key])}, and this run asks for {_shown(value)}")
-                for key, _, value in walk(config) if key in locked and value != locked[key]]
-    if problems:
-        tunable = ", ".join((*preset.card.tunable, "hyper.*", "trainer.*"))
-        raise LockedError(f"The preset {preset.name} of {preset.provider} locks what this run changes:",
-                          problems=problems,
-                          hint=f"leave them as they are; free are {tunable} and the data's keys.\n"
-                               f"To choose all yourself: flow=general task={preset.task}, without the preset")
-
-
-def _shown(value: Any) -> str:
-    return "nothing" if value in (None, "", [], {}) else str(value)

@@ -26,11 +26,13 @@ UNDER_REPRESENTED = 0.5
 
 
 def write_report(run: RunFolder, task: Task, plan: Plan, dataset: CheckedDataset, history: Sequence[Mapping[str, Any]],
-                 outcomes: Sequence[Outcome], metrics: Mapping[str, float | None], best_epoch: int) -> None:
+                 outcomes: Sequence[Outcome], metrics: Mapping[str, float | None], best_epoch: int,
+                 more: Sequence[Section] = ()) -> None:
     """Write ``report/`` of a finished run; ``outcomes`` are those of the best checkpoint's validation."""
     run.report.mkdir(exist_ok=True)
     sections = [
         _curves(task, dataset, history, best_epoch),
+        *more,
         *task.report(outcomes, dataset.validation, run.report),
         _class_balance(task, dataset),
         Section("Plan", rows=tuple(plan.rows())),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
@@ -42,22 +43,28 @@ class Result:
         return RunFolder(self.run_dir).report / "index.html"
 
     @cached_property
-    def _task(self) -> Task:
-        return _open_task(self.run_dir)
+    def task(self) -> Task:
+        """The task as the run used it, with its configuration and classes."""
+        card = read_card(self.run_dir)
+        plugins = load_plugins()
+        builder = plugins.task(card["task"]).build()
+        opened: Task = builder(card_config(card), plugins.network(card["network"]), card["classes"],
+                               card["multi_label"])
+        return opened
 
     @cached_property
     def model(self) -> nn.Module:
         """The best model in eval mode on the CPU, in mmengine's BaseModel contract."""
         from sightsmith.core.checkpoint import load_tree
 
-        model, _ = self._task.build_model(load_weights=False)
+        model, _ = self.task.build_model(load_weights=False)
         model.load_state_dict(load_tree(RunFolder(self.run_dir).model / WEIGHTS)["model"])
         return model.eval()
 
     @classmethod
     def load(cls, run: str | Path) -> Result:
         """Raises UserError where ``run`` is not the folder of a finished run."""
-        card = _read_card(Path(run))
+        card = read_card(Path(run))
         return cls(Path(run).resolve(), card["metrics"], tuple(card["classes"]))
 
 
@@ -73,7 +80,8 @@ def save_bundle(run: RunFolder, task: Task, state: dict[str, Any], metrics: dict
     })
 
 
-def _read_card(run: Path) -> dict[str, Any]:
+def read_card(run: Path) -> dict[str, Any]:
+    """What the bundle of ``run`` says of itself. Raises UserError where there is none, or it is damaged."""
     path = RunFolder(run).model / CARD
     try:
         text = path.read_text()
@@ -94,10 +102,8 @@ def _read_card(run: Path) -> dict[str, Any]:
     return card
 
 
-def _open_task(run: Path) -> Task:
-    card = _read_card(run)
-    plugins = load_plugins()
+def card_config(card: Mapping[str, Any]) -> Config:
+    """The configuration of the run that a bundle's card is of."""
     config = OmegaConf.to_object(OmegaConf.merge(OmegaConf.structured(Config), card["config"]))
-    builder = plugins.task(card["task"]).build()
-    task: Task = builder(config, plugins.network(card["network"]), card["classes"], card["multi_label"])
-    return task
+    assert isinstance(config, Config)
+    return config

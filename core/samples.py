@@ -10,7 +10,9 @@ from sightsmith.core.check import CheckedDataset, check_dataset
 from sightsmith.core.errors import UserError
 from sightsmith.core.files import cache_dir
 from sightsmith.core.presets import refuse_unlike
+from sightsmith.core.replay import with_replay
 from sightsmith.core.schema import Config
+from sightsmith.core.source import find_source, refuse_unfit
 
 if TYPE_CHECKING:
     from sightsmith.core.plugins import Plugins
@@ -31,4 +33,9 @@ def check(config: Config, plugins: Plugins, report: Callable[[str], None]) -> Ch
     dataset = check_dataset(config, list(plugins.dataset_loaders.values()), annotation, cache_dir(), report)
     if config.preset.name is not None:
         refuse_unlike(dataset, config.preset)
+    if config.source.run is not None:
+        if config.source.replay:
+            source = find_source(config.source.run).config
+            dataset = with_replay(dataset, check(source, plugins, report), config, report)
+        refuse_unfit(dataset, config)
     return dataset

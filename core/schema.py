@@ -65,6 +65,12 @@ class NetworkConfig:
     weights: str = _value("imagenet", "starting weights: none, imagenet, or the path of a .safetensors or .pth file")
     options: dict[str, Any] = _options("passed to the network's builder")
     config: str | None = _value(None, "for a network that stands for a whole model zoo: a configuration of it")
+    rename: dict[Any, Any] = _options("classes that the file of starting weights knows by another name: old: new")
+
+    @property
+    def renames(self) -> dict[str, str]:
+        """``rename`` with names that are text, also those that read like numbers."""
+        return {str(old): str(new) for old, new in self.rename.items()}
 
 
 @dataclass
@@ -72,6 +78,8 @@ class HyperConfig:
     batch_size: int = _value(32, "images a forward pass, over all devices together", low=1)
     epochs: int = _value(100, "passes over the training images", low=1)
     learning_rate: float = _value(0.001, "peak learning rate", low=1e-6, high=1)
+    backbone_rate: float = _value(1.0, "learning rate of the backbone, the layers before the heads, over that of the "
+                                  "rest; 0 freezes it", low=0, high=1)
     schedule: str = _value("constant", "of the learning rate", choices=("constant", "step", "cosine"))
     warmup_epochs: float = _value(0.0, "linear warm-up from 0, epochs", low=0, high=50)
     step_epochs: int = _value(30, "schedule=step: epochs between two decays", low=1)
@@ -149,12 +157,25 @@ class PresetConfig:
 
 
 @dataclass
+class SourceConfig:
+    """The finished run that a retraining starts from, and what is done against forgetting."""
+
+    run: str | None = _value(None, "its folder")
+    classes: list[Any] = _list("its classes")
+    distillation: float = _value(0.0, "weight of the loss that holds the backbone's features near the source's", low=0,
+                                 high=100)
+    replay: float = _value(0.0, "part of the source's own images that is trained and validated on too, percent", low=0,
+                           high=100)
+
+
+@dataclass
 class Config:
     """The whole configuration of one run, resolved."""
 
-    flow: str = _value("general", "general: all is yours to choose; specialized: a preset has chosen",
-                       choices=("general", "specialized"))
+    flow: str = _value("general", "general: all is yours to choose; specialized: a preset has chosen; retrain: a "
+                       "finished run is trained on", choices=("general", "specialized", "retrain"))
     preset: PresetConfig = field(default_factory=PresetConfig)
+    source: SourceConfig = field(default_factory=SourceConfig)
     task: TaskConfig = field(default_factory=TaskConfig)
     name: str = _value("${task.name}", "name of the run, at most 100 characters")
     description: str = _value("", "free text, shown in the report")

@@ -19,6 +19,7 @@ from sightsmith.core.records import NetworkRecord
 from sightsmith.core.schema import Config
 
 if TYPE_CHECKING:
+    from torch import Tensor, nn
     from torch.utils.data import Dataset
 
     from sightsmith.core.weights import LoadReport
@@ -84,6 +85,15 @@ class Task(ABC):
     def prepare(self, model: Model, samples: Sequence[Sample]) -> None:  # noqa: B027
         """Give the model what it needs to know of the training samples (class weights, say)."""
 
+    def backbone(self, model: Model) -> Sequence[nn.Module]:
+        """The modules that make features of an image, in order: what ``hyper.backbone_rate`` slows or freezes, and
+        the last one's output what ``source.distillation`` compares. Empty where the task knows none."""
+        return ()
+
+    def run_backbone(self, model: Model, inputs: Tensor) -> None:
+        """Forward normalised images (N, C, H, W) through :meth:`backbone`, and maybe further."""
+        model(inputs, mode="tensor")
+
     def draw_weights(self, samples: Sequence[Sample]) -> Sequence[float] | None:
         """A weight for each training sample where an epoch draws with replacement; None: each once.
 
@@ -115,6 +125,11 @@ class Task(ABC):
     def score(self) -> str:
         """The metric (higher is better) that chooses the best checkpoint."""
         return load_plugins().task(self.config.task.name).score
+
+    @property
+    def class_score(self) -> str:
+        """The figure of a class that is the nearest to the score: ``metrics`` has it as ``<class_score>/<class>``."""
+        return self.score
 
     def baseline(self, train: Sequence[Sample], validation: Sequence[Sample]) -> float | None:
         """The score on ``validation`` of a model that has learnt nothing but how often each class stands

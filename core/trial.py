@@ -15,7 +15,7 @@ from torch import nn
 from torch.utils.data import Dataset
 
 from sightsmith.core.errors import UserError
-from sightsmith.core.optim import build_optimizer
+from sightsmith.core.optim import build_optimizer, freeze
 from sightsmith.core.sampler import Pass
 from sightsmith.core.schema import HyperConfig
 from sightsmith.core.task import Model, Task
@@ -97,6 +97,9 @@ def measure(task: Task, model: Model, dataset: Dataset[object], passes: Sequence
         batches.append(task.collate([dataset[item] for item in part.items]))
         load_times.append(time.perf_counter() - begun)
     model.to(device).train()
+    backbone = task.backbone(model)
+    if hyper.backbone_rate == 0:
+        freeze(backbone)
     before = {name: value.clone() for name, value in model.state_dict().items()}
     if device.type == "cuda":
         torch.cuda.reset_peak_memory_stats(device)
@@ -105,7 +108,7 @@ def measure(task: Task, model: Model, dataset: Dataset[object], passes: Sequence
     try:
         for mode in modes:
             nn.Module.to(model, memory_format=FORMATS[mode.memory_format])  # its own `to` may take a device alone
-            times = _times(model, batches, hyper, DTYPES[mode.precision], device, longest, slowest)
+            times = _times(model, backbone, batches, hyper, DTYPES[mode.precision], device, longest, slowest)
             # Not the first step, which allocates and picks kernels; the fastest: other programs only slow one down.
             seconds[mode] = min(times[1:] or times)
             longest = min(longest, HOPELESS * max(times))
@@ -131,10 +134,11 @@ def _chosen(seconds: Mapping[Mode, float]) -> Mode:
     return first
 
 
-def _times(model: Model, batches: list[dict[str, object]], hyper: HyperConfig, dtype: torch.dtype | None,
-           device: torch.device, longest: float, slowest: Callable[[float], float]) -> list[float]:
+def _times(model: Model, backbone: Sequence[nn.Module], batches: list[dict[str, object]], hyper: HyperConfig,
+           dtype: torch.dtype | None, device: torch.device, longest: float, slowest: Callable[[float], float],
+           ) -> list[float]:
     """Seconds of each step; the last one is the first that took more than ``longest``."""
-    optimizer = build_optimizer(model, hyper)
+    optimizer = build_optimizer(model, hyper, backbone)
     times: list[float] = []
     for step in range(STEPS + 1):
         begun = time.perf_counter()

@@ -68,6 +68,17 @@ class WeightsFile:
 
     tensors: dict[str, Tensor]
     classes: tuple[str, ...] = ()
+    renames: Mapping[str, str] = field(default_factory=dict)
+
+    def renamed(self, names: Mapping[str, str]) -> WeightsFile:
+        """With other names for some of the classes. Raises UserError for one that the file does not know."""
+        if unknown := [name for name in names if name not in self.classes]:
+            there = f"its classes are {', '.join(self.classes)}" if self.classes else "it names no classes"
+            raise UserError(f"network.rename: the file of starting weights has no class {', '.join(unknown)}; {there}")
+        if len({names.get(name, name) for name in self.classes}) < len(self.classes):
+            raise UserError(f"network.rename: two classes would have one name; those of the file of starting weights "
+                            f"are {', '.join(self.classes)}")
+        return replace(self, classes=tuple(names.get(name, name) for name in self.classes), renames=names)
 
 
 def file_digest(path: Path) -> str:
@@ -203,20 +214,29 @@ def load_by_class(model: nn.Module, file: WeightsFile, source: str, digest: str 
 
     ``heads`` finds the tensors that depend on the classes.
     """
-    if file.classes in ((), tuple(classes)):
+    if not file.classes:
         return load_matching(model, file.tensors, source, digest)
-    tensors, matched = fill_heads(model, file, classes, heads())
+    matched = match_classes(classes, file.classes)
+    tensors = file.tensors if file.classes == tuple(classes) else fill_heads(model, file, classes, heads())
+    if file.renames:
+        matched["renamed"] = tuple(f"{old} to {new}" for old, new in file.renames.items())
     return replace(load_matching(model, tensors, source, digest), classes=matched)
 
 
+def match_classes(own: Sequence[str], others: Sequence[str]) -> dict[str, tuple[str, ...]]:
+    """Which of ``own`` are kept of the ``others``, which are new, and which of the others are dropped."""
+    return {"kept": tuple(name for name in own if name in others),
+            "new": tuple(name for name in own if name not in others),
+            "dropped": tuple(name for name in others if name not in own)}
+
+
 def fill_heads(model: nn.Module, file: WeightsFile, own: Sequence[str], heads: Mapping[str, Head],
-               ) -> tuple[dict[str, Tensor], dict[str, tuple[str, ...]]]:
-    """The tensors of ``file``, the heads made to fit ``model``, whose classes are ``own``; which of the classes
-    are kept, new, and dropped.
+               ) -> dict[str, Tensor]:
+    """The tensors of ``file``, the heads made to fit ``model``, whose classes are ``own``.
 
     A head without any class that both know, or that differs by more than its classes, is left out.
     """
-    kept = tuple(name for name in own if name in file.classes)
+    kept = set(own) & set(file.classes)
     state = model.state_dict()
     tensors = {}
     for name, value in file.tensors.items():
@@ -225,9 +245,7 @@ def fill_heads(model: nn.Module, file: WeightsFile, own: Sequence[str], heads: M
             filled = heads[name].filled(state[name], own, value, file.classes) if kept else None
         if filled is not None:
             tensors[name] = filled
-    return tensors, {
-        "kept": kept, "new": tuple(name for name in own if name not in file.classes),
-        "dropped": tuple(name for name in file.classes if name not in own)}
+    return tensors
 
 
 def load_matching(model: nn.Module, state: Mapping[str, Tensor], source: str, digest: str | None = None) -> LoadReport:

@@ -17,6 +17,7 @@ from torchvision.models.vision_transformer import VisionTransformer, interpolate
 
 from sightsmith.core.errors import UserError
 from sightsmith.core.heads import find_heads, plain_layout
+from sightsmith.core.schema import NetworkConfig
 from sightsmith.core.weights import LoadReport, WeightsFile, fetch, file_digest, load_by_class, read_weights
 
 AUXILIARY = {"googlenet": 0.3, "inception_v3": 0.4}
@@ -138,13 +139,27 @@ def _replace_first_convolution(network: nn.Module, channels: int) -> None:
     setattr(owner, leaf, new)
 
 
-def load_starting_weights(model: Classifier, name: str, source: str, classes: Sequence[str],
+def before_last_layer(model: Classifier) -> list[nn.Module]:
+    """The network's parts, in order, but for those that tell classes apart and for dropout before the last."""
+    parts: list[nn.Module] = []
+    for part in model.network.children():
+        parts += part if isinstance(part, nn.ModuleList) else [part]
+    parts = [part for part in parts if type(part).__name__ != "InceptionAux"]
+    last = next(part for part in reversed(parts) if any(True for _ in part.parameters()))
+    before = parts[:parts.index(last)]
+    while before and isinstance(before[-1], nn.Dropout):
+        before.pop()
+    return before
+
+
+def load_starting_weights(model: Classifier, name: str, chosen: NetworkConfig, classes: Sequence[str],
                           larger: Callable[[], Classifier]) -> LoadReport | None:
-    """Load ``network.weights``: None for ``none``, torchvision's for ``imagenet``, else a file's.
+    """Load what ``chosen`` says: None for ``none``, torchvision's for ``imagenet``, else a file's.
 
     The last layer's rows go to the ``classes`` of their names, where the file names its classes; ``larger`` builds
     the same network with one class more. Raises UserError where the file cannot be had or does not fit.
     """
+    source = chosen.weights
     if source == "none":
         return None
     path = _published(name) if source == "imagenet" else Path(source).expanduser()
@@ -156,7 +171,7 @@ def load_starting_weights(model: Classifier, name: str, source: str, classes: Se
         state = dict(interpolate_embeddings(network.image_size, network.patch_size, OrderedDict(state)))
     origin = f"{source} ({path.name})" if source == "imagenet" else str(path)
     return load_by_class(
-        network, WeightsFile(state, file.classes), origin, file_digest(path), classes,
+        network, WeightsFile(state, file.classes).renamed(chosen.renames), origin, file_digest(path), classes,
         lambda: find_heads(network.state_dict(), larger().network.state_dict(), lambda *_: plain_layout))
 
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch import nn
 from torch.nn import functional
 
 from sightsmith.core.dataset import Sample
@@ -16,7 +17,7 @@ from sightsmith.core.errors import UserError
 from sightsmith.core.task import Model, Outcome, Section, Task
 from sightsmith.core.weights import LoadReport
 from sightsmith.plugins.classification import data, metrics, report
-from sightsmith.plugins.classification.model import load_starting_weights
+from sightsmith.plugins.classification.model import before_last_layer, load_starting_weights
 
 IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 HALF = (0.5, 0.5, 0.5)
@@ -33,6 +34,10 @@ class ClassificationTask(Task):
         """Accuracy; for multi-label, where it counts whole label sets only, the macro F1."""
         return "macro_f1" if self.multi_label else super().score
 
+    @property
+    def class_score(self) -> str:
+        return "f1" if self.multi_label else "recall"
+
     def input_size(self) -> int:
         return self.config.image.size or self.network.input_size
 
@@ -48,7 +53,7 @@ class ClassificationTask(Task):
         self._try(model, data.input_channels(self.config))
         if not load_weights:
             return model, None
-        return model, load_starting_weights(model, self.network.name, self.config.network.weights, self.classes,
+        return model, load_starting_weights(model, self.network.name, self.config.network, self.classes,
                                             lambda: self._build(len(self.classes) + 1))
 
     def _build(self, classes: int) -> Model:
@@ -77,6 +82,9 @@ class ClassificationTask(Task):
             raise UserError(f"The network {self.network.name} cannot take images of {size} px: {error}",
                             hint=f"leave image.size out (this network's own is {self.network.input_size}), or choose "
                                  "another network") from error
+
+    def backbone(self, model: Model) -> Sequence[nn.Module]:
+        return before_last_layer(model)
 
     def prepare(self, model: Model, samples: Sequence[Sample]) -> None:
         """Class weights: each class counts alike; for multi-label, a class's positives as its negatives."""

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from sightsmith.core.dataset import Sample
 from sightsmith.core.errors import Problem, UserError
@@ -80,7 +80,14 @@ class OpenMMLabTask(Task):
         if not load_weights:
             return built, None
         heads = partial(self._heads, built, lambda task: task.adapted()[0])
-        return built, load_starting_weights(built, self.config.network.weights, downloads, self.classes, heads)
+        return built, load_starting_weights(built, self.config.network, downloads, self.classes, heads)
+
+    def backbone(self, model: Model) -> Sequence[nn.Module]:
+        return [model.backbone]
+
+    def run_backbone(self, model: Model, inputs: Tensor) -> None:
+        with scope(self.package):
+            model.backbone(inputs)
 
     def _heads(self, model: Model, adapted: Callable[[OpenMMLabTask], dict[str, Any]]) -> dict[str, Head]:
         """The tensors of ``model`` that depend on the classes. ``adapted`` gives its configuration for a task."""

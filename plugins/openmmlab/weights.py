@@ -10,17 +10,19 @@ from torch import Tensor
 
 from sightsmith.core.errors import UserError
 from sightsmith.core.heads import Head
+from sightsmith.core.schema import NetworkConfig
 from sightsmith.core.weights import LoadReport, fetch, file_digest, load_by_class, load_matching, read_weights
 
 Heads = Callable[[], Mapping[str, Head]]
 
 
-def load_starting_weights(model: Any, source: str, published: Sequence[str], classes: Sequence[str], heads: Heads,
-                          ) -> LoadReport | None:
-    """Load ``network.weights``: None for ``none``, the backbone's published ones for ``imagenet``, else a file's.
+def load_starting_weights(model: Any, chosen: NetworkConfig, published: Sequence[str], classes: Sequence[str],
+                          heads: Heads) -> LoadReport | None:
+    """Load what ``chosen`` says: None for ``none``, the backbone's published ones for ``imagenet``, else a file's.
 
     Raises UserError where the file cannot be had or does not fit.
     """
+    source = chosen.weights
     if source == "none":
         return None
     if source == "imagenet":
@@ -30,16 +32,18 @@ def load_starting_weights(model: Any, source: str, published: Sequence[str], cla
         path = fetch(address(published[0]))
     else:
         path = Path(source).expanduser()
-    return load_file(model, path, f"{source} ({path.name})" if source == "imagenet" else str(path), classes, heads)
+    origin = f"{source} ({path.name})" if source == "imagenet" else str(path)
+    return load_file(model, path, origin, classes, heads, chosen.renames)
 
 
-def load_file(model: Any, path: Path, origin: str, classes: Sequence[str], heads: Heads) -> LoadReport:
+def load_file(model: Any, path: Path, origin: str, classes: Sequence[str], heads: Heads,
+              rename: Mapping[str, str] | None = None) -> LoadReport:
     """Load a file that holds a whole network, or a backbone alone, also under other names.
 
     The heads of a whole one that names its classes are matched to ``classes`` where those are others.
     Raises UserError where the file cannot be read or does not fit.
     """
-    file, digest = read_weights(path), file_digest(path)
+    file, digest = read_weights(path).renamed(rename or {}), file_digest(path)
     whole = set(model.state_dict())
     if not any(name in whole and name.startswith("backbone.") for name in file.tensors):
         return load_matching(model.backbone, _without_prefix(file.tensors), origin, digest)

@@ -5,7 +5,14 @@ from __future__ import annotations
 import pytest
 import torch
 
-from sightsmith.core.optim import align_state, build_ema, build_optimizer, learning_rate
+from sightsmith.core.optim import (
+    align_state,
+    build_ema,
+    build_optimizer,
+    freeze,
+    learning_rate,
+    set_learning_rate,
+)
 from sightsmith.core.schema import HyperConfig
 
 
@@ -50,6 +57,20 @@ def test_optimizers_take_momentum_and_decay(name, kind):
     assert [parameter.ndim for parameter in decayed["params"]] == [2]
     assert rest["weight_decay"] == 0.0
     assert (decayed["momentum"] if name == "sgd" else decayed["betas"][0]) == 0.8
+
+
+def test_the_backbone_learns_at_its_part_of_the_rate():
+    model = torch.nn.Sequential(torch.nn.Linear(2, 2), torch.nn.Linear(2, 2))
+    hyper = HyperConfig(weight_decay=0.01, backbone_rate=0.1, momentum=0)
+    optimizer = build_optimizer(model, hyper, [model[0]])
+    set_learning_rate(optimizer, 0.5)
+    rates = {parameter: group["lr"] for group in optimizer.param_groups for parameter in group["params"]}
+    assert {rates[parameter] for parameter in model[0].parameters()} == {0.05}
+    assert {rates[parameter] for parameter in model[1].parameters()} == {0.5}
+    assert optimizer.param_groups[0]["lr"] == 0.5  # what is shown as the learning rate
+    freeze([model[0]])
+    frozen = build_optimizer(model, HyperConfig(backbone_rate=0), [model[0]])
+    assert {parameter for group in frozen.param_groups for parameter in group["params"]} == set(model[1].parameters())
 
 
 def test_ema_follows_the_weights():

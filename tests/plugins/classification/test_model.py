@@ -29,12 +29,36 @@ def losses(model, content):
     return model(**model.data_preprocessor(content, True), mode="loss")
 
 
-@pytest.mark.parametrize(("network", "size"), [
+FAMILIES = [
     ("alexnet", 64), ("convnext_tiny", 32), ("densenet121", 32), ("efficientnet_b0", 32), ("googlenet", 32),
     ("inception_v3", 75), ("mnasnet0_5", 32), ("mobilenet_v2", 32), ("mobilenet_v3_small", 32), ("regnet_y_400mf", 32),
     ("resnet18", 16), ("shufflenet_v2_x0_5", 32), ("squeezenet1_0", 32), ("swin_t", 32), ("swin_v2_t", 48),
     ("vit_b_32", 64),
-])
+]
+
+
+@pytest.mark.parametrize(("network", "size"), FAMILIES)
+def test_the_backbone_is_all_but_what_depends_on_the_classes(make_task, network, size):
+    task = make_task(network, size=size)
+    model, _ = task.build_model()
+    backbone = {parameter for part in task.backbone(model) for parameter in part.parameters()}
+    larger = task._build(len(task.classes) + 1).state_dict()
+    of_classes = {parameter for name, parameter in model.named_parameters() if parameter.shape != larger[name].shape}
+    assert not backbone & of_classes
+    rest = set(model.parameters()) - backbone
+    assert of_classes <= rest
+    assert sum(parameter.numel() for parameter in backbone) > 0
+    features = []
+    task.backbone(model)[-1].register_forward_hook(lambda _module, _inputs, output: features.append(output))
+    with torch.no_grad():
+        task.run_backbone(model.eval(), torch.rand(2, 3, size, size))
+        first = features.pop()
+        task.run_backbone(model.eval(), torch.rand(2, 3, size, size))
+    assert len(first) == 2
+    assert not torch.equal(first, features.pop())
+
+
+@pytest.mark.parametrize(("network", "size"), FAMILIES)
 def test_a_training_step_of_each_family(make_task, network, size):
     task = make_task(network, size=size)
     model, report = task.build_model()

@@ -1,0 +1,61 @@
+"""What a retraining has made of the classes that its source knew: their scores before and after."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import torch
+from torch.utils.data import DataLoader
+
+from sightsmith.core.convert import renamed
+from sightsmith.core.dataset import Sample
+from sightsmith.core.progress import figure
+from sightsmith.core.result import Result
+from sightsmith.core.task import Section
+
+Score = float | None
+
+
+def old_class_scores(source: Result, result: Result, rename: Mapping[str, str], samples: Sequence[Sample],
+                     device: torch.device) -> dict[str, tuple[Score, Score]]:
+    """By class that ``source`` knew and ``result`` still knows, the score of the one and of the other on ``samples``.
+
+    The names are those of ``result``; ``rename`` gives them for the names of the source. Both see the same: the
+    annotation of other classes is left out, and with it, where an image has one class, the image.
+    """
+    old_names = {new: old for old in source.classes if (new := rename.get(old, old)) in result.classes}
+    if not result.task.multi_label:
+        samples = [sample for sample in samples if not sample.labels or sample.objects or sample.class_map
+                   or sample.labels[0] in old_names]
+    before = _class_scores(source, [renamed(sample, old_names) for sample in samples], device)
+    after = _class_scores(result, [renamed(sample, {name: name for name in old_names}) for sample in samples], device)
+    return {new: (before[old], after[new]) for new, old in old_names.items()}
+
+
+def _class_scores(result: Result, samples: Sequence[Sample], device: torch.device) -> dict[str, Score]:
+    if not samples:
+        return dict.fromkeys(result.classes)
+    task, model = result.task, result.model.to(device)
+    loader = DataLoader(task.dataset(samples, training=False), task.config.hyper.batch_size, collate_fn=task.collate)
+    with torch.no_grad():
+        outcomes = [outcome for batch in loader for outcome in task.outcomes(model, batch)]
+    metrics = task.metrics(outcomes)
+    return {name: metrics.get(f"{task.class_score}/{name}") for name in result.classes}
+
+
+def means(scores: Mapping[str, tuple[Score, Score]]) -> tuple[Score, Score]:
+    """The means over the classes whose score is defined on both sides, before and after."""
+    pairs = [(before, after) for before, after in scores.values() if before is not None and after is not None]
+    if not pairs:
+        return None, None
+    before, after = (sum(side) / len(pairs) for side in zip(*pairs, strict=True))
+    return before, after
+
+
+def section(scores: Mapping[str, tuple[Score, Score]], name: str) -> Section:
+    """The report's part on ``scores``, which are of the figure ``name``."""
+    rows = [(label, figure(before), figure(after)) for label, (before, after) in scores.items()]
+    before, after = means(scores)
+    return Section("Old classes", header=("class", f"{name} of the source", f"{name} after retraining"),
+                   rows=(*rows, ("mean", figure(before), figure(after))), name="old-classes",
+                   html="<p>On the validation images, of the classes that the source knew.</p>")
