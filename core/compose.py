@@ -118,7 +118,8 @@ def refuse_locked(config: Config, choices: Mapping[str, str | None]) -> None:
         raise UserError("preset and source exclude each other: each says what is trained",
                         hint="leave one of them out")
     if preset:
-        refuse_changes(config, _reference(f"preset={preset}"), find_preset(preset))
+        found = find_preset(preset)
+        refuse_changes(config, _reference(f"preset={found.name}"), found)
     elif folder:
         source = find_source(folder)
         refuse_changes(config, _reference(f"source='{source.path}'"), source)
