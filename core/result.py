@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from omegaconf import OmegaConf
+from omegaconf.errors import OmegaConfBaseException
 
 from sightsmith.core.errors import UserError
 from sightsmith.core.files import write_json
@@ -77,8 +78,7 @@ def _read_card(run: Path) -> dict[str, Any]:
     path = RunFolder(run).model / CARD
     try:
         text = path.read_text()
-        if "${" in text:  # OmegaConf would look it up, in the environment too
-            raise ValueError("it holds an interpolation ${...}, which a finished run never does")
+        _refuse_interpolations(text)
         card: dict[str, Any] = json.loads(text)
     except OSError as error:
         raise UserError(f"{run} holds no finished run: {path.name} is not in its folder model/",
@@ -94,10 +94,26 @@ def _read_card(run: Path) -> dict[str, Any]:
     return card
 
 
+def restore_config(values: Any, path: Path) -> Config:
+    """The configuration of the nested ``values`` of the file ``path``. Raises UserError where they are none."""
+    try:
+        _refuse_interpolations(json.dumps(values))
+        config = OmegaConf.to_object(OmegaConf.merge(OmegaConf.structured(Config), values))
+    except (OmegaConfBaseException, ValueError, TypeError) as error:
+        raise UserError(f"{path} is damaged: {str(error).splitlines()[0]}") from error
+    assert isinstance(config, Config)
+    return config
+
+
+def _refuse_interpolations(text: str) -> None:
+    if "${" in text:  # OmegaConf would look it up, in the environment too
+        raise ValueError("it holds an interpolation ${...}, which a finished run never does")
+
+
 def _open_task(run: Path) -> Task:
     card = _read_card(run)
     plugins = load_plugins()
-    config = OmegaConf.to_object(OmegaConf.merge(OmegaConf.structured(Config), card["config"]))
+    config = restore_config(card["config"], RunFolder(run).model / CARD)
     builder = plugins.task(card["task"]).build()
     task: Task = builder(config, plugins.network(card["network"]), card["classes"], card["multi_label"])
     return task
