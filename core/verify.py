@@ -138,8 +138,8 @@ def train_again(path: Path, checks: Iterable[Check]) -> Rerun:
     config = _config(run)
     if problems := check_values(config):
         raise UserError(f"{run.config} has values that cannot be used:", problems=problems)
-    lock = _read_lock(run)
-    planned = {key: str(lock[key]) for key in ("precision", "memory_format", "devices")}
+    lock = _read_lock(run)  # measured again, another mode could be the fastest
+    planned: dict[str, Any] = {key: str(lock[key]) for key in ("precision", "memory_format", "devices")}
     config = replace(config, trainer=replace(config.trainer, **planned, resume="false", dry_run=False))
     overrides = [*yaml.safe_load(run.overrides.read_text()),
                  *(f"trainer.{key}={value}" for key, value in planned.items())]
