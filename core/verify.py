@@ -138,26 +138,26 @@ def train_again(path: Path, checks: Iterable[Check]) -> Rerun:
     config = _config(run)
     if problems := check_values(config):
         raise UserError(f"{run.config} has values that cannot be used:", problems=problems)
-    lock = _read_lock(run)  # measured again, another mode could be the fastest
+    lock, weights, metrics = _read_lock(run), _bundle(run), Result.load(path).metrics  # before hours of training
+    # Measured again, another mode could be the fastest.
     planned: dict[str, Any] = {key: str(lock[key]) for key in ("precision", "memory_format", "devices")}
     config = replace(config, trainer=replace(config.trainer, **planned, resume="false", dry_run=False))
     overrides = [*yaml.safe_load(run.overrides.read_text()),
                  *(f"trainer.{key}={value}" for key, value in planned.items())]
     result = start(config, overrides)
     assert result is not None  # not a dry run
-    return _difference(run, RunFolder(result.run_dir), config.task.name)
+    again = RunFolder(result.run_dir)
+    lock_again = _read_lock(again)
+    differing = {} if lock["bundle"] == lock_again["bundle"] else _differing(weights, _bundle(again))
+    return Rerun(again.path, len(weights), differing, load_plugins().task(config.task.name).score, metrics,
+                 Result.load(again.path).metrics, lock["device"], lock_again["device"])
 
 
-def _difference(run: RunFolder, again: RunFolder, task: str) -> Rerun:
-    was, now = _bundle(run), _bundle(again)
-    lock, lock_again = _read_lock(run), _read_lock(again)
-    differing: dict[str, float | None] = {}
-    if lock["bundle"] != lock_again["bundle"]:
-        differing = {name: _largest_difference(was.get(name), now.get(name)) for name in sorted(was.keys() | now.keys())
-                     if not _same(was.get(name), now.get(name))}
-    ranked = sorted(differing.items(), key=lambda item: (item[1] is not None, -(item[1] or 0)))
-    return Rerun(again.path, len(was), dict(ranked), load_plugins().task(task).score,
-                 Result.load(run.path).metrics, Result.load(again.path).metrics, lock["device"], lock_again["device"])
+def _differing(was: Mapping[str, Tensor], now: Mapping[str, Tensor]) -> dict[str, float | None]:
+    """As :attr:`Rerun.differing`."""
+    found = {name: _largest_difference(was.get(name), now.get(name)) for name in sorted(was.keys() | now.keys())
+             if not _same(was.get(name), now.get(name))}
+    return dict(sorted(found.items(), key=lambda item: (item[1] is not None, -(item[1] or 0))))
 
 
 def _same(one: Tensor | None, other: Tensor | None) -> bool:

@@ -279,6 +279,13 @@ def test_a_rerun_from_something_else_is_refused_before_it_trains(place, run, cap
     assert list((place / "runs").iterdir()) == [run]
 
 
+def test_a_rerun_without_a_bundle_to_compare_with_does_not_train(place, run, capsys):
+    (run / "model" / "model.safetensors").unlink()
+    code, output = verify(capsys, f"run={run}", "rerun=true")
+    assert code == 2 and "model.safetensors" in output
+    assert list((place / "runs").iterdir()) == [run]
+
+
 def test_a_preset_has_a_checksum_and_a_run_in_it_is_made_again(place, capsys, monkeypatch):
     presets = load_presets()
     monkeypatch.setitem(presets, "cats", PRESET)
