@@ -5,7 +5,9 @@ A checkpoint is one file, replaced in one step, so a run killed at any moment le
 
 from __future__ import annotations
 
+import hashlib
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +36,15 @@ def load_tree(path: Path) -> Any:
             return _unpack(layout, {key: stream.get_tensor(key) for key in stream.keys()})  # noqa: SIM118
     except (SafetensorError, OSError, KeyError, ValueError, TypeError) as error:
         raise UserError(f"{path} is not a checkpoint of sightsmith, or is damaged: {error}") from error
+
+
+def tensors_digest(tensors: Mapping[str, Tensor]) -> str:
+    """sha256 over names, types, shapes and bytes of ``tensors``, however they lie in a file or in memory."""
+    total = hashlib.sha256()
+    for name, value in sorted(tensors.items()):
+        total.update(f"{name}\0{value.dtype}\0{list(value.shape)}\0".encode())
+        total.update(value.detach().cpu().reshape(-1).view(torch.uint8).numpy().tobytes())
+    return total.hexdigest()
 
 
 def _pack(value: Any, tensors: dict[str, Tensor]) -> Any:

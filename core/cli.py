@@ -9,7 +9,9 @@ import argparse
 import json
 import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, nullcontext
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +23,7 @@ sightsmith trains computer-vision models on your own images.
 
   sightsmith train    task=classification dataset.root=photos    train, evaluate, report
   sightsmith inspect  task=classification dataset.root=photos    check the data set only
+  sightsmith verify   run=runs/... [rerun=true] [--json]          a run against its lock; train it again
   sightsmith list     networks|datasets|tasks|loggers|plugins|runs [--task T] [--json]
   sightsmith doctor   [--json]                                    versions, devices, what is missing
 
@@ -33,7 +36,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Run one command and exit."""
     arguments = list(sys.argv[1:] if arguments is None else arguments)
     verbs: dict[str, Callable[[list[str]], int]] = {
-        "train": _train, "inspect": _inspect, "list": _list, "doctor": _doctor}
+        "train": _train, "inspect": _inspect, "verify": _verify, "list": _list, "doctor": _doctor}
     if not arguments or arguments[0] in ("-h", "--help", "help"):
         print(USAGE, end="")
         sys.exit(0 if arguments else 2)
@@ -49,8 +52,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
     except UserError as error:
         print(error.text(), file=sys.stderr)
         sys.exit(error.exit_code)
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, StoppedError):
         sys.exit(130)
+    except NonFiniteLossError as error:
+        print(f"Training stopped: {error}\nTry a smaller hyper.learning_rate, hyper.clip_norm=1, or "
+              "trainer.precision=fp32.", file=sys.stderr)
+        sys.exit(1)
     except BrokenPipeError:  # `sightsmith list networks | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(0)
@@ -112,12 +119,6 @@ def _train(arguments: list[str]) -> int:
             raise ended[0]
     except (HydraException, OmegaConfBaseException) as error:
         raise explain(error, overrides) from error
-    except StoppedError:
-        return 130
-    except NonFiniteLossError as error:
-        print(f"Training stopped: {error}\nTry a smaller hyper.learning_rate, hyper.clip_norm=1, or "
-              "trainer.precision=fp32.", file=sys.stderr)
-        return 1
     return 0
 
 
@@ -150,8 +151,57 @@ def _inspect(arguments: list[str]) -> int:
     return 0
 
 
+def _verify(arguments: list[str]) -> int:
+    parser = argparse.ArgumentParser(
+        prog="sightsmith verify", description="Compare what a finished run was made from with what is there now, and, "
+        "with rerun=true, train it again and compare the weights. Exit code 0: all is the same.",
+        epilog="example: sightsmith verify run=runs/2026-01-31_12-00-00-classification rerun=true")
+    parser.add_argument("settings", nargs="+", metavar="KEY=VALUE",
+                        help="run=DIR, the run's folder; rerun=true, to train again into a new folder")
+    parser.add_argument("--json", action="store_true", help="print one JSON object")
+    options = parser.parse_args(arguments)
+    given = dict(text.partition("=")[::2] for text in options.settings)
+    if unknown := [key for key in given if key not in ("run", "rerun")]:
+        parser.error(f"there is no key {unknown[0]!r}.{near(unknown[0], ('run', 'rerun'))}")
+    if not given.get("run"):
+        parser.error("run=DIR is not given")
+    if given.get("rerun", "false") not in ("true", "false"):
+        parser.error(f"rerun={given['rerun']} is neither true nor false")
+    run = Path(given["run"]).expanduser().resolve()
+
+    from sightsmith.core import verify
+
+    checks = verify.check_run(run, (lambda line: None) if options.json else print)
+    if not options.json:
+        verify.print_checks(checks)
+    again = None
+    if given.get("rerun") == "true":
+        with _stdout_as_stderr() if options.json else nullcontext():
+            again = verify.train_again(run, checks)
+    if options.json:
+        print(json.dumps({"checks": [asdict(item) for item in checks], "rerun": again and again.to_json()}, indent=2))
+    elif again is not None:
+        print(*again.lines(), sep="\n")
+    return 0 if all(item.state == verify.SAME for item in checks) and (again is None or again.same) else 1
+
+
+@contextmanager
+def _stdout_as_stderr() -> Iterator[None]:
+    """What is printed within, by this process and by those that it starts, leaves stdout to the JSON."""
+    sys.stdout.flush()
+    kept = os.dup(1)
+    os.dup2(2, 1)
+    try:
+        yield
+    finally:
+        sys.stdout.flush()
+        os.dup2(kept, 1)
+        os.close(kept)
+
+
 def _list(arguments: list[str]) -> int:
     from sightsmith.core import listing
+    from sightsmith.core.presets import find_preset
 
     parser = argparse.ArgumentParser(prog="sightsmith list", description="What is installed, and what was run.",
                                      epilog="example: sightsmith list networks --task classification")
@@ -163,9 +213,11 @@ def _list(arguments: list[str]) -> int:
     options = parser.parse_args(arguments)
     if options.name is not None and options.kind != "presets":
         parser.error(f"list {options.kind} takes no name")
-    if options.name is not None and not options.json:
-        listing.print_card(options.name)
-        return 0
+    if options.name is not None:
+        find_preset(options.name)
+        if not options.json:
+            listing.print_card(options.name)
+            return 0
     rows: list[dict[str, Any]] = listing.rows(options.kind, options.task, Path(options.output_dir))
     if options.json:
         found = [row for row in rows if options.name in (None, row["name"])]

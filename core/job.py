@@ -19,13 +19,14 @@ from torch.utils.data import DataLoader
 
 from sightsmith.core import forgetting, ranks
 from sightsmith.core.check import CheckedDataset
-from sightsmith.core.checkpoint import load_tree
+from sightsmith.core.checkpoint import load_tree, tensors_digest
 from sightsmith.core.errors import StoppedError, UserError
 from sightsmith.core.files import write_atomic, write_json
-from sightsmith.core.lock import make_lock
+from sightsmith.core.lock import add_bundle, make_lock
 from sightsmith.core.loop import Callback, Trainer, TrainState, seed_everything
 from sightsmith.core.plan import Plan, estimate_seconds
 from sightsmith.core.plugins import Plugins, load_plugins
+from sightsmith.core.presets import preset_checksum
 from sightsmith.core.progress import LoggerReporter, ProgressReporter, StatusReporter, console, figure
 from sightsmith.core.report import write_report
 from sightsmith.core.result import Result, save_bundle
@@ -152,7 +153,9 @@ class Job:
 
     def _open_folder(self, resumed: RunFolder | None) -> RunFolder:
         lock = make_lock(asdict(self.config), data=self.dataset.data_digest, split=self.dataset.split_digest,
-                         weights=self.loaded.digest if self.loaded else None, plugins=self.plugins)
+                         weights=self.loaded.digest if self.loaded else None,
+                         preset=preset_checksum(self.config.preset.name), plan=self.plan.to_json(),
+                         plugins=self.plugins)
         if resumed is not None:
             check_same(resumed, self.config, lock)
             return resumed
@@ -247,6 +250,7 @@ class Job:
         metrics = self.task.metrics(outcomes)
         if self.state.is_main_process:
             save_bundle(self.run, self.task, best["model"], metrics)
+            add_bundle(self.run.lock, tensors_digest(best["model"]))
             sections = [self._old_classes()] if config.source.run is not None else []
             write_report(self.run, self.task, self.plan, self.dataset, trainer.history, outcomes, metrics,
                          best["epoch"], sections)

@@ -6,10 +6,26 @@ import hashlib
 import json
 import platform
 import re
+from collections.abc import Mapping
 from importlib.metadata import PackageNotFoundError, requires, version
+from pathlib import Path
 from typing import Any
 
+from sightsmith.core.files import write_json
 from sightsmith.core.plugins import OWN_DISTRIBUTION, Plugins
+
+PARTS = {
+    "data": "the images or their labels", "split": "the split into training and validation",
+    "weights": "the file of starting weights", "config": "config.yaml", "preset": "what the preset's file says",
+    "bundle": "the weights in model/",
+}
+"""What is kept as a digest, in the words of an error."""
+
+PLANNED = ("precision", "memory_format", "devices", "device")
+"""Of the plan, what the configuration may leave open and the weights depend on."""
+
+LOCKED = (*PARTS, *PLANNED, "packages", "python", "platform")
+"""The keys of a finished run's lock."""
 
 
 def digest(value: Any) -> str:
@@ -17,13 +33,24 @@ def digest(value: Any) -> str:
     return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()
 
 
-def make_lock(config: dict[str, Any], *, data: str, split: str, weights: str | None,
-              plugins: Plugins) -> dict[str, Any]:
-    """The content of ``lock.json``. ``weights`` is the digest of the file of starting weights."""
-    return {
-        "data": data, "split": split, "weights": weights, "config": digest(config),
-        "packages": packages(plugins), "python": platform.python_version(), "platform": platform.platform(),
-    }
+def make_lock(config: dict[str, Any], *, data: str, split: str, weights: str | None, preset: str | None,
+              plan: Mapping[str, Any], plugins: Plugins) -> dict[str, Any]:
+    """The content of ``lock.json`` when a run starts.
+
+    ``weights`` is the digest of the file of starting weights, ``preset`` the preset's checksum.
+    """
+    return {"data": data, "split": split, "weights": weights, "config": digest(config), "preset": preset,
+            **{key: plan[key] for key in PLANNED}, **environment(plugins)}
+
+
+def add_bundle(lock: Path, tensors: str) -> None:
+    """Add to the file ``lock`` the digest of the tensors that the run has kept."""
+    write_json(lock, json.loads(lock.read_text()) | {"bundle": tensors})
+
+
+def environment(plugins: Plugins) -> dict[str, Any]:
+    """What a run is carried out with: ``packages``, ``python`` and ``platform``."""
+    return {"packages": packages(plugins), "python": platform.python_version(), "platform": platform.platform()}
 
 
 def packages(plugins: Plugins) -> dict[str, str]:

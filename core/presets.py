@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 import yaml
 
 from sightsmith.core.errors import Problem, UserError, near
+from sightsmith.core.lock import digest
 from sightsmith.core.plugins import Provider, load_plugins
 from sightsmith.core.schema import PresetConfig
 
@@ -51,6 +52,12 @@ class Preset:
     def owner(self) -> str:
         return f"The preset {self.name} of {self.provider}"
 
+    @property
+    def checksum(self) -> str:
+        """Of what the file says. Keys of the card that say nothing are left out: a later version may know more."""
+        card = {key: value for key, value in dataclasses.asdict(self.card).items() if value}
+        return digest([self.task, self.network, card, self.config])
+
 
 @lru_cache(maxsize=1)
 def load_presets() -> dict[str, Preset]:
@@ -74,6 +81,11 @@ def find_preset(name: str) -> Preset:
                         hint=f"`sightsmith list presets` shows all {len(presets)}; one of your own is used once a "
                              "plugin provides it")
     return presets[name]
+
+
+def preset_checksum(name: str | None) -> str | None:
+    """Of the preset ``name``; None without one. Raises UserError where no plugin has it."""
+    return None if name is None else find_preset(name).checksum
 
 
 def _yaml_files(folder: Traversable) -> Iterator[Traversable]:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from omegaconf import OmegaConf
+from omegaconf.errors import OmegaConfBaseException
 
 from sightsmith.core.errors import UserError
 from sightsmith.core.files import write_json
@@ -47,9 +47,9 @@ class Result:
         """The task as the run used it, with its configuration and classes."""
         card = read_card(self.run_dir)
         plugins = load_plugins()
+        config = restore_config(card["config"], RunFolder(self.run_dir).model / CARD)
         builder = plugins.task(card["task"]).build()
-        opened: Task = builder(card_config(card), plugins.network(card["network"]), card["classes"],
-                               card["multi_label"])
+        opened: Task = builder(config, plugins.network(card["network"]), card["classes"], card["multi_label"])
         return opened
 
     @cached_property
@@ -85,8 +85,7 @@ def read_card(run: Path) -> dict[str, Any]:
     path = RunFolder(run).model / CARD
     try:
         text = path.read_text()
-        if "${" in text:  # OmegaConf would look it up, in the environment too
-            raise ValueError("it holds an interpolation ${...}, which a finished run never does")
+        _refuse_interpolations(text)
         card: dict[str, Any] = json.loads(text)
     except OSError as error:
         raise UserError(f"{run} holds no finished run: {path.name} is not in its folder model/",
@@ -102,8 +101,17 @@ def read_card(run: Path) -> dict[str, Any]:
     return card
 
 
-def card_config(card: Mapping[str, Any]) -> Config:
-    """The configuration of the run that a bundle's card is of."""
-    config = OmegaConf.to_object(OmegaConf.merge(OmegaConf.structured(Config), card["config"]))
+def restore_config(values: Any, path: Path) -> Config:
+    """The configuration of the nested ``values`` of the file ``path``. Raises UserError where they are none."""
+    try:
+        _refuse_interpolations(json.dumps(values))
+        config = OmegaConf.to_object(OmegaConf.merge(OmegaConf.structured(Config), values))
+    except (OmegaConfBaseException, ValueError, TypeError) as error:
+        raise UserError(f"{path} is damaged: {str(error).splitlines()[0]}") from error
     assert isinstance(config, Config)
     return config
+
+
+def _refuse_interpolations(text: str) -> None:
+    if "${" in text:  # OmegaConf would look it up, in the environment too
+        raise ValueError("it holds an interpolation ${...}, which a finished run never does")

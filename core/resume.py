@@ -10,6 +10,7 @@ from typing import Any
 import yaml
 
 from sightsmith.core.errors import Problem, UserError
+from sightsmith.core.lock import PARTS
 from sightsmith.core.rundir import FINISHED, RUNNING, RunFolder, read_status
 from sightsmith.core.schema import Config
 from sightsmith.core.trial import Mode
@@ -59,10 +60,9 @@ def check_same(run: RunFolder, config: Config, lock: dict[str, Any]) -> None:
         if earlier.get(key) != now.get(key) and not any(key == free or key.startswith(f"{free}.") for free in FREE)
     ]
     kept = json.loads(run.lock.read_text())
-    for part, text in (("data", "the images or their labels"), ("split", "the split into training and validation"),
-                       ("weights", "the file of starting weights")):
+    for part in ("data", "split", "weights"):
         if kept[part] != lock[part]:
-            problems.append(Problem(f"{text} changed since the run was started"))
+            problems.append(Problem(f"{PARTS[part]} changed since the run was started"))
     if problems:
         raise UserError(f"The run {run.path} cannot go on with other settings:", problems=problems,
                         hint="put them back, or start a new run without trainer.resume")

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sightsmith.core.errors import Problem, UserError
-from sightsmith.core.result import WEIGHTS, card_config, read_card
+from sightsmith.core.result import CARD, WEIGHTS, read_card, restore_config
 from sightsmith.core.rundir import RunFolder
 from sightsmith.core.schema import Config, SourceConfig
 
@@ -29,7 +29,7 @@ class Source:
 
     @property
     def config(self) -> Config:
-        return card_config(self.card)
+        return restore_config(self.card["config"], RunFolder(self.path).model / CARD)
 
     @property
     def free(self) -> tuple[str, ...]:

@@ -95,7 +95,7 @@ def fetch(url: str) -> Path:
 
     Raises UserError, which says where to put the file by hand, where it cannot be had.
     """
-    folder = Path(torch.hub.get_dir()) / "checkpoints"
+    folder = _hub()
     path = folder / url.rsplit("/", 1)[-1]
     if path.is_file():
         return path
@@ -116,6 +116,16 @@ def fetch(url: str) -> Path:
             hint=f"fetch {url} where there is a network, and put it to {path};\n"
                  "or start from a file with network.weights=PATH, or from nothing with network.weights=none") from error
     return path
+
+
+def _hub() -> Path:
+    return Path(torch.hub.get_dir()) / "checkpoints"
+
+
+def find_published(digest: str) -> Path | None:
+    """The file in torch's hub folder whose name carries the start of its sha256 ``digest``, as those of published
+    weights do."""
+    return next(_hub().glob(f"*-{digest[:8]}*"), None)
 
 
 def read_weights(path: Path) -> WeightsFile:

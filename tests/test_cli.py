@@ -21,7 +21,7 @@ def sightsmith(*arguments, cwd=None):
 def test_help_and_version():
     assert "sightsmith train" in sightsmith("--help").stdout
     assert sightsmith("--version").stdout.startswith("sightsmith ")
-    for verb in ("inspect", "list", "doctor"):
+    for verb in ("inspect", "verify", "list", "doctor"):
         assert "example:" in sightsmith(verb, "--help").stdout
     text = sightsmith("train", "--help").stdout
     assert "hyper.learning_rate [0.001]  1e-06 to 1" in text

@@ -173,6 +173,14 @@ def test_cards(capsys):
     with pytest.raises(SystemExit):
         main(["list", "presets", "--json", "--task", "segmentation"])
     assert {row["task"] for row in json.loads(capsys.readouterr().out)} == {"segmentation"}
+    with pytest.raises(SystemExit):
+        main(["list", "presets", "pneumothorax", "--json"])
+    assert [row["name"] for row in json.loads(capsys.readouterr().out)] == ["pneumothorax"]
+    for flags in ([], ["--json"]):
+        with pytest.raises(SystemExit) as end:
+            main(["list", "presets", "pneumotorax", *flags])
+        assert end.value.code == 2
+        assert "Did you mean 'pneumothorax'" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(("label", "rows", "says"), [
