@@ -18,6 +18,7 @@ from omegaconf import OmegaConf
 from torch.utils.data import DataLoader
 
 from sightsmith.core import ranks
+from sightsmith.core.bootstrap import interval
 from sightsmith.core.check import CheckedDataset
 from sightsmith.core.checkpoint import load_tree
 from sightsmith.core.errors import StoppedError, UserError
@@ -26,7 +27,7 @@ from sightsmith.core.lock import make_lock
 from sightsmith.core.loop import Callback, Trainer, TrainState, seed_everything
 from sightsmith.core.plan import Plan, estimate_seconds
 from sightsmith.core.plugins import Plugins, load_plugins
-from sightsmith.core.progress import LoggerReporter, ProgressReporter, StatusReporter, console
+from sightsmith.core.progress import LoggerReporter, ProgressReporter, StatusReporter, console, figure
 from sightsmith.core.report import write_report
 from sightsmith.core.result import Result, save_bundle
 from sightsmith.core.resume import check_same, find_run, planned_mode
@@ -208,7 +209,9 @@ class Job:
                 batch_images=len(self.dataset.train) / updates))
             result = self._fit([progress, StatusReporter(status, updates), LoggerReporter(loggers, updates),
                                 _HookReporter(self.plugins, self.run.path)])
-        status.end(FINISHED, progress=1.0, score=result.metrics.get(self.task.score))
+        score = self.task.score
+        status.end(FINISHED, progress=1.0, score=result.metrics[score], score_low=result.metrics[f"{score}_low"],
+                   score_high=result.metrics[f"{score}_high"])
         self.plugins.after_run(run_dir=self.run.path, metrics=result.metrics)
         return result
 
@@ -236,10 +239,14 @@ class Job:
         if outcomes is None:
             trainer.evaluated.load_state_dict(best["model"])
             outcomes = trainer.evaluate()
-        metrics = self.task.metrics(outcomes)
+        metrics, score = self.task.metrics(outcomes), self.task.score
+        trust = ranks.on_main(self.state, lambda: interval(
+            self.task.score_of_draws(outcomes), self.dataset.validation, config.trainer.seed))
+        metrics |= {f"{score}_low": trust.low, f"{score}_high": trust.high}
+        self.console.print(f"{score} {figure(metrics[score])}, {trust}")
         if self.state.is_main_process:
             save_bundle(self.run, self.task, best["model"], metrics)
-            write_report(self.run, self.task, self.plan, self.dataset, trainer.history, outcomes, metrics,
+            write_report(self.run, self.task, self.plan, self.dataset, trainer.history, outcomes, metrics, trust,
                          best["epoch"])
         return Result(self.run.path, metrics, self.task.classes)
 

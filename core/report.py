@@ -14,6 +14,7 @@ from markupsafe import Markup
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
+from sightsmith.core.bootstrap import LEVEL, RESAMPLES, Interval
 from sightsmith.core.check import CheckedDataset
 from sightsmith.core.files import write_atomic
 from sightsmith.core.plan import Plan
@@ -26,10 +27,13 @@ UNDER_REPRESENTED = 0.5
 
 
 def write_report(run: RunFolder, task: Task, plan: Plan, dataset: CheckedDataset, history: Sequence[Mapping[str, Any]],
-                 outcomes: Sequence[Outcome], metrics: Mapping[str, float | None], best_epoch: int) -> None:
-    """Write ``report/`` of a finished run; ``outcomes`` are those of the best checkpoint's validation."""
+                 outcomes: Sequence[Outcome], metrics: Mapping[str, float | None], interval: Interval, best_epoch: int,
+                 ) -> None:
+    """Write ``report/`` of a finished run; ``outcomes`` are those of the best checkpoint's validation, ``interval``
+    that of their score."""
     run.report.mkdir(exist_ok=True)
     sections = [
+        _score(task.score, metrics, interval),
         _curves(task, dataset, history, best_epoch),
         *task.report(outcomes, dataset.validation, run.report),
         _class_balance(task, dataset),
@@ -41,8 +45,9 @@ def write_report(run: RunFolder, task: Task, plan: Plan, dataset: CheckedDataset
     page = _template().render(
         title=plan.name, description=task.config.description,
         subtitle=f"{plan.task} · {plan.network} · {len(dataset.index.classes)} classes · {run.path.name}",
-        headline=[(task.score.replace("_", " "), figure(score)), ("validation loss", figure(metrics.get("loss"))),
-                  ("best epoch", f"{best_epoch} of {len(history)}"), ("training time", duration(seconds))],
+        headline=[(task.score.replace("_", " "), figure(score)), (f"{LEVEL} % interval", interval.span()),
+                  ("validation loss", figure(metrics.get("loss"))), ("best epoch", f"{best_epoch} of {len(history)}"),
+                  ("training time", duration(seconds))],
         sections=[_render(run, section) for section in sections])
     write_atomic(run.report / "index.html", page)
 
@@ -67,6 +72,14 @@ def _render(run: RunFolder, section: Section) -> dict[str, Any]:
         write_atomic(run.report / f"{section.name}.csv", table.getvalue())
     return {"title": section.title, "html": Markup(section.html), "header": section.header, "rows": section.rows,
             "images": images}
+
+
+def _score(name: str, metrics: Mapping[str, float | None], interval: Interval) -> Section:
+    note = (f"<p class='soft'>The interval says how the score varies with the choice of cases: percentile bootstrap, "
+            f"{RESAMPLES} draws of the cases with replacement. Images of a group are one case. The checkpoint was "
+            "chosen by this same score, so both are a little too good.</p>")
+    return Section("Score", html=note, header=("", "value", f"{LEVEL} % confidence interval", "cases"), rows=((
+        name.replace("_", " "), figure(metrics.get(name)), interval.span(), interval.cases),), name="score")
 
 
 def _curves(task: Task, dataset: CheckedDataset, history: Sequence[Mapping[str, Any]], best_epoch: int) -> Section:

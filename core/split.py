@@ -33,7 +33,7 @@ def split(samples: Sequence[Sample], percentage: float, seed: int) -> tuple[tupl
 def _stratified(samples: Sequence[Sample], share: float, seed: int) -> set[str]:
     units: dict[str, list[Sample]] = defaultdict(list)
     for sample in sorted(samples, key=lambda item: item.key):
-        units[f"g{sample.group}" if sample.group is not None else f"k{sample.key}"].append(sample)
+        units[sample.case].append(sample)
     names = list(units)
     random.Random(seed).shuffle(names)
     labels = {name: Counter(label for sample in units[name] for label in sample.labels or (NEGATIVE,))
