@@ -65,7 +65,7 @@ def _matches(evaluation: Any, number: int, images: int) -> tuple[Array, Array, A
     none = np.zeros((len(evaluation.params.iouThrs), 0), bool)
     matched, ignored = (np.concatenate([none, *(entry[key].astype(bool) for _, entry in found)], 1)[:, order]
                         for key in ("dtMatches", "dtIgnore"))
-    return objects, image[order], matched & ~ignored, ~matched & ~ignored
+    return objects, image[order], matched & ~ignored, ~matched
 
 
 def _flat(matches: Sequence[tuple[Array, Array, Array, Array]]) -> list[Array]:
