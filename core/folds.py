@@ -70,13 +70,13 @@ class CrossValidation:
         spread = f"mean {statistics.fmean(scores):.4f}" if scores else "undefined"
         if len(scores) > 1:
             spread += f", standard deviation {statistics.stdev(scores):.4f}"
-        return (f"{self.name} {figure(self.score)} of all folds together{mean}, {self.interval}; of each fold {spread}")
+        return f"{self.name} {figure(self.score)} of all folds together{mean}, {self.interval}; of each fold {spread}"
 
     def section(self) -> Section:
         """For the report."""
         epochs = f"{self.epochs} epoch{'' if self.epochs == 1 else 's'}"
-        note = (f"<p>{escape(str(self))}.</p><p class='soft'>Each fold was left out of a training of its own, of {epochs} "
-                "as the one that is kept; the images left out chose nothing in it.</p>")
+        note = (f"<p>{escape(str(self))}.</p><p class='soft'>Each fold was left out of a training of its own, of "
+                f"{epochs} as the one that is kept; the images left out chose nothing in it.</p>")
         return Section("Cross-validation", html=note, header=("repeat", "fold", "images left out", self.name),
                        rows=tuple((fold.repeat, fold.fold, fold.left_out, figure(fold.score)) for fold in self.folds),
                        name="cross-validation")
@@ -132,11 +132,11 @@ def cross_validate(config: Config, task: Task, dataset: CheckedDataset, plan: Pl
             found = outcomes(part, f"{repeat}-{fold}", len(scores) + 1)
             scores.append(FoldScore(repeat, fold, len(left_out), task.metrics(found)[task.score]))
             pools[-1] += zip(part.validation, found, strict=True)
-    score, span = ranks.on_main(state, lambda: _pooled(task, pools, seed))
+    score, span = ranks.on_main(state, lambda: pooled(task, pools, seed))
     return CrossValidation(task.score, epochs, tuple(scores), score, span)
 
 
-def _pooled(task: Task, pools: Sequence[Sequence[tuple[Sample, Outcome]]], seed: int) -> tuple[float | None, Interval]:
+def pooled(task: Task, pools: Sequence[Sequence[tuple[Sample, Outcome]]], seed: int) -> tuple[float | None, Interval]:
     """The score of all outcomes of a repeat, the mean over repeats, and its interval: a case that is drawn is drawn
     in every repeat."""
     ordered = [sorted(pool, key=lambda pair: pair[0].key) for pool in pools]

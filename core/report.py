@@ -48,9 +48,9 @@ def write_report(run: RunFolder, task: Task, plan: Plan, dataset: CheckedDataset
     page = _template().render(
         title=plan.name, description=task.config.description,
         subtitle=f"{plan.task} · {plan.network} · {len(dataset.index.classes)} classes · {run.path.name}",
-        headline=[*((f"{name}, {where}", f"{figure(score)} ({interval.span()})") for where, score, interval in scores),
-                  ("validation loss", figure(metrics.get("loss"))), ("best epoch", f"{best_epoch} of {len(history)}"),
-                  ("training time", duration(seconds))],
+        headline=[*((f"{name}, {where}", figure(score), interval.span()) for where, score, interval in scores),
+                  ("validation loss", figure(metrics.get("loss")), ""),
+                  ("best epoch", f"{best_epoch} of {len(history)}", ""), ("training time", duration(seconds), "")],
         sections=[_render(run, section) for section in sections])
     write_atomic(run.report / "index.html", page)
 

@@ -33,24 +33,21 @@ def split(samples: Sequence[Sample], percentage: float, seed: int) -> tuple[tupl
 def folds(samples: Sequence[Sample], count: int, seed: int) -> list[tuple[Sample, ...]]:
     """``samples`` dealt out to ``count`` parts alike in size and classes, each in the order of ``samples``.
 
-    As :func:`split`, with more sides: a group goes to the part that still wants most of the class. No part is empty
-    where there are ``count`` cases or more. A split that the samples bring is not looked at.
+    As :func:`split`, with more sides: a group goes to the part that still wants most of the class. An empty part wants
+    the most of everything, so none is left empty where there are ``count`` cases or more. A split that the samples
+    bring is not looked at.
     """
     units, labels = _units(samples, seed)
     wanted = [{label: number / count for label, number in _total(labels).items()} for _ in range(count)]
     wanted_images = [len(samples) / count] * count
     parts: list[set[str]] = [set() for _ in range(count)]
-    undealt = len(units)
     for label, names in _rarest_first(labels):
         for name in names:
-            empty = [part for part in range(count) if not parts[part]]
-            part = max(empty if undealt <= len(empty) else range(count),
-                       key=lambda part: (wanted[part][label], wanted_images[part]))
+            part = max(range(count), key=lambda part: (wanted[part][label], wanted_images[part]))
             parts[part].update(sample.key for sample in units[name])
             wanted_images[part] -= len(units[name])
             for other, number in labels[name].items():
                 wanted[part][other] -= number
-            undealt -= 1
     return [tuple(sample for sample in samples if sample.key in part) for part in parts]
 
 

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import csv
 import json
-import os
-import subprocess
-import sys
+from types import SimpleNamespace
 
 import pytest
-from broken_datasets import folders
 from test_resume import assert_same, finish, kill_group, run_folder, start, wait_for
 
 import sightsmith
 from sightsmith.core.compose import compose
 from sightsmith.core.errors import UserError
+from sightsmith.core.loop import TrainState
+from sightsmith.core.presets import load_presets
+from sightsmith.core.progress import StatusReporter
+from sightsmith.core.run import start as start_run
 
 SMALL = ["task=classification", "network=mobilenet_v3_small", "network.weights=none", "image.size=32",
          "hyper.epochs=2", "hyper.batch_size=8", "trainer.precision=fp32",
@@ -82,32 +83,42 @@ def test_tiles_of_an_image_are_left_out_together(tmp_path):
                                "dataset.root=sample", "dataset.limit=12", "dataset.tile=64", "dataset.folds=2",
                                "hyper.epochs=1", "hyper.batch_size=4", "trainer.precision=fp32",
                                "trainer.memory_format=contiguous", "logger=[]", f"output_dir={tmp_path}"])
-    assert sum(int(row["images left out"]) for row in table(result.run_dir)) == 12
+    images = sum(int(row["images left out"]) for row in table(result.run_dir))
+    plan = json.loads((result.run_dir / "plan.json").read_text())
+    assert images < 20 < plan["train_images"]  # which are tiles
+    assert f"{images} cases" in result.report.read_text()
     assert "cv_dice" in result.metrics
-    assert "12 cases" in result.report.read_text()
 
 
-def dry_run(*overrides):
-    done = subprocess.run([sys.executable, "-m", "sightsmith", "train", *overrides, "trainer.dry_run=true"],
-                          capture_output=True, text=True, check=True, env={**os.environ, "COLUMNS": "200"})
-    return done.stdout
-
-
-def test_the_plan_says_what_it_costs_and_why(tmp_path):
-    out = dry_run(*SMALL, f"output_dir={tmp_path}", "dataset.folds=4", "dataset.repeats=2")
-    assert "4 folds × 2 repeats (as asked)" in out
-    assert "9 trainings of" in out
-    out = dry_run(*SMALL, f"output_dir={tmp_path}", "dataset.folds=auto")
-    assert "5 folds (only 10 validation cases)" in out
-    assert "cross-validation" not in dry_run(*SMALL, f"output_dir={tmp_path}")
+@pytest.mark.parametrize(("overrides", "folds", "expected"), [
+    (["dataset.folds=4", "dataset.repeats=2"], (4, 2), ["4 folds × 2 repeats (as asked)", "9 trainings of"]),
+    (["dataset.folds=auto"], (5, 1), ["5 folds (only 10 validation cases)", "6 trainings of"]),
+    (["dataset.folds=auto", "dataset.validation_percentage=80"], (0, 1), ["none (30 validation cases are enough)"]),
+    ([], (0, 1), []),
+])
+def test_the_plan_says_what_it_costs_and_why(tmp_path, capsys, monkeypatch, overrides, folds, expected):
+    monkeypatch.setenv("COLUMNS", "200")
+    run = [*SMALL, f"output_dir={tmp_path}", *overrides, "trainer.dry_run=true"]
+    assert start_run(compose(run), run) is None
+    output = capsys.readouterr().out
+    assert all(text in output for text in expected)
+    assert ("cross-validation" in output) is bool(expected)
     assert not list(tmp_path.iterdir())
 
 
-def test_a_preset_chooses_by_itself(tmp_path):
-    folders(tmp_path / "set", (("PTX", 6), ("normal", 6)))
-    preset = ["preset=pneumothorax", f"dataset.root={tmp_path / 'set'}", "hyper.batch_size=2", "dataset.group_by=none"]
-    assert compose(preset).dataset.folds == "auto"
-    assert compose([*preset, "dataset.folds=3", "dataset.repeats=2"]).dataset.folds == "3"
+def test_the_presets_leave_it_to_the_data_and_lock_nothing_of_it():
+    for name in load_presets():
+        assert compose([f"preset={name}", "dataset.root=x"]).dataset.folds == "auto"
+    assert compose(["preset=pneumothorax", "dataset.root=x", "dataset.folds=3", "dataset.repeats=2"])
+
+
+def test_the_status_counts_all_trainings():
+    seen = {}
+    status = SimpleNamespace(update=lambda **values: seen.update(values))
+    StatusReporter(status, updates=10, epochs=4, done=0, trainings=6).on_epoch(TrainState(epoch=4, best_score=0.5), {})
+    assert seen == {"progress": round(1 / 6, 4), "epoch": 4, "score": 0.5}
+    StatusReporter(status, updates=10, epochs=2, done=3, trainings=6).on_epoch(TrainState(epoch=1, best_score=0.9), {})
+    assert seen == {"progress": round(3.5 / 6, 4), "epoch": 4, "score": 0.5}
 
 
 @pytest.mark.parametrize(("overrides", "expected"), [

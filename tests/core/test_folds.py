@@ -17,7 +17,7 @@ from sightsmith.core.bootstrap import interval
 from sightsmith.core.check import CheckedDataset
 from sightsmith.core.dataset import DatasetIndex, Sample
 from sightsmith.core.errors import StoppedError, UserError
-from sightsmith.core.folds import choose_folds, cross_validate
+from sightsmith.core.folds import choose_folds, cross_validate, pooled
 from sightsmith.core.rundir import RunFolder
 
 PLAN = SimpleNamespace(precision="fp32", memory_format="contiguous", workers=0, folds=3, repeats=2)
@@ -40,7 +40,7 @@ class Watch:
     def reporters(self, training, epochs, number):
         self.trainings.append(training)
         self.updates.append(0)
-        assert (number, epochs) == (len(self.trainings), 2)
+        assert number == len(self.trainings)
         yield [self]
 
     def on_update(self, state, losses, rate):
@@ -55,12 +55,12 @@ class Watch:
         pass
 
 
-def run(folder, watch, checked):
-    config = tiny_config(epochs=5, patience=1, batch_size=4)
+def run(folder, watch, checked, epochs=2, **keys):
+    config = tiny_config(**{"epochs": 5, "batch_size": 4, **keys})
     task = TinyTask(config, None, ["a", "b", "c"])
     state = ranks.open_state()
     try:
-        return cross_validate(config, task, checked, PLAN, 2, RunFolder(folder), state, lambda part: part,
+        return cross_validate(config, task, checked, PLAN, epochs, RunFolder(folder), state, lambda part: part,
                               watch.reporters)
     finally:
         ranks.close_state(state)
@@ -82,6 +82,12 @@ def test_each_image_is_left_out_once_a_repeat_and_trained_on_otherwise(tmp_path)
         (repeat, fold, len(training.validation)) for (repeat, fold), training in zip(
             [(1, 1), (1, 2), (1, 3), (2, 1), (2, 2), (2, 3)], watch.trainings, strict=True)]
     assert sorted(path.name for path in (tmp_path / "folds").iterdir()) == ["1-1", "1-2", "1-3", "2-1", "2-2", "2-3"]
+
+
+def test_the_images_left_out_stop_no_training(tmp_path):
+    watch = Watch()
+    run(tmp_path, watch, dataset(20, 4), epochs=3, learning_rate=0.0, patience=1)
+    assert watch.updates == [3 * training.sampler.updates_per_epoch for training in watch.trainings]
 
 
 def test_the_score_is_that_of_all_folds_together_and_of_both_repeats(tmp_path):
@@ -124,6 +130,17 @@ def test_images_of_a_group_are_left_out_and_drawn_together(tmp_path):
     expected = interval(lambda drawn: float(drawn @ values / drawn.sum()), grouped, seed=0)
     assert (found.interval.low, found.interval.high) == pytest.approx((expected.low, expected.high))
     assert found.interval.cases == 10
+
+
+def test_repeats_are_pooled_case_by_case():
+    """The folds of each repeat come in an order of their own."""
+    task, samples = TinyTask(tiny_config(), None, ["a", "b", "c"]), dataset(30, 4).index.samples
+    pairs = [(sample, {"index": 0, "loss": 1.0, "right": place < 20}) for place, sample in enumerate(samples)]
+    once = pooled(task, [pairs], seed=0)
+    assert once[0] == pytest.approx(2 / 3)
+    assert pooled(task, [pairs, pairs[::-1]], seed=0) == once
+    wrong = [(sample, {**outcome, "right": False}) for sample, outcome in pairs]
+    assert pooled(task, [pairs, wrong], seed=0)[0] == pytest.approx(1 / 3)
 
 
 @pytest.mark.parametrize("stop", [(2, 8), (6, 1)], ids=["at a training's end", "within one"])

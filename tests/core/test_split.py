@@ -109,6 +109,14 @@ def test_folds_keep_groups_together(seed):
     assert parts != folds(samples, 5, seed + 1)
 
 
+def test_folds_weigh_the_classes_within_groups():
+    """Patients of as many images each, of which some have one, and some have many of class a."""
+    samples = [sample(10 * patient + number, "a" if number < many else "b", group=f"{patient}")
+               for patient, many in enumerate([6, 0, 5, 1, 3, 3, 6, 0] * 3) for number in range(6)]
+    parts = folds(samples, 4, seed=0)
+    assert all(counts(part) == {"a": 18, "b": 18} for part in parts)
+
+
 def test_folds_of_multi_label_with_negatives():
     samples = [sample(number, *(name for name, every in (("x", 2), ("y", 5), ("z", 30)) if number % every == 0))
                for number in range(300)]
