@@ -58,6 +58,11 @@ class Sample:
         """The name, with ``#frame`` for a frame of a multi-frame file."""
         return self.name if self.frame is None else f"{self.name}#{self.frame}"
 
+    @property
+    def case(self) -> str:
+        """What is independent of other cases: the sample's group, or where it has none, its image."""
+        return f"image {self.image}" if self.group is None else f"group {self.group}"
+
 
 @dataclass(frozen=True)
 class DatasetIndex:

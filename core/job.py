@@ -5,25 +5,26 @@ from __future__ import annotations
 import logging
 import os
 import shlex
-from collections.abc import Mapping, Sequence
-from contextlib import ExitStack
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import torch
-from accelerate import Accelerator, PartialState
+from accelerate import PartialState
 from omegaconf import OmegaConf
-from torch.utils.data import DataLoader
 
 from sightsmith.core import forgetting, ranks
+from sightsmith.core.bootstrap import interval
 from sightsmith.core.check import CheckedDataset
 from sightsmith.core.checkpoint import load_tree, tensors_digest
 from sightsmith.core.errors import StoppedError, UserError
 from sightsmith.core.files import write_atomic, write_json
+from sightsmith.core.folds import choose_folds, cross_validate
 from sightsmith.core.lock import add_bundle, make_lock
-from sightsmith.core.loop import Callback, Trainer, TrainState, seed_everything
+from sightsmith.core.loop import Callback, TrainState, seed_everything
 from sightsmith.core.plan import Plan, estimate_seconds
 from sightsmith.core.plugins import Plugins, load_plugins
 from sightsmith.core.presets import preset_checksum
@@ -32,13 +33,13 @@ from sightsmith.core.report import write_report
 from sightsmith.core.result import Result, save_bundle
 from sightsmith.core.resume import check_same, find_run, planned_mode
 from sightsmith.core.rundir import ERROR, FINISHED, RUNNING, STOPPED, RunFolder, Status
-from sightsmith.core.sampler import EpochSampler, validation_batches
 from sightsmith.core.samples import check
 from sightsmith.core.schema import Config
 from sightsmith.core.source import refuse_partial
-from sightsmith.core.task import Section
+from sightsmith.core.task import Outcome, Section
 from sightsmith.core.tiling import tiled
-from sightsmith.core.trial import FORMATS, Mode, candidates, measure
+from sightsmith.core.training import Training
+from sightsmith.core.trial import Mode, candidates, measure
 
 log = logging.getLogger("sightsmith")
 
@@ -77,10 +78,7 @@ class Job:
         if config.hyper.backbone_rate != 1 and not self.task.backbone(self.model):
             raise UserError(f"hyper.backbone_rate={config.hyper.backbone_rate:g}: the task {config.task.name} does not "
                             "say which layers are the backbone", hint="leave it out")
-        self.task.prepare(self.model, self.dataset.train)
-        self.train_data = self.task.dataset(self.dataset.train, training=True)
-        self.validation_data = self.task.dataset(self.dataset.validation, training=False)
-        self.sampler = self._sampler()
+        self.training = Training(config, self.task, self.model, self.dataset.train, self.dataset.validation, self.state)
         self.plan = self._plan(ranks.on_main(self.state, lambda: planned_mode(resumed) if resumed else None))
         if self.state.is_main_process:
             self.console.print(self.plan.table())
@@ -109,36 +107,32 @@ class Job:
                              for part, training in ((dataset.train, True), (dataset.validation, False)))
         return replace(dataset, train=train, validation=validation)
 
-    def _sampler(self) -> EpochSampler:
-        trainer, hyper = self.config.trainer, self.config.hyper
-        return EpochSampler(len(self.dataset.train), hyper.batch_size, trainer.accumulate, seed=trainer.seed,
-                            rank=self.state.process_index, world=self.state.num_processes,
-                            weights=self.task.draw_weights(self.dataset.train))
-
     def _plan(self, planned: Mode | None) -> Plan:
         """The same on every rank. A run that goes on keeps its ``planned`` mode: measured again, another could win."""
         config, hyper, trainer = self.config, self.config.hyper, self.config.trainer
-        passes = [part for update in self.sampler.start(0) for part in update.passes]
+        passes = [part for update in self.training.sampler.start(0) for part in update.passes]
         wanted = (planned,) if planned else candidates(
             trainer.precision, trainer.memory_format, self.state.device)
-        measured = measure(self.task, self.model, self.train_data, passes, hyper, wanted, self.state.device,
+        measured = measure(self.task, self.model, self.training.train_data, passes, hyper, wanted, self.state.device,
                            partial(ranks.slowest, self.state))
         trial = ranks.on_main(self.state, lambda: measured)
         images = min(hyper.batch_size, len(self.dataset.train))
         speeds = ", ".join(f"{mode} {1000 * seconds:.0f} ms" for mode, seconds in trial.pass_seconds.items())
         workers = self._workers()
         pick = "measured" if len(wanted) > 1 else "as the run was planned" if planned else "as asked"
+        folds, why = choose_folds(self.dataset, config.dataset.folds)
         return Plan(
             name=config.name, task=config.task.name, network=config.network.name, weights=config.network.weights,
             input_size=self.task.input_size(), classes=len(self.dataset.index.classes),
             train_images=len(self.dataset.train), validation_images=len(self.dataset.validation), epochs=hyper.epochs,
-            updates_per_epoch=self.sampler.updates_per_epoch, batch_size=hyper.batch_size,
+            updates_per_epoch=self.training.sampler.updates_per_epoch, batch_size=hyper.batch_size,
             accumulate=trainer.accumulate, devices=self.state.num_processes, device=_device_name(self.state.device),
             optimizer=f"{hyper.optimizer}, learning rate {hyper.learning_rate:g} {hyper.schedule}, "
                       f"weight decay {hyper.weight_decay:g}, momentum {hyper.momentum:g}",
             precision=trial.mode.precision, memory_format=trial.mode.memory_format,
             mode_reason=f"{pick}: {speeds} a pass", workers=workers,
-            estimated_seconds=estimate_seconds(
+            folds=folds, repeats=config.dataset.repeats, folds_reason=why,
+            estimated_seconds=(1 + folds * config.dataset.repeats) * estimate_seconds(
                 pass_seconds=trial.pass_seconds[trial.mode], load_seconds=trial.load_seconds, workers=workers,
                 batch_images=images, train_images=len(self.dataset.train),
                 validation_images=len(self.dataset.validation), epochs=hyper.epochs),
@@ -172,7 +166,7 @@ class Job:
 
     def _train(self) -> Result:
         if not self.state.is_main_process:
-            return self._fit([])
+            return self._fit_and_report(None)
         status = Status(self.run, devices=self.state.num_processes, epochs=self.config.hyper.epochs)
         handler = logging.FileHandler(self.run.log)
         handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
@@ -182,7 +176,12 @@ class Job:
             status.update(status=RUNNING)
             log.info("run %s: %s", self.run.path, shlex.join(self.overrides))
             self.plugins.before_run(plan=self.plan, run_dir=self.run.path)
-            return self._fit_and_report(status)
+            result = self._fit_and_report(status)
+            score = self.task.score
+            status.end(FINISHED, progress=1.0, score=result.metrics[score], score_low=result.metrics[f"{score}_low"],
+                       score_high=result.metrics[f"{score}_high"])
+            self.plugins.after_run(run_dir=self.run.path, metrics=result.metrics)
+            return result
         except (KeyboardInterrupt, StoppedError) as stop:
             self.console.print(f"Stopped. Go on with:\n  {self._continuation()}")
             self._failed(status, STOPPED, "stopped by a signal", stop)
@@ -206,55 +205,64 @@ class Job:
         kept = [override for override in self.overrides if not override.lstrip("+").startswith("trainer.resume")]
         return "sightsmith train " + shlex.join([*kept, f"trainer.resume={self.run.path}"])
 
-    def _fit_and_report(self, status: Status) -> Result:
-        updates = self.sampler.updates_per_epoch
+    @contextmanager
+    def _reporters(self, status: Status | None, training: Training, epochs: int, number: int = 0,
+                   ) -> Iterator[list[Callback]]:
+        """The callbacks of the run's training, or of the fold of this number: on rank 0, which has a ``status``."""
+        if status is None:
+            yield []
+            return
+        updates, trainings = training.sampler.updates_per_epoch, self.plan.trainings
         with ExitStack() as stack:
-            loggers = []
-            for name, options in self.config.logger.items():
-                loggers.append(self.plugins.logger(name).build()(self.run.path, options or {}))
-                stack.callback(loggers[-1].close)
+            callbacks: list[Callback] = []
+            if number == 0:
+                loggers = []
+                for name, options in self.config.logger.items():
+                    loggers.append(self.plugins.logger(name).build()(self.run.path, options or {}))
+                    stack.callback(loggers[-1].close)
+                callbacks = [LoggerReporter(loggers, updates), _HookReporter(self.plugins, self.run.path)]
             progress = stack.enter_context(ProgressReporter(
-                epochs=self.config.hyper.epochs, updates=updates, console=self.console, score=self.task.score,
-                batch_images=len(self.dataset.train) / updates))
-            result = self._fit([progress, StatusReporter(status, updates), LoggerReporter(loggers, updates),
-                                _HookReporter(self.plugins, self.run.path)])
-        status.end(FINISHED, progress=1.0, score=result.metrics.get(self.task.score))
-        self.plugins.after_run(run_dir=self.run.path, metrics=result.metrics)
-        return result
+                epochs=epochs, updates=updates, console=self.console, score=self.task.score,
+                batch_images=len(training.train) / updates, title=f"fold {number}/{trainings - 1}  " if number else ""))
+            yield [progress, StatusReporter(status, updates, epochs, number, trainings), *callbacks]
 
-    def _fit(self, callbacks: Sequence[Callback]) -> Result:
-        """Train, then evaluate the best checkpoint, and on rank 0 write the bundle and the report."""
-        config, workers = self.config, self.plan.workers
-        precision = {"fp32": "no"}.get(self.plan.precision, self.plan.precision)
-        accelerator = Accelerator(mixed_precision=precision, cpu=self.state.device.type == "cpu")
-        loading: dict[str, Any] = {"num_workers": workers, "collate_fn": self.task.collate,
-                                   "persistent_workers": workers > 0, "pin_memory": self.state.device.type == "cuda"}
-        batches = validation_batches(len(self.dataset.validation), config.hyper.batch_size,
-                                     self.state.process_index, self.state.num_processes)
-        seed_everything(config.trainer.seed)
-        trainer = Trainer(
-            accelerator=accelerator, task=self.task, model=self.model, config=config, sampler=self.sampler,
-            train_loader=DataLoader(self.train_data, batch_sampler=self.sampler, **loading),
-            validation_loader=DataLoader(self.validation_data, batch_sampler=batches, **loading),
-            score=self.task.score, run=self.run, callbacks=callbacks,
-            memory_format=FORMATS[self.plan.memory_format],
-            teacher=Result.load(str(config.source.run)).model if config.source.distillation else None)
-        trainer.resume()
-        trainer.fit()
-        self.state.wait_for_everyone()
-        best = load_tree(self.run.best)
-        outcomes = trainer.best_outcomes
-        if outcomes is None:
-            trainer.evaluated.load_state_dict(best["model"])
-            outcomes = trainer.evaluate()
-        metrics = self.task.metrics(outcomes)
+    def _fit_and_report(self, status: Status | None) -> Result:
+        """Train, cross-validate, and on rank 0, which has a ``status``, write the bundle and the report."""
+        best, outcomes, history = self._fit(status)
+        metrics, score = self.task.metrics(outcomes), self.task.score
+        trust = ranks.on_main(self.state, lambda: interval(
+            self.task.score_of_draws(outcomes), self.dataset.validation, self.config.trainer.seed))
+        metrics |= {f"{score}_low": trust.low, f"{score}_high": trust.high}
+        self.console.print(f"{score} {figure(metrics[score])}, {trust}")
+        scores, sections = [("validation", metrics[score], trust)], []
+        if self.plan.folds:
+            crossed = cross_validate(self.config, self.task, self.dataset, self.plan, best["epoch"], self.run,
+                                     self.state, self._tiled, partial(self._reporters, status))
+            self.console.print(f"Cross-validation: {crossed}")
+            metrics |= crossed.metrics()
+            scores.append(("cross-validation", crossed.score, crossed.interval))
+            sections.append(crossed.section())
         if self.state.is_main_process:
             save_bundle(self.run, self.task, best["model"], metrics)
             add_bundle(self.run.lock, tensors_digest(best["model"]))
-            sections = [self._old_classes()] if config.source.run is not None else []
-            write_report(self.run, self.task, self.plan, self.dataset, trainer.history, outcomes, metrics,
-                         best["epoch"], sections)
+            if self.config.source.run is not None:
+                sections.append(self._old_classes())
+            write_report(self.run, self.task, self.plan, self.dataset, history, outcomes, metrics, best["epoch"],
+                         scores, sections)
         return Result(self.run.path, metrics, self.task.classes)
+
+    def _fit(self, status: Status | None) -> tuple[dict[str, Any], list[Outcome], list[dict[str, Any]]]:
+        """The best checkpoint, its outcomes on the validation part, and the history of all epochs."""
+        with self._reporters(status, self.training, self.config.hyper.epochs) as callbacks:
+            trainer = self.training.trainer(self.run, self.plan, callbacks)
+            trainer.fit()
+            self.state.wait_for_everyone()
+            best = load_tree(self.run.best)
+            outcomes = trainer.best_outcomes
+            if outcomes is None:
+                trainer.evaluated.load_state_dict(best["model"])
+                outcomes = trainer.evaluate()
+        return best, outcomes, trainer.history
 
     def _old_classes(self) -> Section:
         """The scores of the classes that the source knew, before and after, printed and for the report."""

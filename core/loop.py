@@ -117,13 +117,14 @@ class Trainer:
         """The model that is validated and kept: the average of the weights where there is one."""
         return self.bare if self.ema is None else self.ema.module
 
-    def fit(self) -> TrainState:
-        """Train to the end, from the checkpoint that :meth:`resume` loaded or from the start.
+    def fit(self, epochs: int | None = None) -> TrainState:
+        """Train to the end, or only the first ``epochs`` of as many as are planned, from the checkpoint that
+        :meth:`resume` loaded or from the start.
 
         Raises StoppedError after a signal and NonFiniteLossError; both leave a usable last checkpoint.
         """
         with self._stop:
-            while self.state.epoch < self.hyper.epochs and not self._stale():
+            while self.state.epoch < (epochs or self.hyper.epochs) and not self._stale():
                 begun = time.monotonic()
                 train_loss = self.train_epoch()
                 outcomes = self.evaluate()
@@ -251,7 +252,7 @@ class Trainer:
         self.checkpoint()
         for callback in self.callbacks:
             callback.on_epoch(state, entry)
-        if self._any_rank(self._stop.seen)[0] and state.epoch < self.hyper.epochs and not self._stale():
+        if self._any_rank(self._stop.seen)[0]:
             raise StoppedError
 
     def _stale(self) -> bool:

@@ -38,13 +38,33 @@ class Plan:
     mode_reason: str
     """why this precision and memory format"""
     workers: int
+    folds: int
+    """of cross-validation; 0: none"""
+    repeats: int
+    folds_reason: str
+    """why so many folds; empty where nobody asked for any"""
     estimated_seconds: float
+    """of all trainings together"""
     estimated_memory: int
     """bytes, of one rank"""
+
+    @property
+    def trainings(self) -> int:
+        """That of the model which is kept, and one for each fold of each repeat."""
+        return 1 + self.folds * self.repeats
 
     def rows(self) -> list[tuple[str, str]]:
         """Label and text, as printed and as in the report."""
         images = f"{self.batch_size} images" + (f" × {self.accumulate} accumulated" if self.accumulate > 1 else "")
+        time = f"{duration(self.estimated_seconds)}, if no early stop"
+        cross = []
+        if self.folds:
+            repeats = f" × {self.repeats} repeats" if self.repeats > 1 else ""
+            time += f": {self.trainings} trainings of {duration(self.estimated_seconds / self.trainings)} or less"
+            cross = [("cross-validation", f"{self.folds} folds{repeats} ({self.folds_reason}), after the training of "
+                                          "the model that is kept")]
+        elif self.folds_reason:
+            cross = [("cross-validation", f"none ({self.folds_reason})")]
         return [
             ("run", self.name), ("task", f"{self.task}, {self.classes} classes"),
             ("network", f"{self.network}, input {self.input_size} px, weights {self.weights}"),
@@ -52,8 +72,7 @@ class Plan:
             ("epochs", f"{self.epochs} of {self.updates_per_epoch} updates of {images}"),
             ("optimizer", self.optimizer), ("device", f"{self.devices} × {self.device}"),
             ("precision", f"{self.precision} {self.memory_format} ({self.mode_reason})"),
-            ("image workers", str(self.workers)),
-            ("estimated time", f"{duration(self.estimated_seconds)}, if no early stop"),
+            ("image workers", str(self.workers)), *cross, ("estimated time", time),
             ("estimated memory", f"{self.estimated_memory / 2**30:.1f} GiB a device"),
         ]
 

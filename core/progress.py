@@ -23,11 +23,12 @@ def console() -> Console:
 
 
 class ProgressReporter:
-    """A callback of the loop: one bar for the run, one for the epoch, one line an epoch."""
+    """A callback of the loop: one bar for the run, one line an epoch. ``title`` says which training it is."""
 
-    def __init__(self, *, epochs: int, updates: int, batch_images: float, score: str, console: Console) -> None:
+    def __init__(self, *, epochs: int, updates: int, batch_images: float, score: str, console: Console,
+                 title: str = "") -> None:
         self._epochs, self._updates, self._images, self._score = epochs, updates, batch_images, score
-        self._console = console
+        self._console, self._title = console, title
         self._begun = self._said = time.monotonic()
         self._first: int | None = None
         self._bar = Progress(TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[note]}"),
@@ -47,30 +48,34 @@ class ProgressReporter:
         if self._first is None:
             self._first, self._begun = done - 1, time.monotonic() - 1e-3
         speed = (done - self._first) * self._images / (time.monotonic() - self._begun)
-        note = f"epoch {state.epoch + 1}/{self._epochs}  loss {losses['loss']:.4f}  {speed:.0f} img/s"
+        note = f"{self._title}epoch {state.epoch + 1}/{self._epochs}  loss {losses['loss']:.4f}  {speed:.0f} img/s"
         self._bar.update(self._run, completed=done, note=note)
         if not self._console.is_terminal and time.monotonic() - self._said > PLAIN_SECONDS:
             self._said = time.monotonic()
             self._console.print(f"{note}  update {state.step}/{self._updates}")
 
     def on_validation(self, done: int, batches: int) -> None:
-        self._bar.update(self._run, note=f"validating {done}/{batches}")
+        self._bar.update(self._run, note=f"{self._title}validating {done}/{batches}")
 
     def on_epoch(self, state: TrainState, metrics: Mapping[str, Any]) -> None:
         self._said = time.monotonic()
         score = metrics.get(self._score)
         left = metrics["seconds"] / state.epoch * (self._epochs - state.epoch)
         self._console.print(
-            f"epoch {state.epoch}/{self._epochs}  train loss {metrics['train_loss']:.4f}  "
+            f"{self._title}epoch {state.epoch}/{self._epochs}  train loss {metrics['train_loss']:.4f}  "
             f"validation loss {figure(metrics.get('loss'))}  {self._score} {figure(score)}"
             f"{'  best' if state.best_epoch == state.epoch else ''}  {duration(left)} left")
 
 
 class StatusReporter:
-    """A callback of the loop: keeps ``status.json`` up to date."""
+    """A callback of the loop: keeps ``status.json`` up to date.
 
-    def __init__(self, status: Status, updates: int) -> None:
-        self._status, self._updates = status, updates
+    Epoch and score are those of the first training; of all ``trainings``, ``done`` are finished already.
+    """
+
+    def __init__(self, status: Status, updates: int, epochs: int, done: int = 0, trainings: int = 1) -> None:
+        self._status, self._updates, self._epochs = status, updates, epochs
+        self._done, self._trainings = done, trainings
 
     def on_update(self, state: TrainState, losses: Mapping[str, float], rate: float) -> None:
         self._report(state)
@@ -82,9 +87,9 @@ class StatusReporter:
         self._report(state, score=state.best_score)
 
     def _report(self, state: TrainState, **values: Any) -> None:
-        epochs = self._status.epochs
-        progress = min((state.epoch + state.step / self._updates) / epochs, 1.0)
-        self._status.update(progress=round(progress, 4), epoch=state.epoch, **values)
+        progress = min((state.epoch + state.step / self._updates) / self._epochs, 1.0)
+        progress = (self._done + progress) / self._trainings
+        self._status.update(progress=round(progress, 4), **({} if self._done else {"epoch": state.epoch, **values}))
 
 
 class LoggerReporter:

@@ -14,6 +14,7 @@ from markupsafe import Markup
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
+from sightsmith.core.bootstrap import LEVEL, RESAMPLES, Interval
 from sightsmith.core.check import CheckedDataset
 from sightsmith.core.files import write_atomic
 from sightsmith.core.plan import Plan
@@ -27,10 +28,14 @@ UNDER_REPRESENTED = 0.5
 
 def write_report(run: RunFolder, task: Task, plan: Plan, dataset: CheckedDataset, history: Sequence[Mapping[str, Any]],
                  outcomes: Sequence[Outcome], metrics: Mapping[str, float | None], best_epoch: int,
-                 more: Sequence[Section] = ()) -> None:
-    """Write ``report/`` of a finished run; ``outcomes`` are those of the best checkpoint's validation."""
+                 scores: Sequence[tuple[str, float | None, Interval]], more: Sequence[Section] = ()) -> None:
+    """Write ``report/`` of a finished run; ``outcomes`` are those of the best checkpoint's validation.
+
+    ``scores`` says where each was measured, theirs first; ``more`` are sections of what else the run did.
+    """
     run.report.mkdir(exist_ok=True)
     sections = [
+        _scores(task.score, scores),
         _curves(task, dataset, history, best_epoch),
         *more,
         *task.report(outcomes, dataset.validation, run.report),
@@ -38,13 +43,14 @@ def write_report(run: RunFolder, task: Task, plan: Plan, dataset: CheckedDataset
         Section("Plan", rows=tuple(plan.rows())),
         _lock(run, dataset),
     ]
-    score = metrics.get(task.score)
+    name = task.score.replace("_", " ")
     seconds = history[-1]["seconds"] if history else 0.0
     page = _template().render(
         title=plan.name, description=task.config.description,
         subtitle=f"{plan.task} · {plan.network} · {len(dataset.index.classes)} classes · {run.path.name}",
-        headline=[(task.score.replace("_", " "), figure(score)), ("validation loss", figure(metrics.get("loss"))),
-                  ("best epoch", f"{best_epoch} of {len(history)}"), ("training time", duration(seconds))],
+        headline=[*((f"{name}, {where}", figure(score), interval.span()) for where, score, interval in scores),
+                  ("validation loss", figure(metrics.get("loss")), ""),
+                  ("best epoch", f"{best_epoch} of {len(history)}", ""), ("training time", duration(seconds), "")],
         sections=[_render(run, section) for section in sections])
     write_atomic(run.report / "index.html", page)
 
@@ -69,6 +75,15 @@ def _render(run: RunFolder, section: Section) -> dict[str, Any]:
         write_atomic(run.report / f"{section.name}.csv", table.getvalue())
     return {"title": section.title, "html": Markup(section.html), "header": section.header, "rows": section.rows,
             "images": images}
+
+
+def _scores(name: str, scores: Sequence[tuple[str, float | None, Interval]]) -> Section:
+    note = (f"<p class='soft'>The interval says how the score varies with the choice of cases: percentile bootstrap, "
+            f"{RESAMPLES} draws of the cases with replacement. Images of a group are one case. Validation has chosen "
+            "the epoch that is kept, so its score is a little too good.</p>")
+    return Section("Score", html=note, header=("", name, f"{LEVEL} % confidence interval", "cases"), name="score",
+                   rows=tuple((where, figure(score), interval.span(), interval.cases)
+                              for where, score, interval in scores))
 
 
 def _curves(task: Task, dataset: CheckedDataset, history: Sequence[Mapping[str, Any]], best_epoch: int) -> Section:

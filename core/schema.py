@@ -45,6 +45,9 @@ class DatasetConfig:
     tile: int | None = _value(None, "cut larger images into tiles of this side, pixels, for small objects in large "
                                     "images; null: whole images", low=32, high=4096)
     tile_overlap: float = _value(20.0, "part of its side that a tile shares with the next, percent", low=1, high=50)
+    folds: str = _value("none", "cross-validation beside the run: a number of folds, each left out of one more "
+                        "training; none; or auto: 5 where validation has fewer than 30 cases")
+    repeats: int = _value(1, "how often cross-validation deals the folds out anew", low=1, high=100)
     limit: int | None = _value(None, "use at most this many images, drawn with the seed", low=2)
 
 
@@ -245,6 +248,14 @@ def _check_shapes(config: Config) -> Iterator[Problem]:
         smallest = 1 if key == "devices" else 0
         if value != "auto" and not (value.isdigit() and int(value) >= smallest):
             yield Problem(f"trainer.{key}={value} is neither auto nor a whole number from {smallest}")
+
+
+    folds = config.dataset.folds
+    if folds not in ("none", "auto") and not (folds.isdigit() and int(folds) >= 2):
+        yield Problem(f"dataset.folds={folds} is neither none, auto nor a whole number from 2")
+    if folds == "none" and config.dataset.repeats > 1:
+        yield Problem(f"dataset.repeats={config.dataset.repeats} repeats nothing without folds",
+                      hint="type dataset.folds=5, or leave dataset.repeats out")
 
 
 def _numbers(value: Any, count: int) -> bool:

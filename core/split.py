@@ -5,7 +5,7 @@ from __future__ import annotations
 import heapq
 import random
 from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from sightsmith.core.dataset import Sample
 
@@ -30,36 +30,55 @@ def split(samples: Sequence[Sample], percentage: float, seed: int) -> tuple[tupl
             tuple(sample for sample in samples if sample.key in validation))
 
 
-def _stratified(samples: Sequence[Sample], share: float, seed: int) -> set[str]:
+def folds(samples: Sequence[Sample], count: int, seed: int) -> list[tuple[Sample, ...]]:
+    """``samples`` dealt out to ``count`` parts alike in size and classes, each in the order of ``samples``.
+
+    As :func:`split`, with more sides: a group goes to the part that still wants most of the class. An empty part wants
+    the most of everything, so none is left empty where there are ``count`` cases or more. A split that the samples
+    bring is not looked at.
+    """
+    units, labels = _units(samples, seed)
+    wanted = [{label: number / count for label, number in _total(labels).items()} for _ in range(count)]
+    wanted_images = [len(samples) / count] * count
+    parts: list[set[str]] = [set() for _ in range(count)]
+    for label, names in _rarest_first(labels):
+        for name in names:
+            part = max(range(count), key=lambda part: (wanted[part][label], wanted_images[part]))
+            parts[part].update(sample.key for sample in units[name])
+            wanted_images[part] -= len(units[name])
+            for other, number in labels[name].items():
+                wanted[part][other] -= number
+    return [tuple(sample for sample in samples if sample.key in part) for part in parts]
+
+
+def _units(samples: Sequence[Sample], seed: int) -> tuple[dict[str, list[Sample]], dict[str, Counter[str]]]:
+    """The cases, in an order drawn with ``seed``: samples of each, and how many of these are of each class."""
     units: dict[str, list[Sample]] = defaultdict(list)
     for sample in sorted(samples, key=lambda item: item.key):
-        units[f"g{sample.group}" if sample.group is not None else f"k{sample.key}"].append(sample)
+        units[sample.case].append(sample)
     names = list(units)
     random.Random(seed).shuffle(names)
-    labels = {name: Counter(label for sample in units[name] for label in sample.labels or (NEGATIVE,))
-              for name in names}
+    return units, {name: Counter(label for sample in units[name] for label in sample.labels or (NEGATIVE,))
+                   for name in names}
+
+
+def _total(labels: Mapping[str, Counter[str]]) -> Counter[str]:
+    total: Counter[str] = Counter()
+    for counts in labels.values():
+        total.update(counts)
+    return total
+
+
+def _rarest_first(labels: Mapping[str, Counter[str]]) -> Iterator[tuple[str, list[str]]]:
+    """Each class, that with the fewest images left first, and its cases that no earlier class took along.
+
+    Large ones come first: small ones then even out what is left.
+    """
     of_class: dict[str, list[str]] = defaultdict(list)
-    left: Counter[str] = Counter()
-    for name in names:
-        left.update(labels[name])
-        for label in labels[name]:
+    for name, counts in labels.items():
+        for label in counts:
             of_class[label].append(name)
-    # What validation still wants of each class: at least one image of a class that can spare one.
-    wanted = {label: max(share * count, 1.0) if len(of_class[label]) > 1 else share * count
-              for label, count in left.items()}
-    wanted_images = share * len(samples)
-    kept = Counter({label: len(of_class[label]) for label in of_class})
-    side: dict[str, bool] = {}
-
-    def deal(name: str, goes: bool) -> None:
-        nonlocal wanted_images
-        side[name] = goes
-        if goes:
-            wanted_images -= len(units[name])
-            for label, number in labels[name].items():
-                wanted[label] -= number
-                kept[label] -= 1
-
+    left, dealt = _total(labels), set()
     queue = [(count, label) for label, count in left.items()]
     heapq.heapify(queue)
     while queue:
@@ -68,14 +87,40 @@ def _stratified(samples: Sequence[Sample], share: float, seed: int) -> set[str]:
             if left[label]:
                 heapq.heappush(queue, (left[label], label))
             continue
-        # Large groups first: small ones then even out what is left.
-        dealt = sorted((name for name in of_class[label] if name not in side), key=lambda name: -labels[name][label])
-        for name in dealt:
-            wants = wanted[label] >= labels[name][label] / 2 and (wanted_images > 0 or wanted[label] >= 1)
-            deal(name, wants and kept[label] > 1)
+        names = sorted((name for name in of_class[label] if name not in dealt), key=lambda name: -labels[name][label])
+        yield label, names
+        for name in names:
+            dealt.add(name)
             left.subtract(labels[name])
-        if dealt and len(of_class[label]) > 1 and not any(side[name] for name in of_class[label]):
-            smallest = dealt[-1]
+
+
+def _stratified(samples: Sequence[Sample], share: float, seed: int) -> set[str]:
+    units, labels = _units(samples, seed)
+    kept = Counter(label for counts in labels.values() for label in counts)
+    shared = {label for label, number in kept.items() if number > 1}
+    # What validation still wants of each class: at least one image of a class that can spare one.
+    wanted = {label: max(share * count, 1.0) if label in shared else share * count
+              for label, count in _total(labels).items()}
+    wanted_images = share * len(samples)
+    chosen: set[str] = set()
+    served: set[str] = set()
+
+    def choose(name: str) -> None:
+        nonlocal wanted_images
+        chosen.update(sample.key for sample in units[name])
+        served.update(labels[name])
+        wanted_images -= len(units[name])
+        for label, number in labels[name].items():
+            wanted[label] -= number
+            kept[label] -= 1
+
+    for label, names in _rarest_first(labels):
+        for name in names:
+            wants = wanted[label] >= labels[name][label] / 2 and (wanted_images > 0 or wanted[label] >= 1)
+            if wants and kept[label] > 1:
+                choose(name)
+        if names and label in shared and label not in served:
+            smallest = names[-1]
             if all(kept[other] > 1 for other in labels[smallest]):
-                deal(smallest, True)
-    return {sample.key for name, goes in side.items() if goes for sample in units[name]}
+                choose(smallest)
+    return chosen

@@ -8,12 +8,15 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+import numpy as np
+
 from sightsmith.core.dataset import Sample
+from sightsmith.core.images import Array
 from sightsmith.core.plugins import load_plugins
 from sightsmith.core.records import NetworkRecord
 from sightsmith.core.schema import Config
@@ -116,6 +119,18 @@ class Task(ABC):
         """Figures of a whole split: ``loss``, the task's score, and more. None is an undefined figure.
 
         ``outcomes`` is sorted by sample and complete, whatever the number of ranks."""
+
+    def score_of_draws(self, outcomes: Sequence[Outcome]) -> Callable[[Array], float | None]:
+        """The score of ``outcomes`` drawn anew, as a function of how often each is drawn (N,) int64.
+
+        The bootstrap calls it a thousand times, so a task whose :meth:`metrics` are slow does better than this, which
+        computes all of them from copies.
+        """
+        def score(drawn: Array) -> float | None:
+            places = np.repeat(np.arange(len(outcomes)), drawn).tolist()
+            return self.metrics([{**outcomes[place], "index": index} for index, place in enumerate(places)])[self.score]
+
+        return score
 
     @abstractmethod
     def report(self, outcomes: Sequence[Outcome], samples: Sequence[Sample], folder: Path) -> list[Section]:

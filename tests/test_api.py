@@ -20,12 +20,17 @@ SMALL = ["task=classification", "network=mobilenet_v3_small", "network.weights=n
          "trainer.memory_format=contiguous", "logger=[]"]
 
 
-def test_train_returns_the_result(tmp_path):
+def test_train_returns_the_result(tmp_path, capsys):
     result = sightsmith.train([*SMALL, "dataset.root=sample", "dataset.limit=60", f"output_dir={tmp_path}"])
     assert result.run_dir.parent == tmp_path
-    assert 0 <= result.metrics["accuracy"] <= 1
+    assert 0 <= result.metrics["accuracy_low"] <= result.metrics["accuracy"] <= result.metrics["accuracy_high"] <= 1
     assert result.classes == tuple("0123456789")
-    assert result.report.is_file()
+    span = "{accuracy_low:.4f} to {accuracy_high:.4f}".format(**result.metrics)
+    assert f"95 % confidence interval {span}, 10 cases" in capsys.readouterr().out
+    assert span in result.report.read_text()
+    status = json.loads((result.run_dir / "status.json").read_text())
+    assert [status[key] for key in ("score_low", "score", "score_high")] == [
+        result.metrics[key] for key in ("accuracy_low", "accuracy", "accuracy_high")]
     model = result.model
     assert not model.training
     batch = {"inputs": torch.rand(2, 3, 32, 32), "data_samples": None}

@@ -46,9 +46,10 @@ def dry_run(overrides) -> None:
 
 
 @pytest.mark.parametrize(("task", "network", "figures"), [
-    ("detection", "rtmdet_tiny", {"ap", "ap50", "ar_100", "ap/zero", "loss"}),
+    ("detection", "rtmdet_tiny", {"ap", "ap_low", "ap_high", "ap50", "ar_100", "ap/zero", "loss"}),
     ("detection", "rtmdet_ins_tiny", {"ap", "box_ap", "ap_small", "loss"}),
-    ("segmentation", "fastscnn", {"dice", "miou", "iou/zero", "specificity/zero", "pixel_accuracy", "loss"}),
+    ("segmentation", "fastscnn", {"dice", "dice_low", "dice_high", "miou", "iou/zero", "specificity/zero",
+                                  "pixel_accuracy", "loss"}),
 ])
 def test_a_run_from_data_to_model(tmp_path, task, network, figures):
     result = sightsmith.train([*SMALL, f"task={task}", f"network={network}", f"output_dir={tmp_path}",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -62,3 +62,20 @@ def compute(outcomes: Sequence[Outcome], classes: Sequence[str], multi_label: bo
     for name, values in each.items():
         figures |= {f"{name}/{label}": value for label, value in zip(classes, values, strict=True)}
     return figures
+
+
+def score_of_draws(outcomes: Sequence[Outcome], multi_label: bool) -> Callable[[Array], float | None]:
+    """Accuracy, or macro F1 of multi-label, of outcomes drawn so often (N,): as :func:`compute` has it of copies."""
+    scores, truth = scores_and_truth(outcomes, multi_label)
+    predicted = predictions(scores, multi_label)
+    right = (predicted == truth).all(1)
+
+    def accuracy(drawn: Array) -> float:
+        return float(drawn @ right / drawn.sum())
+
+    def macro_f1(drawn: Array) -> float | None:
+        hits, positives, claimed = drawn @ (predicted & truth), drawn @ truth, drawn @ predicted
+        there = positives > 0
+        return float(np.mean(2 * hits[there] / (positives + claimed)[there])) if there.any() else None
+
+    return macro_f1 if multi_label else accuracy

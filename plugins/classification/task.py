@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ from torch.nn import functional
 
 from sightsmith.core.dataset import Sample
 from sightsmith.core.errors import UserError
+from sightsmith.core.images import Array
 from sightsmith.core.task import Model, Outcome, Section, Task
 from sightsmith.core.weights import LoadReport
 from sightsmith.plugins.classification import data, metrics, report
@@ -113,6 +114,9 @@ class ClassificationTask(Task):
 
     def metrics(self, outcomes: Sequence[Outcome]) -> dict[str, float | None]:
         return metrics.compute(outcomes, self.classes, self.multi_label)
+
+    def score_of_draws(self, outcomes: Sequence[Outcome]) -> Callable[[Array], float | None]:
+        return metrics.score_of_draws(outcomes, self.multi_label)
 
     def baseline(self, train: Sequence[Sample], validation: Sequence[Sample]) -> float | None:
         if self.multi_label:

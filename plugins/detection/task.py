@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +11,11 @@ import numpy as np
 
 from sightsmith.core.dataset import Sample
 from sightsmith.core.heads import Layout
+from sightsmith.core.images import Array
 from sightsmith.core.task import Outcome, Section
 from sightsmith.plugins.detection import metrics, report
 from sightsmith.plugins.detection.data import ImageBoxes
+from sightsmith.plugins.detection.draws import ap_of_draws
 from sightsmith.plugins.openmmlab import adapt, zoo
 from sightsmith.plugins.openmmlab.head_layout import box_layout
 from sightsmith.plugins.openmmlab.task import OpenMMLabTask
@@ -67,6 +69,9 @@ class DetectionTask(OpenMMLabTask):
 
     def metrics(self, outcomes: Sequence[Outcome]) -> dict[str, float | None]:
         return {"loss": self.mean_loss(outcomes), **metrics.compute(outcomes, self.classes, self.with_masks)}
+
+    def score_of_draws(self, outcomes: Sequence[Outcome]) -> Callable[[Array], float | None]:
+        return ap_of_draws(outcomes, self.classes, self.with_masks)
 
     def statistics(self, samples: Sequence[Sample]) -> Mapping[str, int]:
         """Objects of each class."""

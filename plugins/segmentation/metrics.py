@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -59,6 +59,20 @@ def compute(outcomes: Sequence[Outcome], classes: Sequence[str]) -> dict[str, fl
     for key in PER_CLASS:
         result |= {f"{key}/{name}": found[key] for name, found in each.items()}
     return result
+
+
+def dice_of_draws(outcomes: Sequence[Outcome]) -> Callable[[Array], float | None]:
+    """The mean Dice of outcomes drawn so often (N,): as :func:`compute` has it of copies."""
+    # Of each image and class without background: pixels that are of it, said to be of it, and both.
+    true, said, hits = np.stack([(outcome["counts"].sum(1), outcome["counts"].sum(0), np.diag(outcome["counts"]))
+                                 for outcome in outcomes], axis=1)[:, :, 1:]
+
+    def dice(drawn: Array) -> float | None:
+        pixels = drawn @ true
+        there = pixels > 0
+        return float(np.mean(2 * (drawn @ hits)[there] / (pixels + drawn @ said)[there])) if there.any() else None
+
+    return dice
 
 
 def _ratio(part: int, whole: int) -> float | None:

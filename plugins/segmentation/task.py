@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +10,7 @@ import numpy as np
 
 from sightsmith.core.dataset import Sample
 from sightsmith.core.heads import Layout
+from sightsmith.core.images import Array
 from sightsmith.core.task import Outcome, Section
 from sightsmith.plugins.openmmlab import adapt, zoo
 from sightsmith.plugins.openmmlab.head_layout import map_layout
@@ -54,6 +55,9 @@ class SegmentationTask(OpenMMLabTask):
 
     def metrics(self, outcomes: Sequence[Outcome]) -> dict[str, float | None]:
         return {"loss": self.mean_loss(outcomes), **metrics.compute(outcomes, self.classes)}
+
+    def score_of_draws(self, outcomes: Sequence[Outcome]) -> Callable[[Array], float | None]:
+        return metrics.dice_of_draws(outcomes)
 
     def report(self, outcomes: Sequence[Outcome], samples: Sequence[Sample], folder: Path) -> list[Section]:
         return report.sections(outcomes, samples, self.classes)

@@ -83,7 +83,7 @@ class StopAt:
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-@pytest.mark.parametrize(("epoch", "step"), [(0, 1), (1, 2), (1, 0)])
+@pytest.mark.parametrize(("epoch", "step"), [(0, 1), (1, 2), (1, 0), (3, 0)])
 def test_a_stopped_run_goes_on_bit_for_bit(tmp_path, epoch, step, number):
     keys = {"epochs": 3, "ema": 0.8, "optimizer": "adamw", "schedule": "cosine", "accumulate": 2, "batch_size": 4}
     whole = tiny_trainer(tmp_path / "a", tiny_config(**keys))

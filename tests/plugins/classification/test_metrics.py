@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 from sightsmith.core.dataset import Sample
-from sightsmith.plugins.classification.metrics import compute
+from sightsmith.core.task import Task
+from sightsmith.plugins.classification.metrics import compute, score_of_draws
 
 CLASSES = ("cat", "cow", "dog")
 
@@ -81,3 +82,17 @@ def test_the_score_and_the_baseline(make_task):
     assert make_task(multi_label=True).score == "macro_f1"
     assert make_task().baseline(samples, samples) == 0.5
     assert make_task(multi_label=True).baseline(samples, samples) is None
+
+
+@pytest.mark.parametrize("multi_label", [False, True])
+def test_draws_are_copies(make_task, multi_label):
+    random = np.random.default_rng(0)
+    outcomes = [outcome(index, (random.random(3) < 0.15).astype(np.int8) if multi_label else int(random.integers(3)),
+                        random.normal(size=3)) for index in range(12)]
+    task = make_task(multi_label=multi_label)
+    score, plain = task.score_of_draws(outcomes), Task.score_of_draws(task, outcomes)
+    for drawn in random.multinomial(12, np.full(12, 1 / 12), 30):
+        assert score(drawn) == pytest.approx(plain(drawn))
+    if multi_label:
+        empty = [outcome(0, np.zeros(3, np.int8), [1, 1, 1])]
+        assert score_of_draws(empty, multi_label)(np.array([1])) is None

@@ -1,0 +1,74 @@
+"""Average precision of images drawn anew is that of as many copies, computed by pycocotools."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from test_detection_metrics import CLASSES, LARGE, outcome
+
+from sightsmith.core.bootstrap import interval
+from sightsmith.core.dataset import Sample
+from sightsmith.plugins.detection.draws import ap_of_draws
+from sightsmith.plugins.detection.metrics import compute
+
+
+def noisy(count, seed=0, masks=False):
+    """Outcomes of ``count`` images with objects of two classes, crowds, misses and false detections."""
+    random = np.random.default_rng(seed)
+    found = []
+    for index in range(count):
+        real = [((*corner, *(corner + random.integers(8, 50, 2))), int(random.integers(2)))
+                for corner in random.integers(0, 40, (random.integers(0, 5), 2))]
+        said = [(tuple(np.clip(np.array(box) + random.normal(0, 3, 4), 0, 99)),
+                 label if random.random() < 0.8 else 1 - label, float(random.random()))
+                for box, label in real for _ in range(2) if random.random() < 0.8]
+        crowd = () if index % 4 or not real else (0,)
+        found.append(outcome(index, real, [*said, (LARGE, 1, float(random.random()))], masks=masks, crowd=crowd))
+    return found
+
+
+def copies(outcomes, drawn):
+    """Each image as often as it is drawn, under names of its own."""
+    found = []
+    for copy in range(drawn.max()):
+        for row, times in zip(outcomes, drawn, strict=True):
+            if copy < times:
+                found.append({**row, "truth": {**row["truth"], "image": f"{row['truth']['image']} {copy}"}})
+    return found
+
+
+@pytest.mark.parametrize("masks", [False, True])
+def test_draws_are_copies(masks):
+    outcomes = noisy(16, masks=masks)
+    score = ap_of_draws(outcomes, CLASSES, masks)
+    random = np.random.default_rng(1)
+    for drawn in [np.ones(16, int), *random.multinomial(16, np.full(16, 1 / 16), 20)]:
+        assert score(drawn) == pytest.approx(compute(copies(outcomes, drawn), CLASSES, masks)["ap"], abs=1e-9)
+
+
+def test_tiles_are_drawn_together():
+    left, right = (0, 0, 64, 100), (56, 0, 64, 100)
+    both, lone = (52, 20, 72, 60), (5, 5, 30, 40)
+    outcomes = [outcome(0, [(lone, 0), (both, 1)], [(lone, 0, 0.9), (both, 1, 0.6)], tile=left),
+                outcome(1, [(both, 1)], [(LARGE, 1, 0.7)], tile=right), *noisy(4)[2:]]
+    score = ap_of_draws(outcomes, CLASSES, False)
+    for drawn in ([1, 1, 1, 1], [2, 2, 0, 1], [0, 0, 3, 1]):
+        expected = compute(copies(outcomes, np.array(drawn)), CLASSES, False)["ap"]
+        assert score(np.array(drawn)) == pytest.approx(expected, abs=1e-9)
+
+
+def test_draws_without_an_object_are_undefined():
+    outcomes = [outcome(0, [(LARGE, 0)], []), outcome(1, [], [(LARGE, 0, 0.9)])]
+    score = ap_of_draws(outcomes, CLASSES, False)
+    assert score(np.array([1, 1])) == 0
+    assert score(np.array([0, 2])) is None
+    assert ap_of_draws(outcomes[1:], CLASSES, False)(np.array([1])) is None
+    samples = [Sample(None, f"{place}") for place in range(2)]
+    assert interval(score, samples, seed=0).high == 0
+
+
+def test_the_task_uses_them(make_task):
+    outcomes = noisy(6)
+    drawn = np.array([2, 0, 1, 1, 0, 2])
+    expected = compute(copies(outcomes, drawn), ("light", "dark"), False)["ap"]
+    assert make_task().score_of_draws(outcomes)(drawn) == pytest.approx(expected, abs=1e-9)
