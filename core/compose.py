@@ -20,12 +20,13 @@ from hydra.plugins.search_path_plugin import SearchPathPlugin
 from omegaconf import DictConfig, OmegaConf, open_dict
 from omegaconf.errors import OmegaConfBaseException
 
+from sightsmith.core.choice import refuse_given
 from sightsmith.core.errors import Problem, UserError, near
 from sightsmith.core.plugins import load_plugins
 from sightsmith.core.presets import LockedError, find_preset, load_presets, refuse_changes
-from sightsmith.core.schema import Config, PresetConfig, check_values, walk
+from sightsmith.core.schema import AUTO, TUNERS, Config, PreferenceConfig, PresetConfig, check_values, walk
 
-GROUPS = ("task", "network", "logger", "preset")
+GROUPS = ("task", "network", "logger", "preset", "tuner")
 
 
 class SightsmithSearchPath(SearchPathPlugin):
@@ -46,6 +47,8 @@ def install() -> None:
     for name, network in plugins.networks.items():
         node = {"name": name, "weights": "imagenet" if network.weights else "none"}
         store.store(group="network", name=name, node=node, provider=plugins.provider("networks", name).plugin)
+    for name in TUNERS:
+        store.store(group="tuner", name=name, node={"name": name}, provider="sightsmith")
     for name, preset in load_presets().items():
         store.store(group="preset", name=name, node=preset.node(), package="_global_", provider=preset.provider.plugin)
     for name in plugins.loggers:
@@ -80,9 +83,9 @@ def _composed(overrides: Sequence[str]) -> tuple[DictConfig, Mapping[str, str | 
 
 
 @cache
-def _reference(preset: str) -> Config:
-    """The configuration that ``preset`` gives where nothing else is asked for."""
-    composed, _ = _composed([f"preset={preset}", "dataset.root=any"])
+def _reference(chosen: str) -> Config:
+    """The configuration that ``chosen``, as in ``preset=NAME``, gives where nothing else is asked for."""
+    composed, _ = _composed([chosen, "dataset.root=any"])
     config = OmegaConf.to_object(composed)
     assert isinstance(config, Config)
     return config
@@ -92,7 +95,7 @@ def refuse_locked(config: Config, chosen: str | None) -> None:
     """Raises UserError where ``config`` is not what the preset ``chosen`` allows, whatever made it so."""
     if chosen is not None:
         preset = find_preset(chosen)
-        refuse_changes(config, _reference(preset.name), preset)
+        refuse_changes(config, _reference(f"preset={preset.name}"), preset)
     elif config.flow == "specialized" or config.preset != PresetConfig():
         raise UserError("flow=specialized and the keys preset.* belong to a preset, and none is chosen",
                         hint="type preset=NAME; `sightsmith list presets` shows them")
@@ -132,7 +135,13 @@ def resolve(composed: DictConfig, choices: Mapping[str, str | None]) -> Config:
         raise UserError("The configuration cannot be used:", problems=missing)
     config = OmegaConf.to_object(composed)
     assert isinstance(config, Config)
-    refuse_locked(config, choices.get("preset"))
+    preset = choices.get("preset")
+    refuse_locked(config, preset)
+    if config.tuner.name == AUTO:
+        refuse_given(config, _reference(f"preset={preset}" if preset else f"task={config.task.name}"))
+    elif config.preference != PreferenceConfig():
+        raise UserError("preference.* is what tuner=auto goes by, and this run's tuner is manual",
+                        hint="type tuner=auto, or leave preference.* out")
     if problems := check_values(config):
         raise UserError("The configuration has values that cannot be used:", problems=problems)
     return config
@@ -182,7 +191,7 @@ def _first_line(error: Exception) -> str:
 def _problems(overrides: Sequence[str]) -> Iterator[Problem]:
     plugins = load_plugins()
     options = {"task": list(plugins.tasks), "network": list(plugins.networks), "logger": list(plugins.loggers),
-               "preset": list(load_presets())}
+               "preset": list(load_presets()), "tuner": list(TUNERS)}
     keys = {key for key, _, _ in walk()}
     open_keys = tuple(f"{key}." for key, entry, _ in walk() if str(entry.type).startswith("dict"))
     parsed = OverridesParser.create().parse_overrides(list(overrides))
@@ -195,8 +204,10 @@ def _problems(overrides: Sequence[str]) -> Iterator[Problem]:
             chosen = override.value()
             for name in chosen if isinstance(chosen, list) else [chosen]:
                 if isinstance(name, str) and name not in options[key]:
+                    hint = (f"there is: {', '.join(TUNERS)}" if key == "tuner" else
+                            f"`sightsmith list {key}s` shows all {len(options[key])}")
                     yield Problem(f"{override.input_line}: there is no {key} {name!r}.{near(name, options[key])}",
-                                  hint=f"`sightsmith list {key}s` shows all {len(options[key])}")
+                                  hint=hint)
         elif key.startswith(("hydra.", "hydra/")):
             continue
         elif f"{key}.".startswith(open_keys):

@@ -7,6 +7,7 @@ from typing import Any
 
 from rich.table import Table
 
+from sightsmith.core.choice import Choice
 from sightsmith.core.progress import duration
 
 UPDATE_TO_VALIDATION = 3.0
@@ -41,6 +42,8 @@ class Plan:
     estimated_seconds: float
     estimated_memory: int
     """bytes, of one rank"""
+    choice: Choice | None = None
+    """what tuner=auto chose, and why"""
 
     def rows(self) -> list[tuple[str, str]]:
         """Label and text, as printed and as in the report."""

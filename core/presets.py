@@ -27,8 +27,9 @@ if TYPE_CHECKING:
 LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 """The one in C, five times as fast, where PyYAML was built with it."""
 
-FREE = ("name", "description", "output_dir", "logger", "limits", "hyper", "trainer", "dataset.root", "dataset.format",
-        "dataset.validation_percentage", "dataset.group_by", "dataset.min_images_per_class", "dataset.limit")
+FREE = ("name", "description", "output_dir", "logger", "limits", "hyper", "tuner", "trainer", "dataset.root",
+        "dataset.format", "dataset.validation_percentage", "dataset.group_by", "dataset.min_images_per_class",
+        "dataset.limit")
 """Keys, and groups of them, that no preset locks: the data, the hyper-parameters, and how the run is carried out."""
 
 
