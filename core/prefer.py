@@ -175,8 +175,8 @@ def _input(network: NetworkRecord, data: Facts) -> Iterator[Decision]:
     least = max(LEAST_SIDE, _multiple(network.min_size or network.input_size, math.ceil))
     size = min(own, max(_multiple(data.side, math.ceil), least))
     reason = (f"{network.name}'s own is {network.input_size}" if size == own else
-              f"the images' longer side is {data.side}, and more pixels show no more; {network.name} has at least "
-              f"{least}")
+              f"the images' longer side is {data.side}: more pixels show no more"
+              + (f"; {least} is the least" if size == least else ""))
     seen = data.object_side * size / data.side if data.object_side else SMALL_OBJECT
     if data.object_side and seen < SMALL_OBJECT:
         why = f"objects of {data.object_side:.3g} px in images of {data.side} would be {seen:.2g} px at {size}"
