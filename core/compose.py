@@ -137,13 +137,13 @@ def resolve(composed: DictConfig, choices: Mapping[str, str | None]) -> Config:
     assert isinstance(config, Config)
     preset = choices.get("preset")
     refuse_locked(config, preset)
+    if problems := check_values(config):
+        raise UserError("The configuration has values that cannot be used:", problems=problems)
     if config.tuner.name == AUTO:
         refuse_given(config, _reference(f"preset={preset}" if preset else f"task={config.task.name}"))
     elif config.preference != PreferenceConfig():
         raise UserError("preference.* is what tuner=auto goes by, and this run's tuner is manual",
                         hint="type tuner=auto, or leave preference.* out")
-    if problems := check_values(config):
-        raise UserError("The configuration has values that cannot be used:", problems=problems)
     return config
 
 

@@ -223,7 +223,7 @@ def test_few_cases_get_small_batches_and_many_epochs():
     choice, few = chosen(train_images=80)
     _, many = chosen(train_images=50_000)
     assert few.hyper.batch_size == 8 and many.hyper.batch_size == 32
-    assert 80 >= LEAST_UPDATES * few.hyper.batch_size
+    assert LEAST_UPDATES * few.hyper.batch_size <= 80
     assert few.hyper.epochs == 200 and many.hyper.epochs == 10
     assert few.hyper.learning_rate < many.hyper.learning_rate
     assert "80 training images" in reason(choice, "hyper.batch_size")
