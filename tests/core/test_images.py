@@ -219,7 +219,9 @@ def test_colour_is_what_pixels_have_not_what_channels_there_are(tmp_path: Path) 
     grey = save(tmp_path / "grey.png", Image.fromarray(GREY))
     same = save(tmp_path / "same.png", Image.fromarray(GREY[..., None].repeat(3, axis=2)))
     colour = save(tmp_path / "colour.png", Image.fromarray(RGB))
-    assert [probe(path).monochrome for path in (grey, same, colour)] == [True, True, False]
+    pages = tmp_path / "pages.tif"
+    Image.fromarray(GREY).convert("RGB").save(pages, save_all=True, append_images=[Image.fromarray(RGB)])
+    assert [probe(path).monochrome for path in (grey, same, colour, pages)] == [True, True, False, False]
 
 
 def test_digest_outlives_lossless_copies(tmp_path: Path) -> None:
