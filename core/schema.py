@@ -109,8 +109,8 @@ class AugmentConfig:
 
 @dataclass
 class TunerConfig:
-    name: str = _value(MANUAL, "who chooses network and hyper-parameters: manual, you; auto, tuner=auto chooses them "
-                               "from preference.* and the data", choices=TUNERS)
+    name: str = _value(MANUAL, "who chooses network, augmentation and hyper-parameters, typed tuner=NAME: manual is "
+                               "you; auto goes by preference.* and the data", choices=TUNERS)
 
 
 @dataclass
