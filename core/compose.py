@@ -21,14 +21,24 @@ from hydra.plugins.search_path_plugin import SearchPathPlugin
 from omegaconf import DictConfig, OmegaConf, open_dict
 from omegaconf.errors import OmegaConfBaseException
 
+from sightsmith.core.choice import refuse_given
 from sightsmith.core.errors import Problem, UserError, near
 from sightsmith.core.locks import LockedError, refuse_changes
 from sightsmith.core.plugins import load_plugins
 from sightsmith.core.presets import find_preset, load_presets
-from sightsmith.core.schema import Config, PresetConfig, SourceConfig, check_values, walk
+from sightsmith.core.schema import (
+    AUTO,
+    TUNERS,
+    Config,
+    PreferenceConfig,
+    PresetConfig,
+    SourceConfig,
+    check_values,
+    walk,
+)
 from sightsmith.core.source import find_source
 
-GROUPS = ("task", "network", "logger", "preset")
+GROUPS = ("task", "network", "logger", "preset", "tuner")
 LOCKING = ("preset", "source")
 """Groups of which an option locks what the run does."""
 
@@ -54,6 +64,8 @@ def install(overrides: Sequence[str] = ()) -> None:
     for name, network in plugins.networks.items():
         node = {"name": name, "weights": "imagenet" if network.weights else "none"}
         store.store(group="network", name=name, node=node, provider=plugins.provider("networks", name).plugin)
+    for name in TUNERS:
+        store.store(group="tuner", name=name, node={"name": name}, provider="sightsmith")
     for name, preset in load_presets().items():
         store.store(group="preset", name=name, node=preset.node(), package="_global_", provider=preset.provider.plugin)
     for folder in _sources(overrides):
@@ -104,11 +116,18 @@ def _sources(overrides: Sequence[str]) -> Iterator[str]:
 
 @cache
 def _reference(choice: str) -> Config:
-    """The configuration that the ``choice`` of a preset or source gives where nothing else is asked for."""
+    """The configuration that the ``choice`` of a preset, source or task gives where nothing else is asked for."""
     composed, _ = _composed([choice, "dataset.root=any"])
     config = OmegaConf.to_object(composed)
     assert isinstance(config, Config)
     return config
+
+
+def _choice(config: Config) -> str:
+    """What all else of ``config`` follows from."""
+    if config.source.run is not None:
+        return f"source='{config.source.run}'"
+    return f"preset={config.preset.name}" if config.preset.name else f"task={config.task.name}"
 
 
 def refuse_locked(config: Config, choices: Mapping[str, str | None]) -> None:
@@ -166,6 +185,11 @@ def resolve(composed: DictConfig, choices: Mapping[str, str | None]) -> Config:
     refuse_locked(config, choices)
     if problems := check_values(config):
         raise UserError("The configuration has values that cannot be used:", problems=problems)
+    if config.tuner.name == AUTO:
+        refuse_given(config, _reference(_choice(config)))
+    elif config.preference != PreferenceConfig():
+        raise UserError("preference.* is what tuner=auto goes by, and this run's tuner is manual",
+                        hint="type tuner=auto, or leave preference.* out")
     return config
 
 
@@ -213,7 +237,7 @@ def _first_line(error: Exception) -> str:
 def _problems(overrides: Sequence[str]) -> Iterator[Problem]:
     plugins = load_plugins()
     options = {"task": list(plugins.tasks), "network": list(plugins.networks), "logger": list(plugins.loggers),
-               "preset": list(load_presets())}
+               "preset": list(load_presets()), "tuner": list(TUNERS)}
     keys = {key for key, _, _ in walk()}
     open_keys = tuple(f"{key}." for key, entry, _ in walk() if str(entry.type).startswith("dict"))
     parsed = OverridesParser.create().parse_overrides(list(overrides))
@@ -226,8 +250,10 @@ def _problems(overrides: Sequence[str]) -> Iterator[Problem]:
             chosen = override.value()
             for name in chosen if isinstance(chosen, list) else [chosen]:
                 if isinstance(name, str) and name not in options[key]:
+                    hint = (f"there is: {', '.join(TUNERS)}" if key == "tuner" else
+                            f"`sightsmith list {key}s` shows all {len(options[key])}")
                     yield Problem(f"{override.input_line}: there is no {key} {name!r}.{near(name, options[key])}",
-                                  hint=f"`sightsmith list {key}s` shows all {len(options[key])}")
+                                  hint=hint)
         elif key.startswith(("hydra.", "hydra/")) or key == "source":
             continue
         elif f"{key}.".startswith(open_keys):

@@ -44,10 +44,11 @@ class ImageError(Exception):
 class ImageInfo:
     """What a file holds, found by decoding all of it.
 
-    ``width`` and ``height`` are pixels of the first frame, upright; ``channels`` is 1 or 3; ``bits``
+    ``width`` and ``height`` are pixels of the first frame, upright; ``channels`` is 1 or 3, ``bits``
     are stored bits a channel (8 for 8 or fewer, up to 32). ``study`` and ``modality`` are DICOM's.
     ``maximum`` is the largest finite stored value of all frames. ``digests`` has the SHA-256 of
     every frame's decoded pixels, shape and type: a lossless copy in another encoding has the same.
+    ``monochrome`` says that no pixel has a colour, however many channels there are.
     """
 
     width: int
@@ -59,6 +60,7 @@ class ImageInfo:
     modality: str | None
     maximum: float
     digests: tuple[str, ...]
+    monochrome: bool = False
 
 
 @dataclass(frozen=True)
@@ -117,15 +119,16 @@ def probe(path: Path) -> ImageInfo:
     To be called before :func:`read_image`, where damaged DICOM pixels may end the process.
     """
     with _opened(path) as reader:
-        shapes, bits, maxima, digests = [], [], [], []
+        shapes, bits, maxima, digests, grey = [], [], [], [], []
         for index in range(reader.frames):
             frame = reader.frame(index, careful=True)
             shapes.append(frame.values.shape)
             bits.append(frame.bits)
             maxima.append(frame.maximum)
             digests.append(frame.digest())
+            grey.append(bool((frame.values == frame.values[..., :1]).all()))
         return ImageInfo(shapes[0][1], shapes[0][0], max(shape[2] for shape in shapes), max(bits), reader.frames,
-                         reader.study, reader.modality, max(maxima), tuple(digests))
+                         reader.study, reader.modality, max(maxima), tuple(digests), all(grey))
 
 
 def read_image(path: Path, frame: int | None = None, *, windows: Sequence[Sequence[float]] = (),

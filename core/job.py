@@ -20,6 +20,7 @@ from sightsmith.core import forgetting, ranks
 from sightsmith.core.bootstrap import interval
 from sightsmith.core.check import CheckedDataset
 from sightsmith.core.checkpoint import load_tree, tensors_digest
+from sightsmith.core.choice import Choice
 from sightsmith.core.errors import StoppedError, UserError
 from sightsmith.core.files import write_atomic, write_json
 from sightsmith.core.folds import choose_folds, cross_validate
@@ -27,6 +28,7 @@ from sightsmith.core.lock import add_bundle, make_lock
 from sightsmith.core.loop import Callback, TrainState, seed_everything
 from sightsmith.core.plan import Plan, estimate_seconds
 from sightsmith.core.plugins import Plugins, load_plugins
+from sightsmith.core.prefer import Facts, choose
 from sightsmith.core.presets import preset_checksum
 from sightsmith.core.progress import LoggerReporter, ProgressReporter, StatusReporter, console, figure
 from sightsmith.core.report import write_report
@@ -34,7 +36,7 @@ from sightsmith.core.result import Result, save_bundle
 from sightsmith.core.resume import check_same, find_run, planned_mode
 from sightsmith.core.rundir import ERROR, FINISHED, RUNNING, STOPPED, RunFolder, Status
 from sightsmith.core.samples import check
-from sightsmith.core.schema import Config
+from sightsmith.core.schema import AUTO, Config
 from sightsmith.core.source import refuse_partial
 from sightsmith.core.task import Outcome, Section
 from sightsmith.core.tiling import tiled
@@ -63,6 +65,10 @@ class Job:
                             hint=f"`sightsmith list networks --task {config.task.name}` shows what fits")
         resumed = ranks.on_main(self.state, lambda: find_run(config))
         self.dataset = ranks.on_main(self.state, self._check)
+        self.choice = self._choose()
+        if self.choice is not None:
+            self.config = config = self.choice.applied(config)
+            network = self.plugins.network(config.network.name)
         index = self.dataset.index
         # Rank 0 imports first: yapf, which mmengine imports, writes a cache then that is not safe to read meanwhile.
         ranks.on_main(self.state, lambda: bool(self.record.build()))
@@ -95,6 +101,16 @@ class Job:
                 self.console.print(f"warning: {problem}")
         dataset.raise_for_errors()
         return dataset
+
+    def _choose(self) -> Choice | None:
+        """What tuner=auto makes of the data and the preferences; the same on every rank."""
+        if self.config.tuner.name != AUTO:
+            return None
+        choice = choose(self.config, self.record, self.plugins.networks.values(), Facts.of(self.dataset))
+        for warning in choice.warnings:
+            self.console.print(f"warning: {warning}")
+        self.console.print(choice.table())
+        return choice
 
     def _tiled(self, dataset: CheckedDataset) -> CheckedDataset:
         side = self.config.dataset.tile
@@ -136,7 +152,7 @@ class Job:
                 pass_seconds=trial.pass_seconds[trial.mode], load_seconds=trial.load_seconds, workers=workers,
                 batch_images=images, train_images=len(self.dataset.train),
                 validation_images=len(self.dataset.validation), epochs=hyper.epochs),
-            estimated_memory=trial.memory)
+            estimated_memory=trial.memory, choice=self.choice)
 
     def _workers(self) -> int:
         if self.config.trainer.workers != "auto":

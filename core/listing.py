@@ -15,7 +15,7 @@ from sightsmith.core.annotation import carries
 from sightsmith.core.plugins import load_plugins
 from sightsmith.core.presets import data_rows, find_preset, load_presets
 from sightsmith.core.rundir import RunFolder, read_status
-from sightsmith.core.schema import walk
+from sightsmith.core.schema import typed, walk
 
 if TYPE_CHECKING:
     from sightsmith.core.check import CheckedDataset
@@ -201,14 +201,9 @@ def print_train_help() -> None:
         if key in ("task.name", "network.name", "logger"):
             continue
         meta = entry.metadata
-        default = "" if entry.default in (dataclasses.MISSING, "???") else f" [{_plain(entry.default)}]"
+        default = "" if entry.default in (dataclasses.MISSING, "???") else f" [{typed(entry.default)}]"
         allowed = "|".join(meta.get("choices") or ())
         if meta.get("low") is not None:
             allowed = f"{meta['low']:g} to {meta['high']:g}" if meta["high"] is not None else f"from {meta['low']:g}"
         print(f"  {key}{default}" + (f"  {allowed}" if allowed else "") + f"\n      {meta['help']}")
     print("\nThe composed configuration: add --cfg job. Hydra's own flags: --hydra-help.")
-
-
-def _plain(value: Any) -> str:
-    return {None: "null", True: "true", False: "false"}.get(value, str(value)) if not isinstance(value, float) \
-        else f"{value:g}"

@@ -7,9 +7,9 @@ from typing import Any, Protocol
 from sightsmith.core.errors import Problem, UserError
 from sightsmith.core.schema import Config, walk
 
-FREE = ("name", "description", "output_dir", "logger", "limits", "hyper", "trainer", "dataset.root", "dataset.format",
-        "dataset.validation_percentage", "dataset.group_by", "dataset.min_images_per_class", "dataset.limit",
-        "dataset.folds", "dataset.repeats")
+FREE = ("name", "description", "output_dir", "logger", "limits", "hyper", "tuner", "trainer", "dataset.root",
+        "dataset.format", "dataset.validation_percentage", "dataset.group_by", "dataset.min_images_per_class",
+        "dataset.limit", "dataset.folds", "dataset.repeats")
 """Keys, and groups of them, that are never locked: the data, the hyper-parameters, and how the run is carried out."""
 
 

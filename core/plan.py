@@ -7,6 +7,7 @@ from typing import Any
 
 from rich.table import Table
 
+from sightsmith.core.choice import Choice
 from sightsmith.core.progress import duration
 
 UPDATE_TO_VALIDATION = 3.0
@@ -47,6 +48,8 @@ class Plan:
     """of all trainings together"""
     estimated_memory: int
     """bytes, of one rank"""
+    choice: Choice | None = None
+    """what tuner=auto chose, and why"""
 
     @property
     def trainings(self) -> int:

@@ -17,6 +17,7 @@ from sightsmith.core.annotation import RICHNESS, Annotation
 from sightsmith.core.errors import UserError, near
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9_.-]*")
+_FIGURE = re.compile(r"(.+) (\d+(?:\.\d+)?)(?: %)?")
 _BUILDER = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*")
 
 
@@ -84,9 +85,10 @@ class NetworkRecord(Record):
     """A network. What its builder is called with is the task's business.
 
     ``parameters`` is the number of parameters at the published number of classes; ``score`` the
-    published figure as text with its metric, ``score_source`` where it was published; ``gflops`` per
-    image; ``speed`` a published time with its hardware, as text; ``input_size`` in pixels (height and
-    width); ``weights`` names the published weights.
+    published figure in percent, after its metric ("box AP 40.9"), ``score_source`` where it was published
+    and, last, on which data ("mmdet metafile, COCO"); ``gflops`` per image; ``speed`` a published time with
+    its hardware, as text; ``input_size`` in pixels (height and width), ``min_size`` the smallest that is
+    known to work (None: that is ``input_size``); ``weights`` names the published weights.
     ``annotation`` is the kind that it trains on where that is not the task's. A record that stands for
     a whole zoo has in ``zoo`` the builder of a function ``() -> Iterable[ZooNetwork]`` that imports no heavy library;
     ``network.config`` chooses one.
@@ -96,6 +98,7 @@ class NetworkRecord(Record):
     family: str
     parameters: int
     input_size: int
+    min_size: int | None = None
     score: str = ""
     score_source: str = ""
     gflops: float | None = None
@@ -105,6 +108,13 @@ class NetworkRecord(Record):
     annotation: Annotation | None = None
     options: Mapping[str, Any] = field(default_factory=dict)
     zoo: str | None = None
+
+    @property
+    def figure(self) -> tuple[str, float] | None:
+        """The benchmark (metric and data), equal for networks that can be compared, and the percent of ``score``;
+        None where it does not read so."""
+        found = _FIGURE.fullmatch(self.score)
+        return (f"{found[1]} on {self.score_source.rpartition(', ')[2]}", float(found[2])) if found else None
 
     @cached_property
     def zoo_networks(self) -> dict[str, ZooNetwork]:

@@ -16,6 +16,7 @@ from matplotlib.ticker import MaxNLocator
 
 from sightsmith.core.bootstrap import LEVEL, RESAMPLES, Interval
 from sightsmith.core.check import CheckedDataset
+from sightsmith.core.choice import Choice
 from sightsmith.core.files import write_atomic
 from sightsmith.core.plan import Plan
 from sightsmith.core.progress import duration, figure
@@ -41,6 +42,7 @@ def write_report(run: RunFolder, task: Task, plan: Plan, dataset: CheckedDataset
         *task.report(outcomes, dataset.validation, run.report),
         _class_balance(task, dataset),
         Section("Plan", rows=tuple(plan.rows())),
+        *([Section("Choice", header=Choice.HEADER, rows=tuple(plan.choice.rows()))] if plan.choice else []),
         _lock(run, dataset),
     ]
     name = task.score.replace("_", " ")

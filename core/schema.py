@@ -15,6 +15,8 @@ from omegaconf import MISSING
 
 from sightsmith.core.errors import Problem, near
 
+TUNERS = MANUAL, AUTO = "manual", "auto"
+
 
 def _value(default: Any, help: str, *, low: float | None = None, high: float | None = None,
            choices: tuple[str, ...] = ()) -> Any:
@@ -117,6 +119,20 @@ class AugmentConfig:
 
 
 @dataclass
+class TunerConfig:
+    name: str = _value(MANUAL, "who chooses network, augmentation and hyper-parameters, typed tuner=NAME: manual is "
+                               "you; auto goes by preference.* and the data", choices=TUNERS)
+
+
+@dataclass
+class PreferenceConfig:
+    """What tuner=auto goes by in flow=general."""
+
+    balance: int = _value(3, "from faster (1) to more accurate (5)", low=1, high=5)
+    image_type: str = _value("other", "what the images are", choices=("ct", "mri", "xray", "fundus", "other"))
+
+
+@dataclass
 class TrainerConfig:
     devices: str = _value("auto", "number of devices (ranks), or auto: every GPU, else one CPU process")
     precision: str = _value("auto", "auto measures which is faster on this device",
@@ -187,6 +203,8 @@ class Config:
     network: NetworkConfig = field(default_factory=NetworkConfig)
     hyper: HyperConfig = field(default_factory=HyperConfig)
     augment: AugmentConfig = field(default_factory=AugmentConfig)
+    tuner: TunerConfig = field(default_factory=TunerConfig)
+    preference: PreferenceConfig = field(default_factory=PreferenceConfig)
     trainer: TrainerConfig = field(default_factory=TrainerConfig)
     limits: LimitsConfig = field(default_factory=LimitsConfig)
     logger: dict[str, Any] = _options("the metric loggers: `sightsmith list loggers`; logger=[] for none")
@@ -204,6 +222,13 @@ def walk(config: Any = Config, prefix: str = "") -> Iterator[tuple[str, dataclas
             yield f"{prefix}{entry.name}", entry, value
 
 
+def typed(value: Any) -> str:
+    """``value`` as it is typed in an override."""
+    if value is None or isinstance(value, bool):
+        return {None: "null", True: "true", False: "false"}[value]
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
 def check_values(config: Config) -> list[Problem]:
     """Every value out of its range or choices, with the range and the default."""
     problems = []
@@ -218,7 +243,8 @@ def check_values(config: Config) -> list[Problem]:
         if low is not None and not low <= value or high is not None and not value <= high:
             span = f"at least {low:g}" if high is None else f"from {low:g} to {high:g}"
             problems.append(Problem(f"{key}={value:g} is out of range: {span} (default {entry.default})"))
-    for key in ("batch_size", "epochs"):
+    to_choose = config.tuner.name == AUTO and config.flow == "general"  # these, within the limits
+    for key in () if to_choose else ("batch_size", "epochs"):
         value, limit = getattr(config.hyper, key), getattr(config.limits, key)
         if value > limit:
             problems.append(Problem(f"hyper.{key}={value} is above the limit of {limit}",

@@ -26,8 +26,9 @@ def records() -> list[NetworkRecord]:
         NetworkRecord(
             name=row["name"], description=f"{row['family']}, torchvision", task="classification",
             builder="sightsmith.plugins.classification.model:build_classifier", family=row["family"],
-            parameters=int(row["parameters"]), input_size=int(row["input_size"]), gflops=float(row["gflops"]),
-            score=f"top-1 {row['top1']} %", score_source=row["source"], weights=row["weights"], licence=row["licence"])
+            parameters=int(row["parameters"]), input_size=int(row["input_size"]), min_size=int(row["min_size"]),
+            gflops=float(row["gflops"]), score=f"top-1 {row['top1']} %", score_source=row["source"],
+            weights=row["weights"], licence=row["licence"])
         for row in csv.DictReader(text.splitlines())
     ]
 

@@ -7,6 +7,7 @@ packages' metafiles and by building each network, for the names and configuratio
 from __future__ import annotations
 
 import csv
+from collections.abc import Iterator
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -19,9 +20,11 @@ ZOO = "zoo.csv"
 
 ZOO_COLUMNS = ("package", "config", "annotation", "result", "input_size", "reason")
 OK, FAILED, APART, UNTRIED = "ok", "failed", "apart", "untried"
-COLUMNS = ("name", "config", "family", "annotation", "input_size", "parameters", "score", "milliseconds", "hardware",
-           "weights", "source")
+COLUMNS = ("name", "config", "family", "annotation", "input_size", "min_size", "parameters", "score", "milliseconds",
+           "hardware", "weights", "source")
 LICENCE = "Apache-2.0 (OpenMMLab)"
+LICENCES = {"segformer": "NVIDIA Source Code License, non-commercial"}
+"""Families whose head and published weights are under another licence: mmsegmentation's LICENSES.md."""
 PACKAGES = {"sightsmith.plugins.detection": "mmdet", "sightsmith.plugins.segmentation": "mmseg"}
 ANY_SIZE = {"mmdet": 640, "mmseg": 512}
 """The longer side of the input, pixels, for a configuration of which the table says nothing."""
@@ -35,9 +38,10 @@ def records(package: str, task: str) -> list[NetworkRecord]:
             name=row["name"], description=f"{row['family']}, {PACKAGES[package]}", task=task,
             builder="sightsmith.plugins.openmmlab.build:build_model", family=row["family"],
             annotation=row["annotation"] or None,  # type: ignore[arg-type]
-            parameters=int(row["parameters"] or 0), input_size=int(row["input_size"]), score=row["score"],
+            parameters=int(row["parameters"] or 0), input_size=int(row["input_size"]),
+            min_size=int(row["min_size"]) if row["min_size"] else None, score=row["score"],
             speed=f"{row['milliseconds']} ms an image, {row['hardware']}" if row["milliseconds"] else "",
-            score_source=row["source"], weights=row["weights"], licence=LICENCE,
+            score_source=row["source"], weights=row["weights"], licence=LICENCES.get(row["family"], LICENCE),
             **({"options": {"config": row["config"]}} if row["config"] else
                {"zoo": f"{__name__}:{PACKAGES[package]}"}))
         for row in csv.DictReader(text.splitlines())
@@ -55,15 +59,20 @@ def mmseg() -> list[ZooNetwork]:
 
 
 def _zoo(package: str) -> list[ZooNetwork]:
-    text = files("sightsmith.plugins.openmmlab").joinpath(ZOO).read_text(encoding="utf-8")
     return [ZooNetwork(row["config"], row["annotation"] or None,  # type: ignore[arg-type]
                        {OK: True, UNTRIED: None}.get(row["result"], False),
                        "" if row["result"] == OK else row["reason"])
-            for row in csv.DictReader(text.splitlines()) if row["package"] == package]
+            for row in _swept() if row["package"] == package]
+
+
+def _swept() -> Iterator[dict[str, str]]:
+    text = files("sightsmith.plugins.openmmlab").joinpath(ZOO).read_text(encoding="utf-8")
+    yield from csv.DictReader(text.splitlines())
 
 
 def described(package: str, row: dict[str, Any]) -> dict[str, Any]:
-    """``row`` with the metafile's figures, the number of parameters, and whether backbone weights are published."""
+    """``row`` with the metafile's figures, the number of parameters, the size at which the sweep of the zoo trained it,
+    and whether backbone weights are published."""
     from sightsmith.plugins.openmmlab import adapt, zoo
     from sightsmith.plugins.openmmlab.build import build_model
 
@@ -75,6 +84,8 @@ def described(package: str, row: dict[str, Any]) -> dict[str, Any]:
     built = build_model(model, package)
     row |= {"parameters": sum(parameter.numel() for parameter in built.parameters()),
             "weights": downloads[0].rsplit("/", 1)[-1] if downloads else ""}
+    row["min_size"] = next(tried["input_size"] for tried in _swept()
+                           if (tried["package"], tried["config"]) == (package, row["config"]))
     entry = _entry(package, row["config"])
     results = entry.get("Results", [])
     results = results if isinstance(results, list) else [results]

@@ -215,6 +215,15 @@ def test_previews_and_animations_are_not_frames(tmp_path: Path) -> None:
     assert probe(path).frames == 1 and read_image(path)[0, 0].tolist() == [255, 0, 0]
 
 
+def test_colour_is_what_pixels_have_not_what_channels_there_are(tmp_path: Path) -> None:
+    grey = save(tmp_path / "grey.png", Image.fromarray(GREY))
+    same = save(tmp_path / "same.png", Image.fromarray(GREY[..., None].repeat(3, axis=2)))
+    colour = save(tmp_path / "colour.png", Image.fromarray(RGB))
+    pages = tmp_path / "pages.tif"
+    Image.fromarray(GREY).convert("RGB").save(pages, save_all=True, append_images=[Image.fromarray(RGB)])
+    assert [probe(path).monochrome for path in (grey, same, colour, pages)] == [True, True, False, False]
+
+
 def test_digest_outlives_lossless_copies(tmp_path: Path) -> None:
     files = [save(tmp_path / name, Image.fromarray(RGB)) for name in ("a.png", "a.tif", "a.bmp")]
     assert len({probe(path).digests for path in files}) == 1

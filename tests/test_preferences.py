@@ -1,0 +1,194 @@
+"""``tuner=auto`` from the command line to the report: what is refused, what is printed, what is kept."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from html import unescape
+
+import pytest
+import torch
+import yaml
+
+import sightsmith
+from sightsmith.core.compose import compose
+from sightsmith.core.errors import UserError
+from sightsmith.core.plugins import load_plugins
+
+GENERAL = ["task=classification", "dataset.root=sample", "tuner=auto"]
+PRESET = ["preset=pneumothorax", "dataset.root=xrays"]
+SMALL = ["preference.balance=1", "dataset.limit=40", "trainer.precision=fp32", "trainer.memory_format=contiguous",
+         "logger=[]"]
+
+
+def refusal(*overrides) -> str:
+    with pytest.raises(UserError) as raised:
+        compose(overrides)
+    assert raised.value.exit_code == 2
+    return raised.value.text()
+
+
+# -- what is the user's to give
+
+
+@pytest.mark.parametrize("override", [
+    "network=resnet18", "network.weights=none", "++network.weights=none", "+network.options.dropout=0.1",
+    "image.size=64", "dataset.tile=64", "augment.rotation=3", "augment.color_jitter.hue=0.2", "hyper.batch_size=4",
+    "hyper.epochs=3", "hyper.optimizer=adam", "hyper.learning_rate=0.01", "hyper.weight_decay=0.01",
+    "hyper.momentum=0.8", "hyper.schedule=step", "hyper.warmup_epochs=3", "hyper.clip_norm=3", "hyper.ema=0.9",
+    "hyper.class_balance=loss",
+])
+def test_what_auto_chooses_cannot_be_given_too(override):
+    text = refusal(*GENERAL, override)
+    assert override.lstrip("+").split("=")[0].split(".")[0] in text
+    assert "tuner=auto chooses these" in text
+    assert "tuner=manual" in text
+
+
+def test_all_of_them_in_one_message():
+    text = refusal(*GENERAL, "network=resnet18", "hyper.epochs=3", "augment.horizontal_flip=false")
+    for part in ("network.name=resnet18", "hyper.epochs=3 (without it: 100)", "augment.horizontal_flip=false"):
+        assert part in text
+
+
+def test_every_other_key_is_free():
+    config = compose([*GENERAL, "preference.balance=5", "preference.image_type=ct", "image.windows=[[40,80]]",
+                      "hyper.patience=3", "hyper.early_stop=false", "limits.epochs=20", "limits.batch_size=4",
+                      "trainer.seed=3", "dataset.validation_percentage=30", "name=mine"])
+    assert (config.tuner.name, config.preference.balance, config.preference.image_type) == ("auto", 5, "ct")
+
+
+@pytest.mark.parametrize(("overrides", "says"), [
+    ([*GENERAL[:2], "preference.balance=4"], "type tuner=auto"),
+    ([*GENERAL[:2], "tuner=manual", "preference.image_type=ct"], "type tuner=auto"),
+    ([*GENERAL, "preference.balance=6"], "from 1 to 5"),
+    ([*GENERAL, "preference.image_type=mr"], "ct, mri, xray, fundus, other. Did you mean 'mri'"),
+    ([*GENERAL[:2], "tuner=outo"], "there is no tuner 'outo'. Did you mean 'auto'?"),
+    ([*GENERAL[:2], "tuner.name=grid"], "not one of manual, auto"),
+    ([*PRESET, "tuner=auto", "preference.balance=4"], "preference.balance is locked to 3"),
+    ([*PRESET, "preference.image_type=xray"], "preference.image_type is locked to other"),
+    ([*PRESET, "tuner=auto", "hyper.epochs=3"], "hyper.epochs=3 (without it: 40)"),
+    ([*PRESET, "tuner=auto", "augment.rotation=3"], "tuner=auto chooses these"),
+    ([*GENERAL[:2], "tuner=manual", "limits.epochs=3"], "above the limit of 3"),
+    ([*PRESET, "tuner=auto", "limits.epochs=3"], "above the limit of 3"),
+])
+def test_mistakes(overrides, says):
+    assert says in refusal(*overrides)
+
+
+def test_a_preset_can_be_tuned_automatically():
+    config = compose([*PRESET, "tuner=auto"])
+    assert (config.tuner.name, config.network.name, config.hyper.epochs) == ("auto", "densenet121", 40)
+    assert compose([*PRESET, "tuner=manual", "hyper.epochs=3"]).hyper.epochs == 3
+
+
+# -- runs
+
+
+FASTEST = {
+    "classification": ("mobilenet_v3_large", "mobilenet_v3_large-5c1a4163.pth"),
+    "detection": ("rtmdet_tiny", "cspnext-tiny_imagenet_600e.pth"),
+    "segmentation": ("segnext_t", "mscan_t_20230227-119e8c9f.pth"),
+}
+
+
+@pytest.fixture
+def published(tmp_path, monkeypatch):
+    """``published(task)``: the weights of its fastest network lie where torch keeps published ones, which are random
+    here; nothing is fetched."""
+    def refuse(*_, **__):
+        raise AssertionError("a download")
+
+    def make(task: str) -> None:
+        network, file = FASTEST[task]
+        config = compose([f"task={task}", "dataset.root=x", f"network={network}"])
+        model, _ = load_plugins().task(task).build()(config, load_plugins().network(network), ("a", "b")).build_model(
+            load_weights=False)
+        folder = tmp_path / "torch" / "hub" / "checkpoints"
+        folder.mkdir(parents=True)
+        torch.save((model.network if task == "classification" else model.backbone).state_dict(), folder / file)
+        monkeypatch.setenv("TORCH_HOME", str(tmp_path / "torch"))
+
+    monkeypatch.setattr(torch.hub, "download_url_to_file", refuse)
+    monkeypatch.setenv("COLUMNS", "200")
+    return make
+
+
+@pytest.mark.parametrize(("task", "size"), [("classification", 128), ("detection", 128), ("segmentation", 128)])
+def test_a_dry_run_prints_the_choice_with_its_reasons_and_the_plan(tmp_path, capsys, published, task, size):
+    published(task)
+    with pytest.raises(UserError, match="trains nothing"):
+        sightsmith.train([f"task={task}", *GENERAL[1:], *SMALL, "trainer.dry_run=true", f"output_dir={tmp_path / 'x'}"])
+    output = capsys.readouterr().out
+    network, file = FASTEST[task]
+    assert f"Starting weights from imagenet ({file})" in output
+    choice, _, plan = output.partition("Plan")
+    assert "Choice" in choice
+    for part in ("stop 1 of 5 from faster to more accurate", network, "image.size", "the images are monochrome",
+                 "training images", "search hyper.learning_rate", "1e-05 to 0.001, logarithmic"):
+        assert part in choice, part
+    assert f"{network}, input {size} px, weights imagenet" in plan
+    assert not (tmp_path / "x").exists()
+
+
+def test_weights_that_cannot_be_had_are_the_usual_error(tmp_path, monkeypatch):
+    def offline(*_, **__):
+        raise OSError("no network")
+
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
+    monkeypatch.setattr(torch.hub, "download_url_to_file", offline)
+    with pytest.raises(UserError, match="cannot be fetched: no network"):
+        sightsmith.train([*GENERAL, *SMALL, "trainer.dry_run=true"])
+
+
+def test_a_killed_run_goes_on_with_the_same_choice(tmp_path, published):
+    published("classification")
+    runs = tmp_path / "runs"
+    command = [*GENERAL, *SMALL, "preference.image_type=xray", "limits.epochs=2", "trainer.checkpoint_minutes=0.001",
+               f"output_dir={runs}"]
+    process = subprocess.Popen([sys.executable, "-m", "sightsmith", "train", *command], stdout=subprocess.PIPE,
+                               stderr=subprocess.STDOUT, text=True, start_new_session=True)
+    try:
+        deadline = time.monotonic() + 200  # guards against a hang
+        while not list(runs.glob("*/metrics.jsonl")):
+            assert process.poll() is None, process.stdout.read()
+            assert time.monotonic() < deadline
+            time.sleep(0.02)
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+    with pytest.raises(UserError, match="preference.image_type was 'xray' and is now 'ct'"):
+        sightsmith.train([*command, "trainer.resume=true", "preference.image_type=ct"])
+    sightsmith.train([*command, "trainer.resume=true"])
+    [run] = runs.iterdir()
+    assert len((run / "metrics.jsonl").read_text().splitlines()) == 2
+    config = yaml.safe_load((run / "config.yaml").read_text())
+    assert config["tuner"] == {"name": "auto"}
+    assert config["preference"] == {"balance": 1, "image_type": "xray"}
+    assert (config["network"]["name"], config["image"]["size"]) == ("mobilenet_v3_large", 128)
+    assert (config["hyper"]["epochs"], config["hyper"]["optimizer"]) == (2, "adamw")
+    assert config["augment"]["horizontal_flip"] is False
+    plan = json.loads((run / "plan.json").read_text())
+    decisions = {item["key"]: item for item in plan["choice"]["decisions"]}
+    assert decisions["network.name"]["value"] == plan["network"] == "mobilenet_v3_large"
+    assert all(item["reason"] for item in decisions.values())
+    assert {item["key"] for item in plan["choice"]["space"]} == {
+        "hyper.learning_rate", "hyper.weight_decay", "hyper.momentum"}
+    page = unescape((run / "report" / "index.html").read_text())
+    assert "Choice" in page
+    assert decisions["network.name"]["reason"] in page
+
+
+def test_a_manual_run_has_no_choice(tmp_path, capsys):
+    sightsmith.train(["task=classification", "dataset.root=sample", "network=mobilenet_v3_small", "image.size=32",
+                      "network.weights=none", "hyper.epochs=1", *SMALL[1:], f"output_dir={tmp_path}"])
+    assert "Choice" not in capsys.readouterr().out
+    [run] = tmp_path.iterdir()
+    assert json.loads((run / "plan.json").read_text())["choice"] is None
+    assert ">Choice<" not in (run / "report" / "index.html").read_text()
