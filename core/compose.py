@@ -182,9 +182,9 @@ def resolve(composed: DictConfig, choices: Mapping[str, str | None]) -> Config:
         raise UserError("The configuration cannot be used:", problems=missing)
     config = OmegaConf.to_object(composed)
     assert isinstance(config, Config)
-    refuse_locked(config, choices)
     if problems := check_values(config):
         raise UserError("The configuration has values that cannot be used:", problems=problems)
+    refuse_locked(config, choices)
     if config.tuner.name == AUTO:
         refuse_given(config, _reference(_choice(config)))
     elif config.preference != PreferenceConfig():
