@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import copy
 from dataclasses import dataclass
-from typing import Any, ClassVar
-
-from rich.table import Table
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from sightsmith.core.errors import Problem, UserError
 from sightsmith.core.schema import Config, typed, walk
+
+if TYPE_CHECKING:
+    from rich.console import Console
 
 OWNED = ("network.name", "network.weights", "network.options", "network.config", "image.size", "dataset.tile",
          "augment", "hyper.batch_size", "hyper.epochs", "hyper.optimizer", "hyper.learning_rate", "hyper.weight_decay",
@@ -65,11 +66,17 @@ class Choice:
             (f"search {item.key}", f"{item.low:g} to {item.high:g}{', logarithmic' if item.log else ''}", item.reason)
             for item in self.space]
 
-    def table(self) -> Table:
+    def show(self, console: Console) -> None:
+        """Print the warnings, and all that was chosen."""
+        from rich.markup import escape
+        from rich.table import Table
+
+        for warning in self.warnings:
+            console.print(f"warning: {warning}")
         table = Table(*self.HEADER, title="Choice", title_justify="left")
         for row in self.rows():
-            table.add_row(*row)
-        return table
+            table.add_row(*map(escape, row))
+        console.print(table)
 
 
 def owned(key: str) -> bool:

@@ -67,6 +67,7 @@ class Job:
         self.dataset = ranks.on_main(self.state, self._check)
         self.choice = self._choose()
         if self.choice is not None:
+            self.choice.show(self.console)
             self.config = config = self.choice.applied(config)
             network = self.plugins.network(config.network.name)
         index = self.dataset.index
@@ -106,11 +107,7 @@ class Job:
         """What tuner=auto makes of the data and the preferences; the same on every rank."""
         if self.config.tuner.name != AUTO:
             return None
-        choice = choose(self.config, self.record, self.plugins.networks.values(), Facts.of(self.dataset))
-        for warning in choice.warnings:
-            self.console.print(f"warning: {warning}")
-        self.console.print(choice.table())
-        return choice
+        return choose(self.config, self.record, self.plugins.networks.values(), Facts.of(self.dataset))
 
     def _tiled(self, dataset: CheckedDataset) -> CheckedDataset:
         side = self.config.dataset.tile

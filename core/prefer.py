@@ -120,8 +120,8 @@ def choose(config: Config, task: TaskRecord, networks: Iterable[NetworkRecord], 
 
 
 def _kept(config: Config) -> Choice:
-    """Outside of the general flow all is chosen already."""
-    reason = f"as the preset {config.preset.name} has it" if config.preset.name else f"as flow={config.flow} has it"
+    """A preset, or the source of a retraining, has chosen all already."""
+    reason = f"as the preset {config.preset.name} has it" if config.preset.name else "as the source has it"
     decisions = tuple(Decision(key, value, reason) for key, _, value in walk(config)
                       if owned(key) and value not in (None, {}))
     return Choice(decisions, tuple(_space(decisions)))

@@ -60,6 +60,19 @@ def test_a_source_locks_task_network_and_preprocessing(source, override):
         compose([f"source={source.run_dir}", "dataset.root=any", override])
 
 
+def test_tuner_auto_keeps_the_recipe_of_the_source(source, tmp_path, capsys):
+    run = [f"source={source.run_dir}", "dataset.root=any", "tuner=auto"]
+    for override in ("hyper.epochs=7", "augment.rotation=3", "preference.balance=1"):
+        with pytest.raises(UserError, match=override.split("=")[0]):
+            compose([*run, override])
+    config = compose([*run, "+network.rename={black: 1}", "source.replay=10"])
+    assert config.hyper == compose(run[:2]).hyper
+    data = folders(tmp_path / "data", {"black": 0, "white": 190})
+    result = sightsmith.train([run[0], data, "tuner=auto", *TRAINER, f"output_dir={tmp_path / 'runs'}"])
+    assert "as the source has it" in capsys.readouterr().out
+    assert len((result.run_dir / "metrics.jsonl").read_text().splitlines()) <= 4
+
+
 def test_a_locked_key_is_refused_with_both_values_and_before_a_sweep(source):
     with pytest.raises(UserError, match=r"image.size is locked to 32, and this run asks for 64") as raised:
         compose([f"source={source.run_dir}", "dataset.root=any", "image.size=64"])

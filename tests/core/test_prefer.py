@@ -77,6 +77,17 @@ def test_the_same_preferences_and_data_give_the_same_choice():
     assert chosen("detection", balance=4)[0] == chosen("detection", balance=4)[0]
 
 
+@pytest.mark.parametrize("known", [{}, {"monochrome": True, "modalities": ("CT",), "train_images": 60},
+                                   {"side": 4000, "train_images": 200_000, "rare": ("b", 3)}])
+@pytest.mark.parametrize("image_type", IMAGE_TYPES)
+@pytest.mark.parametrize("task", TASKS)
+def test_a_choice_made_again_from_what_it_resolved_to_is_the_same(task, image_type, known):
+    plugins = load_plugins()
+    _, config = chosen(task, image_type=image_type, **known)
+    again = choose(config, plugins.task(task), plugins.networks.values(), facts(task, **known))
+    assert again.applied(config) == config
+
+
 # -- networks
 
 
