@@ -7,7 +7,6 @@ import pickle
 import subprocess
 import sys
 from collections import OrderedDict
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -20,7 +19,7 @@ from torch import nn
 from sightsmith.core.checkpoint import save_tree
 from sightsmith.core.errors import UserError
 from sightsmith.core.heads import find_heads, plain_layout
-from sightsmith.core.weights import WeightsFile, file_digest, fill_heads, load_matching, read_weights
+from sightsmith.core.weights import WeightsFile, file_digest, fill_heads, load_by_class, load_matching, read_weights
 
 
 def network(channels: int = 3, classes: int = 4) -> nn.Sequential:
@@ -120,9 +119,8 @@ def test_heads_are_filled_by_class():
     initial = model.head.weight.clone()
     heads = find_heads(model.state_dict(), network(classes=4).state_dict(), lambda *_: plain_layout)
     file = WeightsFile(dict(source.state_dict()), ("cow", "dog"))
-    tensors, classes = fill_heads(model, file, ("cat", "cow", "eel"), heads)
-    assert classes == {"kept": ("cow",), "new": ("cat", "eel"), "dropped": ("dog",)}
-    report = replace(load_matching(model, tensors, "w"), classes=classes)
+    report = load_by_class(model, file, "w", None, ("cat", "cow", "eel"), lambda: heads)
+    assert report.classes == {"kept": ("cow",), "new": ("cat", "eel"), "dropped": ("dog",)}
     assert not report.mismatched
     torch.testing.assert_close(model.head.weight[1], source.head.weight[0])
     torch.testing.assert_close(model.head.weight[[0, 2]], initial[[0, 2]])
@@ -132,11 +130,9 @@ def test_heads_are_filled_by_class():
 def test_heads_of_other_classes_altogether_are_left_out():
     model = network(classes=2)
     heads = find_heads(model.state_dict(), network(classes=3).state_dict(), lambda *_: plain_layout)
-    tensors, classes = fill_heads(model, WeightsFile(dict(network(classes=2).state_dict()), ("a", "b")), ("c", "d"),
-                                  heads)
+    tensors = fill_heads(model, WeightsFile(dict(network(classes=2).state_dict()), ("a", "b")), ("c", "d"), heads)
     assert "head.weight" not in tensors
     assert "stem.weight" in tensors
-    assert classes["kept"] == ()
 
 
 def test_by_name_reports_what_does_not_fit():

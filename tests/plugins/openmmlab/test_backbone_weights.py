@@ -7,6 +7,7 @@ import torch
 from torch import nn
 
 from sightsmith.core.errors import UserError
+from sightsmith.core.schema import NetworkConfig
 from sightsmith.plugins.openmmlab.weights import address, load_starting_weights
 
 
@@ -31,11 +32,12 @@ def test_published_weights_come_from_torchs_hub_folder(tmp_path, monkeypatch):
     folder.mkdir(parents=True)
     source, model = Detector(), Detector()
     torch.save(source.backbone.state_dict(), folder / "small-01234567.pth")
-    report = load_starting_weights(model, "imagenet", ["https://example.org/small-01234567.pth", "unused"], [], dict)
+    report = load_starting_weights(model, NetworkConfig("net", "imagenet"),
+                                   ["https://example.org/small-01234567.pth", "unused"], [], dict)
     assert "small-01234567.pth" in report.source
     torch.testing.assert_close(model.backbone.state_dict(), source.backbone.state_dict())
     with pytest.raises(UserError, match="names no published backbone"):
-        load_starting_weights(model, "imagenet", [], [], dict)
+        load_starting_weights(model, NetworkConfig("net", "imagenet"), [], [], dict)
 
 
 @pytest.mark.parametrize("prefix", ["", "backbone."])
@@ -43,8 +45,8 @@ def test_a_file_holds_a_backbone_or_a_whole_network(tmp_path, prefix):
     source, model = Detector(), Detector()
     state = source.state_dict() if prefix else source.backbone.state_dict()
     torch.save({"state_dict": state}, tmp_path / "w.pth")
-    report = load_starting_weights(model, str(tmp_path / "w.pth"), [], [], dict)
+    report = load_starting_weights(model, NetworkConfig("net", str(tmp_path / "w.pth")), [], [], dict)
     torch.testing.assert_close(model.backbone.state_dict(), source.backbone.state_dict())
     assert model.head.weight.equal(source.head.weight) is bool(prefix)
     assert not report.unused
-    assert load_starting_weights(model, "none", [], [], dict) is None
+    assert load_starting_weights(model, NetworkConfig("net", "none"), [], [], dict) is None
