@@ -9,34 +9,13 @@ from pathlib import Path
 import numpy as np
 import pydicom
 import pytest
-from pydicom import uid
+from dicom_files import dicom
 from pydicom.data import get_testdata_file
 from pydicom.dataset import Dataset
 
 from sightsmith.core.images import ImageError, probe, read_image
 
 TEST_FILES = Path(pydicom.data.__file__).parent / "test_files"
-
-
-def dicom(path: Path, values: np.ndarray, bits: int = 12, photometric: str = "MONOCHROME2", **elements: object) -> Path:
-    """A native DICOM file of (H, W), or (frames, H, W), values."""
-    data = Dataset()
-    data.ensure_file_meta()
-    data.file_meta.TransferSyntaxUID = uid.ExplicitVRLittleEndian
-    data.file_meta.MediaStorageSOPClassUID = data.SOPClassUID = uid.CTImageStorage
-    data.file_meta.MediaStorageSOPInstanceUID = data.SOPInstanceUID = uid.generate_uid(entropy_srcs=["a"])
-    data.Rows, data.Columns = values.shape[-2:]
-    if values.ndim == 3:
-        data.NumberOfFrames = len(values)
-    data.SamplesPerPixel, data.PhotometricInterpretation = 1, photometric
-    data.BitsAllocated, data.BitsStored, data.HighBit = values.itemsize * 8, bits, bits - 1
-    data.PixelRepresentation = int(values.dtype.kind == "i")
-    for keyword, value in elements.items():
-        setattr(data, keyword, value)
-    data.PixelData = values.tobytes() + b"\0" * (values.nbytes % 2)
-    data["PixelData"].VR = "OB" if values.itemsize == 1 else "OW"
-    data.save_as(path, enforce_file_format=True)
-    return path
 
 
 def stock(name: str) -> Path:
