@@ -7,7 +7,7 @@ import json
 from types import SimpleNamespace
 
 import pytest
-from test_resume import assert_same, finish, kill_group, run_folder, start, wait_for
+from processes import CHECKPOINT, assert_same, run_folder, start, succeed, whole_and_cut
 
 import sightsmith
 from sightsmith.core.compose import compose
@@ -58,21 +58,12 @@ def test_a_run_with_folds(tmp_path, capsys):
 @pytest.mark.parametrize("devices", [1, 2])
 def test_a_run_killed_in_a_fold_ends_as_an_undisturbed_one(tmp_path, devices):
     train = [*SMALL, "dataset.folds=2", "trainer.checkpoint_minutes=0.001", f"trainer.devices={devices}"]
-    whole, cut = tmp_path / "whole", tmp_path / "cut"
-    code, output = finish(start(whole, train=train))
-    assert code == 0, output
-    process = start(cut, train=train)
-    try:
-        wait_for(process, lambda: list(cut.glob("*/folds/1-2/checkpoints/last/state.safetensors")))
-    finally:
-        kill_group(process)
-        process.wait()
-    finished = run_folder(cut) / "folds" / "1-1" / "checkpoints" / "last" / "state.safetensors"
+    whole, cut = whole_and_cut(tmp_path, *train, written=f"folds/1-2/{CHECKPOINT}")
+    finished = run_folder(cut) / "folds" / "1-1" / CHECKPOINT
     written = finished.stat().st_mtime_ns
-    code, output = finish(start(cut, "trainer.resume=true", train=train))
-    assert code == 0, output
+    succeed(start(cut, *train, "trainer.resume=true"))
     assert finished.stat().st_mtime_ns == written
-    assert_same(run_folder(whole), run_folder(cut))
+    assert_same(whole, cut)
     assert card(run_folder(whole)) == card(run_folder(cut))
     assert "cv_accuracy" in card(run_folder(cut))
     assert table(run_folder(whole)) == table(run_folder(cut))

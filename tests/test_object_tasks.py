@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
-import os
-import signal
-import subprocess
-import sys
 
 import numpy as np
 import pytest
 import torch
 from PIL import Image
+from processes import start, succeed
 
 import sightsmith
 from sightsmith.core.errors import UserError
@@ -156,16 +152,8 @@ def test_mistakes_are_user_errors(tmp_path, overrides, expected):
 def test_batches_and_ranks_without_any_box(tmp_path, devices):
     """Of 12 images 3 have an object: most batches, and most shares of a rank, have none."""
     root = coco(tmp_path / "set", 12, lambda number: [(20, 20, 24, 24)] if number in (2, 5, 8) else [])
-    process = subprocess.Popen(
-        [sys.executable, "-m", "sightsmith", "train", *COMMON, root, "task=detection", "hyper.batch_size=2",
-         "hyper.epochs=2", f"trainer.devices={devices}", f"output_dir={tmp_path / 'runs'}"],
-        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True)
-    try:
-        output, _ = process.communicate(timeout=250)
-    finally:
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)  # ranks that hang outlive the process that started them
-    assert process.returncode == 0, output[-2000:]
+    succeed(start(tmp_path / "runs", *COMMON, root, "task=detection", "hyper.batch_size=2", "hyper.epochs=2",
+                  f"trainer.devices={devices}"))
     [run] = (tmp_path / "runs").iterdir()
     entries = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
     assert all(np.isfinite(entry["train_loss"]) for entry in entries)

@@ -2,18 +2,13 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
-import os
-import signal
-import subprocess
-import sys
-import time
 from html import unescape
 
 import pytest
 import torch
 import yaml
+from processes import killed_when, start
 
 import sightsmith
 from sightsmith.core.compose import compose
@@ -149,23 +144,11 @@ def test_weights_that_cannot_be_had_are_the_usual_error(tmp_path, monkeypatch):
 def test_a_killed_run_goes_on_with_the_same_choice(tmp_path, published):
     published("classification")
     runs = tmp_path / "runs"
-    command = [*GENERAL, *SMALL, "preference.image_type=xray", "limits.epochs=2", "trainer.checkpoint_minutes=0.001",
-               f"output_dir={runs}"]
-    process = subprocess.Popen([sys.executable, "-m", "sightsmith", "train", *command], stdout=subprocess.PIPE,
-                               stderr=subprocess.STDOUT, text=True, start_new_session=True)
-    try:
-        deadline = time.monotonic() + 200  # guards against a hang
-        while not list(runs.glob("*/metrics.jsonl")):
-            assert process.poll() is None, process.stdout.read()
-            assert time.monotonic() < deadline
-            time.sleep(0.02)
-    finally:
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
+    command = [*GENERAL, *SMALL, "preference.image_type=xray", "limits.epochs=2", "trainer.checkpoint_minutes=0.001"]
+    killed_when(start(runs, *command), lambda: list(runs.glob("*/metrics.jsonl")))
     with pytest.raises(UserError, match="preference.image_type was 'xray' and is now 'ct'"):
-        sightsmith.train([*command, "trainer.resume=true", "preference.image_type=ct"])
-    sightsmith.train([*command, "trainer.resume=true"])
+        sightsmith.train([*command, f"output_dir={runs}", "trainer.resume=true", "preference.image_type=ct"])
+    sightsmith.train([*command, f"output_dir={runs}", "trainer.resume=true"])
     [run] = runs.iterdir()
     assert len((run / "metrics.jsonl").read_text().splitlines()) == 2
     config = yaml.safe_load((run / "config.yaml").read_text())
