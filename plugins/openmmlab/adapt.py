@@ -5,10 +5,15 @@ Each function takes the model's part of a configuration as nested dicts and list
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+from sightsmith.core.errors import Problem, UserError
+
 Node = dict[str, Any]
+
+REGISTERED = re.compile(r"((mmdet|mmseg)\.)?\w+")
 
 COUNTS = ("num_classes", "num_things_classes")
 """Keys that hold the number of classes."""
@@ -135,6 +140,18 @@ def merge(model: Node, changes: dict[str, Any]) -> None:
         if value.pop("_delete_", False) or not isinstance(model.get(key), dict):
             model[key] = {}
         merge(model[key], value)
+
+
+def refuse_paths(options: Node) -> None:
+    """Raises UserError where ``options`` names a part by more than its name in a registry.
+
+    Of a path such as ``package.module.function`` mmengine would import and call whatever it is, and the options may
+    come from a stranger's run or preset.
+    """
+    if problems := [Problem(f"type: {node['type']}") for node in walk(options)
+                    if "type" in node and not REGISTERED.fullmatch(str(node["type"]))]:
+        raise UserError("network.options may name the parts of a model by their names in a registry alone, not these:",
+                        problems=problems, hint="for example type: ResNet, or type: mmdet.ResNet")
 
 
 def learns_masks(model: Node) -> bool:

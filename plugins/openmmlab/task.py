@@ -50,6 +50,7 @@ class OpenMMLabTask(Task):
             raise UserError(f"image.windows has {channels} windows; the networks of {self.package} take 1 or 3")
         model = zoo.load_model(self.package, self.zoo_name)
         zoo.resolve_teacher(self.package, model)
+        adapt.refuse_paths(self.config.network.options)
         adapt.merge(model, self.config.network.options)
         if "teacher_ckpt" in model:
             model["teacher_ckpt"] = None  # mmdet would fetch and unpickle it

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from sightsmith.core.errors import UserError
 from sightsmith.plugins.openmmlab import adapt
 
 
@@ -110,6 +111,13 @@ def test_a_backbone_of_one_size_has_that_of_the_input(backbone, size):
 ])
 def test_masks_are_learnt_where_a_head_learns_them(model, masks):
     assert adapt.learns_masks(model) is masks
+
+
+@pytest.mark.parametrize("path", ["os.system", "subprocess.Popen", "mmengine.load", "mmdet.apis.inference.os.system"])
+def test_a_part_is_not_named_by_a_path_that_mmengine_would_import_and_call(path):
+    adapt.refuse_paths({"backbone": {"type": "ResNet", "norm_cfg": {"type": "mmdet.BN"}}, "necks": [{"type": "FPN"}]})
+    with pytest.raises(UserError, match=path):
+        adapt.refuse_paths({"necks": [{"type": "FPN"}, {"type": path}]})
 
 
 def test_options_are_merged():
