@@ -54,7 +54,7 @@ class CheckedDataset:
                             hint="`sightsmith inspect` with the same arguments checks it again")
 
     def summary(self) -> dict[str, Any]:
-        """What ``inspect --json`` prints."""
+        """What ``inspect --json`` prints, and a run keeps as ``data.json``."""
         return describe(self)
 
 

@@ -24,7 +24,8 @@ sightsmith trains computer-vision models on your own images.
   sightsmith train    task=classification dataset.root=photos    train, evaluate, report
   sightsmith inspect  task=classification dataset.root=photos    check the data set only
   sightsmith verify   run=runs/... [rerun=true] [--json]          a run against its lock; train it again
-  sightsmith list     networks|datasets|tasks|loggers|plugins|runs [--task T] [--json]
+  sightsmith list     networks|presets|datasets|tasks|loggers|plugins|runs [--task T] [--json]
+  sightsmith preset   create run=runs/... name=NAME               a preset with its weights from a run
   sightsmith doctor   [--json]                                    versions, devices, what is missing
 
 `sightsmith VERB --help` tells more; `sightsmith train --help` shows every key.
@@ -32,11 +33,16 @@ Exit codes: 0 done, 1 failed, 2 a mistake to mend, 130 stopped (the run can be r
 """
 
 
+RERUN = "--experimental-rerun"
+"""Hydra's own, which takes its shortenings too."""
+
+
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run one command and exit."""
     arguments = list(sys.argv[1:] if arguments is None else arguments)
     verbs: dict[str, Callable[[list[str]], int]] = {
-        "train": _train, "inspect": _inspect, "verify": _verify, "list": _list, "doctor": _doctor}
+        "train": _train, "inspect": _inspect, "verify": _verify, "list": _list, "preset": _preset,
+        "doctor": _doctor}
     if not arguments or arguments[0] in ("-h", "--help", "help"):
         print(USAGE, end="")
         sys.exit(0 if arguments else 2)
@@ -80,6 +86,9 @@ def _train(arguments: list[str]) -> int:
 
     from sightsmith.core.compose import explain, install, refuse_locked_sweep, resolve
 
+    if any(len(text) > 2 and RERUN.startswith(text.partition("=")[0]) for text in arguments):
+        raise UserError(f"{RERUN} would unpickle a file, which can execute code",
+                        hint="a finished run is trained again by `sightsmith verify run=DIR rerun=true`")
     overrides = [text for text in arguments if _is_override(text)]
     install(overrides)
     # Hydra would print an error and exit with 1; this makes it raise instead.
@@ -112,8 +121,7 @@ def _train(arguments: list[str]) -> int:
         return result.metrics.get(load_plugins().task(config.task.name).score)
 
     try:
-        if {"-m", "--multirun"} & set(arguments):
-            refuse_locked_sweep(overrides)
+        refuse_locked_sweep(overrides)
         application()
         if ended:
             raise ended[0]
@@ -160,13 +168,8 @@ def _verify(arguments: list[str]) -> int:
                         help="run=DIR, the run's folder; rerun=true, to train again into a new folder")
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     options = parser.parse_args(arguments)
-    given = dict(text.partition("=")[::2] for text in options.settings)
-    if unknown := [key for key in given if key not in ("run", "rerun")]:
-        parser.error(f"there is no key {unknown[0]!r}.{near(unknown[0], ('run', 'rerun'))}")
-    if not given.get("run"):
-        parser.error("run=DIR is not given")
-    if given.get("rerun", "false") not in ("true", "false"):
-        parser.error(f"rerun={given['rerun']} is neither true nor false")
+    given = _settings(parser, options.settings, ("run",), ("rerun",))
+    again_too = _flag(parser, given, "rerun")
     run = Path(given["run"]).expanduser().resolve()
 
     from sightsmith.core import verify
@@ -175,7 +178,7 @@ def _verify(arguments: list[str]) -> int:
     if not options.json:
         verify.print_checks(checks)
     again = None
-    if given.get("rerun") == "true":
+    if again_too:
         with _stdout_as_stderr() if options.json else nullcontext():
             again = verify.train_again(run, checks)
     if options.json:
@@ -183,6 +186,26 @@ def _verify(arguments: list[str]) -> int:
     elif again is not None:
         print(*again.lines(), sep="\n")
     return 0 if all(item.state == verify.SAME for item in checks) and (again is None or again.same) else 1
+
+
+def _settings(parser: argparse.ArgumentParser, texts: Sequence[str], needed: Sequence[str], more: Sequence[str],
+              ) -> dict[str, str]:
+    """``texts`` of the form ``key=value``: all keys that are ``needed``, and none but these and ``more``."""
+    given = dict(text.partition("=")[::2] for text in texts)
+    known = (*needed, *more)
+    for key in given:
+        if key not in known:
+            parser.error(f"there is no key {key!r}.{near(key, known) or ' There is: ' + ', '.join(known)}")
+    if missing := [key for key in needed if not given.get(key)]:
+        parser.error(f"{', '.join(f'{key}=...' for key in missing)} is not given")
+    return given
+
+
+def _flag(parser: argparse.ArgumentParser, given: dict[str, str], key: str) -> bool:
+    value = given.pop(key, "false")
+    if value not in ("true", "false"):
+        parser.error(f"{key}={value} is neither true nor false")
+    return value == "true"
 
 
 @contextmanager
@@ -206,7 +229,7 @@ def _list(arguments: list[str]) -> int:
     parser = argparse.ArgumentParser(prog="sightsmith list", description="What is installed, and what was run.",
                                      epilog="example: sightsmith list networks --task classification")
     parser.add_argument("kind", choices=listing.KINDS)
-    parser.add_argument("name", nargs="?", help="one preset: its card (list presets)")
+    parser.add_argument("name", nargs="?", help="one preset, or its file: its card (list presets)")
     parser.add_argument("--task", help="only what serves this task")
     parser.add_argument("--output-dir", default="runs", help="where the runs are (list runs)")
     parser.add_argument("--json", action="store_true", help="print a JSON array")
@@ -214,16 +237,50 @@ def _list(arguments: list[str]) -> int:
     if options.name is not None and options.kind != "presets":
         parser.error(f"list {options.kind} takes no name")
     if options.name is not None:
-        find_preset(options.name)
+        preset = find_preset(options.name)
         if not options.json:
-            listing.print_card(options.name)
+            listing.print_card(preset)
             return 0
-    rows: list[dict[str, Any]] = listing.rows(options.kind, options.task, Path(options.output_dir))
+        rows = [listing.preset_row(preset)]
+    else:
+        rows = listing.rows(options.kind, options.task, Path(options.output_dir))
     if options.json:
-        found = [row for row in rows if options.name in (None, row["name"])]
-        print(json.dumps(found, indent=2, ensure_ascii=False))
+        print(json.dumps(rows, indent=2, ensure_ascii=False))
     else:
         listing.print_rows(options.kind, rows)
+    return 0
+
+
+def _preset(arguments: list[str]) -> int:
+    from sightsmith.core.create_preset import CARD_KEYS, TUNABLE, UNLICENSED, create_preset
+
+    parser = argparse.ArgumentParser(
+        prog="sightsmith preset", description="Write a preset that trains as a finished run did, and starts from its "
+        "weights: a YAML file with the weights beside it, or a Python package that others can install.",
+        epilog="example: sightsmith preset create run=runs/2026-01-31_12-00-00-segmentation name=my_nuclei "
+        "modality=microscopy package=true")
+    parser.add_argument("action", choices=("create",))
+    parser.add_argument("settings", nargs="+", metavar="KEY=VALUE", help="run=DIR, the run's folder; name=NAME, the "
+                        "preset's; output_dir=FOLDER [presets]; package=true, for a package; and of its card: "
+                        f"{', '.join(CARD_KEYS)}; licence is that of file and weights [{UNLICENSED}], tunable the keys "
+                        f"that stay free [{','.join(TUNABLE)}]")
+    options = parser.parse_args(arguments)
+    given = _settings(parser, options.settings, ("run", "name"), ("output_dir", "package", *CARD_KEYS))
+    package = _flag(parser, given, "package")
+    run, name, folder = Path(given.pop("run")), given.pop("name"), Path(given.pop("output_dir", "presets"))
+    said: dict[str, Any] = {key: " ".join(value.split()) for key, value in given.items()}
+    if "tunable" in said:
+        said["tunable"] = [key for key in said["tunable"].strip("[]").replace(" ", "").split(",") if key]
+    written = create_preset(run.expanduser().resolve(), name, folder.expanduser(), said, package=package)
+    choice = str(written)
+    if package:
+        print(f"Package: {written}\nInstall it here with `pip install {written}`, then")
+        choice = name
+    else:
+        print(f"Preset: {written}")
+    print(f"  sightsmith list presets {choice}\n  sightsmith train preset={choice} dataset.root=FOLDER")
+    if said.get("licence", UNLICENSED) == UNLICENSED:
+        print("No licence is stated; before you share it: licence=...")
     return 0
 
 

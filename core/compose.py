@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cache
 from typing import Any
 
@@ -15,6 +14,7 @@ from hydra.core.config_search_path import ConfigSearchPath
 from hydra.core.config_store import ConfigStore
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import Glob, Override
 from hydra.core.plugins import Plugins as HydraPlugins
 from hydra.errors import HydraException
 from hydra.plugins.search_path_plugin import SearchPathPlugin
@@ -25,7 +25,7 @@ from sightsmith.core.choice import refuse_given
 from sightsmith.core.errors import Problem, UserError, near
 from sightsmith.core.locks import LockedError, refuse_changes
 from sightsmith.core.plugins import load_plugins
-from sightsmith.core.presets import find_preset, load_presets
+from sightsmith.core.presets import choice_of, find_preset, is_file, load_presets
 from sightsmith.core.schema import (
     AUTO,
     TUNERS,
@@ -53,10 +53,17 @@ class SightsmithSearchPath(SearchPathPlugin):
 
 
 def install(overrides: Sequence[str] = ()) -> None:
-    """Make Hydra see the schema, the records, the search paths, and the runs that ``overrides`` name as source.
+    """Make Hydra see the schema, the records, the search paths, and the runs that ``overrides`` name as source, and the
+    files that they name as preset.
 
-    Cheap, and safe to repeat. Raises UserError for a source that is no finished run.
+    Cheap, and safe to repeat. Raises UserError for a source that is no finished run, a file that is no preset, and a
+    group of which nothing is chosen.
     """
+    parsed = _parsed(overrides)
+    for override in parsed:
+        group = override.key_or_group
+        if group in (*GROUPS, "source") and override.value() is None and not override.is_delete():
+            raise UserError(f"{override.input_line} chooses nothing", hint="leave it out")
     HydraPlugins.instance().register(SightsmithSearchPath)
     store = ConfigStore.instance()
     store.store(name="schema", node=Config, provider="sightsmith")
@@ -67,13 +74,11 @@ def install(overrides: Sequence[str] = ()) -> None:
     for name in TUNERS:
         store.store(group="tuner", name=name, node={"name": name}, provider="sightsmith")
     for name, preset in load_presets().items():
-        store.store(group="preset", name=name, node=preset.node(), package="_global_", provider=preset.provider.plugin)
-    for folder in _sources(overrides):
-        *groups, name = (part for part in f"source/{folder}".split("/") if part)
-        node = find_source(folder).node()
-        store.store(group="/".join(groups), name=name, node=node, package="_global_", provider="sightsmith")
-        if folder.endswith("/"):  # as shells complete it: Hydra looks for the folder as an option, and loads "" in it
-            store.store(group="/".join([*groups, name]), name="", node=node, package="_global_", provider="sightsmith")
+        store.store(group="preset", name=name, node=preset.node(), package="_global_", provider=str(preset.provider))
+    for folder in _chosen(parsed, "source"):
+        _store_path(store, "source", folder, find_source(folder).node())
+    for file in filter(is_file, _chosen(parsed, "preset")):
+        _store_path(store, "preset", file, find_preset(file).node())
     for name in plugins.loggers:
         store.store(group="logger", name=name, node={}, package=f"logger.{name}",
                     provider=plugins.provider("loggers", name).plugin)
@@ -105,13 +110,43 @@ def _composed(overrides: Sequence[str]) -> tuple[DictConfig, Mapping[str, str | 
     return composed, choices  # type: ignore[return-value]
 
 
-def _sources(overrides: Sequence[str]) -> Iterator[str]:
-    """The folders that ``source=`` names, also in a sweep; nothing where Hydra will refuse the syntax."""
-    with contextlib.suppress(HydraException):
-        for override in OverridesParser.create().parse_overrides([text for text in overrides if "source" in text]):
-            if override.key_or_group == "source":
-                values = override.sweep_iterator() if override.is_sweep_override() else [override.value()]
-                yield from (value for value in values if isinstance(value, str))
+def _store_path(store: ConfigStore, group: str, path: str, node: dict[str, Any]) -> None:
+    """Make ``node`` what ``group=path`` chooses."""
+    *groups, name = (part for part in f"{group}/{path}".split("/") if part)
+    store.store(group="/".join(groups), name=name, node=node, package="_global_", provider="sightsmith")
+    if path.endswith("/"):  # as shells complete it: Hydra looks for the folder as an option, and loads "" in it
+        store.store(group="/".join([*groups, name]), name="", node=node, package="_global_", provider="sightsmith")
+
+
+def _parsed(overrides: Sequence[str]) -> list[Override]:
+    """``overrides``, but for those of Hydra itself; none where it will refuse their syntax."""
+    try:
+        parsed = OverridesParser.create().parse_overrides(list(overrides))
+    except HydraException:
+        return []
+    return [override for override in parsed if not override.key_or_group.startswith("hydra")]
+
+
+def _chosen(parsed: Iterable[Override], group: str) -> Iterator[str]:
+    """What ``group=`` chooses, also in a sweep."""
+    for override in parsed:
+        if override.key_or_group == group:
+            yield from (value for value in _values(override, []) if isinstance(value, str))
+
+
+def _values(override: Override, options: Sequence[str]) -> Iterable[Any]:
+    """The values of a sweep, or the one of an override without; a pattern finds its own among ``options``."""
+    value = override.value()
+    if isinstance(value, Glob):
+        return value.filter(list(options))
+    return override.sweep_string_iterator() if override.is_sweep_override() else [value]
+
+
+def _options() -> dict[str, list[str]]:
+    """What may be chosen of each of :data:`GROUPS`."""
+    plugins = load_plugins()
+    return {"task": list(plugins.tasks), "network": list(plugins.networks), "logger": list(plugins.loggers),
+            "preset": list(load_presets()), "tuner": list(TUNERS)}
 
 
 @cache
@@ -127,7 +162,8 @@ def _choice(config: Config) -> str:
     """What all else of ``config`` follows from."""
     if config.source.run is not None:
         return f"source='{config.source.run}'"
-    return f"preset={config.preset.name}" if config.preset.name else f"task={config.task.name}"
+    preset = choice_of(config.preset)
+    return f"preset='{preset}'" if preset else f"task={config.task.name}"
 
 
 def refuse_locked(config: Config, choices: Mapping[str, str | None]) -> None:
@@ -138,7 +174,7 @@ def refuse_locked(config: Config, choices: Mapping[str, str | None]) -> None:
                         hint="leave one of them out")
     if preset:
         found = find_preset(preset)
-        refuse_changes(config, _reference(f"preset={found.name}"), found)
+        refuse_changes(config, _reference(f"preset='{choice_of(found.card)}'"), found)
     elif folder:
         source = find_source(folder)
         refuse_changes(config, _reference(f"source='{source.path}'"), source)
@@ -150,15 +186,19 @@ def refuse_locked(config: Config, choices: Mapping[str, str | None]) -> None:
 
 def refuse_locked_sweep(overrides: Sequence[str]) -> None:
     """As :func:`refuse_locked` for each job of a sweep, before the first: Hydra runs the rest before it tells of one.
+    Nothing where ``overrides`` sweep nothing.
 
     Keys are locked one by one, so one axis at a time finds what all combinations would. What cannot be composed
     without the files of ``--config-dir`` is left to the jobs, which are checked too.
     """
-    parsed = [override for override in OverridesParser.create().parse_overrides(list(overrides))
-              if not override.key_or_group.startswith("hydra")]
-    if any(override.key_or_group in LOCKING for override in parsed):
-        axes = [[f"{override.get_key_element()}={value}" for value in override.sweep_string_iterator()]
+    parsed = _parsed(overrides)
+    if (any(override.key_or_group in LOCKING for override in parsed)
+            and any(override.is_sweep_override() for override in parsed)):
+        options = _options()
+        axes = [[f"{override.get_key_element()}={value}"
+                 for value in _values(override, options.get(override.key_or_group, []))]
                 if override.is_sweep_override() else [str(override.input_line)] for override in parsed]
+        axes = [axis for axis in axes if axis]
         first = [axis[0] for axis in axes]
         others = ([*first[:place], value, *first[place + 1:]] for place, axis in enumerate(axes) for value in axis[1:])
         for job in (first, *others):
@@ -235,9 +275,7 @@ def _first_line(error: Exception) -> str:
 
 
 def _problems(overrides: Sequence[str]) -> Iterator[Problem]:
-    plugins = load_plugins()
-    options = {"task": list(plugins.tasks), "network": list(plugins.networks), "logger": list(plugins.loggers),
-               "preset": list(load_presets()), "tuner": list(TUNERS)}
+    options = _options()
     keys = {key for key, _, _ in walk()}
     open_keys = tuple(f"{key}." for key, entry, _ in walk() if str(entry.type).startswith("dict"))
     parsed = OverridesParser.create().parse_overrides(list(overrides))
@@ -249,7 +287,7 @@ def _problems(overrides: Sequence[str]) -> Iterator[Problem]:
         if key in GROUPS:
             chosen = override.value()
             for name in chosen if isinstance(chosen, list) else [chosen]:
-                if isinstance(name, str) and name not in options[key]:
+                if isinstance(name, str) and name not in options[key] and not (key == "preset" and is_file(name)):
                     hint = (f"there is: {', '.join(TUNERS)}" if key == "tuner" else
                             f"`sightsmith list {key}s` shows all {len(options[key])}")
                     yield Problem(f"{override.input_line}: there is no {key} {name!r}.{near(name, options[key])}",

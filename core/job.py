@@ -29,7 +29,7 @@ from sightsmith.core.loop import Callback, TrainState, seed_everything
 from sightsmith.core.plan import Plan, estimate_seconds
 from sightsmith.core.plugins import Plugins, load_plugins
 from sightsmith.core.prefer import Facts, choose
-from sightsmith.core.presets import preset_checksum
+from sightsmith.core.presets import preset_checksum, refuse_other_weights
 from sightsmith.core.progress import LoggerReporter, ProgressReporter, StatusReporter, console, figure
 from sightsmith.core.report import write_report
 from sightsmith.core.result import Result, save_bundle
@@ -74,7 +74,7 @@ class Job:
         # Rank 0 imports first: yapf, which mmengine imports, writes a cache then that is not safe to read meanwhile.
         ranks.on_main(self.state, lambda: bool(self.record.build()))
         self.task = self.record.build()(config, network, index.classes, index.multi_label)
-        self.dataset = self._tiled(self.dataset)
+        self.whole, self.dataset = self.dataset, self._tiled(self.dataset)
         seed_everything(config.trainer.seed)
         self.model, self.loaded = self.task.build_model()
         if self.loaded is not None:
@@ -82,6 +82,7 @@ class Job:
                 self.console.print(line)
             if config.source.run is not None:
                 refuse_partial(self.loaded, config)
+        refuse_other_weights(self.loaded, config.preset)
         if config.hyper.backbone_rate != 1 and not self.task.backbone(self.model):
             raise UserError(f"hyper.backbone_rate={config.hyper.backbone_rate:g}: the task {config.task.name} does not "
                             "say which layers are the backbone", hint="leave it out")
@@ -161,7 +162,7 @@ class Job:
     def _open_folder(self, resumed: RunFolder | None) -> RunFolder:
         lock = make_lock(asdict(self.config), data=self.dataset.data_digest, split=self.dataset.split_digest,
                          weights=self.loaded.digest if self.loaded else None,
-                         preset=preset_checksum(self.config.preset.name), plan=self.plan.to_json(),
+                         preset=preset_checksum(self.config.preset), plan=self.plan.to_json(),
                          plugins=self.plugins)
         if resumed is not None:
             check_same(resumed, self.config, lock)
@@ -174,6 +175,7 @@ class Job:
         write_atomic(run.overrides, OmegaConf.to_yaml(OmegaConf.create(self.overrides)))
         write_json(run.lock, lock)
         write_json(run.plan, self.plan.to_json())
+        write_json(run.data, self.whole.summary())
         write_atomic(run.config, OmegaConf.to_yaml(OmegaConf.structured(self.config)))
         return run
 

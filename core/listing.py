@@ -13,7 +13,7 @@ from rich.table import Table
 
 from sightsmith.core.annotation import carries
 from sightsmith.core.plugins import load_plugins
-from sightsmith.core.presets import data_rows, find_preset, load_presets
+from sightsmith.core.presets import Preset, choice_of, data_rows, load_presets
 from sightsmith.core.rundir import RunFolder, read_status
 from sightsmith.core.schema import typed, walk
 
@@ -43,8 +43,7 @@ def rows(kind: str, task: str | None = None, output_dir: Path = Path("runs")) ->
              "trainable": entry.trainable, "reason": entry.reason, "provider": str(plugins.provider(kind, item.name))}
             for item in chosen for entry in item.zoo_networks.values()]
     if kind == "presets":
-        return [{**dataclasses.asdict(item.card), "task": item.task, "network": item.network,
-                 "provider": str(item.provider)} for item in load_presets().values() if task in (None, item.task)]
+        return [preset_row(item) for item in load_presets().values() if task in (None, item.task)]
     if kind == "datasets":
         return [{"name": item.name, "description": item.description, "annotations": list(item.annotations),
                  "layout": item.layout, "provider": str(plugins.provider("dataset_loaders", item.name))}
@@ -63,6 +62,11 @@ def rows(kind: str, task: str | None = None, output_dir: Path = Path("runs")) ->
                           "version": item.provider.version, "status": f"broken: {item.cause}"}
                          for item in plugins.broken]
     return [row for row in map(_run, sorted(output_dir.rglob("status.json"))) if task in (None, row["task"])]
+
+
+def preset_row(preset: Preset) -> dict[str, Any]:
+    return {**dataclasses.asdict(preset.card), "task": preset.task, "network": preset.network,
+            "provider": str(preset.provider)}
 
 
 def _run(status_file: Path) -> dict[str, Any]:
@@ -96,16 +100,16 @@ def print_rows(kind: str, found: Sequence[dict[str, Any]]) -> None:
         _print_table(COLUMNS.get(kind, tuple(found[0])), found)
 
 
-def print_card(name: str) -> None:
+def print_card(preset: Preset) -> None:
     """All that a preset says of itself."""
-    preset = find_preset(name)
     card = preset.card
-    print(f"{card.title}: {card.description}\n")
+    print(f"{card.title}: {card.description}\n" if card.description else f"{card.title}\n")
     table = Table(box=None, show_header=False, pad_edge=False)
     for label, text in (
-        ("type", f"sightsmith train preset={name} dataset.root=FOLDER"), ("task", preset.task),
+        ("type", f"sightsmith train preset={choice_of(card)} dataset.root=FOLDER"), ("task", preset.task),
         *data_rows(card), ("modality", ", ".join(filter(None, (card.modality, card.body_part)))),
         ("cases", f"about {card.cases}, well labelled" if card.cases else ""), ("network", preset.network),
+        ("weights", card.weights or preset.config.get("network", {}).get("weights", "")),
         ("reference score", card.score or "none measured"),
         ("free", ", ".join((*card.tunable, "hyper.*", "trainer.*", "the data's keys"))),
         ("licence", card.licence), ("provider", str(preset.provider)),

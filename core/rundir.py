@@ -57,6 +57,10 @@ class RunFolder:
         return self.path / "plan.json"
 
     @property
+    def data(self) -> Path:
+        return self.path / "data.json"
+
+    @property
     def status(self) -> Path:
         return self.path / "status.json"
 

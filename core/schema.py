@@ -173,6 +173,9 @@ class PresetConfig:
     score: str = _value("", "a measured score, with its data")
     licence: str = _value("Apache-2.0", "of the preset's file")
     tunable: list[Any] = _list("keys beside hyper.* that stay free")
+    weights: str = _value("", "its own file of starting weights, beside the preset's file")
+    weights_sha256: str = _value("", "digest of that file")
+    file: str = _value("", "the preset's file, where no plugin provides it")
 
 
 @dataclass

@@ -46,13 +46,20 @@ class Source:
     def node(self) -> dict[str, Any]:
         """The option of Hydra's group ``source``, for the package ``_global_``."""
         config = self.config
-        network = {"weights": str(RunFolder(self.path).model / WEIGHTS), "options": config.network.options,
-                   "config": config.network.config}
+        values = recipe(config)
+        values["network"]["weights"] = str(RunFolder(self.path).model / WEIGHTS)
         return {"defaults": [{"override /task": self.task}, {"override /network": config.network.name}],
-                "flow": "retrain", "network": network, "image": asdict(config.image), "augment": asdict(config.augment),
-                "hyper": asdict(config.hyper), "limits": asdict(config.limits),
-                "dataset": {"tile": config.dataset.tile, "tile_overlap": config.dataset.tile_overlap},
+                "flow": "retrain", **values,
                 "source": asdict(SourceConfig(str(self.path), list(self.card["classes"])))}
+
+
+def recipe(config: Config) -> dict[str, dict[str, Any]]:
+    """What a training on other data takes over of the one that ``config`` describes, but for the network's name and
+    weights."""
+    return {"network": {"options": config.network.options, "config": config.network.config},
+            "image": asdict(config.image), "augment": asdict(config.augment), "hyper": asdict(config.hyper),
+            "limits": asdict(config.limits),
+            "dataset": {"tile": config.dataset.tile, "tile_overlap": config.dataset.tile_overlap}}
 
 
 def find_source(folder: str | Path) -> Source:

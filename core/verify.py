@@ -12,10 +12,11 @@ import yaml
 from torch import Tensor
 
 from sightsmith.core.checkpoint import load_tree, tensors_digest
+from sightsmith.core.compose import refuse_locked
 from sightsmith.core.errors import Problem, UserError, listed
 from sightsmith.core.lock import LOCKED, PARTS, digest, environment
 from sightsmith.core.plugins import load_plugins
-from sightsmith.core.presets import preset_checksum
+from sightsmith.core.presets import choice_of, preset_checksum
 from sightsmith.core.progress import figure
 from sightsmith.core.result import WEIGHTS, Result, restore_config
 from sightsmith.core.run import start
@@ -60,7 +61,7 @@ def check_run(path: Path, report: Callable[[str], None]) -> list[Check]:
         *checks(data, "data", "split"),
         *checks(lambda: {"weights": _starting_weights(_config(run), lock)}, "weights"),
         *checks(lambda: {"config": digest(_content(run))}, "config"),
-        *checks(lambda: {"preset": preset_checksum(_config(run).preset.name)}, "preset"),
+        *checks(lambda: {"preset": preset_checksum(_config(run).preset)}, "preset"),
         *checks(lambda: environment(load_plugins()), "packages", "python", "platform"),
         *checks(lambda: {"bundle": tensors_digest(_bundle(run))}, "bundle"),
     ]
@@ -127,8 +128,8 @@ class Rerun:
 def train_again(path: Path, checks: Iterable[Check]) -> Rerun:
     """Train the run in ``path`` once more, as it was planned, into a folder of its own, and compare.
 
-    Raises UserError where ``checks`` say that its data or starting weights changed; StoppedError and
-    NonFiniteLossError as every run.
+    Raises UserError where ``checks`` say that its data or starting weights changed, or its configuration is no more
+    what its preset or source locks; StoppedError and NonFiniteLossError as every run.
     """
     if gone := [item for item in checks if item.part in NEEDED and item.state == CHANGED]:
         raise UserError(f"The run {path} cannot be made again from what is there:",
@@ -138,6 +139,7 @@ def train_again(path: Path, checks: Iterable[Check]) -> Rerun:
     config = _config(run)
     if problems := check_values(config):
         raise UserError(f"{run.config} has values that cannot be used:", problems=problems)
+    refuse_locked(config, {"preset": choice_of(config.preset), "source": config.source.run})
     lock, weights, metrics = _read_lock(run), _bundle(run), Result.load(path).metrics  # before hours of training
     # Measured again, another mode could be the fastest.
     planned: dict[str, Any] = {key: str(lock[key]) for key in ("precision", "memory_format", "devices")}

@@ -116,15 +116,30 @@ OWN_PRESET = "# @package _global_\nflow: specialized\nnetwork:\n  name: resnet18
     ({}, ["--multirun", *RUN, "hyper.epochs=1,2", "image.size=64,320"], "image.size is locked"),
     ({"experiment/e.yaml": EXPERIMENT_SWEEP}, ["--config-dir", ".", "--multirun", *RUN, "+experiment=e"],
      "image.size is locked"),
+    ({"network/densenet121.yaml": SHADOW}, ["--config-path", ".", *RUN], "network.weights is locked"),
+    ({"network/mine.yaml": SHADOW}, [*RUN, "hydra.searchpath=[file://.]", "network=mine"], "network.weights is locked"),
+    ({}, ["--multi", *RUN, "network=resnet18,resnet50"], "network.name is locked"),
+    ({}, ["hydra.mode=MULTIRUN", *RUN, "network=resnet18,resnet50"], "network.name is locked"),
+    ({}, ["-m", *RUN, "network=glob(res*)"], "network.name is locked"),
+    ({}, ["-m", "preset=glob(pneumo*)", "dataset.root=nowhere", "image.size=64"], "image.size is locked"),
+    ({}, [*RUN, "image.size=${hyper.batch_size}"], "image.size is locked"),
+    ({}, [*RUN, "image.size=${oc.env:COLUMNS}"], "image.size is locked to 320, and this run asks for 200"),
+    ({"config.pickle": "x"}, [*RUN, "--experimental-rerun", "config.pickle"], "would unpickle a file"),
+    ({"config.pickle": "x"}, ["--exp=config.pickle"], "would unpickle a file"),
+    ({}, ["preset=null", "task=classification", "dataset.root=nowhere"], "preset=null chooses nothing"),
+    ({}, [*RUN, "network=null"], "network=null chooses nothing"),
     ({}, [*RUN, "++hydra.runtime.choices.preset=null", "flow=general", "image.size=64"], "image.size is locked"),
     ({}, [*RUN, "~preset", "image.size=64", "flow=specialized", "task=classification"], "none is chosen"),
 ], ids=["experiment choice", "experiment value", "experiment preset", "primary", "shadowed network", "shadowed preset",
-        "own preset", "sweep", "sweep of values", "sweeper params", "forged choice", "removed preset"])
+        "own preset", "sweep", "sweep of values", "sweeper params", "config path", "search path", "shortened flag",
+        "mode", "pattern", "pattern of presets", "interpolation", "environment", "rerun",
+        "shortened rerun", "no preset", "no network", "forged choice", "removed preset"])
 def test_routes_of_the_command_line(tmp_path, files, arguments, says):
     for name, text in files.items():
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_text(text)
-    done = run(*[text if text != "." else str(tmp_path) for text in arguments], cwd=tmp_path)
+    done = run(*[text.replace("file://.", f"file://{tmp_path}") if text != "." else str(tmp_path)
+                 for text in arguments], cwd=tmp_path)
     assert done.returncode == 2, done.stderr
     assert says in done.stderr
     assert "Traceback" not in done.stderr
