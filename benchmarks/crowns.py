@@ -45,8 +45,9 @@ DETECTORS = {
 """Two of them with a small backbone in the place of ResNet-50, and with fewer proposals and queries."""
 
 
-def write_tiles(wheel: Path, photo: str, root: Path) -> dict[str, int]:
-    """COCO files ``train.json`` and ``val.json`` with ``images/*.png``; the number of boxes of each."""
+def write_tiles(wheel: Path, photo: str, root: Path, side: int = SIDE, held_out: int = 1) -> dict[str, int]:
+    """COCO files ``train.json`` and ``val.json`` with ``images/*.png`` of ``side`` pixels, the last ``held_out``
+    columns in the second; the number of boxes of each."""
     archive = zipfile.ZipFile(wheel)
     annotation = next(name for name in archive.namelist() if name == f"{photo}.xml")
     suffix = next(name for name in archive.namelist() if name.startswith(photo) and name.endswith((".png", ".tif")))
@@ -56,26 +57,27 @@ def write_tiles(wheel: Path, photo: str, root: Path) -> dict[str, int]:
              for item in ElementTree.fromstring(archive.read(annotation)).iter("object")]
     (root / "images").mkdir(parents=True)
     height, width = picture.shape[:2]
-    content = {side: {"images": [], "annotations": [], "categories": [{"id": 1, "name": "tree"}]}
-               for side in ("train", "val")}
-    for top in range(0, height - SIDE // 2, SIDE):
-        for left in range(0, width - SIDE // 2, SIDE):
-            side = content["val" if left + SIDE + SIDE // 2 >= width else "train"]
-            tile = picture[top:top + SIDE, left:left + SIDE]
+    content = {part: {"images": [], "annotations": [], "categories": [{"id": 1, "name": "tree"}]}
+               for part in ("train", "val")}
+    lefts = range(0, width - side // 2, side)
+    for top in range(0, height - side // 2, side):
+        for column, left in enumerate(lefts, 1):
+            part = content["val" if column > len(lefts) - held_out else "train"]
+            tile = picture[top:top + side, left:left + side]
             number = len(content["train"]["images"]) + len(content["val"]["images"])
             name = f"{top}-{left}.png"
             Image.fromarray(tile).save(root / "images" / name)
-            side["images"].append({"id": number, "file_name": name, "width": tile.shape[1], "height": tile.shape[0]})
+            part["images"].append({"id": number, "file_name": name, "width": tile.shape[1], "height": tile.shape[0]})
             for x0, y0, x1, y1 in boxes:
                 if left <= (x0 + x1) / 2 < left + tile.shape[1] and top <= (y0 + y1) / 2 < top + tile.shape[0]:
                     x, y = max(x0 - 1 - left, 0), max(y0 - 1 - top, 0)
                     w, h = min(x1 - left, tile.shape[1]) - x, min(y1 - top, tile.shape[0]) - y
-                    side["annotations"].append({"id": sum(len(part["annotations"]) for part in content.values()),
+                    part["annotations"].append({"id": sum(len(other["annotations"]) for other in content.values()),
                                                 "image_id": number, "category_id": 1, "bbox": [x, y, w, h],
                                                 "area": w * h, "iscrowd": 0})
-    for side, part in content.items():
-        (root / f"{side}.json").write_text(json.dumps(part))
-    return {side: len(part["annotations"]) for side, part in content.items()}
+    for name, part in content.items():
+        (root / f"{name}.json").write_text(json.dumps(part))
+    return {name: len(part["annotations"]) for name, part in content.items()}
 
 
 def main() -> None:

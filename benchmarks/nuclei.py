@@ -14,6 +14,7 @@ import statistics
 import tempfile
 import time
 import zipfile
+from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -25,22 +26,32 @@ FOLDER = "stardist/data/images"
 SIDE = 128
 
 
-def write_tiles(wheel: Path, root: Path) -> None:
-    """``train/`` and ``val/`` with ``images/*.png`` and ``masks/*.png``: 0 background, 1 nucleus."""
+def write_tiles(wheel: Path, root: Path, side: int = SIDE, rows: int = 4, columns: int = 3) -> None:
+    """``train/`` and ``val/`` with ``images/*.png`` and ``masks/*.png`` of ``side`` pixels: 0 background, 1 nucleus.
+
+    ``rows`` times ``columns`` tiles train, side by side or overlapping; the picture's right quarter is held out.
+    """
     archive = zipfile.ZipFile(wheel)
     picture, mask = (np.array(Image.open(io.BytesIO(archive.read(f"{FOLDER}/{name}")))) for name in
                      ("img2d.tif", "mask2d.tif"))
     low, high = np.percentile(picture, (0.1, 99.9))
     picture = np.clip(255 * (picture - low) / (high - low), 0, 255).astype(np.uint8)
-    for top in range(0, picture.shape[0], SIDE):
-        for left in range(0, picture.shape[1], SIDE):
-            window = np.s_[top:top + SIDE, left:left + SIDE]
-            side = "val" if left + SIDE == picture.shape[1] else "train"
+    height, width = picture.shape
+    places = {"train": product(_starts(height, side, rows), _starts(width * 3 // 4, side, columns)),
+              "val": product(range(0, height, side), range(width * 3 // 4, width, side))}
+    for part, corners in places.items():
+        for top, left in corners:
+            window = np.s_[top:top + side, left:left + side]
             for kind, values in (("images", picture[window]), ("masks", (mask[window] > 0).astype(np.uint8))):
-                path = root / side / kind / f"{top}-{left}.png"
+                path = root / part / kind / f"{top}-{left}.png"
                 path.parent.mkdir(parents=True, exist_ok=True)
                 Image.fromarray(values).save(path)
     (root / "classes.txt").write_text("background\nnucleus\n")
+
+
+def _starts(length: int, side: int, count: int) -> list[int]:
+    """``count`` starts of windows of ``side``, evenly over ``length``."""
+    return [round(start) for start in np.linspace(0, length - side, count)]
 
 
 def main() -> None:

