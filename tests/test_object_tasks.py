@@ -12,6 +12,9 @@ from processes import start, succeed
 
 import sightsmith
 from sightsmith.core.errors import UserError
+from sightsmith.core.plugins import load_plugins
+from sightsmith.core.samples import check
+from sightsmith.plugins.openmmlab.build import scope
 
 COMMON = ["network.weights=none", "image.size=64", "hyper.epochs=1", "hyper.batch_size=4", "trainer.precision=fp32",
           "trainer.memory_format=contiguous", "hyper.optimizer=adamw", "logger=[]"]
@@ -74,6 +77,22 @@ def test_workers_average_and_balance(tmp_path):
     alone = sightsmith.train([*run, "trainer.workers=0"])
     helped = sightsmith.train([*run, "trainer.workers=2"])
     assert alone.metrics == helped.metrics
+
+
+def test_a_network_that_draws_predicts_the_same_each_time(tmp_path):
+    """SegNeXt's head factorises features from random bases, in evaluation too."""
+    result = sightsmith.train([*SMALL, "task=segmentation", "network=segnext_t", f"output_dir={tmp_path}"])
+    task, model = result.task, result.model
+    data = task.dataset(check(task.config, load_plugins(), print).validation, training=False)
+    logits, outcomes = [], []
+    for seed in (1, 2):
+        torch.manual_seed(seed)
+        with torch.no_grad(), scope("mmseg"):
+            logits.append(model(torch.linspace(-2, 2, 3 * 64 * 64).reshape(1, 3, 64, 64), mode="tensor"))
+            outcomes.append(task.outcomes(model, task.collate([data[0], data[1]])))
+    assert not logits[0].equal(logits[1])
+    assert [item["loss"] for item in outcomes[0]] == [item["loss"] for item in outcomes[1]]
+    assert all((one["counts"] == two["counts"]).all() for one, two in zip(*outcomes, strict=True))
 
 
 def test_a_zoo_configuration_by_its_own_name(tmp_path):

@@ -11,6 +11,7 @@ import pytest
 import torch
 from object_datasets import box_csv, mask_csv
 from PIL import Image
+from shades import class_folders
 from torch import nn
 
 import sightsmith
@@ -24,22 +25,11 @@ STILL = [*TRAINER, "hyper.learning_rate=1e-6", "hyper.momentum=0"]
 """So little is learnt that what was loaded can be told."""
 
 
-def folders(root, shades, images=12):
-    """Class folders; a class's pictures are noise around its shade of grey."""
-    for name, shade in shades.items():
-        folder = root / "Classes" / name
-        folder.mkdir(parents=True)
-        for number in range(images):
-            values = np.random.default_rng([shade, number]).integers(0, 60, (32, 32, 3)) + shade
-            Image.fromarray(values.astype(np.uint8)).save(folder / f"{number}.png")
-    return f"dataset.root={root}"
-
-
 @pytest.fixture(scope="module")
 def source(tmp_path_factory):
     """A classifier of four shades."""
     root = tmp_path_factory.mktemp("source")
-    data = folders(root / "data", {"black": 0, "dark": 60, "grey": 120, "white": 190})
+    data = class_folders(root / "data", {"black": 0, "dark": 60, "grey": 120, "white": 190})
     return sightsmith.train([data, "task=classification", "network=resnet18", "image.size=32", *RECIPE,
                              "hyper.epochs=4", "hyper.warmup_epochs=1", f"output_dir={root}"])
 
@@ -67,7 +57,7 @@ def test_tuner_auto_keeps_the_recipe_of_the_source(source, tmp_path, capsys):
             compose([*run, override])
     config = compose([*run, "+network.rename={black: 1}", "source.replay=10"])
     assert config.hyper == compose(run[:2]).hyper
-    data = folders(tmp_path / "data", {"black": 0, "white": 190})
+    data = class_folders(tmp_path / "data", {"black": 0, "white": 190})
     result = sightsmith.train([run[0], data, "tuner=auto", *TRAINER, f"output_dir={tmp_path / 'runs'}"])
     assert "as the source has it" in capsys.readouterr().out
     assert len((result.run_dir / "metrics.jsonl").read_text().splitlines()) <= 4
@@ -92,7 +82,7 @@ def test_the_recipe_is_that_of_the_source_and_can_be_changed(source, form):
 
 
 def test_rows_of_kept_and_renamed_classes_keep_their_weights(source, tmp_path, capsys):
-    data = folders(tmp_path / "data", {"white": 190, "dim": 60, "pale": 160, "black": 0})
+    data = class_folders(tmp_path / "data", {"white": 190, "dim": 60, "pale": 160, "black": 0})
     result = sightsmith.train([data, "flow=retrain", f"source={source.run_dir}", "+network.rename={dark: dim}", *STILL,
                                f"output_dir={tmp_path}", "hyper.epochs=1"])
     printed = re.sub(r"\s+", " ", capsys.readouterr().out)
@@ -132,7 +122,7 @@ def test_a_frozen_backbone_stays_as_it_was_to_the_bit(source, tmp_path):
 
 
 def test_replay_adds_a_share_of_the_old_images_and_their_classes(source, tmp_path, capsys):
-    data = folders(tmp_path / "data", {"white": 190, "pale": 160}, images=10)
+    data = class_folders(tmp_path / "data", {"white": 190, "pale": 160}, images=10)
     # Two of the new images are old ones: they must not come twice.
     for number in range(2):
         shutil.copy(source.run_dir.parent / "data" / "Classes" / "white" / f"{number}.png",
@@ -158,17 +148,17 @@ def test_names_that_read_like_numbers_can_be_renamed(source):
 
 
 def test_replay_of_changed_data_is_refused(tmp_path):
-    data = folders(tmp_path / "data", {"a": 0, "b": 190}, images=5)
+    data = class_folders(tmp_path / "data", {"a": 0, "b": 190}, images=5)
     small = ["network=resnet18", "image.size=32", *RECIPE, f"output_dir={tmp_path}"]
     run = sightsmith.train([data, "task=classification", *small])
     Image.new("RGB", (32, 32), (1, 2, 3)).save(tmp_path / "data" / "Classes" / "a" / "0.png")
-    new = folders(tmp_path / "new", {"a": 10, "c": 150}, images=5)
+    new = class_folders(tmp_path / "new", {"a": 10, "c": 150}, images=5)
     with pytest.raises(UserError, match="has changed since it was trained"):
         sightsmith.train([new, f"source={run.run_dir}", "source.replay=50", *TRAINER, f"output_dir={tmp_path}"])
 
 
 def test_what_does_not_fit_the_source_is_refused(source, tmp_path):
-    others = folders(tmp_path / "others", {"a": 0, "b": 190})
+    others = class_folders(tmp_path / "others", {"a": 0, "b": 190})
     with pytest.raises(UserError, match="none of the source's classes is in the data") as raised:
         sightsmith.train([others, f"source={source.run_dir}"])
     assert "black, dark, grey, white" in str(raised.value)

@@ -145,8 +145,9 @@ def _predict(model: Model, batch: dict[str, Any]) -> list[Any]:
 
     inputs, samples = batch["inputs"], batch["data_samples"]
     count = 1 if any(isinstance(module, MaskedConv2d) for module in model.modules()) else len(samples)
-    return [sample for first in range(0, len(samples), count)
-            for sample in model.predict(inputs[first:first + count], samples[first:first + count])]
+    with _drawn_alike():
+        return [sample for first in range(0, len(samples), count)
+                for sample in model.predict(inputs[first:first + count], samples[first:first + count])]
 
 
 def _validation_loss(model: Model, batch: dict[str, Any]) -> float:
@@ -154,10 +155,17 @@ def _validation_loss(model: Model, batch: dict[str, Any]) -> float:
 
     It is that of the batch: the networks give no loss of a single image.
     """
-    with _as_in_training(model), torch.random.fork_rng():
-        torch.manual_seed(0)  # samplers draw proposals and points
+    with _as_in_training(model), _drawn_alike():
         loss, _ = model.parse_losses(model.loss(batch["inputs"], batch["data_samples"]))
     return float(loss)
+
+
+@contextmanager
+def _drawn_alike() -> Iterator[None]:
+    """What is drawn inside is the same each time: samples of proposals and points, bases that a head starts from."""
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        yield
 
 
 @contextmanager
