@@ -46,7 +46,7 @@ def main() -> None:
         return
     found: dict[str, list[dict[str, float]]] = {side: [] for side in SIDES}
     with tempfile.TemporaryDirectory() as temporary:
-        classes = _write(Path(temporary) / "data")
+        classes = write_canvases(Path(temporary) / "data")
         print(f"{CANVASES - VALIDATION} images for training, {VALIDATION} for validation, classes {', '.join(classes)}")
         for seed in range(options.seeds):
             for side in list(SIDES)[::1 if seed % 2 else -1]:
@@ -66,7 +66,7 @@ def main() -> None:
         print(f"ratio of {key}: {statistics.median(ratios):.3f} ({min(ratios):.3f} to {max(ratios):.3f})")
 
 
-def _write(folder: Path) -> list[str]:
+def write_canvases(folder: Path) -> list[str]:
     """COCO files ``train.json`` and ``val.json`` with ``images/*.jpg``; the classes."""
     from sightsmith.core.masks import box, encode
     from sightsmith.plugins.openmmlab.sample import CLASSES, canvases

@@ -44,7 +44,7 @@ CROWNS = "deepforest/data/2019_YELL_2_541000_4977000_image_crop"
 TUNING_SEED = 1000
 """Seeds that count are from 0."""
 
-MOBILE = {"type": "MobileNetV2", "out_indices": [2, 4, 7], "_delete_": True}
+MOBILE = {"type": "MobileNetV2", "_delete_": True}
 GEOMETRY = {"horizontal_flip": True, "rotation": 90, "translation": 5}
 SLOWED = {"backbone_rate": 0.3, "ema": 0.98}
 
@@ -64,6 +64,7 @@ class Case:
     augment: dict[str, Any]
     plain: tuple[str, ...] = ()
     options: dict[str, Any] | None = None
+    config: str | None = None
 
 
 CASES = {
@@ -76,11 +77,15 @@ CASES = {
         lambda options, root: write_crowns(options.deepforest, CROWNS, root, side=104, held_out=2),
         "detection", "rtmdet_tiny", "boxes", "ap50", 160, 40, 8,
         {**GEOMETRY, "color_jitter": {"brightness": 0.2, "contrast": 0.2, "saturation": 0.2, "hue": 0.02}},
-        options={"backbone": MOBILE, "neck": {"in_channels": [32, 96, 1280]}}),
+        options={"backbone": {**MOBILE, "out_indices": [2, 4, 7]}, "neck": {"in_channels": [32, 96, 1280]}}),
     "nuclei": Case(
         lambda options, root: write_nuclei(options.stardist, root, side=64, rows=10, columns=10),
-        "segmentation", "deeplabv3plus_mobilenet_v2", "masks", "dice", 64, 30, 8,
-        {**GEOMETRY, "color_jitter": {"brightness": 0.2, "contrast": 0.2, "saturation": 0, "hue": 0}}),
+        "segmentation", "mmseg", "masks", "dice", 64, 30, 8,
+        {**GEOMETRY, "color_jitter": {"brightness": 0.2, "contrast": 0.2, "saturation": 0, "hue": 0}},
+        config="sem_fpn/fpn_r50_4xb2-80k_cityscapes-512x1024",
+        options={"backbone": {**MOBILE, "out_indices": [1, 2, 4, 6]},
+                 "neck": {"in_channels": [24, 32, 96, 320], "out_channels": 64},
+                 "decode_head": {"in_channels": [64, 64, 64, 64], "channels": 64}}),
 }
 
 
@@ -131,7 +136,8 @@ def _preset(name: str, case: Case, weights: Path) -> Path:
     path.write_text(yaml.safe_dump({
         "title": f"Few {name}", "task": case.task, "network": case.network, "annotation": case.annotation,
         "weights": weights.name, "weights_sha256": hashlib.sha256(weights.read_bytes()).hexdigest(),
-        "config": {"image": {"size": case.size}, "network": {"options": case.options or {}}, "augment": case.augment,
+        "config": {"image": {"size": case.size}, "network": {"options": case.options or {}, "config": case.config},
+                   "augment": case.augment,
                    "hyper": {"batch_size": case.batch_size, "epochs": case.epochs, "optimizer": "adamw",
                              "schedule": "cosine", "warmup_epochs": 2, **SLOWED}}}))
     return path
@@ -139,6 +145,7 @@ def _preset(name: str, case: Case, weights: Path) -> Path:
 
 def _general(case: Case, weights: str) -> list[str]:
     return [f"task={case.task}", f"network={case.network}", f"network.weights={weights}", f"image.size={case.size}",
+            *([f"network.config={case.config}"] if case.config else []),
             *(f"+network.options.{key}={_typed(value)}" for key, value in (case.options or {}).items()),
             f"hyper.batch_size={case.batch_size}", f"hyper.epochs={case.epochs}", "hyper.optimizer=adamw",
             "hyper.schedule=cosine", "hyper.warmup_epochs=2", *case.plain]

@@ -36,7 +36,7 @@ def main() -> None:
         {"runner": _runner, "sightsmith": _sightsmith}[options.side](settings, options.folder, options.float64)
         return
     with tempfile.TemporaryDirectory() as temporary:
-        engine_vs_runner._write(Path(temporary) / "data")
+        engine_vs_runner.write_canvases(Path(temporary) / "data")
         for side in ("runner", "sightsmith"):
             subprocess.run([sys.executable, __file__, *sys.argv[1:], "--side", side, "--folder", temporary],
                            check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
