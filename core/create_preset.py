@@ -18,12 +18,10 @@ from sightsmith.core.errors import Problem, UserError
 from sightsmith.core.files import fill_folder, write_atomic
 from sightsmith.core.plugins import Provider, load_plugins
 from sightsmith.core.presets import SUFFIX, load_presets
-from sightsmith.core.progress import figure
 from sightsmith.core.result import CARD, WEIGHTS, read_card, restore_config
 from sightsmith.core.rundir import RunFolder
 from sightsmith.core.schema import Config, PresetConfig, walk
 from sightsmith.core.source import recipe
-from sightsmith.core.weights import file_digest
 
 CARD_KEYS = ("title", "description", "modality", "body_part", "images", "licence", "tunable")
 """What the author may say of the preset; the rest of the card is what the run was."""
@@ -138,6 +136,9 @@ def _is_of(provider: Provider | Path, distribution: str) -> bool:
 def _card(run: RunFolder, config: Config, content: Mapping[str, Any], name: str, said: Mapping[str, Any],
           ) -> PresetConfig:
     """What the run was, what its own preset's card says of images, and over both what the author says."""
+    from sightsmith.core.progress import figure
+    from sightsmith.core.weights import file_digest
+
     data = _data(run)
     plugins = load_plugins()
     task = plugins.task(content["task"])
@@ -158,8 +159,7 @@ def _card(run: RunFolder, config: Config, content: Mapping[str, Any], name: str,
     return PresetConfig(**{
         **earlier, "tunable": TUNABLE, "licence": UNLICENSED, **said, "name": name, "annotation": annotation,
         "classes": content["classes"], "cases": (data.get("groups") or sum(data["images"].values())) if data else None,
-        "score": score,
-        "weights": f"{name}.safetensors", "weights_sha256": file_digest(run.model / WEIGHTS)})
+        "score": score, "weights": f"{name}.safetensors", "weights_sha256": file_digest(run.model / WEIGHTS)})
 
 
 def _data(run: RunFolder) -> dict[str, Any]:
