@@ -37,7 +37,8 @@ def test_a_bare_import_is_refused(name):
     ["--help"], ["list", "networks"], ["list", "tasks", "--json"], ["list", "plugins"], ["list", "datasets"],
     ["list", "presets"], ["list", "presets", "pneumothorax"],
     ["train", "preset=pneumothorax", "dataset.root=x", "--cfg", "job"],
-    ["verify", "--help"], ["preset", "--help"], ["train", "--help"], ["train", "task=classification", "dataset.root=x", "--cfg", "job"],
+    ["verify", "--help"], ["preset", "--help"], ["train", "--help"],
+    ["train", "task=classification", "dataset.root=x", "--cfg", "job"],
 ], ids=" ".join)
 def test_light_commands_import_nothing_heavy(arguments):
     code = (
