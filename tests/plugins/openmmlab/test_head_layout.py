@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import pytest
-import torch
-from zoo_step import CLASSES, make_task, write_samples
+from heads import losses
 
 from sightsmith.plugins.openmmlab.head_layout import box_layout, map_layout
 
@@ -25,33 +24,11 @@ NETWORKS = [
 """Of each layout of rows one."""
 
 
-def loss(task, model, samples):
-    data = task.dataset(samples, training=False)
-    with torch.no_grad():
-        return task.outcomes(model.eval(), task.collate([data[0], data[1]]))[0]["loss"]
-
-
 @pytest.mark.parametrize(("package", "name", "options"), NETWORKS, ids=[name for _, name, _ in NETWORKS])
 def test_the_loss_does_not_depend_on_the_order_of_the_classes(package, name, options, tmp_path):
-    samples = write_samples(tmp_path)
-    task = make_task(package, name, options=options)
-    torch.manual_seed(0)
-    source, _ = task.build_model()
-    with torch.no_grad():
-        for head in task._heads(source, lambda task: task.adapted()[0]):
-            source.state_dict()[head].add_(torch.randn_like(source.state_dict()[head]))  # else classes are alike
-    torch.save({"state_dict": source.state_dict(), "meta": {"dataset_meta": {"classes": CLASSES}}},
-               tmp_path / "source.pth")
-    turned = make_task(package, name, options=options)
-    turned.classes = (*CLASSES[1:], CLASSES[0])
-    turned.config.network.weights = str(tmp_path / "source.pth")
-    model, report = turned.build_model()
-    assert report.classes == {"kept": turned.classes, "new": (), "dropped": ()}
-    assert not report.missing
-    assert not report.mismatched
-    assert loss(turned, model, samples) == pytest.approx(loss(task, source, samples), rel=1e-5)
-    model.load_state_dict(source.state_dict())
-    assert loss(turned, model, samples) != pytest.approx(loss(task, source, samples), rel=1e-5)
+    source, turned, left = losses(package, name, options, tmp_path)
+    assert turned == pytest.approx(source, rel=1e-5)
+    assert left != pytest.approx(source, rel=1e-5)
 
 
 def test_rows_of_boxes():

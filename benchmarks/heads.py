@@ -1,0 +1,97 @@
+"""Whether the rows of every head go to the classes of their names, for each network with a short name.
+
+    python benchmarks/heads.py [--only retinanet_r50 ...]
+
+A network's weights are saved and loaded into the same network with its classes in another order. On the same images
+the loss must be the same; with the rows left where they were it must not.
+"""
+
+from __future__ import annotations
+
+import argparse
+import math
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import torch
+from zoo_step import CLASSES, SIZES, TASKS, make_task, write_samples
+
+from sightsmith.core.errors import UserError
+from sightsmith.core.plugins import load_plugins
+from sightsmith.plugins.openmmlab.ops.extension import provide_operators
+
+TOLERANCE = 1e-4
+OPTIONS = {"dino_r50": {"dn_cfg": {"label_noise_scale": 1e-9}}}
+"""What draws classes at random in the loss draws others when their order is another."""
+
+
+def losses(package: str, name: str, options: dict[str, Any], folder: Path, size: int = SIZES[0]) -> tuple[float, ...]:
+    """Of a network, of one with its classes turned around and its weights, and of that one with the rows left.
+
+    Raises ValueError where anything of the weights was not loaded.
+    """
+    samples = write_samples(folder)
+    task = make_task(package, name, size, options)
+    torch.manual_seed(0)
+    source, _ = task.build_model()
+    with torch.no_grad():
+        for head in task._heads(source, lambda task: task.adapted()[0]):
+            source.state_dict()[head].add_(torch.randn_like(source.state_dict()[head]))  # else classes are alike
+    torch.save({"state_dict": source.state_dict(), "meta": {"dataset_meta": {"classes": CLASSES}}},
+               folder / "source.pth")
+    turned = make_task(package, name, size, options)
+    turned.classes = (*CLASSES[1:], CLASSES[0])
+    turned.config.network.weights = str(folder / "source.pth")
+    model, report = turned.build_model()
+    if report.missing or report.mismatched or report.classes["kept"] != turned.classes:
+        raise ValueError("\n".join(report.lines()))
+    found = [_loss(task, source, samples), _loss(turned, model, samples)]
+    model.load_state_dict(source.state_dict())
+    return (*found, _loss(turned, model, samples))
+
+
+def _loss(task: Any, model: Any, samples: Any) -> float:
+    data = task.dataset(samples, training=False)
+    with torch.no_grad():
+        return task.outcomes(model.eval(), task.collate([data[0], data[1]]))[0]["loss"]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--only", nargs="+")
+    options = parser.parse_args()
+    provide_operators()
+    good = bad = 0
+    packages = {task: package for package, task in TASKS.items()}
+    for network in load_plugins().networks.values():
+        if network.task not in packages or network.zoo or (options.only and network.name not in options.only):
+            continue
+        with tempfile.TemporaryDirectory() as temporary:
+            try:
+                found = _at_a_size(packages[network.task], network.options["config"], OPTIONS.get(network.name, {}),
+                                   Path(temporary))
+            except Exception as error:  # each network by itself: what one raises is its row
+                print(f"{network.name:28} FAILED {type(error).__name__}: {str(error).splitlines()[0]}", flush=True)
+                bad += 1
+                continue
+        same = math.isclose(found[0], found[1], rel_tol=TOLERANCE)
+        told = not math.isclose(found[0], found[2], rel_tol=TOLERANCE)
+        good, bad = good + (same and told), bad + (not (same and told))
+        print(f"{network.name:28} {'kept' if same and told else 'NOT KEPT'}: loss {found[0]:.6g}, turned "
+              f"{found[1]:.6g}, rows left {found[2]:.6g}", flush=True)
+    print(f"{good} kept, {bad} not")
+
+
+def _at_a_size(package: str, name: str, options: dict[str, Any], folder: Path) -> tuple[float, ...]:
+    """As :func:`losses`, at the first size that the network takes."""
+    for size in SIZES[:-1]:
+        try:
+            return losses(package, name, options, folder, size)
+        except (RuntimeError, UserError, ValueError):
+            continue
+    return losses(package, name, options, folder, SIZES[-1])
+
+
+if __name__ == "__main__":
+    main()
