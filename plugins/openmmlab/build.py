@@ -42,6 +42,9 @@ def assemble(model: dict[str, Any], package: str) -> Any:
 def registry(package: str) -> Any:
     """The ``mmengine.Registry`` of ``package``'s models and their parts, all of them imported."""
     provide_operators()
+    from mmengine.logging import MMLogger
+
+    MMLogger.get_current_instance().setLevel(logging.WARNING)  # layers would tell of every loading of weights
     for name in dict.fromkeys((package, "mmdet")):  # mmsegmentation's configurations use parts of mmdet
         importlib.import_module(f"{name}.models")
     paste_anywhere()
