@@ -14,7 +14,8 @@ three sides have the same images, size, batch, epochs, optimizer and schedule:
 - plain: the general flow with the same weights and what the task does by default;
 - scratch: the same without the weights.
 
-The learning rate of each side is the best of ``--rates`` on a seed of its own, which does not count.
+The learning rate of each side is the best of ``--rates``, where there are several, on a seed of its own, which does not
+count.
 """
 
 from __future__ import annotations
@@ -110,8 +111,8 @@ def _compare(name: str, options: argparse.Namespace, work: Path, weights: Path) 
     case.write(options, data)
     sides = {"specialized": [f"preset={_preset(name, case, weights)}", "dataset.folds=none"],
              "plain": _general(case, str(weights)), "scratch": _general(case, "none")}
-    rates = {}
-    for side, overrides in sides.items():
+    rates = dict.fromkeys(sides, options.rates[0])
+    for side, overrides in sides.items() if len(options.rates) > 1 else ():
         tried = {rate: _train(case, data, work, overrides, rate, TUNING_SEED)[0] for rate in options.rates}
         rates[side] = max(tried, key=lambda rate: tried[rate])
         print(f"  {name} {side}: learning rate {rates[side]:g} of {tried}", flush=True)
