@@ -108,7 +108,7 @@ def create_preset(path: Path, name: str, output_dir: Path, said: Mapping[str, An
         fill_folder(target, lambda folder: _write_package(folder, run, config, card, values, distribution))
     else:
         output_dir.mkdir(parents=True, exist_ok=True)
-        _write_preset(output_dir, run, config, card, values, str(target))
+        _write_preset(output_dir, run, config, card, values, target.name)
     return target
 
 
