@@ -9,7 +9,7 @@ import argparse
 import json
 import os
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import asdict
 from pathlib import Path
@@ -168,7 +168,7 @@ def _verify(arguments: list[str]) -> int:
                         help="run=DIR, the run's folder; rerun=true, to train again into a new folder")
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     options = parser.parse_args(arguments)
-    given = _settings(parser, options.settings, ("run",), ("rerun",))
+    given = _settings(parser, options.settings, {"run": "DIR"}, ("rerun",))
     again_too = _flag(parser, given, "rerun")
     run = Path(given["run"]).expanduser().resolve()
 
@@ -188,16 +188,17 @@ def _verify(arguments: list[str]) -> int:
     return 0 if all(item.state == verify.SAME for item in checks) and (again is None or again.same) else 1
 
 
-def _settings(parser: argparse.ArgumentParser, texts: Sequence[str], needed: Sequence[str], more: Sequence[str],
+def _settings(parser: argparse.ArgumentParser, texts: Sequence[str], needed: Mapping[str, str], more: Sequence[str],
               ) -> dict[str, str]:
-    """``texts`` of the form ``key=value``: all keys that are ``needed``, and none but these and ``more``."""
+    """``texts`` of the form ``key=value``: all keys that are ``needed``, which maps them to a word for the value, and
+    none but these and ``more``."""
     given = dict(text.partition("=")[::2] for text in texts)
     known = (*needed, *more)
     for key in given:
         if key not in known:
             parser.error(f"there is no key {key!r}.{near(key, known) or ' There is: ' + ', '.join(known)}")
-    if missing := [key for key in needed if not given.get(key)]:
-        parser.error(f"{', '.join(f'{key}=...' for key in missing)} is not given")
+    if missing := [f"{key}={value}" for key, value in needed.items() if not given.get(key)]:
+        parser.error(f"{', '.join(missing)} is not given")
     return given
 
 
@@ -265,7 +266,7 @@ def _preset(arguments: list[str]) -> int:
                         f"{', '.join(CARD_KEYS)}; licence is that of file and weights [{UNLICENSED}], tunable the keys "
                         f"that stay free [{','.join(TUNABLE)}]")
     options = parser.parse_args(arguments)
-    given = _settings(parser, options.settings, ("run", "name"), ("output_dir", "package", *CARD_KEYS))
+    given = _settings(parser, options.settings, {"run": "DIR", "name": "NAME"}, ("output_dir", "package", *CARD_KEYS))
     package = _flag(parser, given, "package")
     run, name, folder = Path(given.pop("run")), given.pop("name"), Path(given.pop("output_dir", "presets"))
     said: dict[str, Any] = {key: " ".join(value.split()) for key, value in given.items()}
