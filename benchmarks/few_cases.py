@@ -21,7 +21,6 @@ count.
 from __future__ import annotations
 
 import argparse
-import hashlib
 import math
 import statistics
 import tempfile
@@ -33,14 +32,16 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from crowns import PHOTO
 from crowns import write_tiles as write_crowns
 from nuclei import write_tiles as write_nuclei
 from pretrained import WEIGHTS, write_digits
 from scipy.stats import t
 
 import sightsmith
+from sightsmith.core.schema import typed
+from sightsmith.core.weights import file_digest
 
-CROWNS = "deepforest/data/2019_YELL_2_541000_4977000_image_crop"
 TUNING_SEED = 1000
 """Seeds that count are from 0."""
 
@@ -73,7 +74,7 @@ CASES = {
         {"horizontal_flip": False, "rotation": 15, "translation": 10},
         ("augment.horizontal_flip=false",)),
     "crowns": Case(
-        lambda options, root: write_crowns(options.deepforest, CROWNS, root, side=104, held_out=2),
+        lambda options, root: write_crowns(options.deepforest, PHOTO, root, side=104, held_out=2),
         "detection", "rtmdet_tiny", "boxes", "ap50", 160, 40, 8,
         {**GEOMETRY, "color_jitter": {"brightness": 0.2, "contrast": 0.2, "saturation": 0.2, "hue": 0.02}},
         options={"backbone": {**MOBILE, "out_indices": [2, 4, 7]}, "neck": {"in_channels": [32, 96, 1280]}}),
@@ -134,11 +135,9 @@ def _preset(name: str, case: Case, weights: Path) -> Path:
     path = weights.with_name(f"few_{name}.yaml")
     path.write_text(yaml.safe_dump({
         "title": f"Few {name}", "task": case.task, "network": case.network, "annotation": case.annotation,
-        "weights": weights.name, "weights_sha256": hashlib.sha256(weights.read_bytes()).hexdigest(),
+        "weights": weights.name, "weights_sha256": file_digest(weights),
         "config": {"image": {"size": case.size}, "network": {"options": case.options or {}, "config": case.config},
-                   "augment": case.augment,
-                   "hyper": {"batch_size": case.batch_size, "epochs": case.epochs, "optimizer": "adamw",
-                             "schedule": "cosine", "warmup_epochs": 2}}}))
+                   "augment": case.augment, "hyper": _hyper(case)}}))
     return path
 
 
@@ -146,15 +145,19 @@ def _general(case: Case, weights: str) -> list[str]:
     return [f"task={case.task}", f"network={case.network}", f"network.weights={weights}", f"image.size={case.size}",
             *([f"network.config={case.config}"] if case.config else []),
             *(f"+network.options.{key}={_typed(value)}" for key, value in (case.options or {}).items()),
-            f"hyper.batch_size={case.batch_size}", f"hyper.epochs={case.epochs}", "hyper.optimizer=adamw",
-            "hyper.schedule=cosine", "hyper.warmup_epochs=2", *case.plain]
+            *(f"hyper.{key}={value}" for key, value in _hyper(case).items()), *case.plain]
+
+
+def _hyper(case: Case) -> dict[str, Any]:
+    return {"batch_size": case.batch_size, "epochs": case.epochs, "optimizer": "adamw", "schedule": "cosine",
+            "warmup_epochs": 2}
 
 
 def _typed(value: Any) -> str:
     """``value`` as Hydra's overrides read it."""
     if isinstance(value, dict):
         return "{" + ",".join(f"{key}:{_typed(item)}" for key, item in value.items()) + "}"
-    return str(value).replace(" ", "").replace("True", "true")
+    return typed(value).replace(" ", "")
 
 
 def _train(case: Case, data: Path, work: Path, overrides: list[str], rate: float, seed: int) -> tuple[float, float]:

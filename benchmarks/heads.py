@@ -50,7 +50,7 @@ def losses(package: str, name: str, options: dict[str, Any], folder: Path, size:
     turned.classes = (*CLASSES[1:], CLASSES[0])
     turned.config.network.weights = str(folder / "source.pth")
     model, report = turned.build_model()
-    if report.missing or report.mismatched or report.classes["kept"] != turned.classes:
+    if report.missing or report.mismatched or report.classes != {"kept": turned.classes, "new": (), "dropped": ()}:
         raise ValueError("\n".join(report.lines()))
     found = [_loss(task, source, samples), _loss(turned, model, samples)]
     model.load_state_dict(source.state_dict())

@@ -25,9 +25,9 @@ from pathlib import Path
 import torch
 from engine_vs_runner import write_canvases
 from pretrained import write_digits
-from torch.utils.data import DataLoader
 
 import sightsmith
+from sightsmith.core.forgetting import evaluate
 from sightsmith.core.plugins import load_plugins
 from sightsmith.core.result import Result
 from sightsmith.core.samples import check
@@ -115,13 +115,11 @@ def _objects(work: Path, seed: int) -> Iterable[tuple[str, tuple[float, float, f
 
 def _scores(result: Result, root: Path) -> dict[str, float | None]:
     """The figures of ``result`` on the validation part of ``root``."""
-    task, model = result.task, result.model
+    task = result.task
     config = Config(task=TaskConfig(task.config.task.name), network=NetworkConfig(task.network.name),
                     dataset=DatasetConfig(root=str(root)))
     samples = check(config, load_plugins(), lambda line: None).validation
-    loader = DataLoader(task.dataset(samples, training=False), 32, collate_fn=task.collate)
-    with torch.no_grad():
-        return task.metrics([outcome for batch in loader for outcome in task.outcomes(model, batch)])
+    return evaluate(result, samples, torch.device("cpu"))
 
 
 if __name__ == "__main__":

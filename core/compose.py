@@ -14,7 +14,7 @@ from hydra.core.config_search_path import ConfigSearchPath
 from hydra.core.config_store import ConfigStore
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.core.override_parser.types import Glob, Override
+from hydra.core.override_parser.types import Glob, Override, QuotedString
 from hydra.core.plugins import Plugins as HydraPlugins
 from hydra.errors import HydraException
 from hydra.plugins.search_path_plugin import SearchPathPlugin
@@ -131,15 +131,21 @@ def _chosen(parsed: Iterable[Override], group: str) -> Iterator[str]:
     """What ``group=`` chooses, also in a sweep."""
     for override in parsed:
         if override.key_or_group == group:
-            yield from (value for value in _values(override, []) if isinstance(value, str))
+            value = override.value()
+            values: Iterable[Any] = [value]
+            if override.is_sweep_override():
+                values = [] if isinstance(value, Glob) else override.sweep_iterator()
+            texts = (value.text if isinstance(value, QuotedString) else value for value in values)
+            yield from (text for text in texts if isinstance(text, str))
 
 
-def _values(override: Override, options: Sequence[str]) -> Iterable[Any]:
-    """The values of a sweep, or the one of an override without; a pattern finds its own among ``options``."""
+def _axis(override: Override, options: Sequence[str]) -> list[str]:
+    """``override`` once for each value that it sweeps; a pattern finds its own among ``options``."""
+    if not override.is_sweep_override():
+        return [str(override.input_line)]
     value = override.value()
-    if isinstance(value, Glob):
-        return value.filter(list(options))
-    return override.sweep_string_iterator() if override.is_sweep_override() else [value]
+    values = value.filter(list(options)) if isinstance(value, Glob) else override.sweep_string_iterator()
+    return [f"{override.get_key_element()}={value}" for value in values]
 
 
 def _options() -> dict[str, list[str]]:
@@ -195,10 +201,7 @@ def refuse_locked_sweep(overrides: Sequence[str]) -> None:
     if (any(override.key_or_group in LOCKING for override in parsed)
             and any(override.is_sweep_override() for override in parsed)):
         options = _options()
-        axes = [[f"{override.get_key_element()}={value}"
-                 for value in _values(override, options.get(override.key_or_group, []))]
-                if override.is_sweep_override() else [str(override.input_line)] for override in parsed]
-        axes = [axis for axis in axes if axis]
+        axes = [axis for override in parsed if (axis := _axis(override, options.get(override.key_or_group, [])))]
         first = [axis[0] for axis in axes]
         others = ([*first[:place], value, *first[place + 1:]] for place, axis in enumerate(axes) for value in axis[1:])
         for job in (first, *others):

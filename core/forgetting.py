@@ -35,12 +35,16 @@ def old_class_scores(source: Result, result: Result, rename: Mapping[str, str], 
 def _class_scores(result: Result, samples: Sequence[Sample], device: torch.device) -> dict[str, Score]:
     if not samples:
         return dict.fromkeys(result.classes)
+    metrics = evaluate(result, samples, device)
+    return {name: metrics.get(f"{result.task.class_score}/{name}") for name in result.classes}
+
+
+def evaluate(result: Result, samples: Sequence[Sample], device: torch.device) -> dict[str, Score]:
+    """The figures of ``result`` on ``samples``."""
     task, model = result.task, result.model.to(device)
     loader = DataLoader(task.dataset(samples, training=False), task.config.hyper.batch_size, collate_fn=task.collate)
     with torch.no_grad():
-        outcomes = [outcome for batch in loader for outcome in task.outcomes(model, batch)]
-    metrics = task.metrics(outcomes)
-    return {name: metrics.get(f"{task.class_score}/{name}") for name in result.classes}
+        return task.metrics([outcome for batch in loader for outcome in task.outcomes(model, batch)])
 
 
 def means(scores: Mapping[str, tuple[Score, Score]]) -> tuple[Score, Score]:

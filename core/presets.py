@@ -80,7 +80,7 @@ def load_presets() -> dict[str, Preset]:
     found: dict[str, Preset] = {}
     for folder, provider in load_plugins().preset_folders:
         for path in _yaml_files(files(folder.package)):
-            preset = _read(path, path.name, provider)
+            preset = _read(path, provider)
             if preset.name in found:
                 raise UserError(f"The preset {preset.name!r} is in {found[preset.name].provider} and in {provider}",
                                 hint="uninstall one of them")
@@ -100,7 +100,7 @@ def find_preset(choice: str) -> Preset:
         if not path.is_file():
             raise UserError(f"preset={choice}: there is no file {path}",
                             hint="`sightsmith list presets` shows those that plugins provide")
-        return _read(path, str(path), path)
+        return _read(path, path)
     name, presets = choice, load_presets()
     if name not in presets:
         raise UserError(f"No installed plugin provides the preset {name!r}.{near(name, presets)}",
@@ -128,7 +128,7 @@ def _yaml_files(folder: Traversable) -> Iterator[Traversable]:
             yield path
 
 
-def _read(path: Traversable, shown: str, provider: Provider | Path) -> Preset:
+def _read(path: Traversable, provider: Provider | Path) -> Preset:
     keys = {entry.name for entry in dataclasses.fields(PresetConfig)} - {"name", "file"}
     try:
         text = path.read_text(encoding="utf-8")
@@ -146,12 +146,13 @@ def _read(path: Traversable, shown: str, provider: Provider | Path) -> Preset:
             raise ValueError(f"config sets {', '.join(sorted(foreign))}; it may set {', '.join(SETS)}")
         name = path.name.removesuffix(SUFFIX)
         card = PresetConfig(name, **{key: content[key] for key in keys & content.keys()})
+        card.classes = [str(label) for label in card.classes]  # also those that read like numbers
         if isinstance(provider, Path):
             card.file = str(provider)
         weights = _beside(path, card) if card.weights else None
         return Preset(name, content["task"], content["network"], card, provider, config, weights)
     except (OSError, yaml.YAMLError, ValueError, TypeError, AttributeError) as error:
-        raise UserError(f"The preset {shown} of {provider} cannot be read: {error}",
+        raise UserError(f"The preset {path.name} of {provider} cannot be read: {error}",
                         hint="report it to its author") from error
 
 
@@ -173,8 +174,8 @@ def refuse_other_weights(loaded: LoadReport | None, card: PresetConfig) -> None:
 
 def data_rows(card: PresetConfig) -> list[tuple[str, str]]:
     """Label and text of what a preset's data must be."""
-    classes = ", ".join(map(str, card.classes)) or "any"
-    return [("images", card.images), ("DICOM modality", ", ".join(map(str, card.dicom_modalities))),
+    classes = ", ".join(card.classes) or "any"
+    return [("images", card.images), ("DICOM modality", ", ".join(card.dicom_modalities)),
             ("annotation", card.annotation), ("classes", classes)]
 
 

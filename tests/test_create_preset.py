@@ -18,6 +18,7 @@ from sightsmith.core import verify
 from sightsmith.core.cli import main
 from sightsmith.core.compose import compose, refuse_locked_sweep
 from sightsmith.core.errors import UserError
+from sightsmith.core.locks import LockedError
 from sightsmith.core.presets import find_preset
 from sightsmith.core.weights import file_digest
 
@@ -137,6 +138,11 @@ def test_what_is_free_in_it(preset):
     config = compose([f"preset='{preset}'", "dataset.root=x", "augment.rotation=9", "hyper.epochs=7",
                       "trainer.seed=3"])
     assert (config.augment.rotation, config.hyper.epochs, config.preset.file) == (9, 7, str(preset))
+
+
+def test_files_in_quotes_are_swept_too(preset):
+    with pytest.raises(LockedError, match="The preset two_shades of .*\n.*image.size is locked to 48"):
+        refuse_locked_sweep([f"preset='{preset}',pneumothorax", "dataset.root=x", "image.size=64"])
 
 
 def test_a_relative_path(preset, monkeypatch):
