@@ -38,6 +38,9 @@ from sightsmith.plugins.openmmlab.networks import APART, FAILED, OK, UNTRIED, ZO
 
 TABLE = Path(sightsmith.plugins.openmmlab.__file__).parent / ZOO
 PACKAGES = ("mmdet", "mmseg")
+PATIENCE = 10
+"""Times the limit of processor time that a configuration may take by the clock, with other programs running."""
+
 Row = dict[str, str]
 
 
@@ -46,7 +49,7 @@ def main() -> None:
     parser.add_argument("--all", action="store_true", help="every configuration, not one of each family")
     parser.add_argument("--package", choices=PACKAGES)
     parser.add_argument("--only", nargs="+", metavar="NAME", help="these configurations")
-    parser.add_argument("--seconds", type=float, default=120, help="time limit of a configuration")
+    parser.add_argument("--seconds", type=float, default=120, help="limit of a configuration's processor time")
     parser.add_argument("--gigabytes", type=float, default=8, help="memory limit of a configuration")
     options = parser.parse_args()
     torch.set_num_threads(1)
@@ -95,7 +98,7 @@ def _reason(error: UserError, package: str, name: str) -> str:
 
 def _as(row: Row) -> Row:
     """The result of another configuration of the same network."""
-    return {key: row[key] for key in ("annotation", "result", "input_size")} | {"reason": f"as {row['config']}"}
+    return {key: row.get(key, "") for key in ("annotation", "result", "input_size")} | {"reason": f"as {row['config']}"}
 
 
 def _network(package: str, name: str) -> str:
@@ -141,20 +144,24 @@ def _run(folder: Path, seconds: float, memory: float, package: str, name: str) -
     process = context.Process(target=_child, args=(package, name, folder, theirs))
     process.start()
     theirs.close()
-    end = time.monotonic() + seconds
+    end = time.monotonic() + PATIENCE * seconds
     try:
         watched = psutil.Process(process.pid)
         while not ours.poll(0.1):
-            if time.monotonic() > end:
-                return {"result": FAILED, "reason": f"more than {seconds:g} s"}
+            if sum(watched.cpu_times()[:2]) > seconds or time.monotonic() > end:
+                return _stopped(package, name, f"more than {seconds:g} s")
             if watched.memory_info().rss > memory:
-                return {"result": FAILED, "reason": f"more than {memory / 2**30:g} GiB"}
+                return _stopped(package, name, f"more than {memory / 2**30:g} GiB")
         return ours.recv()
     except EOFError:
-        return {"result": FAILED, "reason": "the process died"}
+        return _stopped(package, name, "the process died")
     finally:
         process.kill()
         process.join()
+
+
+def _stopped(package: str, name: str, reason: str) -> Row:
+    return _untried(package, name) | {"result": FAILED, "reason": reason}
 
 
 def _child(package: str, name: str, folder: Path, pipe: Connection) -> None:

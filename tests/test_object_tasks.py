@@ -95,6 +95,19 @@ def test_a_network_that_draws_predicts_the_same_each_time(tmp_path):
     assert all((one["counts"] == two["counts"]).all() for one, two in zip(*outcomes, strict=True))
 
 
+def test_validation_computes_features_in_the_precision_of_training_and_once(tmp_path):
+    """The head has them in full precision: it gives positions."""
+    result = sightsmith.train([*SMALL, "task=detection", "network=rtmdet_tiny", f"output_dir={tmp_path}"])
+    task, model = result.task, result.model
+    data = task.dataset(check(task.config, load_plugins(), print).validation, training=False)
+    features, given = [], []
+    model.backbone.register_forward_hook(lambda module, inputs, outputs: features.append(outputs[0].dtype))
+    model.bbox_head.register_forward_hook(lambda module, inputs, outputs: given.append(inputs[0][0].dtype))
+    with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
+        task.outcomes(model, task.collate([data[0], data[1]]))
+    assert (features, given) == ([torch.bfloat16], [torch.float32, torch.float32])
+
+
 def test_a_zoo_configuration_by_its_own_name(tmp_path):
     result = sightsmith.train([*SMALL, "task=segmentation", "network=mmseg",
                                "network.config=erfnet/erfnet_fcn_4xb4-160k_cityscapes-512x1024",

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from accelerate.utils import convert_to_fp32
 from torch import Tensor, nn
 
 from sightsmith.core.dataset import Sample
@@ -121,9 +122,9 @@ class OpenMMLabTask(Task):
 
     def outcomes(self, model: Model, batch: dict[str, Any]) -> list[Outcome]:
         batch = model.data_preprocessor(batch, True)  # as in training: without truth there is no loss
-        # In full precision: bf16 knows positions in an image to a few pixels only.
-        with (scope(self.package), alone(), torch.autocast(batch["inputs"].device.type, enabled=False),
-              _features_once(model)):
+        # The features as in training, the head in full precision: bf16 knows positions to a few pixels only.
+        with (scope(self.package), alone(), _features_once(model, batch["inputs"].device.type),
+              torch.autocast(batch["inputs"].device.type, enabled=False)):
             loss = _validation_loss(model, batch)
             predicted = _predict(model, batch)
         return [{"index": int(sample.img_id), "loss": loss, **self.outcome(sample)} for sample in predicted]
@@ -144,10 +145,12 @@ def _predict(model: Model, batch: dict[str, Any]) -> list[Any]:
     from mmcv.ops import MaskedConv2d
 
     inputs, samples = batch["inputs"], batch["data_samples"]
-    count = 1 if any(isinstance(module, MaskedConv2d) for module in model.modules()) else len(samples)
+    one_by_one = any(isinstance(module, MaskedConv2d) for module in model.modules())
     with _drawn_alike():
-        return [sample for first in range(0, len(samples), count)
-                for sample in model.predict(inputs[first:first + count], samples[first:first + count])]
+        if one_by_one:
+            return [sample for place in range(len(samples))
+                    for sample in model.predict(inputs[place:place + 1], samples[place:place + 1])]
+        return list(model.predict(inputs, samples))  # not of a slice, whose features would be computed again
 
 
 def _validation_loss(model: Model, batch: dict[str, Any]) -> float:
@@ -185,13 +188,19 @@ def _as_in_training(model: Model) -> Iterator[None]:
 
 
 @contextmanager
-def _features_once(model: Model) -> Iterator[None]:
-    """Of images whose features are asked for again, for the loss and for the prediction, compute them once."""
+def _features_once(model: Model, device: str) -> Iterator[None]:
+    """Of images whose features are asked for again, for the loss and for the prediction, compute them once.
+
+    They are computed in the precision in which they are outside, and float32 from there on.
+    """
     compute, kept = model.extract_feat, {}
+    precision = torch.autocast(device, torch.get_autocast_dtype(device), enabled=torch.is_autocast_enabled(device))
 
     def extract_feat(inputs: Any) -> Any:
         if id(inputs) not in kept:
-            kept[id(inputs)] = inputs, compute(inputs)  # with the images, whose id is then no other's
+            with precision:
+                features = convert_to_fp32(compute(inputs))
+            kept[id(inputs)] = inputs, features  # with the images, whose id is then no other's
         return kept[id(inputs)][1]
 
     if not _needs_training(model):
