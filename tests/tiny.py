@@ -16,6 +16,7 @@ from torch.utils.data import DataLoader, Dataset
 from sightsmith.core import ranks
 from sightsmith.core.dataset import Sample
 from sightsmith.core.loop import Trainer, seed_everything
+from sightsmith.core.prediction import Prediction
 from sightsmith.core.records import NetworkRecord
 from sightsmith.core.rundir import RunFolder
 from sightsmith.core.sampler import EpochSampler, validation_batches
@@ -86,6 +87,12 @@ class TinyTask(Task):
         return [{"index": index, "loss": loss, "right": right} for index, loss, right in zip(
             batch["data_samples"]["index"].tolist(), losses.tolist(),
             (logits.argmax(1) == batch["data_samples"]["label"]).tolist(), strict=True)]
+
+    def predict(self, model, batch):
+        return [{"scores": row} for row in model(batch["inputs"]).softmax(1).tolist()]
+
+    def prediction(self, parts, samples, size):
+        return Prediction(samples[0].path, *size, scores=dict(zip(self.classes, parts[0]["scores"], strict=True)))
 
     def metrics(self, outcomes):
         return {"loss": sum(item["loss"] for item in outcomes) / len(outcomes),

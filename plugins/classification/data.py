@@ -17,6 +17,8 @@ from sightsmith.core.memory_cache import MemoryCache
 from sightsmith.core.schema import Config
 from sightsmith.plugins.classification.augment import augment, resize
 
+UNLABELLED = -1
+
 SPARE = 1.5
 """In training, images are shrunk to this many times the network's input, so that a random crop stays sharp."""
 
@@ -24,8 +26,8 @@ SPARE = 1.5
 class ImageLabels(Dataset[Any]):
     """Items ``(image (C, size, size) float32 in [0, 1], label, index)``.
 
-    The label is a class number, or a float32 vector (K,) for multi-label. In training an item is
-    asked for as ``(index, seed)``. Grey images fill three channels; DICOM windows make one each.
+    The label is a class number, :data:`UNLABELLED` where there is none, or a float32 vector (K,) for multi-label. In
+    training an item is asked for as ``(index, seed)``. Grey images fill three channels; DICOM windows make one each.
     """
 
     def __init__(self, samples: Sequence[Sample], classes: Sequence[str], config: Config, size: int, *,
@@ -41,7 +43,7 @@ class ImageLabels(Dataset[Any]):
                 vector[[numbers[label] for label in sample.labels]] = 1
                 self.labels.append(vector)
         else:
-            self.labels = [numbers[sample.labels[0]] for sample in self.samples]
+            self.labels = [numbers[sample.labels[0]] if sample.labels else UNLABELLED for sample in self.samples]
 
     def __len__(self) -> int:
         return len(self.samples)

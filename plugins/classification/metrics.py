@@ -16,12 +16,18 @@ Array = np.ndarray[Any, np.dtype[Any]]
 
 def scores_and_truth(outcomes: Sequence[Outcome], multi_label: bool) -> tuple[Array, Array]:
     """Probabilities (N, K) float64, and the truth as zeros and ones (N, K)."""
-    logits = np.stack([outcome["logits"] for outcome in outcomes]).astype(np.float64)
+    scores = probabilities(np.stack([outcome["logits"] for outcome in outcomes]), multi_label)
     if multi_label:
-        return expit(logits), np.stack([outcome["label"] for outcome in outcomes]).astype(int)
-    truth = np.zeros(logits.shape, int)
+        return scores, np.stack([outcome["label"] for outcome in outcomes]).astype(int)
+    truth = np.zeros(scores.shape, int)
     truth[np.arange(len(truth)), [outcome["label"] for outcome in outcomes]] = 1
-    return softmax(logits, axis=1), truth
+    return scores, truth
+
+
+def probabilities(logits: Array, multi_label: bool) -> Array:
+    """Of the last axis's classes, float64: they sum to 1, or for multi-label each is that of yes."""
+    found: Array = expit(logits.astype(np.float64)) if multi_label else softmax(logits.astype(np.float64), axis=-1)
+    return found
 
 
 def predictions(scores: Array, multi_label: bool) -> Array:

@@ -9,13 +9,14 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.nn import functional
 
 from sightsmith.core.dataset import Sample
 from sightsmith.core.errors import UserError
 from sightsmith.core.images import Array
-from sightsmith.core.task import Model, Outcome, Section, Task
+from sightsmith.core.prediction import Prediction
+from sightsmith.core.task import Model, Outcome, Part, Section, Task
 from sightsmith.core.weights import LoadReport
 from sightsmith.plugins.classification import data, metrics, report
 from sightsmith.plugins.classification.model import before_last_layer, load_starting_weights
@@ -101,7 +102,7 @@ class ClassificationTask(Task):
 
     def outcomes(self, model: Model, batch: dict[str, Any]) -> list[Outcome]:
         batch = model.data_preprocessor(batch, False)
-        logits = model(**batch, mode="predict").float()
+        logits = self._logits(model, batch)
         label = batch["data_samples"]["label"]
         if self.multi_label:
             losses = functional.binary_cross_entropy_with_logits(logits, label, reduction="none").mean(1)
@@ -111,6 +112,20 @@ class ClassificationTask(Task):
             labels = label.tolist()
         rows = zip(batch["data_samples"]["index"].tolist(), losses.tolist(), logits.cpu().numpy(), labels, strict=True)
         return [{"index": index, "loss": loss, "logits": row, "label": truth} for index, loss, row, truth in rows]
+
+    @staticmethod
+    def _logits(model: Model, batch: dict[str, Any]) -> Tensor:
+        logits: Tensor = model(**batch, mode="predict").float()
+        return logits
+
+    def predict(self, model: Model, batch: dict[str, Any]) -> list[Part]:
+        logits = self._logits(model, model.data_preprocessor(batch, False))
+        return [{"scores": scores} for scores in metrics.probabilities(logits.cpu().numpy(), self.multi_label)]
+
+    def prediction(self, parts: Sequence[Part], samples: Sequence[Sample], size: tuple[int, int]) -> Prediction:
+        scores = zip(self.classes, parts[0]["scores"].tolist(), strict=True)  # labels have no tiles
+        return Prediction(samples[0].path, size[1], size[0], samples[0].frame,
+                          scores=dict(sorted(scores, key=lambda pair: -pair[1])))
 
     def metrics(self, outcomes: Sequence[Outcome]) -> dict[str, float | None]:
         return metrics.compute(outcomes, self.classes, self.multi_label)

@@ -12,7 +12,8 @@ import numpy as np
 from sightsmith.core.dataset import Sample
 from sightsmith.core.heads import Layout
 from sightsmith.core.images import Array
-from sightsmith.core.task import Outcome, Section
+from sightsmith.core.prediction import PredictedObject, Prediction
+from sightsmith.core.task import Outcome, Part, Section
 from sightsmith.plugins.detection import metrics, report
 from sightsmith.plugins.detection.data import ImageBoxes
 from sightsmith.plugins.detection.draws import ap_of_draws
@@ -66,6 +67,16 @@ class DetectionTask(OpenMMLabTask):
             "labels": found.labels[best].cpu().numpy(), "truth": truth,
             "masks": metrics.whole_masks(found.masks[best].cpu().numpy(), truth) if self.with_masks else None,
         }
+
+    def part(self, sample: Any) -> Part:
+        return self.outcome(sample)
+
+    def prediction(self, parts: Sequence[Part], samples: Sequence[Sample], size: tuple[int, int]) -> Prediction:
+        image, = metrics.merged(parts)
+        masks = image["masks"] or [None] * len(image["boxes"])
+        found = zip(image["labels"].tolist(), image["scores"].tolist(), image["boxes"].tolist(), masks, strict=True)
+        return Prediction(samples[0].path, size[1], size[0], samples[0].frame, objects=tuple(
+            PredictedObject(self.classes[number], score, tuple(box), mask) for number, score, box, mask in found))
 
     def metrics(self, outcomes: Sequence[Outcome]) -> dict[str, float | None]:
         return {"loss": self.mean_loss(outcomes), **metrics.compute(outcomes, self.classes, self.with_masks)}

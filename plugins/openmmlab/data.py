@@ -47,6 +47,7 @@ class AnnotatedImages(Dataset[Any], ABC):
         self.samples, self.config, self.size, self.training = list(samples), config, size, training
         self.classes = tuple(classes)
         self._transforms = _transforms(config.augment, size) if training else []
+        self._last: tuple[str, Array] | None = None
         self._kept = MemoryCache(self._read, enabled=config.trainer.cache)
 
     def __len__(self) -> int:
@@ -75,21 +76,29 @@ class AnnotatedImages(Dataset[Any], ABC):
         """The item of an augmented ``image`` (3, h, w)."""
 
     def _read(self, index: int) -> Results:
-        sample, image = self.samples[index], self.config.image
-        try:
-            values = read_image(sample.path, sample.frame, windows=image.windows, value_range=image.range)
-        except ImageError as error:
-            raise UserError(f"{sample.key} was readable when the data set was checked, and is not now: {error}"
-                            ) from error
+        sample = self.samples[index]
+        values = self._decoded(sample)
         shape = values.shape[:2]
         view = View(sample.tile or (0, 0, shape[1], shape[0]), self._kept_side(sample, shape))
         shown = view.picture(values if values.dtype == np.uint8 else 255 * values)
         return {
             "img": np.repeat(shown, 3, axis=2) if shown.shape[2] == 1 else shown,
-            "rgb": values.shape[2] == 3 and not image.windows, "img_id": index, "img_shape": view.shape,
+            "rgb": values.shape[2] == 3 and not self.config.image.windows, "img_id": index, "img_shape": view.shape,
             "ori_shape": view.original, "scale_factor": (view.across, view.down),
             **self.annotate(sample, shape, view),
         }
+
+    def _decoded(self, sample: Sample) -> Array:
+        """The whole image; the last one is kept, for the next tile of it."""
+        image = self.config.image
+        if self._last is None or self._last[0] != sample.image:
+            try:
+                values = read_image(sample.path, sample.frame, windows=image.windows, value_range=image.range)
+            except ImageError as error:
+                raise UserError(f"{sample.key} was readable when the data set was checked, and is not now: {error}"
+                                ) from error
+            self._last = sample.image, values
+        return self._last[1]
 
     def _kept_side(self, sample: Sample, shape: tuple[int, ...]) -> int:
         """The longer side at which an image is kept, pixels."""

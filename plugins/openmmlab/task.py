@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from sightsmith.core.dataset import Sample
 from sightsmith.core.errors import Problem, UserError
 from sightsmith.core.heads import Head, Layout, find_heads
-from sightsmith.core.task import Model, Outcome, Task
+from sightsmith.core.task import Model, Outcome, Part, Task
 from sightsmith.core.weights import LoadReport
 from sightsmith.plugins.openmmlab import adapt, zoo
 from sightsmith.plugins.openmmlab.batch_norm import survive_single_values
@@ -126,12 +126,21 @@ class OpenMMLabTask(Task):
         with (scope(self.package), alone(), _features_once(model, batch["inputs"].device.type),
               torch.autocast(batch["inputs"].device.type, enabled=False)):
             loss = _validation_loss(model, batch)
-            predicted = _predict(model, batch)
+            predicted = _predicted(model, batch)
         return [{"index": int(sample.img_id), "loss": loss, **self.outcome(sample)} for sample in predicted]
 
     @abstractmethod
     def outcome(self, sample: Any) -> Outcome:
         """What evaluation keeps of one predicted sample, in pixels of the original image."""
+
+    def predict(self, model: Model, batch: dict[str, Any]) -> list[Part]:
+        batch = model.data_preprocessor(batch, True)  # as in validation
+        with scope(self.package), alone():
+            return [self.part(sample) for sample in _predicted(model, batch)]
+
+    @abstractmethod
+    def part(self, sample: Any) -> Part:
+        """What prediction keeps of one predicted sample, in pixels of the original image or tile."""
 
     @staticmethod
     def mean_loss(outcomes: Sequence[Outcome]) -> float | None:
@@ -140,7 +149,7 @@ class OpenMMLabTask(Task):
         return mean if mean == mean and abs(mean) != float("inf") else None
 
 
-def _predict(model: Model, batch: dict[str, Any]) -> list[Any]:
+def _predicted(model: Model, batch: dict[str, Any]) -> list[Any]:
     """The predicted samples; image by image where a convolution computes a part of one image only."""
     from mmcv.ops import MaskedConv2d
 

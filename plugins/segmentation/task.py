@@ -11,7 +11,8 @@ import numpy as np
 from sightsmith.core.dataset import Sample
 from sightsmith.core.heads import Layout
 from sightsmith.core.images import Array
-from sightsmith.core.task import Outcome, Section
+from sightsmith.core.prediction import Prediction
+from sightsmith.core.task import Outcome, Part, Section
 from sightsmith.plugins.openmmlab import adapt, zoo
 from sightsmith.plugins.openmmlab.head_layout import map_layout
 from sightsmith.plugins.openmmlab.task import OpenMMLabTask
@@ -52,6 +53,19 @@ class SegmentationTask(OpenMMLabTask):
         """Counts of pixels by true and predicted class, see :func:`metrics.count`."""
         predicted = sample.pred_sem_seg.data[0].cpu().numpy().astype(np.uint8)
         return {"counts": metrics.count(sample.truth, predicted, len(self.classes))}
+
+    def part(self, sample: Any) -> Part:
+        """Logits (K + 1, h, w) float32, background first."""
+        return {"logits": sample.seg_logits.data.float().cpu().numpy()}
+
+    def prediction(self, parts: Sequence[Part], samples: Sequence[Sample], size: tuple[int, int]) -> Prediction:
+        """Where tiles overlap, the class whose logits have the largest mean."""
+        summed = np.zeros((len(self.classes) + 1, *size), np.float32)
+        for part, sample in zip(parts, samples, strict=True):
+            left, top, width, height = sample.tile or (0, 0, size[1], size[0])
+            summed[:, top:top + height, left:left + width] += part["logits"]
+        return Prediction(samples[0].path, size[1], size[0], samples[0].frame,
+                          class_map=summed.argmax(0).astype(np.uint8))
 
     def metrics(self, outcomes: Sequence[Outcome]) -> dict[str, float | None]:
         return {"loss": self.mean_loss(outcomes), **metrics.compute(outcomes, self.classes)}

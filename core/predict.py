@@ -1,0 +1,63 @@
+"""Prediction: images without annotation through a finished run's model, large ones in tiles as it was trained."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from copy import copy
+from dataclasses import replace
+from itertools import groupby
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import torch
+from torch.utils.data import DataLoader
+
+from sightsmith.core.dataset import Sample
+from sightsmith.core.errors import Problem, UserError
+from sightsmith.core.images import ImageError, ImageInfo, probe
+from sightsmith.core.prediction import Prediction
+from sightsmith.core.task import Model, Part, Task
+from sightsmith.core.tiling import tiled
+
+if TYPE_CHECKING:
+    from sightsmith.core.result import Result
+
+
+def predict(result: Result, paths: Iterable[str | Path], device: torch.device) -> Iterator[Prediction]:
+    """One prediction an image, in the order of ``paths``, and of each frame of a file that has several.
+
+    All files are looked at first. Raises UserError that names each one that cannot be read.
+    """
+    infos = _probed(paths)
+    task, model = result.task, result.model.to(device)
+    samples = [Sample(Path(name), name, frame=frame) for name, info in infos.items()
+               for frame in (range(info.frames) if info.frames > 1 else (None,))]
+    side = task.config.dataset.tile
+    tiles = tuple(samples) if side is None else tiled(samples, infos, side, task.config.dataset.tile_overlap)
+    for _, said in groupby(zip(_parts(task, model, tiles), tiles, strict=True), key=lambda pair: pair[1].image):
+        parts, shown = zip(*said, strict=True)
+        info = infos[shown[0].name]
+        yield task.prediction(parts, shown, (info.height, info.width))
+
+
+def _probed(paths: Iterable[str | Path]) -> dict[str, ImageInfo]:
+    infos, problems = {}, []
+    for path in paths:
+        try:
+            infos[str(path)] = probe(Path(path))
+        except (ImageError, OSError) as error:
+            problems.append(Problem(f"{path}: {error}"))
+    if problems:
+        raise UserError("These images cannot be read:", problems=problems, hint="leave them out, or convert them")
+    return infos
+
+
+def _parts(task: Task, model: Model, tiles: tuple[Sample, ...]) -> Iterator[Part]:
+    """What the model says of each of ``tiles``, in their order."""
+    task = copy(task)
+    task.config = replace(task.config, trainer=replace(task.config.trainer, cache=False))  # each is shown once
+    loader = DataLoader(task.dataset(tiles, training=False), task.config.hyper.batch_size, collate_fn=task.collate)
+    for batch in loader:
+        with torch.no_grad():
+            parts = task.predict(model, batch)
+        yield from parts
