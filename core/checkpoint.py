@@ -13,11 +13,11 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save
+from safetensors.torch import save_file
 from torch import Tensor
 
 from sightsmith.core.errors import UserError
-from sightsmith.core.files import write_atomic
+from sightsmith.core.files import fill_file
 
 
 def save_tree(path: Path, tree: Any) -> None:
@@ -25,7 +25,7 @@ def save_tree(path: Path, tree: Any) -> None:
     tensors: dict[str, Tensor] = {}
     layout = _pack(tree, tensors)
     path.parent.mkdir(parents=True, exist_ok=True)
-    write_atomic(path, save(tensors, metadata={"tree": json.dumps(layout)}))
+    fill_file(path, lambda temporary: save_file(tensors, temporary, metadata={"tree": json.dumps(layout)}))
 
 
 def load_tree(path: Path) -> Any:

@@ -14,16 +14,22 @@ from typing import Any
 def write_atomic(path: Path, data: bytes | str) -> None:
     """Replace ``path`` by ``data`` in one step; after a crash it holds the old or the new content."""
     payload = data.encode() if isinstance(data, str) else data
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    fill_file(path, lambda temporary: temporary.write_bytes(payload))
+
+
+def fill_file(path: Path, fill: Callable[[Path], object]) -> None:
+    """Replace ``path`` in one step by what ``fill`` writes to the path it is given."""
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    os.close(handle)
+    temporary = Path(name)
     try:
-        with os.fdopen(handle, "wb") as stream:
-            stream.write(payload)
-            stream.flush()
+        fill(temporary)
+        with temporary.open("r+b") as stream:
             os.fsync(stream.fileno())
-        os.chmod(temporary, 0o644)
-        os.replace(temporary, path)
+        temporary.chmod(0o644)
+        temporary.replace(path)
     except BaseException:
-        Path(temporary).unlink(missing_ok=True)
+        temporary.unlink(missing_ok=True)
         raise
 
 

@@ -13,7 +13,7 @@ import numpy as np
 
 from sightsmith.core.images import Array
 from sightsmith.core.task import Outcome
-from sightsmith.plugins.detection.metrics import evaluate, merged
+from sightsmith.plugins.detection.metrics import match, merged
 
 
 def ap_of_draws(outcomes: Sequence[Outcome], classes: Sequence[str], with_masks: bool,
@@ -24,7 +24,7 @@ def ap_of_draws(outcomes: Sequence[Outcome], classes: Sequence[str], with_masks:
     """
     images = merged([{**outcome, "index": place} for place, outcome in enumerate(outcomes)])
     first_tile = np.array([image["index"] for image in images])
-    evaluation = evaluate(images, classes, "segm" if with_masks else "bbox")
+    evaluation = match(images, classes, "segm" if with_masks else "bbox")
     recalls, ious = evaluation.params.recThrs, len(evaluation.params.iouThrs)
     matches = [_matches(evaluation, number, len(images)) for number in range(len(classes))]
     objects = np.stack([counts for counts, _, _, _ in matches])  # (classes, images)

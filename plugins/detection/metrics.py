@@ -1,11 +1,11 @@
-"""COCO's average precision and recall, by pycocotools. What is undefined is None, never -1, 0 or NaN."""
+"""COCO's average precision and recall, by faster-coco-eval. What is undefined is None, never -1, 0 or NaN."""
 
 from __future__ import annotations
 
 import contextlib
 import io
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -22,7 +22,7 @@ MERGE_IOU = 0.5
 
 SUMMARY = ("ap", "ap50", "ap75", "ap_small", "ap_medium", "ap_large",
            "ar_1", "ar_10", "ar_100", "ar_small", "ar_medium", "ar_large")
-"""pycocotools' summary, in its order: small is below 32², large from 96² pixels of the whole image."""
+"""COCO's summary, in its order: small is below 32², large from 96² pixels of the whole image."""
 
 
 def compute(outcomes: Sequence[Outcome], classes: Sequence[str], with_masks: bool) -> dict[str, float | None]:
@@ -47,10 +47,29 @@ def merged(outcomes: Sequence[Outcome]) -> list[Outcome]:
 
 
 def evaluate(images: Sequence[Outcome], classes: Sequence[str], kind: str) -> Any:
-    """An accumulated and summarised ``COCOeval`` of ``kind`` bbox or segm; class ``i`` has the id ``i + 1``."""
+    """An accumulated and summarised ``COCOeval_faster`` of ``kind`` bbox or segm; class ``i`` has the id ``i + 1``."""
+    from faster_coco_eval import COCO, COCOeval_faster
+
+    evaluation = COCOeval_faster(*_sides(images, classes, kind, COCO), iouType=kind)
+    evaluation.evaluate()
+    evaluation.accumulate()
+    evaluation.summarize()
+    return evaluation
+
+
+def match(images: Sequence[Outcome], classes: Sequence[str], kind: str) -> Any:
+    """pycocotools' ``COCOeval``, evaluated only: it keeps, in ``evalImgs``, which prediction of each image hit."""
     from pycocotools.coco import COCO
     from pycocotools.cocoeval import COCOeval
 
+    with contextlib.redirect_stdout(io.StringIO()):  # it prints what it does
+        evaluation = COCOeval(*_sides(images, classes, kind, COCO), iouType=kind)
+        evaluation.evaluate()
+    return evaluation
+
+
+def _sides(images: Sequence[Outcome], classes: Sequence[str], kind: str, index: Callable[[], Any]) -> list[Any]:
+    """The truth and the predictions, each in an ``index``."""
     truth, found = [], []
     for number, image in enumerate(images):
         truth += _annotations(number, image["truth"], kind)
@@ -58,19 +77,14 @@ def evaluate(images: Sequence[Outcome], classes: Sequence[str], kind: str) -> An
     content = {"images": [{"id": number, "height": image["truth"]["size"][0], "width": image["truth"]["size"][1]}
                           for number, image in enumerate(images)],
                "categories": [{"id": number, "name": name} for number, name in enumerate(classes, 1)]}
-    with contextlib.redirect_stdout(io.StringIO()):  # it prints what it does
-        sides = []
-        for annotations in (truth, found):
-            side = COCO()
-            side.dataset = {**content, "annotations": [{"id": number, **item}
-                                                       for number, item in enumerate(annotations, 1)]}
-            side.createIndex()
-            sides.append(side)
-        evaluation = COCOeval(*sides, iouType=kind)
-        evaluation.evaluate()
-        evaluation.accumulate()
-        evaluation.summarize()
-    return evaluation
+    sides = []
+    for entries in (truth, found):
+        side = index()
+        side.dataset = {**content, "annotations": [{"id": number, **item}
+                                                   for number, item in enumerate(entries, 1)]}
+        side.createIndex()
+        sides.append(side)
+    return sides
 
 
 def whole_masks(masks: Array, truth: dict[str, Any]) -> list[RunLengths]:
@@ -138,7 +152,7 @@ def _area(rle: dict[str, Any]) -> float:
 
 
 def _figures(evaluation: Any, classes: Sequence[str]) -> dict[str, float | None]:
-    figures = {name: _defined(value) for name, value in zip(SUMMARY, evaluation.stats.tolist(), strict=True)}
+    figures = {name: _defined(value) for name, value in zip(SUMMARY, evaluation.stats.tolist(), strict=False)}
     # (IoU, recall, class, area, detections): all areas, 100 detections.
     precision = evaluation.eval["precision"][:, :, :, 0, 2]
     for number, name in enumerate(classes):
@@ -153,5 +167,5 @@ def _mean(values: Array) -> float:
 
 
 def _defined(value: float) -> float | None:
-    """pycocotools says -1 where there is no ground truth."""
+    """COCO says -1 where there is no ground truth."""
     return None if value < 0 else float(value)

@@ -83,10 +83,11 @@ def test_the_summary_is_pycocotools_own():
                 for corner in random.integers(0, 40, (random.integers(0, 5), 2))]
         said = [(tuple(np.array(box) + random.normal(0, 3, 4)), label if random.random() < 0.8 else 1 - label,
                  float(random.random())) for box, label in real for _ in range(2)]
-        outcomes.append(outcome(index, real, said))
-        for box, label in real:
+        crowd = tuple(place for place in range(len(real)) if random.random() < 0.2)
+        outcomes.append(outcome(index, real, said, crowd=crowd))
+        for place, (box, label) in enumerate(real):
             left, top, right, bottom = map(float, box)
-            truth.append({"id": len(truth) + 1, "image_id": index, "category_id": label, "iscrowd": 0,
+            truth.append({"id": len(truth) + 1, "image_id": index, "category_id": label, "iscrowd": int(place in crowd),
                           "bbox": [left, top, right - left, bottom - top], "area": (right - left) * (bottom - top)})
         for box, label, score in said:
             left, top, right, bottom = np.array(box, np.float32).astype(float)
