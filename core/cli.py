@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import sightsmith
-from sightsmith.core.errors import NonFiniteLossError, StoppedError, UserError, near
+from sightsmith.core.errors import FailedRunsError, NonFiniteLossError, StoppedError, UserError, near
 
 USAGE = """\
 sightsmith trains computer-vision models on your own images.
@@ -64,6 +64,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
         print(f"Training stopped: {error}\nTry a smaller hyper.learning_rate, hyper.clip_norm=1, or "
               "trainer.precision=fp32.", file=sys.stderr)
         sys.exit(1)
+    except FailedRunsError as error:
+        print(error, file=sys.stderr)
+        sys.exit(1)
     except BrokenPipeError:  # `sightsmith list networks | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(0)
@@ -84,7 +87,7 @@ def _train(arguments: list[str]) -> int:
     from omegaconf import DictConfig
     from omegaconf.errors import OmegaConfBaseException
 
-    from sightsmith.core.compose import explain, install, refuse_locked_sweep, resolve
+    from sightsmith.core.compose import explain, install, resolve
 
     if any(len(text) > 2 and RERUN.startswith(text.partition("=")[0]) for text in arguments):
         raise UserError(f"{RERUN} would unpickle a file, which can execute code",
@@ -121,7 +124,6 @@ def _train(arguments: list[str]) -> int:
         return result.metrics.get(load_plugins().task(config.task.name).score)
 
     try:
-        refuse_locked_sweep(overrides)
         application()
         if ended:
             raise ended[0]

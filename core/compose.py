@@ -18,12 +18,13 @@ from hydra.core.override_parser.types import Glob, Override, QuotedString
 from hydra.core.plugins import Plugins as HydraPlugins
 from hydra.errors import HydraException
 from hydra.plugins.search_path_plugin import SearchPathPlugin
+from hydra_plugins.sightsmith import SightsmithSweeper
 from omegaconf import DictConfig, OmegaConf, open_dict
 from omegaconf.errors import OmegaConfBaseException
 
 from sightsmith.core.choice import refuse_given
 from sightsmith.core.errors import Problem, UserError, near
-from sightsmith.core.locks import LockedError, refuse_changes
+from sightsmith.core.locks import refuse_changes
 from sightsmith.core.plugins import load_plugins
 from sightsmith.core.presets import choice_of, find_preset, is_file, load_presets
 from sightsmith.core.schema import (
@@ -66,6 +67,9 @@ def install(overrides: Sequence[str] = ()) -> None:
             raise UserError(f"{override.input_line} chooses nothing", hint="leave it out")
     HydraPlugins.instance().register(SightsmithSearchPath)
     store = ConfigStore.instance()
+    HydraPlugins.instance().register(SightsmithSweeper)
+    store.store(group="hydra/sweeper", name="sightsmith", provider="sightsmith",
+                node={"_target_": f"{SightsmithSweeper.__module__}.{SightsmithSweeper.__name__}", "params": {}})
     store.store(name="schema", node=Config, provider="sightsmith")
     plugins = load_plugins()
     for name, network in plugins.networks.items():
@@ -139,15 +143,6 @@ def _chosen(parsed: Iterable[Override], group: str) -> Iterator[str]:
             yield from (text for text in texts if isinstance(text, str))
 
 
-def _axis(override: Override, options: Sequence[str]) -> list[str]:
-    """``override`` once for each value that it sweeps; a pattern finds its own among ``options``."""
-    if not override.is_sweep_override():
-        return [str(override.input_line)]
-    value = override.value()
-    values = value.filter(list(options)) if isinstance(value, Glob) else override.sweep_string_iterator()
-    return [f"{override.get_key_element()}={value}" for value in values]
-
-
 def _options() -> dict[str, list[str]]:
     """What may be chosen of each of :data:`GROUPS`."""
     plugins = load_plugins()
@@ -188,29 +183,6 @@ def refuse_locked(config: Config, choices: Mapping[str, str | None]) -> None:
         raise UserError("flow=specialized and the keys preset.* belong to a preset, flow=retrain and source.* to a "
                         "source, and none is chosen",
                         hint="type preset=NAME (`sightsmith list presets`), or source=RUN, a finished run's folder")
-
-
-def refuse_locked_sweep(overrides: Sequence[str]) -> None:
-    """As :func:`refuse_locked` for each job of a sweep, before the first: Hydra runs the rest before it tells of one.
-    Nothing where ``overrides`` sweep nothing.
-
-    Keys are locked one by one, so one axis at a time finds what all combinations would. What cannot be composed
-    without the files of ``--config-dir`` is left to the jobs, which are checked too.
-    """
-    parsed = _parsed(overrides)
-    if (any(override.key_or_group in LOCKING for override in parsed)
-            and any(override.is_sweep_override() for override in parsed)):
-        options = _options()
-        axes = [axis for override in parsed if (axis := _axis(override, options.get(override.key_or_group, [])))]
-        first = [axis[0] for axis in axes]
-        others = ([*first[:place], value, *first[place + 1:]] for place, axis in enumerate(axes) for value in axis[1:])
-        for job in (first, *others):
-            try:
-                compose(job)
-            except LockedError:
-                raise
-            except UserError:
-                continue
 
 
 def resolve(composed: DictConfig, choices: Mapping[str, str | None]) -> Config:

@@ -71,6 +71,10 @@ class StoppedError(Exception):
     """The run was asked to stop (Ctrl-C, SIGTERM); its last checkpoint is written."""
 
 
+class FailedRunsError(Exception):
+    """Runs of a sweep failed; the message says which, and why. The others are finished."""
+
+
 def _rebuild(cls: type[UserError], message: str, hint: str | None, problems: Sequence[Problem]) -> UserError:
     return cls(message, hint=hint, problems=problems)
 

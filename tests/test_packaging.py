@@ -15,7 +15,7 @@ SETUP.read(ROOT / "setup.cfg")
 
 
 def test_every_python_folder_is_listed():
-    folders = {"sightsmith"}
+    folders = {"sightsmith", "hydra_plugins.sightsmith"}
     for top in ("core", "plugins", "conf", "presets"):
         folders |= {"sightsmith." + ".".join(path.parent.relative_to(ROOT).parts)
                     for path in (ROOT / top).rglob("__init__.py")}

@@ -11,12 +11,13 @@ import pytest
 import torch
 from object_datasets import box_csv, mask_csv
 from PIL import Image
+from processes import finish, start
 from shades import class_folders
 from torch import nn
 
 import sightsmith
 from sightsmith.core.checkpoint import load_tree, save_tree
-from sightsmith.core.compose import compose, refuse_locked_sweep
+from sightsmith.core.compose import compose
 from sightsmith.core.errors import UserError
 
 TRAINER = ["trainer.precision=fp32", "trainer.memory_format=contiguous", "logger=[]"]
@@ -63,12 +64,15 @@ def test_tuner_auto_keeps_the_recipe_of_the_source(source, tmp_path, capsys):
     assert len((result.run_dir / "metrics.jsonl").read_text().splitlines()) <= 4
 
 
-def test_a_locked_key_is_refused_with_both_values_and_before_a_sweep(source):
+def test_a_locked_key_is_refused_with_both_values_and_before_a_sweep(source, tmp_path):
     with pytest.raises(UserError, match=r"image.size is locked to 32, and this run asks for 64") as raised:
         compose([f"source={source.run_dir}", "dataset.root=any", "image.size=64"])
     assert f"The source {source.run_dir}" in str(raised.value)
-    with pytest.raises(UserError, match="network.name is locked to resnet18"):
-        refuse_locked_sweep([f"source={source.run_dir}", "dataset.root=any", "network=resnet18,resnet34"])
+    code, output = finish(start(tmp_path, "-m", f"source={source.run_dir}", "dataset.root=any",
+                                "network=resnet18,resnet34"))
+    assert code == 2
+    assert "network.name is locked to resnet18" in output
+    assert not list(tmp_path.rglob("config.yaml"))
 
 
 @pytest.mark.parametrize("form", ["{}", "{}/", "'{}'"])

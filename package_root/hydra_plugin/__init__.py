@@ -1,0 +1,27 @@
+"""Installed as ``hydra_plugins.sightsmith``: Hydra makes sweepers of no other package. What it does is in
+:mod:`sightsmith.core.sweep`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from hydra.core.utils import JobReturn
+from hydra.plugins.sweeper import Sweeper
+from hydra.types import HydraContext, TaskFunction
+from omegaconf import DictConfig
+
+
+class SightsmithSweeper(Sweeper):
+    """What ``--multirun`` runs. ``params`` are overrides beside those that are typed, as in Hydra's own sweeper."""
+
+    def __init__(self, params: Mapping[str, str]) -> None:
+        self._params = params
+
+    def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
+        self._context, self._task_function, self._config = hydra_context, task_function, config
+
+    def sweep(self, arguments: list[str]) -> list[JobReturn]:
+        from sightsmith.core.sweep import Sweep
+
+        given = [*(f"{key}={value}" for key, value in self._params.items()), *arguments]
+        return Sweep(self._config, self._context, self._task_function).run(given)

@@ -1,0 +1,122 @@
+"""Sweeps by hand: each combination a run, whatever becomes of the others, and gone on with after a kill."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import signal
+
+import pytest
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from processes import CHECKPOINT, figures, finish, kill, killed_when, start, succeed, wait_for
+from safetensors.torch import load_file
+
+from sightsmith.core.errors import UserError
+from sightsmith.core.sweep import combinations
+
+RUN = ["task=classification", "network=shufflenet_v2_x0_5", "network.weights=none", "dataset.root=sample",
+       "dataset.limit=60", "image.size=32", "trainer.precision=fp32", "trainer.memory_format=contiguous", "logger=[]",
+       "--multirun"]
+
+
+def trials(*overrides):
+    return list(combinations(OverridesParser.create().parse_overrides(list(overrides))))
+
+
+def sweep_folder(folder):
+    [sweep] = folder.iterdir()
+    return sweep
+
+
+def table(folder):
+    return list(csv.DictReader((sweep_folder(folder) / "sweep.csv").open()))
+
+
+def times(folder):
+    """When each run's model was written."""
+    return {path.parent.parent.name: path.stat().st_mtime_ns for path in folder.glob("*/*/model/model.safetensors")}
+
+
+def test_a_run_for_each_combination():
+    found = trials("a=1", "b=x,y", "+c=range(0,3)", "~d")
+    assert [trial.number for trial in found] == list(range(6))
+    assert found[4].overrides == ("a=1", "b=y", "+c=1", "~d")
+    assert found[4].swept == {"b": "y", "c": "1"}
+    [single] = trials("a=1", "a=2")
+    assert single.overrides == ("a=2",)
+    with pytest.raises(UserError, match="no end of values"):
+        trials("a=interval(0,1)")
+
+
+def test_what_is_finished_is_not_run_again_and_the_values_must_be_the_same(tmp_path):
+    sweep = [*RUN, "hyper.epochs=1", "hyper.learning_rate=0.001,0.002", "hyper.weight_decay=0,0.01"]
+    output = succeed(start(tmp_path, *sweep))
+    assert "best" in output
+    rows = table(tmp_path)
+    assert [(row["run"], row["hyper.learning_rate"], row["hyper.weight_decay"], row["status"]) for row in rows] == [
+        ("0", "0.001", "0", "finished"), ("1", "0.001", "0.01", "finished"),
+        ("2", "0.002", "0", "finished"), ("3", "0.002", "0.01", "finished")]
+    for row in rows:
+        status = json.loads((sweep_folder(tmp_path) / row["run"] / "status.json").read_text())
+        assert float(row["score"]) == status["score"]
+    before = times(tmp_path)
+    succeed(start(tmp_path, *sweep, "trainer.resume=true"))
+    assert (times(tmp_path), table(tmp_path)) == (before, rows)
+    code, output = finish(start(tmp_path, *sweep[:-1], f"trainer.resume={sweep_folder(tmp_path)}"))
+    assert code == 2
+    assert "is not a sweep over the same values" in output
+    code, output = finish(start(tmp_path, *sweep, f"hydra.sweep.dir={sweep_folder(tmp_path)}"))
+    assert code == 2
+    assert "holds a sweep already" in output
+
+
+def test_a_run_that_fails_stops_no_other(tmp_path):
+    sweep = [*RUN, "hyper.epochs=1", "network=inception_v3,shufflenet_v2_x0_5"]
+    code, output = finish(start(tmp_path, *sweep))
+    assert code == 1
+    assert "1 of 2 runs failed:\n  0: The network inception_v3 cannot take images of 32 px" in output
+    assert f"trainer.resume={sweep_folder(tmp_path)}" in output
+    assert "Traceback" not in output
+    assert [row["status"] for row in table(tmp_path)] == ["error", "finished"]
+    assert "cannot take images" in table(tmp_path)[0]["message"]
+    before = times(tmp_path)
+    code, _ = finish(start(tmp_path, *sweep, "trainer.resume=true"))
+    assert (code, times(tmp_path)) == (1, before)
+
+
+def test_a_mistake_in_one_combination_is_told_before_the_first_run(tmp_path):
+    code, output = finish(start(tmp_path, *RUN, "hyper.epochs=1,100000"))
+    assert code == 2
+    assert "hyper.epochs" in output
+    assert not list(tmp_path.rglob("config.yaml"))
+
+
+def test_a_killed_sweep_goes_on_to_the_same_end(tmp_path):
+    sweep = [*RUN, "hyper.epochs=2", "trainer.checkpoint_minutes=0.001", "hyper.learning_rate=0.001,0.002,0.003"]
+    whole, cut = tmp_path / "whole", tmp_path / "cut"
+    succeed(start(whole, *sweep))
+    killed_when(start(cut, *sweep), lambda: list(cut.glob(f"*/1/{CHECKPOINT}")))
+    before = times(cut)
+    assert before.keys() == {"0"}
+    succeed(start(cut, *sweep, "trainer.resume=true"))
+    assert times(cut)["0"] == before["0"]
+    for number in ("0", "1", "2"):
+        one, two = sweep_folder(whole) / number, sweep_folder(cut) / number
+        assert figures(one) == figures(two)
+        first, second = (load_file(run / "model" / "model.safetensors") for run in (one, two))
+        assert all(first[name].equal(second[name]) for name in first)
+
+
+def test_ctrl_c_stops_all_of_it(tmp_path):
+    process = start(tmp_path, *RUN, "hyper.epochs=50", "trainer.checkpoint_minutes=0.001",
+                    "hyper.learning_rate=0.001,0.002")
+    try:
+        wait_for(process, lambda: list(tmp_path.glob(f"*/0/{CHECKPOINT}")))
+        os.kill(process.pid, signal.SIGINT)
+        code, output = finish(process)
+    finally:
+        kill(process)
+    assert code == 130
+    assert f"The sweep is stopped. Go on with:\n  sightsmith train --multirun output_dir={tmp_path} {RUN[0]}" in output
+    assert [row["status"] for row in table(tmp_path)] == ["stopped", "waiting"]
