@@ -66,7 +66,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         sys.exit(1)
     except FailedRunsError as error:
         print(error, file=sys.stderr)
-        sys.exit(1)
+        sys.exit(error.exit_code)
     except BrokenPipeError:  # `sightsmith list networks | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(0)

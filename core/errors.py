@@ -74,6 +74,10 @@ class StoppedError(Exception):
 class FailedRunsError(Exception):
     """Runs of a sweep failed; the message says which, and why. The others are finished."""
 
+    def __init__(self, message: str, exit_code: int) -> None:
+        self.exit_code = exit_code
+        super().__init__(message)
+
 
 def _rebuild(cls: type[UserError], message: str, hint: str | None, problems: Sequence[Problem]) -> UserError:
     return cls(message, hint=hint, problems=problems)

@@ -13,6 +13,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby, product
 from pathlib import Path
+from textwrap import indent
 from typing import Any
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
@@ -60,9 +61,12 @@ class Sweep:
         resume = next((str(item.value()) for item in parsed if item.key_or_group == RESUME), "false")
         trials = list(combinations([item for item in parsed if item.key_or_group != RESUME]))
         self._refuse(trials)
+        if self._config.trainer.dry_run:
+            return [result for trial in trials for result in self._launcher.launch([list(trial.overrides)],
+                                                                                   initial_job_idx=trial.number)]
         folder = self._folder(resume, trials)
         returns: list[JobReturn] = []
-        failures: dict[int, str] = {}
+        failures: dict[int, Exception] = {}
         try:
             for batch in self._batches(folder, trials):
                 done = self._launcher.launch([self._started(folder, trial) for trial in batch],
@@ -75,13 +79,14 @@ class Sweep:
             console().print(f"The sweep is stopped. Go on with:\n  {self._continuation(folder)}")
             raise
         finally:
-            summary = Summary(folder, trials, failures)
+            summary = Summary(folder, trials, {number: _said(error) for number, error in failures.items()})
             summary.write()
             console().print(summary.table())
         if failures:
-            shown = "".join(f"\n  {number}: {message}" for number, message in failures.items())
-            raise FailedRunsError(f"{len(failures)} of {len(trials)} runs failed:{shown}\n"
-                                  f"Try these again with:\n  {self._continuation(folder)}")
+            raise FailedRunsError(
+                f"{len(failures)} of {len(trials)} runs failed:\n{_by_reason(failures)}\n"
+                f"Try these again with:\n  {self._continuation(folder)}",
+                exit_code=2 if all(isinstance(error, UserError) for error in failures.values()) else 1)
         return returns
 
     def _refuse(self, trials: Sequence[Trial]) -> None:
@@ -206,12 +211,24 @@ def _newest(output_dir: Path, card: Any) -> Path:
                     hint=f"leave {RESUME} out to start, or name the sweep's folder")
 
 
-def _failure(result: JobReturn) -> str | None:
+def _failure(result: JobReturn) -> Exception | None:
     """Why a run failed, if it did. Raises StoppedError where it was stopped: that is meant for the whole sweep."""
     try:
         _ = result.return_value
     except StoppedError:
         raise
     except Exception as error:  # whatever ended the run, the others go on
-        return error.text() if isinstance(error, UserError) else f"{type(error).__name__}: {error}"
+        return error
     return None
+
+
+def _said(error: Exception) -> str:
+    return error.text() if isinstance(error, UserError) else f"{type(error).__name__}: {error}"
+
+
+def _by_reason(failures: Mapping[int, Exception]) -> str:
+    """Each reason once, with the runs that failed for it."""
+    numbers: dict[str, list[int]] = {}
+    for number, error in failures.items():
+        numbers.setdefault(_said(error), []).append(number)
+    return "\n".join(indent(f"run {', '.join(map(str, those))}: {reason}", "  ") for reason, those in numbers.items())

@@ -74,15 +74,25 @@ def test_what_is_finished_is_not_run_again_and_the_values_must_be_the_same(tmp_p
 def test_a_run_that_fails_stops_no_other(tmp_path):
     sweep = [*RUN, "hyper.epochs=1", "network=inception_v3,shufflenet_v2_x0_5"]
     code, output = finish(start(tmp_path, *sweep))
-    assert code == 1
-    assert "1 of 2 runs failed:\n  0: The network inception_v3 cannot take images of 32 px" in output
+    assert code == 2
+    assert "1 of 2 runs failed:\n  run 0: The network inception_v3 cannot take images of 32 px" in output
     assert f"trainer.resume={sweep_folder(tmp_path)}" in output
     assert "Traceback" not in output
     assert [row["status"] for row in table(tmp_path)] == ["error", "finished"]
     assert "cannot take images" in table(tmp_path)[0]["message"]
     before = times(tmp_path)
     code, _ = finish(start(tmp_path, *sweep, "trainer.resume=true"))
-    assert (code, times(tmp_path)) == (1, before)
+    assert (code, times(tmp_path)) == (2, before)
+
+
+def test_a_reason_is_told_once_and_a_defect_is_no_mistake_of_the_user(tmp_path):
+    code, output = finish(start(tmp_path, *RUN, "dataset.root=nowhere", "hyper.epochs=1,2"))
+    assert code == 2
+    assert "2 of 2 runs failed:\n  run 0, 1: dataset.root=nowhere: there is no such folder." in output
+    code, output = finish(start(tmp_path, *RUN, "hyper.epochs=1,9", "network=squeezenet1_1", "hyper.optimizer=sgd",
+                                "hyper.learning_rate=1", "hyper.batch_size=4", "hyper.early_stop=false"))
+    assert code == 1, output
+    assert "NonFiniteLossError: the loss is not finite" in output
 
 
 def test_a_mistake_in_one_combination_is_told_before_the_first_run(tmp_path):
