@@ -67,7 +67,8 @@ class ImageBoxes(AnnotatedImages):
         learnt, ignored = large & ~results["gt_ignore_flags"], large & results["gt_ignore_flags"]
         sample = DetDataSample(metainfo={
             "img_id": results["img_id"], "img_shape": (height, width), "ori_shape": results["ori_shape"],
-            "scale_factor": results["scale_factor"], "truth": results.get("truth")})
+            "scale_factor": results["scale_factor"], "truth": results.get("truth"),
+            "border": (0, 0, 0, 0)})  # what CenterNet's own transform would have added, and its head takes off again
         for name, chosen in (("gt_instances", learnt), ("ignored_instances", ignored)):
             instances = InstanceData(bboxes=boxes[torch.from_numpy(chosen)].tensor,
                                      labels=torch.from_numpy(results["gt_bboxes_labels"][chosen]))

@@ -22,6 +22,7 @@ SAMPLE = [
     ("mmdet", "mask_rcnn/mask-rcnn_r50_fpn_1x_coco"),
     ("mmdet", "retinanet/retinanet_r18_fpn_1x_coco"),
     ("mmdet", "rtmdet/rtmdet-ins_tiny_8xb32-300e_coco"),
+    ("mmdet", "centernet/centernet_r18_8xb16-crop512-140e_coco"),
     ("mmdet", "solov2/solov2-light_r18_fpn_ms-3x_coco"),
     ("mmdet", "ssd/ssdlite_mobilenetv2-scratch_8xb24-600e_coco"),
     ("mmdet", "tood/tood_r50_fpn_1x_coco"),
