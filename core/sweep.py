@@ -17,7 +17,7 @@ from textwrap import indent
 from typing import Any
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.core.override_parser.types import Override
+from hydra.core.override_parser.types import Override, Quote, QuotedString
 from hydra.core.plugins import Plugins as HydraPlugins
 from hydra.core.utils import JobReturn
 from hydra.plugins.launcher import Launcher
@@ -51,6 +51,10 @@ class Sweep:
 
     def __init__(self, config: DictConfig, context: HydraContext, task_function: TaskFunction) -> None:
         self._loader, self._config = context.config_loader, config
+        given = OmegaConf.to_container(config.hydra.overrides)
+        assert isinstance(given, dict)
+        self._given = [text for text in (*given["task"], *given["hydra"])
+                       if not text.lstrip("+").startswith((RESUME, "hydra.mode="))]
         self._launcher: Launcher = HydraPlugins.instance().instantiate_launcher(
             hydra_context=context, task_function=task_function, config=config)
 
@@ -75,7 +79,7 @@ class Sweep:
                     if failure := _failure(result):
                         failures[trial.number] = failure
                 returns += done
-        except StoppedError:
+        except (StoppedError, KeyboardInterrupt):
             console().print(f"The sweep is stopped. Go on with:\n  {self._continuation(folder)}")
             raise
         finally:
@@ -116,7 +120,7 @@ class Sweep:
                                 hint=f"type what it was started with, or leave {RESUME} out")
         with flag_override(self._config, ["struct", "readonly"], [False, False]):
             self._config.hydra.sweep.dir = str(folder)
-            self._config.hydra.overrides.hydra.append(f"hydra.sweep.dir='{folder}'")
+            self._config.hydra.overrides.hydra.append(f"hydra.sweep.dir={quoted(folder)}")
         return folder
 
     def _batches(self, folder: Path, trials: Sequence[Trial]) -> Iterator[list[Trial]]:
@@ -130,12 +134,10 @@ class Sweep:
     @staticmethod
     def _started(folder: Path, trial: Trial) -> list[str]:
         run = RunFolder(folder / str(trial.number))
-        return [*trial.overrides, *([f"{RESUME}='{run.path}'"] if run.config.is_file() else [])]
+        return [*trial.overrides, *([f"{RESUME}={quoted(run.path)}"] if run.config.is_file() else [])]
 
     def _continuation(self, folder: Path) -> str:
-        given = [text for text in OmegaConf.to_container(self._config.hydra.overrides.task) or []
-                 if not str(text).lstrip("+").startswith(RESUME)]
-        return "sightsmith train --multirun " + shlex.join([*map(str, given), f"{RESUME}={folder}"])
+        return "sightsmith train --multirun " + shlex.join([*self._given, f"{RESUME}={folder}"])
 
 
 def combinations(parsed: Sequence[Override]) -> Iterator[Trial]:
@@ -158,6 +160,11 @@ def combinations(parsed: Sequence[Override]) -> Iterator[Trial]:
         chosen = dict(zip(axes, values, strict=True))
         overrides = tuple(key if key.startswith("~") else f"{key}={value}" for key, value in chosen.items())
         yield Trial(number, overrides, {key.lstrip("+"): chosen[key] for key in swept})
+
+
+def quoted(path: Path) -> str:
+    """``path`` as an override's value, whatever characters it has."""
+    return QuotedString(str(path), Quote.single).with_quotes()
 
 
 class Summary:

@@ -6,6 +6,7 @@ import csv
 import json
 import os
 import signal
+from pathlib import Path
 
 import pytest
 from hydra.core.override_parser.overrides_parser import OverridesParser
@@ -13,7 +14,7 @@ from processes import CHECKPOINT, figures, finish, kill, killed_when, start, suc
 from safetensors.torch import load_file
 
 from sightsmith.core.errors import UserError
-from sightsmith.core.sweep import combinations
+from sightsmith.core.sweep import combinations, quoted
 
 RUN = ["task=classification", "network=shufflenet_v2_x0_5", "network.weights=none", "dataset.root=sample",
        "dataset.limit=60", "image.size=32", "trainer.precision=fp32", "trainer.memory_format=contiguous", "logger=[]",
@@ -47,6 +48,12 @@ def test_a_run_for_each_combination():
     assert single.overrides == ("a=2",)
     with pytest.raises(UserError, match="no end of values"):
         trials("a=interval(0,1)")
+
+
+@pytest.mark.parametrize("path", ["/a b/c", "/Anna's, [2] (x)=y", "/ends in \\", "/'quoted'"])
+def test_any_folder_is_read_as_it_is(path):
+    [override] = OverridesParser.create().parse_overrides([f"key={quoted(Path(path))}"])
+    assert override.value() == path
 
 
 def test_what_is_finished_is_not_run_again_and_the_values_must_be_the_same(tmp_path):
