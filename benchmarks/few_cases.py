@@ -49,7 +49,6 @@ TUNING_SEED = 1000
 MOBILE = {"type": "MobileNetV2", "_delete_": True}
 BARE = ("augment.horizontal_flip=false", "augment.resized_crop=false", "augment.rotation=0", "augment.translation=0",
         *(f"augment.color_jitter.{name}=0" for name in ("brightness", "contrast", "saturation", "hue")))
-GEOMETRY = {"horizontal_flip": True, "rotation": 90, "translation": 5}
 
 
 @dataclass(frozen=True)
@@ -80,12 +79,12 @@ CASES = {
     "crowns": Case(
         lambda options, root: write_crowns(options.deepforest, PHOTO, root, side=104, held_out=2),
         "detection", "rtmdet_tiny", "boxes", "ap50", 160, 24, 8,
-        {**GEOMETRY, "color_jitter": {"brightness": 0.2, "contrast": 0.2, "saturation": 0.2, "hue": 0.02}},
+        {"horizontal_flip": True},
         options={"backbone": {**MOBILE, "out_indices": [2, 4, 7]}, "neck": {"in_channels": [32, 96, 1280]}}),
     "nuclei": Case(
         lambda options, root: write_nuclei(options.stardist, root, side=64, rows=10, columns=10),
         "segmentation", "mmseg", "masks", "dice", 64, 40, 8,
-        {**GEOMETRY, "color_jitter": {"brightness": 0.2, "contrast": 0.2, "saturation": 0, "hue": 0}},
+        {},
         config="sem_fpn/fpn_r50_4xb2-80k_cityscapes-512x1024",
         options={"backbone": {**MOBILE, "out_indices": [1, 2, 4, 6]},
                  "neck": {"in_channels": [24, 32, 96, 320], "out_channels": 64},
