@@ -87,7 +87,7 @@ def check_dataset(config: Config, loaders: Sequence[DatasetLoaderRecord], annota
         objects = check_objects(index, infos, annotation)
         index = replace(index, samples=objects.samples, annotation=annotation, relative=False)
         problems += objects.problems
-    samples = _frames(index.samples, infos)
+    samples = frames_of(index.samples, infos)
     samples = assign_groups(samples, infos, config.dataset.group_by, problems)
     index = replace(index, samples=samples)
     problems += _about_images(config, infos)
@@ -139,7 +139,8 @@ def _look(samples: Sequence[Sample], problems: list[Problem]) -> dict[str, Image
     return infos
 
 
-def _frames(samples: Iterable[Sample], infos: Mapping[str, ImageInfo]) -> tuple[Sample, ...]:
+def frames_of(samples: Iterable[Sample], infos: Mapping[str, ImageInfo]) -> tuple[Sample, ...]:
+    """``samples`` whose image could be read, one for each frame of a file that has several."""
     expanded: list[Sample] = []
     for sample in samples:
         info = infos.get(sample.name)

@@ -108,6 +108,11 @@ def _composed(overrides: Sequence[str]) -> tuple[DictConfig, Mapping[str, str | 
         GlobalHydra.instance().clear()
         if outer is not None:
             GlobalHydra.instance().initialize(outer)
+    return without_hydra(composed)
+
+
+def without_hydra(composed: DictConfig) -> tuple[DictConfig, Mapping[str, str | None]]:
+    """What a composition has but for Hydra's own part, which it loses, and the option chosen of each group."""
     choices = OmegaConf.to_container(composed.hydra.runtime.choices)
     with open_dict(composed):
         del composed["hydra"]

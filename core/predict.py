@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch.utils.data import DataLoader
 
+from sightsmith.core.check import frames_of
 from sightsmith.core.dataset import Sample
 from sightsmith.core.errors import Problem, UserError
 from sightsmith.core.images import ImageError, ImageInfo, probe
@@ -30,10 +31,9 @@ def predict(result: Result, paths: Iterable[str | Path], device: torch.device) -
     """
     infos = _probed(paths)
     task, model = result.task, result.model.to(device)
-    samples = [Sample(Path(name), name, frame=frame) for name, info in infos.items()
-               for frame in (range(info.frames) if info.frames > 1 else (None,))]
+    samples = frames_of([Sample(Path(name), name) for name in infos], infos)
     side = task.config.dataset.tile
-    tiles = tuple(samples) if side is None else tiled(samples, infos, side, task.config.dataset.tile_overlap)
+    tiles = samples if side is None else tiled(samples, infos, side, task.config.dataset.tile_overlap)
     for _, said in groupby(zip(_parts(task, model, tiles), tiles, strict=True), key=lambda pair: pair[1].image):
         parts, shown = zip(*said, strict=True)
         info = infos[shown[0].name]

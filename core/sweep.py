@@ -22,9 +22,10 @@ from hydra.core.plugins import Plugins as HydraPlugins
 from hydra.core.utils import JobReturn
 from hydra.plugins.launcher import Launcher
 from hydra.types import HydraContext, TaskFunction
-from omegaconf import DictConfig, OmegaConf, flag_override, open_dict
+from omegaconf import DictConfig, OmegaConf, flag_override
 from rich.table import Table
 
+from sightsmith.core.compose import resolve, without_hydra
 from sightsmith.core.errors import FailedRunsError, StoppedError, UserError
 from sightsmith.core.files import write_atomic, write_json
 from sightsmith.core.progress import console, figure
@@ -94,27 +95,21 @@ class Sweep:
         return returns
 
     def _refuse(self, trials: Sequence[Trial]) -> None:
-        from sightsmith.core.compose import resolve
-
         for trial in trials:
-            composed = self._loader.load_sweep_config(self._config, list(trial.overrides))
-            choices = OmegaConf.to_container(composed.hydra.runtime.choices)
-            with open_dict(composed):
-                del composed["hydra"]
-            resolve(composed, choices)  # type: ignore[arg-type]
+            resolve(*without_hydra(self._loader.load_sweep_config(self._config, list(trial.overrides))))
 
     def _folder(self, resume: str, trials: Sequence[Trial]) -> Path:
         """The sweep's folder: a new one, or that of the sweep to go on with."""
         card = [list(trial.overrides) for trial in trials]
+        folder = Path(self._config.hydra.sweep.dir).expanduser().resolve()
         if resume.lower() == "false":
-            folder = Path(self._config.hydra.sweep.dir).expanduser().resolve()
             if (folder / CARD).exists():
                 raise UserError(f"{folder} holds a sweep already", hint=f"type {RESUME}={folder} to go on with it")
             folder.mkdir(parents=True, exist_ok=True)
             write_json(folder / CARD, card)
         else:
-            folder = (_newest(Path(self._config.hydra.sweep.dir).expanduser().resolve().parent, card)
-                      if resume.lower() == "true" else Path(resume).expanduser().resolve())
+            folder = (_newest(folder.parent, card) if resume.lower() == "true"
+                      else Path(resume).expanduser().resolve())
             if _card(folder) != card:
                 raise UserError(f"{RESUME}={resume}: {folder} is not a sweep over the same values",
                                 hint=f"type what it was started with, or leave {RESUME} out")

@@ -83,7 +83,11 @@ def figures(run):
 
 def assert_same(first, second):
     """The runs in two folders came to the same, bit for bit."""
-    one, two = (load_file(run_folder(folder) / "model" / "model.safetensors") for folder in (first, second))
+    assert_same_run(run_folder(first), run_folder(second))
+
+
+def assert_same_run(first, second):
+    one, two = (load_file(run / "model" / "model.safetensors") for run in (first, second))
     assert one.keys() == two.keys()
     assert all(one[name].equal(two[name]) for name in one)
-    assert figures(run_folder(first)) == figures(run_folder(second))
+    assert figures(first) == figures(second)

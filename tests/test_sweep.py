@@ -10,8 +10,7 @@ from pathlib import Path
 
 import pytest
 from hydra.core.override_parser.overrides_parser import OverridesParser
-from processes import CHECKPOINT, figures, finish, kill, killed_when, start, succeed, wait_for
-from safetensors.torch import load_file
+from processes import CHECKPOINT, assert_same_run, finish, kill, killed_when, run_folder, start, succeed, wait_for
 
 from sightsmith.core.errors import UserError
 from sightsmith.core.sweep import combinations, quoted
@@ -25,13 +24,8 @@ def trials(*overrides):
     return list(combinations(OverridesParser.create().parse_overrides(list(overrides))))
 
 
-def sweep_folder(folder):
-    [sweep] = folder.iterdir()
-    return sweep
-
-
 def table(folder):
-    return list(csv.DictReader((sweep_folder(folder) / "sweep.csv").open()))
+    return list(csv.DictReader((run_folder(folder) / "sweep.csv").open()))
 
 
 def times(folder):
@@ -65,15 +59,15 @@ def test_what_is_finished_is_not_run_again_and_the_values_must_be_the_same(tmp_p
         ("0", "0.001", "0", "finished"), ("1", "0.001", "0.01", "finished"),
         ("2", "0.002", "0", "finished"), ("3", "0.002", "0.01", "finished")]
     for row in rows:
-        status = json.loads((sweep_folder(tmp_path) / row["run"] / "status.json").read_text())
+        status = json.loads((run_folder(tmp_path) / row["run"] / "status.json").read_text())
         assert float(row["score"]) == status["score"]
     before = times(tmp_path)
     succeed(start(tmp_path, *sweep, "trainer.resume=true"))
     assert (times(tmp_path), table(tmp_path)) == (before, rows)
-    code, output = finish(start(tmp_path, *sweep[:-1], f"trainer.resume={sweep_folder(tmp_path)}"))
+    code, output = finish(start(tmp_path, *sweep[:-1], f"trainer.resume={run_folder(tmp_path)}"))
     assert code == 2
     assert "is not a sweep over the same values" in output
-    code, output = finish(start(tmp_path, *sweep, f"hydra.sweep.dir={sweep_folder(tmp_path)}"))
+    code, output = finish(start(tmp_path, *sweep, f"hydra.sweep.dir={run_folder(tmp_path)}"))
     assert code == 2
     assert "holds a sweep already" in output
 
@@ -83,7 +77,7 @@ def test_a_run_that_fails_stops_no_other(tmp_path):
     code, output = finish(start(tmp_path, *sweep))
     assert code == 2
     assert "1 of 2 runs failed:\n  run 0: The network inception_v3 cannot take images of 32 px" in output
-    assert f"trainer.resume={sweep_folder(tmp_path)}" in output
+    assert f"trainer.resume={run_folder(tmp_path)}" in output
     assert "Traceback" not in output
     assert [row["status"] for row in table(tmp_path)] == ["error", "finished"]
     assert "cannot take images" in table(tmp_path)[0]["message"]
@@ -119,10 +113,7 @@ def test_a_killed_sweep_goes_on_to_the_same_end(tmp_path):
     succeed(start(cut, *sweep, "trainer.resume=true"))
     assert times(cut)["0"] == before["0"]
     for number in ("0", "1", "2"):
-        one, two = sweep_folder(whole) / number, sweep_folder(cut) / number
-        assert figures(one) == figures(two)
-        first, second = (load_file(run / "model" / "model.safetensors") for run in (one, two))
-        assert all(first[name].equal(second[name]) for name in first)
+        assert_same_run(run_folder(whole) / number, run_folder(cut) / number)
 
 
 def test_ctrl_c_stops_all_of_it(tmp_path):
