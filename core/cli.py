@@ -24,7 +24,7 @@ sightsmith trains computer-vision models on your own images.
   sightsmith train    task=classification dataset.root=photos    train, evaluate, report
   sightsmith inspect  task=classification dataset.root=photos    check the data set only
   sightsmith verify   run=runs/... [rerun=true] [--json]          a run against its lock; train it again
-  sightsmith list     networks|presets|datasets|tasks|loggers|plugins|runs [--task T] [--json]
+  sightsmith list     networks|presets|datasets|tuners|tasks|loggers|plugins|runs [--task T] [--json]
   sightsmith preset   create run=runs/... name=NAME               a preset with its weights from a run
   sightsmith doctor   [--json]                                    versions, devices, what is missing
 
@@ -87,7 +87,7 @@ def _train(arguments: list[str]) -> int:
     from omegaconf import DictConfig
     from omegaconf.errors import OmegaConfBaseException
 
-    from sightsmith.core.compose import explain, install, resolve
+    from sightsmith.core.compose import explain, install
 
     if any(len(text) > 2 and RERUN.startswith(text.partition("=")[0]) for text in arguments):
         raise UserError(f"{RERUN} would unpickle a file, which can execute code",
@@ -103,25 +103,15 @@ def _train(arguments: list[str]) -> int:
 
     @hydra.main(version_base="1.3", config_path=None, config_name="config")
     def application(composed: DictConfig) -> float | None:
-        from sightsmith.core.run import start
+        from sightsmith.core.application import run_composed
 
-        with_hydra = HydraConfig.get()
-        swept = with_hydra.mode == RunMode.MULTIRUN
-        folder = Path(with_hydra.runtime.output_dir) if swept else None
         try:
-            config = resolve(composed, with_hydra.runtime.choices)
-            result = start(config, list(with_hydra.overrides.task), folder)
+            return run_composed(composed)
         except (UserError, OmegaConfBaseException, NonFiniteLossError, StoppedError) as error:
-            if swept:
+            if HydraConfig.get().mode == RunMode.MULTIRUN:
                 raise
             ended.append(error)  # past Hydra, which would print the overrides before it
             return None
-        if result is None:
-            return None
-        print(f"Report: {result.report}")
-        from sightsmith.core.plugins import load_plugins
-
-        return result.metrics.get(load_plugins().task(config.task.name).score)
 
     try:
         application()

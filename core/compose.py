@@ -29,7 +29,6 @@ from sightsmith.core.plugins import load_plugins
 from sightsmith.core.presets import choice_of, find_preset, is_file, load_presets
 from sightsmith.core.schema import (
     AUTO,
-    TUNERS,
     Config,
     PreferenceConfig,
     PresetConfig,
@@ -75,8 +74,9 @@ def install(overrides: Sequence[str] = ()) -> None:
     for name, network in plugins.networks.items():
         node = {"name": name, "weights": "imagenet" if network.weights else "none"}
         store.store(group="network", name=name, node=node, provider=plugins.provider("networks", name).plugin)
-    for name in TUNERS:
-        store.store(group="tuner", name=name, node={"name": name}, provider="sightsmith")
+    for name, tuner in plugins.tuners.items():
+        store.store(group="tuner", name=name, node=tuner.node(), package="_global_",
+                    provider=plugins.provider("tuners", name).plugin)
     for name, preset in load_presets().items():
         store.store(group="preset", name=name, node=preset.node(), package="_global_", provider=str(preset.provider))
     for folder in _chosen(parsed, "source"):
@@ -152,7 +152,7 @@ def _options() -> dict[str, list[str]]:
     """What may be chosen of each of :data:`GROUPS`."""
     plugins = load_plugins()
     return {"task": list(plugins.tasks), "network": list(plugins.networks), "logger": list(plugins.loggers),
-            "preset": list(load_presets()), "tuner": list(TUNERS)}
+            "preset": list(load_presets()), "tuner": list(plugins.tuners)}
 
 
 @cache
@@ -205,10 +205,12 @@ def resolve(composed: DictConfig, choices: Mapping[str, str | None]) -> Config:
     if problems := check_values(config):
         raise UserError("The configuration has values that cannot be used:", problems=problems)
     refuse_locked(config, choices)
+    if config.tuner.name != choices.get("tuner"):
+        raise UserError(f"tuner.name={config.tuner.name} chooses no tuner", hint=f"type tuner={config.tuner.name}")
     if config.tuner.name == AUTO:
         refuse_given(config, _reference(_choice(config)))
     elif config.preference != PreferenceConfig():
-        raise UserError("preference.* is what tuner=auto goes by, and this run's tuner is manual",
+        raise UserError(f"preference.* is what tuner=auto goes by, and this run's tuner is {config.tuner.name}",
                         hint="type tuner=auto, or leave preference.* out")
     return config
 
@@ -268,10 +270,8 @@ def _problems(overrides: Sequence[str]) -> Iterator[Problem]:
             chosen = override.value()
             for name in chosen if isinstance(chosen, list) else [chosen]:
                 if isinstance(name, str) and name not in options[key] and not (key == "preset" and is_file(name)):
-                    hint = (f"there is: {', '.join(TUNERS)}" if key == "tuner" else
-                            f"`sightsmith list {key}s` shows all {len(options[key])}")
                     yield Problem(f"{override.input_line}: there is no {key} {name!r}.{near(name, options[key])}",
-                                  hint=hint)
+                                  hint=f"`sightsmith list {key}s` shows all {len(options[key])}")
         elif key.startswith(("hydra.", "hydra/")) or key == "source":
             continue
         elif f"{key}.".startswith(open_keys):

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
         NetworkRecord,
         PresetFolder,
         TaskRecord,
+        TunerRecord,
     )
 
 PROJECT = "sightsmith"
@@ -66,6 +67,11 @@ def sightsmith_dataset_loaders() -> Iterable[DatasetLoaderRecord]:  # type: igno
 @hookspec
 def sightsmith_networks() -> Iterable[NetworkRecord]:  # type: ignore[empty-body]
     """Networks; each becomes an option of the config group ``network``."""
+
+
+@hookspec
+def sightsmith_tuners() -> Iterable[TunerRecord]:  # type: ignore[empty-body]
+    """Tuners, which decide on the runs of a search; each becomes an option of the config group ``tuner``."""
 
 
 @hookspec

@@ -33,7 +33,7 @@ from sightsmith.core.presets import preset_checksum, refuse_other_weights
 from sightsmith.core.progress import LoggerReporter, ProgressReporter, StatusReporter, console, figure
 from sightsmith.core.report import write_report
 from sightsmith.core.result import Result, save_bundle
-from sightsmith.core.resume import check_same, find_run, planned_mode
+from sightsmith.core.resume import check_same, find_parent, find_run, planned_mode, take_over
 from sightsmith.core.rundir import ERROR, FINISHED, RUNNING, STOPPED, RunFolder, Status
 from sightsmith.core.samples import check
 from sightsmith.core.schema import AUTO, Config
@@ -56,8 +56,20 @@ class Job:
         self.record = self.plugins.task(config.task.name)
         self.console = console()
         self.console.quiet = not state.is_main_process
+        self.details = console()
+        """for what all runs of a sweep have, or their reports tell"""
+        self.details.quiet = self.console.quiet or sweep_folder is not None and not config.trainer.dry_run
 
     def go(self) -> Result | None:
+        """Train; None after a dry run, and where ``trainer.stop_epoch`` comes before the end."""
+        resumed = self.prepare()
+        if self.config.trainer.dry_run:
+            return None
+        self.run = ranks.on_main(self.state, lambda: self._open_folder(resumed))
+        return self._train()
+
+    def prepare(self) -> RunFolder | None:
+        """Everything up to the plan; the run to go on with, where there is one."""
         config = self.config
         network = self.plugins.network(config.network.name)
         if network.task != config.task.name:
@@ -67,7 +79,7 @@ class Job:
         self.dataset = ranks.on_main(self.state, self._check)
         self.choice = self._choose()
         if self.choice is not None:
-            self.choice.show(self.console)
+            self.choice.show(self.details)
             self.config = config = self.choice.applied(config)
             network = self.plugins.network(config.network.name)
         index = self.dataset.index
@@ -79,7 +91,7 @@ class Job:
         self.model, self.loaded = self.task.build_model()
         if self.loaded is not None:
             for line in self.loaded.lines():
-                self.console.print(line)
+                self.details.print(line)
             if config.source.run is not None:
                 refuse_partial(self.loaded, config)
         refuse_other_weights(self.loaded, config.preset)
@@ -89,18 +101,15 @@ class Job:
         self.training = Training(config, self.task, self.model, self.dataset.train, self.dataset.validation, self.state)
         self.plan = self._plan(ranks.on_main(self.state, lambda: planned_mode(resumed) if resumed else None))
         if self.state.is_main_process:
-            self.console.print(self.plan.table())
-        if config.trainer.dry_run:
-            return None
-        self.run = ranks.on_main(self.state, lambda: self._open_folder(resumed))
-        return self._train()
+            self.details.print(self.plan.table())
+        return resumed
 
     def _check(self) -> CheckedDataset:
-        dataset = check(self.config, self.plugins, self.console.print)
+        dataset = check(self.config, self.plugins, self.details.print)
         self.plugins.dataset_checked(dataset=dataset)
         for problem in dataset.problems:
             if problem.severity == "warning":
-                self.console.print(f"warning: {problem}")
+                self.details.print(f"warning: {problem}")
         dataset.raise_for_errors()
         return dataset
 
@@ -167,11 +176,14 @@ class Job:
         if resumed is not None:
             check_same(resumed, self.config, lock)
             return resumed
+        parent = find_parent(self.config, lock)
         if self.sweep_folder is not None:
             self.sweep_folder.mkdir(parents=True, exist_ok=True)
             run = RunFolder(self.sweep_folder)
         else:
             run = RunFolder.create(Path(self.config.output_dir).expanduser().resolve(), self.config.name)
+        if parent is not None:
+            take_over(parent, run)
         write_atomic(run.overrides, OmegaConf.to_yaml(OmegaConf.create(self.overrides)))
         write_json(run.lock, lock)
         write_json(run.plan, self.plan.to_json())
@@ -179,7 +191,7 @@ class Job:
         write_atomic(run.config, OmegaConf.to_yaml(OmegaConf.structured(self.config)))
         return run
 
-    def _train(self) -> Result:
+    def _train(self) -> Result | None:
         if not self.state.is_main_process:
             return self._fit_and_report(None)
         status = Status(self.run, devices=self.state.num_processes, epochs=self.config.hyper.epochs)
@@ -192,6 +204,8 @@ class Job:
             log.info("run %s: %s", self.run.path, shlex.join(self.overrides))
             self.plugins.before_run(plan=self.plan, run_dir=self.run.path)
             result = self._fit_and_report(status)
+            if result is None:
+                return None
             score = self.task.score
             status.end(FINISHED, progress=1.0, score=result.metrics[score], score_low=result.metrics[f"{score}_low"],
                        score_high=result.metrics[f"{score}_high"])
@@ -241,9 +255,13 @@ class Job:
                 batch_images=len(training.train) / updates, title=f"fold {number}/{trainings - 1}  " if number else ""))
             yield [progress, StatusReporter(status, updates, epochs, number, trainings), *callbacks]
 
-    def _fit_and_report(self, status: Status | None) -> Result:
-        """Train, cross-validate, and on rank 0, which has a ``status``, write the bundle and the report."""
-        best, outcomes, history = self._fit(status)
+    def _fit_and_report(self, status: Status | None) -> Result | None:
+        """Train, cross-validate, and on rank 0, which has a ``status``, write the bundle and the report; None where it
+        pauses before the end."""
+        fitted = self._fit(status)
+        if fitted is None:
+            return None
+        best, outcomes, history = fitted
         metrics, score = self.task.metrics(outcomes), self.task.score
         trust = ranks.on_main(self.state, lambda: interval(
             self.task.score_of_draws(outcomes), self.dataset.validation, self.config.trainer.seed))
@@ -266,12 +284,21 @@ class Job:
                          scores, sections)
         return Result(self.run.path, metrics, self.task.classes)
 
-    def _fit(self, status: Status | None) -> tuple[dict[str, Any], list[Outcome], list[dict[str, Any]]]:
-        """The best checkpoint, its outcomes on the validation part, and the history of all epochs."""
+    def _fit(self, status: Status | None) -> tuple[dict[str, Any], list[Outcome], list[dict[str, Any]]] | None:
+        """The best checkpoint, its outcomes on the validation part, and the history of all epochs; None where it pauses
+        before the end."""
         with self._reporters(status, self.training, self.config.hyper.epochs) as callbacks:
             trainer = self.training.trainer(self.run, self.plan, callbacks)
-            trainer.fit()
+            if status is not None:
+                status.update(epoch=trainer.state.epoch, score=trainer.state.best_score)
+            trainer.fit(self.config.trainer.stop_epoch)
             self.state.wait_for_everyone()
+            if not trainer.finished:
+                if status is not None:
+                    self.details.print(f"Paused after epoch {trainer.state.epoch}. Go on with:\n  "
+                                       f"{self._continuation()}")
+                    status.end(STOPPED, f"paused after epoch {trainer.state.epoch}", paused=True)
+                return None
             best = load_tree(self.run.best)
             outcomes = trainer.best_outcomes
             if outcomes is None:

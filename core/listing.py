@@ -20,7 +20,7 @@ from sightsmith.core.schema import typed, walk
 if TYPE_CHECKING:
     from sightsmith.core.check import CheckedDataset
 
-KINDS = ("networks", "presets", "datasets", "tasks", "loggers", "plugins", "runs")
+KINDS = ("networks", "presets", "datasets", "tuners", "tasks", "loggers", "plugins", "runs")
 EMPTY = {
     "runs": "No runs in this folder. Start one: sightsmith train task=classification dataset.root=sample",
 }
@@ -55,6 +55,10 @@ def rows(kind: str, task: str | None = None, output_dir: Path = Path("runs")) ->
     if kind == "loggers":
         return [{"name": item.name, "description": item.description, "provider": str(plugins.provider(kind, item.name))}
                 for item in plugins.loggers.values()]
+    if kind == "tuners":
+        return [{"name": item.name, "jobs": item.jobs, "space": dict(item.space), "options": dict(item.options),
+                 "description": item.description, "provider": str(plugins.provider(kind, item.name))}
+                for item in plugins.tuners.values()]
     if kind == "plugins":
         loaded = [{"name": item.plugin, "distribution": item.distribution, "version": item.version, "status": "ok"}
                   for item in plugins.providers]
@@ -86,6 +90,7 @@ COLUMNS = {
     "networks": ("name", "task", "parameters", "input_size", "gflops", "score", "weights", "licence"),
     "presets": ("name", "task", "title", "modality", "classes", "cases", "network"),
     "datasets": ("name", "description", "layout"),
+    "tuners": ("name", "jobs", "space", "description"),
     "runs": ("run", "network", "status", "progress", "score", "created"),
 }
 
@@ -163,6 +168,8 @@ def _cell(column: str, value: Any) -> str:
         return f"{100 * value:.0f} %"
     if isinstance(value, float):
         return f"{value:.4g}"
+    if isinstance(value, dict):
+        return "\n".join(f"{key}={item}" for key, item in value.items())
     return ", ".join(map(str, value)) if isinstance(value, list) else str(value)
 
 
@@ -199,6 +206,7 @@ def print_train_help() -> None:
           "  sightsmith train task=classification dataset.root=photos network=resnet50 hyper.epochs=50\n"
           "  sightsmith train task=classification dataset.root=photos --multirun network=resnet18,resnet50\n\n"
           f"task:     {', '.join(plugins.tasks)}\nnetwork:  {len(plugins.networks)}, see `sightsmith list networks`\n"
+          f"tuner:    {', '.join(plugins.tuners)}, see `sightsmith list tuners`\n"
           f"logger:   {', '.join(plugins.loggers)}; several as logger=[a,b], none as logger=[]\n\n"
           "key=value (defaults are the schema's; a task may set others):\n")
     for key, entry, _ in walk():

@@ -24,7 +24,7 @@ from torch.utils.data import DataLoader
 from sightsmith.core.checkpoint import load_tree, save_tree
 from sightsmith.core.distill import Distillation
 from sightsmith.core.errors import NonFiniteLossError, StoppedError
-from sightsmith.core.optim import align_state, build_ema, build_optimizer, freeze, learning_rate, set_learning_rate
+from sightsmith.core.optim import build_ema, build_optimizer, freeze, learning_rate, load_state, set_learning_rate
 from sightsmith.core.rundir import RunFolder
 from sightsmith.core.sampler import EpochSampler, Update
 from sightsmith.core.schema import Config
@@ -124,7 +124,7 @@ class Trainer:
         Raises StoppedError after a signal and NonFiniteLossError; both leave a usable last checkpoint.
         """
         with self._stop:
-            while self.state.epoch < (epochs or self.hyper.epochs) and not self._stale():
+            while not self.finished and (epochs is None or self.state.epoch < epochs):
                 begun = time.monotonic()
                 train_loss = self.train_epoch()
                 outcomes = self.evaluate()
@@ -255,8 +255,11 @@ class Trainer:
         if self._any_rank(self._stop.seen)[0]:
             raise StoppedError
 
-    def _stale(self) -> bool:
-        return self.hyper.early_stop and self.state.stale >= self.hyper.patience
+    @property
+    def finished(self) -> bool:
+        """Whether all epochs are done, or more of them would not help."""
+        stale = self.hyper.early_stop and self.state.stale >= self.hyper.patience
+        return stale or self.state.epoch >= self.hyper.epochs
 
     def _wishes(self) -> list[bool]:
         """Whether to stop, and whether a checkpoint is due. Ranks compare notes only now and then."""
@@ -297,8 +300,7 @@ class Trainer:
         self.state = TrainState(**saved["state"])
         self.state.loss_sum, self.state.images = saved["sums"][self.accelerator.process_index]
         self.bare.load_state_dict(saved["model"])
-        self.optimizer.load_state_dict(saved["optimizer"])
-        align_state(self.optimizer)
+        load_state(self.optimizer, saved["optimizer"])
         if self.ema is not None:
             self.ema.load_state_dict(saved["ema"])
         if self.accelerator.scaler is not None and saved["scaler"]:

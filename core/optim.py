@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 import torch
 from torch import nn
@@ -19,26 +20,32 @@ def build_optimizer(model: nn.Module, hyper: HyperConfig, backbone: Sequence[nn.
     A group's ``factor`` is its part of the learning rate: ``hyper.backbone_rate`` for the modules of ``backbone``.
     """
     slow = {parameter for module in backbone for parameter in module.parameters()}
-    kinds: dict[tuple[float, float], list[nn.Parameter]] = {}
+    kinds: dict[tuple[float, bool], list[nn.Parameter]] = {}
     for parameter in model.parameters():
         if parameter.requires_grad:
             factor = hyper.backbone_rate if parameter in slow else 1.0
-            decay = hyper.weight_decay if parameter.ndim > 1 else 0.0
-            kinds.setdefault((factor, decay), []).append(parameter)
+            kinds.setdefault((factor, parameter.ndim > 1), []).append(parameter)
     # The full rate first: it is the one that is shown.
-    groups = [{"params": kinds[kind], "factor": kind[0], "weight_decay": kind[1], "lr": kind[0] * hyper.learning_rate}
-              for kind in sorted(kinds, reverse=True)]
+    groups = [{"params": kinds[factor, decays], "factor": factor, "lr": factor * hyper.learning_rate,
+               "weight_decay": hyper.weight_decay if decays else 0.0}
+              for factor, decays in sorted(kinds, reverse=True)]
     if hyper.optimizer == "sgd":
         return torch.optim.SGD(groups, lr=hyper.learning_rate, momentum=hyper.momentum, fused=True)
     kind = torch.optim.Adam if hyper.optimizer == "adam" else torch.optim.AdamW
     return kind(groups, lr=hyper.learning_rate, betas=(hyper.momentum, 0.999), fused=True)
 
 
-def align_state(optimizer: torch.optim.Optimizer) -> None:
-    """Lay the optimizer's loaded state out in memory as its parameters are.
+def load_state(optimizer: torch.optim.Optimizer, saved: dict[str, Any]) -> None:
+    """What ``saved``, a state of the same kind of optimizer, gathered; the settings stay this optimizer's own.
 
-    The fused kernels go through both in the order in which they lie, and do not look whether it is the same.
+    Laid out in memory as the parameters are: the fused kernels go through both in the order in which they lie, and do
+    not look whether it is the same.
     """
+    own = [{name: value for name, value in group.items() if name not in ("params", "lr")}
+           for group in optimizer.param_groups]
+    optimizer.load_state_dict(saved)
+    for group, settings in zip(optimizer.param_groups, own, strict=True):
+        group.update(settings)
     for parameter, state in optimizer.state.items():
         for name, value in state.items():
             if isinstance(value, torch.Tensor) and value.shape == parameter.shape:

@@ -27,6 +27,7 @@ from sightsmith.core.records import (
     PresetFolder,
     Record,
     TaskRecord,
+    TunerRecord,
 )
 
 GROUP = "sightsmith.plugins"
@@ -66,6 +67,7 @@ class Plugins:
         self.tasks: dict[str, TaskRecord] = {}
         self.dataset_loaders: dict[str, DatasetLoaderRecord] = {}
         self.networks: dict[str, NetworkRecord] = {}
+        self.tuners: dict[str, TunerRecord] = {}
         self.loggers: dict[str, LoggerRecord] = {}
         self.config_paths: list[tuple[ConfigPath, Provider]] = []
         self.preset_folders: list[tuple[PresetFolder, Provider]] = []
@@ -86,7 +88,7 @@ class Plugins:
                 kind: list(self._records(module, f"sightsmith_{kind}", expected))
                 for kind, expected in (
                     ("tasks", TaskRecord), ("dataset_loaders", DatasetLoaderRecord),
-                    ("networks", NetworkRecord), ("loggers", LoggerRecord),
+                    ("networks", NetworkRecord), ("tuners", TunerRecord), ("loggers", LoggerRecord),
                 )
             }
             paths = list(self._records(module, "sightsmith_config_paths", ConfigPath))
@@ -130,6 +132,9 @@ class Plugins:
 
     def network(self, name: str) -> NetworkRecord:
         return self._find("network", self.networks, name)
+
+    def tuner(self, name: str) -> TunerRecord:
+        return self._find("tuner", self.tuners, name)
 
     def logger(self, name: str) -> LoggerRecord:
         return self._find("logger", self.loggers, name)

@@ -159,6 +159,29 @@ class LoggerRecord(Record):
     """A metrics logger. The builder makes a :class:`sightsmith.core.loggers.MetricLogger`."""
 
 
+@dataclass(frozen=True, kw_only=True)
+class TunerRecord(Record):
+    """A tuner. The builder is a subclass of :class:`sightsmith.core.tuner.Tuner`.
+
+    ``space`` maps keys of the configuration to what they go through where nothing else is typed, as Hydra's sweeps are
+    (``"0.8,0.9"``, ``"tag(log,interval(1e-5,0.1))"``); ``jobs`` is the usual number of runs, None where the space says
+    it; ``options`` are the tuner's own settings with their usual values, ``overrides`` what its runs are started with
+    unless it is typed. One that does not ``searches`` makes the typed runs and no more.
+    """
+
+    space: Mapping[str, str] = field(default_factory=dict)
+    jobs: int | None = None
+    options: Mapping[str, Any] = field(default_factory=dict)
+    overrides: tuple[str, ...] = ()
+    searches: bool = True
+
+    def node(self) -> dict[str, Any]:
+        """The option of Hydra's group ``tuner``, for the package ``_global_``."""
+        mode = {"hydra": {"mode": "MULTIRUN"}} if self.searches else {}
+        return {"tuner": {"name": self.name, "jobs": self.jobs, "space": dict(self.space),
+                          "options": dict(self.options)}, **mode}
+
+
 @dataclass(frozen=True)
 class ConfigPath:
     """A Hydra search path of a plugin, such as ``pkg://my_plugin.conf``."""

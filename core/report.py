@@ -1,25 +1,18 @@
-"""The report of a run: one self-contained page, with its tables as CSV and its plots as PNG beside it."""
+"""The report of a run."""
 
 from __future__ import annotations
 
-import base64
-import csv
-import io
 from collections.abc import Mapping, Sequence
-from importlib.resources import files
 from typing import Any
 
-from jinja2 import Environment
-from markupsafe import Markup
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from sightsmith.core.bootstrap import LEVEL, RESAMPLES, Interval
 from sightsmith.core.check import CheckedDataset
-from sightsmith.core.choice import Choice
-from sightsmith.core.files import write_atomic
 from sightsmith.core.plan import Plan
 from sightsmith.core.progress import duration, figure
+from sightsmith.core.report_page import write_page
 from sightsmith.core.rundir import RunFolder
 from sightsmith.core.task import Outcome, Section, Task
 
@@ -42,41 +35,17 @@ def write_report(run: RunFolder, task: Task, plan: Plan, dataset: CheckedDataset
         *task.report(outcomes, dataset.validation, run.report),
         _class_balance(task, dataset),
         Section("Plan", rows=tuple(plan.rows())),
-        *([Section("Choice", header=Choice.HEADER, rows=tuple(plan.choice.rows()))] if plan.choice else []),
         _lock(run, dataset),
     ]
     name = task.score.replace("_", " ")
     seconds = history[-1]["seconds"] if history else 0.0
-    page = _template().render(
-        title=plan.name, description=task.config.description,
-        subtitle=f"{plan.task} · {plan.network} · {len(dataset.index.classes)} classes · {run.path.name}",
+    write_page(
+        run.report, plan.name, f"{plan.task} · {plan.network} · {len(dataset.index.classes)} classes · {run.path.name}",
+        task.config.description,
         headline=[*((f"{name}, {where}", figure(score), interval.span()) for where, score, interval in scores),
                   ("validation loss", figure(metrics.get("loss")), ""),
                   ("best epoch", f"{best_epoch} of {len(history)}", ""), ("training time", duration(seconds), "")],
-        sections=[_render(run, section) for section in sections])
-    write_atomic(run.report / "index.html", page)
-
-
-def _template() -> Any:
-    text = files("sightsmith.core").joinpath("report.html").read_text(encoding="utf-8")
-    return Environment(autoescape=True).from_string(text)
-
-
-def _render(run: RunFolder, section: Section) -> dict[str, Any]:
-    images = []
-    for number, plot in enumerate(section.figures):
-        buffer = io.BytesIO()
-        plot.savefig(buffer, format="png", dpi=110, bbox_inches="tight", facecolor="white")
-        images.append(base64.b64encode(buffer.getvalue()).decode())
-        if section.name:
-            suffix = f"-{number + 1}" if len(section.figures) > 1 else ""
-            write_atomic(run.report / f"{section.name}{suffix}.png", buffer.getvalue())
-    if section.name and section.header:
-        table = io.StringIO()
-        csv.writer(table).writerows([section.header, *section.rows])
-        write_atomic(run.report / f"{section.name}.csv", table.getvalue())
-    return {"title": section.title, "html": Markup(section.html), "header": section.header, "rows": section.rows,
-            "images": images}
+        sections=sections)
 
 
 def _scores(name: str, scores: Sequence[tuple[str, float | None, Interval]]) -> Section:

@@ -3,21 +3,29 @@
 from __future__ import annotations
 
 import json
+import shutil
+from collections.abc import Sequence
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import yaml
 
 from sightsmith.core.errors import Problem, UserError
+from sightsmith.core.files import fill_file
 from sightsmith.core.lock import PARTS
 from sightsmith.core.rundir import FINISHED, RUNNING, RunFolder, read_status
 from sightsmith.core.schema import Config
 from sightsmith.core.trial import Mode
 
 FREE = ("name", "description", "output_dir", "logger", "limits", "dataset.root", "trainer.resume", "trainer.dry_run",
-        "trainer.workers", "trainer.cache", "trainer.checkpoint_minutes")
+        "trainer.workers", "trainer.cache", "trainer.checkpoint_minutes", "trainer.stop_epoch", "trainer.parent")
 """Keys that may differ from the run's own: they do not change what it computes."""
+
+CHANGEABLE = ("hyper.learning_rate", "hyper.weight_decay", "hyper.momentum", "hyper.batch_size",
+              "hyper.label_smoothing", "hyper.schedule", "hyper.early_stop", "augment", "source.distillation")
+"""Keys, and groups of them, that may change in the middle of a training."""
 
 
 def find_run(config: Config) -> RunFolder | None:
@@ -51,21 +59,48 @@ def _newest(output_dir: Path, name: str) -> RunFolder:
     return unfinished[0]
 
 
+def find_parent(config: Config, lock: dict[str, Any]) -> RunFolder | None:
+    """The run from whose last checkpoint a new one goes on. Raises UserError for one that has none, or was of other
+    data or anything else that cannot change in the middle of a training."""
+    if config.trainer.parent is None:
+        return None
+    run = RunFolder(Path(config.trainer.parent).expanduser().resolve())
+    if not run.config.is_file() or not run.last.is_file():
+        raise UserError(f"trainer.parent={config.trainer.parent} holds no run with a checkpoint",
+                        hint="`sightsmith list runs` shows the runs")
+    if problems := _differences(run, config, lock, (*FREE, *CHANGEABLE)):
+        raise UserError(f"A run cannot go on from the checkpoint of {run.path} with other settings than these: "
+                        f"{', '.join(CHANGEABLE)}", problems=problems)
+    return run
+
+
+def take_over(parent: RunFolder, run: RunFolder) -> None:
+    """Put what ``parent`` has learnt, and its history, into the folder of a new run."""
+    for source, target in ((parent.best, run.best), (parent.metrics, run.metrics), (parent.last, run.last)):
+        target.parent.mkdir(parents=True, exist_ok=True)
+        fill_file(target, partial(shutil.copyfile, source))
+
+
 def check_same(run: RunFolder, config: Config, lock: dict[str, Any]) -> None:
     """Raises UserError naming every key, and the data, that differ from the run's own."""
+    if problems := _differences(run, config, lock, FREE):
+        raise UserError(f"The run {run.path} cannot go on with other settings:", problems=problems,
+                        hint="put them back, or start a new run without trainer.resume")
+
+
+def _differences(run: RunFolder, config: Config, lock: dict[str, Any], free: Sequence[str]) -> list[Problem]:
+    """Every key, and part of the lock, in which the run is not what ``config`` and ``lock`` say."""
     earlier, now = _flat(_config(run)), _flat(asdict(config))
     problems = [
         Problem(f"{key} was {earlier.get(key)!r} and is now {now.get(key)!r}")
         for key in sorted(earlier.keys() | now.keys())
-        if earlier.get(key) != now.get(key) and not any(key == free or key.startswith(f"{free}.") for free in FREE)
+        if earlier.get(key) != now.get(key) and not any(key == name or key.startswith(f"{name}.") for name in free)
     ]
     kept = json.loads(run.lock.read_text())
     for part in ("data", "split", "weights"):
         if kept[part] != lock[part]:
             problems.append(Problem(f"{PARTS[part]} changed since the run was started"))
-    if problems:
-        raise UserError(f"The run {run.path} cannot go on with other settings:", problems=problems,
-                        hint="put them back, or start a new run without trainer.resume")
+    return problems
 
 
 def planned_mode(run: RunFolder) -> Mode:

@@ -2,23 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any, TypeVar
 
 from sightsmith.core import ranks
-from sightsmith.core.compose import compose
 from sightsmith.core.errors import NonFiniteLossError, StoppedError, UserError
 from sightsmith.core.job import Job
+from sightsmith.core.plan import Plan
 from sightsmith.core.result import Result
 from sightsmith.core.schema import Config
 
-
-def train(overrides: Sequence[str]) -> Result:
-    """Compose ``overrides``, train, and open the result. See :func:`sightsmith.train`."""
-    result = start(compose(overrides), overrides)
-    if result is None:
-        raise UserError("trainer.dry_run=true trains nothing, so there is no result", hint="leave trainer.dry_run out")
-    return result
+T = TypeVar("T")
 
 
 def start(config: Config, overrides: Sequence[str], sweep_folder: Path | None = None) -> Result | None:
@@ -27,32 +22,52 @@ def start(config: Config, overrides: Sequence[str], sweep_folder: Path | None = 
     ``sweep_folder`` is the folder that a sweep gave this run. Raises UserError, NonFiniteLossError,
     StoppedError.
     """
+    if ranks.joined() and sweep_folder is None:
+        return _train(config, overrides)
+    return _on_devices(_train, config, list(overrides), sweep_folder)
+
+
+def plan(config: Config) -> Plan:
+    """Check the data, measure and print what a run of ``config`` would be. Raises UserError."""
+    return _on_devices(_plan, config)
+
+
+def _on_devices(function: Callable[..., T], config: Config, *arguments: Any) -> T:
+    """What ``function(config, ...)`` returns, in this process, or on rank 0 of those that it takes."""
     if ranks.joined():
-        if sweep_folder is not None:
-            raise UserError("A sweep cannot run inside ranks that were started from outside.",
-                            hint="start it without torchrun or accelerate launch, with trainer.devices=N")
-        return run_rank(config, overrides)
+        raise UserError("A sweep cannot run inside ranks that were started from outside.",
+                        hint="start it without torchrun or accelerate launch, with trainer.devices=N")
     count = ranks.device_count(config.trainer.devices)
     if count == 1:
-        return run_rank(config, overrides, sweep_folder)
-    outcome = ranks.launch(count, _started_rank, config, list(overrides), sweep_folder)
+        return function(config, *arguments)
+    outcome = ranks.launch(count, _told, function, config, *arguments)
     if isinstance(outcome, Exception):
         raise outcome
     return outcome
 
 
-def _started_rank(config: Config, overrides: Sequence[str], sweep_folder: Path | None) -> Result | None | Exception:
-    """:func:`run_rank`, with what the parent is to know of returned: an exception would come as text."""
+def _told(function: Callable[..., T], *arguments: Any) -> T | Exception:
+    """What ``function`` returns, or raises of what the parent is to know: an exception would come as text."""
     try:
-        return run_rank(config, overrides, sweep_folder)
+        return function(*arguments)
     except (UserError, NonFiniteLossError, StoppedError) as error:
         return error
 
 
-def run_rank(config: Config, overrides: Sequence[str], sweep_folder: Path | None = None) -> Result | None:
+def _train(config: Config, overrides: Sequence[str], sweep_folder: Path | None = None) -> Result | None:
     """The whole run, in each rank."""
     state = ranks.open_state()
     try:
         return Job(config, overrides, sweep_folder, state).go()
+    finally:
+        ranks.close_state(state)
+
+
+def _plan(config: Config) -> Plan:
+    state = ranks.open_state()
+    try:
+        job = Job(config, [], None, state)
+        job.prepare()
+        return job.plan
     finally:
         ranks.close_state(state)

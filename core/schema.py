@@ -15,7 +15,7 @@ from omegaconf import MISSING
 
 from sightsmith.core.errors import Problem, near
 
-TUNERS = MANUAL, AUTO = "manual", "auto"
+MANUAL, AUTO = "manual", "auto"
 
 
 def _value(default: Any, help: str, *, low: float | None = None, high: float | None = None,
@@ -112,6 +112,8 @@ class ColorJitterConfig:
 @dataclass
 class AugmentConfig:
     horizontal_flip: bool = _value(True, "mirror left and right with probability 0.5; wrong where sides differ")
+    quarter_turns: bool = _value(False, "turn by 0, 90, 180 or 270 degrees, for pictures without up and down; unlike "
+                                 "rotation it leaves boxes tight")
     resized_crop: bool = _value(True, "random crop of 50-100 % of the area, resized to the input size")
     translation: float = _value(5.0, "largest shift, percent of the side", low=0, high=20)
     rotation: float = _value(10.0, "largest rotation to either side, degrees", low=0, high=180)
@@ -120,8 +122,16 @@ class AugmentConfig:
 
 @dataclass
 class TunerConfig:
-    name: str = _value(MANUAL, "who chooses network, augmentation and hyper-parameters, typed tuner=NAME: manual is "
-                               "you; auto goes by preference.* and the data", choices=TUNERS)
+    name: str = _value(MANUAL, "who chooses network, augmentation and hyper-parameters, typed tuner=NAME "
+                               "(`sightsmith list tuners`): manual is you; auto goes by preference.* and the data; the "
+                               "others search")
+    jobs: int | None = _value(None, "runs of a search, or members of a population; null: as many as the space has. "
+                                    "tuner=auto tuner.jobs=1 trains what is chosen and searches nothing", low=1)
+    space: dict[str, Any] = _options("what a search goes through: key: sweep. Sweeps that are typed replace it: "
+                                     "hyper.momentum=0.8,0.9 or 'hyper.learning_rate=tag(log,interval(1e-5,0.1))'")
+    options: dict[str, Any] = _options("the tuner's own settings")
+    time_budget: float | None = _value(None, "hours after which a search starts no more runs", low=0)
+    max_failure_rate: float = _value(0.5, "part of a search's runs that may fail before it stops", low=0, high=1)
 
 
 @dataclass
@@ -147,12 +157,17 @@ class TrainerConfig:
     checkpoint_minutes: float = _value(10.0, "also checkpoint within an epoch, this often", low=0.001)
     resume: str = _value("false", "false, true (the newest unfinished run of this name), or a run folder")
     dry_run: bool = _value(False, "stop after the plan")
+    stop_epoch: int | None = _value(None, "pause after this epoch, to go on with trainer.resume", low=1)
+    parent: str | None = _value(None, "a run folder from whose last checkpoint to go on in a new run, with weights and "
+                                      "optimizer, under other hyper-parameters")
 
 
 @dataclass
 class LimitsConfig:
     batch_size: int = _value(32, "largest hyper.batch_size", low=1)
     epochs: int = _value(200, "largest hyper.epochs", low=1)
+    jobs: int = _value(48, "largest tuner.jobs, and number of combinations of a grid", low=1)
+    least_jobs: int = _value(8, "smallest tuner.jobs", low=1)
 
 
 @dataclass

@@ -1,50 +1,54 @@
-"""A sweep: a run for each combination of values, by the Hydra launcher that is chosen.
+"""A sweep: many runs, by the Hydra launcher that is chosen. A tuner decides which; by hand they are all combinations.
 
 A run that fails stops no other. A sweep that was cut short goes on: finished runs are kept, started ones resumed.
 """
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 import shlex
-from collections.abc import Iterator, Mapping, Sequence
+import shutil
+import time
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from itertools import groupby, product
 from pathlib import Path
 from textwrap import indent
 from typing import Any
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.core.override_parser.types import Override, Quote, QuotedString
 from hydra.core.plugins import Plugins as HydraPlugins
 from hydra.core.utils import JobReturn
 from hydra.plugins.launcher import Launcher
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, OmegaConf, flag_override
-from rich.table import Table
 
 from sightsmith.core.compose import resolve, without_hydra
 from sightsmith.core.errors import FailedRunsError, StoppedError, UserError
-from sightsmith.core.files import write_atomic, write_json
-from sightsmith.core.progress import console, figure
+from sightsmith.core.files import write_json
+from sightsmith.core.plugins import load_plugins
+from sightsmith.core.progress import console
 from sightsmith.core.rundir import ERROR, FINISHED, WAITING, RunFolder, read_status
+from sightsmith.core.sweep_plan import SweepPlan, parallel, quoted
+from sightsmith.core.sweep_report import SweepRow, best_row, summary, write_sweep_report
+from sightsmith.core.tuner import Proposal, Scored
 
-CARD, TABLE = "sweep.json", "sweep.csv"
+CARD, PROGRESS = "sweep.json", "progress.json"
 RESUME = "trainer.resume"
+FREE = (RESUME, "tuner.time_budget", "tuner.max_failure_rate")
+"""What may be typed otherwise when a sweep goes on."""
+
 SERIAL = "hydra._internal.core_plugins.basic_launcher.BasicLauncher"
 """Hydra's default launcher, which starts the next run whatever ended the last."""
 
 
 @dataclass(frozen=True)
 class Trial:
-    """One run of a sweep: its number, which is its folder's name, and what it is started with."""
+    """One run of a sweep: its number, which is its folder's name, what it is started with, and why."""
 
     number: int
     overrides: tuple[str, ...]
-    swept: Mapping[str, str]
-    """the part of ``overrides`` in which the runs differ"""
+    proposal: Proposal
 
 
 class Sweep:
@@ -52,145 +56,230 @@ class Sweep:
 
     def __init__(self, config: DictConfig, context: HydraContext, task_function: TaskFunction) -> None:
         self._loader, self._config = context.config_loader, config
+        self._record = load_plugins().tuner(config.tuner.name)
         given = OmegaConf.to_container(config.hydra.overrides)
         assert isinstance(given, dict)
         self._given = [text for text in (*given["task"], *given["hydra"])
                        if not text.lstrip("+").startswith((RESUME, "hydra.mode="))]
+        self._pass_on("hydra.mode=MULTIRUN")  # also to runs whose own tuner does not ask for it
         self._launcher: Launcher = HydraPlugins.instance().instantiate_launcher(
             hydra_context=context, task_function=task_function, config=config)
+        self._trials: list[Trial] = []
+        self._failures: dict[int, Exception] = {}
+        self._seconds = 0.0
+        self._told: list[list[float | None]] = []
+        self.best: Path | None = None
+        """the folder of the best run, where one is finished"""
 
     def run(self, overrides: list[str]) -> list[JobReturn]:
         """Run what ``overrides`` ask for. Raises UserError before the first run for a combination that cannot be
         composed or is locked; FailedRunsError after the last where some have failed; StoppedError."""
         parsed = OverridesParser.create(config_loader=self._loader).parse_overrides(overrides)
         resume = next((str(item.value()) for item in parsed if item.key_or_group == RESUME), "false")
-        trials = list(combinations([item for item in parsed if item.key_or_group != RESUME]))
-        self._refuse(trials)
+        parsed = [item for item in parsed if item.key_or_group not in FREE]
+        given = [str(item.input_line) for item in parsed]
+        folder = self._folder(resume, given)
+        if (folder / CARD).exists():
+            plan = SweepPlan.from_json(json.loads((folder / CARD).read_text())["plan"])
+        elif self._record.searches:
+            plan = SweepPlan.searched(parsed, self._config, self._loader, self._record)
+        else:
+            plan = SweepPlan.by_hand(parsed)
+        tuner = plan.tuner(self._config, self._record)
+        if self._record.searches:
+            console().print(plan.table(self._record, tuner, parallel(self._config)))
+        first = self._numbered(plan, tuner.ask(), folder)
+        self._refuse(first)
+        if self._record.searches:
+            self._refuse(self._numbered(plan, plan.probes(), folder))
         if self._config.trainer.dry_run:
-            return [result for trial in trials for result in self._launcher.launch([list(trial.overrides)],
-                                                                                   initial_job_idx=trial.number)]
-        folder = self._folder(resume, trials)
+            return [] if self._record.searches else [
+                result for trial in first
+                for result in self._launcher.launch([list(trial.overrides)], initial_job_idx=trial.number)]
+        if not (folder / CARD).exists():
+            folder.mkdir(parents=True, exist_ok=True)
+            write_json(folder / CARD, {"given": given, "plan": plan.to_json()})
+        return self._go(plan, folder)
+
+    def _go(self, plan: SweepPlan, folder: Path) -> list[JobReturn]:
+        tuner = plan.tuner(self._config, self._record)
+        progress = _read(folder / PROGRESS) or {"seconds": 0.0, "told": []}
+        self._seconds, self._told = progress["seconds"], progress["told"]
         returns: list[JobReturn] = []
-        failures: dict[int, Exception] = {}
+        scores: list[list[float | None]] = []
         try:
-            for batch in self._batches(folder, trials):
-                done = self._launcher.launch([self._started(folder, trial) for trial in batch],
-                                             initial_job_idx=batch[0].number)
-                for trial, result in zip(batch, done, strict=True):
-                    if failure := _failure(result):
-                        failures[trial.number] = failure
-                returns += done
+            while proposals := tuner.ask():
+                trials = self._numbered(plan, proposals, folder)
+                if len(scores) > len(self._told):
+                    # What more was asked for after is not told otherwise later, whatever a second try would give.
+                    self._told = list(scores)
+                self._trials += trials
+                if len(scores) == len(self._told):
+                    returns += self._launch(plan, folder, trials)
+                    if self._spent():
+                        break
+                    found = [_score(folder, trial) for trial in trials]
+                    if any(score is not None for score in found):
+                        self._forget(folder, self._trials[:-len(trials)])
+                else:
+                    found = self._told[len(scores)]
+                tuner.tell([Scored(trial.number, trial.proposal, score)
+                            for trial, score in zip(trials, found, strict=True)])
+                scores.append(found)
+            returns += self._finish_best(plan, folder)
         except (StoppedError, KeyboardInterrupt):
             console().print(f"The sweep is stopped. Go on with:\n  {self._continuation(folder)}")
             raise
         finally:
-            summary = Summary(folder, trials, {number: _said(error) for number, error in failures.items()})
-            summary.write()
-            console().print(summary.table())
-        if failures:
-            raise FailedRunsError(
-                f"{len(failures)} of {len(trials)} runs failed:\n{_by_reason(failures)}\n"
-                f"Try these again with:\n  {self._continuation(folder)}",
-                exit_code=2 if all(isinstance(error, UserError) for error in failures.values()) else 1)
+            rows = [self._row(folder, trial) for trial in self._trials]
+            write_sweep_report(folder, plan, rows)
+            console().print(summary(folder, plan, rows))
+        best = best_row(rows)
+        if best is not None and best.status["status"] == FINISHED:
+            self.best = folder / str(best.number)
+            console().print(f"Best: {self.best}")
+        if self._failures:
+            raise self._failed(folder)
         return returns
+
+    # -- the folder
+
+    def _folder(self, resume: str, given: list[str]) -> Path:
+        """The sweep's folder: a new one, or that of the sweep to go on with."""
+        folder = Path(self._config.hydra.sweep.dir).expanduser().resolve()
+        if resume.lower() == "false":
+            if (folder / CARD).exists():
+                raise UserError(f"{folder} holds a sweep already", hint=f"type {RESUME}={folder} to go on with it")
+        elif resume.lower() == "true":
+            folder = _newest(folder.parent, given)
+        else:
+            folder = Path(resume).expanduser().resolve()
+            if (_read(folder / CARD) or {}).get("given") != given:
+                raise UserError(f"{RESUME}={resume}: {folder} is not a sweep over the same values",
+                                hint=f"type what it was started with, or leave {RESUME} out")
+        with flag_override(self._config, ["struct", "readonly"], [False, False]):
+            self._config.hydra.sweep.dir = str(folder)
+        self._pass_on(f"hydra.sweep.dir={quoted(folder)}")
+        return folder
+
+    def _pass_on(self, override: str) -> None:
+        """Have every run composed with ``override`` of Hydra's own part."""
+        with flag_override(self._config, ["struct", "readonly"], [False, False]):
+            self._config.hydra.overrides.hydra.append(override)
+
+    @staticmethod
+    def _forget(folder: Path, trials: Sequence[Trial]) -> None:
+        """Remove the checkpoints of those that have paused: nobody will go on from them any more."""
+        for trial in trials:
+            if trial.proposal.epochs is not None:
+                shutil.rmtree(RunFolder(folder / str(trial.number)).last.parents[1], ignore_errors=True)
+
+    # -- a batch of runs
+
+    def _numbered(self, plan: SweepPlan, proposals: Sequence[Proposal], folder: Path) -> list[Trial]:
+        return [Trial(number, plan.overrides(proposal, folder), proposal)
+                for number, proposal in enumerate(proposals, len(self._trials))]
 
     def _refuse(self, trials: Sequence[Trial]) -> None:
         for trial in trials:
             resolve(*without_hydra(self._loader.load_sweep_config(self._config, list(trial.overrides))))
 
-    def _folder(self, resume: str, trials: Sequence[Trial]) -> Path:
-        """The sweep's folder: a new one, or that of the sweep to go on with."""
-        card = [list(trial.overrides) for trial in trials]
-        folder = Path(self._config.hydra.sweep.dir).expanduser().resolve()
-        if resume.lower() == "false":
-            if (folder / CARD).exists():
-                raise UserError(f"{folder} holds a sweep already", hint=f"type {RESUME}={folder} to go on with it")
-            folder.mkdir(parents=True, exist_ok=True)
-            write_json(folder / CARD, card)
-        else:
-            folder = (_newest(folder.parent, card) if resume.lower() == "true"
-                      else Path(resume).expanduser().resolve())
-            if _card(folder) != card:
-                raise UserError(f"{RESUME}={resume}: {folder} is not a sweep over the same values",
-                                hint=f"type what it was started with, or leave {RESUME} out")
-        with flag_override(self._config, ["struct", "readonly"], [False, False]):
-            self._config.hydra.sweep.dir = str(folder)
-            self._config.hydra.overrides.hydra.append(f"hydra.sweep.dir={quoted(folder)}")
-        return folder
+    def _launch(self, plan: SweepPlan, folder: Path, trials: Sequence[Trial]) -> list[JobReturn]:
+        """Run what of ``trials`` is not done, until the time is spent."""
+        returns: list[JobReturn] = []
+        breaks: Counter[int] = Counter()
+        left = [trial for trial in trials if not _done(folder, trial)]
+        while left and not self._spent():
+            batch = self._batch(left)
+            for trial in batch:
+                console().print(_line(plan, trial), soft_wrap=True)
+            begun = time.monotonic()
+            try:
+                done = self._launcher.launch([_started(folder, trial) for trial in batch],
+                                             initial_job_idx=batch[0].number)
+            except (KeyboardInterrupt, StoppedError):
+                raise
+            except Exception as error:
+                # A launcher's own: joblib's pool breaks when one of its processes is killed, and all that were under
+                # way with it. They resume; one that is under way at a second break has broken it.
+                under_way = [trial for trial in batch
+                             if not _done(folder, trial) and _status(folder, trial)["status"] != WAITING]
+                if not under_way:
+                    raise
+                breaks.update(trial.number for trial in under_way)
+                self._failures |= {trial.number: error for trial in under_way if breaks[trial.number] > 1}
+                left = [trial for trial in left if not _done(folder, trial) and trial.number not in self._failures]
+            else:
+                for trial, result in zip(batch, done, strict=True):
+                    if failure := _failure(result):
+                        self._failures[trial.number] = failure
+                returns += done
+                left = left[len(batch):]
+            self._seconds += time.monotonic() - begun
+            write_json(folder / PROGRESS, {"seconds": self._seconds, "told": self._told})
+            if self._record.searches and len(self._failures) > self._most_failures():
+                raise self._failed(folder)
+        return returns
 
-    def _batches(self, folder: Path, trials: Sequence[Trial]) -> Iterator[list[Trial]]:
-        """The runs that are not finished, in stretches of consecutive numbers, as launchers count; one by one where
-        they run one after the other, so that a stop is a stop."""
+    def _batch(self, left: Sequence[Trial]) -> list[Trial]:
+        """The first of ``left`` that can be launched together: of consecutive numbers, as launchers count; one alone
+        where they run one after the other, so that a stop is a stop, and as many as run at a time where time is
+        limited."""
         serial = self._config.hydra.launcher._target_ == SERIAL
-        open_ones = [trial for trial in trials if _status(folder, trial)["status"] != FINISHED]
-        for _, batch in groupby(enumerate(open_ones), key=lambda pair: pair[1].number - (0 if serial else pair[0])):
-            yield [trial for _, trial in batch]
+        most = 1 if serial else len(left) if self._config.tuner.time_budget is None else parallel(self._config)
+        return [trial for place, trial in enumerate(left[:most]) if trial.number == left[0].number + place]
 
-    @staticmethod
-    def _started(folder: Path, trial: Trial) -> list[str]:
-        run = RunFolder(folder / str(trial.number))
-        return [*trial.overrides, *([f"{RESUME}={quoted(run.path)}"] if run.config.is_file() else [])]
+    def _spent(self) -> bool:
+        budget = self._config.tuner.time_budget
+        return budget is not None and self._seconds >= 3600 * budget
+
+    def _most_failures(self) -> float:
+        return float(self._config.tuner.max_failure_rate * len(self._trials))
+
+    def _finish_best(self, plan: SweepPlan, folder: Path) -> list[JobReturn]:
+        """Train the best run of a search to its end, where it has paused."""
+        scored = [(score, trial) for trial in self._trials if (score := _score(folder, trial)) is not None]
+        if not self._record.searches or not scored:
+            return []
+        score, best = max(scored, key=lambda pair: (pair[0], pair[1].number))
+        if _status(folder, best)["status"] == FINISHED or any(
+                found == score and _status(folder, trial)["status"] == FINISHED for found, trial in scored):
+            return []
+        whole = Trial(best.number, plan.overrides(Proposal(best.proposal.values), folder), best.proposal)
+        return list(self._launcher.launch([_started(folder, whole)], initial_job_idx=best.number))
+
+    # -- what is said
+
+    def _row(self, folder: Path, trial: Trial) -> SweepRow:
+        status = _status(folder, trial)
+        if trial.number in self._failures:
+            status |= {"status": ERROR, "message": _said(self._failures[trial.number])}
+        return SweepRow(trial.number, trial.proposal, status)
+
+    def _failed(self, folder: Path) -> FailedRunsError:
+        mistakes = all(isinstance(error, UserError) for error in self._failures.values())
+        rate = self._config.tuner.max_failure_rate
+        stopped = (f"More than tuner.max_failure_rate={rate:g} of the runs, so the search stops.\n"
+                   if self._record.searches and len(self._failures) > self._most_failures() else "")
+        return FailedRunsError(
+            f"{len(self._failures)} of {len(self._trials)} runs failed:\n{_by_reason(self._failures)}\n"
+            f"{stopped}Try these again with:\n  {self._continuation(folder)}", exit_code=2 if mistakes else 1)
 
     def _continuation(self, folder: Path) -> str:
-        return "sightsmith train --multirun " + shlex.join([*self._given, f"{RESUME}={folder}"])
+        multirun = [] if self._record.searches else ["--multirun"]
+        return shlex.join(["sightsmith", "train", *multirun, *self._given, f"{RESUME}={folder}"])
 
 
-def combinations(parsed: Sequence[Override]) -> Iterator[Trial]:
-    """A trial for each combination of the values that ``parsed`` sweeps, the last one fastest.
-
-    Raises UserError for a sweep over an interval, of which there are too many.
-    """
-    axes: dict[str, list[str]] = {}
-    swept = []
-    for override in parsed:
-        key = override.get_key_element()
-        if override.is_sweep_override():
-            if not override.is_discrete_sweep():
-                raise UserError(f"{override.input_line} has no end of values", hint=f"list them: {key}=A,B")
-            axes[key] = list(override.sweep_string_iterator())
-            swept.append(key)
-        else:
-            axes[key] = [override.get_value_element_as_str()]
-    for number, values in enumerate(product(*axes.values())):
-        chosen = dict(zip(axes, values, strict=True))
-        overrides = tuple(key if key.startswith("~") else f"{key}={value}" for key, value in chosen.items())
-        yield Trial(number, overrides, {key.lstrip("+"): chosen[key] for key in swept})
+def _line(plan: SweepPlan, trial: Trial) -> str:
+    parent = trial.proposal.parent
+    whence = "" if parent is None else f", on from run {parent}"
+    return f"run {trial.number}{whence}: " + " ".join(
+        axis.override(trial.proposal.values[axis.name]) for axis in plan.space)
 
 
-def quoted(path: Path) -> str:
-    """``path`` as an override's value, whatever characters it has."""
-    return QuotedString(str(path), Quote.single).with_quotes()
-
-
-class Summary:
-    """What has become of the runs of a sweep, for people and as CSV."""
-
-    def __init__(self, folder: Path, trials: Sequence[Trial], failures: Mapping[int, str]) -> None:
-        self._folder = folder
-        self._keys = list(trials[0].swept)
-        self._rows = [(trial, status | ({"status": ERROR, "message": failures[trial.number]}
-                                        if trial.number in failures else {}))
-                      for trial in trials for status in [_status(folder, trial)]]
-
-    def write(self) -> None:
-        text = io.StringIO()
-        writer = csv.writer(text, lineterminator="\n")
-        writer.writerow(["run", *self._keys, "status", "score", "score_low", "score_high", "device_hours", "message"])
-        writer.writerows([trial.number, *(trial.swept[key] for key in self._keys),
-                          *(status.get(key, "") for key in ("status", "score", "score_low", "score_high",
-                                                            "device_hours", "message"))]
-                         for trial, status in self._rows)
-        write_atomic(self._folder / TABLE, text.getvalue())
-
-    def table(self) -> Table:
-        """The best run is marked."""
-        table = Table("run", *self._keys, "status", "score", title=f"Sweep {self._folder}", title_justify="left")
-        scores = [status.get("score") for _, status in self._rows]
-        best = max((score for score in scores if score is not None), default=None)
-        for (trial, status), score in zip(self._rows, scores, strict=True):
-            shown = "" if score is None else figure(score) + (" best" if score == best else "")
-            table.add_row(str(trial.number), *(trial.swept[key] for key in self._keys), status["status"], shown)
-        return table
+def _started(folder: Path, trial: Trial) -> list[str]:
+    run = RunFolder(folder / str(trial.number))
+    return [*trial.overrides, *([f"{RESUME}={quoted(run.path)}"] if run.config.is_file() else [])]
 
 
 def _status(folder: Path, trial: Trial) -> dict[str, Any]:
@@ -198,16 +287,26 @@ def _status(folder: Path, trial: Trial) -> dict[str, Any]:
     return read_status(run) if run.status.is_file() else {"status": WAITING}
 
 
-def _card(folder: Path) -> Any:
+def _done(folder: Path, trial: Trial) -> bool:
+    """Whether the run is at its end, or where it was to pause."""
+    status = _status(folder, trial)
+    return status["status"] == FINISHED or trial.proposal.epochs is not None and bool(status.get("paused"))
+
+
+def _score(folder: Path, trial: Trial) -> float | None:
+    return _status(folder, trial).get("score") if _done(folder, trial) else None
+
+
+def _read(path: Path) -> Any:
     try:
-        return json.loads((folder / CARD).read_text())
+        return json.loads(path.read_text())
     except (OSError, ValueError):
         return None
 
 
-def _newest(output_dir: Path, card: Any) -> Path:
+def _newest(output_dir: Path, given: list[str]) -> Path:
     for path in sorted(output_dir.glob(f"*/{CARD}"), reverse=True):
-        if _card(path.parent) == card:
+        if (_read(path) or {}).get("given") == given:
             return path.parent
     raise UserError(f"{RESUME}=true: {output_dir} holds no sweep over the same values",
                     hint=f"leave {RESUME} out to start, or name the sweep's folder")

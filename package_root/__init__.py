@@ -23,7 +23,7 @@ def train(overrides: list[str] | None = None) -> Result:
     :class:`sightsmith.core.errors.UserError` for everything that the command line reports with
     exit code 2.
     """
-    from sightsmith.core.run import train as run_train
+    from sightsmith.core.application import train as run_train
 
     return run_train(list(overrides or []))
 

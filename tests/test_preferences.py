@@ -64,7 +64,7 @@ def test_every_other_key_is_free():
     ([*GENERAL, "preference.balance=6"], "from 1 to 5"),
     ([*GENERAL, "preference.image_type=mr"], "ct, mri, xray, fundus, other. Did you mean 'mri'"),
     ([*GENERAL[:2], "tuner=outo"], "there is no tuner 'outo'. Did you mean 'auto'?"),
-    ([*GENERAL[:2], "tuner.name=grid"], "not one of manual, auto"),
+    ([*GENERAL[:2], "tuner.name=grid"], "tuner.name=grid chooses no tuner\ntype tuner=grid"),
     ([*PRESET, "tuner=auto", "preference.balance=4"], "preference.balance is locked to 3"),
     ([*PRESET, "preference.image_type=xray"], "preference.image_type is locked to other"),
     ([*PRESET, "tuner=auto", "hyper.epochs=3"], "hyper.epochs=3 (without it: 40)"),
@@ -141,37 +141,35 @@ def test_weights_that_cannot_be_had_are_the_usual_error(tmp_path, monkeypatch):
         sightsmith.train([*GENERAL, *SMALL, "trainer.dry_run=true"])
 
 
-def test_a_killed_run_goes_on_with_the_same_choice(tmp_path, published):
+def test_one_job_trains_what_is_chosen_and_goes_on_with_the_same_choice_when_killed(tmp_path, published):
     published("classification")
     runs = tmp_path / "runs"
-    command = [*GENERAL, *SMALL, "preference.image_type=xray", "limits.epochs=2", "trainer.checkpoint_minutes=0.001"]
-    killed_when(start(runs, *command), lambda: list(runs.glob("*/metrics.jsonl")))
-    with pytest.raises(UserError, match="preference.image_type was 'xray' and is now 'ct'"):
-        sightsmith.train([*command, f"output_dir={runs}", "trainer.resume=true", "preference.image_type=ct"])
-    sightsmith.train([*command, f"output_dir={runs}", "trainer.resume=true"])
-    [run] = runs.iterdir()
+    command = [f"output_dir={runs}", *GENERAL, *SMALL, "tuner.jobs=1", "preference.image_type=xray", "limits.epochs=2",
+               "trainer.checkpoint_minutes=0.001"]
+    killed_when(start(runs, *command[1:]), lambda: list(runs.glob("*/0/metrics.jsonl")))
+    with pytest.raises(UserError, match="holds no sweep over the same values"):
+        sightsmith.train([*command, "trainer.resume=true", "preference.image_type=ct"])
+    result = sightsmith.train([*command, "trainer.resume=true"])
+    [sweep] = runs.iterdir()
+    run = sweep / "0"
+    assert result.run_dir == run
+    assert [folder.name for folder in sweep.iterdir() if folder.name.isdigit()] == ["0"]
     assert len((run / "metrics.jsonl").read_text().splitlines()) == 2
     config = yaml.safe_load((run / "config.yaml").read_text())
-    assert config["tuner"] == {"name": "auto"}
-    assert config["preference"] == {"balance": 1, "image_type": "xray"}
     assert (config["network"]["name"], config["image"]["size"]) == ("mobilenet_v3_large", 128)
     assert (config["hyper"]["epochs"], config["hyper"]["optimizer"]) == (2, "adamw")
     assert config["augment"]["horizontal_flip"] is False
-    plan = json.loads((run / "plan.json").read_text())
-    decisions = {item["key"]: item for item in plan["choice"]["decisions"]}
-    assert decisions["network.name"]["value"] == plan["network"] == "mobilenet_v3_large"
-    assert all(item["reason"] for item in decisions.values())
-    assert {item["key"] for item in plan["choice"]["space"]} == {
-        "hyper.learning_rate", "hyper.weight_decay", "hyper.momentum"}
-    page = unescape((run / "report" / "index.html").read_text())
+    choice = {key: (value, reason) for key, value, reason in
+              json.loads((sweep / "sweep.json").read_text())["plan"]["choice"]}
+    assert choice["network.name"][0] == "mobilenet_v3_large"
+    assert float(choice["hyper.learning_rate"][0]) == config["hyper"]["learning_rate"]
+    assert all(reason for _, reason in choice.values())
+    page = unescape((sweep / "report" / "index.html").read_text())
     assert "Choice" in page
-    assert decisions["network.name"]["reason"] in page
+    assert choice["network.name"][1] in page
 
 
 def test_a_manual_run_has_no_choice(tmp_path, capsys):
     sightsmith.train(["task=classification", "dataset.root=sample", "network=mobilenet_v3_small", "image.size=32",
                       "network.weights=none", "hyper.epochs=1", *SMALL[1:], f"output_dir={tmp_path}"])
     assert "Choice" not in capsys.readouterr().out
-    [run] = tmp_path.iterdir()
-    assert json.loads((run / "plan.json").read_text())["choice"] is None
-    assert ">Choice<" not in (run / "report" / "index.html").read_text()

@@ -13,15 +13,20 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from processes import CHECKPOINT, assert_same_run, finish, kill, killed_when, run_folder, start, succeed, wait_for
 
 from sightsmith.core.errors import UserError
-from sightsmith.core.sweep import combinations, quoted
+from sightsmith.core.plugins import load_plugins
+from sightsmith.core.sweep_plan import SweepPlan, quoted
+from sightsmith.core.tuner import Search
 
 RUN = ["task=classification", "network=shufflenet_v2_x0_5", "network.weights=none", "dataset.root=sample",
        "dataset.limit=60", "image.size=32", "trainer.precision=fp32", "trainer.memory_format=contiguous", "logger=[]",
        "--multirun"]
 
 
-def trials(*overrides):
-    return list(combinations(OverridesParser.create().parse_overrides(list(overrides))))
+def started(*overrides):
+    """What each combination is started with."""
+    plan = SweepPlan.by_hand(OverridesParser.create().parse_overrides(list(overrides)))
+    tuner = load_plugins().tuner("manual").build()(Search(plan.space, 1, 0, 0))
+    return [plan.overrides(proposal) for proposal in tuner.ask()]
 
 
 def table(folder):
@@ -34,14 +39,13 @@ def times(folder):
 
 
 def test_a_run_for_each_combination():
-    found = trials("a=1", "b=x,y", "+c=range(0,3)", "~d")
-    assert [trial.number for trial in found] == list(range(6))
-    assert found[4].overrides == ("a=1", "b=y", "+c=1", "~d")
-    assert found[4].swept == {"b": "y", "c": "1"}
-    [single] = trials("a=1", "a=2")
-    assert single.overrides == ("a=2",)
-    with pytest.raises(UserError, match="no end of values"):
-        trials("a=interval(0,1)")
+    found = started("a=1", "b=x,y", "+c=range(0,3)", "~d")
+    assert len(found) == 6
+    assert found[4] == ("a=1", "~d", "b=y", "+c=1")
+    assert started("a=1", "a=2") == [("a=2",)]
+    assert started("a=1,2", "a=3") == [("a=3",)]
+    with pytest.raises(UserError, match="a: 0 to 1"):
+        started("a=interval(0,1)")
 
 
 @pytest.mark.parametrize("path", ["/a b/c", "/Anna's, [2] (x)=y", "/ends in \\", "/'quoted'"])

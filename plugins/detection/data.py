@@ -13,7 +13,8 @@ from sightsmith.core.annotation import Mask, Object
 from sightsmith.core.dataset import Sample
 from sightsmith.core.masks import decode, encoded
 from sightsmith.core.schema import Config
-from sightsmith.plugins.openmmlab.data import AnnotatedImages, Results, View
+from sightsmith.plugins.openmmlab.data import AnnotatedImages, View
+from sightsmith.plugins.openmmlab.transforms import Results
 
 LEAST_SEEN = 0.25
 """An object of which less than this part of its area is in a tile is neither learnt nor counted there."""

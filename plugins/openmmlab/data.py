@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import random
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -20,19 +20,14 @@ from sightsmith.core.dataset import Sample
 from sightsmith.core.errors import UserError
 from sightsmith.core.images import Array, ImageError, read_image
 from sightsmith.core.memory_cache import MemoryCache
-from sightsmith.core.schema import AugmentConfig, Config
+from sightsmith.core.schema import Config
 from sightsmith.plugins.openmmlab.ops.extension import provide_operators
+from sightsmith.plugins.openmmlab.transforms import Results, augmentations
 
 provide_operators()  # here, because a worker process may unpickle mmdet's transforms before it calls anything
 
 SPARE = 1.5
 """Before random crops, images are shrunk to this many times the network's input, so that a crop stays sharp."""
-
-CROP_SIDE = 0.7
-"""Smallest side of a random crop, of the image's: half of its area."""
-
-Results = dict[str, Any]
-"""What mmdet's transforms pass on: ``img`` (H, W, 3) and ``gt_...`` in its pixels."""
 
 
 class AnnotatedImages(Dataset[Any], ABC):
@@ -46,7 +41,7 @@ class AnnotatedImages(Dataset[Any], ABC):
                  training: bool) -> None:
         self.samples, self.config, self.size, self.training = list(samples), config, size, training
         self.classes = tuple(classes)
-        self._transforms = _transforms(config.augment, size) if training else []
+        self._transforms = augmentations(config.augment, size) if training else []
         self._last: tuple[str, Array] | None = None
         self._kept = MemoryCache(self._read, enabled=config.trainer.cache)
 
@@ -158,24 +153,6 @@ def seeded(seed: int) -> Iterator[None]:
     finally:
         random.setstate(state)
         np.random.set_state(numbers)
-
-
-def _transforms(config: AugmentConfig, size: int) -> list[Callable[[Results], Results]]:
-    from mmdet.datasets import transforms
-
-    found: list[Callable[[Results], Results]] = []
-    border: dict[str, Any] = {"img_border_value": 0, "seg_ignore_label": 255}
-    if config.resized_crop:
-        found += [transforms.RandomCrop((CROP_SIDE, CROP_SIDE), "relative_range", allow_negative_crop=True),
-                  transforms.Resize((size, size), keep_ratio=True)]
-    if config.horizontal_flip:
-        found.append(transforms.RandomFlip(0.5))
-    if config.rotation:
-        found.append(transforms.Rotate(1.0, max_mag=float(config.rotation), **border))
-    if config.translation:
-        found += [move(1.0, min_mag=0.0, max_mag=config.translation / 100, **border)
-                  for move in (transforms.TranslateX, transforms.TranslateY)]
-    return found
 
 
 def _tensor(image: Array) -> Tensor:

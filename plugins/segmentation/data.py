@@ -14,7 +14,8 @@ from sightsmith.core.dataset import Sample
 from sightsmith.core.images import Array
 from sightsmith.core.masks import IGNORED, semantic_map
 from sightsmith.core.schema import Config
-from sightsmith.plugins.openmmlab.data import AnnotatedImages, Results, View
+from sightsmith.plugins.openmmlab.data import AnnotatedImages, View
+from sightsmith.plugins.openmmlab.transforms import Results
 
 
 class ImageMaps(AnnotatedImages):

@@ -6,11 +6,11 @@ import pytest
 import torch
 
 from sightsmith.core.optim import (
-    align_state,
     build_ema,
     build_optimizer,
     freeze,
     learning_rate,
+    load_state,
     set_learning_rate,
 )
 from sightsmith.core.schema import HyperConfig
@@ -102,10 +102,31 @@ def test_fused_steps_are_those_of_one_by_one_in_any_memory_format_also_after_loa
                 for state in saved["state"].values():  # as a checkpoint keeps them
                     state |= {key: value.clone(memory_format=torch.contiguous_format) for key, value in state.items()
                               if isinstance(value, torch.Tensor)}
-                optimizer.load_state_dict(saved)
-                align_state(optimizer)
+                load_state(optimizer, saved)
             optimizer.zero_grad()
             model(torch.randn(2, 3, 9, 9)).square().sum().backward()
             optimizer.step()
         results.append([parameter.detach() for parameter in model.parameters()])
     torch.testing.assert_close(results[0], results[1], rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.parametrize("name", ["sgd", "adamw"])
+def test_a_loaded_state_keeps_what_was_gathered_and_not_the_settings(name):
+    def optimizer(**keys):
+        torch.manual_seed(0)
+        return build_optimizer(torch.nn.Linear(3, 2), HyperConfig(optimizer=name, **keys))
+
+    first = optimizer(weight_decay=0.0, momentum=0.8)
+    for group in first.param_groups:
+        for parameter in group["params"]:
+            parameter.grad = torch.ones_like(parameter)
+    first.step()
+    second = optimizer(weight_decay=0.01, momentum=0.5)
+    load_state(second, first.state_dict())
+    decays, biases = second.param_groups
+    assert (decays["weight_decay"], biases["weight_decay"]) == (0.01, 0.0)
+    assert (decays["momentum"] if name == "sgd" else decays["betas"][0]) == 0.5
+    gathered = "momentum_buffer" if name == "sgd" else "exp_avg"
+    for ours, theirs in zip(second.param_groups, first.param_groups, strict=True):
+        for one, other in zip(ours["params"], theirs["params"], strict=True):
+            assert torch.equal(second.state[one][gathered], first.state[other][gathered])

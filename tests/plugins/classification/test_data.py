@@ -160,6 +160,14 @@ def test_nothing_is_drawn_where_augmentation_is_off():
     assert 3 < sum(mirrored) < 17
 
 
+def test_quarter_turns_are_exact_and_all_drawn():
+    image = torch.rand(3, 16, 16)
+    config = AugmentConfig(**STILL, quarter_turns=True, color_jitter=NO_JITTER)
+    drawn = [augment(image, 16, config, seed, colour=True) for seed in range(24)]
+    turns = [next(turn for turn in range(4) if torch.equal(result, image.rot90(turn, (1, 2)))) for result in drawn]
+    assert set(turns) == {0, 1, 2, 3}
+
+
 def test_colours_change_only_where_the_channels_are_colours():
     image = torch.rand(3, 8, 8)
     config = AugmentConfig(**STILL, color_jitter=ColorJitterConfig(0.0, 0.0, 0.5, 0.5))

@@ -37,6 +37,7 @@ def test_the_longer_side_becomes_the_networks_input(make_task, squares):
 @pytest.mark.parametrize("augment", [
     {"horizontal_flip": True}, {"translation": 20.0}, {"resized_crop": True},
     {"horizontal_flip": True, "translation": 10.0, "resized_crop": True},
+    {"quarter_turns": True, "translation": 10.0, "resized_crop": True},
 ], ids=lambda augment: "+".join(augment))
 def test_boxes_follow_the_picture(make_task, squares, augment):
     data = make_task(size=80, **augment).dataset([squares("a", (80, 80), [(30, 20, 60, 50)])], training=True)
@@ -46,6 +47,23 @@ def test_boxes_follow_the_picture(make_task, squares, augment):
         assert box(item) == pytest.approx(marked(item), abs=1.5)
         seen.add(tuple(box(item)))
     assert len(seen) > 1
+
+
+def test_boxes_and_masks_turn_by_quarters_with_the_picture(make_task, squares):
+    task = make_task("rtmdet_ins_tiny", size=80, quarter_turns=True)
+    data = task.dataset([squares("a", (40, 80), [(50, 5, 70, 35)])], training=True)
+    turned = {}
+    for seed in range(24):
+        item = data[(0, seed)]
+        [mask] = item["data_samples"].gt_instances.masks.masks
+        light = item["inputs"].float().mean(0).numpy() > 170
+        assert tuple(box(item)) == marked(item)
+        assert np.array_equal(mask.astype(bool), light)
+        assert item["data_samples"].img_shape == item["inputs"].shape[1:]
+        turned[tuple(box(item))] = item["data_samples"].img_shape
+    # By 0, 90, 180 and 270 degrees to the left.
+    assert turned == {(50, 5, 70, 35): (40, 80), (5, 10, 35, 30): (80, 40),
+                      (10, 5, 30, 35): (40, 80), (5, 50, 35, 70): (80, 40)}
 
 
 def test_a_rotated_box_holds_the_rotated_square(make_task, squares):

@@ -28,6 +28,7 @@ def test_items_are_padded_squares(make_task, squares):
 @pytest.mark.parametrize("augment", [
     {"horizontal_flip": True}, {"translation": 20.0}, {"resized_crop": True}, {"rotation": 30.0},
     {"horizontal_flip": True, "translation": 10.0, "resized_crop": True, "rotation": 30.0},
+    {"quarter_turns": True, "rotation": 30.0},
 ], ids=lambda augment: "+".join(augment))
 def test_maps_follow_the_picture(make_task, squares, augment):
     data = make_task(size=80, **augment).dataset([squares("a", (80, 80), [(30, 20, 60, 50)])], training=True)
@@ -35,6 +36,18 @@ def test_maps_follow_the_picture(make_task, squares, augment):
         item = data[(0, seed)]
         light = item["inputs"].float().mean(0).numpy() > 170
         assert ((item_map(item) == 1) ^ light).mean() < 0.03
+
+
+def test_maps_turn_by_quarters_with_the_picture(make_task, squares):
+    data = make_task(size=80, quarter_turns=True).dataset([squares("a", (40, 80), [(50, 5, 70, 35)])], training=True)
+    shapes = set()
+    for seed in range(12):
+        item = data[(0, seed)]
+        light = item["inputs"].float().mean(0).numpy() > 170
+        assert np.array_equal(item_map(item) == 1, light)
+        inside = item_map(item) != IGNORED
+        shapes.add((int(inside.any(1).sum()), int(inside.any(0).sum())))
+    assert shapes == {(40, 80), (80, 40)}
 
 
 def test_what_comes_from_outside_is_ignored(make_task, squares):

@@ -1,0 +1,45 @@
+"""A page of sections: self-contained, with its tables as CSV and its plots as PNG beside it."""
+
+from __future__ import annotations
+
+import base64
+import csv
+import io
+from collections.abc import Iterable, Sequence
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment
+from markupsafe import Markup
+
+from sightsmith.core.files import write_atomic
+from sightsmith.core.task import Section
+
+
+def write_page(folder: Path, title: str, subtitle: str, description: str, headline: Sequence[tuple[str, str, str]],
+               sections: Iterable[Section]) -> None:
+    """Write ``index.html`` into ``folder``; ``headline`` are figures with a label before and a span after them."""
+    folder.mkdir(exist_ok=True)
+    text = files("sightsmith.core").joinpath("report.html").read_text(encoding="utf-8")
+    page = Environment(autoescape=True).from_string(text).render(
+        title=title, subtitle=subtitle, description=description, headline=headline,
+        sections=[_render(folder, section) for section in sections])
+    write_atomic(folder / "index.html", page)
+
+
+def _render(folder: Path, section: Section) -> dict[str, Any]:
+    images = []
+    for number, plot in enumerate(section.figures):
+        buffer = io.BytesIO()
+        plot.savefig(buffer, format="png", dpi=110, bbox_inches="tight", facecolor="white")
+        images.append(base64.b64encode(buffer.getvalue()).decode())
+        if section.name:
+            suffix = f"-{number + 1}" if len(section.figures) > 1 else ""
+            write_atomic(folder / f"{section.name}{suffix}.png", buffer.getvalue())
+    if section.name and section.header:
+        table = io.StringIO()
+        csv.writer(table).writerows([section.header, *section.rows])
+        write_atomic(folder / f"{section.name}.csv", table.getvalue())
+    return {"title": section.title, "html": Markup(section.html), "header": section.header, "rows": section.rows,
+            "images": images}

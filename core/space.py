@@ -1,0 +1,113 @@
+"""What a search goes through: axes, typed as Hydra's sweeps are.
+
+``hyper.momentum=0.8,0.9`` are choices, ``hyper.momentum=interval(0.8,0.99)`` is a range, and
+``hyper.learning_rate=tag(log,interval(1e-5,0.1))`` one in which each power of ten counts as much as any other.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import Override
+from hydra.errors import HydraException
+
+from sightsmith.core.errors import Problem, UserError
+
+if TYPE_CHECKING:
+    from numpy.random import Generator
+    from optuna.distributions import BaseDistribution
+
+Value = str | float | int
+"""Of an axis: a choice as it is typed, or a number of a range."""
+
+
+@dataclass(frozen=True)
+class Axis:
+    """A key of the configuration, as in an override, and its values: ``choices``, or the numbers from ``low`` to
+    ``high``, both included."""
+
+    key: str
+    choices: tuple[str, ...] = ()
+    low: float = 0.0
+    high: float = 0.0
+    log: bool = False
+    whole: bool = False
+
+    @property
+    def name(self) -> str:
+        return self.key.lstrip("+")
+
+    def __str__(self) -> str:
+        if self.choices:
+            return f"{self.name}: {', '.join(self.choices)}"
+        return f"{self.name}: {self.low:g} to {self.high:g}{', logarithmic' if self.log else ''}"
+
+    def draw(self, generator: Generator) -> Value:
+        """Any of the values, each as likely."""
+        if self.choices:
+            return self.choices[int(generator.integers(len(self.choices)))]
+        if self.log:
+            return self.number(math.exp(generator.uniform(math.log(self.low), math.log(self.high))))
+        return self.number(generator.uniform(self.low, self.high))
+
+    def number(self, value: float) -> float | int:
+        """The value nearest to ``value``, of six digits."""
+        within = min(max(value, self.low), self.high)
+        return round(within) if self.whole else float(f"{within:.6g}")
+
+    def holds(self, value: object) -> bool:
+        """Whether ``value`` is one of the axis."""
+        if self.choices:
+            return str(value) in self.choices
+        return isinstance(value, (int, float)) and self.low <= value <= self.high
+
+    def distribution(self) -> BaseDistribution:
+        """As optuna has it."""
+        from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
+
+        if self.choices:
+            return CategoricalDistribution(self.choices)
+        if self.whole:
+            return IntDistribution(int(self.low), int(self.high), log=self.log)
+        return FloatDistribution(self.low, self.high, log=self.log)
+
+    def override(self, value: Value) -> str:
+        return f"{self.key}={value}"
+
+
+def axis_of(override: Override) -> Axis:
+    """What ``override``, which sweeps, goes through. Raises UserError for a range that cannot be."""
+    key = override.get_key_element()
+    if override.is_discrete_sweep():
+        return Axis(key, tuple(override.sweep_string_iterator()))
+    interval: Any = override.value()
+    low, high, log = interval.start, interval.end, "log" in interval.tags
+    if not low < high or log and low <= 0:
+        raise UserError(f"{override.input_line} is no range: it must rise" + (" and be above 0" if log else ""))
+    return Axis(key, (), low, high, log, isinstance(low, int) and isinstance(high, int))
+
+
+def parse_space(space: Mapping[str, str], origin: str) -> list[Axis]:
+    """The axes of ``space``, which maps keys to sweeps; ``origin`` says where it is from. Raises UserError."""
+    axes, problems = [], []
+    for key, text in space.items():
+        try:
+            [override] = OverridesParser.create().parse_overrides([f"{key}={text}"])
+            if not override.is_sweep_override():
+                raise UserError(f"{key}: {text} is one value")
+            axes.append(axis_of(override))
+        except (HydraException, UserError) as error:
+            problems.append(Problem(str(error).splitlines()[0]))
+    if problems:
+        raise UserError(f"{origin} has what is no sweep:", problems=problems,
+                        hint="for example 0.001,0.01 or interval(0.8,0.99) or tag(log,interval(1e-5,0.1))")
+    return axes
+
+
+def count(axes: Iterable[Axis]) -> int:
+    """The number of combinations of axes of choices."""
+    return math.prod(len(axis.choices) for axis in axes)

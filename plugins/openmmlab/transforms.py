@@ -1,0 +1,64 @@
+"""Augmentation of images together with their annotation: mmdet's transforms, and what they lack."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import torch
+
+from sightsmith.core.schema import AugmentConfig
+
+Results = dict[str, Any]
+"""What mmdet's transforms pass on: ``img`` (H, W, 3) and ``gt_...`` in its pixels."""
+
+CROP_SIDE = 0.7
+"""Smallest side of a random crop, of the image's: half of its area."""
+
+
+def augmentations(config: AugmentConfig, size: int) -> list[Callable[[Results], Results]]:
+    """What is drawn anew for each image of side ``size``, in this order; from ``random`` and numpy."""
+    from mmdet.datasets import transforms
+
+    found: list[Callable[[Results], Results]] = []
+    border: dict[str, Any] = {"img_border_value": 0, "seg_ignore_label": 255}
+    if config.resized_crop:
+        found += [transforms.RandomCrop((CROP_SIDE, CROP_SIDE), "relative_range", allow_negative_crop=True),
+                  transforms.Resize((size, size), keep_ratio=True)]
+    if config.horizontal_flip:
+        found.append(transforms.RandomFlip(0.5))
+    if config.quarter_turns:
+        found.append(QuarterTurns())
+    if config.rotation:
+        found.append(transforms.Rotate(1.0, max_mag=float(config.rotation), **border))
+    if config.translation:
+        found += [move(1.0, min_mag=0.0, max_mag=config.translation / 100, **border)
+                  for move in (transforms.TranslateX, transforms.TranslateY)]
+    return found
+
+
+class QuarterTurns:
+    """Turn ``img`` (H, W, 3) and every ``gt_...`` by 0, 90, 180 or 270 degrees to the left, drawn from numpy.
+
+    Boxes stay as tight as they were, and no border appears.
+    """
+
+    def __call__(self, results: Results) -> Results:
+        from mmdet.structures.bbox import HorizontalBoxes
+        from mmdet.structures.mask import BitmapMasks
+
+        turns = int(np.random.randint(4))
+        for name in ("img", "gt_seg_map"):
+            if name in results:
+                results[name] = np.ascontiguousarray(np.rot90(results[name], turns))
+        if "gt_masks" in results:
+            masks = np.ascontiguousarray(np.rot90(results["gt_masks"].masks, turns, axes=(1, 2)))
+            results["gt_masks"] = BitmapMasks(masks, *results["img"].shape[:2])
+        for _ in range(turns):
+            if "gt_bboxes" in results:
+                left, top, right, bottom = results["gt_bboxes"].tensor.unbind(1)
+                width = results["img_shape"][1]
+                results["gt_bboxes"] = HorizontalBoxes(torch.stack([top, width - right, bottom, width - left], 1))
+            results["img_shape"] = results["img_shape"][::-1]
+        return results

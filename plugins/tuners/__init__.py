@@ -1,0 +1,1 @@
+"""The tuners that sightsmith brings."""

@@ -1,0 +1,57 @@
+"""Successive halving."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from sightsmith.core.errors import UserError
+from sightsmith.core.tuner import Proposal, Scored, Search, Tuner
+
+
+class Halving(Tuner):
+    """Runs of few epochs, the best part of which goes on to ``factor`` times as many, until one trains to the end.
+
+    Jamieson and Talwalkar 2016. With a factor of 2 and 8 runs: 8, 4, 2 and 1 of them, an eighth, a fourth, half and
+    all of the epochs.
+    """
+
+    def __init__(self, search: Search) -> None:
+        super().__init__(search)
+        factor = search.options["factor"]
+        if not isinstance(factor, int) or factor < 2:
+            raise UserError(f"tuner.options.factor={factor} is not a whole number from 2")
+        counts = [search.jobs]
+        while counts[-1] > 1:
+            counts.append(max(counts[-1] // factor, 1))
+        rungs = [max(round(search.epochs / factor**power), 1) for power in reversed(range(len(counts)))]
+        # Where there are fewer epochs than rungs, the first ones fall together.
+        self._rungs = [(number, epochs) for number, epochs, after in zip(counts, rungs, [*rungs[1:], None], strict=True)
+                       if epochs != after]
+        if len(self._rungs) < len(counts):
+            self._rungs[0] = (search.jobs, self._rungs[0][1])
+        self._rung = 0
+        self._scored: list[Scored] = []
+
+    @property
+    def epochs(self) -> int:
+        before = [0, *(epochs for _, epochs in self._rungs)]
+        return sum(number * (epochs - done) for (number, epochs), done in zip(self._rungs, before, strict=False))
+
+    def ask(self) -> Sequence[Proposal]:
+        if self._rung == len(self._rungs):
+            return []
+        number, epochs = self._rungs[self._rung]
+        until = None if epochs == self.search.epochs else epochs
+        self._rung += 1
+        if self._rung == 1:
+            generator = np.random.default_rng(self.search.seed)
+            return [Proposal({axis.name: axis.draw(generator) for axis in self.search.space}, until)
+                    for _ in range(number)]
+        alive = sorted((item for item in self._scored if item.score is not None),
+                       key=lambda item: (-item.score, item.number))  # type: ignore[operator]
+        return [Proposal(item.proposal.values, until, item.number) for item in alive[:number]]
+
+    def tell(self, scored: Sequence[Scored]) -> None:
+        self._scored = list(scored)

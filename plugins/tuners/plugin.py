@@ -1,0 +1,40 @@
+"""Registers the tuners."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sightsmith.core.hookspecs import hookimpl
+from sightsmith.core.records import TunerRecord
+
+POPULATION = {"hyper.learning_rate": "tag(log,interval(1e-5,0.1))",
+              "hyper.weight_decay": "tag(log,interval(5e-6,0.002))", "hyper.momentum": "interval(0.8,0.99)"}
+SAMPLED = {"hyper.learning_rate": "tag(log,interval(1e-6,1))", "hyper.weight_decay": "interval(0,0.001)",
+           "hyper.momentum": "interval(0,0.9)"}
+WHOLE = ("hyper.early_stop=false",)
+"""For methods that compare runs after the same number of epochs."""
+
+
+@hookimpl
+def sightsmith_tuners() -> list[TunerRecord]:
+    grid = "sightsmith.plugins.tuners.grid:Grid"
+    population: dict[str, Any] = {
+        "builder": "sightsmith.plugins.tuners.population:Population", "jobs": 24, "overrides": WHOLE,
+        "options": {"generations": 5, "quantile": 0.25, "resample": 0.25}}
+    return [
+        TunerRecord(name="manual", description="what is typed; with --multirun all combinations", builder=grid,
+                    searches=False),
+        TunerRecord(name="auto", description="chooses by preference.* and the data, then population based training "
+                                             "around what it chose", **population),
+        TunerRecord(name="grid", description="all combinations", builder=grid, space={
+            "hyper.learning_rate": "0.001,0.01", "hyper.weight_decay": "0,0.001", "hyper.momentum": "0,0.9"}),
+        TunerRecord(name="random", description="drawn from ranges", jobs=8, space=SAMPLED,
+                    builder="sightsmith.plugins.tuners.sampling:RandomSearch"),
+        TunerRecord(name="tpe", description="tree-structured Parzen estimator: drawn where good runs were", jobs=8,
+                    space=SAMPLED, builder="sightsmith.plugins.tuners.sampling:ParzenEstimator"),
+        TunerRecord(name="halving", description="successive halving: many short runs, the better half of which goes on",
+                    jobs=8, space=SAMPLED, builder="sightsmith.plugins.tuners.halving:Halving", overrides=WHOLE,
+                    options={"factor": 2}),
+        TunerRecord(name="pbt", description="population based training: members take over weights and hyper-parameters "
+                                            "of better ones", space=POPULATION, **population),
+    ]

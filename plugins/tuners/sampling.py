@@ -1,0 +1,75 @@
+"""Searches that draw their runs, by optuna's samplers."""
+
+from __future__ import annotations
+
+import warnings
+from abc import abstractmethod
+from collections.abc import Sequence
+
+import optuna
+from optuna.samplers import BaseSampler, RandomSampler, TPESampler
+from optuna.trial import TrialState
+
+from sightsmith.core.tuner import Proposal, Scored, Search, Tuner
+
+UNINFORMED = 3
+"""Of so many runs of a Parzen estimator the first is drawn at random, at most ten: optuna's own number."""
+
+
+class Sampling(Tuner):
+    """Asks an optuna study for the values of each run."""
+
+    def __init__(self, search: Search) -> None:
+        super().__init__(search)
+        optuna.logging.set_verbosity(optuna.logging.ERROR)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+            self._study = optuna.create_study(direction="maximize", sampler=self.sampler())
+        self._distributions = {axis.name: axis.distribution() for axis in search.space}
+        self._pending: list[optuna.Trial] = []
+        self._left = search.jobs
+
+    @abstractmethod
+    def sampler(self) -> BaseSampler:
+        """What draws."""
+
+    @property
+    def batch(self) -> int:
+        """How many runs are drawn before the scores of any are told."""
+        return self.search.parallel
+
+    def ask(self) -> Sequence[Proposal]:
+        number = min(self.batch, self._left)
+        self._left -= number
+        self._pending = [self._study.ask(self._distributions) for _ in range(number)]
+        axes = {axis.name: axis for axis in self.search.space}
+        return [Proposal({name: value if axes[name].choices else axes[name].number(value)
+                          for name, value in trial.params.items()}) for trial in self._pending]
+
+    def tell(self, scored: Sequence[Scored]) -> None:
+        for trial, result in zip(self._pending, scored, strict=True):
+            if result.score is None:
+                self._study.tell(trial, state=TrialState.FAIL)
+            else:
+                self._study.tell(trial, result.score)
+
+
+class RandomSearch(Sampling):
+    """Values drawn independently of one another and of all scores (Bergstra and Bengio 2012)."""
+
+    def sampler(self) -> BaseSampler:
+        return RandomSampler(seed=self.search.seed)
+
+    @property
+    def batch(self) -> int:
+        return self.search.jobs
+
+
+class ParzenEstimator(Sampling):
+    """Values drawn where those of good runs lie densely, and of bad ones do not (Bergstra et al. 2011)."""
+
+    def sampler(self) -> BaseSampler:
+        # The constant liar keeps runs that are drawn together from being alike.
+        return TPESampler(seed=self.search.seed, n_startup_trials=min(10, max(1, self.search.jobs // UNINFORMED)),
+                          constant_liar=self.search.parallel > 1)
+

@@ -1,0 +1,186 @@
+"""Searches from the command line to the best run: killed and gone on with, failing, limited, locked."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import signal
+
+import pytest
+from processes import CHECKPOINT, assert_same_run, finish, kill, killed_when, run_folder, start, succeed, wait_for
+
+import sightsmith
+from sightsmith.core.errors import UserError
+
+RUN = ["task=classification", "network=shufflenet_v2_x0_5", "network.weights=none", "dataset.root=sample",
+       "dataset.limit=60", "image.size=32", "trainer.precision=fp32", "trainer.memory_format=contiguous", "logger=[]",
+       "limits.least_jobs=2", "trainer.checkpoint_minutes=0.001"]
+PBT = [*RUN, "hyper.epochs=4", "tuner=pbt", "tuner.jobs=3", "tuner.options.generations=2"]
+
+
+def table(sweep):
+    """``sweep.csv`` without what depends on the clock."""
+    rows = list(csv.DictReader((sweep / "sweep.csv").open()))
+    return [{key: value for key, value in row.items() if key not in ("device_hours", "message")} for row in rows]
+
+
+def numbered(sweep):
+    return sorted(int(path.name) for path in sweep.iterdir() if path.name.isdigit())
+
+
+def written(sweep):
+    """When each run's model was written."""
+    return {path.parents[1].name: path.stat().st_mtime_ns for path in sweep.glob("*/model/model.safetensors")}
+
+
+def test_a_killed_population_goes_on_to_the_same_end(tmp_path):
+    whole, cut = tmp_path / "whole", tmp_path / "cut"
+    output = succeed(start(whole, *PBT))
+    for part in ("hyper.learning_rate", "1e-05 to 0.1, logarithmic", "estimated time", "run 3, on from run", "Best: ",
+                 "12 epochs, 3 times those of a run, 1 at a time"):
+        assert part in output
+    killed_when(start(cut, *PBT), lambda: list(cut.glob(f"*/4/{CHECKPOINT}")))
+    before = written(run_folder(cut))
+    assert before.keys() == {"3"}
+    output = succeed(start(cut, *PBT, "trainer.resume=true"))
+    assert "run 3, on from" not in output
+    assert written(run_folder(cut))["3"] == before["3"]
+    first, second = run_folder(whole), run_folder(cut)
+    assert numbered(first) == numbered(second) == list(range(6))
+    for number in ("3", "4", "5"):
+        assert_same_run(first / number, second / number)
+    assert table(first) == table(second)
+    rows = table(first)
+    assert [(row["status"], row["epochs"]) for row in rows] == [("stopped", "2")] * 3 + [("finished", "4")] * 3
+    assert {row["parent"] for row in rows[:3]} == {""}
+    assert {row["parent"] for row in rows[3:]} < {"0", "1", "2"}  # one has been replaced
+    # What nobody goes on from any more takes no room; a winner is a run like any other.
+    assert not list(first.glob("[012]/checkpoints"))
+    page = (first / "report" / "index.html").read_text()
+    for title in ("Runs", "Best so far", "Values and scores", "Lineage"):
+        assert f"<h2>{title}</h2>" in page
+    best = max(rows, key=lambda row: (row["status"] == "finished", float(row["score"]), int(row["run"])))
+    assert sightsmith.load(str(first / best["run"])).metrics["accuracy"] == float(best["score"])
+    output = succeed(start(tmp_path / "again", f"source={first / best['run']}", "dataset.root=sample",
+                           "dataset.limit=60", "hyper.epochs=1", "logger=[]"))
+    assert "Report: " in output
+
+
+def test_a_killed_worker_costs_no_run(tmp_path):
+    search = [*RUN, "hyper.epochs=6", "tuner=random", "tuner.jobs=3", "hyper.learning_rate=interval(0.001,0.01)",
+              "hydra/launcher=joblib", "hydra.launcher.n_jobs=2"]
+    whole, cut = tmp_path / "whole", tmp_path / "cut"
+    succeed(start(whole, *search))
+    process = start(cut, *search)
+    try:
+        wait_for(process, lambda: list(cut.glob(f"*/0/{CHECKPOINT}")))
+        os.kill(json.loads((run_folder(cut) / "0" / "status.json").read_text())["pid"], signal.SIGKILL)
+        code, output = finish(process)
+    finally:
+        kill(process)
+    assert code == 0, output[-3000:]
+    assert table(run_folder(cut)) == table(run_folder(whole))
+    for number in ("0", "1", "2"):
+        assert_same_run(run_folder(whole) / number, run_folder(cut) / number)
+
+
+def test_too_many_failures_stop_a_search(tmp_path):
+    search = [*RUN, "hyper.epochs=1", "tuner=grid", "hyper.learning_rate=0.001", "hyper.weight_decay=0",
+              "hyper.momentum=0.9", "network=shufflenet_v2_x0_5,inception_v3,googlenet,alexnet,squeezenet1_1"]
+    code, output = finish(start(tmp_path, *search, "tuner.max_failure_rate=0.2"))
+    assert code == 2
+    assert "tuner.max_failure_rate=0.2 of the runs, so the search stops" in output
+    assert "Traceback" not in output
+    [sweep] = tmp_path.iterdir()
+    states = [row["status"] for row in table(sweep)]
+    assert states == ["finished", "error", "finished", "error", "waiting"]
+    code, output = finish(start(tmp_path, *search, "tuner.max_failure_rate=1", "trainer.resume=true"))
+    assert code == 2
+    assert [row["status"] for row in table(sweep)] == ["finished", "error", "finished", "error", "finished"]
+
+
+def test_when_the_time_is_spent_the_best_run_is_trained_to_its_end(tmp_path):
+    output = succeed(start(tmp_path, *PBT, "tuner.time_budget=0.0000001"))
+    [sweep] = tmp_path.iterdir()
+    assert numbered(sweep) == [0]
+    assert [row["status"] for row in table(sweep)] == ["finished", "waiting", "waiting"]
+    assert len((sweep / "0" / "metrics.jsonl").read_text().splitlines()) == 4
+    assert f"Best: {sweep / '0'}" in output.replace("\n", "")
+
+
+@pytest.mark.parametrize(("overrides", "says"), [
+    (["tuner=grid", "hyper.learning_rate=1e-1,1e-2,1e-3,1e-4", "hyper.weight_decay=0,0.1,0.01,0.001",
+      "hyper.momentum=0,0.5,0.8,0.9"],
+     "4 of hyper.learning_rate x 4 of hyper.weight_decay x 4 of hyper.momentum are 64 runs, and limits.jobs is 48"),
+    (["tuner=grid", "hyper.learning_rate=interval(0.1,0.2)"], "hyper.learning_rate: 0.1 to 0.2"),
+    (["tuner=random", "tuner.jobs=1"], "tuner.jobs=1 is not from 2 to 48"),
+    (["tuner=random", "tuner.jobs=49"], "type limits.jobs or limits.least_jobs"),
+    (["tuner=random", "hyper.learning_rate=interval(0.1,1.0001)"], "from 1e-06 to 1 (default 0.001)"),
+    (["tuner=tpe", "hyper.schedule=constant,step,cosinus"], "hyper.schedule=cosinus is not one of"),
+    (["tuner=pbt", "network=shufflenet_v2_x0_5,resnet18"], "network cannot change in the middle of a training"),
+    (["tuner=random", "hyper.learning_rate=0.1", "hyper.weight_decay=0", "hyper.momentum=0.9"], "nothing to search"),
+    (["tuner=auto", "hyper.momentum=0.8,0.9"], "tuner=auto chooses these:\n  - hyper.momentum: 0.8, 0.9"),
+    (["tuner=rondom"], "there is no tuner 'rondom'. Did you mean 'random'?"),
+    (["tuner=pbt", "hydra.mode=RUN"], "tuner=pbt searches with many runs, and hydra.mode=RUN is one"),
+    (["tuner=random", "hyper.nothing=1,2"], "there is no key 'hyper.nothing'"),
+])
+def test_mistakes(tmp_path, overrides, says):
+    taken = ("network", "image.size") if "tuner=auto" in overrides else ()  # auto's own
+    code, output = finish(start(tmp_path, *(text for text in RUN if not text.startswith(taken or " ")), *overrides))
+    assert code == 2, output
+    assert says in output
+    assert "Traceback" not in output
+    assert not list(tmp_path.iterdir())
+
+
+def test_locks_hold_in_a_search(tmp_path):
+    for axis in ("image.size=32,64", "network=resnet18,resnet34", "network.weights=none,imagenet"):
+        code, output = finish(start(tmp_path, "preset=pneumothorax", "dataset.root=sample", "tuner=random",
+                                    "hyper.momentum=0.9", axis))
+        assert code == 2
+        assert "locks what this run changes" in output
+        assert not list(tmp_path.iterdir())
+
+
+def test_python_searches_too_and_gets_the_best_run(tmp_path):
+    result = sightsmith.train([*RUN, "hyper.epochs=1", "tuner=random", "tuner.jobs=2", f"output_dir={tmp_path}"])
+    [sweep] = tmp_path.iterdir()
+    assert result.run_dir.parent == sweep
+    assert result.metrics["accuracy"] == max(float(row["score"]) for row in table(sweep))
+    with pytest.raises(UserError, match="trains nothing"):
+        sightsmith.train([*RUN, "tuner=random", "trainer.dry_run=true", f"output_dir={tmp_path / 'dry'}"])
+    assert not (tmp_path / "dry").exists()
+
+
+def test_a_paused_run_goes_on_to_the_same_end(tmp_path):
+    run = [*RUN[:-2], "hyper.epochs=3", "hyper.schedule=cosine", "augment.horizontal_flip=true"]
+    whole, paused = tmp_path / "whole", tmp_path / "paused"
+    sightsmith.train([*run, f"output_dir={whole}"])
+    output = succeed(start(paused, *run, "trainer.stop_epoch=1"))
+    assert "Paused after epoch 1. Go on with:" in output
+    status = json.loads((run_folder(paused) / "status.json").read_text())
+    assert (status["status"], status["message"], status["epoch"]) == ("stopped", "paused after epoch 1", 1)
+    assert not (run_folder(paused) / "model").exists()
+    sightsmith.train([*run, f"output_dir={paused}", "trainer.resume=true"])
+    assert_same_run(run_folder(whole), run_folder(paused))
+
+
+def test_a_run_goes_on_from_another_under_other_hyper_parameters(tmp_path):
+    run = [*RUN[:-2], "hyper.epochs=3"]
+    succeed(start(tmp_path / "first", *run, "trainer.stop_epoch=2"))
+    first = run_folder(tmp_path / "first")
+    result = sightsmith.train([*run, "hyper.learning_rate=0.0001", "hyper.weight_decay=0.01", f"trainer.parent={first}",
+                               f"output_dir={tmp_path / 'second'}"])
+    lines = [json.loads(line) for line in (result.run_dir / "metrics.jsonl").read_text().splitlines()]
+    assert [(line["epoch"], line["learning_rate"]) for line in lines] == [(1, 0.001), (2, 0.001), (3, 0.0001)]
+    assert lines[:2] == [json.loads(line) for line in (first / "metrics.jsonl").read_text().splitlines()]
+    for overrides, says in ((["hyper.optimizer=adam"], "hyper.optimizer was 'sgd' and is now 'adam'"),
+                            (["dataset.limit=50"], "the images or their labels changed"),
+                            (["image.size=48"], "image.size was 32 and is now 48")):
+        with pytest.raises(UserError) as raised:
+            sightsmith.train([*run, *overrides, f"trainer.parent={first}", f"output_dir={tmp_path / 'third'}"])
+        assert says in raised.value.text()
+    with pytest.raises(UserError, match="holds no run with a checkpoint"):
+        sightsmith.train([*run, f"trainer.parent={tmp_path}", f"output_dir={tmp_path / 'third'}"])
+    assert not list((tmp_path / "third").glob("*"))
