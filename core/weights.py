@@ -296,15 +296,18 @@ def load_matching(model: nn.Module, state: Mapping[str, Tensor], source: str, di
 def _by_order(own: Mapping[str, Tensor], state: Mapping[str, Tensor], first: str) -> dict[str, Tensor] | None:
     """``state`` under the model's names, where the shapes of the one are the first of the other's.
 
-    The convolution ``first`` may have other input channels; batch counters, the only scalars, may lack.
+    The convolution ``first`` may have other input channels, the last layer other classes; batch counters, the only
+    scalars, may lack.
     """
     counters = any(value.ndim == 0 for value in state.values())
     names = [name for name in own if counters or not name.endswith("num_batches_tracked")]
     renamed = dict(zip(names, state.values(), strict=False))
-    for name, value in renamed.items():
+    for place, (name, value) in enumerate(renamed.items()):
         ours, theirs = list(own[name].shape), list(value.shape)
         if name == first:
             del ours[1:2], theirs[1:2]
+        elif place >= len(renamed) - 2:
+            del ours[:1], theirs[:1]
         if ours != theirs:
             return None
     return renamed | dict(list(state.items())[len(names):])

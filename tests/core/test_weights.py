@@ -174,6 +174,17 @@ def test_by_order_where_the_file_goes_on_after_the_network():
     torch.testing.assert_close(model.state_dict(), source.state_dict())
 
 
+def test_by_order_with_other_classes_in_the_last_layer():
+    source, model = network(classes=10), network(classes=3)
+    head = model.head.weight.clone()
+    renamed = {f"t.{number}": value for number, value in enumerate(source.state_dict().values())}
+    report = load_matching(model, renamed, "w")
+    assert (report.how, report.unused, report.missing) == ("by order", (), ())
+    assert [name for name, _ in report.mismatched] == ["head.bias", "head.weight"]
+    torch.testing.assert_close(model.norm.state_dict(), source.norm.state_dict())
+    torch.testing.assert_close(model.head.weight, head)
+
+
 @pytest.mark.parametrize("channels", [1, 2, 5])
 def test_another_number_of_input_channels_keeps_the_sum_over_them(channels):
     source, model = network(), network(channels)

@@ -1,0 +1,35 @@
+"""A flat folder of images whose names begin with their class: ``cat_1.png``, ``dog_17.jpg``."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from sightsmith.core.dataset import IMAGE_SUFFIXES, DatasetIndex, Recognition, Sample
+from sightsmith.core.errors import Problem, listed
+
+
+class NamePrefix:
+    """The class is what stands before the first underscore."""
+
+    def recognise(self, root: Path) -> Recognition | None:
+        named, others = _images(root)
+        classes = {path.name.partition("_")[0] for path in named}
+        if others or len(classes) < 2 or any(path.is_dir() for path in root.iterdir()):
+            return None
+        return Recognition(0.5, f"names of images begin with {listed(sorted(classes))}")
+
+    def read(self, root: Path, report: Callable[[str], None] | None = None) -> DatasetIndex:
+        named, others = _images(root)
+        samples = tuple(Sample(path, path.name, (path.name.partition("_")[0],)) for path in named)
+        problems = [Problem("has no class before an underscore", file=path.name, hint="name it <class>_<anything>")
+                    for path in others]
+        return DatasetIndex(root, "name_prefix", tuple(sorted({sample.labels[0] for sample in samples})), samples,
+                            problems=tuple(problems))
+
+
+def _images(root: Path) -> tuple[list[Path], list[Path]]:
+    """Those with a class in their name, and those without."""
+    images = sorted(path for path in root.iterdir() if path.suffix.lower() in IMAGE_SUFFIXES and not path.is_symlink())
+    named = [path for path in images if path.name.partition("_")[0] and "_" in path.name]
+    return named, [path for path in images if path not in named]

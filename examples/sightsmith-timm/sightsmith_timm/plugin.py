@@ -1,0 +1,51 @@
+"""What sightsmith finds by the entry point: hooks that return records, and nothing heavy."""
+
+from __future__ import annotations
+
+from sightsmith.core.hookspecs import hookimpl
+from sightsmith.core.records import DatasetLoaderRecord, LoggerRecord, NetworkRecord, PresetFolder, TunerRecord
+
+LICENCE = "Apache-2.0 (timm)"
+NETWORKS = (
+    # name, family, parameters, side of the input in pixels, smallest side
+    ("tf_efficientnet_lite0", "efficientnet_lite", 4_652_008, 224, 32),
+    ("tf_efficientnet_lite4", "efficientnet_lite", 13_006_568, 380, 32),
+    ("mobilenetv4_conv_small", "mobilenetv4", 3_774_024, 224, 32),
+    ("mobilenetv4_conv_medium", "mobilenetv4", 9_715_512, 256, 32),
+    ("ghostnetv2_100", "ghostnet", 6_156_908, 224, 64),
+    ("resnet50d", "resnet_d", 25_576_264, 224, 32),
+    ("seresnext50_32x4d", "seresnext", 27_559_896, 224, 32),
+)
+
+
+@hookimpl
+def sightsmith_networks() -> list[NetworkRecord]:
+    return [NetworkRecord(name=name, description=f"{family}, timm", task="classification", family=family,
+                          builder="sightsmith_timm.networks:build_network", parameters=parameters, input_size=side,
+                          min_size=smallest, licence=LICENCE)
+            for name, family, parameters, side, smallest in NETWORKS]
+
+
+@hookimpl
+def sightsmith_dataset_loaders() -> list[DatasetLoaderRecord]:
+    return [DatasetLoaderRecord(name="name_prefix", description="a flat folder of <class>_<anything>.png",
+                                builder="sightsmith_timm.name_prefix:NamePrefix", annotations=("labels",),
+                                layout="cat_1.png cat_2.png dog_1.png ...")]
+
+
+@hookimpl
+def sightsmith_tuners() -> list[TunerRecord]:
+    return [TunerRecord(name="one_at_a_time", description="key by key, the best value so far of the others",
+                        builder="sightsmith_timm.one_at_a_time:OneAtATime",
+                        space={"hyper.learning_rate": "0.0003,0.001,0.003", "hyper.weight_decay": "0,0.01"})]
+
+
+@hookimpl
+def sightsmith_loggers() -> list[LoggerRecord]:
+    return [LoggerRecord(name="csv", description="<run>/metrics.csv, a line a figure",
+                         builder="sightsmith_timm.csv_logger:CsvLogger")]
+
+
+@hookimpl
+def sightsmith_presets() -> list[PresetFolder]:
+    return [PresetFolder("sightsmith_timm.presets")]

@@ -1,0 +1,9 @@
+"""The conformance suite on this package's plugin."""
+
+from __future__ import annotations
+
+from sightsmith.core.testing import PluginConformance
+
+
+class TestPlugin(PluginConformance):
+    distribution = "sightsmith-timm"
