@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import sightsmith
-from sightsmith.core.errors import FailedRunsError, NonFiniteLossError, StoppedError, UserError, near
+from sightsmith.core.errors import FailedRunsError, HungError, NonFiniteLossError, StoppedError, UserError, near
 
 USAGE = """\
 sightsmith trains computer-vision models on your own images.
@@ -64,6 +64,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
         print(f"Training stopped: {error}\nTry a smaller hyper.learning_rate, hyper.clip_norm=1, or "
               "trainer.precision=fp32.", file=sys.stderr)
         sys.exit(1)
+    except HungError as error:
+        print(error, file=sys.stderr)
+        sys.exit(1)
     except FailedRunsError as error:
         print(error, file=sys.stderr)
         sys.exit(error.exit_code)
@@ -107,7 +110,7 @@ def _train(arguments: list[str]) -> int:
 
         try:
             return run_composed(composed)
-        except (UserError, OmegaConfBaseException, NonFiniteLossError, StoppedError) as error:
+        except (UserError, OmegaConfBaseException, NonFiniteLossError, StoppedError, HungError) as error:
             if HydraConfig.get().mode == RunMode.MULTIRUN:
                 raise
             ended.append(error)  # past Hydra, which would print the overrides before it

@@ -71,6 +71,10 @@ class StoppedError(Exception):
     """The run was asked to stop (Ctrl-C, SIGTERM); its last checkpoint is written."""
 
 
+class HungError(Exception):
+    """Ranks waited for one another for ever; the message says which, and what to do."""
+
+
 class FailedRunsError(Exception):
     """Runs of a sweep failed; the message says which, and why. The others are finished."""
 

@@ -30,6 +30,7 @@ from sightsmith.core.sampler import EpochSampler, Update
 from sightsmith.core.schema import Config
 from sightsmith.core.stop_signal import StopSignal
 from sightsmith.core.task import Model, Outcome, Task
+from sightsmith.core.watchdog import Watchdog
 
 CHECK_EVERY = 10
 """Updates between two looks at the losses on a GPU and at the other ranks: each costs a synchronisation."""
@@ -111,6 +112,8 @@ class Trainer:
         self._pending: list[tuple[int, list[tuple[dict[str, Tensor], int]]]] = []
         self._saved_at = time.monotonic()
         self._stop = StopSignal()
+        self._watchdog = Watchdog(config.trainer.hang_minutes if accelerator.num_processes > 1 else 0,
+                                  accelerator.process_index)
 
     @property
     def evaluated(self) -> Model:
@@ -123,7 +126,7 @@ class Trainer:
 
         Raises StoppedError after a signal and NonFiniteLossError; both leave a usable last checkpoint.
         """
-        with self._stop:
+        with self._stop, self._watchdog:
             while not self.finished and (epochs is None or self.state.epoch < epochs):
                 begun = time.monotonic()
                 train_loss = self.train_epoch()
@@ -161,7 +164,10 @@ class Trainer:
         set_learning_rate(self.optimizer, learning_rate(self.hyper, done, self.sampler.updates_per_epoch))
         losses: list[tuple[dict[str, Tensor], int]] = []
         for number, part in enumerate(update.passes, 1):
+            where = f"epoch {state.epoch + 1}, update {state.step + 1}, pass {number}"
+            self._watchdog.hear(f"{where}, loading images")
             batch = self.bare.data_preprocessor(next(batches), True)
+            self._watchdog.hear(f"{where}, computing")
             last = number == len(update.passes)
             with contextlib.nullcontext() if last else accelerator.no_sync(self.model):
                 found = self.model(**batch, mode="loss")
@@ -213,6 +219,7 @@ class Trainer:
         model = self.evaluated.eval()
         outcomes: list[Outcome] = []
         for number, batch in enumerate(self.validation_loader, 1):
+            self._watchdog.hear(f"epoch {self.state.epoch + 1}, validation batch {number}")
             with self.accelerator.autocast():
                 outcomes += self.task.outcomes(model, batch)
             for callback in self.callbacks:

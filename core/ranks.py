@@ -13,7 +13,8 @@ from accelerate import PartialState
 from accelerate.state import AcceleratorState
 from accelerate.utils import broadcast_object_list, gather_object
 
-from sightsmith.core.errors import StoppedError, UserError
+from sightsmith.core import watchdog
+from sightsmith.core.errors import HungError, StoppedError, UserError
 
 T = TypeVar("T")
 
@@ -60,6 +61,11 @@ def launch(count: int, function: Callable[..., T], *arguments: Any) -> T:
     except ChildFailedError as error:
         if interrupted:
             raise KeyboardInterrupt from error
+        hung = [rank for rank, failure in error.failures.items() if failure.exitcode == watchdog.EXIT_CODE]
+        if hung:
+            raise HungError(f"Rank {', '.join(map(str, hung))} of {count} did nothing for longer than "
+                            "trainer.hang_minutes; where each was is said above. Go on with trainer.resume=true."
+                            ) from error
         raise
     finally:
         signal.signal(signal.SIGINT, handler)

@@ -20,7 +20,8 @@ from sightsmith.core.schema import Config
 from sightsmith.core.trial import Mode
 
 FREE = ("name", "description", "output_dir", "logger", "limits", "dataset.root", "trainer.resume", "trainer.dry_run",
-        "trainer.workers", "trainer.cache", "trainer.checkpoint_minutes", "trainer.stop_epoch", "trainer.parent")
+        "trainer.workers", "trainer.cache", "trainer.checkpoint_minutes", "trainer.hang_minutes", "trainer.stop_epoch",
+        "trainer.parent")
 """Keys that may differ from the run's own: they do not change what it computes."""
 
 CHANGEABLE = ("hyper.learning_rate", "hyper.weight_decay", "hyper.momentum", "hyper.batch_size",

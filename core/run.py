@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from sightsmith.core import ranks
+from sightsmith.core.devices import claimed
 from sightsmith.core.errors import NonFiniteLossError, StoppedError, UserError
 from sightsmith.core.job import Job
 from sightsmith.core.plan import Plan
@@ -24,7 +25,10 @@ def start(config: Config, overrides: Sequence[str], sweep_folder: Path | None = 
     """
     if ranks.joined() and sweep_folder is None:
         return _train(config, overrides)
-    return _on_devices(_train, config, list(overrides), sweep_folder)
+    if sweep_folder is None:
+        return _on_devices(_train, config, list(overrides))
+    with claimed(ranks.device_count(config.trainer.devices), config.tuner.runs_per_device):
+        return _on_devices(_train, config, list(overrides), sweep_folder)
 
 
 def plan(config: Config) -> Plan:

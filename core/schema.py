@@ -131,6 +131,7 @@ class TunerConfig:
                                      "hyper.momentum=0.8,0.9 or 'hyper.learning_rate=tag(log,interval(1e-5,0.1))'")
     options: dict[str, Any] = _options("the tuner's own settings")
     time_budget: float | None = _value(None, "hours after which a search starts no more runs", low=0)
+    runs_per_device: int = _value(1, "runs of a sweep that share a GPU", low=1)
     max_failure_rate: float = _value(0.5, "part of a search's runs that may fail before it stops", low=0, high=1)
 
 
@@ -155,6 +156,8 @@ class TrainerConfig:
     cache: bool = _value(True, "keep decoded images in memory where they fit")
     compile: bool = _value(False, "torch.compile the network")
     checkpoint_minutes: float = _value(10.0, "also checkpoint within an epoch, this often", low=0.001)
+    hang_minutes: float = _value(30.0, "several ranks: minutes without any work after which the run is ended, saying "
+                                 "where each rank was; 0: never", low=0)
     resume: str = _value("false", "false, true (the newest unfinished run of this name), or a run folder")
     dry_run: bool = _value(False, "stop after the plan")
     stop_epoch: int | None = _value(None, "pause after this epoch, to go on with trainer.resume", low=1)

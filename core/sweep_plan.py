@@ -22,6 +22,9 @@ from sightsmith.core.schema import AUTO, MANUAL, typed, walk
 from sightsmith.core.space import Axis, axis_of, count, parse_space
 from sightsmith.core.tuner import Proposal, Search, Tuner
 
+SHARING = "tuner.runs_per_device"
+"""The one key of tuner.* that a run itself goes by."""
+
 
 @dataclass(frozen=True)
 class SweepPlan:
@@ -56,16 +59,19 @@ class SweepPlan:
         if auto and (taken := [axis for axis in typed_axes.values() if owned(axis.name)]):
             raise UserError("tuner=auto chooses these:", problems=[Problem(str(axis)) for axis in taken],
                             hint="leave them out, or search with another tuner")
-        common = {key: text for key, text in fixed.items() if key.partition(".")[0] not in ("tuner", "preference")}
+        common = {key: text for key, text in fixed.items()
+                  if key == SHARING or key.partition(".")[0] not in ("tuner", "preference")}
         # Of each axis any value that is there: that of the network decides on how fast a run is.
-        probe = [*(fixed if auto else common).values(), *([] if auto else [f"tuner={MANUAL}"]),
+        probe = ["trainer.devices=1", *(fixed if auto else common).values(),
+                 *([] if auto else [f"tuner={MANUAL}"]),
                  *(axis.override(axis.choices[0]) for axis in typed_axes.values() if axis.choices)]
         run = resolve(*without_hydra(loader.load_sweep_config(config, probe)))
         planned = plan(run)
         chosen = planned.choice
         given = {key: value for key, _, value in walk(run if chosen is None else chosen.applied(run))}
-        settings = [f"tuner={MANUAL}", "dataset.folds=none", f"trainer.precision={planned.precision}",
-                    f"trainer.memory_format={planned.memory_format}", *record.overrides]
+        settings = [f"tuner={MANUAL}", "dataset.folds=none", "trainer.devices=1",
+                    f"trainer.precision={planned.precision}", f"trainer.memory_format={planned.memory_format}",
+                    *record.overrides]
         common |= {text.partition("=")[0]: text for text in settings if text.partition("=")[0] not in common}
         axes = parse_space(OmegaConf.to_container(config.tuner.space), f"tuner.space of {record.name}")  # type: ignore[arg-type]
         if chosen is not None:

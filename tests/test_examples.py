@@ -13,25 +13,29 @@ from pathlib import Path
 
 import pytest
 
+from sightsmith.core.files import cache_dir
+
 EXAMPLES = Path(__file__).parents[1] / "examples"
+NAMES = ("sightsmith-timm", "sightsmith-keypoints")
 
 
 @pytest.fixture(scope="module")
 def environment(tmp_path_factory):
-    """``run(*command)`` in a fresh environment that sees this one's packages, with the example installed beside."""
+    """``run(*command)`` in a fresh environment that sees this one's packages, with the examples installed beside."""
     folder = tmp_path_factory.mktemp("environment")
     venv.create(folder, with_pip=False, symlinks=True)
     site = Path(sysconfig.get_path("purelib", vars={"base": str(folder)}))
     # Processed as this environment's own folder is, editable installs included.
     (site / "outer.pth").write_text(f"import site; site.addsitedir({sysconfig.get_path('purelib')!r})\n")
-    source = folder / "sightsmith-timm"
-    shutil.copytree(EXAMPLES / "sightsmith-timm", source, ignore=shutil.ignore_patterns("build", "*.egg-info"))
     python = folder / "bin" / "python"
-    subprocess.run([sys.executable, "-m", "pip", f"--python={python}", "install", "--quiet", "--no-deps",
-                    "--no-build-isolation", str(source)], check=True)
+    for name in NAMES:
+        source = folder / name
+        shutil.copytree(EXAMPLES / name, source, ignore=shutil.ignore_patterns("build", "*.egg-info"))
+        subprocess.run([sys.executable, "-m", "pip", f"--python={python}", "install", "--quiet", "--no-deps",
+                        "--no-build-isolation", str(source)], check=True)
 
     def run(*command, cwd=folder):
-        done = subprocess.run([python, "-m", *command], capture_output=True, text=True, cwd=cwd, timeout=280,
+        done = subprocess.run([python, *command], capture_output=True, text=True, cwd=cwd, timeout=280,
                               env={**os.environ, "OMP_NUM_THREADS": "1"})
         assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
         return done.stdout
@@ -40,7 +44,7 @@ def environment(tmp_path_factory):
 
 
 def listed(environment, kind):
-    return {row["name"]: row for row in json.loads(environment("sightsmith", "list", kind, "--json"))}
+    return {row["name"]: row for row in json.loads(environment("-m", "sightsmith", "list", kind, "--json"))}
 
 
 def test_all_of_it_is_listed(environment):
@@ -49,26 +53,51 @@ def test_all_of_it_is_listed(environment):
     for kind, name in (("networks", "tf_efficientnet_lite0"), ("datasets", "name_prefix"), ("tuners", "one_at_a_time"),
                        ("loggers", "csv"), ("presets", "surface_grades")):
         assert listed(environment, kind)[name]["provider"] == "timm (sightsmith-timm 0.1.0)"
-    output = environment("sightsmith", "train", "--help")
+    output = environment("-m", "sightsmith", "train", "--help")
     assert "one_at_a_time" in output and "csv" in output
 
 
-def test_it_conforms(environment, tmp_path):
-    environment("pytest", "-q", "-p", "no:cacheprovider", str(EXAMPLES / "sightsmith-timm" / "tests"), cwd=tmp_path)
+@pytest.mark.parametrize("name", NAMES)
+def test_it_conforms(environment, tmp_path, name):
+    environment("-m", "pytest", "-q", "-p", "no:cacheprovider", str(EXAMPLES / name / "tests"), cwd=tmp_path)
 
 
 def test_its_parts_train_together(environment, tmp_path):
     sample = tmp_path / "photos"
     sample.mkdir()
-    environment("sightsmith", "inspect", "task=classification", "dataset.root=sample")
-    from sightsmith.core.files import cache_dir
-
+    environment("-m", "sightsmith", "inspect", "task=classification", "dataset.root=sample")
     for path in sorted((cache_dir() / "samples" / "classification").rglob("*.png")):
         shutil.copy(path, sample / f"{path.parent.name}_{path.name}")
-    environment("sightsmith", "train", "task=classification", f"dataset.root={sample}", "dataset.limit=60",
+    environment("-m", "sightsmith", "train", "task=classification", f"dataset.root={sample}", "dataset.limit=60",
                 "network=mobilenetv4_conv_small", "image.size=32", "hyper.epochs=1", "tuner=one_at_a_time",
                 "trainer.precision=fp32", "trainer.memory_format=contiguous", "logger=[csv]", f"output_dir={tmp_path}")
     [sweep] = tmp_path.glob("*-sweep")
     assert [path.name for path in sorted(sweep.iterdir()) if path.name.isdigit()] == ["0", "1", "2", "3"]
     assert (sweep / "3" / "metrics.csv").read_text().startswith("step,name,value\n1,train/")
     assert "names of images begin with" in (sweep / "0" / "report" / "index.html").read_text()
+
+
+def test_a_task_that_the_engine_does_not_know_trains_predicts_and_is_retrained(environment, tmp_path):
+    fast = ("hyper.epochs=6", "trainer.precision=fp32", "trainer.memory_format=contiguous", "logger=[]")
+    environment("-m", "sightsmith", "train", "task=keypoints", "dataset.root=sample", *fast,
+                f"output_dir={tmp_path / 'first'}")
+    [run] = (tmp_path / "first").iterdir()
+    score = json.loads((run / "status.json").read_text())["score"]
+    assert score > 0.8
+    assert "median distance" in (run / "report" / "index.html").read_text()
+    script = ("import sightsmith, sys, json; from sightsmith.core.files import cache_dir\n"
+              "[found] = sightsmith.load(sys.argv[1]).predict("
+              "[cache_dir() / 'samples' / 'keypoints' / 'images' / 'pin_007.png'])\n"
+              "print(json.dumps({item.label: item.box for item in found.objects}))")
+    boxes = json.loads(environment("-c", script, str(run)))
+    truth = {item["category_id"]: item["bbox"] for item in json.loads(
+        (cache_dir() / "samples" / "keypoints" / "annotations.json").read_text())["annotations"]
+        if item["image_id"] == 7}
+    for number, name in enumerate(("head", "tip"), 1):
+        left, top, right, bottom = boxes[name]
+        x, y, width, height = truth[number]
+        assert abs((left + right) / 2 - x - width / 2) < 10
+        assert abs((top + bottom) / 2 - y - height / 2) < 10
+    output = environment("-m", "sightsmith", "train", f"source={run}", "dataset.root=sample", *fast[1:],
+                         "hyper.epochs=1", f"output_dir={tmp_path / 'second'}")
+    assert "matched by name" in output

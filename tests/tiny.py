@@ -5,6 +5,8 @@ It also shows that the engine knows no task: everything here goes through the pu
 
 from __future__ import annotations
 
+import itertools
+import threading
 from pathlib import Path
 
 import torch
@@ -138,3 +140,18 @@ def train_as_rank(folder: str, keys: dict) -> tuple[dict, list]:
         return weights, trainer.history
     finally:
         ranks.close_state(state)
+
+
+def hang_as_rank(folder: str) -> None:
+    """Rank 1 waits for ever where it loads its third batch; rank 0 waits for it."""
+    state = ranks.open_state()
+    trainer = tiny_trainer(Path(folder), tiny_config(hang_minutes=0.1), state=state)
+    collate, calls = trainer.train_loader.collate_fn, itertools.count(1)
+
+    def stuck(items):
+        if state.process_index == 1 and next(calls) == 3:
+            threading.Event().wait()
+        return collate(items)
+
+    trainer.train_loader.collate_fn = stuck
+    trainer.fit()

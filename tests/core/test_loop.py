@@ -7,10 +7,10 @@ import signal
 
 import pytest
 import torch
-from tiny import tiny_config, tiny_trainer, train_as_rank
+from tiny import hang_as_rank, tiny_config, tiny_trainer, train_as_rank
 
 from sightsmith.core import ranks
-from sightsmith.core.errors import NonFiniteLossError, StoppedError
+from sightsmith.core.errors import HungError, NonFiniteLossError, StoppedError
 
 
 def weights(trainer):
@@ -62,6 +62,14 @@ def test_two_ranks_equal_one(tmp_path, keys):
         assert two["loss"] == pytest.approx(one["loss"], abs=1e-6)
         assert two["train_loss"] == pytest.approx(one["train_loss"], abs=1e-6)
         assert two["accuracy"] == one["accuracy"]
+
+
+def test_a_hang_is_broken_and_says_where_each_rank_was(tmp_path, capfd):
+    with pytest.raises(HungError, match=r"of 2 did nothing for longer than trainer.hang_minutes"):
+        ranks.launch(2, hang_as_rank, str(tmp_path))
+    output = capfd.readouterr().err
+    assert "rank 1 has done nothing for 0.1 minutes: epoch 1, update 3, pass 1, loading images" in output
+    assert "in stuck" in output  # the line of code
 
 
 class StopAt:

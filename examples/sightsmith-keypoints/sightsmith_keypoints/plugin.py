@@ -1,0 +1,25 @@
+"""The hooks."""
+
+from __future__ import annotations
+
+from sightsmith.core.hookspecs import hookimpl
+from sightsmith.core.records import ConfigPath, NetworkRecord, TaskRecord
+
+
+@hookimpl
+def sightsmith_tasks() -> list[TaskRecord]:
+    return [TaskRecord(name="keypoints", description="where the named points of an object are", score="pck",
+                       annotation="boxes", builder="sightsmith_keypoints.task:KeypointTask",
+                       sample="sightsmith_keypoints.sample:write_sample")]
+
+
+@hookimpl
+def sightsmith_networks() -> list[NetworkRecord]:
+    return [NetworkRecord(name="heatmap_small", description="six convolutions, a map of each point", task="keypoints",
+                          family="heatmap", builder="sightsmith_keypoints.model:build_network", parameters=116_674,
+                          input_size=64, min_size=32, licence="Apache-2.0")]
+
+
+@hookimpl
+def sightsmith_config_paths() -> list[ConfigPath]:
+    return [ConfigPath("pkg://sightsmith_keypoints.conf")]

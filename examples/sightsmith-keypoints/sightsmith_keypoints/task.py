@@ -1,0 +1,98 @@
+"""The task: from maps to points, figures, a report and predictions."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from sightsmith.core.dataset import Sample
+from sightsmith.core.prediction import PredictedObject, Prediction
+from sightsmith.core.task import Model, Outcome, Part, Section, Task
+from sightsmith.core.weights import LoadReport, load_matching, read_weights
+from sightsmith_keypoints.data import ImagePoints
+from sightsmith_keypoints.model import located, place_losses
+
+NEAR = 0.1
+"""A point is found within this part of the image's side."""
+
+MARK = 0.02
+"""Side of the box that stands for a predicted point, of the image's."""
+
+
+class KeypointTask(Task):
+    """One point of each class an image."""
+
+    def input_size(self) -> int:
+        return self.config.image.size or self.network.input_size
+
+    def dataset(self, samples: Sequence[Sample], *, training: bool) -> ImagePoints:
+        return ImagePoints(samples, self.classes, self.config, self.input_size())
+
+    def collate(self, items: list[Any]) -> dict[str, Any]:
+        images, points, places = zip(*items, strict=True)
+        return {"inputs": torch.stack(images),
+                "data_samples": {"points": torch.stack(points), "index": torch.tensor(places)}}
+
+    def build_model(self, *, load_weights: bool = True) -> tuple[Model, LoadReport | None]:
+        model = self.network.build()(len(self.classes))
+        if not load_weights or self.config.network.weights == "none":
+            return model, None
+        file = Path(self.config.network.weights)
+        return model, load_matching(model, read_weights(file).tensors, str(file))
+
+    def backbone(self, model: Model) -> Sequence[nn.Module]:
+        return list(model.features)
+
+    def outcomes(self, model: Model, batch: dict[str, Any]) -> list[Outcome]:
+        batch = model.data_preprocessor(batch, False)
+        logits, truth = model(batch["inputs"]), batch["data_samples"]["points"]
+        losses, found = place_losses(logits, truth).cpu().numpy(), located(logits).cpu().numpy()
+        rows = zip(batch["data_samples"]["index"].tolist(), losses, found, truth.cpu().numpy(), strict=True)
+        return [{"index": index, "loss": loss, "error": np.abs(points[:, :2] - true).max(-1)}
+                for index, loss, points, true in rows]
+
+    def predict(self, model: Model, batch: dict[str, Any]) -> list[Part]:
+        batch = model.data_preprocessor(batch, False)
+        return [{"points": points} for points in located(model(batch["inputs"])).cpu().numpy()]
+
+    def prediction(self, parts: Sequence[Part], samples: Sequence[Sample], size: tuple[int, int]) -> Prediction:
+        """The surest of the tiles has each point; a small box around it stands for it."""
+        height, width = size
+        objects = []
+        for place, name in enumerate(self.classes):
+            part, sample = max(zip(parts, samples, strict=True), key=lambda pair: pair[0]["points"][place, 2])
+            left, top, across, down = sample.tile or (0, 0, width, height)
+            x, y, score = part["points"][place].tolist()
+            x, y, half = left + x * across, top + y * down, MARK * max(size) / 2
+            objects.append(PredictedObject(name, score, (x - half, y - half, x + half, y + half)))
+        objects.sort(key=lambda item: -item.score)
+        return Prediction(samples[0].path, width, height, samples[0].frame, objects=tuple(objects))
+
+    def metrics(self, outcomes: Sequence[Outcome]) -> dict[str, float | None]:
+        losses, errors = (np.array([item[key] for item in outcomes]) for key in ("loss", "error"))
+        each = {f"pck/{name}": _part_near(errors[:, place]) for place, name in enumerate(self.classes)}
+        loss = None if np.isnan(losses).all() else float(np.nanmean(losses))
+        return {"loss": loss, "pck": _part_near(errors), **each}
+
+    def report(self, outcomes: Sequence[Outcome], samples: Sequence[Sample], folder: Path) -> list[Section]:
+        errors = np.array([item["error"] for item in outcomes])
+        rows = tuple((name, int((~np.isnan(errors[:, place])).sum()), _shown(_part_near(errors[:, place])),
+                      _shown(None if np.isnan(errors[:, place]).all() else float(np.nanmedian(errors[:, place]))))
+                     for place, name in enumerate(self.classes))
+        return [Section("Points", header=("point", "visible", "PCK", "median distance, of the side"), rows=rows,
+                        name="points")]
+
+
+def _part_near(errors: np.ndarray) -> float | None:
+    """PCK of the visible ones; None where none is."""
+    visible = errors[~np.isnan(errors)]
+    return float((visible <= NEAR).mean()) if len(visible) else None
+
+
+def _shown(value: float | None) -> str:
+    return "undefined" if value is None else f"{value:.4f}"
