@@ -113,6 +113,7 @@ class Sweep:
                 if len(scores) > len(self._told):
                     # What more was asked for after is not told otherwise later, whatever a second try would give.
                     self._told = list(scores)
+                    self._note(folder)
                 self._trials += trials
                 if len(scores) == len(self._told):
                     returns += self._launch(plan, folder, trials)
@@ -139,7 +140,10 @@ class Sweep:
             self.best = folder / str(best.number)
             console().print(f"Best: {self.best}")
         if self._failures:
-            raise self._failed(folder)
+            failed = self._failed(folder)
+            if self.best is None or not self._record.searches:
+                raise failed
+            console().print(f"warning: {failed}", soft_wrap=True, markup=False)
         return returns
 
     # -- the folder
@@ -161,6 +165,9 @@ class Sweep:
             self._config.hydra.sweep.dir = str(folder)
         self._pass_on(f"hydra.sweep.dir={quoted(folder)}")
         return folder
+
+    def _note(self, folder: Path) -> None:
+        write_json(folder / PROGRESS, {"seconds": self._seconds, "told": self._told})
 
     def _pass_on(self, override: str) -> None:
         """Have every run composed with ``override`` of Hydra's own part."""
@@ -216,7 +223,7 @@ class Sweep:
                 returns += done
                 left = left[len(batch):]
             self._seconds += time.monotonic() - begun
-            write_json(folder / PROGRESS, {"seconds": self._seconds, "told": self._told})
+            self._note(folder)
             if self._record.searches and len(self._failures) > self._most_failures():
                 raise self._failed(folder)
         return returns
@@ -238,15 +245,20 @@ class Sweep:
 
     def _finish_best(self, plan: SweepPlan, folder: Path) -> list[JobReturn]:
         """Train the best run of a search to its end, where it has paused."""
-        scored = [(score, trial) for trial in self._trials if (score := _score(folder, trial)) is not None]
+        scored = [(score, self._finished(folder, trial), trial) for trial in self._trials
+                  if (score := _score(folder, trial)) is not None
+                  and (self._finished(folder, trial) or RunFolder(folder / str(trial.number)).last.is_file())]
         if not self._record.searches or not scored:
             return []
-        score, best = max(scored, key=lambda pair: (pair[0], pair[1].number))
-        if _status(folder, best)["status"] == FINISHED or any(
-                found == score and _status(folder, trial)["status"] == FINISHED for found, trial in scored):
+        _, finished, best = max(scored, key=lambda item: (item[0], item[1], item[2].number))
+        if finished:
             return []
         whole = Trial(best.number, plan.overrides(Proposal(best.proposal.values), folder), best.proposal)
         return list(self._launcher.launch([_started(folder, whole)], initial_job_idx=best.number))
+
+    @staticmethod
+    def _finished(folder: Path, trial: Trial) -> bool:
+        return bool(_status(folder, trial)["status"] == FINISHED)
 
     # -- what is said
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -13,12 +14,12 @@ from hydra.core.override_parser.types import Override, Quote, QuotedString
 from omegaconf import DictConfig, OmegaConf
 from rich.table import Table
 
-from sightsmith.core.choice import owned
+from sightsmith.core.choice import Choice, owned
 from sightsmith.core.compose import resolve, without_hydra
 from sightsmith.core.errors import Problem, UserError
 from sightsmith.core.progress import duration
 from sightsmith.core.records import TunerRecord
-from sightsmith.core.schema import AUTO, MANUAL, typed, walk
+from sightsmith.core.schema import AUTO, MANUAL, Config, typed, walk
 from sightsmith.core.space import Axis, axis_of, count, parse_space
 from sightsmith.core.tuner import Proposal, Search, Tuner
 
@@ -30,14 +31,16 @@ SHARING = "tuner.runs_per_device"
 class SweepPlan:
     """``fixed`` are the overrides of every run, ``space`` is what the runs differ in.
 
-    Of a search also what one run is expected to be: its ``epochs`` and ``seconds``, the ``devices`` it takes, the
-    values that it would have were nothing searched (``given``), and as rows what tuner=auto has chosen.
+    Of a search also what one run is expected to be: its ``epochs``, the ``seconds`` that they take and those before the
+    first (``start_seconds``), the ``devices``, the values that it would have were nothing searched (``given``), and as
+    rows what tuner=auto has chosen.
     """
 
     fixed: tuple[str, ...]
     space: tuple[Axis, ...]
     epochs: int = 0
     seconds: float = 0.0
+    start_seconds: float = 0.0
     devices: int = 1
     given: Mapping[str, Any] | None = None
     choice: tuple[tuple[str, str, str], ...] = ()
@@ -54,41 +57,39 @@ class SweepPlan:
         """What the tuner ``record`` searches, with what one run of it would be, measured. Raises UserError."""
         from sightsmith.core.run import plan  # torch: not needed to compose
 
-        fixed, typed_axes = _split(parsed)
+        fixed, axes = _split(parsed)
         auto = record.name == AUTO
-        if auto and (taken := [axis for axis in typed_axes.values() if owned(axis.name)]):
+        if auto and (taken := [axis for axis in axes.values() if owned(axis.name)]):
             raise UserError("tuner=auto chooses these:", problems=[Problem(str(axis)) for axis in taken],
                             hint="leave them out, or search with another tuner")
         common = {key: text for key, text in fixed.items()
                   if key == SHARING or key.partition(".")[0] not in ("tuner", "preference")}
         # Of each axis any value that is there: that of the network decides on how fast a run is.
-        probe = ["trainer.devices=1", *(fixed if auto else common).values(),
-                 *([] if auto else [f"tuner={MANUAL}"]),
-                 *(axis.override(axis.choices[0]) for axis in typed_axes.values() if axis.choices)]
+        probe = ["trainer.devices=1", *(fixed.values() if auto else [*common.values(), f"tuner={MANUAL}"]),
+                 *(axis.override(axis.choices[0]) for axis in axes.values() if axis.choices)]
         run = resolve(*without_hydra(loader.load_sweep_config(config, probe)))
-        planned = plan(run)
-        chosen = planned.choice
-        given = {key: value for key, _, value in walk(run if chosen is None else chosen.applied(run))}
+        begun = time.monotonic()
+        planned = plan(run)  # what a run does before its first epoch
+        start_seconds = time.monotonic() - begun
+        usual: Any = OmegaConf.to_container(config.tuner.space)
+        known = parse_space(usual, f"tuner.space of {record.name}")
         settings = [f"tuner={MANUAL}", "dataset.folds=none", "trainer.devices=1",
                     f"trainer.precision={planned.precision}", f"trainer.memory_format={planned.memory_format}",
                     *record.overrides]
-        common |= {text.partition("=")[0]: text for text in settings if text.partition("=")[0] not in common}
-        axes = parse_space(OmegaConf.to_container(config.tuner.space), f"tuner.space of {record.name}")  # type: ignore[arg-type]
-        if chosen is not None:
-            axes = [Axis(item.key, (), item.low, item.high, item.log) for item in chosen.space]
-            for item in chosen.decisions:
-                key = "network" if item.key == "network.name" else item.key
-                common[key] = f"{key}={_quoted(item.value)}"
-        typed_names = {axis.name for axis in typed_axes.values()}
-        space = [axis for axis in axes if axis.name not in typed_names and (chosen or axis.key not in fixed)]
-        space += typed_axes.values()
+        common = {text.partition("=")[0]: text for text in settings} | common
+        if planned.choice is not None:
+            known = [Axis(item.key, (), item.low, item.high, item.log) for item in planned.choice.space]
+            common |= _decided(planned.choice, run)
+            run = planned.choice.applied(run)
+        space = [*(axis for axis in known if axis.key not in (*fixed, *axes)), *axes.values()]
         if not space:
             raise UserError(f"tuner={record.name} has nothing to search: every key of its space is given",
                             hint="leave one of them out, or type several values: hyper.learning_rate=0.001,0.01")
-        common = {key: text for key, text in common.items() if key not in {axis.key for axis in space}}
-        return cls(tuple(common.values()), tuple(space), planned.epochs, planned.estimated_seconds / planned.trainings,
-                   planned.devices, {axis.name: given[axis.name] for axis in space if axis.name in given},
-                   tuple(chosen.rows()) if chosen else ())
+        searched = {axis.name for axis in space}
+        return cls(tuple(text for key, text in common.items() if key not in searched), tuple(space), planned.epochs,
+                   planned.estimated_seconds / planned.trainings, start_seconds, planned.devices,
+                   {key: value for key, _, value in walk(run) if key in searched},
+                   tuple(planned.choice.rows()) if planned.choice else ())
 
     def tuner(self, config: DictConfig, record: TunerRecord) -> Tuner:
         """Raises UserError where it cannot search this space in so many runs."""
@@ -120,10 +121,12 @@ class SweepPlan:
         table.add_row("tuner", f"{record.name}: {record.description}")
         for axis in self.space:
             table.add_row(axis.name, str(axis).partition(": ")[2])
-        runs = tuner.epochs / self.epochs
-        table.add_row("training", f"{tuner.epochs} epochs, {runs:g} times those of a run, {at_once} at a time")
-        table.add_row("estimated time", duration(self.seconds * runs / min(at_once, max(runs, 1))))
-        table.add_row("device hours", f"{self.seconds * runs * self.devices / 3600:.2g}")
+        times = tuner.epochs / self.epochs
+        seconds = self.seconds * times + self.start_seconds * tuner.runs
+        table.add_row("training", f"{tuner.epochs} epochs, {times:g} times those of a run, in {tuner.runs} runs, "
+                                  f"{at_once} at a time")
+        table.add_row("estimated time", duration(seconds / min(at_once, tuner.runs)))
+        table.add_row("device hours", f"{seconds * self.devices / 3600:.2g}")
         return table
 
     def to_json(self) -> dict[str, Any]:
@@ -148,8 +151,12 @@ def quoted(path: Path) -> str:
     return QuotedString(str(path), Quote.single).with_quotes()
 
 
-def _quoted(value: Any) -> str:
-    return quoted(Path(value)) if isinstance(value, str) and "/" in value else typed(value).replace(" ", "")
+def _decided(choice: Choice, config: Config) -> dict[str, str]:
+    """By key, the overrides that make of ``config`` what was chosen."""
+    own = {key: value for key, _, value in walk(config)}
+    keys = {"network.name": "network"}
+    return {(key := keys.get(item.key, item.key)): f"{key}={typed(item.value).replace(' ', '')}"
+            for item in choice.decisions if item.value != own[item.key]}
 
 
 def _split(parsed: Sequence[Override]) -> tuple[dict[str, str], dict[str, Axis]]:

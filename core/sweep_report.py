@@ -54,8 +54,10 @@ def best_row(rows: Iterable[SweepRow]) -> SweepRow | None:
 def summary(folder: Path, plan: SweepPlan, rows: Sequence[SweepRow]) -> Table:
     """For people; the best run is marked."""
     names = [axis.name for axis in plan.space]
+    short = [name.rpartition(".")[2].replace("_", " ") for name in names]
     best = best_row(rows)
-    table = Table("run", *names, "status", "score", title=f"Sweep {folder}", title_justify="left")
+    columns = short if len(set(short)) == len(short) else names
+    table = Table("run", *columns, "status", "score", title=f"Sweep {folder}", title_justify="left")
     for row in rows:
         shown = "" if row.score is None else figure(row.score) + (" best" if row is best else "")
         values = (_text(row.proposal.values[name]) for name in names)

@@ -64,6 +64,11 @@ class Tuner(ABC):
         """Of all runs together."""
         return self.search.jobs * self.search.epochs
 
+    @property
+    def runs(self) -> int:
+        """How many it will ask for, where none fails."""
+        return self.search.jobs
+
     @abstractmethod
     def ask(self) -> Sequence[Proposal]:
         """The runs to make next, side by side where they can; none when done."""

@@ -25,6 +25,10 @@ class Grid(Tuner):
     def epochs(self) -> int:
         return count(self.search.space) * self.search.epochs
 
+    @property
+    def runs(self) -> int:
+        return count(self.search.space)
+
     def ask(self) -> Sequence[Proposal]:
         if self._asked:
             return []

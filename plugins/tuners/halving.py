@@ -39,6 +39,10 @@ class Halving(Tuner):
         before = [0, *(epochs for _, epochs in self._rungs)]
         return sum(number * (epochs - done) for (number, epochs), done in zip(self._rungs, before, strict=False))
 
+    @property
+    def runs(self) -> int:
+        return sum(number for number, _ in self._rungs)
+
     def ask(self) -> Sequence[Proposal]:
         if self._rung == len(self._rungs):
             return []

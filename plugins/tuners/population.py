@@ -37,8 +37,13 @@ class Population(Tuner):
                             hint=f"what can change: {', '.join(CHANGEABLE)}; tuner=tpe searches everything")
         generations = min(search.options["generations"], search.epochs) if search.jobs > 1 else 1
         self._ends = [round(search.epochs * number / generations) for number in range(1, generations + 1)]
+        self._generations = generations
         self._generator = np.random.default_rng(search.seed)
         self._members: list[Scored] = []
+
+    @property
+    def runs(self) -> int:
+        return self.search.jobs * self._generations
 
     def ask(self) -> Sequence[Proposal]:
         if not self._ends:

@@ -21,9 +21,12 @@ class OneAtATime(Tuner):
         self._axes = list(search.space)
 
     @property
+    def runs(self) -> int:
+        return 1 + sum(len(axis.choices) - 1 for axis in self.search.space)
+
+    @property
     def epochs(self) -> int:
-        runs = 1 + sum(len(axis.choices) - 1 for axis in self.search.space)
-        return runs * self.search.epochs
+        return self.runs * self.search.epochs
 
     def ask(self) -> Sequence[Proposal]:
         if not self._axes:

@@ -53,6 +53,7 @@ def test_the_same_seed_and_scores_ask_for_the_same(name):
     assert first == again
     assert (first == other) == (name == "grid")
     assert trained(first) == make(name, space).epochs
+    assert sum(map(len, first)) == make(name, space).runs
 
 
 def test_grid_is_all_combinations():
