@@ -27,6 +27,7 @@ sightsmith trains computer-vision models on your own images.
   sightsmith list     networks|presets|datasets|tuners|tasks|loggers|plugins|runs [--task T] [--json]
   sightsmith preset   create run=runs/... name=NAME               a preset with its weights from a run
   sightsmith doctor   [--json]                                    versions, devices, what is missing
+  sightsmith completion                                           for bash: eval "$(sightsmith completion)"
 
 `sightsmith VERB --help` tells more; `sightsmith train --help` shows every key.
 Exit codes: 0 done, 1 failed, 2 a mistake to mend, 130 stopped (the run can be resumed).
@@ -40,9 +41,6 @@ RERUN = "--experimental-rerun"
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run one command and exit."""
     arguments = list(sys.argv[1:] if arguments is None else arguments)
-    verbs: dict[str, Callable[[list[str]], int]] = {
-        "train": _train, "inspect": _inspect, "verify": _verify, "list": _list, "preset": _preset,
-        "doctor": _doctor}
     if not arguments or arguments[0] in ("-h", "--help", "help"):
         print(USAGE, end="")
         sys.exit(0 if arguments else 2)
@@ -50,11 +48,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
         print(f"sightsmith {sightsmith.__version__}")
         sys.exit(0)
     verb, *rest = arguments
-    if verb not in verbs:
-        print(f"sightsmith: there is no command {verb!r}.{near(verb, verbs)}\n\n{USAGE}", file=sys.stderr, end="")
+    if verb not in VERBS:
+        print(f"sightsmith: there is no command {verb!r}.{near(verb, VERBS)}\n\n{USAGE}", file=sys.stderr, end="")
         sys.exit(2)
     try:
-        sys.exit(verbs[verb](rest))
+        sys.exit(VERBS[verb](rest))
     except UserError as error:
         print(error.text(), file=sys.stderr)
         sys.exit(error.exit_code)
@@ -96,7 +94,14 @@ def _train(arguments: list[str]) -> int:
         raise UserError(f"{RERUN} would unpickle a file, which can execute code",
                         hint="a finished run is trained again by `sightsmith verify run=DIR rerun=true`")
     overrides = [text for text in arguments if _is_override(text)]
-    install(overrides)
+    if "query=bash" in overrides:
+        from sightsmith.core.completion import prepare_query
+        from sightsmith.core.plugins import load_plugins
+
+        prepare_query(next(iter(load_plugins().tasks)))
+        install()
+    else:
+        install(overrides)
     # Hydra would print an error and exit with 1; this makes it raise instead.
     os.environ["HYDRA_FULL_ERROR"] = "1"
     # Hydra wants its flags on one side of the overrides.
@@ -294,3 +299,18 @@ def _doctor(arguments: list[str]) -> int:
     else:
         print_findings(found)
     return 0 if all(finding.ok for finding in found) else 1
+
+
+def _completion(arguments: list[str]) -> int:
+    argparse.ArgumentParser(prog="sightsmith completion", description="The completion of keys and choices for bash.",
+                            epilog='example: eval "$(sightsmith completion)"').parse_args(arguments)
+
+    from sightsmith.core.completion import bash_script
+
+    print(bash_script(VERBS), end="")
+    return 0
+
+
+VERBS: dict[str, Callable[[list[str]], int]] = {
+    "train": _train, "inspect": _inspect, "verify": _verify, "list": _list, "preset": _preset, "doctor": _doctor,
+    "completion": _completion}

@@ -34,9 +34,9 @@ def environment(tmp_path_factory):
         subprocess.run([sys.executable, "-m", "pip", f"--python={python}", "install", "--quiet", "--no-deps",
                         "--no-build-isolation", str(source)], check=True)
 
-    def run(*command, cwd=folder):
+    def run(*command, cwd=folder, **variables):
         done = subprocess.run([python, *command], capture_output=True, text=True, cwd=cwd, timeout=280,
-                              env={**os.environ, "OMP_NUM_THREADS": "1"})
+                              env={**os.environ, "OMP_NUM_THREADS": "1", **variables})
         assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
         return done.stdout
 
@@ -55,6 +55,8 @@ def test_all_of_it_is_listed(environment):
         assert listed(environment, kind)[name]["provider"] == "timm (sightsmith-timm 0.1.0)"
     output = environment("-m", "sightsmith", "train", "--help")
     assert "one_at_a_time" in output and "csv" in output
+    output = environment("-m", "sightsmith", "train", "-sc", "query=bash", COMP_LINE="sightsmith train tuner=o")
+    assert output.split() == ["tuner=one_at_a_time"]
 
 
 @pytest.mark.parametrize("name", NAMES)
