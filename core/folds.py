@@ -24,6 +24,7 @@ from sightsmith.core.images import Array
 from sightsmith.core.loop import Callback, seed_everything
 from sightsmith.core.plan import Plan
 from sightsmith.core.progress import figure
+from sightsmith.core.replay import PREFIX
 from sightsmith.core.rundir import RunFolder
 from sightsmith.core.schema import Config
 from sightsmith.core.split import folds
@@ -84,7 +85,7 @@ class CrossValidation:
 
 def choose_folds(dataset: CheckedDataset, wanted: str) -> tuple[int, str]:
     """How many folds ``dataset.folds`` asks for (0: none), and why. Raises UserError for more than there are cases."""
-    cases, validation = (len({sample.case for sample in part}) for part in (dataset.index.samples, dataset.validation))
+    cases, validation = (len({sample.case for sample in part}) for part in (_new(dataset), dataset.validation))
     if wanted == "none":
         return 0, ""
     if wanted != "auto":
@@ -101,13 +102,21 @@ def choose_folds(dataset: CheckedDataset, wanted: str) -> tuple[int, str]:
     return AUTO_FOLDS, f"only {validation} validation case{'' if validation == 1 else 's'}"
 
 
+def _new(dataset: CheckedDataset) -> list[Sample]:
+    """The samples that the starting weights have not been trained on: all but those which are replayed of the source's
+    training part. Left out of a fold, these would be known all the same."""
+    known = {sample.image for sample in dataset.train if sample.name.startswith(PREFIX)}
+    return [sample for sample in dataset.index.samples if sample.image not in known]
+
+
 def cross_validate(config: Config, task: Task, dataset: CheckedDataset, plan: Plan, epochs: int, run: RunFolder,
                    state: PartialState, tile: Callable[[CheckedDataset], CheckedDataset], reporters: Reporters,
                    ) -> CrossValidation:
     """Train ``epochs`` epochs for each fold of each repeat, in ``run``'s folder ``folds/<repeat>-<fold>``.
 
-    A training that is finished there is only evaluated again, one that was cut short goes on. ``tile`` cuts the images
-    of a data set. On every rank.
+    Images that the source was trained on are in every training, and left out of none. A training that is finished
+    there is only evaluated again, one that was cut short goes on. ``tile`` cuts the images of a data set. On every
+    rank.
     """
     # What would stop a training early is the score on the cases left out.
     config = replace(config, hyper=replace(config.hyper, early_stop=False))
@@ -125,7 +134,7 @@ def cross_validate(config: Config, task: Task, dataset: CheckedDataset, plan: Pl
     pools: list[list[tuple[Sample, Outcome]]] = []
     for repeat in range(1, plan.repeats + 1):
         pools.append([])
-        for fold, left_out in enumerate(folds(samples, plan.folds, seed + repeat - 1), 1):
+        for fold, left_out in enumerate(folds(_new(dataset), plan.folds, seed + repeat - 1), 1):
             keys = {sample.key for sample in left_out}
             part = tile(replace(dataset, validation=left_out,
                                 train=tuple(sample for sample in samples if sample.key not in keys)))

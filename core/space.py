@@ -56,8 +56,8 @@ class Axis:
 
     def number(self, value: float) -> float | int:
         """The value nearest to ``value``, of six digits."""
-        within = min(max(value, self.low), self.high)
-        return round(within) if self.whole else float(f"{within:.6g}")
+        rounded = round(value) if self.whole else float(f"{value:.6g}")
+        return min(max(rounded, self.low), self.high)
 
     def holds(self, value: object) -> bool:
         """Whether ``value`` is one of the axis."""

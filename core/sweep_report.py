@@ -82,7 +82,7 @@ def write_sweep_report(folder: Path, plan: SweepPlan, rows: Sequence[SweepRow]) 
     headline = [("best score", figure(best.score) if best else "none", f"run {best.number}" if best else ""),
                 ("runs", str(len(rows)), f"{sum(row.status['status'] == FINISHED for row in rows)} finished"),
                 ("device hours", f"{hours:.2g}", "")]
-    sections = [_runs(folder, names, rows, best)]
+    sections = [_runs(names, rows, best)]
     if scored:
         sections.append(_progress(scored))
         sections += [section for section in (_parallel(plan.space, scored), _importance(plan.space, scored),
@@ -96,7 +96,7 @@ def _text(value: Any) -> str:
     return f"{value:g}" if isinstance(value, float) else str(value)
 
 
-def _runs(folder: Path, names: Sequence[str], rows: Sequence[SweepRow], best: SweepRow | None) -> Section:
+def _runs(names: Sequence[str], rows: Sequence[SweepRow], best: SweepRow | None) -> Section:
     header = ("run", *names, "epochs", "status", "score", "interval", "")
     cells = tuple((row.number, *(_text(row.proposal.values[name]) for name in names), row.status.get("epoch", ""),
                    row.status["status"], "" if row.score is None else figure(row.score), _span(row.status),
@@ -210,9 +210,9 @@ def _lineage(rows: Sequence[SweepRow]) -> Section | None:
     lanes = _lanes(by_number)
     plot = Figure(figsize=(9, 0.8 + 0.3 * (1 + max(lanes.values()))), layout="constrained")
     axes = plot.subplots()
-    for row in rows:
-        epoch, lane, parent = row.status.get("epoch", 0), lanes[row.number], row.proposal.parent
-        begun, came = (0, lane) if parent is None else (by_number[parent].status.get("epoch", 0), lanes[parent])
+    for row in (row for row in rows if "epoch" in row.status):  # the others have not begun
+        epoch, lane, parent = row.status["epoch"], lanes[row.number], row.proposal.parent
+        begun, came = (0, lane) if parent is None else (by_number[parent].status["epoch"], lanes[parent])
         axes.plot([begun, epoch], [came, lane], color="grey" if came == lane else "tab:orange")
         axes.plot([epoch], [lane], "o", color="black", markersize=3)
         axes.annotate(str(row.number), (epoch, lane), textcoords="offset points", xytext=(3, 3), fontsize=7)

@@ -18,6 +18,7 @@ from sightsmith.core.check import CheckedDataset
 from sightsmith.core.dataset import DatasetIndex, Sample
 from sightsmith.core.errors import StoppedError, UserError
 from sightsmith.core.folds import choose_folds, cross_validate, pooled
+from sightsmith.core.replay import PREFIX
 from sightsmith.core.rundir import RunFolder
 
 PLAN = SimpleNamespace(precision="fp32", memory_format="contiguous", workers=0, folds=3, repeats=2)
@@ -82,6 +83,21 @@ def test_each_image_is_left_out_once_a_repeat_and_trained_on_otherwise(tmp_path)
         (repeat, fold, len(training.validation)) for (repeat, fold), training in zip(
             [(1, 1), (1, 2), (1, 3), (2, 1), (2, 2), (2, 3)], watch.trainings, strict=True)]
     assert sorted(path.name for path in (tmp_path / "folds").iterdir()) == ["1-1", "1-2", "1-3", "2-1", "2-2", "2-3"]
+
+
+def test_what_the_source_was_trained_on_is_left_out_of_no_training(tmp_path):
+    fresh, watch = dataset(12, 3), Watch()
+    old = tuple(Sample(Path(f"{number}"), f"{PREFIX}{number:03d}", ("abc"[number % 3],)) for number in range(8))
+    index = DatasetIndex(Path(), "", ("a", "b", "c"), (*fresh.index.samples, *old))
+    checked = CheckedDataset(index, "", (*fresh.train, *old[2:]), (*fresh.validation, *old[:2]), {}, (), "", "")
+    found = run(tmp_path, watch, checked)
+    known = {sample.key for sample in old[2:]}
+    left_out = [sample.key for training in watch.trainings[:3] for sample in training.validation]
+    assert sorted(left_out) == sorted(sample.key for sample in (*fresh.index.samples, *old[:2]))
+    assert all(known <= {sample.key for sample in training.train} for training in watch.trainings)
+    assert found.interval.cases == 14
+    with pytest.raises(UserError, match="the data set has 14 cases"):
+        choose_folds(checked, "15")
 
 
 def test_the_images_left_out_stop_no_training(tmp_path):

@@ -39,6 +39,7 @@ def test_ranges():
     assert all(isinstance(value, int) for value in draws[2])
     assert (plain.number(2.0), whole.number(2.6), plain.number(0.123456789)) == (0.9, 3, 0.5)
     assert plain.number(0.612345678) == 0.612346
+    assert axis("interval(0.1,0.1234567891)").number(1) == 0.1234567891
     assert plain.holds(0.5) and not plain.holds(0.91) and not plain.holds(None)
 
 
