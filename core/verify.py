@@ -22,7 +22,7 @@ from sightsmith.core.result import WEIGHTS, Result, restore_config
 from sightsmith.core.run import start
 from sightsmith.core.rundir import FINISHED, RunFolder, read_status
 from sightsmith.core.samples import check
-from sightsmith.core.schema import Config, check_values
+from sightsmith.core.schema import Config, check_values, typed
 from sightsmith.core.weights import file_digest, find_published
 
 SAME, CHANGED, UNKNOWN = "same", "changed", "cannot be checked"
@@ -128,8 +128,8 @@ class Rerun:
 def train_again(path: Path, checks: Iterable[Check]) -> Rerun:
     """Train the run in ``path`` once more, as it was planned, into a folder of its own, and compare.
 
-    Raises UserError where ``checks`` say that its data or starting weights changed, or its configuration is no more
-    what its preset or source locks; StoppedError and NonFiniteLossError as every run.
+    Raises UserError where ``checks`` say that its data or starting weights changed, its configuration is no more what
+    its preset or source locks, or it went on from another run; StoppedError and NonFiniteLossError as every run.
     """
     if gone := [item for item in checks if item.part in NEEDED and item.state == CHANGED]:
         raise UserError(f"The run {path} cannot be made again from what is there:",
@@ -137,15 +137,19 @@ def train_again(path: Path, checks: Iterable[Check]) -> Rerun:
                         hint="put them back; or train a new run on what is there, with `sightsmith train`")
     run = RunFolder(path)
     config = _config(run)
+    if config.trainer.parent is not None:
+        raise UserError(f"The run {path} went on from a checkpoint of {config.trainer.parent}, which that run has "
+                        "passed since: it can be verified, and not be trained again")
     if problems := check_values(config):
         raise UserError(f"{run.config} has values that cannot be used:", problems=problems)
     refuse_locked(config, {"preset": choice_of(config.preset), "source": config.source.run})
     lock, weights, metrics = _read_lock(run), _bundle(run), Result.load(path).metrics  # before hours of training
     # Measured again, another mode could be the fastest.
     planned: dict[str, Any] = {key: str(lock[key]) for key in ("precision", "memory_format", "devices")}
+    planned["stop_epoch"] = None
     config = replace(config, trainer=replace(config.trainer, **planned, resume="false", dry_run=False))
     overrides = [*yaml.safe_load(run.overrides.read_text()),
-                 *(f"trainer.{key}={value}" for key, value in planned.items())]
+                 *(f"trainer.{key}={typed(value)}" for key, value in planned.items())]
     result = start(config, overrides)
     assert result is not None  # not a dry run
     again = RunFolder(result.run_dir)

@@ -17,7 +17,7 @@ __all__ = ["__version__", "load", "train"]
 
 
 def train(overrides: list[str] | None = None) -> Result:
-    """Train one model as ``sightsmith train`` does and return its :class:`Result`.
+    """Train one model as ``sightsmith train`` does and return its :class:`Result`; of a search, that of its best run.
 
     ``overrides`` are Hydra overrides, as on the command line. Raises
     :class:`sightsmith.core.errors.UserError` for everything that the command line reports with

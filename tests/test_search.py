@@ -12,6 +12,7 @@ from processes import CHECKPOINT, assert_same_run, finish, kill, killed_when, ru
 
 import sightsmith
 from sightsmith.core.errors import UserError
+from sightsmith.core.verify import train_again
 
 RUN = ["task=classification", "network=shufflenet_v2_x0_5", "network.weights=none", "dataset.root=sample",
        "dataset.limit=60", "image.size=32", "trainer.precision=fp32", "trainer.memory_format=contiguous", "logger=[]",
@@ -164,6 +165,7 @@ def test_a_paused_run_goes_on_to_the_same_end(tmp_path):
     assert not (run_folder(paused) / "model").exists()
     sightsmith.train([*run, f"output_dir={paused}", "trainer.resume=true"])
     assert_same_run(run_folder(whole), run_folder(paused))
+    assert train_again(run_folder(paused), []).same
 
 
 def test_a_run_goes_on_from_another_under_other_hyper_parameters(tmp_path):
@@ -172,6 +174,8 @@ def test_a_run_goes_on_from_another_under_other_hyper_parameters(tmp_path):
     first = run_folder(tmp_path / "first")
     result = sightsmith.train([*run, "hyper.learning_rate=0.0001", "hyper.weight_decay=0.01", f"trainer.parent={first}",
                                f"output_dir={tmp_path / 'second'}"])
+    with pytest.raises(UserError, match="can be verified, and not be trained again"):
+        train_again(result.run_dir, [])
     lines = [json.loads(line) for line in (result.run_dir / "metrics.jsonl").read_text().splitlines()]
     assert [(line["epoch"], line["learning_rate"]) for line in lines] == [(1, 0.001), (2, 0.001), (3, 0.0001)]
     assert lines[:2] == [json.loads(line) for line in (first / "metrics.jsonl").read_text().splitlines()]
