@@ -78,8 +78,8 @@ CASES = {
         ("augment.horizontal_flip=false",)),
     "crowns": Case(
         lambda options, root: write_crowns(options.deepforest, PHOTO, root, side=104, held_out=2),
-        "detection", "rtmdet_tiny", "boxes", "ap50", 160, 24, 8,
-        {"horizontal_flip": True},
+        "detection", "rtmdet_tiny", "boxes", "ap50", 160, 40, 8,
+        {"horizontal_flip": True, "quarter_turns": True},
         options={"backbone": {**MOBILE, "out_indices": [2, 4, 7]}, "neck": {"in_channels": [32, 96, 1280]}}),
     "nuclei": Case(
         lambda options, root: write_nuclei(options.stardist, root, side=64, rows=10, columns=10),
