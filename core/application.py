@@ -50,7 +50,10 @@ def train(overrides: Sequence[str]) -> Result:
 
 
 def _search(overrides: Sequence[str]) -> Path | None:
-    """The folder of the best run; None after a dry run."""
+    """The folder of the best run; None after a dry run.
+
+    By parts of Hydra that are not public: its own call for many runs is the command line's.
+    """
     install(overrides)
     outer = GlobalHydra.instance().hydra
     GlobalHydra.instance().clear()

@@ -75,7 +75,7 @@ class SweepPlan:
         known = parse_space(usual, f"tuner.space of {record.name}")
         settings = [f"tuner={MANUAL}", "dataset.folds=none", "trainer.devices=1",
                     f"trainer.precision={planned.precision}", f"trainer.memory_format={planned.memory_format}",
-                    *record.overrides]
+                    *(record.overrides if config.tuner.jobs != 1 else ())]  # one run is compared with none
         common = {text.partition("=")[0]: text for text in settings} | common
         if planned.choice is not None:
             known = [Axis(item.key, (), item.low, item.high, item.log) for item in planned.choice.space]

@@ -159,6 +159,7 @@ def test_one_job_trains_what_is_chosen_and_goes_on_with_the_same_choice_when_kil
     assert (config["network"]["name"], config["image"]["size"]) == ("mobilenet_v3_large", 128)
     assert (config["hyper"]["epochs"], config["hyper"]["optimizer"]) == (2, "adamw")
     assert config["augment"]["horizontal_flip"] is False
+    assert config["hyper"]["early_stop"] is True  # there is nothing to compare it with
     choice = {key: (value, reason) for key, value, reason in
               json.loads((sweep / "sweep.json").read_text())["plan"]["choice"]}
     assert choice["network.name"][0] == "mobilenet_v3_large"
