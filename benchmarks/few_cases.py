@@ -84,7 +84,7 @@ CASES = {
     "nuclei": Case(
         lambda options, root: write_nuclei(options.stardist, root, side=64, rows=10, columns=10),
         "segmentation", "mmseg", "masks", "dice", 64, 40, 8,
-        {},
+        {"quarter_turns": True},
         config="sem_fpn/fpn_r50_4xb2-80k_cityscapes-512x1024",
         options={"backbone": {**MOBILE, "out_indices": [1, 2, 4, 6]},
                  "neck": {"in_channels": [24, 32, 96, 320], "out_channels": 64},
