@@ -68,7 +68,7 @@ def test_a_hang_is_broken_and_says_where_each_rank_was(tmp_path, capfd):
     with pytest.raises(HungError, match=r"of 2 did nothing for longer than trainer.hang_minutes"):
         ranks.launch(2, hang_as_rank, str(tmp_path))
     output = capfd.readouterr().err
-    assert "rank 1 has done nothing for 0.1 minutes: epoch 1, update 3, pass 1, loading images" in output
+    assert "rank 1 has done nothing for 0.2 minutes: epoch 1, update 3, pass 1, loading images" in output
     assert "in stuck" in output  # the line of code
 
 
