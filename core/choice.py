@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from sightsmith.core.errors import Problem, UserError
-from sightsmith.core.schema import Config, typed, walk
+from sightsmith.core.schema import Config, is_among, typed, walk
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -81,7 +81,7 @@ class Choice:
 
 def owned(key: str) -> bool:
     """Whether ``tuner=auto`` alone says what the configuration's ``key`` is."""
-    return any(key == name or key.startswith(f"{name}.") for name in OWNED)
+    return is_among(key, OWNED)
 
 
 def refuse_given(config: Config, reference: Config) -> None:

@@ -62,10 +62,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         print(f"Training stopped: {error}\nTry a smaller hyper.learning_rate, hyper.clip_norm=1, or "
               "trainer.precision=fp32.", file=sys.stderr)
         sys.exit(1)
-    except HungError as error:
-        print(error, file=sys.stderr)
-        sys.exit(1)
-    except FailedRunsError as error:
+    except (HungError, FailedRunsError) as error:
         print(error, file=sys.stderr)
         sys.exit(error.exit_code)
     except BrokenPipeError:  # `sightsmith list networks | head`
@@ -99,9 +96,7 @@ def _train(arguments: list[str]) -> int:
         from sightsmith.core.plugins import load_plugins
 
         prepare_query(next(iter(load_plugins().tasks)))
-        install()
-    else:
-        install(overrides)
+    install(overrides)
     # Hydra would print an error and exit with 1; this makes it raise instead.
     os.environ["HYDRA_FULL_ERROR"] = "1"
     # Hydra wants its flags on one side of the overrides.

@@ -20,7 +20,7 @@ from sightsmith.core.plugins import Provider, load_plugins
 from sightsmith.core.presets import SUFFIX, load_presets
 from sightsmith.core.result import CARD, WEIGHTS, read_card, restore_config
 from sightsmith.core.rundir import RunFolder
-from sightsmith.core.schema import Config, PresetConfig, walk
+from sightsmith.core.schema import Config, PresetConfig, is_among, walk
 from sightsmith.core.source import recipe
 
 CARD_KEYS = ("title", "description", "modality", "body_part", "images", "licence", "tunable")
@@ -120,7 +120,7 @@ def _refuse(name: str, target: Path, distribution: str, said: Mapping[str, Any])
         problems.append(Problem(f"name={name}: {load_presets()[name].provider} has a preset of this name"))
     keys = {key for key, _, _ in walk()}
     for key in said.get("tunable", ()):
-        if not any(known == key or known.startswith(f"{key}.") for known in keys):
+        if not any(is_among(known, (key,)) for known in keys):
             problems.append(Problem(f"tunable: there is no key {key!r}", hint="`sightsmith train --help` shows all"))
     for path in (target, target.with_suffix(".safetensors")):
         if path.exists():

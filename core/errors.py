@@ -74,6 +74,8 @@ class StoppedError(Exception):
 class HungError(Exception):
     """Ranks waited for one another for ever; the message says which, and what to do."""
 
+    exit_code = 1
+
 
 class FailedRunsError(Exception):
     """Runs of a sweep failed; the message says which, and why. The others are finished."""

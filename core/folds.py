@@ -120,7 +120,7 @@ def cross_validate(config: Config, task: Task, dataset: CheckedDataset, plan: Pl
     """
     # What would stop a training early is the score on the cases left out.
     config = replace(config, hyper=replace(config.hyper, early_stop=False))
-    samples, seed = dataset.index.samples, config.trainer.seed
+    samples, new, seed = dataset.index.samples, _new(dataset), config.trainer.seed
 
     def outcomes(part: CheckedDataset, folder: str, number: int) -> list[Outcome]:
         seed_everything(seed)
@@ -134,7 +134,7 @@ def cross_validate(config: Config, task: Task, dataset: CheckedDataset, plan: Pl
     pools: list[list[tuple[Sample, Outcome]]] = []
     for repeat in range(1, plan.repeats + 1):
         pools.append([])
-        for fold, left_out in enumerate(folds(_new(dataset), plan.folds, seed + repeat - 1), 1):
+        for fold, left_out in enumerate(folds(new, plan.folds, seed + repeat - 1), 1):
             keys = {sample.key for sample in left_out}
             part = tile(replace(dataset, validation=left_out,
                                 train=tuple(sample for sample in samples if sample.key not in keys)))

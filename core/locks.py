@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, Protocol
 
 from sightsmith.core.errors import Problem, UserError
-from sightsmith.core.schema import Config, walk
+from sightsmith.core.schema import Config, is_among, walk
 
 FREE = ("name", "description", "output_dir", "logger", "limits", "hyper", "tuner", "trainer", "dataset.root",
         "dataset.format", "dataset.validation_percentage", "dataset.group_by", "dataset.min_images_per_class",
@@ -35,7 +35,7 @@ class Locks(Protocol):
 
 def is_locked(key: str, locks: Locks) -> bool:
     """Whether ``locks`` alone says what the configuration's ``key`` is."""
-    return not any(key == name or key.startswith(f"{name}.") for name in (*FREE, *locks.free))
+    return not is_among(key, (*FREE, *locks.free))
 
 
 def refuse_changes(config: Config, reference: Config, locks: Locks) -> None:

@@ -16,7 +16,7 @@ from sightsmith.core.errors import Problem, UserError
 from sightsmith.core.files import fill_file
 from sightsmith.core.lock import PARTS
 from sightsmith.core.rundir import FINISHED, RUNNING, RunFolder, read_status
-from sightsmith.core.schema import Config
+from sightsmith.core.schema import Config, is_among
 from sightsmith.core.trial import Mode
 
 FREE = ("name", "description", "output_dir", "logger", "limits", "dataset.root", "trainer.resume", "trainer.dry_run",
@@ -95,7 +95,7 @@ def _differences(run: RunFolder, config: Config, lock: dict[str, Any], free: Seq
     problems = [
         Problem(f"{key} was {earlier.get(key)!r} and is now {now.get(key)!r}")
         for key in sorted(earlier.keys() | now.keys())
-        if earlier.get(key) != now.get(key) and not any(key == name or key.startswith(f"{name}.") for name in free)
+        if earlier.get(key) != now.get(key) and not is_among(key, free)
     ]
     kept = json.loads(run.lock.read_text())
     for part in ("data", "split", "weights"):

@@ -7,7 +7,7 @@ The dataclasses are Hydra's schema (an unknown key or a wrong type is refused wh
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -241,6 +241,11 @@ def walk(config: Any = Config, prefix: str = "") -> Iterator[tuple[str, dataclas
             yield from walk(nested if isinstance(config, type) else value, f"{prefix}{entry.name}.")
         else:
             yield f"{prefix}{entry.name}", entry, value
+
+
+def is_among(key: str, names: Iterable[str]) -> bool:
+    """Whether ``key`` is one of ``names``, or of a group of keys that is."""
+    return any(key == name or key.startswith(f"{name}.") for name in names)
 
 
 def typed(value: Any) -> str:

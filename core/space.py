@@ -41,6 +41,11 @@ class Axis:
     def name(self) -> str:
         return self.key.lstrip("+")
 
+    @property
+    def label(self) -> str:
+        """The last part of the name, in words."""
+        return self.name.rpartition(".")[2].replace("_", " ")
+
     def __str__(self) -> str:
         if self.choices:
             return f"{self.name}: {', '.join(self.choices)}"

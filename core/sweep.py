@@ -195,7 +195,7 @@ class Sweep:
         """Run what of ``trials`` is not done, until the time is spent."""
         returns: list[JobReturn] = []
         breaks: Counter[int] = Counter()
-        left = [trial for trial in trials if not _done(folder, trial)]
+        left = [trial for trial in trials if not _done(trial, _status(folder, trial))]
         while left and not self._spent():
             batch = self._batch(left)
             for trial in batch:
@@ -209,13 +209,14 @@ class Sweep:
             except Exception as error:
                 # A launcher's own: joblib's pool breaks when one of its processes is killed, and all that were under
                 # way with it. They resume; one that is under way at a second break has broken it.
-                under_way = [trial for trial in batch
-                             if not _done(folder, trial) and _status(folder, trial)["status"] != WAITING]
+                under_way = [trial for trial in batch for status in [_status(folder, trial)]
+                             if not _done(trial, status) and status["status"] != WAITING]
                 if not under_way:
                     raise
                 breaks.update(trial.number for trial in under_way)
                 self._failures |= {trial.number: error for trial in under_way if breaks[trial.number] > 1}
-                left = [trial for trial in left if not _done(folder, trial) and trial.number not in self._failures]
+                left = [trial for trial in left if trial.number not in self._failures
+                        and not _done(trial, _status(folder, trial))]
             else:
                 for trial, result in zip(batch, done, strict=True):
                     if failure := _failure(result):
@@ -245,20 +246,17 @@ class Sweep:
 
     def _finish_best(self, plan: SweepPlan, folder: Path) -> list[JobReturn]:
         """Train the best run of a search to its end, where it has paused."""
-        scored = [(score, self._finished(folder, trial), trial) for trial in self._trials
+        scored = [(score, finished, trial.number, trial) for trial in self._trials
+                  for finished in [_status(folder, trial)["status"] == FINISHED]
                   if (score := _score(folder, trial)) is not None
-                  and (self._finished(folder, trial) or RunFolder(folder / str(trial.number)).last.is_file())]
+                  and (finished or RunFolder(folder / str(trial.number)).last.is_file())]
         if not self._record.searches or not scored:
             return []
-        _, finished, best = max(scored, key=lambda item: (item[0], item[1], item[2].number))
+        _, finished, _, best = max(scored, key=lambda item: item[:3])
         if finished:
             return []
         whole = Trial(best.number, plan.overrides(Proposal(best.proposal.values), folder), best.proposal)
         return list(self._launcher.launch([_started(folder, whole)], initial_job_idx=best.number))
-
-    @staticmethod
-    def _finished(folder: Path, trial: Trial) -> bool:
-        return bool(_status(folder, trial)["status"] == FINISHED)
 
     # -- what is said
 
@@ -299,14 +297,14 @@ def _status(folder: Path, trial: Trial) -> dict[str, Any]:
     return read_status(run) if run.status.is_file() else {"status": WAITING}
 
 
-def _done(folder: Path, trial: Trial) -> bool:
+def _done(trial: Trial, status: Mapping[str, Any]) -> bool:
     """Whether the run is at its end, or where it was to pause."""
-    status = _status(folder, trial)
     return status["status"] == FINISHED or trial.proposal.epochs is not None and bool(status.get("paused"))
 
 
 def _score(folder: Path, trial: Trial) -> float | None:
-    return _status(folder, trial).get("score") if _done(folder, trial) else None
+    status = _status(folder, trial)
+    return status.get("score") if _done(trial, status) else None
 
 
 def _read(path: Path) -> Any:

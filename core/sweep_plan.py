@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -42,7 +42,7 @@ class SweepPlan:
     seconds: float = 0.0
     start_seconds: float = 0.0
     devices: int = 1
-    given: Mapping[str, Any] | None = None
+    given: Mapping[str, Any] = field(default_factory=dict)
     choice: tuple[tuple[str, str, str], ...] = ()
 
     @classmethod
@@ -98,7 +98,7 @@ class SweepPlan:
             _refuse_jobs(jobs, limits, self.space, single=record.name == AUTO)
         return record.build()(Search(
             space=self.space, jobs=jobs or count(self.space), epochs=self.epochs, seed=config.trainer.seed,
-            parallel=parallel(config), given=self.given or {},
+            parallel=parallel(config), given=self.given,
             options=OmegaConf.to_container(config.tuner.options)))  # type: ignore[arg-type]
 
     def probes(self) -> list[Proposal]:
@@ -107,12 +107,11 @@ class SweepPlan:
         usual = {name: found[0] for name, found in values.items()}
         return [Proposal({**usual, name: value}) for name, found in values.items() for value in found]
 
-    def overrides(self, proposal: Proposal, folder: Path | None = None) -> tuple[str, ...]:
+    def overrides(self, proposal: Proposal, folder: Path) -> tuple[str, ...]:
         """What the run of ``proposal`` is started with; its parent is in ``folder``."""
         values = [axis.override(proposal.values[axis.name]) for axis in self.space]
         pause = [] if proposal.epochs is None else [f"trainer.stop_epoch={proposal.epochs}"]
-        parent = ([f"trainer.parent={quoted(folder / str(proposal.parent))}"]
-                  if folder is not None and proposal.parent is not None else [])
+        parent = [] if proposal.parent is None else [f"trainer.parent={quoted(folder / str(proposal.parent))}"]
         return (*self.fixed, *values, *pause, *parent)
 
     def table(self, record: TunerRecord, tuner: Tuner, at_once: int) -> Table:

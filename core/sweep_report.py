@@ -54,7 +54,7 @@ def best_row(rows: Iterable[SweepRow]) -> SweepRow | None:
 def summary(folder: Path, plan: SweepPlan, rows: Sequence[SweepRow]) -> Table:
     """For people; the best run is marked."""
     names = [axis.name for axis in plan.space]
-    short = [name.rpartition(".")[2].replace("_", " ") for name in names]
+    short = [axis.label for axis in plan.space]
     best = best_row(rows)
     columns = short if len(set(short)) == len(short) else names
     table = Table("run", *columns, "status", "score", title=f"Sweep {folder}", title_justify="left")
@@ -153,12 +153,11 @@ def _parallel(space: Sequence[Axis], scored: Sequence[SweepRow]) -> Section | No
     for place in order:
         axes.plot(range(len(space) + 1), [*(column[0][place] for column in columns), heights[place]],
                   color=colormaps["viridis"](heights[place]), alpha=0.8, linewidth=1.4)
-    names = [axis.name.rpartition(".")[2].replace("_", " ") for axis in space]
     for place, (_, first, last) in enumerate([*columns, ([], figure(low), figure(high))]):
         axes.axvline(place, color="grey", linewidth=0.8)
         axes.text(place, -0.04, first, ha="center", va="top", fontsize=8)
         axes.text(place, 1.04, last, ha="center", va="bottom", fontsize=8)
-    axes.set_xticks(range(len(space) + 1), [*names, "score"])
+    axes.set_xticks(range(len(space) + 1), [*(axis.label for axis in space), "score"])
     axes.tick_params(axis="x", pad=16, length=0)
     axes.set_yticks([])
     axes.set_ylim(-0.02, 1.02)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -75,3 +75,9 @@ class Tuner(ABC):
 
     def tell(self, scored: Sequence[Scored]) -> None:  # noqa: B027 - not every tuner listens
         """What became of all that was last asked for, in the same order."""
+
+
+def ranked(scored: Iterable[Scored]) -> list[Scored]:
+    """Those that have a score, the best first, the earlier one of equals."""
+    found = [(-item.score, item.number, item) for item in scored if item.score is not None]
+    return [item for _, _, item in sorted(found, key=lambda entry: entry[:2])]

@@ -26,7 +26,7 @@ def started(*overrides):
     """What each combination is started with."""
     plan = SweepPlan.by_hand(OverridesParser.create().parse_overrides(list(overrides)))
     tuner = load_plugins().tuner("manual").build()(Search(plan.space, 1, 0, 0))
-    return [plan.overrides(proposal) for proposal in tuner.ask()]
+    return [plan.overrides(proposal, Path()) for proposal in tuner.ask()]
 
 
 def table(folder):

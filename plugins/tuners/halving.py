@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from sightsmith.core.errors import UserError
-from sightsmith.core.tuner import Proposal, Scored, Search, Tuner
+from sightsmith.core.tuner import Proposal, Scored, Search, Tuner, ranked
 
 
 class Halving(Tuner):
@@ -53,9 +53,7 @@ class Halving(Tuner):
             generator = np.random.default_rng(self.search.seed)
             return [Proposal({axis.name: axis.draw(generator) for axis in self.search.space}, until)
                     for _ in range(number)]
-        alive = sorted((item for item in self._scored if item.score is not None),
-                       key=lambda item: (-item.score, item.number))  # type: ignore[operator]
-        return [Proposal(item.proposal.values, until, item.number) for item in alive[:number]]
+        return [Proposal(item.proposal.values, until, item.number) for item in ranked(self._scored)[:number]]
 
     def tell(self, scored: Sequence[Scored]) -> None:
         self._scored = list(scored)

@@ -8,8 +8,9 @@ import numpy as np
 
 from sightsmith.core.errors import Problem, UserError
 from sightsmith.core.resume import CHANGEABLE
+from sightsmith.core.schema import is_among
 from sightsmith.core.space import Value
-from sightsmith.core.tuner import Proposal, Scored, Search, Tuner
+from sightsmith.core.tuner import Proposal, Scored, Search, Tuner, ranked
 
 PERTURB = (0.8, 1.2)
 
@@ -31,7 +32,7 @@ class Population(Tuner):
             ("quantile", "between 0 and 0.5", lambda value: 0 < value <= 0.5),
             ("resample", "from 0 to 1", lambda value: 0 <= value <= 1)) if not right(search.options[key])]
         problems += [Problem(f"{axis.name} cannot change in the middle of a training") for axis in search.space
-                     if not any(axis.name == key or axis.name.startswith(f"{key}.") for key in CHANGEABLE)]
+                     if not is_among(axis.name, CHANGEABLE)]
         if problems:
             raise UserError("Population based training cannot search this:", problems=problems,
                             hint=f"what can change: {', '.join(CHANGEABLE)}; tuner=tpe searches everything")
@@ -56,13 +57,12 @@ class Population(Tuner):
             drawn[0] |= {axis.name: axis.number(self.search.given[axis.name]) for axis in self.search.space
                          if not axis.choices and axis.holds(self.search.given.get(axis.name))}
             return [Proposal(values, until) for values in drawn]
-        ranked = sorted((item for item in self._members if item.score is not None),
-                        key=lambda item: (-item.score, item.number))  # type: ignore[operator]
-        if not ranked:
+        best_first = ranked(self._members)
+        if not best_first:
             return []
         few = max(int(self.search.options["quantile"] * len(self._members)), 1)
-        best = ranked[:few]
-        last = {item.number for item in ranked[max(len(self._members) - few, 1):]}
+        best = best_first[:few]
+        last = {item.number for item in best_first[max(len(self._members) - few, 1):]}
         proposals = []
         for member in self._members:
             if member.score is not None and member.number not in last:
