@@ -25,6 +25,8 @@ CLASSES = {
 TYPES = {"MultiInstanceRoIHead": "learns crowds alone: one class, and two objects or more on every image"}
 """By the type of a part."""
 
+COLOURS = 3
+
 PARTS = {"language_model": "takes text beside the image", "text_encoder": "takes text beside the image"}
 """By a key of the configuration."""
 
@@ -41,6 +43,8 @@ def reason(model: dict[str, Any] | None, package: str) -> str | None:
             return f"it {TYPES[node['type']]}"
     if any(node.get("num_stuff_classes") for node in walk(model)):
         return "it learns a panoptic annotation"
+    if len((model.get("data_preprocessor") or {}).get("mean") or ()) > COLOURS:
+        return "it takes two images at once"
     if "roi_head" in model and not model.get("rpn_head"):
         return "it takes proposals beside the image"
     kind = registry(package).get(model["type"])
