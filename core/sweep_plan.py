@@ -16,12 +16,12 @@ from rich.table import Table
 
 from sightsmith.core.choice import Choice, owned
 from sightsmith.core.compose import resolve, without_hydra
-from sightsmith.core.errors import Problem, UserError
+from sightsmith.core.errors import Problem, UserError, near
 from sightsmith.core.progress import duration
 from sightsmith.core.records import TunerRecord
 from sightsmith.core.schema import AUTO, MANUAL, Config, typed, walk
 from sightsmith.core.space import Axis, axis_of, count, parse_space
-from sightsmith.core.tuner import Proposal, Search, Tuner
+from sightsmith.core.tuner import AsynchronousTuner, Proposal, Search, SearchMethod, Tuner
 
 SHARING = "tuner.runs_per_device"
 """The one key of tuner.* that a run itself goes by."""
@@ -91,14 +91,19 @@ class SweepPlan:
                    {key: value for key, _, value in walk(run) if key in searched},
                    tuple(planned.choice.rows()) if planned.choice else ())
 
-    def tuner(self, config: DictConfig, record: TunerRecord) -> Tuner:
+    def tuner(self, config: DictConfig, record: TunerRecord) -> Tuner | AsynchronousTuner:
         """Raises UserError where it cannot search this space in so many runs."""
         jobs, limits = config.tuner.jobs, config.limits
+        if unknown := [key for key in config.tuner.options if key not in record.options]:
+            raise UserError(f"tuner={record.name} has no such option:",
+                            problems=[Problem(f"tuner.options.{key}{near(key, list(record.options))}")
+                                      for key in unknown],
+                            hint=f"it has {', '.join(record.options) or 'none'}")
         if record.searches:
             _refuse_jobs(jobs, limits, self.space, single=record.name == AUTO)
         return record.build()(Search(
             space=self.space, jobs=jobs or count(self.space), epochs=self.epochs, seed=config.trainer.seed,
-            parallel=parallel(config), given=self.given,
+            parallel=parallel(config), devices=self.devices / config.tuner.runs_per_device, given=self.given,
             options=OmegaConf.to_container(config.tuner.options)))  # type: ignore[arg-type]
 
     def probes(self) -> list[Proposal]:
@@ -114,8 +119,9 @@ class SweepPlan:
         parent = [] if proposal.parent is None else [f"trainer.parent={quoted(folder / str(proposal.parent))}"]
         return (*self.fixed, *values, *pause, *parent)
 
-    def table(self, record: TunerRecord, tuner: Tuner, at_once: int) -> Table:
+    def table(self, record: TunerRecord, tuner: SearchMethod) -> Table:
         """What is searched, and how long that is expected to take."""
+        at_once = tuner.at_once
         table = Table("what", "value", title="Search", title_justify="left", show_header=False)
         table.add_row("tuner", f"{record.name}: {record.description}")
         for axis in self.space:

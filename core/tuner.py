@@ -1,13 +1,17 @@
-"""The contract between a search and what decides on its runs: tuners, which plugins provide."""
+"""The contracts between a search and what decides on its runs: tuners, which plugins provide."""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from sightsmith.core.space import Axis, Value
+
+if TYPE_CHECKING:
+    from numpy.random import Generator
 
 
 @dataclass(frozen=True)
@@ -37,7 +41,7 @@ class Scored:
 @dataclass(frozen=True)
 class Search:
     """What a tuner is to do: ``jobs`` runs, or members of a population, of ``epochs`` at the most, ``parallel`` of
-    them at a time. The same ``seed`` proposes the same."""
+    them at a time, each on so many ``devices``. The same ``seed`` proposes the same."""
 
     space: tuple[Axis, ...]
     jobs: int
@@ -47,12 +51,16 @@ class Search:
     given: Mapping[str, Any] = field(default_factory=dict)
     """values of the space's keys that the run would have without a search"""
     options: Mapping[str, Any] = field(default_factory=dict)
+    devices: float = 1.0
+
+    def draw(self, generator: Generator) -> dict[str, Value]:
+        """Any values of the space, by name."""
+        return {axis.name: axis.draw(generator) for axis in self.space}
 
 
-class Tuner(ABC):
-    """Asked for runs, told their scores, until it asks for no more.
+class SearchMethod:
+    """What every tuner says of the search that it is to make.
 
-    It must be a function of its search and of what it is told: a search that was cut short is gone through again.
     The constructor raises UserError where it cannot search this space.
     """
 
@@ -69,12 +77,51 @@ class Tuner(ABC):
         """How many it will ask for, where none fails."""
         return self.search.jobs
 
+    @property
+    def at_once(self) -> int:
+        """How many runs are made at a time."""
+        return self.search.parallel
+
+
+class Tuner(SearchMethod, ABC):
+    """Asked for runs, told their scores, until it asks for no more.
+
+    It must be a function of its search and of what it is told: a search that was cut short is gone through again.
+    """
+
     @abstractmethod
     def ask(self) -> Sequence[Proposal]:
         """The runs to make next, side by side where they can; none when done."""
 
-    def tell(self, scored: Sequence[Scored]) -> None:  # noqa: B027 - not every tuner listens
+    def tell(self, scored: Sequence[Scored]) -> None:
         """What became of all that was last asked for, in the same order."""
+
+
+@dataclass(frozen=True)
+class Asked:
+    """A run that an asynchronous tuner has made, or begun, for one of its members."""
+
+    number: int
+    member: int
+    proposal: Proposal
+    done: bool
+
+
+Train = Callable[[int, Proposal], Scored]
+"""Makes the run that a member, a number from 0, goes on with, where it is called, and returns at its end. The same
+member and proposal are the same run: one that has begun goes on, one that is done is not made again. Can be pickled
+and sent to any machine that has the environment and sees the files of this one."""
+
+
+class AsynchronousTuner(SearchMethod, ABC):
+    """Makes the runs on an engine of its own, each as soon as there is room, and decides on each as soon as it is
+    done. The same search need not come to the same twice."""
+
+    @abstractmethod
+    def run(self, train: Train, earlier: Sequence[Asked], heard: Callable[[int], bool], scratch: Path) -> None:
+        """Make all runs. ``earlier`` are those of a search that was cut short. ``heard`` is to be called here with the
+        number of each run that is done; False from it asks for an end. ``scratch`` is an empty folder that every
+        machine sees, and that is removed afterwards."""
 
 
 def ranked(scored: Iterable[Scored]) -> list[Scored]:

@@ -19,9 +19,7 @@ class Halving(Tuner):
 
     def __init__(self, search: Search) -> None:
         super().__init__(search)
-        factor = search.options["factor"]
-        if not isinstance(factor, int) or factor < 2:
-            raise UserError(f"tuner.options.factor={factor} is not a whole number from 2")
+        factor = factor_of(search)
         counts = [search.jobs]
         while counts[-1] > 1:
             counts.append(max(counts[-1] // factor, 1))
@@ -51,9 +49,16 @@ class Halving(Tuner):
         self._rung += 1
         if self._rung == 1:
             generator = np.random.default_rng(self.search.seed)
-            return [Proposal({axis.name: axis.draw(generator) for axis in self.search.space}, until)
-                    for _ in range(number)]
+            return [Proposal(self.search.draw(generator), until) for _ in range(number)]
         return [Proposal(item.proposal.values, until, item.number) for item in ranked(self._scored)[:number]]
 
     def tell(self, scored: Sequence[Scored]) -> None:
         self._scored = list(scored)
+
+
+def factor_of(search: Search) -> int:
+    """Of so many runs one goes on, to so many times the epochs. Raises UserError for an option that is no such."""
+    factor = search.options["factor"]
+    if not isinstance(factor, int) or factor < 2:
+        raise UserError(f"tuner.options.factor={factor} is not a whole number from 2")
+    return factor

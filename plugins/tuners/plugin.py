@@ -18,9 +18,11 @@ WHOLE = ("hyper.early_stop=false",)
 @hookimpl
 def sightsmith_tuners() -> list[TunerRecord]:
     grid = "sightsmith.plugins.tuners.grid:Grid"
+    options: dict[str, Any] = {"generations": 5, "quantile": 0.25, "resample": 0.25}
     population: dict[str, Any] = {
         "builder": "sightsmith.plugins.tuners.population:Population", "jobs": 24, "overrides": WHOLE,
-        "options": {"generations": 5, "quantile": 0.25, "resample": 0.25}}
+        "options": options}
+    ray: dict[str, Any] = {"address": None, "cpus": None}
     return [
         TunerRecord(name="manual", description="what is typed; with --multirun all combinations", builder=grid,
                     searches=False),
@@ -37,4 +39,12 @@ def sightsmith_tuners() -> list[TunerRecord]:
                     options={"factor": 2}),
         TunerRecord(name="pbt", description="population based training: members take over weights and hyper-parameters "
                                             "of better ones", space=POPULATION, **population),
+        TunerRecord(name="ray_pbt", description="population based training whose members do not wait for one another, "
+                                                "on Ray Tune: one machine or a cluster",
+                    jobs=24, space=POPULATION, overrides=WHOLE, options={**options, **ray},
+                    builder="sightsmith.plugins.tuners.ray_tune:RayPopulation"),
+        TunerRecord(name="ray_asha", description="successive halving that does not wait for the slower runs, on Ray "
+                                                 "Tune: one machine or a cluster",
+                    jobs=8, space=SAMPLED, overrides=WHOLE, options={"factor": 2, **ray},
+                    builder="sightsmith.plugins.tuners.ray_tune:RayHalving"),
     ]

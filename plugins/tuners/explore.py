@@ -1,0 +1,70 @@
+"""The values of a population: what its members start with, and with which they go on."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from sightsmith.core.errors import Problem, UserError
+from sightsmith.core.resume import CHANGEABLE
+from sightsmith.core.schema import is_among
+from sightsmith.core.space import Value
+from sightsmith.core.tuner import Search
+
+PERTURB = (0.8, 1.2)
+
+
+class Exploration:
+    """Draws the values of a population, as Jaderberg et al. 2017 do.
+
+    When a member goes on with those of a better one, each value is drawn anew with the probability ``resample``, else
+    multiplied by 0.8 or 1.2; of choices a neighbour is taken. The constructor raises UserError for what is no option of
+    a population, and for what cannot change in the middle of a training.
+    """
+
+    def __init__(self, search: Search) -> None:
+        problems = [Problem(f"tuner.options.{key}={search.options[key]} is not {kind}") for key, kind, right in (
+            ("generations", "a whole number from 1", lambda value: isinstance(value, int) and value >= 1),
+            ("quantile", "between 0 and 0.5", lambda value: 0 < value <= 0.5),
+            ("resample", "from 0 to 1", lambda value: 0 <= value <= 1)) if not right(search.options[key])]
+        problems += [Problem(f"{axis.name} cannot change in the middle of a training") for axis in search.space
+                     if not is_among(axis.name, CHANGEABLE)]
+        if problems:
+            raise UserError("Population based training cannot search this:", problems=problems,
+                            hint=f"what can change: {', '.join(CHANGEABLE)}; tuner=tpe searches everything")
+        self._search = search
+        self._generator = np.random.default_rng(search.seed)
+
+    @property
+    def ends(self) -> list[int]:
+        """The epochs with which the generations end, which are of equal length."""
+        search = self._search
+        generations = min(search.options["generations"], search.epochs) if search.jobs > 1 else 1
+        return [round(search.epochs * number / generations) for number in range(1, generations + 1)]
+
+    def starts(self) -> list[dict[str, Value]]:
+        """Of each member the values; the first has those that are given."""
+        drawn = [self._search.draw(self._generator) for _ in range(self._search.jobs)]
+        given = self._search.given
+        drawn[0] |= {axis.name: axis.number(given[axis.name]) for axis in self._search.space
+                     if not axis.choices and axis.holds(given.get(axis.name))}
+        return drawn
+
+    def pick(self, number: int) -> int:
+        """One of so many, each as likely."""
+        return int(self._generator.integers(number))
+
+    def explored(self, values: Mapping[str, Value]) -> dict[str, Value]:
+        """What one goes on with that takes over from a member of these ``values``."""
+        explored: dict[str, Value] = {}
+        for axis in self._search.space:
+            value = values[axis.name]
+            if self._generator.random() < self._search.options["resample"]:
+                explored[axis.name] = axis.draw(self._generator)
+            elif isinstance(value, str):
+                near = axis.choices.index(value) + int(self._generator.choice((-1, 1)))
+                explored[axis.name] = axis.choices[min(max(near, 0), len(axis.choices) - 1)]
+            else:
+                explored[axis.name] = axis.number(value * self._generator.choice(PERTURB))
+        return explored

@@ -1,0 +1,76 @@
+"""What Ray Tune runs and listens to. Imports Ray."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from ray import tune
+
+from sightsmith.core.tuner import Proposal, Train
+from sightsmith.plugins.tuners.ray_tune import EPOCH, FAILED, SCORE
+
+RUN = "run"
+
+
+class Member(tune.Trainable):
+    """One trial of Ray: each step is a run that goes on to the next of ``ends``, epochs. A failure ends it, unless
+    ``replaced``: it can take over from another."""
+
+    def setup(self, config: dict[str, Any], train: Train, ends: Sequence[int], replaced: bool) -> None:
+        self._train, self._ends, self._replaced = train, ends, replaced
+        self.reset_config(config)
+
+    def reset_config(self, new_config: dict[str, Any]) -> bool:
+        start = new_config["start"]
+        self._values = start["values"]
+        self._run, self._epoch = start["run"], start["epoch"]
+        return True
+
+    def step(self) -> dict[str, Any]:
+        member = int(self.trial_id.rpartition("_")[2])  # Ray counts the trials there
+        end = next((end for end in self._ends if end > self._epoch), self._ends[-1])
+        last = end == self._ends[-1]
+        scored = self._train(member, Proposal(self._values, None if last else end, self._run))
+        failed = scored.score is None
+        if not failed:  # else whoever goes on does so from where this began
+            self._run = scored.number
+        self._epoch = end
+        return {SCORE: FAILED if failed else scored.score, EPOCH: end, RUN: scored.number,
+                "done": last or failed and not self._replaced}
+
+    def save_checkpoint(self, checkpoint_dir: str) -> dict[str, Any]:
+        return {"run": self._run, "epoch": self._epoch}
+
+    def load_checkpoint(self, checkpoint: dict[str, Any] | None) -> None:
+        assert checkpoint is not None
+        self._run, self._epoch = checkpoint["run"], checkpoint["epoch"]
+
+
+class Listener(tune.Callback):
+    """Passes the number of each run that is done to ``heard``."""
+
+    def __init__(self, heard: Callable[[int], bool]) -> None:
+        self._heard = heard
+        self.ended = False
+        """whether ``heard`` has asked for an end"""
+
+    def on_trial_result(self, iteration: int, trials: list[Any], trial: Any, result: dict[str, Any], **info: Any,
+                        ) -> None:
+        self.ended = not self._heard(result[RUN]) or self.ended
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {"ended": self.ended}  # Ray writes down what it never reads again here
+
+
+class Ender(tune.Stopper):
+    """Ends the search when its listener says so."""
+
+    def __init__(self, listener: Listener) -> None:
+        self._listener = listener
+
+    def __call__(self, trial_id: str, result: dict[str, Any]) -> bool:
+        return False
+
+    def stop_all(self) -> bool:
+        return self._listener.ended

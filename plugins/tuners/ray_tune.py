@@ -1,0 +1,203 @@
+"""Asynchronous searches on Ray Tune: Ray starts the runs, on this machine or a cluster, and decides when one is done.
+
+To Ray, a trial is a member of the search and what it reports is a run of sightsmith: a checkpoint is the number of a
+run folder, no more, so weights never pass through Ray. What Ray writes is thrown away at the end, and a search that
+was cut short goes on from its run folders: Ray's own restoring would unpickle.
+"""
+
+from __future__ import annotations
+
+import os
+from abc import abstractmethod
+from collections.abc import Callable, Mapping, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from sightsmith.core.errors import UserError
+from sightsmith.core.space import Value
+from sightsmith.core.tuner import Asked, AsynchronousTuner, Search, Train
+from sightsmith.plugins.tuners.explore import Exploration
+from sightsmith.plugins.tuners.halving import factor_of
+
+if TYPE_CHECKING:
+    from ray.tune.schedulers import TrialScheduler
+
+SCORE, EPOCH = "score", "epoch"
+FAILED = -1e30
+"""The score of a run that has none: below all others, and finite, as Ray's percentiles need it."""
+LOST = 5
+"""How often a member may lose its process or machine."""
+OBJECT_STORE = 100 * 2**20
+"""Bytes: what passes through Ray is small."""
+
+
+class RayTuner(AsynchronousTuner):
+    """A search by one of Ray Tune's schedulers."""
+
+    def __init__(self, search: Search) -> None:
+        super().__init__(search)
+        # Ray reads these when it is imported. Its own reporting home is not ours to switch on.
+        os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+        os.environ.setdefault("RAY_AIR_NEW_OUTPUT", "0")  # the other one cannot be silent
+        os.environ.setdefault("TUNE_DISABLE_AUTO_CALLBACK_LOGGERS", "1")
+        os.environ.setdefault("TUNE_DISABLE_SIGINT_HANDLER", "1")  # Ctrl-C is the sweep's
+        os.environ.setdefault("TUNE_FORCE_TRIAL_CLEANUP_S", "10")  # what is cut short goes on from its checkpoint
+        try:
+            import ray.tune  # noqa: F401 - only whether it is there
+        except ImportError as error:
+            raise UserError("This tuner needs Ray, which is not installed here.",
+                            hint="pip install 'sightsmith[ray]'") from error
+
+    replaced: bool
+    """whether a member that failed can take over from another"""
+
+    @property
+    @abstractmethod
+    def ends(self) -> Sequence[int]:
+        """The epochs after which a member reports, the last of which is the last of a training."""
+
+    @abstractmethod
+    def starts(self, earlier: Sequence[Asked]) -> list[dict[str, Any]]:
+        """What each member starts with: ``values``, and ``run`` and ``epoch`` that it goes on from."""
+
+    @abstractmethod
+    def scheduler(self) -> TrialScheduler:
+        """What decides which member goes on, and with what."""
+
+    @property
+    def at_once(self) -> int:
+        return max(int(min(self._cluster.get(kind, 0) / number for kind, number in self._resources.items())), 1)
+
+    @cached_property
+    def _cluster(self) -> Mapping[str, float]:
+        """What there is on all machines: Ray, which is started here where no cluster is named."""
+        import ray
+
+        address = self.search.options["address"] or os.environ.get("RAY_ADDRESS") or None
+        if not ray.is_initialized():
+            here = {} if address else {"include_dashboard": False, "object_store_memory": OBJECT_STORE}
+            try:
+                ray.init(address=address, log_to_driver=False, logging_level="ERROR", **here)
+            except (ConnectionError, ValueError, RuntimeError) as error:
+                raise UserError(f"tuner.options.address={address}: no Ray cluster answers: {error}",
+                                hint="`ray start --head` starts one; left out, this machine is used") from error
+        return ray.cluster_resources()
+
+    @cached_property
+    def _resources(self) -> dict[str, float]:
+        """Of the whole, what one run takes."""
+        cpus = self.search.options["cpus"]
+        gpus = self._cluster.get("GPU", 0)
+        if not gpus:
+            return {"CPU": cpus or 1}
+        share = max(int(self._cluster.get("CPU", 1) * self.search.devices / gpus), 1)
+        return {"CPU": cpus or share, "GPU": self.search.devices}
+
+    def run(self, train: Train, earlier: Sequence[Asked], heard: Callable[[int], bool], scratch: Path) -> None:
+        import ray
+        from ray import tune
+
+        from sightsmith.plugins.tuners.ray_member import Ender, Listener, Member
+
+        listener = Listener(heard)
+        resources = {kind.lower(): number for kind, number in self._resources.items()}
+        try:
+            tune.Tuner(
+                tune.with_resources(tune.with_parameters(
+                    Member, train=train, ends=list(self.ends), replaced=self.replaced), resources),
+                param_space={"start": tune.grid_search(self.starts(earlier))},
+                tune_config=tune.TuneConfig(metric=SCORE, mode="max", scheduler=self.scheduler(), reuse_actors=True),
+                run_config=tune.RunConfig(
+                    name="ray", storage_path=str(scratch), verbose=0, stop=Ender(listener), callbacks=[listener],
+                    failure_config=tune.FailureConfig(max_failures=LOST),
+                    checkpoint_config=tune.CheckpointConfig(checkpoint_frequency=1))).fit()
+        finally:
+            ray.shutdown()
+
+
+class RayPopulation(RayTuner):
+    """Population based training (Jaderberg et al. 2017) without generations: a member that is done with its part is
+    compared with what the others have come to so far, and takes over at once from one of the best."""
+
+    replaced = True
+
+    def __init__(self, search: Search) -> None:
+        super().__init__(search)
+        self._exploration = Exploration(search)
+
+    @property
+    def runs(self) -> int:
+        return self.search.jobs * len(self.ends)
+
+    @property
+    def ends(self) -> Sequence[int]:
+        return self._exploration.ends
+
+    def starts(self, earlier: Sequence[Asked]) -> list[dict[str, Any]]:
+        starts = [_start(values) for values in self._exploration.starts()]
+        reached = {asked.number: asked.proposal.epochs or self.search.epochs for asked in earlier}
+        for asked in earlier:  # of each member the last counts; one that is not to pause is asked for again
+            run = asked.number if asked.done and asked.proposal.epochs is not None else asked.proposal.parent
+            starts[asked.member] = _start(asked.proposal.values, run, 0 if run is None else reached[run])
+        return starts
+
+    def scheduler(self) -> TrialScheduler:
+        from ray.tune.schedulers import PopulationBasedTraining
+
+        return PopulationBasedTraining(
+            time_attr=EPOCH, perturbation_interval=1, quantile_fraction=self.search.options["quantile"],
+            custom_explore_fn=self._explore, log_config=False)
+
+    def _explore(self, config: dict[str, Any]) -> dict[str, Any]:
+        start = config["start"]
+        return {**config, "start": {**start, "values": self._exploration.explored(start["values"])}}
+
+
+class RayHalving(RayTuner):
+    """Asynchronous successive halving (Li et al. 2020): a run that has come to the end of a rung goes on at once if it
+    is among the best of those that have come there so far. Its rungs are those of successive halving."""
+
+    replaced = False
+
+    def __init__(self, search: Search) -> None:
+        super().__init__(search)
+        self._factor = factor_of(search)
+
+    @property
+    def epochs(self) -> int:
+        """As many as successive halving has; it can be more, as a run does not wait for better ones."""
+        before = [0, *self.ends]
+        return sum(self._surviving(rung) * (end - before[rung]) for rung, end in enumerate(self.ends))
+
+    @property
+    def runs(self) -> int:
+        return sum(self._surviving(rung) for rung in range(len(self.ends)))
+
+    def _surviving(self, rung: int) -> int:
+        return max(self.search.jobs // self._factor**rung, 1)
+
+    @property
+    def ends(self) -> Sequence[int]:
+        rungs = 0
+        while self._factor ** (rungs + 1) <= min(self.search.jobs, self.search.epochs):
+            rungs += 1
+        first = self.search.epochs // self._factor**rungs
+        return [*(first * self._factor**rung for rung in range(rungs)), self.search.epochs]
+
+    def starts(self, earlier: Sequence[Asked]) -> list[dict[str, Any]]:
+        # Those of earlier are asked for again, and done at once: so the rungs are filled again, too.
+        generator = np.random.default_rng(self.search.seed)
+        return [_start(self.search.draw(generator)) for _ in range(self.search.jobs)]
+
+    def scheduler(self) -> TrialScheduler:
+        from ray.tune.schedulers import ASHAScheduler
+
+        return ASHAScheduler(time_attr=EPOCH, max_t=self.search.epochs, grace_period=self.ends[0],
+                             reduction_factor=self._factor)
+
+
+def _start(values: Mapping[str, Value], run: int | None = None, epoch: int = 0) -> dict[str, Any]:
+    return {"values": dict(values), "run": run, "epoch": epoch}
