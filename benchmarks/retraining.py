@@ -22,12 +22,11 @@ from collections.abc import Iterable
 from itertools import product
 from pathlib import Path
 
-import torch
 from engine_vs_runner import write_canvases
 from pretrained import write_digits
 
 import sightsmith
-from sightsmith.core.forgetting import evaluate
+from sightsmith.core.inference import outcomes
 from sightsmith.core.plugins import load_plugins
 from sightsmith.core.result import Result
 from sightsmith.core.samples import check
@@ -119,7 +118,7 @@ def _scores(result: Result, root: Path) -> dict[str, float | None]:
     config = Config(task=TaskConfig(task.config.task.name), network=NetworkConfig(task.network.name),
                     dataset=DatasetConfig(root=str(root)))
     samples = check(config, load_plugins(), lambda line: None).validation
-    return evaluate(result, samples, torch.device("cpu"))
+    return result.task.metrics(outcomes(result.task, result.model, samples))
 
 
 if __name__ == "__main__":

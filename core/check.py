@@ -59,12 +59,13 @@ class CheckedDataset:
 
 
 def check_dataset(config: Config, loaders: Sequence[DatasetLoaderRecord], annotation: Annotation, cache_dir: Path,
-                  report: Callable[[str], None] | None = None) -> CheckedDataset:
+                  report: Callable[[str], None] | None = None, *, judged: bool = False) -> CheckedDataset:
     """Find, read, look at and split the data set that ``config.dataset`` names, as ``annotation``.
 
     ``loaders`` are those that may be used; archives are unpacked below ``cache_dir``. Richer annotation
     is converted. Raises UserError only where there is nothing to read; what is wrong with the data is
-    collected.
+    collected. With ``judged`` a model is only to be judged by it: all images are in ``validation``, those of a test
+    side too, and nothing is demanded of classes and split.
     """
     say = report or (lambda line: None)
     root = choose_folder(config.dataset.root, cache_dir)
@@ -76,6 +77,8 @@ def check_dataset(config: Config, loaders: Sequence[DatasetLoaderRecord], annota
         problems.append(Problem("no image with an annotation was found", hint=f"{loader.name} reads {loader.layout}"))
     if not has_errors(problems):
         refuse_poorer(index, annotation, config.task.name, loaders)
+    if not judged:
+        index = _without_test(index, problems)
     index = to_labels(index) if annotation == "labels" else to_objects(index)
     samples = _limited(index.samples, config)
     infos = _look(samples, problems)
@@ -91,12 +94,14 @@ def check_dataset(config: Config, loaders: Sequence[DatasetLoaderRecord], annota
     samples = assign_groups(samples, infos, config.dataset.group_by, problems)
     index = replace(index, samples=samples)
     problems += _about_images(config, infos)
-    problems += _about_classes(config, index)
+    if not judged:
+        problems += _about_classes(config, index)
     content = {sample.key: infos[sample.name].digests[sample.frame or 0] for sample in samples}
     prints = {sample.key: objects.prints[sample.name] for sample in samples} if objects else {}
     problems += _about_copies(index, content, prints)
-    train, validation = split(index.samples, config.dataset.validation_percentage, config.trainer.seed)
-    if samples and not has_errors(problems):
+    train, validation = ((), samples) if judged else split(
+        index.samples, config.dataset.validation_percentage, config.trainer.seed)
+    if samples and not judged and not has_errors(problems):
         problems += _about_split(train, validation)
     return CheckedDataset(
         index, reason, train, validation, infos, tuple(problems),
@@ -104,6 +109,14 @@ def check_dataset(config: Config, loaders: Sequence[DatasetLoaderRecord], annota
                 for sample in samples),
         digest([("train", item.key) for item in train] + [("validation", item.key) for item in validation]),
         objects.coverage if objects else {})
+
+
+def _without_test(index: DatasetIndex, problems: list[Problem]) -> DatasetIndex:
+    test = sum(sample.split == "test" for sample in index.samples)
+    if test:
+        problems.append(Problem(f"{test} images are for the test and are left out of the training", severity="warning",
+                                hint="`sightsmith evaluate` judges a run by them"))
+    return replace(index, samples=tuple(sample for sample in index.samples if sample.split != "test"))
 
 
 def _limited(samples: tuple[Sample, ...], config: Config) -> tuple[Sample, ...]:

@@ -23,6 +23,8 @@ sightsmith trains computer-vision models on your own images.
 
   sightsmith train    task=classification dataset.root=photos    train, evaluate, report
   sightsmith inspect  task=classification dataset.root=photos    check the data set only
+  sightsmith evaluate run=runs/... [dataset.root=photos]         a run against labelled images: report and figures
+  sightsmith predict  run=runs/... input=photos [format=labelme] what a run says: JSON, pictures, annotation
   sightsmith verify   run=runs/... [rerun=true] [--json]          a run against its lock; train it again
   sightsmith list     networks|presets|datasets|tuners|tasks|loggers|plugins|runs [--task T] [--json]
   sightsmith preset   create run=runs/... name=NAME               a preset with its weights from a run
@@ -135,7 +137,7 @@ def _inspect(arguments: list[str]) -> int:
         epilog="example: sightsmith inspect task=classification dataset.root=photos --json")
     parser.add_argument("overrides", nargs="*", help="task=... dataset.root=... and any other key of `train`")
     parser.add_argument("--json", action="store_true", help="print one JSON object")
-    options = parser.parse_args(arguments)
+    options = parser.parse_intermixed_args(arguments)
 
     from sightsmith.core.compose import compose
     from sightsmith.core.listing import print_dataset
@@ -154,6 +156,71 @@ def _inspect(arguments: list[str]) -> int:
     return 0
 
 
+def _evaluate(arguments: list[str]) -> int:
+    parser = argparse.ArgumentParser(
+        prog="sightsmith evaluate", description="Judge a finished run by labelled images, those of each split by "
+        "themselves: figures with confidence intervals, and a report. Without dataset.root by those of its training. "
+        "Classes are matched by name.",
+        epilog="example: sightsmith evaluate run=runs/2026-01-31_12-00-00-classification dataset.root=new_photos")
+    parser.add_argument("settings", nargs="+", metavar="KEY=VALUE",
+                        help="run=DIR, the run's folder; dataset.root=FOLDER, and how to read it: dataset.format, "
+                        "dataset.group_by; split=NAME, for one alone; output_dir=FOLDER [RUN/evaluations]")
+    parser.add_argument("--json", action="store_true", help="print one JSON object")
+    options = parser.parse_intermixed_args(arguments)
+
+    from sightsmith.core.evaluate import SETTINGS, evaluate
+    from sightsmith.core.progress import console
+    from sightsmith.core.result import Result
+
+    given = _settings(parser, options.settings, {"run": "DIR"}, ("split", "output_dir", *SETTINGS))
+    output_dir = Path(given["output_dir"]).expanduser().resolve() if "output_dir" in given else None
+    result = Result.load(Path(given["run"]).expanduser())
+    with _stdout_as_stderr() if options.json else nullcontext():
+        evaluation = evaluate(result, {key: given[key] for key in SETTINGS if key in given}, given.get("split"),
+                              output_dir)
+    if options.json:
+        print(json.dumps({"report": str(evaluation.report), "splits": evaluation.to_json()}, indent=2))
+    else:
+        console().print(evaluation.table())
+        print(f"Report: {evaluation.report}")
+    return 0
+
+
+def _predict(arguments: list[str]) -> int:
+    parser = argparse.ArgumentParser(
+        prog="sightsmith predict", description="What a finished run says of images: predictions.json, pictures with it "
+        "drawn, and annotation in a format that a person can correct and `train` reads.",
+        epilog="example: sightsmith predict run=runs/2026-01-31_12-00-00-detection input=photos format=labelme")
+    parser.add_argument("settings", nargs="+", metavar="KEY=VALUE",
+                        help="run=DIR, the run's folder; input=PATH, an image, a folder or a zip; format=NAME, of the "
+                        "annotation (`sightsmith list datasets`); min_score=0.3, of the objects that are drawn and "
+                        "annotated; pictures=false, for none; output_dir=FOLDER [RUN/predictions]")
+    parser.add_argument("--json", action="store_true", help="print what predictions.json says")
+    options = parser.parse_intermixed_args(arguments)
+
+    from sightsmith.core.predict_files import FILE, MIN_SCORE, Wanted, find_images, new_folder, predict_files
+    from sightsmith.core.result import Result
+
+    given = _settings(parser, options.settings, {"run": "DIR", "input": "PATH"},
+                      ("format", "min_score", "pictures", "output_dir"))
+    pictures = _flag(parser, given, "pictures", usual="true")
+    try:
+        wanted = Wanted(float(given.get("min_score", MIN_SCORE)), pictures, given.get("format"))
+    except ValueError:
+        parser.error(f"min_score={given['min_score']} is not a number")
+    output_dir = Path(given["output_dir"]).expanduser().resolve() if "output_dir" in given else None
+    result = Result.load(Path(given["run"]).expanduser())
+    images = find_images(given["input"])
+    folder = new_folder(result, given["input"], output_dir)
+    with _stdout_as_stderr() if options.json else nullcontext():
+        said = predict_files(result, images, folder, wanted)
+    if options.json:
+        print((folder / FILE).read_text(), end="")
+    else:
+        print(*said, f"{len(images)} images: {folder / FILE}", sep="\n")
+    return 0
+
+
 def _verify(arguments: list[str]) -> int:
     parser = argparse.ArgumentParser(
         prog="sightsmith verify", description="Compare what a finished run was made from with what is there now, and, "
@@ -162,7 +229,7 @@ def _verify(arguments: list[str]) -> int:
     parser.add_argument("settings", nargs="+", metavar="KEY=VALUE",
                         help="run=DIR, the run's folder; rerun=true, to train again into a new folder")
     parser.add_argument("--json", action="store_true", help="print one JSON object")
-    options = parser.parse_args(arguments)
+    options = parser.parse_intermixed_args(arguments)
     given = _settings(parser, options.settings, {"run": "DIR"}, ("rerun",))
     again_too = _flag(parser, given, "rerun")
     run = Path(given["run"]).expanduser().resolve()
@@ -197,8 +264,8 @@ def _settings(parser: argparse.ArgumentParser, texts: Sequence[str], needed: Map
     return given
 
 
-def _flag(parser: argparse.ArgumentParser, given: dict[str, str], key: str) -> bool:
-    value = given.pop(key, "false")
+def _flag(parser: argparse.ArgumentParser, given: dict[str, str], key: str, usual: str = "false") -> bool:
+    value = given.pop(key, usual)
     if value not in ("true", "false"):
         parser.error(f"{key}={value} is neither true nor false")
     return value == "true"
@@ -229,7 +296,7 @@ def _list(arguments: list[str]) -> int:
     parser.add_argument("--task", help="only what serves this task")
     parser.add_argument("--output-dir", default="runs", help="where the runs are (list runs)")
     parser.add_argument("--json", action="store_true", help="print a JSON array")
-    options = parser.parse_args(arguments)
+    options = parser.parse_intermixed_args(arguments)
     if options.name is not None and options.kind != "presets":
         parser.error(f"list {options.kind} takes no name")
     if options.name is not None:
@@ -260,7 +327,7 @@ def _preset(arguments: list[str]) -> int:
                         "preset's; output_dir=FOLDER [presets]; package=true, for a package; and of its card: "
                         f"{', '.join(CARD_KEYS)}; licence is that of file and weights [{UNLICENSED}], tunable the keys "
                         f"that stay free [{','.join(TUNABLE)}]")
-    options = parser.parse_args(arguments)
+    options = parser.parse_intermixed_args(arguments)
     given = _settings(parser, options.settings, {"run": "DIR", "name": "NAME"}, ("output_dir", "package", *CARD_KEYS))
     package = _flag(parser, given, "package")
     run, name, folder = Path(given.pop("run")), given.pop("name"), Path(given.pop("output_dir", "presets"))
@@ -284,7 +351,7 @@ def _doctor(arguments: list[str]) -> int:
     parser = argparse.ArgumentParser(prog="sightsmith doctor", description="Versions, devices, and what is missing.",
                                      epilog="example: sightsmith doctor --json")
     parser.add_argument("--json", action="store_true", help="print a JSON array")
-    options = parser.parse_args(arguments)
+    options = parser.parse_intermixed_args(arguments)
 
     from sightsmith.core.doctor import findings, print_findings
 
@@ -307,5 +374,5 @@ def _completion(arguments: list[str]) -> int:
 
 
 VERBS: dict[str, Callable[[list[str]], int]] = {
-    "train": _train, "inspect": _inspect, "verify": _verify, "list": _list, "preset": _preset, "doctor": _doctor,
-    "completion": _completion}
+    "train": _train, "inspect": _inspect, "evaluate": _evaluate, "predict": _predict, "verify": _verify,
+    "list": _list, "preset": _preset, "doctor": _doctor, "completion": _completion}

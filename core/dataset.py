@@ -6,15 +6,18 @@ frames and groups are found by :mod:`sightsmith.core.check`, alike for every for
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Literal, Protocol, TypeAlias
 
 from sightsmith.core.annotation import Annotation, ClassMap, Object
 from sightsmith.core.errors import Problem
 
-Split = Literal["train", "validation"]
+if TYPE_CHECKING:
+    from sightsmith.core.images import ImageInfo
+
+Split = Literal["train", "validation", "test"]
 Tile: TypeAlias = tuple[int, int, int, int]
 """(left, top, width, height) in pixels of the whole image"""
 
@@ -30,9 +33,9 @@ class Sample:
     ``path`` is the file; ``name`` its POSIX path relative to the data set's root, as shown to people.
     ``labels`` are class names (one for single-label, any number for multi-label); where there are
     ``objects`` or a ``class_map``, the classes of these. ``group`` joins samples that must not be torn
-    apart by the split; ``split`` is set where the data set brings its own. ``file`` and ``line`` say
-    where the annotation stands, ``size`` the (width, height) in pixels that it gives the image. ``tile``
-    is the part of the image that this sample shows (None: all of it).
+    apart by the split; ``split`` is set where the data set brings its own, and nothing is trained with "test".
+    ``file`` and ``line`` say where the annotation stands, ``size`` the (width, height) in pixels that it gives the
+    image. ``tile`` is the part of the image that this sample shows (None: all of it).
     """
 
     path: Path
@@ -99,6 +102,11 @@ class Loader(Protocol):
 
     def read(self, root: Path, report: Callable[[str], None] | None = None) -> DatasetIndex:
         """Read the annotation. Never raises for the user's mistakes: collects them as problems."""
+
+
+Writer: TypeAlias = "Callable[[DatasetIndex, Mapping[str, ImageInfo], Path], list[str]]"
+"""Writes a checked index without class maps, tiles and frames into an empty folder, with a copy of each image; the
+information on these is by sample name. Returns lines on what the format cannot say."""
 
 
 def contained_path(root: Path, text: str) -> tuple[Path | None, str | None]:

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 import torch
-from torch.utils.data import DataLoader
 
 from sightsmith.core.convert import renamed
 from sightsmith.core.dataset import Sample
+from sightsmith.core.inference import outcomes
 from sightsmith.core.progress import figure
 from sightsmith.core.result import Result
 from sightsmith.core.task import Section
@@ -35,16 +35,8 @@ def old_class_scores(source: Result, result: Result, rename: Mapping[str, str], 
 def _class_scores(result: Result, samples: Sequence[Sample], device: torch.device) -> dict[str, Score]:
     if not samples:
         return dict.fromkeys(result.classes)
-    metrics = evaluate(result, samples, device)
+    metrics = result.task.metrics(outcomes(result.task, result.model.to(device), samples))
     return {name: metrics.get(f"{result.task.class_score}/{name}") for name in result.classes}
-
-
-def evaluate(result: Result, samples: Sequence[Sample], device: torch.device) -> dict[str, Score]:
-    """The figures of ``result`` on ``samples``."""
-    task, model = result.task, result.model.to(device)
-    loader = DataLoader(task.dataset(samples, training=False), task.config.hyper.batch_size, collate_fn=task.collate)
-    with torch.no_grad():
-        return task.metrics([outcome for batch in loader for outcome in task.outcomes(model, batch)])
 
 
 def means(scores: Mapping[str, tuple[Score, Score]]) -> tuple[Score, Score]:

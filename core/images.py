@@ -11,6 +11,7 @@ import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -116,8 +117,22 @@ class Reader(Protocol):
 def probe(path: Path) -> ImageInfo:
     """Decode every pixel of every frame. Raises ImageError for a file that cannot be used.
 
-    To be called before :func:`read_image`, where damaged DICOM pixels may end the process.
+    To be called before :func:`read_image`, where damaged DICOM pixels may end the process. What has not changed since
+    this process saw it last is not decoded again: the runs of a search have the same images.
     """
+    try:
+        found = path.stat()
+    except OSError:
+        return _probe(path)
+    return _probe_once(path, found.st_mtime_ns, found.st_size, found.st_ino)
+
+
+@lru_cache(maxsize=2**17)
+def _probe_once(path: Path, *stamp: int) -> ImageInfo:
+    return _probe(path)
+
+
+def _probe(path: Path) -> ImageInfo:
     with _opened(path) as reader:
         shapes, bits, maxima, digests, grey = [], [], [], [], []
         for index in range(reader.frames):

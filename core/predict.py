@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from copy import copy
-from dataclasses import replace
 from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import torch
-from torch.utils.data import DataLoader
 
 from sightsmith.core.check import frames_of
 from sightsmith.core.dataset import Sample
 from sightsmith.core.errors import Problem, UserError
 from sightsmith.core.images import ImageError, ImageInfo, probe
+from sightsmith.core.inference import batches
 from sightsmith.core.prediction import Prediction
 from sightsmith.core.task import Model, Part, Task
 from sightsmith.core.tiling import tiled
@@ -54,10 +52,7 @@ def _probed(paths: Iterable[str | Path]) -> dict[str, ImageInfo]:
 
 def _parts(task: Task, model: Model, tiles: tuple[Sample, ...]) -> Iterator[Part]:
     """What the model says of each of ``tiles``, in their order."""
-    task = copy(task)
-    task.config = replace(task.config, trainer=replace(task.config.trainer, cache=False))  # each is shown once
-    loader = DataLoader(task.dataset(tiles, training=False), task.config.hyper.batch_size, collate_fn=task.collate)
-    for batch in loader:
+    for batch in batches(task, tiles):
         with torch.no_grad():
             parts = task.predict(model, batch)
         yield from parts

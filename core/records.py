@@ -11,10 +11,13 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from sightsmith.core.annotation import RICHNESS, Annotation
 from sightsmith.core.errors import UserError, near
+
+if TYPE_CHECKING:
+    from sightsmith.core.dataset import Writer
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9_.-]*")
 _FIGURE = re.compile(r"(.+) (\d+(?:\.\d+)?)(?: %)?")
@@ -69,15 +72,25 @@ class DatasetLoaderRecord(Record):
     """A dataset format. The builder is a class with the methods of :class:`sightsmith.core.dataset.Loader`.
 
     ``annotations`` says what it can read; a data set of this format has one or more of these kinds.
-    ``layout`` shows what the folder looks like.
+    ``layout`` shows what the folder looks like. ``writer``, where the format can also be written, is the builder of a
+    :data:`sightsmith.core.dataset.Writer`.
     """
 
     annotations: tuple[Annotation, ...]
     layout: str
+    writer: str | None = None
 
     def __post_init__(self) -> None:
         super().__post_init__()
         _check_kinds(self.name, self.annotations)
+        if self.writer is not None and not _BUILDER.fullmatch(self.writer):
+            raise ValueError(f"the writer {self.writer!r} of {self.name!r} must read 'package.module:attribute'")
+
+    def build_writer(self) -> Writer:
+        """Import and return the function that ``writer`` names."""
+        assert self.writer is not None
+        found: Writer = replace(self, builder=self.writer).build()
+        return found
 
 
 @dataclass(frozen=True, kw_only=True)

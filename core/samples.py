@@ -22,15 +22,7 @@ SAMPLE = "sample"
 
 def check(config: Config, plugins: Plugins, report: Callable[[str], None]) -> CheckedDataset:
     """Read, check and split the data set. Raises UserError where there is nothing to read."""
-    task = plugins.task(config.task.name)
-    if config.dataset.root == SAMPLE:
-        if task.sample is None:
-            raise UserError(f"The task {task.name} has no embedded data set.", hint="type dataset.root=FOLDER")
-        folder = cache_dir() / "samples" / task.name
-        dataclasses.replace(task, builder=task.sample).build()(folder)
-        config = dataclasses.replace(config, dataset=dataclasses.replace(config.dataset, root=str(folder)))
-    annotation = plugins.network(config.network.name).annotation_of(config.network.config) or task.annotation
-    dataset = check_dataset(config, list(plugins.dataset_loaders.values()), annotation, cache_dir(), report)
+    dataset = _read(config, plugins, report, judged=False)
     if config.preset.name is not None:
         refuse_unlike(dataset, config.preset)
     if config.source.run is not None:
@@ -39,3 +31,20 @@ def check(config: Config, plugins: Plugins, report: Callable[[str], None]) -> Ch
             dataset = with_replay(dataset, check(source, plugins, report), config, report)
         refuse_unfit(dataset, config)
     return dataset
+
+
+def check_judged(config: Config, plugins: Plugins, report: Callable[[str], None]) -> CheckedDataset:
+    """Read and check a data set that a model is to be judged by. Raises UserError where there is nothing to read."""
+    return _read(config, plugins, report, judged=True)
+
+
+def _read(config: Config, plugins: Plugins, report: Callable[[str], None], *, judged: bool) -> CheckedDataset:
+    task = plugins.task(config.task.name)
+    if config.dataset.root == SAMPLE:
+        if task.sample is None:
+            raise UserError(f"The task {task.name} has no embedded data set.", hint="type dataset.root=FOLDER")
+        folder = cache_dir() / "samples" / task.name
+        dataclasses.replace(task, builder=task.sample).build()(folder)
+        config = dataclasses.replace(config, dataset=dataclasses.replace(config.dataset, root=str(folder)))
+    annotation = plugins.network(config.network.name).annotation_of(config.network.config) or task.annotation
+    return check_dataset(config, list(plugins.dataset_loaders.values()), annotation, cache_dir(), report, judged=judged)

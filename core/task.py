@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
     from torch.utils.data import Dataset
 
+    from sightsmith.core.pictures import Picture
     from sightsmith.core.weights import LoadReport
 
 Model: TypeAlias = Any
@@ -41,7 +42,7 @@ Part = dict[str, Any]
 
 @dataclass(frozen=True)
 class Section:
-    """A part of the report: a title, text in HTML, a table, and pictures."""
+    """A part of the report: a title, text in HTML, a table, plots, and rows of pictures."""
 
     title: str
     html: str = ""
@@ -49,6 +50,8 @@ class Section:
     rows: tuple[tuple[Any, ...], ...] = ()
     figures: tuple[Any, ...] = ()
     """matplotlib figures"""
+    pictures: tuple[tuple[str, tuple[Picture, ...]], ...] = ()
+    """each row with a title"""
     name: str = ""
     """file name without suffix of the table's CSV and the figures' PNG; empty: not written as files"""
 

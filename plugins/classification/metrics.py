@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -68,6 +69,67 @@ def compute(outcomes: Sequence[Outcome], classes: Sequence[str], multi_label: bo
     for name, values in each.items():
         figures |= {f"{name}/{label}": value for label, value in zip(classes, values, strict=True)}
     return figures
+
+
+BINS = 10
+
+
+@dataclass(frozen=True)
+class Bin:
+    """Probabilities from ``low`` on: how many, their mean, and the part of them that is right."""
+
+    low: float
+    count: int
+    confidence: float
+    right: float
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """The bins that are not empty, and the expected calibration error; None where no probability is finite."""
+
+    bins: tuple[Bin, ...]
+    error: float | None
+
+
+def calibration(scores: Array, truth: Array, multi_label: bool) -> Calibration:
+    """Of the largest probability of each image, or for multi-label of all; probabilities and truth are (N, K).
+
+    The error is the mean, over the cases, of the distance between a bin's mean probability and its part that is right:
+    Guo et al. 2017, equation 3.
+    """
+    if not np.isfinite(scores).all():
+        return Calibration((), None)
+    if multi_label:
+        confidence, right = scores.ravel(), truth.ravel()
+    else:
+        confidence, right = scores.max(1), truth[np.arange(len(truth)), scores.argmax(1)]
+    place = np.minimum((confidence * BINS).astype(int), BINS - 1)
+    bins = tuple(Bin(number / BINS, int((place == number).sum()), float(confidence[place == number].mean()),
+                     float(right[place == number].mean())) for number in np.unique(place).tolist())
+    error = sum(part.count * abs(part.confidence - part.right) for part in bins) / len(confidence)
+    return Calibration(bins, float(error))
+
+
+def doubtful(scores: Array, truth: Array) -> list[tuple[int, int]]:
+    """Place and likelier class of images of one class (N, K) whose label may be wrong, the least likely label first.
+
+    Confident learning (Northcutt, Jiang, Chuang 2021): an image counts for a class if the class's probability is at
+    least the mean that its own images have; for several such classes, for the likeliest.
+    """
+    if not np.isfinite(scores).all():
+        return []
+    own = truth.astype(bool)
+    usual = np.array([scores[own[:, number], number].mean() if own[:, number].any() else np.inf
+                      for number in range(scores.shape[1])])
+    counts = np.where(scores >= usual, scores, -1.0)
+    likelier = counts.argmax(1)
+    labels = own.argmax(1)
+    every = np.arange(len(scores))
+    margins = scores[every, labels] - scores[every, likelier]
+    places = np.flatnonzero((counts.max(1) >= 0) & (margins < 0))
+    margin = margins[places]
+    return [(int(place), int(likelier[place])) for place in places[np.argsort(margin, kind="stable")]]
 
 
 def score_of_draws(outcomes: Sequence[Outcome], multi_label: bool) -> Callable[[Array], float | None]:

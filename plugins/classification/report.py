@@ -1,19 +1,19 @@
-"""The report's sections on a classifier: per-class table, confusion, ROC and PR curves, worst errors."""
+"""The report's sections on a classifier: per-class table, confusion, curves, calibration, what it finds, errors."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from html import escape
-from typing import Any
 
 import numpy as np
 from matplotlib.figure import Figure
 from sklearn import metrics as sklearn_metrics
 
 from sightsmith.core.dataset import Sample
-from sightsmith.core.images import read_image
+from sightsmith.core.pictures import SHOWN, Picture, picture_of, plain
 from sightsmith.core.schema import Config
 from sightsmith.core.task import Outcome, Section
+from sightsmith.plugins.classification import metrics
 from sightsmith.plugins.classification.metrics import Array, compute, predictions, scores_and_truth
 
 DRAWN_CLASSES = 12
@@ -22,13 +22,17 @@ SHOWN_ERRORS = 12
 
 def sections(outcomes: Sequence[Outcome], samples: Sequence[Sample], classes: Sequence[str], multi_label: bool,
              config: Config) -> list[Section]:
-    """In the order of the page. ``outcomes`` and ``samples`` are those of the validation part, in step."""
+    """In the order of the page. ``outcomes`` and ``samples`` are in step."""
     scores, truth = scores_and_truth(outcomes, multi_label)
     predicted = predictions(scores, multi_label)
     parts = [_per_class(outcomes, truth, predicted, classes, multi_label)]
     if not multi_label and len(classes) <= 40:
         parts.append(_confusion(truth, predicted, classes))
-    parts += [_curves(scores, truth, classes), _errors(outcomes, samples, scores, truth, classes, multi_label, config)]
+    parts += [_curves(scores, truth, classes), _calibration(scores, truth, multi_label),
+              _found(samples, scores, truth, predicted, classes, config),
+              _errors(outcomes, samples, scores, truth, classes, multi_label, config)]
+    if not multi_label:
+        parts.append(_doubtful(samples, scores, truth, classes, config))
     return parts
 
 
@@ -48,18 +52,13 @@ def _per_class(outcomes: Sequence[Outcome], truth: Array, predicted: Array, clas
                      _text(odds)))
     header = ("class", "positives", "precision", "recall", "specificity", "accuracy", "F1", "AUC", "TP", "FP", "FN",
               "TN", "odds ratio")
-    note = ("<p class='soft'>On the validation part, best checkpoint. Undefined: no positives (recall, F1, AUC), "
+    note = ("<p class='soft'>Undefined: no positives (recall, F1, AUC), "
             "nothing predicted (precision), no false positive or no miss (odds ratio).</p>")
     return Section("Per class", html=note, header=header, rows=tuple(rows), name="per-class")
 
 
 def _text(value: float | None) -> str:
     return "undefined" if value is None else f"{value:.3f}"
-
-
-def _plain(text: str) -> str:
-    """A class name as matplotlib is to draw it: a dollar sign would begin a formula."""
-    return text.replace("$", r"\$")
 
 
 def _confusion(truth: Array, predicted: Array, classes: Sequence[str]) -> Section:
@@ -70,7 +69,7 @@ def _confusion(truth: Array, predicted: Array, classes: Sequence[str]) -> Sectio
     shares = matrix / np.maximum(matrix.sum(1, keepdims=True), 1)
     axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
     axes.set(xticks=range(len(classes)), yticks=range(len(classes)), xlabel="predicted", ylabel="true")
-    names = [_plain(name) for name in classes]
+    names = [plain(name) for name in classes]
     axes.set_xticklabels(names, rotation=45, ha="right")
     axes.set_yticklabels(names)
     for (row, column), count in np.ndenumerate(matrix):
@@ -92,10 +91,10 @@ def _curves(scores: Array, truth: Array, classes: Sequence[str]) -> Section:
         elif drawn < DRAWN_CLASSES:
             drawn += 1
             false, hit, _ = sklearn_metrics.roc_curve(real, scores[:, number])
-            roc.plot(false, hit, label=f"{_plain(name)}  {sklearn_metrics.auc(false, hit):.3f}")
+            roc.plot(false, hit, label=f"{plain(name)}  {sklearn_metrics.auc(false, hit):.3f}")
             precision, recall, _ = sklearn_metrics.precision_recall_curve(real, scores[:, number])
             average = sklearn_metrics.average_precision_score(real, scores[:, number])
-            precision_recall.plot(recall, precision, label=f"{_plain(name)}  {average:.3f}")
+            precision_recall.plot(recall, precision, label=f"{plain(name)}  {average:.3f}")
     roc.plot([0, 1], [0, 1], color="grey", linewidth=0.8, linestyle="--")
     roc.set(title="ROC (AUC)", xlabel="1 - specificity", ylabel="recall")
     precision_recall.set(title="Precision and recall (average precision)", xlabel="recall", ylabel="precision",
@@ -127,23 +126,72 @@ def _errors(outcomes: Sequence[Outcome], samples: Sequence[Sample], scores: Arra
         elif (number := int(scores[place].argmax())) != int(truth[place].argmax()):
             wrong.append((float(scores[place, number]), place, classes[number]))
     if not wrong:
-        return Section("Most confident errors", html="<p>None: every validation image is right.</p>")
+        return Section("Most confident errors", html="<p>None: every image is right.</p>")
     wrong.sort(key=lambda item: (-item[0], item[1]))
-    shown = wrong[:SHOWN_ERRORS]
-    columns = min(len(shown), 6)
-    plot = Figure(figsize=(1.9 * columns, 2.4 * -(-len(shown) // columns)), layout="constrained")
-    grid: Any = plot.subplots(-(-len(shown) // columns), columns, squeeze=False)
-    for axes in grid.flat:
-        axes.axis("off")
-    rows = []
-    for axes, (confidence, place, said) in zip(grid.flat, shown, strict=False):
+    pictures, rows = [], []
+    for confidence, place, said in wrong[:SHOWN_ERRORS]:
         sample = samples[place]
         real = ", ".join(sample.labels) or "none"
-        image = read_image(sample.path, sample.frame, windows=config.image.windows[:1], value_range=config.image.range)
-        axes.imshow(image.squeeze(-1) if image.shape[-1] == 1 else image, cmap="gray",
-                    vmin=0, vmax=255 if image.dtype == np.uint8 else 1)
-        axes.set_title(_plain(f"is {real}\nsaid {said} {100 * confidence:.0f} %"), fontsize=8)
+        pictures.append(Picture(picture_of(sample, config.image), f"is {real}\nsaid {said} {100 * confidence:.0f} %"))
         rows.append((sample.key, real, said, f"{confidence:.3f}"))
     note = f"<p class='soft'>{len(wrong)} of {len(outcomes)} images are wrong.</p>"
-    return Section("Most confident errors", html=note,
-                   figures=(plot,), header=("image", "is", "said", "confidence"), rows=tuple(rows), name="errors")
+    return Section("Most confident errors", html=note, pictures=(("", tuple(pictures)),),
+                   header=("image", "is", "said", "confidence"), rows=tuple(rows), name="errors")
+
+
+def _calibration(scores: Array, truth: Array, multi_label: bool) -> Section:
+    """Whether so many of the images of which the model is so sure are right."""
+    found = metrics.calibration(scores, truth, multi_label)
+    plot = Figure(figsize=(4.6, 4.2), layout="constrained")
+    axes = plot.subplots()
+    axes.plot([0, 1], [0, 1], color="grey", linewidth=0.8, linestyle="--")
+    axes.plot([part.confidence for part in found.bins], [part.right for part in found.bins], marker="o")
+    axes.set(xlabel="probability that the model gives", ylabel="part that is so", xlim=(0, 1.02), ylim=(0, 1.02))
+    axes.grid(alpha=0.25)
+    said = "each class's probability of yes" if multi_label else "the probability of the predicted class"
+    note = (f"<p class='soft'>Of {said}, in bins of a tenth. Expected calibration error: "
+            f"{_text(found.error)} (Guo et al. 2017; 0 is best).</p>")
+    rows = tuple((f"{part.low:.1f} to {part.low + 0.1:.1f}", part.count, f"{part.confidence:.3f}", f"{part.right:.3f}")
+                 for part in found.bins)
+    return Section("Calibration", html=note, figures=(plot,), name="calibration", rows=rows,
+                   header=("probability", "cases", "mean probability", "part that is so"))
+
+
+def _found(samples: Sequence[Sample], scores: Array, truth: Array, predicted: Array, classes: Sequence[str],
+           config: Config) -> Section:
+    """Of each class the surest hits, the surest false ones, and the images that were missed."""
+    rows = []
+    for number, name in enumerate(classes[:DRAWN_CLASSES]):
+        real, said, score = truth[:, number] == 1, predicted[:, number] == 1, scores[:, number]
+        for title, chosen, order in (("hits", real & said, -score), ("false", ~real & said, -score),
+                                     ("missed", real & ~said, score)):
+            places = [place for place in np.argsort(order, kind="stable").tolist() if chosen[place]]
+            pictures = tuple(Picture(picture_of(samples[place], config.image), f"{score[place]:.2f}")
+                             for place in places[:SHOWN])
+            if pictures:
+                rows.append((f"{name}, {title}: {len(places)}", pictures))
+    note = ("<p class='soft'>Of each class, with its probability: the surest hits, images of other classes that are "
+            "taken for it, and its images that are not found.</p>")
+    return Section("What is found", html=note, pictures=tuple(rows))
+
+
+def _doubtful(samples: Sequence[Sample], scores: Array, truth: Array, classes: Sequence[str], config: Config,
+              ) -> Section:
+    """Images whose label may be wrong."""
+    title = "Labels to look at again"
+    places = metrics.doubtful(scores, truth)
+    if not places:
+        return Section(title, html="<p>None: no image looks as typical of another class as that class's own.</p>")
+    pictures: list[Picture] = []
+    rows = []
+    for place, number in places:
+        label = classes[int(truth[place].argmax())]
+        if len(pictures) < SHOWN_ERRORS:
+            caption = f"is {label}\nrather {classes[number]}?"
+            pictures.append(Picture(picture_of(samples[place], config.image), caption))
+        rows.append((samples[place].key, label, classes[number], f"{scores[place, number]:.3f}"))
+    note = ("<p class='soft'>The model gives another class at least the probability that it gives, in the mean, to "
+            "that class's own images, and more than to the label (confident learning, Northcutt et al. 2021). The "
+            "model or the label is wrong: a person has to say which.</p>")
+    return Section(title, html=note, pictures=(("", tuple(pictures)),), name="doubtful-labels", rows=tuple(rows),
+                   header=("image", "labelled", "rather", "probability of that"))

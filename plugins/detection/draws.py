@@ -7,6 +7,7 @@ raise the recall, so precision is looked at there alone.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -26,9 +27,9 @@ def ap_of_draws(outcomes: Sequence[Outcome], classes: Sequence[str], with_masks:
     first_tile = np.array([image["index"] for image in images])
     evaluation = match(images, classes, "segm" if with_masks else "bbox")
     recalls, ious = evaluation.params.recThrs, len(evaluation.params.iouThrs)
-    matches = [_matches(evaluation, number, len(images)) for number in range(len(classes))]
-    objects = np.stack([counts for counts, _, _, _ in matches])  # (classes, images)
-    hit_image, hit_series, hit_false, false_image, false_begin = _flat(matches)
+    found = [matches(evaluation, number, len(images)) for number in range(len(classes))]
+    objects = np.stack([item.objects for item in found])  # (classes, images)
+    hit_image, hit_series, hit_false, false_image, false_begin = _flat(found)
     first = np.flatnonzero(np.diff(hit_series, prepend=-1))  # the first hit of each series that has one
     apart = 2.0 * (hit_series[-1:] - hit_series)  # keeps the maxima of one series above those of all later ones
 
@@ -51,9 +52,21 @@ def ap_of_draws(outcomes: Sequence[Outcome], classes: Sequence[str], with_masks:
     return ap
 
 
-def _matches(evaluation: Any, number: int, images: int) -> tuple[Array, Array, Array, Array]:
-    """Of a class: its objects in each image (images,), and of its detections, the surest first, the image (D,) and
-    whether each is a hit or false (IoUs, D); one that matches a crowd is neither."""
+@dataclass(frozen=True)
+class Matches:
+    """Of a class: its ``objects`` in each image (images,), and of its detections, the surest first, the place of the
+    ``image`` (D,), the ``scores`` (D,), and whether each is one of ``hits`` or ``false`` (IoUs, D); one that matches a
+    crowd is neither."""
+
+    objects: Array
+    image: Array
+    scores: Array
+    hits: Array
+    false: Array
+
+
+def matches(evaluation: Any, number: int, images: int) -> Matches:
+    """Of class ``number`` in what :func:`~sightsmith.plugins.detection.metrics.match` has of so many ``images``."""
     begin = number * len(evaluation.params.areaRng) * images  # the first area is all of them
     found = [(place, entry) for place, entry in enumerate(evaluation.evalImgs[begin:begin + images])
              if entry is not None]
@@ -61,23 +74,24 @@ def _matches(evaluation: Any, number: int, images: int) -> tuple[Array, Array, A
     for place, entry in found:
         objects[place] = np.count_nonzero(np.equal(entry["gtIgnore"], 0))
     image = np.array([place for place, entry in found for _ in entry["dtScores"]], int)
-    order = np.argsort([-score for _, entry in found for score in entry["dtScores"]], kind="stable")
+    scores = np.array([score for _, entry in found for score in entry["dtScores"]], float)
+    order = np.argsort(-scores, kind="stable")
     none = np.zeros((len(evaluation.params.iouThrs), 0), bool)
     matched, ignored = (np.concatenate([none, *(entry[key].astype(bool) for _, entry in found)], 1)[:, order]
                         for key in ("dtMatches", "dtIgnore"))
-    return objects, image[order], matched & ~ignored, ~matched
+    return Matches(objects, image[order], scores[order], matched & ~ignored, ~matched)
 
 
-def _flat(matches: Sequence[tuple[Array, Array, Array, Array]]) -> list[Array]:
+def _flat(found: Sequence[Matches]) -> list[Array]:
     """Of each hit its image, its series and how many false detections come before it in the flat order; of each false
     detection its image; of each series how many false ones come before it."""
     parts, done = [], 0
-    for number, (_, image, hits, false) in enumerate(matches):
-        rows, places = np.nonzero(hits)
-        parts.append((image[places], number * len(hits) + rows,
-                      done + np.cumsum(false).reshape(false.shape)[rows, places], image[np.nonzero(false)[1]],
-                      done + _sums(false.sum(1))[:-1]))
-        done += int(false.sum())
+    for number, item in enumerate(found):
+        rows, places = np.nonzero(item.hits)
+        parts.append((item.image[places], number * len(item.hits) + rows,
+                      done + np.cumsum(item.false).reshape(item.false.shape)[rows, places],
+                      item.image[np.nonzero(item.false)[1]], done + _sums(item.false.sum(1))[:-1]))
+        done += int(item.false.sum())
     return [np.concatenate(part) for part in zip(*parts, strict=True)]
 
 

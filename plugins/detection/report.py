@@ -1,4 +1,4 @@
-"""The report's sections on a detector: average precision, precision-recall curves, the hardest images."""
+"""The report's sections on a detector: average precision, curves, what it finds, and the hardest images."""
 
 from __future__ import annotations
 
@@ -7,26 +7,31 @@ from typing import Any
 
 import numpy as np
 from matplotlib.figure import Figure
-from matplotlib.patches import Rectangle
 
+from sightsmith.core.annotation import Box
 from sightsmith.core.dataset import Sample
-from sightsmith.core.images import Array, read_image
+from sightsmith.core.images import Array
+from sightsmith.core.pictures import FALSE, HIT, MISSED, SHOWN, Colour, Picture, cut_out, picture_of, plain
 from sightsmith.core.schema import Config
 from sightsmith.core.task import Outcome, Section
-from sightsmith.plugins.detection.metrics import SUMMARY, compute, evaluate, merged
+from sightsmith.plugins.detection.froc import RATES, froc
+from sightsmith.plugins.detection.metrics import SUMMARY, compute, evaluate, match, merged
 
 DRAWN_CLASSES = 12
 SHOWN_IMAGES = 12
+LARGE = 320
+"""Pixels of the longer side of an image that is shown whole."""
 SURE = 0.3
 """Predictions of this score and more are drawn."""
 
 
 def sections(outcomes: Sequence[Outcome], samples: Sequence[Sample], classes: Sequence[str], with_masks: bool,
              config: Config) -> list[Section]:
-    """In the order of the page. ``outcomes`` and ``samples`` are those of the validation part, in step."""
+    """In the order of the page. ``outcomes`` and ``samples`` are in step."""
     figures = compute(outcomes, classes, with_masks)
     images = merged(outcomes)
     return [_summary(figures, with_masks), _per_class(images, figures, classes), _curves(images, classes, with_masks),
+            _froc(images, classes, with_masks), _found(images, samples, classes, with_masks, config),
             _pictures(images, samples, classes, config)]
 
 
@@ -34,7 +39,7 @@ def _summary(figures: dict[str, float | None], with_masks: bool) -> Section:
     kinds = [("masks", ""), ("boxes", "box_")] if with_masks else [("boxes", "")]
     rows = tuple((name.replace("_", " "), *(_text(figures[f"{prefix}{name}"]) for _, prefix in kinds))
                  for name in SUMMARY)
-    note = ("<p class='soft'>On the validation part, best checkpoint. AP: mean over IoU 0.50 to 0.95; AR n: recall "
+    note = ("<p class='soft'>AP: mean over IoU 0.50 to 0.95; AR n: recall "
             "with n predictions an image. Small is below 32², large from 96² pixels. Undefined: no such object.</p>")
     return Section("Average precision and recall", html=note, header=("", *(kind for kind, _ in kinds)), rows=rows,
                    name="average-precision")
@@ -55,7 +60,7 @@ def _curves(images: Sequence[Outcome], classes: Sequence[str], with_masks: bool)
         for number, name in enumerate(classes[:DRAWN_CLASSES]):
             precision = evaluation.eval["precision"][place, :, number, 0, 2]
             if (precision > -1).any():
-                axes.plot(evaluation.params.recThrs, precision, label=f"{_plain(name)}  {precision.mean():.3f}")
+                axes.plot(evaluation.params.recThrs, precision, label=f"{plain(name)}  {precision.mean():.3f}")
         axes.set(title=f"{title} (average precision)", xlabel="recall", ylabel="precision", xlim=(0, 1.02),
                  ylim=(0, 1.02))
         axes.grid(alpha=0.25)
@@ -64,44 +69,90 @@ def _curves(images: Sequence[Outcome], classes: Sequence[str], with_masks: bool)
     return Section("Precision and recall", figures=(plot,), name="precision-recall")
 
 
+def _froc(images: Sequence[Outcome], classes: Sequence[str], with_masks: bool) -> Section:
+    curves = froc(images, classes, with_masks)
+    plot = Figure(figsize=(6.5, 4), layout="constrained")
+    axes = plot.subplots()
+    least = 0.5 / len(images)
+    for name in (*classes[:DRAWN_CLASSES], *([None] if len(classes) > 1 else [])):
+        curve = curves[name]
+        if curve is not None:
+            axes.step([least, *curve.false[1:].clip(least)], curve.recall, where="post",
+                      label=plain(name or "all classes"), color="black" if name is None else None)
+    axes.set(xscale="log", xlabel="false detections an image", ylabel="recall", ylim=(0, 1.02))
+    axes.grid(alpha=0.25)
+    if axes.lines:
+        axes.legend(fontsize=8)
+    rows = tuple((name or "all classes", *(_text(None if curve is None else curve.recall_at(rate)) for rate in RATES))
+                 for name, curve in curves.items())
+    note = ("<p class='soft'>Free-response ROC at an IoU of 0.5: the part of the objects that is found, when the score "
+            "from which detections count is chosen for so many false ones an image.</p>")
+    return Section("FROC", html=note, figures=(plot,), name="froc", rows=rows,
+                   header=("recall at false detections an image", *(f"{rate:g}" for rate in RATES)))
+
+
+def _found(images: Sequence[Outcome], samples: Sequence[Sample], classes: Sequence[str], with_masks: bool,
+           config: Config) -> Section:
+    """Of each class the surest hits, the surest false detections, and objects that were missed."""
+    evaluation = match(images, classes, "segm" if with_masks else "bbox")
+    by_image = {sample.image: sample for sample in samples}
+    rows = []
+    for number, name in enumerate(classes[:DRAWN_CLASSES]):
+        begin = number * len(evaluation.params.areaRng) * len(images)
+        hits: list[tuple[float, int, Box]] = []
+        false: list[tuple[float, int, Box]] = []
+        missed: list[tuple[float, int, Box]] = []
+        for place, entry in enumerate(evaluation.evalImgs[begin:begin + len(images)]):
+            if entry is None:
+                continue
+            for key, matched, ignored, score in zip(entry["dtIds"], entry["dtMatches"][0], entry["dtIgnore"][0],
+                                                    entry["dtScores"], strict=True):
+                if score >= SURE and not ignored:
+                    (hits if matched else false).append((score, place, _box(evaluation.cocoDt.anns[key])))
+            found = dict(zip(entry["dtIds"], entry["dtScores"], strict=True))
+            for key, matched, ignored in zip(entry["gtIds"], entry["gtMatches"][0], entry["gtIgnore"], strict=True):
+                if not ignored and not (matched and found.get(int(matched), 0) >= SURE):
+                    missed.append((0.0, place, _box(evaluation.cocoGt.anns[key])))
+        for title, colour, items in (("hits", HIT, hits), ("false", FALSE, false), ("missed", MISSED, missed)):
+            chosen = sorted(items, key=lambda item: (-item[0], item[1]))[:SHOWN]
+            if chosen:
+                pictures = tuple(_cut(by_image[images[place]["truth"]["image"]], box, colour,
+                                      f"{score:.2f}" if score else "", config) for score, place, box in chosen)
+                rows.append((f"{name}, {title}: {len(items)}", pictures))
+    note = (f"<p class='soft'>Of each class, at an IoU of 0.5 and a score of {SURE:g} or more: the surest hits, the "
+            "surest false detections, and objects that were missed.</p>")
+    return Section("What is found", html=note, pictures=tuple(rows))
+
+
+def _box(annotation: dict[str, Any]) -> Box:
+    left, top, width, height = annotation["bbox"]
+    return left, top, left + width, top + height
+
+
+def _cut(sample: Sample, box: Box, colour: Colour, caption: str, config: Config) -> Picture:
+    cut, inside = cut_out(picture_of(sample, config.image), box)
+    return Picture(cut, caption, ((inside, colour, ""),))
+
+
 def _pictures(images: Sequence[Outcome], samples: Sequence[Sample], classes: Sequence[str], config: Config) -> Section:
     """The images with the highest loss, with what is there and what was found."""
     by_image = {sample.image: sample for sample in samples}
-    shown = sorted(images, key=lambda image: -image["loss"])[:SHOWN_IMAGES]
-    columns = min(len(shown), 4)
-    rows = -(-len(shown) // columns)
-    plot = Figure(figsize=(2.7 * columns, 2.7 * rows), layout="constrained")
-    grid: Any = plot.subplots(rows, columns, squeeze=False)
-    for axes in grid.flat:
-        axes.axis("off")
-    for axes, image in zip(grid.flat, shown, strict=False):
+    pictures = []
+    for image in sorted(images, key=lambda image: -image["loss"])[:SHOWN_IMAGES]:
         sample = by_image[image["truth"]["image"]]
-        picture = read_image(sample.path, sample.frame, windows=config.image.windows[:1],
-                             value_range=config.image.range)
-        axes.imshow(picture.squeeze(-1) if picture.shape[-1] == 1 else picture, cmap="gray", vmin=0,
-                    vmax=255 if picture.dtype == np.uint8 else 1)
-        sure = image["scores"] >= SURE
-        _draw(axes, image["truth"]["boxes"], image["truth"]["labels"], classes, "tab:green")
-        _draw(axes, image["boxes"][sure], image["labels"][sure], classes, "tab:red", image["scores"][sure])
-        axes.set_title(_plain(sample.image), fontsize=7)
+        sure = np.flatnonzero(image["scores"] >= SURE)
+        boxes = [(_tuple(box), HIT, "") for box in image["truth"]["boxes"]]
+        boxes += [(_tuple(image["boxes"][place]), FALSE, f"{classes[image['labels'][place]]} "
+                   f"{image['scores'][place]:.2f}") for place in sure]
+        pictures.append(Picture(picture_of(sample, config.image), sample.image, tuple(boxes), LARGE))
     note = (f"<p class='soft'>Those of the highest loss. Green: what is there; red: found with a score of {SURE:g} or "
             "more.</p>")
-    return Section("Hardest images", html=note, figures=(plot,), name="hardest")
+    return Section("Hardest images", html=note, pictures=(("", tuple(pictures)),))
 
 
-def _draw(axes: Any, boxes: Array, labels: Array, classes: Sequence[str], colour: str,
-          scores: Array | None = None) -> None:
-    for place, (left, top, right, bottom) in enumerate(boxes.tolist()):
-        axes.add_patch(Rectangle((left - 0.5, top - 0.5), right - left, bottom - top, fill=False, edgecolor=colour,
-                                 linewidth=1))
-        if scores is not None:
-            axes.text(left, top, _plain(f"{classes[labels[place]]} {scores[place]:.2f}"), color=colour, fontsize=6,
-                      va="bottom", clip_on=True)
-
-
-def _plain(text: str) -> str:
-    """matplotlib would read $...$ as mathematics."""
-    return text.replace("$", r"\$")
+def _tuple(box: Array) -> Box:
+    left, top, right, bottom = box.tolist()
+    return left, top, right, bottom
 
 
 def _text(value: float | None) -> str:

@@ -20,7 +20,7 @@ KEYS = ("images", "annotations", "categories")
 
 
 class Coco:
-    """One JSON, or one for each side of a split (``*train*.json`` and ``*val*.json``).
+    """One JSON, or one for each side of a split (``*train*.json``, ``*val*.json`` and maybe ``*test*.json``).
 
     The data set has masks if any annotation has a ``segmentation``, else boxes if any has a ``bbox``, else
     labels. As labels it is single-label where every image has exactly one category. An image without
@@ -41,15 +41,20 @@ class Coco:
         if not files:
             problems.append(Problem("there is no COCO JSON"))
         sides = {path: _side(path) for path in files}
-        split_given = len(set(sides.values())) > 1 and None not in sides.values()
+        split_given = {"train", "validation"} <= set(sides.values()) and None not in sides.values()
         for path in files:
             content, problem = read_json(path, root)
             if problem is not None:
                 problems.append(problem)
                 continue
+            side = sides[path] if split_given or sides[path] == "test" else None
+            if side == "test" and isinstance(content, dict) and "annotations" not in content:
+                problems.append(Problem("has no annotations and is left out", file=relative(path, root),
+                                        severity="warning"))
+                continue
             found = _File(path, root, content, problems)
             classes |= dict.fromkeys(found.categories.values())
-            samples += found.samples(sides[path] if split_given else None)
+            samples += found.samples(side)
             bare += found.bare
         multi_label = any(len(sample.labels) != 1 for sample in samples)
         annotation = richest(sample.objects for sample in samples)
@@ -76,7 +81,9 @@ def _annotation_files(root: Path) -> list[Path]:
 def _side(path: Path) -> Split | None:
     if re.search(r"train", path.stem, re.IGNORECASE):
         return "train"
-    return "validation" if re.search(r"val", path.stem, re.IGNORECASE) else None
+    if re.search(r"val", path.stem, re.IGNORECASE):
+        return "validation"
+    return "test" if re.search(r"test", path.stem, re.IGNORECASE) else None
 
 
 class _File:

@@ -27,11 +27,14 @@ FORMATS: tuple[tuple[str, str, tuple[Annotation, ...], str, str], ...] = (
      "images/* and masks/*.png of the same names, with a classes.txt", "MaskFolders"),
 )
 
+WRITTEN = ("label_csv", "labelme", "coco", "voc", "yolo")
+
 
 @hookimpl
 def sightsmith_dataset_loaders() -> list[DatasetLoaderRecord]:
     return [
         DatasetLoaderRecord(name=name, description=description, annotations=annotations, layout=layout,
-                            builder=f"{PACKAGE}.{name}:{builder}")
+                            builder=f"{PACKAGE}.{name}:{builder}",
+                            writer=f"{PACKAGE}.write_{name}:write_{name}" if name in WRITTEN else None)
         for name, description, annotations, layout, builder in FORMATS
     ]

@@ -5,27 +5,24 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Literal, TypeAlias
 
 from sightsmith.core.dataset import Sample, Split
 from sightsmith.core.errors import Problem, listed
 from sightsmith.plugins.formats.files import read_text, relative
 
-Side: TypeAlias = Split | Literal["test"]
-
-SIDES: Mapping[Side, tuple[str, ...]] = {
+SIDES: Mapping[Split, tuple[str, ...]] = {
     "train": ("train", "training"), "validation": ("val", "valid", "validation"), "test": ("test", "testing")}
 """What folders and lists of each side are called."""
 
 
-def side_of(folders: Iterable[str]) -> Side | None:
+def side_of(folders: Iterable[str]) -> Split | None:
     """The side that the name of a folder on the way to a file says."""
     return next((side for name in folders for side, words in SIDES.items() if name.lower() in words), None)
 
 
 def with_split(samples: Sequence[Sample], root: Path, problems: list[Problem],
                lists: Path | None = None) -> list[Sample]:
-    """``samples`` with the split of the data set, if there is one; what is on neither side is left out.
+    """``samples`` with the split of the data set, if there is one; what is on no side of it is left out.
 
     It stands in ``train.txt`` and ``val.txt`` of the folder ``lists``, which name images without their
     suffix, or in the names of the folders that the images lie in.
@@ -33,21 +30,18 @@ def with_split(samples: Sequence[Sample], root: Path, problems: list[Problem],
     by_stem = _by_stem(lists, root, problems) if lists is not None else {}
     sides = {sample.name: by_stem.get(sample.path.stem) if by_stem else side_of(Path(sample.name).parts[:-1])
              for sample in samples}
+    dropped: set[str] = set()
     if not {"train", "validation"} <= set(sides.values()):
         sides = {name: side if side == "test" else None for name, side in sides.items()}
-        left = [name for name, side in sides.items() if side == "test"]
-    else:
-        left = [name for name, side in sides.items() if side in ("test", None)]
-    if left:
-        problems.append(Problem(f"{len(left)} images are on neither side of the given split and are left out: "
+    elif left := [name for name, side in sides.items() if side is None]:
+        problems.append(Problem(f"{len(left)} images are on no side of the given split and are left out: "
                                 f"{listed(left)}", severity="warning"))
-    dropped = set(left)
-    return [replace(sample, split=sides[sample.name]) for sample in samples  # type: ignore[arg-type]
-            if sample.name not in dropped]
+        dropped = set(left)
+    return [replace(sample, split=sides[sample.name]) for sample in samples if sample.name not in dropped]
 
 
-def _by_stem(lists: Path, root: Path, problems: list[Problem]) -> dict[str, Side]:
-    sides: dict[str, Side] = {}
+def _by_stem(lists: Path, root: Path, problems: list[Problem]) -> dict[str, Split]:
+    sides: dict[str, Split] = {}
     for side, words in SIDES.items():
         for path in (lists / f"{word}.txt" for word in words):
             if not path.is_file():

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
-from sightsmith.core.dataset import DatasetIndex, Recognition, Split
+from sightsmith.core.dataset import DatasetIndex, Recognition, Sample, Split
 from sightsmith.core.errors import Problem
 from sightsmith.plugins.formats.class_folders import read_classes
 from sightsmith.plugins.formats.files import natural, subfolders
-from sightsmith.plugins.formats.sides import SIDES, Side
+from sightsmith.plugins.formats.sides import SIDES
 
 
 class TrainValFolders:
-    """``train/<class>/*`` and ``val/<class>/*``; a ``test/`` folder is left out."""
+    """``train/<class>/*`` and ``val/<class>/*``, and maybe ``test/<class>/*``."""
 
     def recognise(self, root: Path) -> Recognition | None:
         train, validation = _find(root, "train"), _find(root, "validation")
@@ -23,7 +24,8 @@ class TrainValFolders:
 
     def read(self, root: Path, report: Callable[[str], None] | None = None) -> DatasetIndex:
         problems: list[Problem] = []
-        samples, classes = [], {}
+        samples: list[Sample] = []
+        classes: dict[Split, set[str]] = {}
         sides: tuple[Split, ...] = ("train", "validation")
         for side in sides:
             folder = _find(root, side)
@@ -40,10 +42,15 @@ class TrainValFolders:
             problems.append(Problem(f"the class {name!r} is in training only; nothing will be said of how well it is "
                                     "found", severity="warning"))
         if test := _find(root, "test"):
-            problems.append(Problem(f"the folder {test.name}/ is not used in training", severity="warning"))
+            found: list[Problem] = []
+            samples += read_classes(root, test, "test", found)
+            problems += [replace(problem, severity="warning") for problem in found]  # nothing is trained with it
+            if not subfolders(test):
+                problems.append(Problem(f"the folder {test.name}/ has no class folders and is left out",
+                                        severity="warning"))
         return DatasetIndex(root, "train_val_folders", tuple(sorted(train | validation, key=natural)), tuple(samples),
                             problems=tuple(problems))
 
 
-def _find(root: Path, side: Side) -> Path | None:
+def _find(root: Path, side: Split) -> Path | None:
     return next((folder for folder in subfolders(root) if folder.name.lower() in SIDES[side]), None)

@@ -44,11 +44,11 @@ class Yolo:
         for side, places in data.sides.items():
             for image in (image for place in places for image in _images_of(place, root, problems)):
                 if sides.setdefault(image, side) != side:
-                    problems.append(Problem("is named by train and by val", file=relative(image, root),
+                    problems.append(Problem(f"is named by {sides[image]} and by {side}", file=relative(image, root),
                                             hint="take it out of one"))
         if data.sides:
-            given = len(data.sides) > 1
-            samples = [replace(_sample(image, root, data, problems), split=side if given else None)
+            given = {"train", "validation"} <= data.sides.keys()
+            samples = [replace(_sample(image, root, data, problems), split=side if given or side == "test" else None)
                        for image, side in sides.items()]
         else:
             samples = with_split([_sample(image, root, data, problems) for image in images_in(root, root)], root,

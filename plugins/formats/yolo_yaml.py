@@ -15,7 +15,8 @@ from sightsmith.plugins.formats.files import read_text, relative
 
 CLASSES = "classes.txt"
 LARGEST_YAML = 2**20
-KEYS: dict[Split, tuple[str, ...]] = {"train": ("train",), "validation": ("val", "valid", "validation")}
+KEYS: dict[Split, tuple[str, ...]] = {"train": ("train",), "validation": ("val", "valid", "validation"),
+                                      "test": ("test",)}
 
 
 @dataclass(frozen=True)
@@ -110,8 +111,6 @@ def _sides(content: dict[Any, Any], root: Path, file: str, problems: list[Proble
         problems.append(Problem("train and val are the same images, so they are split anew", file=file,
                                 severity="warning"))
         del sides["validation"]
-    if content.get("test"):
-        problems.append(Problem("the images of 'test' are not used in training", file=file, severity="warning"))
     return sides
 
 

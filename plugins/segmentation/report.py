@@ -1,20 +1,41 @@
-"""The report's sections on a segmentation: figures of each class, confusion of pixels, the worst images."""
+"""The report's sections on a segmentation: figures of each class, confusion of pixels, best and worst images."""
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Sequence
 
+import numpy as np
+
 from sightsmith.core.dataset import Sample
+from sightsmith.core.images import Array
+from sightsmith.core.masks import IGNORED, semantic_map
+from sightsmith.core.pictures import FALSE, HIT, MISSED, SHOWN, Picture, picture_of
+from sightsmith.core.schema import Config
 from sightsmith.core.task import Outcome, Section
 from sightsmith.plugins.segmentation.metrics import PER_CLASS, compute, figures, total
 
-SHOWN = 20
+LISTED = 20
+DRAWN_CLASSES = 12
+OPACITY = 0.55
 COUNTS = ("TP", "FP", "FN", "TN")
 
 
-def sections(outcomes: Sequence[Outcome], samples: Sequence[Sample], classes: Sequence[str]) -> list[Section]:
-    """In the order of the page. ``outcomes`` and ``samples`` are those of the validation part, in step."""
-    return [_per_class(outcomes, classes), _confusion(outcomes, classes), _worst(outcomes, samples, classes)]
+def packed(numbers: Array) -> tuple[tuple[int, int], bytes]:
+    """A map (height, width) uint8 for an outcome, which is to be small."""
+    return (numbers.shape[0], numbers.shape[1]), zlib.compress(numbers.tobytes(), 1)
+
+
+def unpacked(found: tuple[tuple[int, int], bytes]) -> Array:
+    shape, content = found
+    return np.frombuffer(zlib.decompress(content), np.uint8).reshape(shape)
+
+
+def sections(outcomes: Sequence[Outcome], samples: Sequence[Sample], classes: Sequence[str], config: Config,
+             ) -> list[Section]:
+    """In the order of the page. ``outcomes`` and ``samples`` are in step."""
+    return [_per_class(outcomes, classes), _confusion(outcomes, classes),
+            _found(outcomes, samples, classes, config), _worst(outcomes, samples, classes)]
 
 
 def _per_class(outcomes: Sequence[Outcome], classes: Sequence[str]) -> Section:
@@ -23,7 +44,7 @@ def _per_class(outcomes: Sequence[Outcome], classes: Sequence[str]) -> Section:
     for number, name in enumerate(("background", *classes)):
         found = figures(counts, number)
         rows.append((name, *(_text(found[key]) for key in PER_CLASS), *(found[key] for key in COUNTS)))
-    note = ("<p class='soft'>Pixels of the validation part in the images' own size, best checkpoint. Dice is their "
+    note = ("<p class='soft'>Pixels in the images' own size. Dice is their "
             "F1. Undefined: no true pixel of the class (Dice, IoU, recall), none predicted (precision).</p>")
     header = ("class", "Dice", "IoU", "precision", "recall", "specificity", "accuracy", *COUNTS)
     return Section("Per class", html=note, header=header, rows=tuple(rows), name="per-class")
@@ -35,13 +56,46 @@ def _confusion(outcomes: Sequence[Outcome], classes: Sequence[str]) -> Section:
                    rows=tuple((name, *map(int, row)) for name, row in zip(names, counts, strict=True)))
 
 
+def _found(outcomes: Sequence[Outcome], samples: Sequence[Sample], classes: Sequence[str], config: Config) -> Section:
+    """Of each class the images in which it is found worst and best, with the pixels that are right and wrong."""
+    rows = []
+    for number, name in enumerate(classes[:DRAWN_CLASSES], 1):
+        scored = sorted((dice, place) for place, outcome in enumerate(outcomes)
+                        if (dice := figures(outcome["counts"], number)["dice"]) is not None)
+        if not scored:
+            continue
+        worst = scored[:SHOWN]
+        best = [item for item in scored[::-1] if item not in worst][:SHOWN]
+        rows += [(f"{name}, {title}", tuple(
+            _coloured(outcomes[place], samples[place], classes, number, f"Dice {dice:.2f}", config)
+            for dice, place in chosen)) for title, chosen in (("worst", worst), ("best", best)) if chosen]
+    note = ("<p class='soft'>Of each class the images in which it is found worst, and best. Green: its pixels that are "
+            "found; red: pixels that are taken for it; blue: its pixels that are missed.</p>")
+    return Section("What is found", html=note, pictures=tuple(rows))
+
+
+def _coloured(outcome: Outcome, sample: Sample, classes: Sequence[str], number: int, caption: str, config: Config,
+              ) -> Picture:
+    image = picture_of(sample, config.image)
+    truth = semantic_map(sample, classes, *image.shape[:2])
+    if sample.tile is not None:
+        left, top, width, height = sample.tile
+        image, truth = (part[top:top + height, left:left + width] for part in (image, truth))
+    predicted = unpacked(outcome["map"])
+    said, real = (predicted == number) & (truth != IGNORED), truth == number
+    coloured = image.astype(np.float32)
+    for pixels, colour in ((said & real, HIT), (said & ~real, FALSE), (real & ~said, MISSED)):
+        coloured[pixels] = (1 - OPACITY) * coloured[pixels] + OPACITY * np.array(colour, np.float32)
+    return Picture(coloured.round().astype(np.uint8), caption)
+
+
 def _worst(outcomes: Sequence[Outcome], samples: Sequence[Sample], classes: Sequence[str]) -> Section:
     scored = []
     for outcome, sample in zip(outcomes, samples, strict=True):
         dice = compute([outcome], classes)["dice"]
         if dice is not None:
             scored.append((dice, sample.key))
-    rows = tuple((key, _text(dice)) for dice, key in sorted(scored)[:SHOWN])
+    rows = tuple((key, _text(dice)) for dice, key in sorted(scored)[:LISTED])
     return Section("Images of the lowest Dice", header=("image", "Dice"), rows=rows, name="worst")
 
 

@@ -50,9 +50,9 @@ class SegmentationTask(OpenMMLabTask):
         return map_layout(beside=rows - len(self.classes) - 1)
 
     def outcome(self, sample: Any) -> Outcome:
-        """Counts of pixels by true and predicted class, see :func:`metrics.count`."""
+        """Counts of pixels by true and predicted class, see :func:`metrics.count`, and the predicted map, packed."""
         predicted = sample.pred_sem_seg.data[0].cpu().numpy().astype(np.uint8)
-        return {"counts": metrics.count(sample.truth, predicted, len(self.classes))}
+        return {"counts": metrics.count(sample.truth, predicted, len(self.classes)), "map": report.packed(predicted)}
 
     def part(self, sample: Any) -> Part:
         """Logits (K + 1, h, w) float32, background first."""
@@ -74,4 +74,4 @@ class SegmentationTask(OpenMMLabTask):
         return metrics.dice_of_draws(outcomes)
 
     def report(self, outcomes: Sequence[Outcome], samples: Sequence[Sample], folder: Path) -> list[Section]:
-        return report.sections(outcomes, samples, self.classes)
+        return report.sections(outcomes, samples, self.classes, self.config)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
 from pathlib import Path
 
@@ -216,9 +217,9 @@ def test_every_dicom_of_pydicom_is_read_or_refused() -> None:
     assert read > 60
 
 
-def test_without_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_the_extra(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setitem(sys.modules, "sightsmith.core.dicom", None)
     monkeypatch.delitem(sys.modules, "sightsmith.core.dicom")
     monkeypatch.setitem(sys.modules, "pydicom", None)
     with pytest.raises(ImageError, match=r"pip install 'sightsmith\[dicom\]'"):
-        probe(stock("CT_small.dcm"))
+        probe(shutil.copy(stock("CT_small.dcm"), tmp_path / "never-seen.dcm"))

@@ -293,3 +293,18 @@ def test_damaged_bytes_raise_nothing_else(tmp_path: Path) -> None:
     sources = [encoded(kind, noise) for kind in ("JPEG", "PNG", "TIFF", "BMP")]
     sources += [deep, tiff(tmp_path / "a.tif", DEEP_RGB, photometric=2).read_bytes()]
     assert refusals(tmp_path / "x", sources * 30, reaches=[64, 400]) > 50
+
+
+def test_what_has_not_changed_is_not_decoded_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "seen.png"
+    Image.new("L", (20, 30), 7).save(path)
+    first = probe(path)
+    opened: list[Path] = []
+    inner = images._opened
+    monkeypatch.setattr(images, "_opened", lambda path: opened.append(path) or inner(path))
+    assert probe(path) is first and not opened
+    Image.new("L", (40, 30), 7).save(path)
+    assert probe(path).width == 40 and opened == [path]
+    path.unlink()
+    with pytest.raises(ImageError, match="No such file"):
+        probe(path)

@@ -233,7 +233,7 @@ def test_voc_with_lists_and_difficult_objects(read, tmp_path):
     assert {sample.path.stem for sample in dataset.validation} == set("36")
     assert by_number(dataset)[0].objects[0].crowd
     assert by_number(dataset)[0].labels == ()
-    assert "1 images are on neither side" in "\n".join(warnings(dataset))
+    assert "1 images are on no side" in "\n".join(warnings(dataset))
 
 
 def test_voc_says_how_it_counts(read, tmp_path):

@@ -10,7 +10,7 @@ import pytest
 
 from sightsmith.core.dataset import Sample
 from sightsmith.core.task import Task
-from sightsmith.plugins.classification.metrics import compute, score_of_draws
+from sightsmith.plugins.classification.metrics import calibration, compute, doubtful, score_of_draws
 
 CLASSES = ("cat", "cow", "dog")
 
@@ -96,3 +96,36 @@ def test_draws_are_copies(make_task, multi_label):
     if multi_label:
         empty = [outcome(0, np.zeros(3, np.int8), [1, 1, 1])]
         assert score_of_draws(empty, multi_label)(np.array([1])) is None
+
+
+@pytest.mark.parametrize("multi_label", [False, True])
+def test_calibration_is_that_of_scikit_learn(multi_label):
+    from sklearn.calibration import calibration_curve
+
+    random = np.random.default_rng(0)
+    scores = random.dirichlet([0.4] * 4, 300) if not multi_label else random.random((300, 4))
+    truth = np.eye(4, dtype=int)[[random.choice(4, p=row / row.sum()) for row in scores]]
+    found = calibration(scores, truth, multi_label)
+    confidence = scores.ravel() if multi_label else scores.max(1)
+    right = truth.ravel() if multi_label else truth[np.arange(300), scores.argmax(1)]
+    part, mean = calibration_curve(right, confidence, n_bins=10)
+    assert [item.right for item in found.bins] == pytest.approx(part)
+    assert [item.confidence for item in found.bins] == pytest.approx(mean)
+    assert sum(item.count for item in found.bins) == confidence.size
+    weights = np.array([item.count for item in found.bins]) / confidence.size
+    assert found.error == pytest.approx(float(weights @ np.abs(part - mean)))
+    assert calibration(np.full((2, 4), np.nan), truth[:2], multi_label).error is None
+
+
+def test_labels_that_are_wrong_are_doubted_the_worst_first():
+    labels = np.repeat(np.arange(3), 40)
+    scores = 0.05 + 0.85 * np.eye(3)[labels]
+    swapped = labels.copy()
+    swapped[[3, 50, 100]] = [1, 2, 0]
+    scores[3] = (0.999, 0.0, 0.001)
+    found = doubtful(scores, np.eye(3, dtype=int)[swapped])
+    assert {place for place, _ in found} == {3, 50, 100}
+    assert found[0] == (3, 0)
+    assert all(labels[place] == number for place, number in found)
+    assert doubtful(scores, np.eye(3, dtype=int)[labels]) == []
+    assert doubtful(np.full((3, 3), np.nan), np.eye(3, dtype=int)) == []

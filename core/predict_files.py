@@ -1,0 +1,193 @@
+"""``sightsmith predict``: what a run says of a person's images, as JSON, as pictures, and as annotation to correct."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from PIL import Image
+
+from sightsmith.core.annotation import Object, RunLengths
+from sightsmith.core.archive import unpack
+from sightsmith.core.dataset import IMAGE_SUFFIXES, DatasetIndex, Sample
+from sightsmith.core.draw import drawn, palette
+from sightsmith.core.errors import UserError, near
+from sightsmith.core.files import cache_dir, fill_file, write_json
+from sightsmith.core.images import Array, ImageInfo, probe
+from sightsmith.core.masks import box, encode
+from sightsmith.core.pictures import picture_of
+from sightsmith.core.plugins import load_plugins
+from sightsmith.core.prediction import Prediction
+from sightsmith.core.result import Result
+from sightsmith.core.rundir import RunFolder
+from sightsmith.core.write_dataset import find_writer, write_dataset
+
+FORMAT = 1
+TOP = 5
+"""Labels that are written of each image, the likeliest."""
+YES = 0.5
+"""The probability from which a label of several is one of the image."""
+MIN_SCORE = 0.3
+FILE, PICTURES, MAPS = "predictions.json", "pictures", "maps"
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What to write: ``min_score`` is that of objects in pictures and annotation, the JSON has all; ``format`` that of
+    annotation, None for none."""
+
+    min_score: float = MIN_SCORE
+    pictures: bool = True
+    format: str | None = None
+
+
+@dataclass
+class Said:
+    """Of one image, its name below the input and what was said of it."""
+
+    name: str
+    prediction: Prediction
+    files: dict[str, str] = field(default_factory=dict)
+
+    def to_json(self) -> dict[str, Any]:
+        said = self.prediction
+        content: dict[str, Any] = {"image": self.name, "frame": said.frame, "width": said.width, "height": said.height}
+        if said.scores:
+            content["labels"] = [{"label": name, "score": round(score, 6)}
+                                 for name, score in list(said.scores.items())[:TOP]]
+        elif said.class_map is None:
+            content["objects"] = [
+                {"label": item.label, "score": round(item.score, 6), "box": [round(side, 3) for side in item.box],
+                 **({"mask": {"size": [item.mask.height, item.mask.width], "counts": item.mask.counts.decode()}}
+                    if item.mask is not None else {})} for item in said.objects]
+        return content | self.files
+
+
+def find_images(text: str) -> dict[str, Path]:
+    """By name below it, the images that ``input=text`` stands for: a file, a zip, or all in a folder and those below.
+
+    Raises UserError where there are none.
+    """
+    given = Path(text).expanduser()
+    if not given.exists():
+        siblings = [path.name for path in given.parent.iterdir()] if given.parent.is_dir() else []
+        raise UserError(f"input={text}: there is no such file or folder.{near(given.name, siblings)}",
+                        hint="type input=IMAGE, or a folder of images, or a zip of one")
+    if given.is_file() and given.suffix.lower() != ".zip":
+        return {given.name: given}
+    root = unpack(given, cache_dir() / "archives") if given.is_file() else given
+    found = {path.relative_to(root).as_posix(): path for path in _files(root)}
+    if not found:
+        raise UserError(f"input={text} holds no image", hint=f"images are {', '.join(sorted(IMAGE_SUFFIXES))}, and "
+                        "DICOM files of any name")
+    return found
+
+
+def _files(root: Path) -> Iterator[Path]:
+    for path in sorted(root.rglob("*")):
+        if path.is_file() and not any(part.startswith((".", "__MACOSX")) for part in path.relative_to(root).parts) \
+                and (path.suffix.lower() in IMAGE_SUFFIXES or not path.suffix and _is_dicom(path)):
+            yield path
+
+
+def _is_dicom(path: Path) -> bool:
+    with path.open("rb") as stream:
+        return stream.read(132)[128:] == b"DICM"
+
+
+def predict_files(result: Result, images: dict[str, Path], folder: Path, wanted: Wanted,
+                  tell: Callable[[int, int], None] = lambda done, all_of: None) -> list[str]:
+    """Write what ``result`` says of ``images``, by name, into ``folder``, which is empty; lines on what was left out.
+
+    Raises UserError that names every image that cannot be read, before anything is predicted.
+    """
+    annotation = _annotation(result)
+    writer = find_writer(wanted.format, load_plugins().dataset_loaders, annotation) if wanted.format else None
+    names = {path: name for name, path in images.items()}
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    said: list[Said] = []
+    samples: list[Sample] = []
+    for prediction in result.predict(images.values(), device):
+        item = Said(names[prediction.path], prediction)
+        place = item.name if prediction.frame is None else f"{item.name}-{prediction.frame}"
+        if prediction.class_map is not None:
+            item.files["class_map"] = f"{MAPS}/{place}.png"
+            _write_map(folder / MAPS / f"{place}.png", prediction.class_map, result.classes)
+        if wanted.pictures:
+            item.files["picture"] = f"{PICTURES}/{place}.png"
+            _write_picture(folder / PICTURES / f"{place}.png", result, prediction, wanted.min_score)
+        if writer is not None:
+            samples.append(_as_sample(item, wanted.min_score, multi_label=result.task.multi_label,
+                                      classes=result.classes))
+        said.append(Said(item.name, _light(prediction), item.files))
+        tell(len(said), len(images))
+    write_json(folder / FILE, {
+        "format": FORMAT, "run": str(result.run_dir), "task": result.task.config.task.name,
+        "classes": list(result.classes), "images": [item.to_json() for item in said]})
+    if writer is None:
+        return []
+    infos: dict[str, ImageInfo] = {name: probe(path) for name, path in images.items()}
+    index = DatasetIndex(folder, writer.name, result.classes, tuple(samples), result.task.multi_label,
+                         annotation=annotation)
+    return write_dataset(index, infos, writer, folder / writer.name)
+
+
+def _annotation(result: Result) -> Any:
+    task, plugins = result.task, load_plugins()
+    return task.network.annotation_of(task.config.network.config) or plugins.task(task.config.task.name).annotation
+
+
+def _light(prediction: Prediction) -> Prediction:
+    """Without the map, which is a file by now."""
+    if prediction.class_map is None:
+        return prediction
+    return Prediction(prediction.path, prediction.width, prediction.height, prediction.frame,
+                      class_map=np.empty((0, 0), np.uint8))
+
+
+def _as_sample(item: Said, min_score: float, *, multi_label: bool, classes: Iterable[str]) -> Sample:
+    said = item.prediction
+    objects: tuple[Object, ...] = ()
+    labels: tuple[str, ...]
+    if said.scores:
+        labels = tuple(name for name in classes if said.scores[name] >= YES) if multi_label else \
+            (next(iter(said.scores)),)
+    else:
+        if said.class_map is not None:
+            objects = tuple(_regions(said.class_map, list(classes)))
+        else:
+            objects = tuple(Object(found.label, found.box, found.mask) for found in said.objects
+                            if found.score >= min_score)
+        labels = tuple(name for name in classes if any(found.label == name for found in objects))
+    return Sample(said.path, item.name, labels, said.frame, objects=objects)
+
+
+def _regions(class_map: Array, classes: list[str]) -> Iterator[Object]:
+    for number in np.unique(class_map).tolist():
+        if number:
+            runs: RunLengths = encode(class_map == number)
+            yield Object(classes[number - 1], box(runs), runs, region=True)
+
+
+def _write_map(path: Path, class_map: Array, classes: Iterable[str]) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    picture = Image.fromarray(class_map, mode="P")
+    colours = palette(list(classes))
+    picture.putpalette([0, 0, 0, *(part for colour in colours.values() for part in colour)])
+    fill_file(path, lambda place: picture.save(place, format="PNG"))
+
+
+def _write_picture(path: Path, result: Result, prediction: Prediction, min_score: float) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    pixels = picture_of(Sample(prediction.path, "", frame=prediction.frame), result.task.config.image)
+    picture = drawn(pixels, prediction, result.classes, min_score)
+    fill_file(path, lambda place: picture.save(place, format="PNG"))
+
+
+def new_folder(result: Result, text: str, output_dir: Path | None) -> Path:
+    """Where what is said of ``input=text`` is written: named after it and the time."""
+    return RunFolder.create(output_dir or result.run_dir / "predictions", Path(text).stem).path

@@ -1,0 +1,57 @@
+"""The free-response ROC curve: what part of all objects is found, against false detections an image.
+
+Bunch et al. 1977. A detection is a hit as in COCO's evaluation, at an IoU of 0.5; those on crowds are neither hit nor
+false.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from sightsmith.core.images import Array
+from sightsmith.core.task import Outcome
+from sightsmith.plugins.detection.draws import matches
+from sightsmith.plugins.detection.metrics import match
+
+RATES = (0.05, 0.1, 0.2, 0.5, 1.0, 2.0)
+"""False detections an image at which the recall is told."""
+
+
+@dataclass(frozen=True)
+class Froc:
+    """``false`` detections an image and ``recall``, (T,) each, at every score from which detections can be counted, the
+    highest first."""
+
+    false: Array
+    recall: Array
+
+    def recall_at(self, rate: float) -> float:
+        """The highest recall with no more than ``rate`` false detections an image."""
+        allowed = self.recall[self.false <= rate]
+        return float(allowed.max()) if allowed.size else 0.0
+
+
+def froc(images: Sequence[Outcome], classes: Sequence[str], with_masks: bool) -> dict[str | None, Froc | None]:
+    """By class, and under None for all classes together; None where there is no object to find."""
+    evaluation = match(images, classes, "segm" if with_masks else "bbox")
+    found = [matches(evaluation, number, len(images)) for number in range(len(classes))]
+    each: dict[str | None, Froc | None] = {
+        name: _curve(item.scores, item.hits[0], item.false[0], int(item.objects.sum()), len(images))
+        for name, item in zip(classes, found, strict=True)}
+    each[None] = _curve(np.concatenate([item.scores for item in found]),
+                        np.concatenate([item.hits[0] for item in found]),
+                        np.concatenate([item.false[0] for item in found]),
+                        sum(int(item.objects.sum()) for item in found), len(images))
+    return each
+
+
+def _curve(scores: Array, hits: Array, false: Array, objects: int, images: int) -> Froc | None:
+    if not objects:
+        return None
+    order = np.argsort(-scores, kind="stable")
+    scores, hits, false = scores[order], np.cumsum(hits[order]), np.cumsum(false[order])
+    last = np.flatnonzero(np.diff(scores, append=-np.inf))  # equal scores are counted together
+    return Froc(np.concatenate([[0.0], false[last] / images]), np.concatenate([[0.0], hits[last] / objects]))

@@ -1,0 +1,69 @@
+"""LabelMe written: a JSON beside each image."""
+
+from __future__ import annotations
+
+import base64
+import io
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from sightsmith.core.annotation import Object, Polygons
+from sightsmith.core.dataset import DatasetIndex, Sample
+from sightsmith.core.files import write_json
+from sightsmith.core.images import Array, ImageInfo
+from sightsmith.core.write_dataset import of_crowds
+from sightsmith.plugins.formats.copies import copy_images, mask_of
+from sightsmith.plugins.formats.outlines import outline
+
+VERSION = "5.5.0"
+"""Of LabelMe, which opens what it wrote itself in this version."""
+
+
+def write_labelme(index: DatasetIndex, infos: Mapping[str, ImageInfo], folder: Path) -> list[str]:
+    """Labels are flags, boxes rectangles, and masks polygons where these say the same, else pictures."""
+    for sample, original in zip(copy_images(index, folder), index.samples, strict=True):
+        info = infos[original.name]
+        labels = index.annotation == "labels"
+        write_json(sample.path.with_suffix(".json"), {
+            "version": VERSION,
+            "flags": {name: name in sample.labels for name in index.classes} if labels else {},
+            "shapes": [] if labels else [_shape(item, index, info) for item in sample.objects if not item.crowd],
+            "imagePath": sample.path.name, "imageData": None, "imageHeight": info.height, "imageWidth": info.width})
+    return of_crowds(index.samples) + _of_names(index.samples)
+
+
+def _shape(item: Object, index: DatasetIndex, info: ImageInfo) -> dict[str, Any]:
+    shape: dict[str, Any] = {"label": item.label, "group_id": None, "description": "", "flags": {}, "mask": None}
+    left, top, right, bottom = item.box
+    if index.annotation == "boxes" or item.mask is None:
+        return {**shape, "shape_type": "rectangle", "points": [[left, top], [right, bottom]]}
+    if isinstance(item.mask, Polygons) and len(item.mask.rings) == 1:
+        return {**shape, "shape_type": "polygon", "points": _pairs(item.mask.rings[0])}
+    mask = mask_of(item, info)
+    ring = outline(mask)
+    if ring is not None:
+        return {**shape, "shape_type": "polygon", "points": _pairs(ring)}
+    rows, columns = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
+    cut = mask[rows[0]:rows[-1] + 1, columns[0]:columns[-1] + 1]
+    return {**shape, "shape_type": "mask", "mask": _picture(cut),
+            "points": [[int(columns[0]), int(rows[0])], [int(columns[-1]), int(rows[-1])]]}
+
+
+def _pairs(ring: tuple[float, ...]) -> list[list[float]]:
+    return [list(pair) for pair in zip(ring[0::2], ring[1::2], strict=True)]
+
+
+def _picture(mask: Array) -> str:
+    buffer = io.BytesIO()
+    Image.fromarray(mask).save(buffer, format="PNG")
+    return base64.b64encode(buffer.getvalue()).decode()
+
+
+def _of_names(samples: tuple[Sample, ...]) -> list[str]:
+    stems = [str(Path(sample.name).with_suffix("")) for sample in samples]
+    twice = len(stems) - len(set(stems))
+    return [f"{twice} images share their name without suffix with another, and its JSON"] if twice else []

@@ -1,0 +1,63 @@
+"""Pascal VOC's XML of boxes written."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from xml.etree.ElementTree import Element, ElementTree, SubElement, indent
+
+from sightsmith.core.dataset import DatasetIndex, Sample
+from sightsmith.core.errors import UserError, listed
+from sightsmith.core.images import ImageInfo
+from sightsmith.plugins.formats.copies import copy_images
+from sightsmith.plugins.formats.voc import ANNOTATIONS, SIDES
+from sightsmith.plugins.formats.voc_folder import IMAGES
+
+LISTS = {"train": "train", "validation": "val", "test": "test"}
+
+
+def write_voc(index: DatasetIndex, infos: Mapping[str, ImageInfo], folder: Path) -> list[str]:
+    """Coordinates are counted from 1, the last pixel included; crowds are ``difficult``.
+
+    Raises UserError where two images differ in folder or suffix alone: the format has one folder.
+    """
+    stems: dict[str, list[str]] = {}
+    for sample in index.samples:
+        stems.setdefault(Path(sample.name).stem, []).append(sample.name)
+    if same := [" and ".join(names) for names in stems.values() if len(names) > 1]:
+        raise UserError(f"Pascal VOC has one folder of images, and these share their name: {listed(same)}",
+                        hint="convert=coco keeps folders")
+    (folder / ANNOTATIONS).mkdir()
+    lists: dict[str, list[str]] = {}
+    flat = copy_images(index, folder, IMAGES)
+    for sample, original in zip(flat, index.samples, strict=True):
+        path = folder / IMAGES / Path(original.name).name
+        if sample.path != path:
+            sample.path.rename(path)
+        _write(folder / ANNOTATIONS / f"{path.stem}.xml", sample, path.name, infos[original.name])
+        if sample.split is not None:
+            lists.setdefault(LISTS[sample.split], []).append(path.stem)
+    for below in sorted((path for path in (folder / IMAGES).rglob("*") if path.is_dir()), reverse=True):
+        below.rmdir()
+    for name, found in lists.items():
+        (folder / "ImageSets" / "Main").mkdir(parents=True, exist_ok=True)
+        (folder / "ImageSets" / "Main" / f"{name}.txt").write_text("".join(f"{stem}\n" for stem in found))
+    return []
+
+
+def _write(path: Path, sample: Sample, image: str, info: ImageInfo) -> None:
+    root = Element("annotation")
+    SubElement(root, "filename").text = image
+    size = SubElement(root, "size")
+    for name, value in (("width", info.width), ("height", info.height), ("depth", info.channels)):
+        SubElement(size, name).text = str(value)
+    for item in sample.objects:
+        element = SubElement(root, "object")
+        SubElement(element, "name").text = item.label
+        SubElement(element, "difficult").text = str(int(item.crowd))
+        around = SubElement(element, "bndbox")
+        left, top, right, bottom = item.box
+        for name, side in zip(SIDES, (left + 1, top + 1, right, bottom), strict=True):
+            SubElement(around, name).text = f"{side:.10g}"
+    indent(root)
+    ElementTree(root).write(path, encoding="utf-8")

@@ -1,0 +1,128 @@
+"""A finished run judged by labelled images, from the command line and from Python."""
+
+from __future__ import annotations
+
+import csv
+import json
+import shutil
+import subprocess
+import sys
+
+import pytest
+from PIL import Image
+from test_object_tasks import SMALL
+
+import sightsmith
+from sightsmith.core.errors import UserError
+from sightsmith.core.evaluate import evaluate
+from sightsmith.core.files import cache_dir
+
+LABELS = ["task=classification", "network=shufflenet_v2_x0_5", "network.weights=none", "dataset.root=sample",
+          "dataset.limit=120", "image.size=32", "hyper.epochs=2", "trainer.precision=fp32",
+          "trainer.memory_format=contiguous", "logger=[]"]
+
+
+def command(*arguments):
+    done = subprocess.run([sys.executable, "-m", "sightsmith", *map(str, arguments)], capture_output=True, text=True,
+                          timeout=240)
+    return done.returncode, done.stdout, done.stderr
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    """A run of digits, trained once."""
+    return sightsmith.train([*LABELS, f"output_dir={tmp_path_factory.mktemp('runs')}"])
+
+
+def test_its_own_data_has_the_figures_of_the_training(run):
+    found = evaluate(run)
+    assert list(found.splits) == ["train", "validation"]
+    for name, value in found.splits["validation"].metrics.items():
+        assert value == pytest.approx(run.metrics[name], abs=1e-6), name
+    assert (found.splits["validation"].trust.low, found.splits["validation"].trust.high) == (
+        run.metrics["accuracy_low"], run.metrics["accuracy_high"])
+    kept = json.loads((found.folder / "metrics.json").read_text())
+    assert kept["splits"]["validation"]["metrics"] == found.splits["validation"].metrics
+    assert found.folder.parent == run.run_dir / "evaluations"
+    page = found.report.read_text()
+    for title in ("Figures", "Per class, train", "Confusion matrix, validation", "Calibration, validation"):
+        assert f"<h2>{title}</h2>" in page
+    rows = {row[0]: row[1:] for row in csv.reader((found.folder / "figures.csv").open())}
+    assert rows[""] == ["train", "validation"]
+    assert rows["images"] == [str(found.splits[name].images) for name in ("train", "validation")]
+
+
+def test_the_command_on_another_folder_whose_classes_are_a_part(run, tmp_path):
+    digits = sorted(cache_dir().glob("samples/classification/*"))
+    for folder in digits[:3]:
+        for path in sorted(folder.glob("*.png"))[:6]:
+            target = tmp_path / "new" / folder.name / path.name
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(path, target)
+    code, output, errors = command("evaluate", f"run={run.run_dir}", f"dataset.root={tmp_path / 'new'}", "--json",
+                                   f"output_dir={tmp_path / 'out'}")
+    assert code == 0, errors
+    said = json.loads(output)
+    assert said["splits"].keys() == {"all"}
+    assert said["splits"]["all"]["images"] == 18
+    metrics = said["splits"]["all"]["metrics"]
+    assert metrics["recall/9"] is None
+    assert metrics["recall/0"] is not None
+    assert (tmp_path / "out").is_dir()
+    # The same through the paths of prediction.
+    right = total = 0
+    for folder in digits[:3]:
+        paths = sorted((tmp_path / "new" / folder.name).glob("*.png"))
+        right += sum(next(iter(item.scores)) == folder.name for item in run.predict(paths))
+        total += len(paths)
+    assert metrics["accuracy"] == pytest.approx(right / total)
+
+
+def test_a_test_side_is_judged_and_never_trained_with(tmp_path):
+    for side, count in (("train", 8), ("val", 4), ("test", 5)):
+        for name, shade in (("dark", 40), ("light", 200)):
+            for number in range(count):
+                path = tmp_path / "set" / side / name / f"{number}.png"
+                path.parent.mkdir(parents=True, exist_ok=True)
+                Image.new("L", (32, 32), shade + {"train": 0, "val": 20, "test": 40}[side] + number).save(path)
+    plain = [text for text in LABELS if not text.startswith("dataset.")]
+    result = sightsmith.train([*plain, f"dataset.root={tmp_path / 'set'}", "dataset.min_images_per_class=1",
+                               f"output_dir={tmp_path / 'runs'}"])
+    data = json.loads((result.run_dir / "data.json").read_text())
+    assert data["images"] == {"train": 16, "validation": 8}
+    assert any("10 images are for the test" in problem["message"] for problem in data["problems"])
+    found = evaluate(result)
+    assert {name: judged.images for name, judged in found.splits.items()} == {"train": 16, "validation": 8, "test": 10}
+    assert evaluate(result, {"dataset.root": str(tmp_path / "set")}, "test").splits.keys() == {"test"}
+    with pytest.raises(UserError, match="has train, validation, test"):
+        evaluate(result, split="tests")
+
+
+def test_mistakes(run, tmp_path):
+    for name in ("0", "cat"):
+        path = tmp_path / "set" / name / "1.png"
+        path.parent.mkdir(parents=True)
+        Image.new("L", (32, 32), 90 + len(name)).save(path)
+    code, _, errors = command("evaluate", f"run={run.run_dir}", f"dataset.root={tmp_path / 'set'}")
+    assert code == 2
+    for part in ("unknown: cat", "the data set has 0, cat", "the run knows 0, 1, 2"):
+        assert part in errors
+    for arguments, says in (([f"run={tmp_path}"], "holds no finished run"),
+                            ([f"run={run.run_dir}", "dataset.rot=x"], "there is no key 'dataset.rot'"),
+                            ([f"run={run.run_dir}", f"dataset.root={tmp_path / 'gone'}"], "there is no such folder"),
+                            ([f"run={run.run_dir}", "dataset.format=cocoo"], "Did you mean 'coco'?"), ([], "usage:")):
+        code, _, errors = command("evaluate", *arguments)
+        assert code == 2, arguments
+        assert says in errors
+        assert "Traceback" not in errors
+    assert not list(tmp_path.glob("runs"))
+
+
+@pytest.mark.parametrize(("task", "network", "score"), [
+    ("detection", "rtmdet_tiny", "ap"), ("segmentation", "fastscnn", "dice")])
+def test_tiles_are_judged_as_in_validation(tmp_path, task, network, score):
+    result = sightsmith.train([*SMALL, f"task={task}", f"network={network}", "dataset.tile=40",
+                               f"output_dir={tmp_path}"])
+    found = evaluate(result, split="validation").splits["validation"]
+    assert found.metrics[score] == pytest.approx(result.metrics[score], abs=1e-6)
+    assert (found.trust.low, found.trust.high) == (result.metrics[f"{score}_low"], result.metrics[f"{score}_high"])
