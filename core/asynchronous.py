@@ -9,6 +9,7 @@ import json
 import os
 import socket
 import time
+import uuid
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -20,7 +21,7 @@ from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig
 
 from sightsmith.core.errors import UserError
-from sightsmith.core.files import fill_file, write_json
+from sightsmith.core.files import write_json
 from sightsmith.core.rundir import RUNNING, STOPPED, RunFolder, read_status
 from sightsmith.core.sweep_plan import SweepPlan
 from sightsmith.core.sweep_run import SweepRun, failure
@@ -40,6 +41,7 @@ class Register:
         """That of the run of ``member`` and ``proposal``: the one that it has, or the next."""
         wanted = {"member": member, **asdict(proposal)}
         self._folder.mkdir(exist_ok=True)
+        own = self._folder / f".{uuid.uuid4().hex}"
         while True:
             cards = self._cards()
             for number, card in cards.items():
@@ -50,13 +52,13 @@ class Register:
             number = len(cards)
             try:
                 # A link is made as a whole or, where another process was faster, not at all.
-                fill_file(self._folder / f".{member}", lambda path: path.write_text(json.dumps({"asked": wanted})))
-                os.link(self._folder / f".{member}", self._folder / f"{number}.json")
+                write_json(own, {"asked": wanted})
+                os.link(own, self._folder / f"{number}.json")
                 return number
             except FileExistsError:
                 continue
             finally:
-                (self._folder / f".{member}").unlink(missing_ok=True)
+                own.unlink(missing_ok=True)
 
     def fail(self, number: int, error: Exception) -> None:
         mistake = isinstance(error, UserError)

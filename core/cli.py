@@ -25,6 +25,7 @@ sightsmith trains computer-vision models on your own images.
   sightsmith inspect  task=classification dataset.root=photos    check the data set only
   sightsmith evaluate run=runs/... [dataset.root=photos]         a run against labelled images: report and figures
   sightsmith predict  run=runs/... input=photos [format=labelme] what a run says: JSON, pictures, annotation
+  sightsmith serve    run=runs/... [port=8000]                    the same over HTTP
   sightsmith verify   run=runs/... [rerun=true] [--json]          a run against its lock; train it again
   sightsmith list     networks|presets|datasets|tuners|tasks|loggers|plugins|runs [--task T] [--json]
   sightsmith preset   create run=runs/... name=NAME               a preset with its weights from a run
@@ -36,6 +37,7 @@ Exit codes: 0 done, 1 failed, 2 a mistake to mend, 130 stopped (the run can be r
 """
 
 
+CONVERT = ("convert=", "convert_dir=")
 RERUN = "--experimental-rerun"
 """Hydra's own, which takes its shortenings too."""
 
@@ -133,26 +135,56 @@ def _is_override(text: str) -> bool:
 
 def _inspect(arguments: list[str]) -> int:
     parser = argparse.ArgumentParser(
-        prog="sightsmith inspect", description="Read and check a data set as `train` does it first; trains nothing.",
-        epilog="example: sightsmith inspect task=classification dataset.root=photos --json")
-    parser.add_argument("overrides", nargs="*", help="task=... dataset.root=... and any other key of `train`")
+        prog="sightsmith inspect", description="Read and check a data set as `train` does it first; trains nothing. "
+        "With convert=FORMAT, write it in another format, too.",
+        epilog="example: sightsmith inspect task=detection dataset.root=photos --html photos-report")
+    parser.add_argument("overrides", nargs="*", help="task=... dataset.root=... and any other key of `train`; "
+                        "convert=FORMAT (`sightsmith list datasets`), convert_dir=FOLDER [./NAME-FORMAT]")
     parser.add_argument("--json", action="store_true", help="print one JSON object")
+    parser.add_argument("--html", type=Path, metavar="FOLDER", help="write a page with problems, figures, images that "
+                        "look alike, and a contact sheet of each class into this new folder")
     options = parser.parse_intermixed_args(arguments)
+    if options.html is not None and options.html.exists():
+        parser.error(f"{options.html} exists already, and nothing is overwritten")
 
     from sightsmith.core.compose import compose
     from sightsmith.core.listing import print_dataset
+    from sightsmith.core.near_duplicates import near_duplicates
     from sightsmith.core.plugins import load_plugins
     from sightsmith.core.samples import check
 
     quiet: Callable[[str], None] = (lambda line: None) if options.json else print
     plugins = load_plugins()
-    dataset = check(compose(options.overrides), plugins, quiet)
+    given = dict(text.partition("=")[::2] for text in options.overrides if text.startswith(CONVERT))
+    config = compose([text for text in options.overrides if not text.startswith(CONVERT)])
+    dataset = check(config, plugins, quiet)
     plugins.dataset_checked(dataset=dataset)
+    pairs = near_duplicates(dataset.index.samples, config.image)
+    if options.html is not None:
+        from sightsmith.core.inspect_page import write_inspect_page
+
+        options.html.parent.mkdir(parents=True, exist_ok=True)
+        quiet(f"Page: {write_inspect_page(options.html, dataset, pairs, config.image)}")
     if options.json:
-        print(json.dumps(dataset.summary(), indent=2, ensure_ascii=False))
-        return 2 if any(problem.severity == "error" for problem in dataset.problems) else 0
-    print_dataset(dataset)
-    dataset.raise_for_errors()
+        print(json.dumps(dataset.summary() | {"look_alike": [pair.to_json() for pair in pairs]}, indent=2,
+                         ensure_ascii=False))
+        if any(problem.severity == "error" for problem in dataset.problems):
+            return 2
+    else:
+        print_dataset(dataset)
+        if pairs:
+            print(f"{len(pairs)} pairs of images look alike, such as {pairs[0].first.key} and {pairs[0].second.key}: "
+                  "--html FOLDER shows them")
+        dataset.raise_for_errors()
+    if "convert" in given:
+        from sightsmith.core.samples import check_judged
+        from sightsmith.core.write_dataset import find_writer, write_dataset
+
+        whole = check_judged(config, plugins, lambda line: None)  # with the images for the test
+        writer = find_writer(given["convert"], plugins.dataset_loaders, whole.index.annotation)
+        folder = Path(given.get("convert_dir", f"{whole.index.root.name}-{writer.name}")).expanduser().resolve()
+        for line in (*write_dataset(whole.index, whole.infos, writer, folder), f"Written as {writer.name}: {folder}"):
+            quiet(line)
     return 0
 
 
@@ -194,30 +226,62 @@ def _predict(arguments: list[str]) -> int:
     parser.add_argument("settings", nargs="+", metavar="KEY=VALUE",
                         help="run=DIR, the run's folder; input=PATH, an image, a folder or a zip; format=NAME, of the "
                         "annotation (`sightsmith list datasets`); min_score=0.3, of the objects that are drawn and "
-                        "annotated; pictures=false, for none; output_dir=FOLDER [RUN/predictions]")
+                        "annotated; pictures=false, for none; heatmaps=true, of a classifier; output_dir=FOLDER "
+                        "[RUN/predictions]")
     parser.add_argument("--json", action="store_true", help="print what predictions.json says")
     options = parser.parse_intermixed_args(arguments)
 
-    from sightsmith.core.predict_files import FILE, MIN_SCORE, Wanted, find_images, new_folder, predict_files
+    from sightsmith.core.predict_files import FILE, MIN_SCORE, Wanted, predict_files
     from sightsmith.core.result import Result
 
     given = _settings(parser, options.settings, {"run": "DIR", "input": "PATH"},
-                      ("format", "min_score", "pictures", "output_dir"))
-    pictures = _flag(parser, given, "pictures", usual="true")
+                      ("format", "min_score", "pictures", "heatmaps", "output_dir"))
+    pictures, heatmaps = _flag(parser, given, "pictures", usual="true"), _flag(parser, given, "heatmaps")
     try:
-        wanted = Wanted(float(given.get("min_score", MIN_SCORE)), pictures, given.get("format"))
+        wanted = Wanted(float(given.get("min_score", MIN_SCORE)), pictures, heatmaps, given.get("format"))
     except ValueError:
         parser.error(f"min_score={given['min_score']} is not a number")
     output_dir = Path(given["output_dir"]).expanduser().resolve() if "output_dir" in given else None
     result = Result.load(Path(given["run"]).expanduser())
-    images = find_images(given["input"])
-    folder = new_folder(result, given["input"], output_dir)
     with _stdout_as_stderr() if options.json else nullcontext():
-        said = predict_files(result, images, folder, wanted)
+        folder, said = predict_files(result, given["input"], wanted, output_dir)
     if options.json:
         print((folder / FILE).read_text(), end="")
     else:
-        print(*said, f"{len(images)} images: {folder / FILE}", sep="\n")
+        print(*said, f"Predictions: {folder / FILE}", sep="\n")
+    return 0
+
+
+def _serve(arguments: list[str]) -> int:
+    parser = argparse.ArgumentParser(
+        prog="sightsmith serve", description="Answer over HTTP what a finished run says of an image: GET /health, "
+        "GET /model, POST /predict with the image's bytes as body; GET /docs shows them. Needs `pip install "
+        "'sightsmith[serve]'`. Who can reach the address can ask: keep it on this machine or in a network you trust.",
+        epilog="example: sightsmith serve run=runs/2026-01-31_12-00-00-detection port=8000, then "
+        "curl --data-binary @photo.jpg localhost:8000/predict")
+    parser.add_argument("settings", nargs="+", metavar="KEY=VALUE",
+                        help="run=DIR, the run's folder; host=127.0.0.1; port=8000; megabytes=20, of a body; "
+                        "megapixels=50, of an image; seconds=30, until an answer; waiting=256, requests")
+    given = _settings(parser, parser.parse_args(arguments).settings, {"run": "DIR"},
+                      ("host", "port", "megabytes", "megapixels", "seconds", "waiting"))
+
+    from sightsmith.core.result import Result
+
+    try:
+        from sightsmith.core.serve import Limits, serve
+    except ModuleNotFoundError as error:
+        raise UserError(f"`sightsmith serve` needs {error.name}, which is not installed.",
+                        hint="pip install 'sightsmith[serve]'") from error
+    try:
+        limits = Limits(**{key: (int if key == "waiting" else float)(given[key])  # type: ignore[arg-type]
+                           for key in ("megabytes", "megapixels", "seconds", "waiting") if key in given})
+        port = int(given.get("port", "8000"))
+    except ValueError as error:
+        parser.error(f"not a number: {error}")
+    host = given.get("host", "127.0.0.1")
+    result = Result.load(Path(given["run"]).expanduser())
+    print(f"http://{host}:{port}/docs", flush=True)
+    serve(result, host, port, limits)
     return 0
 
 
@@ -311,6 +375,10 @@ def _list(arguments: list[str]) -> int:
         print(json.dumps(rows, indent=2, ensure_ascii=False))
     else:
         listing.print_rows(options.kind, rows)
+        if options.kind == "runs" and rows:
+            from sightsmith.core.runs_page import write_runs_page
+
+            print(f"Page: {write_runs_page(Path(options.output_dir), rows)}")
     return 0
 
 
@@ -374,5 +442,5 @@ def _completion(arguments: list[str]) -> int:
 
 
 VERBS: dict[str, Callable[[list[str]], int]] = {
-    "train": _train, "inspect": _inspect, "evaluate": _evaluate, "predict": _predict, "verify": _verify,
-    "list": _list, "preset": _preset, "doctor": _doctor, "completion": _completion}
+    "train": _train, "inspect": _inspect, "evaluate": _evaluate, "predict": _predict, "serve": _serve,
+    "verify": _verify, "list": _list, "preset": _preset, "doctor": _doctor, "completion": _completion}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import statistics
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from sightsmith.core.annotation import Object
@@ -12,6 +12,16 @@ from sightsmith.core.dataset import Sample
 
 if TYPE_CHECKING:
     from sightsmith.core.check import CheckedDataset
+
+
+FEW = 0.5
+"""A class of less than this part of the mean number of training images has too few of them."""
+
+
+def under_represented(counts: Mapping[str, int]) -> set[str]:
+    """The classes that have too few of the ``counts``, of training images."""
+    mean = sum(counts.values()) / max(len(counts), 1)
+    return {name for name, count in counts.items() if count < FEW * mean}
 
 
 def describe(dataset: CheckedDataset) -> dict[str, Any]:

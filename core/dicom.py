@@ -49,7 +49,8 @@ class DicomReader:
             if not data.get("Rows") or not data.get("Columns"):
                 raise ImageError("its DICOM header gives no size: Rows or Columns is missing")
             self.frames = int(data.get("NumberOfFrames") or 1)
-            check_size(int(data.Columns), int(data.Rows), self.frames)
+            self.size = (int(data.Columns), int(data.Rows))
+            check_size(*self.size, self.frames)
             self.study = str(data.get("StudyInstanceUID") or "") or None
             self.modality = str(data.get("Modality") or "") or None
             self._data = data

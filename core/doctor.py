@@ -16,6 +16,14 @@ from sightsmith.core.plugins import DISABLE_VARIABLE, load_plugins
 from sightsmith.core.records import Finding
 
 LOW_DISK = 5 * 2**30
+EXTRAS = (
+    ("DICOM", "dicom", ("pydicom", "gdcm"), "reading .dcm files"),
+    ("joblib", "joblib", ("hydra_plugins.hydra_joblib_launcher",), "runs of a search side by side"),
+    ("Ray", "ray", ("ray",), "tuner=ray_pbt and tuner=ray_asha"),
+    ("heat maps", "heatmap", ("captum",), "predict heatmaps=true"),
+    ("server", "serve", ("fastapi", "uvicorn"), "sightsmith serve"),
+)
+"""Topic, extra, its modules, and what it is for."""
 
 
 def findings() -> list[Finding]:
@@ -27,21 +35,25 @@ def _versions() -> list[Finding]:
     found = packages(load_plugins())
     text = ", ".join(f"{name} {version}" for name, version in found.items())
     result = [Finding("python", f"{platform.python_version()} on {platform.platform()}"), Finding("packages", text)]
-    if importlib.util.find_spec("pydicom") and importlib.util.find_spec("gdcm"):
-        result.append(Finding("DICOM", "pydicom and its decoders are installed"))
-    else:
-        result.append(Finding("DICOM", "DICOM images cannot be read (needed only for .dcm)",
-                              advice="pip install 'sightsmith[dicom]'"))
+    for topic, extra, modules, purpose in EXTRAS:
+        there = all(importlib.util.find_spec(module) for module in modules)
+        result.append(Finding(topic, f"{purpose}: {'installed' if there else 'not installed'}",
+                              advice="" if there else f"pip install 'sightsmith[{extra}]'"))
     return result
 
 
 def _devices() -> list[Finding]:
     import torch
 
+    from sightsmith.core.trial import emulates_bf16
+
     result = [Finding("torch", f"{torch.__version__}, {torch.get_num_threads()} threads")]
     if not torch.cuda.is_available():
         built = "built for CUDA, but no GPU is usable" if torch.version.cuda else "CPU build"
         result.append(Finding("GPU", f"none ({built}); training runs on the CPU"))
+        slow = emulates_bf16()
+        result.append(Finding("mixed precision", "none: this processor emulates bf16, so fp32 is trained with" if slow
+                              else "bf16 and fp32 are compared before each training, and the faster one is taken"))
     for index in range(torch.cuda.device_count()):
         free, total = torch.cuda.mem_get_info(index)
         bf16 = "bf16" if torch.cuda.is_bf16_supported() else "fp16 only"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import colorsys
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -13,18 +12,12 @@ from torchvision.utils import draw_bounding_boxes, draw_segmentation_masks
 
 from sightsmith.core.images import Array
 from sightsmith.core.masks import decode
+from sightsmith.core.pictures import Colour, palette
 from sightsmith.core.prediction import PredictedObject, Prediction
 
 OPACITY = 0.45
 SMALLEST = 11
 """Pixels of the smallest letters."""
-
-
-def palette(classes: Sequence[str]) -> dict[str, tuple[int, int, int]]:
-    """A colour (red, green, blue) for each class: hues a golden ratio apart, so that neighbours differ."""
-    hues = ((0.02 + 0.618034 * number) % 1 for number in range(len(classes)))
-    return {name: tuple(round(255 * part) for part in colorsys.hsv_to_rgb(hue, 0.85, 0.95))  # type: ignore[misc]
-            for name, hue in zip(classes, hues, strict=True)}
 
 
 def drawn(image: Array, prediction: Prediction, classes: Sequence[str], min_score: float) -> Image.Image:
@@ -52,7 +45,7 @@ def drawn(image: Array, prediction: Prediction, classes: Sequence[str], min_scor
 
 
 def _write_texts(picture: Image.Image, prediction: Prediction, found: Sequence[PredictedObject],
-                 colours: Mapping[str, tuple[int, int, int]], classes: Sequence[str]) -> None:
+                 colours: Mapping[str, Colour], classes: Sequence[str]) -> None:
     pen = ImageDraw.Draw(picture)
     size = max(min(picture.size) / 32, SMALLEST)
     font = ImageFont.load_default(size)
@@ -68,7 +61,7 @@ def _write_texts(picture: Image.Image, prediction: Prediction, found: Sequence[P
         _text(pen, (0, place * 1.3 * size), line, colours[names[place]], font, above=False)
 
 
-def _text(pen: ImageDraw.ImageDraw, place: tuple[float, float], text: str, colour: tuple[int, int, int], font: Any, *,
+def _text(pen: ImageDraw.ImageDraw, place: tuple[float, float], text: str, colour: Colour, font: Any, *,
           above: bool) -> None:
     left, top, right, bottom = pen.textbbox(place, text, font=font, anchor="lb" if above and place[1] > 14 else "lt")
     dark = sum(colour) < 380

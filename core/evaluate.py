@@ -138,7 +138,8 @@ def _parts(result: Result, config: Config, *, own: bool, report: Callable[[str],
 
 
 def _refuse_classes(result: Result, parts: Mapping[str, Iterable[Sample]], dataset: CheckedDataset) -> None:
-    found = {label for part in parts.values() for sample in part for label in sample.labels}
+    found = {label for part in parts.values() for sample in part
+             for label in (*sample.labels, *(item.label for item in sample.objects))}
     if unknown := sorted(found - set(result.classes)):
         raise UserError(f"The data set {dataset.index.root} has classes that the run does not know:",
                         problems=[Problem(f"unknown: {', '.join(unknown)}"),

@@ -108,6 +108,8 @@ class Reader(Protocol):
     """An open image file. ``careful`` outlives a decoder that aborts on damaged pixels, which costs time."""
 
     frames: int
+    size: tuple[int, int]
+    """(width, height) as the header has it, before the image is turned upright"""
     study: str | None
     modality: str | None
 
@@ -127,7 +129,7 @@ def probe(path: Path) -> ImageInfo:
     return _probe_once(path, found.st_mtime_ns, found.st_size, found.st_ino)
 
 
-@lru_cache(maxsize=2**17)
+@lru_cache(maxsize=2**16)
 def _probe_once(path: Path, *stamp: int) -> ImageInfo:
     return _probe(path)
 
@@ -144,6 +146,12 @@ def _probe(path: Path) -> ImageInfo:
             grey.append(bool((frame.values == frame.values[..., :1]).all()))
         return ImageInfo(shapes[0][1], shapes[0][0], max(shape[2] for shape in shapes), max(bits), reader.frames,
                          reader.study, reader.modality, max(maxima), tuple(digests), all(grey))
+
+
+def announced_pixels(path: Path) -> int:
+    """Of all frames, by the header alone: nothing is decoded. Raises ImageError for a file that cannot be used."""
+    with _opened(path) as reader:
+        return reader.size[0] * reader.size[1] * reader.frames
 
 
 def read_image(path: Path, frame: int | None = None, *, windows: Sequence[Sequence[float]] = (),
@@ -258,6 +266,7 @@ class _Raster:
     def __init__(self, image: Image.Image, path: Path, head: bytes) -> None:
         self._image, self._path, self._head = image, path, head
         self.frames: int = getattr(image, "n_frames", 1) if image.format == "TIFF" else 1
+        self.size = image.size
         check_size(*image.size, self.frames)
 
     def frame(self, index: int, careful: bool = False) -> Frame:

@@ -46,7 +46,8 @@ def rows(kind: str, task: str | None = None, output_dir: Path = Path("runs")) ->
         return [preset_row(item) for item in load_presets().values() if task in (None, item.task)]
     if kind == "datasets":
         return [{"name": item.name, "description": item.description, "annotations": list(item.annotations),
-                 "layout": item.layout, "provider": str(plugins.provider("dataset_loaders", item.name))}
+                 "layout": item.layout, "written": item.writer is not None,
+                 "provider": str(plugins.provider("dataset_loaders", item.name))}
                 for item in plugins.dataset_loaders.values() if task is None or carries(item.annotations, annotation)]
     if kind == "tasks":
         return [{"name": item.name, "description": item.description, "score": item.score,
@@ -76,20 +77,26 @@ def preset_row(preset: Preset) -> dict[str, Any]:
 def _run(status_file: Path) -> dict[str, Any]:
     run = RunFolder(status_file.parent)
     status = read_status(run)
-    try:
-        plan = json.loads(run.plan.read_text())
-    except (OSError, ValueError):
-        plan = {}
+    plan, data = _content(run.plan), _content(run.data)
     return {"run": str(run.path), "name": plan.get("name"), "task": plan.get("task"), "network": plan.get("network"),
-            "status": status["status"], "progress": status.get("progress"), "score": status.get("score"),
+            "dataset": data.get("root"), "status": status["status"], "progress": status.get("progress"),
+            "score": status.get("score"),
             "created": status.get("created"), "device_hours": status.get("device_hours"),
             "message": status.get("message")}
+
+
+def _content(path: Path) -> dict[str, Any]:
+    try:
+        content = json.loads(path.read_text())
+    except (OSError, ValueError):
+        return {}
+    return content if isinstance(content, dict) else {}
 
 
 COLUMNS = {
     "networks": ("name", "task", "parameters", "input_size", "gflops", "score", "weights", "licence"),
     "presets": ("name", "task", "title", "modality", "classes", "cases", "network"),
-    "datasets": ("name", "description", "layout"),
+    "datasets": ("name", "description", "layout", "written"),
     "tuners": ("name", "jobs", "space", "description"),
     "runs": ("run", "network", "status", "progress", "score", "created"),
 }

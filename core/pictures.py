@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import colorsys
 import io
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -19,7 +21,7 @@ HIT, FALSE, MISSED = (44, 160, 44), (214, 39, 40), (31, 119, 180)
 """Colours of what was found rightly, what was found and is not there, and what was not found."""
 SHOWN = 6
 """How many pictures say enough of one thing."""
-SIDE = 160
+SIDE = 120
 """Pixels of the longer side, at the most, and the least to which a small picture is enlarged."""
 AROUND = 0.4
 """Part of a box's longer side that is shown around it."""
@@ -53,6 +55,13 @@ class Picture:
         buffer = io.BytesIO()
         shown.save(buffer, format="PNG")
         return buffer.getvalue()
+
+
+def palette(classes: Sequence[str]) -> dict[str, Colour]:
+    """A colour (red, green, blue) for each class: hues a golden ratio apart, so that neighbours differ."""
+    hues = ((0.02 + 0.618034 * number) % 1 for number in range(len(classes)))
+    return {name: tuple(round(255 * part) for part in colorsys.hsv_to_rgb(hue, 0.85, 0.95))  # type: ignore[misc]
+            for name, hue in zip(classes, hues, strict=True)}
 
 
 def plain(text: str) -> str:

@@ -2,29 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+from matplotlib import colormaps
 from PIL import Image
 
-from sightsmith.core.annotation import Object, RunLengths
+from sightsmith.core.annotation import Object
 from sightsmith.core.archive import unpack
 from sightsmith.core.dataset import IMAGE_SUFFIXES, DatasetIndex, Sample
-from sightsmith.core.draw import drawn, palette
+from sightsmith.core.draw import drawn
 from sightsmith.core.errors import UserError, near
 from sightsmith.core.files import cache_dir, fill_file, write_json
 from sightsmith.core.images import Array, ImageInfo, probe
-from sightsmith.core.masks import box, encode
-from sightsmith.core.pictures import picture_of
+from sightsmith.core.inference import batches
+from sightsmith.core.pictures import palette, picture_of
 from sightsmith.core.plugins import load_plugins
 from sightsmith.core.prediction import Prediction
 from sightsmith.core.result import Result
 from sightsmith.core.rundir import RunFolder
-from sightsmith.core.write_dataset import find_writer, write_dataset
+from sightsmith.core.write_dataset import find_writer, regions, write_dataset
 
 FORMAT = 1
 TOP = 5
@@ -32,16 +34,19 @@ TOP = 5
 YES = 0.5
 """The probability from which a label of several is one of the image."""
 MIN_SCORE = 0.3
-FILE, PICTURES, MAPS = "predictions.json", "pictures", "maps"
+FILE, PICTURES, MAPS, HEAT = "predictions.json", "pictures", "maps", "heatmaps"
+HOTTEST = 0.6
+"""How much of the picture the hottest colour covers."""
 
 
 @dataclass(frozen=True)
 class Wanted:
     """What to write: ``min_score`` is that of objects in pictures and annotation, the JSON has all; ``format`` that of
-    annotation, None for none."""
+    annotation, None for none; ``heatmaps`` show what of an image speaks for its likeliest class."""
 
     min_score: float = MIN_SCORE
     pictures: bool = True
+    heatmaps: bool = False
     format: str | None = None
 
 
@@ -99,19 +104,25 @@ def _is_dicom(path: Path) -> bool:
         return stream.read(132)[128:] == b"DICM"
 
 
-def predict_files(result: Result, images: dict[str, Path], folder: Path, wanted: Wanted,
-                  tell: Callable[[int, int], None] = lambda done, all_of: None) -> list[str]:
-    """Write what ``result`` says of ``images``, by name, into ``folder``, which is empty; lines on what was left out.
+def predict_files(result: Result, text: str, wanted: Wanted, output_dir: Path | None = None) -> tuple[Path, list[str]]:
+    """Write what ``result`` says of ``input=text`` into a new folder of ``output_dir``, by default ``predictions`` of
+    the run; the folder, and lines on what the annotation's format cannot say.
 
-    Raises UserError that names every image that cannot be read, before anything is predicted.
+    Raises UserError that names every image that cannot be read, before anything is written.
     """
+    images = find_images(text)
     annotation = _annotation(result)
     writer = find_writer(wanted.format, load_plugins().dataset_loaders, annotation) if wanted.format else None
     names = {path: name for name, path in images.items()}
     device = "cuda" if torch.cuda.is_available() else "cpu"
     said: list[Said] = []
     samples: list[Sample] = []
-    for prediction in result.predict(images.values(), device):
+    predictions = result.predict(images.values(), device)
+    first = next(predictions)  # which looks at all images
+    if wanted.heatmaps:
+        _heat(result, first)  # which the task may not have
+    folder = RunFolder.create(output_dir or result.run_dir / "predictions", Path(text).stem).path
+    for prediction in chain([first], predictions):
         item = Said(names[prediction.path], prediction)
         place = item.name if prediction.frame is None else f"{item.name}-{prediction.frame}"
         if prediction.class_map is not None:
@@ -120,20 +131,22 @@ def predict_files(result: Result, images: dict[str, Path], folder: Path, wanted:
         if wanted.pictures:
             item.files["picture"] = f"{PICTURES}/{place}.png"
             _write_picture(folder / PICTURES / f"{place}.png", result, prediction, wanted.min_score)
+        if wanted.heatmaps:
+            item.files["heat_map"] = f"{HEAT}/{place}.png"
+            _write_heat(folder / HEAT / f"{place}.png", result, prediction)
         if writer is not None:
             samples.append(_as_sample(item, wanted.min_score, multi_label=result.task.multi_label,
                                       classes=result.classes))
         said.append(Said(item.name, _light(prediction), item.files))
-        tell(len(said), len(images))
     write_json(folder / FILE, {
         "format": FORMAT, "run": str(result.run_dir), "task": result.task.config.task.name,
         "classes": list(result.classes), "images": [item.to_json() for item in said]})
     if writer is None:
-        return []
+        return folder, []
     infos: dict[str, ImageInfo] = {name: probe(path) for name, path in images.items()}
     index = DatasetIndex(folder, writer.name, result.classes, tuple(samples), result.task.multi_label,
                          annotation=annotation)
-    return write_dataset(index, infos, writer, folder / writer.name)
+    return folder, write_dataset(index, infos, writer, folder / writer.name)
 
 
 def _annotation(result: Result) -> Any:
@@ -149,7 +162,7 @@ def _light(prediction: Prediction) -> Prediction:
                       class_map=np.empty((0, 0), np.uint8))
 
 
-def _as_sample(item: Said, min_score: float, *, multi_label: bool, classes: Iterable[str]) -> Sample:
+def _as_sample(item: Said, min_score: float, *, multi_label: bool, classes: Sequence[str]) -> Sample:
     said = item.prediction
     objects: tuple[Object, ...] = ()
     labels: tuple[str, ...]
@@ -158,7 +171,7 @@ def _as_sample(item: Said, min_score: float, *, multi_label: bool, classes: Iter
             (next(iter(said.scores)),)
     else:
         if said.class_map is not None:
-            objects = tuple(_regions(said.class_map, list(classes)))
+            objects = regions(said.class_map, classes)
         else:
             objects = tuple(Object(found.label, found.box, found.mask) for found in said.objects
                             if found.score >= min_score)
@@ -166,18 +179,10 @@ def _as_sample(item: Said, min_score: float, *, multi_label: bool, classes: Iter
     return Sample(said.path, item.name, labels, said.frame, objects=objects)
 
 
-def _regions(class_map: Array, classes: list[str]) -> Iterator[Object]:
-    for number in np.unique(class_map).tolist():
-        if number:
-            runs: RunLengths = encode(class_map == number)
-            yield Object(classes[number - 1], box(runs), runs, region=True)
-
-
-def _write_map(path: Path, class_map: Array, classes: Iterable[str]) -> None:
+def _write_map(path: Path, class_map: Array, classes: Sequence[str]) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    picture = Image.fromarray(class_map, mode="P")
-    colours = palette(list(classes))
-    picture.putpalette([0, 0, 0, *(part for colour in colours.values() for part in colour)])
+    picture = Image.fromarray(class_map)
+    picture.putpalette([0, 0, 0, *(part for colour in palette(classes).values() for part in colour)])
     fill_file(path, lambda place: picture.save(place, format="PNG"))
 
 
@@ -188,6 +193,17 @@ def _write_picture(path: Path, result: Result, prediction: Prediction, min_score
     fill_file(path, lambda place: picture.save(place, format="PNG"))
 
 
-def new_folder(result: Result, text: str, output_dir: Path | None) -> Path:
-    """Where what is said of ``input=text`` is written: named after it and the time."""
-    return RunFolder.create(output_dir or result.run_dir / "predictions", Path(text).stem).path
+def _heat(result: Result, prediction: Prediction) -> Array:
+    [batch] = batches(result.task, [Sample(prediction.path, prediction.path.name, frame=prediction.frame)])
+    [heat] = result.task.heat_maps(result.model, batch)
+    return heat
+
+
+def _write_heat(path: Path, result: Result, prediction: Prediction) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    pixels = picture_of(Sample(prediction.path, "", frame=prediction.frame), result.task.config.image)
+    heat = Image.fromarray(_heat(result, prediction)).resize(pixels.shape[1::-1], Image.Resampling.BILINEAR)
+    strength = np.clip(np.array(heat), 0, 1)[..., None]
+    colours = 255 * colormaps["inferno"](strength[..., 0])[..., :3]
+    mixed = (1 - HOTTEST * strength) * pixels + HOTTEST * strength * colours
+    fill_file(path, lambda place: Image.fromarray(mixed.round().astype(np.uint8)).save(place, format="PNG"))

@@ -10,14 +10,13 @@ from matplotlib.ticker import MaxNLocator
 
 from sightsmith.core.bootstrap import LEVEL, RESAMPLES, Interval
 from sightsmith.core.check import CheckedDataset
+from sightsmith.core.describe import under_represented
 from sightsmith.core.plan import Plan
 from sightsmith.core.progress import duration, figure
+from sightsmith.core.report_data import about_objects
 from sightsmith.core.report_page import write_page
 from sightsmith.core.rundir import RunFolder
 from sightsmith.core.task import Outcome, Section, Task
-
-UNDER_REPRESENTED = 0.5
-"""A class with less than this part of the mean number of images is marked."""
 
 
 def write_report(run: RunFolder, task: Task, plan: Plan, dataset: CheckedDataset, history: Sequence[Mapping[str, Any]],
@@ -34,17 +33,19 @@ def write_report(run: RunFolder, task: Task, plan: Plan, dataset: CheckedDataset
         *more,
         *task.report(outcomes, dataset.validation, run.report),
         _class_balance(task, dataset),
+        *about_objects(dataset),
         Section("Plan", rows=tuple(plan.rows())),
         _lock(run, dataset),
     ]
     name = task.score.replace("_", " ")
     seconds = history[-1]["seconds"] if history else 0.0
+    speed = f"{len(history) * len(dataset.train) / seconds:.3g} images a second" if seconds else ""
     write_page(
         run.report, plan.name, f"{plan.task} · {plan.network} · {len(dataset.index.classes)} classes · {run.path.name}",
         task.config.description,
         headline=[*((f"{name}, {where}", figure(score), interval.span()) for where, score, interval in scores),
                   ("validation loss", figure(metrics.get("loss")), ""),
-                  ("best epoch", f"{best_epoch} of {len(history)}", ""), ("training time", duration(seconds), "")],
+                  ("best epoch", f"{best_epoch} of {len(history)}", ""), ("training time", duration(seconds), speed)],
         sections=sections)
 
 
@@ -85,9 +86,9 @@ def _short(value: Any) -> str:
 
 def _class_balance(task: Task, dataset: CheckedDataset) -> Section:
     train, validation = task.statistics(dataset.train), task.statistics(dataset.validation)
-    mean = sum(train.values()) / max(len(train), 1)
-    rows = tuple((name, train[name], validation[name],
-                  "under-represented" if train[name] < UNDER_REPRESENTED * mean else "") for name in task.classes)
+    few = under_represented(train)
+    rows = tuple((name, train[name], validation[name], "under-represented" if name in few else "")
+                 for name in task.classes)
     return Section("Class balance", header=("class", "training images", "validation images", ""), rows=rows,
                    name="class-balance")
 

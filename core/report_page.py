@@ -41,7 +41,7 @@ def _render(folder: Path, section: Section) -> dict[str, Any]:
         table = io.StringIO()
         csv.writer(table).writerows([section.header, *section.rows])
         write_atomic(folder / f"{section.name}.csv", table.getvalue())
-    pictures = [(title, [(picture.caption, base64.b64encode(picture.png()).decode()) for picture in row])
+    pictures = [(title, [(picture.caption, picture.side, base64.b64encode(picture.png()).decode()) for picture in row])
                 for title, row in section.pictures]
     return {"title": section.title, "html": Markup(section.html), "header": section.header, "rows": section.rows,
             "images": images, "pictures": pictures}

@@ -109,7 +109,8 @@ class Sweep:
             else:
                 self._as_there_is_room(plan, folder, tuner)
             returns += self._finish_best(plan, folder)
-            self._forget(self._runs)
+            if not self._spent():  # else more time may be given
+                self._forget(self._runs)
         except (StoppedError, KeyboardInterrupt):
             console().print(f"The sweep is stopped. Go on with:\n  {self._continuation(folder)}")
             raise

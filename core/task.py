@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import numpy as np
 
 from sightsmith.core.dataset import Sample
+from sightsmith.core.errors import UserError
 from sightsmith.core.images import Array
 from sightsmith.core.plugins import load_plugins
 from sightsmith.core.prediction import Prediction
@@ -125,6 +126,11 @@ class Task(ABC):
     @abstractmethod
     def predict(self, model: Model, batch: dict[str, Any]) -> list[Part]:
         """What the model (in eval mode, without gradients) says of each sample; they may have no annotation."""
+
+    def heat_maps(self, model: Model, batch: dict[str, Any]) -> list[Array]:
+        """Of each sample what of it speaks for the likeliest class: (h, w) float32 in [0, 1], of any size that is
+        stretched over the image. Raises UserError where that cannot be said."""
+        raise UserError(f"The task {self.config.task.name} has no heat maps.", hint="leave heatmaps out")
 
     @abstractmethod
     def prediction(self, parts: Sequence[Part], samples: Sequence[Sample], size: tuple[int, int]) -> Prediction:

@@ -73,12 +73,12 @@ def candidates(precision: str, memory_format: str, device: torch.device) -> tupl
                         hint=f"type trainer.precision={lower}, fp32 or auto")
     precisions: tuple[str, ...] = (precision,)
     if precision == "auto":
-        precisions = ("fp32",) if device.type == "cpu" and _emulates_bf16() else ("fp32", lower)
+        precisions = ("fp32",) if device.type == "cpu" and emulates_bf16() else ("fp32", lower)
     formats = tuple(FORMATS) if memory_format == "auto" else (memory_format,)
     return tuple(Mode(*choice) for choice in product(precisions, formats))
 
 
-def _emulates_bf16() -> bool:
+def emulates_bf16() -> bool:
     """Whether this processor has no instructions for bf16, so that it is many times slower than fp32."""
     found: dict[str, object] = getattr(torch.cpu, "get_capabilities", dict)()  # newer torch has it
     return bool(found) and not any(there for name, there in found.items() if "bf16" in name)

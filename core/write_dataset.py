@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,7 +10,7 @@ from sightsmith.core.annotation import Object
 from sightsmith.core.dataset import DatasetIndex, Sample
 from sightsmith.core.errors import UserError, listed
 from sightsmith.core.files import fill_folder
-from sightsmith.core.images import ImageInfo
+from sightsmith.core.images import Array, ImageInfo
 from sightsmith.core.masks import box, class_numbers, encode
 from sightsmith.core.records import DatasetLoaderRecord
 
@@ -49,14 +49,17 @@ def _with_regions(sample: Sample, info: ImageInfo) -> Sample:
         return sample
     classes = list(dict.fromkeys(name for _, name in sample.class_map.values if name is not None))
     numbers = class_numbers(sample.class_map, classes, info.height, info.width)
-    return replace(sample, class_map=None, objects=tuple(_regions(numbers == number, name)
-                                                         for number, name in enumerate(classes, 1)
-                                                         if (numbers == number).any()))
+    return replace(sample, class_map=None, objects=regions(numbers, classes))
 
 
-def _regions(mask: object, label: str) -> Object:
-    runs = encode(mask)  # type: ignore[arg-type]
-    return Object(label, box(runs), runs, region=True)
+def regions(numbers: Array, classes: Sequence[str]) -> tuple[Object, ...]:
+    """Of a map (height, width), i + 1 for ``classes[i]``, an object for each class: all that it has of it."""
+    found = []
+    for number, name in enumerate(classes, 1):
+        if (mask := numbers == number).any():
+            runs = encode(mask)
+            found.append(Object(name, box(runs), runs, region=True))
+    return tuple(found)
 
 
 def of_crowds(samples: Iterable[Sample]) -> list[str]:

@@ -53,7 +53,7 @@ def test_its_own_data_has_the_figures_of_the_training(run):
 
 
 def test_the_command_on_another_folder_whose_classes_are_a_part(run, tmp_path):
-    digits = sorted(cache_dir().glob("samples/classification/*"))
+    digits = sorted(cache_dir().glob("samples/classification/Classes/*"))
     for folder in digits[:3]:
         for path in sorted(folder.glob("*.png"))[:6]:
             target = tmp_path / "new" / folder.name / path.name

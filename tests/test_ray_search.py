@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import tempfile
 
 import pytest
 from processes import CHECKPOINT, finish, kill, killed_when, run_folder, start, succeed, wait_for
@@ -15,9 +16,13 @@ PBT = [*RUN, "hyper.epochs=4", "tuner=ray_pbt", "tuner.jobs=3", "tuner.options.g
 
 @pytest.fixture(autouse=True)
 def _local_ray(monkeypatch):
-    """No cluster that the machine may have, and no key in the home folder."""
+    """No cluster that the machine may have, no key in the home folder, and Ray's files in a folder that goes: of a
+    short name, since sockets lie in it."""
     monkeypatch.setenv("RAY_AUTH_MODE", "disabled")
     monkeypatch.delenv("RAY_ADDRESS", raising=False)
+    with tempfile.TemporaryDirectory(prefix="ray", ignore_cleanup_errors=True) as folder:
+        monkeypatch.setenv("RAY_TMPDIR", folder)
+        yield
 
 
 def ended(sweep):

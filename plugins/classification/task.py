@@ -18,7 +18,7 @@ from sightsmith.core.images import Array
 from sightsmith.core.prediction import Prediction
 from sightsmith.core.task import Model, Outcome, Part, Section, Task
 from sightsmith.core.weights import LoadReport
-from sightsmith.plugins.classification import data, metrics, report
+from sightsmith.plugins.classification import data, heat, metrics, report
 from sightsmith.plugins.classification.model import before_last_layer, load_starting_weights
 
 IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
@@ -121,6 +121,9 @@ class ClassificationTask(Task):
     def predict(self, model: Model, batch: dict[str, Any]) -> list[Part]:
         logits = self._logits(model, model.data_preprocessor(batch, False))
         return [{"scores": scores} for scores in metrics.probabilities(logits.cpu().numpy(), self.multi_label)]
+
+    def heat_maps(self, model: Model, batch: dict[str, Any]) -> list[Array]:
+        return heat.heat_maps(model, model.data_preprocessor(batch, False), self.network.name)
 
     def prediction(self, parts: Sequence[Part], samples: Sequence[Sample], size: tuple[int, int]) -> Prediction:
         scores = zip(self.classes, parts[0]["scores"].tolist(), strict=True)  # labels have no tiles

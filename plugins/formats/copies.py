@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -44,3 +44,10 @@ def by_class(sample: Sample, info: ImageInfo) -> Mapping[str, Array]:
             mask = mask_of(item, info)
             found[item.label] = np.logical_or(found[item.label], mask) if item.label in found else mask
     return found
+
+
+def same_stems(samples: Sequence[Sample], what: str) -> list[str]:
+    """A line on images that would have one file of annotation, a ``what``, together."""
+    stems = [Path(sample.name).with_suffix("") for sample in samples]
+    twice = len(stems) - len(set(stems))
+    return [f"{twice} images share their name without suffix with another, and its {what}"] if twice else []

@@ -12,11 +12,11 @@ import numpy as np
 from PIL import Image
 
 from sightsmith.core.annotation import Object, Polygons
-from sightsmith.core.dataset import DatasetIndex, Sample
+from sightsmith.core.dataset import DatasetIndex
 from sightsmith.core.files import write_json
 from sightsmith.core.images import Array, ImageInfo
 from sightsmith.core.write_dataset import of_crowds
-from sightsmith.plugins.formats.copies import copy_images, mask_of
+from sightsmith.plugins.formats.copies import copy_images, mask_of, same_stems
 from sightsmith.plugins.formats.outlines import outline
 
 VERSION = "5.5.0"
@@ -33,7 +33,7 @@ def write_labelme(index: DatasetIndex, infos: Mapping[str, ImageInfo], folder: P
             "flags": {name: name in sample.labels for name in index.classes} if labels else {},
             "shapes": [] if labels else [_shape(item, index, info) for item in sample.objects if not item.crowd],
             "imagePath": sample.path.name, "imageData": None, "imageHeight": info.height, "imageWidth": info.width})
-    return of_crowds(index.samples) + _of_names(index.samples)
+    return of_crowds(index.samples) + same_stems(index.samples, "JSON")
 
 
 def _shape(item: Object, index: DatasetIndex, info: ImageInfo) -> dict[str, Any]:
@@ -61,9 +61,3 @@ def _picture(mask: Array) -> str:
     buffer = io.BytesIO()
     Image.fromarray(mask).save(buffer, format="PNG")
     return base64.b64encode(buffer.getvalue()).decode()
-
-
-def _of_names(samples: tuple[Sample, ...]) -> list[str]:
-    stems = [str(Path(sample.name).with_suffix("")) for sample in samples]
-    twice = len(stems) - len(set(stems))
-    return [f"{twice} images share their name without suffix with another, and its JSON"] if twice else []

@@ -8,10 +8,10 @@ from pathlib import Path
 import yaml
 
 from sightsmith.core.annotation import Object, Polygons
-from sightsmith.core.dataset import DatasetIndex, Sample
+from sightsmith.core.dataset import DatasetIndex
 from sightsmith.core.images import Array, ImageInfo
 from sightsmith.core.write_dataset import of_crowds
-from sightsmith.plugins.formats.copies import IMAGES, copy_images, mask_of
+from sightsmith.plugins.formats.copies import IMAGES, copy_images, mask_of, same_stems
 from sightsmith.plugins.formats.outlines import outline, outlines
 
 KEYS = {"train": "train", "validation": "val", "test": "test"}
@@ -50,7 +50,7 @@ def write_yolo(index: DatasetIndex, infos: Mapping[str, ImageInfo], folder: Path
     if changed:
         said.append(f"{changed} masks of several parts, with holes or of thin lines become their parts' outlines, "
                     "which this format has alone")
-    return said + _of_names(index.samples)
+    return said + same_stems(index.samples, "text")
 
 
 def _text_of(name: str) -> Path:
@@ -72,9 +72,3 @@ def _rings(item: Object, info: ImageInfo) -> tuple[list[tuple[float, ...]], bool
 def _line(number: int, values: tuple[float, ...], info: ImageInfo) -> str:
     sides = (info.width, info.height)
     return " ".join([str(number), *(repr(value / sides[place % 2]) for place, value in enumerate(values))])
-
-
-def _of_names(samples: tuple[Sample, ...]) -> list[str]:
-    stems = [str(Path(sample.name).with_suffix("")) for sample in samples]
-    twice = len(stems) - len(set(stems))
-    return [f"{twice} images share their name without suffix with another, and its text"] if twice else []

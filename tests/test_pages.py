@@ -1,0 +1,79 @@
+"""Reports and pages in a browser: nothing is fetched, nothing overflows, on a desk and on a phone."""
+
+from __future__ import annotations
+
+import html
+import os
+import re
+import shutil
+import subprocess
+
+import pytest
+from test_evaluate import LABELS, command
+from test_object_tasks import SMALL
+
+import sightsmith
+from sightsmith.core.evaluate import evaluate
+
+CHROMIUM = shutil.which("chromium")
+FLAGS = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync",
+         "--disable-background-networking", "--disable-component-update", "--virtual-time-budget=10000"]
+FRAMES = """<!doctype html><meta charset="utf-8"><body>{frames}<script>
+addEventListener("load", () => {{
+  document.body.dataset.found = [...document.querySelectorAll("iframe")].map(frame => {{
+    const page = frame.contentDocument, images = [...page.images];
+    const wide = [...page.querySelectorAll("body *")].filter(item => !item.closest(".scroll") &&
+      item.getBoundingClientRect().right > frame.clientWidth + 1).length;
+    return [page.documentElement.scrollWidth - frame.clientWidth, wide, images.length,
+            images.filter(image => !image.naturalWidth).length].join(",");
+  }}).join(";");
+}});
+</script>"""
+pytestmark = pytest.mark.skipif(CHROMIUM is None and os.environ.get("SIGHTSMITH_CHROMIUM") != "required",
+                                reason="Chromium is not installed")
+
+
+def look(page, tmp_path, widths=(1280, 390)):
+    """For each width, by how many pixels the page is wider, how many elements reach out of it, how many pictures it
+    has, and how many of these are broken."""
+    text = page.read_text()
+    assert not re.search(r"""(?:src|href)\s*=\s*["'](?:https?:)?//""", text)
+    frames = "".join(f'<iframe width="{width}" height="900" style="border:0" srcdoc="{html.escape(text)}"></iframe>'
+                     for width in widths)
+    (tmp_path / "frames.html").write_text(FRAMES.format(frames=frames))
+    done = subprocess.run([CHROMIUM, *FLAGS, "--window-size=1400,1000", f"--user-data-dir={tmp_path / 'profile'}",
+                           "--dump-dom", f"file://{tmp_path / 'frames.html'}"], capture_output=True, text=True,
+                          timeout=120)
+    found = re.search(r'<body data-found="([^"]*)"', done.stdout)
+    assert found, done.stdout[-500:] + done.stderr[-2000:]
+    return [tuple(map(int, part.split(","))) for part in found[1].split(";")]
+
+
+def assert_fits(page, tmp_path, pictures):
+    for beyond, wide, images, broken in look(page, tmp_path):
+        assert (beyond, wide, broken) == (0, 0, 0)
+        assert images >= pictures
+
+
+@pytest.mark.parametrize("run", [
+    LABELS, [*SMALL, "task=detection", "network=rtmdet_tiny"], [*SMALL, "task=segmentation", "network=fastscnn"]],
+    ids=["classification", "detection", "segmentation"])
+def test_reports(run, tmp_path):
+    result = sightsmith.train([*run, f"output_dir={tmp_path / 'runs'}"])
+    assert_fits(result.report, tmp_path, 4)
+    assert_fits(evaluate(result).report, tmp_path, 4)
+
+
+def test_pages_of_data_and_of_runs(tmp_path):
+    sightsmith.train([*LABELS, f"output_dir={tmp_path / 'runs'}", "name=<b>a&b"])
+    code, output, _ = command("list", "runs", "--output-dir", tmp_path / "runs")
+    assert code == 0
+    assert f"Page: {tmp_path / 'runs' / 'index.html'}" in output
+    page = (tmp_path / "runs" / "index.html").read_text()
+    assert "<polyline" in page and "report/index.html'" in page and "<b>a" not in page
+    assert_fits(tmp_path / "runs" / "index.html", tmp_path, 0)
+    for task in ("classification", "detection", "segmentation"):
+        code, _, errors = command("inspect", f"task={task}", "dataset.root=sample", "dataset.limit=40",
+                                  "--html", tmp_path / task)
+        assert code == 0, errors
+        assert_fits(tmp_path / task / "index.html", tmp_path, 12)

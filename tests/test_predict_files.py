@@ -1,0 +1,204 @@
+"""``sightsmith predict`` and ``inspect convert``: files that people and programs read, and that train again."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import zipfile
+
+import numpy as np
+import pytest
+import torch
+from object_datasets import box_csv
+from PIL import Image
+from test_evaluate import LABELS, command
+from test_object_tasks import SMALL
+
+import sightsmith
+from sightsmith.core.compose import compose
+from sightsmith.core.dataset import Sample
+from sightsmith.core.files import cache_dir
+from sightsmith.core.inference import batches
+from sightsmith.core.plugins import load_plugins
+from sightsmith.core.predict_files import Wanted, predict_files
+from sightsmith.core.samples import check_judged
+
+
+def predictions(folder):
+    [written] = folder.iterdir()
+    return written, json.loads((written / "predictions.json").read_text())
+
+
+def read(task, root):
+    dataset = check_judged(compose([f"task={task}", f"dataset.root={root}"]), load_plugins(), lambda line: None)
+    dataset.raise_for_errors()
+    return {sample.path.name: sample for sample in dataset.index.samples}
+
+
+@pytest.fixture(scope="module")
+def digits(tmp_path_factory):
+    return sightsmith.train([*LABELS, f"output_dir={tmp_path_factory.mktemp('runs')}"])
+
+
+@pytest.fixture(scope="module")
+def images(tmp_path_factory):
+    """A few digits, one of them below a folder."""
+    folder = tmp_path_factory.mktemp("images")
+    found = sorted((cache_dir() / "samples" / "classification").rglob("*.png"))[::120]
+    for number, path in enumerate(found):
+        target = folder / ("below" if number == 0 else "") / f"{number}.png"
+        target.parent.mkdir(exist_ok=True)
+        shutil.copy(path, target)
+    return folder
+
+
+@pytest.mark.parametrize("form", ["label_csv", "labelme", "coco"])
+def test_labels_come_back_unchanged(digits, images, tmp_path, form):
+    code, output, errors = command("predict", f"run={digits.run_dir}", f"input={images}", f"format={form}",
+                                   f"output_dir={tmp_path}")
+    assert code == 0, errors
+    folder, said = predictions(tmp_path)
+    assert str(folder / "predictions.json") in output
+    assert said["classes"] == list(digits.classes)
+    assert {item["image"] for item in said["images"]} == {
+        path.relative_to(images).as_posix() for path in images.rglob("*.png")}
+    again = read("classification", folder / form)
+    for item in said["images"]:
+        assert len(item["labels"]) == 5
+        assert [entry["score"] for entry in item["labels"]] == sorted((entry["score"] for entry in item["labels"]),
+                                                                      reverse=True)
+        assert again[item["image"].rsplit("/", 1)[-1]].labels == (item["labels"][0]["label"],)
+        with Image.open(folder / item["picture"]) as picture:
+            assert picture.size == (item["width"], item["height"])
+
+
+def test_an_image_a_zip_and_dicom_are_inputs(digits, images, tmp_path):
+    with zipfile.ZipFile(tmp_path / "photos.zip", "w") as archive:
+        for path in images.rglob("*.png"):
+            archive.write(path, path.relative_to(images))
+    whole = {}
+    for number, given in enumerate((images, tmp_path / "photos.zip", images / "1.png")):
+        code, output, errors = command("predict", f"run={digits.run_dir}", f"input={given}", "pictures=false", "--json",
+                                       f"output_dir={tmp_path / str(number)}")
+        assert code == 0, errors
+        said = json.loads(output)
+        assert "picture" not in said["images"][0]
+        whole[number] = {item["image"]: item["labels"] for item in said["images"]}
+    assert whole[0] == whole[1]
+    assert whole[2] == {"1.png": whole[0]["1.png"]}
+    from dicom_files import dicom
+
+    (tmp_path / "series").mkdir()
+    for name in ("IM0001", "IM0002"):
+        dicom(tmp_path / "series" / name, np.arange(32 * 32, dtype=np.uint16).reshape(32, 32))
+    code, output, errors = command("predict", f"run={digits.run_dir}", f"input={tmp_path / 'series'}", "--json")
+    assert code == 0, errors
+    assert [item["image"] for item in json.loads(output)["images"]] == ["IM0001", "IM0002"]
+    assert (digits.run_dir / "predictions").is_dir()
+
+
+@pytest.mark.parametrize(("task", "network", "forms"), [
+    ("detection", "rtmdet_tiny", ("label_csv", "labelme", "coco", "yolo")),
+    ("segmentation", "fastscnn", ("label_csv", "labelme", "coco"))])
+def test_objects_and_maps_come_back_unchanged(tmp_path, task, network, forms):
+    result = sightsmith.train([*SMALL, f"task={task}", f"network={network}", f"output_dir={tmp_path / 'runs'}"])
+    images = tmp_path / "images"
+    images.mkdir()
+    for sample in read(task, "sample").values():
+        if len(list(images.iterdir())) < 4:
+            shutil.copy(sample.path, images / sample.path.name)
+    if task == "segmentation":  # one that has hardly learnt sees nothing; this one sees something everywhere
+        torch.nn.init.normal_(result.model.decode_head.conv_seg.weight)
+        result.model.decode_head.conv_seg.bias.data[:] = torch.tensor([0.0, 0.1, 0.0, 0.0])
+    for form in forms:
+        predict_files(result, str(images), Wanted(min_score=0.0, format=form), tmp_path / form)
+        folder, said = predictions(tmp_path / form)
+        if task == "segmentation":
+            for item in said["images"]:
+                numbers = np.array(Image.open(folder / item["class_map"]))
+                assert numbers.shape == (item["height"], item["width"])
+                assert numbers.max() <= len(result.classes)
+        if not any(item.get("objects") or "class_map" in item for item in said["images"]):
+            pytest.fail("nothing was found")
+        again = read(task, folder / form)
+        for item in said["images"]:
+            sample = again[item["image"]]
+            if task == "detection":
+                assert [found.label for found in sample.objects] == [found["label"] for found in item["objects"]]
+                for one, two in zip(sample.objects, item["objects"], strict=True):
+                    assert one.box == pytest.approx(two["box"], abs=2e-3)
+            else:
+                from sightsmith.core.masks import semantic_map
+
+                numbers = np.array(Image.open(folder / item["class_map"]))
+                assert (semantic_map(sample, result.classes, *numbers.shape) == numbers).all()
+
+
+def test_mistakes(digits, images, tmp_path):
+    (tmp_path / "broken.png").write_text("no picture")
+    (tmp_path / "empty").mkdir()
+    for arguments, says in (
+            ([f"input={images}"], "run=DIR is not given"),
+            ([f"run={digits.run_dir}", f"input={images}s"], "there is no such file or folder"),
+            ([f"run={digits.run_dir}", f"input={tmp_path / 'empty'}"], "holds no image"),
+            ([f"run={digits.run_dir}", f"input={tmp_path / 'broken.png'}"], "cannot be read"),
+            ([f"run={digits.run_dir}", f"input={images}", "format=yolo"], "has no labels"),
+            ([f"run={digits.run_dir}", f"input={images}", "format=cocoa"], "is no format"),
+            ([f"run={digits.run_dir}", f"input={images}", "min_score=high"], "is not a number")):
+        code, _, errors = command("predict", *arguments, f"output_dir={tmp_path / 'out'}")
+        assert code == 2, arguments
+        assert says in errors
+        assert "Traceback" not in errors
+
+
+def test_a_data_set_is_converted(tmp_path):
+    made = box_csv()(tmp_path / "set")
+    given = ["task=detection", *made, "dataset.min_images_per_class=1"]
+    for form in ("coco", "voc", "yolo", "labelme"):
+        code, output, errors = command("inspect", *given, f"convert={form}", f"convert_dir={tmp_path / form}")
+        assert code == 0, errors
+        assert f"Written as {form}: {tmp_path / form}" in output
+        first, second = read("detection", tmp_path / "set"), read("detection", tmp_path / form)
+        assert {name: [(item.label, item.box) for item in sample.objects] for name, sample in first.items()} == \
+            {name: [(item.label, item.box) for item in sample.objects] for name, sample in second.items()}
+    code, _, errors = command("inspect", *given, "convert=coco", f"convert_dir={tmp_path / 'coco'}")
+    assert code == 2
+    assert "exists already" in errors
+
+
+def test_heat_maps_are_grad_cam(digits, images, tmp_path):
+    """As Selvaraju et al. 2017 write it: features weighted by the mean of their gradients, and what is positive."""
+    code, _, errors = command("predict", f"run={digits.run_dir}", f"input={images}", "heatmaps=true",
+                              f"output_dir={tmp_path / 'out'}")
+    assert code == 0, errors
+    folder, said = predictions(tmp_path / "out")
+    for item in said["images"]:
+        assert Image.open(folder / item["heat_map"]).size == (item["width"], item["height"])
+    model, task = digits.model, digits.task
+    samples = [Sample(path, path.name) for path in sorted(images.rglob("*.png"))]
+    [batch] = batches(task, samples)
+    found = task.heat_maps(model, batch)
+    layer = model.network.stage3  # the last map of more than one pixel, of images of 32 px: stage 4 has one
+    kept = []
+    hook = layer.register_forward_hook(lambda module, inputs, output: kept.append(output))
+    logits = model(task_inputs := model.data_preprocessor(batch, False)["inputs"], mode="predict")
+    hook.remove()
+    gradients, = torch.autograd.grad(logits.max(1).values.sum(), kept[0])
+    maps = (gradients.mean((2, 3), keepdim=True) * kept[0]).sum(1, keepdim=True).relu()
+    maps = torch.nn.functional.interpolate(maps, task_inputs.shape[2:], mode="bilinear")[:, 0]
+    maps = maps / maps.flatten(1).max(1).values[:, None, None].clamp_min(1e-12)
+    assert np.stack(found) == pytest.approx(maps.detach().numpy(), abs=1e-4)
+    assert np.stack(found).max() == 1
+
+
+def test_what_has_no_heat_map_says_so(tmp_path):
+    from test_object_tasks import COMMON, coco
+
+    data = coco(tmp_path / "set", 8, lambda number: [(5 + number, 20, 16, 16)])
+    result = sightsmith.train([*COMMON, data, "task=detection", "network=rtmdet_tiny",
+                               f"output_dir={tmp_path / 'runs'}"])
+    code, _, errors = command("predict", f"run={result.run_dir}", f"input={tmp_path / 'set' / '0.png'}",
+                              "heatmaps=true", f"output_dir={tmp_path / 'out'}")
+    assert code == 2
+    assert "The task detection has no heat maps" in errors
+    assert not (tmp_path / "out").exists()

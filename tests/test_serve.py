@@ -1,0 +1,113 @@
+"""A run behind HTTP: right answers, and a refusal for whatever else is sent, however much of it at once."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import re
+import subprocess
+import sys
+
+import httpx
+import numpy as np
+import psutil
+import pytest
+from PIL import Image
+from test_evaluate import LABELS, command
+
+import sightsmith
+from sightsmith.core.files import cache_dir
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    return sightsmith.train([*LABELS, f"output_dir={tmp_path_factory.mktemp('runs')}"])
+
+
+@pytest.fixture(scope="module")
+def server(run):
+    """Its process and address; a port that the system chose."""
+    import socket
+
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    process = subprocess.Popen([sys.executable, "-m", "sightsmith", "serve", f"run={run.run_dir}", f"port={port}",
+                                "megabytes=1", "megapixels=4", "seconds=120"], stdout=subprocess.PIPE, text=True)
+    try:
+        address = re.fullmatch(r"(http://127.0.0.1:\d+)/docs\n", process.stdout.readline())[1]
+        with httpx.Client(transport=httpx.HTTPTransport(retries=20)) as client:
+            assert client.get(f"{address}/health", timeout=60).json() == {"status": "ok"}
+        yield process, address
+    finally:
+        process.kill()
+        process.wait()
+
+
+def digits():
+    return sorted((cache_dir() / "samples" / "classification").rglob("*.png"))[::40]
+
+
+def test_answers_are_those_of_predict(run, server):
+    _, address = server
+    card = httpx.get(f"{address}/model").json()
+    assert card["classes"] == list(run.classes)
+    assert card["metrics"]["accuracy"] == run.metrics["accuracy"]
+    for path, said in zip(digits()[:5], run.predict(digits()[:5]), strict=True):
+        [answer] = httpx.post(f"{address}/predict", content=path.read_bytes()).json()
+        assert [entry["label"] for entry in answer["labels"]] == list(said.scores)[:5]
+        assert [entry["score"] for entry in answer["labels"]] == pytest.approx(list(said.scores.values())[:5], abs=1e-5)
+    schema = httpx.get(f"{address}/openapi.json").json()
+    assert set(schema["paths"]) == {"/health", "/model", "/predict"}
+    assert {"413", "415", "429", "504"} <= schema["paths"]["/predict"]["post"]["responses"].keys()
+
+
+def png(side):
+    buffer = io.BytesIO()
+    Image.fromarray(np.zeros((side, side), np.uint8)).save(buffer, format="PNG")
+    return buffer.getvalue()
+
+
+def test_two_hundred_at_once(server):
+    process, address = server
+    good = [path.read_bytes() for path in digits()]
+    bodies = []
+    for number in range(200):
+        image = good[number % len(good)]
+        bodies.append([(image, {200}), (image[: len(image) // 2], {415}), (b"no image at all", {415}), (b"", {415}),
+                       (png(3000), {413}), (b"\x89PNG" + bytes(2 * 2**20), {413})][number % 6])
+    before = psutil.Process(process.pid).memory_info().rss
+
+    async def all_at_once():
+        async with httpx.AsyncClient(timeout=120, limits=httpx.Limits(max_connections=200)) as client:
+            return await asyncio.gather(*(client.post(f"{address}/predict", content=body) for body, _ in bodies))
+
+    answers = asyncio.run(all_at_once())
+    for answer, (body, expected) in zip(answers, bodies, strict=True):
+        assert answer.status_code in expected, (body[:20], answer.status_code, answer.text)
+        assert answer.status_code == 200 or answer.json()["detail"]
+    assert process.poll() is None
+    assert psutil.Process(process.pid).memory_info().rss - before < 300 * 2**20
+    assert httpx.get(f"{address}/health").json() == {"status": "ok"}
+
+
+def test_limits_of_number_and_time(run):
+    from fastapi.testclient import TestClient
+
+    from sightsmith.core.serve import Limits, application
+
+    image = digits()[0].read_bytes()
+    full = TestClient(application(run, Limits(waiting=0)))
+    assert full.post("/predict", content=image).status_code == 429
+    slow = TestClient(application(run, Limits(seconds=0.0)))
+    assert slow.post("/predict", content=image).status_code == 504
+    assert slow.get("/health").status_code == 200
+
+
+def test_mistakes(run, tmp_path):
+    for arguments, says in (([f"run={tmp_path}"], "holds no finished run"),
+                            ([f"run={run.run_dir}", "port=high"], "not a number"),
+                            ([f"run={run.run_dir}", "prot=1"], "there is no key 'prot'")):
+        code, _, errors = command("serve", *arguments)
+        assert code == 2
+        assert says in errors
