@@ -13,7 +13,7 @@ from sightsmith.core.annotation import Box
 from sightsmith.core.check import CheckedDataset
 from sightsmith.core.dataset import Sample
 from sightsmith.core.describe import under_represented
-from sightsmith.core.images import Array
+from sightsmith.core.images import Array, ImageError
 from sightsmith.core.masks import IGNORED, semantic_map
 from sightsmith.core.near_duplicates import Pair
 from sightsmith.core.pictures import SHOWN, Colour, Picture, palette, picture_of
@@ -107,13 +107,13 @@ def _contact_sheet(dataset: CheckedDataset, image: ImageConfig) -> Iterable[Sect
     for name in classes[:SHOWN_CLASSES]:
         shown = [sample for sample in dataset.index.samples if name in sample.labels]
         step = max(len(shown) // (2 * SHOWN), 1)
-        pictures = tuple(_annotated(sample, classes, colours, image) for sample in shown[::step][:2 * SHOWN])
+        pictures = _annotated(shown[::step][:2 * SHOWN], classes, colours, image)
         if pictures:
             rows.append((f"{name}: {len(shown)} images", pictures))
     without = [sample for sample in dataset.index.samples if not sample.labels]
     if without:
         rows.append((f"without a class: {len(without)} images",
-                     tuple(_annotated(sample, classes, colours, image) for sample in without[:2 * SHOWN])))
+                     _annotated(without[:2 * SHOWN], classes, colours, image)))
     if rows:
         legend = " ".join(f"<span style='color:rgb{colours[name]}'>&#9632;</span> {escape(name)}"
                           for name in classes[:SHOWN_CLASSES])
@@ -121,8 +121,19 @@ def _contact_sheet(dataset: CheckedDataset, image: ImageConfig) -> Iterable[Sect
         yield Section("Contact sheet", html=f"<p class='soft'>{legend}</p>" if drawn else "", pictures=tuple(rows))
 
 
-def _annotated(sample: Sample, classes: Sequence[str], colours: Mapping[str, Colour], image: ImageConfig) -> Picture:
-    """The image with its boxes, or its masks, drawn in."""
+def _annotated(samples: Sequence[Sample], classes: Sequence[str], colours: Mapping[str, Colour], image: ImageConfig,
+               ) -> tuple[Picture, ...]:
+    """The images with their boxes or masks drawn in; those that cannot be shown are left out, the check says why."""
+    found = []
+    for sample in samples:
+        try:
+            found.append(_drawn_in(sample, classes, colours, image))
+        except ImageError:
+            continue
+    return tuple(found)
+
+
+def _drawn_in(sample: Sample, classes: Sequence[str], colours: Mapping[str, Colour], image: ImageConfig) -> Picture:
     pixels = picture_of(sample, image)
     if sample.class_map is not None or any(item.mask is not None for item in sample.objects):
         pixels = _painted(pixels, semantic_map(sample, classes, *pixels.shape[:2]), [colours[name] for name in classes])

@@ -13,7 +13,7 @@ import numpy as np
 from PIL import Image
 
 from sightsmith.core.dataset import Sample
-from sightsmith.core.images import Array
+from sightsmith.core.images import Array, ImageError
 from sightsmith.core.pictures import picture_of
 from sightsmith.core.schema import ImageConfig
 
@@ -37,11 +37,14 @@ class Pair:
 
 
 def near_duplicates(samples: Sequence[Sample], image: ImageConfig) -> list[Pair]:
-    """Pairs of ``samples`` whose perceptual hashes differ in few bits, the nearest first."""
+    """Pairs of ``samples`` whose perceptual hashes differ in few bits, the nearest first. Those that cannot be shown
+    are left out."""
+    with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
+        found = list(pool.map(lambda sample: _hash(sample, image), samples))
+    samples = [sample for sample, value in zip(samples, found, strict=True) if value is not None]
     if not samples:
         return []
-    with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
-        hashes = np.stack(list(pool.map(lambda sample: _hash(picture_of(sample, image)), samples)))
+    hashes = np.stack([value for value in found if value is not None])
     pairs = []
     for begin in range(0, len(hashes), BLOCK):
         block = hashes[begin:begin + BLOCK]
@@ -52,6 +55,10 @@ def near_duplicates(samples: Sequence[Sample], image: ImageConfig) -> list[Pair]
     return sorted(pairs, key=lambda pair: (pair.distance, pair.first.key, pair.second.key))
 
 
-def _hash(picture: Array) -> Array:
+def _hash(sample: Sample, image: ImageConfig) -> Array | None:
     """(8,) uint8."""
+    try:
+        picture = picture_of(sample, image)
+    except ImageError:  # the check of the data set says why
+        return None
     return np.packbits(imagehash.phash(Image.fromarray(picture)).hash.ravel())

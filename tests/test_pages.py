@@ -9,6 +9,7 @@ import shutil
 import subprocess
 
 import pytest
+from broken_datasets import picture
 from test_evaluate import LABELS, command
 from test_object_tasks import SMALL
 
@@ -21,10 +22,10 @@ FLAGS = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-
 FRAMES = """<!doctype html><meta charset="utf-8"><body>{frames}<script>
 addEventListener("load", () => {{
   document.body.dataset.found = [...document.querySelectorAll("iframe")].map(frame => {{
-    const page = frame.contentDocument, images = [...page.images];
+    const page = frame.contentDocument, images = [...page.images], width = page.documentElement.clientWidth;
     const wide = [...page.querySelectorAll("body *")].filter(item => !item.closest(".scroll") &&
-      item.getBoundingClientRect().right > frame.clientWidth + 1).length;
-    return [page.documentElement.scrollWidth - frame.clientWidth, wide, images.length,
+      item.getBoundingClientRect().right > width + 1).length;
+    return [page.documentElement.scrollWidth - width, wide, images.length,
             images.filter(image => !image.naturalWidth).length].join(",");
   }}).join(";");
 }});
@@ -65,7 +66,7 @@ def test_reports(run, tmp_path):
 
 
 def test_pages_of_data_and_of_runs(tmp_path):
-    sightsmith.train([*LABELS, f"output_dir={tmp_path / 'runs'}", "name=<b>a&b"])
+    sightsmith.train([*LABELS, f"output_dir={tmp_path / 'runs'}", "name='<b>a&b'"])
     code, output, _ = command("list", "runs", "--output-dir", tmp_path / "runs")
     assert code == 0
     assert f"Page: {tmp_path / 'runs' / 'index.html'}" in output
@@ -77,3 +78,16 @@ def test_pages_of_data_and_of_runs(tmp_path):
                                   "--html", tmp_path / task)
         assert code == 0, errors
         assert_fits(tmp_path / task / "index.html", tmp_path, 12)
+
+
+def test_a_data_set_with_errors_has_a_page_too(tmp_path):
+    for number in range(3):
+        picture(tmp_path / "set" / "cat" / f"{number}.png", number)
+    (tmp_path / "set" / "cat" / "broken.png").write_text("<b>no picture")
+    code, output, errors = command("inspect", "task=classification", f"dataset.root={tmp_path / 'set'}",
+                                   "--html", tmp_path / "page")
+    assert code == 2
+    assert "there is only one class" in errors
+    page = (tmp_path / "page" / "index.html").read_text()
+    assert "broken.png" in page and "there is only one class" in page
+    assert_fits(tmp_path / "page" / "index.html", tmp_path, 3)
