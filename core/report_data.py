@@ -21,8 +21,8 @@ BINS = 20
 def about_objects(dataset: CheckedDataset) -> list[Section]:
     """Nothing for a data set of labels alone."""
     if dataset.coverage and not any(sample.objects for sample in (*dataset.train, *dataset.validation)):
-        rows = tuple((name, f"{100 * part:.2f} %") for name, part in dataset.coverage.items())
-        return [Section("Mask coverage", header=("class", "of all pixels"), rows=rows, name="mask-coverage")]
+        parts = tuple((name, f"{100 * part:.2f} %") for name, part in dataset.coverage.items())
+        return [Section("Mask coverage", header=("class", "of all pixels"), rows=parts, name="mask-coverage")]
     sides = {"training": dataset.train, "validation": dataset.validation}
     found = {side: _measured(samples, dataset.infos) for side, samples in sides.items()}
     if not any(values["objects an image"] for values in found.values()) or not any(
