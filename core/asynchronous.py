@@ -20,7 +20,7 @@ from hydra.core.singleton import Singleton
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig
 
-from sightsmith.core.errors import UserError
+from sightsmith.core.errors import UserError, told
 from sightsmith.core.files import write_json
 from sightsmith.core.rundir import RUNNING, STOPPED, RunFolder, read_status
 from sightsmith.core.sweep_plan import SweepPlan
@@ -61,10 +61,9 @@ class Register:
                 own.unlink(missing_ok=True)
 
     def fail(self, number: int, error: Exception) -> None:
-        mistake = isinstance(error, UserError)
-        text = error.text() if isinstance(error, UserError) else f"{type(error).__name__}: {error}"
         path = self._folder / f"{number}.json"
-        write_json(path, json.loads(path.read_text()) | {"failure": text, "mistake": mistake})
+        card = json.loads(path.read_text())
+        write_json(path, card | {"failure": told(error), "mistake": isinstance(error, UserError)})
 
     def failures(self) -> dict[int, Exception]:
         return {number: UserError(card["failure"]) if card["mistake"] else RuntimeError(card["failure"])

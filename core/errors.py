@@ -63,6 +63,11 @@ class UserError(Exception):
         return _rebuild, (type(self), self.message, self.hint, self.problems)
 
 
+def told(error: Exception) -> str:
+    """What a person reads of ``error``: a mistake as it says itself, else with its kind."""
+    return error.text() if isinstance(error, UserError) else f"{type(error).__name__}: {error}"
+
+
 class NonFiniteLossError(Exception):
     """The loss became infinite or not a number; the message names the step and the parts."""
 

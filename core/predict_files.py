@@ -115,7 +115,7 @@ def predict_files(result: Result, text: str, wanted: Wanted, output_dir: Path | 
     writer = find_writer(wanted.format, load_plugins().dataset_loaders, annotation) if wanted.format else None
     names = {path: name for name, path in images.items()}
     device = "cuda" if torch.cuda.is_available() else "cpu"
-    said: list[Said] = []
+    said: list[dict[str, Any]] = []
     samples: list[Sample] = []
     predictions = result.predict(images.values(), device)
     first = next(predictions)  # which looks at all images
@@ -137,10 +137,10 @@ def predict_files(result: Result, text: str, wanted: Wanted, output_dir: Path | 
         if writer is not None:
             samples.append(_as_sample(item, wanted.min_score, multi_label=result.task.multi_label,
                                       classes=result.classes))
-        said.append(Said(item.name, _light(prediction), item.files))
+        said.append(item.to_json())
     write_json(folder / FILE, {
         "format": FORMAT, "run": str(result.run_dir), "task": result.task.config.task.name,
-        "classes": list(result.classes), "images": [item.to_json() for item in said]})
+        "classes": list(result.classes), "images": said})
     if writer is None:
         return folder, []
     infos: dict[str, ImageInfo] = {name: probe(path) for name, path in images.items()}
@@ -152,14 +152,6 @@ def predict_files(result: Result, text: str, wanted: Wanted, output_dir: Path | 
 def _annotation(result: Result) -> Any:
     task, plugins = result.task, load_plugins()
     return task.network.annotation_of(task.config.network.config) or plugins.task(task.config.task.name).annotation
-
-
-def _light(prediction: Prediction) -> Prediction:
-    """Without the map, which is a file by now."""
-    if prediction.class_map is None:
-        return prediction
-    return Prediction(prediction.path, prediction.width, prediction.height, prediction.frame,
-                      class_map=np.empty((0, 0), np.uint8))
 
 
 def _as_sample(item: Said, min_score: float, *, multi_label: bool, classes: Sequence[str]) -> Sample:

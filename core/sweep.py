@@ -26,7 +26,7 @@ from omegaconf import DictConfig, OmegaConf, flag_override
 
 from sightsmith.core.asynchronous import Register, TrainHere, asked
 from sightsmith.core.compose import resolve, without_hydra
-from sightsmith.core.errors import FailedRunsError, StoppedError, UserError
+from sightsmith.core.errors import FailedRunsError, StoppedError, UserError, told
 from sightsmith.core.files import write_json
 from sightsmith.core.plugins import load_plugins
 from sightsmith.core.progress import console, figure
@@ -295,7 +295,7 @@ class Sweep:
     def _row(self, run: SweepRun) -> SweepRow:
         status = run.status
         if run.number in self._failures:
-            status |= {"status": ERROR, "message": _said(self._failures[run.number])}
+            status |= {"status": ERROR, "message": told(self._failures[run.number])}
         return SweepRow(run.number, run.proposal, status)
 
     def _failed(self, folder: Path, *, stopped: bool = False) -> FailedRunsError:
@@ -333,13 +333,9 @@ def _newest(output_dir: Path, given: list[str]) -> Path:
                     hint=f"leave {RESUME} out to start, or name the sweep's folder")
 
 
-def _said(error: Exception) -> str:
-    return error.text() if isinstance(error, UserError) else f"{type(error).__name__}: {error}"
-
-
 def _by_reason(failures: Mapping[int, Exception]) -> str:
     """Each reason once, with the runs that failed for it."""
     numbers: dict[str, list[int]] = {}
     for number, error in failures.items():
-        numbers.setdefault(_said(error), []).append(number)
+        numbers.setdefault(told(error), []).append(number)
     return "\n".join(indent(f"run {', '.join(map(str, those))}: {reason}", "  ") for reason, those in numbers.items())

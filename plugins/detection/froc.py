@@ -8,13 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
 from sightsmith.core.images import Array
-from sightsmith.core.task import Outcome
 from sightsmith.plugins.detection.draws import matches
-from sightsmith.plugins.detection.metrics import match
 
 RATES = (0.05, 0.1, 0.2, 0.5, 1.0, 2.0)
 """False detections an image at which the recall is told."""
@@ -34,17 +33,17 @@ class Froc:
         return float(allowed.max()) if allowed.size else 0.0
 
 
-def froc(images: Sequence[Outcome], classes: Sequence[str], with_masks: bool) -> dict[str | None, Froc | None]:
-    """By class, and under None for all classes together; None where there is no object to find."""
-    evaluation = match(images, classes, "segm" if with_masks else "bbox")
-    found = [matches(evaluation, number, len(images)) for number in range(len(classes))]
+def froc(evaluation: Any, images: int, classes: Sequence[str]) -> dict[str | None, Froc | None]:
+    """Of what :func:`~sightsmith.plugins.detection.metrics.match` has of so many ``images``, by class, and under None
+    for all classes together; None where there is no object to find."""
+    found = [matches(evaluation, number, images) for number in range(len(classes))]
     each: dict[str | None, Froc | None] = {
-        name: _curve(item.scores, item.hits[0], item.false[0], int(item.objects.sum()), len(images))
+        name: _curve(item.scores, item.hits[0], item.false[0], int(item.objects.sum()), images)
         for name, item in zip(classes, found, strict=True)}
     each[None] = _curve(np.concatenate([item.scores for item in found]),
                         np.concatenate([item.hits[0] for item in found]),
                         np.concatenate([item.false[0] for item in found]),
-                        sum(int(item.objects.sum()) for item in found), len(images))
+                        sum(int(item.objects.sum()) for item in found), images)
     return each
 
 

@@ -30,8 +30,9 @@ def sections(outcomes: Sequence[Outcome], samples: Sequence[Sample], classes: Se
     """In the order of the page. ``outcomes`` and ``samples`` are in step."""
     figures = compute(outcomes, classes, with_masks)
     images = merged(outcomes)
+    matched = match(images, classes, "segm" if with_masks else "bbox")
     return [_summary(figures, with_masks), _per_class(images, figures, classes), _curves(images, classes, with_masks),
-            _froc(images, classes, with_masks), _found(images, samples, classes, with_masks, config),
+            _froc(matched, len(images), classes), _found(matched, images, samples, classes, config),
             _pictures(images, samples, classes, config)]
 
 
@@ -69,11 +70,11 @@ def _curves(images: Sequence[Outcome], classes: Sequence[str], with_masks: bool)
     return Section("Precision and recall", figures=(plot,), name="precision-recall")
 
 
-def _froc(images: Sequence[Outcome], classes: Sequence[str], with_masks: bool) -> Section:
-    curves = froc(images, classes, with_masks)
+def _froc(evaluation: Any, images: int, classes: Sequence[str]) -> Section:
+    curves = froc(evaluation, images, classes)
     plot = Figure(figsize=(6.5, 4), layout="constrained")
     axes = plot.subplots()
-    least = 0.5 / len(images)
+    least = 0.5 / images
     for name in (*classes[:DRAWN_CLASSES], *([None] if len(classes) > 1 else [])):
         curve = curves[name]
         if curve is not None:
@@ -91,10 +92,9 @@ def _froc(images: Sequence[Outcome], classes: Sequence[str], with_masks: bool) -
                    header=("recall at false detections an image", *(f"{rate:g}" for rate in RATES)))
 
 
-def _found(images: Sequence[Outcome], samples: Sequence[Sample], classes: Sequence[str], with_masks: bool,
+def _found(evaluation: Any, images: Sequence[Outcome], samples: Sequence[Sample], classes: Sequence[str],
            config: Config) -> Section:
     """Of each class the surest hits, the surest false detections, and objects that were missed."""
-    evaluation = match(images, classes, "segm" if with_masks else "bbox")
     by_image = {sample.image: sample for sample in samples}
     rows = []
     for number, name in enumerate(classes[:DRAWN_CLASSES]):

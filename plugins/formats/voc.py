@@ -18,7 +18,7 @@ from sightsmith.plugins.formats.voc_folder import IMAGES, voc_folder
 from sightsmith.plugins.formats.xml_file import LINE, read_xml
 
 ANNOTATIONS = "Annotations"
-SIDES = ("xmin", "ymin", "xmax", "ymax")
+CORNERS = ("xmin", "ymin", "xmax", "ymax")
 LOOKED_AT, HEAD = 5, 4096
 
 
@@ -123,7 +123,7 @@ def _sample(path: Path, root: Path, images: _Images, problems: list[Problem]) ->
         item = _object(element, label)
         if item is None:
             problems.append(Problem(f"an object of the class {label!r} has no bndbox with numbers in "
-                                    f"{', '.join(SIDES)}", file=name, line=int(element.get(LINE, 1)), spoils="boxes"))
+                                    f"{', '.join(CORNERS)}", file=name, line=int(element.get(LINE, 1)), spoils="boxes"))
         else:
             objects.append(item)
     try:
@@ -137,7 +137,7 @@ def _sample(path: Path, root: Path, images: _Images, problems: list[Problem]) ->
 
 def _object(element: Element, label: str) -> Object | None:
     box = element.find("bndbox")
-    values = numbers([box.findtext(side) or "" for side in SIDES]) if box is not None else None
+    values = numbers([box.findtext(side) or "" for side in CORNERS]) if box is not None else None
     if values is None:
         return None
     left, top, right, bottom = values

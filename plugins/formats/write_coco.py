@@ -13,9 +13,7 @@ from sightsmith.core.files import write_json
 from sightsmith.core.images import ImageInfo
 from sightsmith.core.masks import area, encoded
 from sightsmith.plugins.formats.copies import copy_images
-
-FILES = {"train": "instances_train", "validation": "instances_val", "test": "instances_test", None: "instances"}
-"""By the side of the split."""
+from sightsmith.plugins.formats.sides import SIDES
 
 
 def write_coco(index: DatasetIndex, infos: Mapping[str, ImageInfo], folder: Path) -> list[str]:
@@ -33,7 +31,8 @@ def write_coco(index: DatasetIndex, infos: Mapping[str, ImageInfo], folder: Path
             images.append({"id": number, "file_name": sample.name, "width": info.width, "height": info.height})
             annotations += [{"id": next(ids), "image_id": number, "category_id": numbers[label], **content}
                             for label, content in _contents(sample, index, info)]
-        write_json(folder / "annotations" / f"{FILES[side]}.json",
+        name = "instances" if side is None else f"instances_{SIDES[side][0]}"
+        write_json(folder / "annotations" / f"{name}.json",
                    {"images": images, "annotations": annotations, "categories": categories})
     return []
 

@@ -10,10 +10,9 @@ from sightsmith.core.dataset import DatasetIndex, Sample
 from sightsmith.core.errors import UserError, listed
 from sightsmith.core.images import ImageInfo
 from sightsmith.plugins.formats.copies import copy_images
-from sightsmith.plugins.formats.voc import ANNOTATIONS, SIDES
+from sightsmith.plugins.formats.sides import SIDES
+from sightsmith.plugins.formats.voc import ANNOTATIONS, CORNERS
 from sightsmith.plugins.formats.voc_folder import IMAGES
-
-LISTS = {"train": "train", "validation": "val", "test": "test"}
 
 
 def write_voc(index: DatasetIndex, infos: Mapping[str, ImageInfo], folder: Path) -> list[str]:
@@ -36,7 +35,7 @@ def write_voc(index: DatasetIndex, infos: Mapping[str, ImageInfo], folder: Path)
             sample.path.rename(path)
         _write(folder / ANNOTATIONS / f"{path.stem}.xml", sample, path.name, infos[original.name])
         if sample.split is not None:
-            lists.setdefault(LISTS[sample.split], []).append(path.stem)
+            lists.setdefault(SIDES[sample.split][0], []).append(path.stem)
     for below in sorted((path for path in (folder / IMAGES).rglob("*") if path.is_dir()), reverse=True):
         below.rmdir()
     for name, found in lists.items():
@@ -57,7 +56,7 @@ def _write(path: Path, sample: Sample, image: str, info: ImageInfo) -> None:
         SubElement(element, "difficult").text = str(int(item.crowd))
         around = SubElement(element, "bndbox")
         left, top, right, bottom = item.box
-        for name, side in zip(SIDES, (left + 1, top + 1, right, bottom), strict=True):
+        for name, side in zip(CORNERS, (left + 1, top + 1, right, bottom), strict=True):
             SubElement(around, name).text = f"{side:.10g}"
     indent(root)
     ElementTree(root).write(path, encoding="utf-8")

@@ -13,8 +13,7 @@ from sightsmith.core.images import Array, ImageInfo
 from sightsmith.core.write_dataset import of_crowds
 from sightsmith.plugins.formats.copies import IMAGES, copy_images, mask_of, same_stems
 from sightsmith.plugins.formats.outlines import outline, outlines
-
-KEYS = {"train": "train", "validation": "val", "test": "test"}
+from sightsmith.plugins.formats.sides import SIDES
 
 
 def write_yolo(index: DatasetIndex, infos: Mapping[str, ImageInfo], folder: Path) -> list[str]:
@@ -40,7 +39,7 @@ def write_yolo(index: DatasetIndex, infos: Mapping[str, ImageInfo], folder: Path
         text.parent.mkdir(parents=True, exist_ok=True)
         text.write_text("".join(f"{line}\n" for line in lines))
         if sample.split is not None:
-            lists.setdefault(KEYS[sample.split], []).append(sample.name)
+            lists.setdefault(SIDES[sample.split][0], []).append(sample.name)
     for key, names in lists.items():
         (folder / f"{key}.txt").write_text("".join(f"{name}\n" for name in names))
     content = {**({key: f"{key}.txt" for key in lists} or {"train": "images", "val": "images"}),

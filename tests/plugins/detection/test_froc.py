@@ -8,7 +8,11 @@ from test_detection_metrics import CLASSES, LARGE, outcome
 from test_draws import noisy
 
 from sightsmith.plugins.detection.froc import froc
-from sightsmith.plugins.detection.metrics import evaluate, merged
+from sightsmith.plugins.detection.metrics import evaluate, match, merged
+
+
+def curves_of(images, masks):
+    return froc(match(images, CLASSES, "segm" if masks else "bbox"), len(images), CLASSES)
 
 
 def overlap(first, second):
@@ -41,7 +45,7 @@ def counted(images, number, least):
 def test_every_point_is_a_count():
     outcomes = [row for row in noisy(24) if not row["truth"]["crowd"].any()]
     images = merged(outcomes)
-    curves = froc(images, CLASSES, False)
+    curves = curves_of(images, False)
     assert curves["never"] is None
     for number, name in enumerate(CLASSES[:2]):
         objects = sum(int((image["truth"]["labels"] == number).sum()) for image in images)
@@ -60,14 +64,14 @@ def test_every_point_is_a_count():
 def test_it_ends_at_coco_s_recall(masks):
     images = merged(noisy(24, masks=masks))
     recall = evaluate(images, CLASSES, "segm" if masks else "bbox").eval["recall"][0, :, 0, 2]
-    curves = froc(images, CLASSES, masks)
+    curves = curves_of(images, masks)
     assert [curves[name].recall[-1] for name in CLASSES[:2]] == pytest.approx(recall.tolist()[:2])
 
 
 def test_a_class_without_objects_is_undefined():
     images = merged([outcome(0, [(LARGE, 0)], [(LARGE, 0, 0.9), (LARGE, 1, 0.8)])])
-    curves = froc(images, CLASSES, False)
+    curves = curves_of(images, False)
     assert curves[CLASSES[1]] is None
     assert curves[CLASSES[0]].recall_at(0) == 1
     assert curves[None].recall_at(1) == 1
-    assert froc(merged([outcome(0, [], [(LARGE, 0, 0.9)])]), CLASSES, False) == {None: None, **dict.fromkeys(CLASSES)}
+    assert curves_of(merged([outcome(0, [], [(LARGE, 0, 0.9)])]), False) == {None: None, **dict.fromkeys(CLASSES)}
