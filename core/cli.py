@@ -16,7 +16,15 @@ from pathlib import Path
 from typing import Any
 
 import sightsmith
-from sightsmith.core.errors import FailedRunsError, HungError, NonFiniteLossError, StoppedError, UserError, near
+from sightsmith.core.errors import (
+    ExportError,
+    FailedRunsError,
+    HungError,
+    NonFiniteLossError,
+    StoppedError,
+    UserError,
+    near,
+)
 
 USAGE = """\
 sightsmith trains computer-vision models on your own images.
@@ -25,6 +33,7 @@ sightsmith trains computer-vision models on your own images.
   sightsmith inspect  task=classification dataset.root=photos    check the data set only
   sightsmith evaluate run=runs/... [dataset.root=photos]         a run against labelled images: report and figures
   sightsmith predict  run=runs/... input=photos [format=labelme] what a run says: JSON, pictures, annotation
+  sightsmith export   run=runs/... format=onnx                   a file that other programs run, compared first
   sightsmith serve    run=runs/... [port=8000]                    the same over HTTP
   sightsmith verify   run=runs/... [rerun=true] [--json]          a run against its lock; train it again
   sightsmith list     networks|presets|datasets|tuners|tasks|loggers|plugins|runs [--task T] [--json]
@@ -66,7 +75,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         print(f"Training stopped: {error}\nTry a smaller hyper.learning_rate, hyper.clip_norm=1, or "
               "trainer.precision=fp32.", file=sys.stderr)
         sys.exit(1)
-    except (HungError, FailedRunsError) as error:
+    except (HungError, FailedRunsError, ExportError) as error:
         print(error, file=sys.stderr)
         sys.exit(error.exit_code)
     except BrokenPipeError:  # `sightsmith list networks | head`
@@ -249,6 +258,42 @@ def _predict(arguments: list[str]) -> int:
         print((folder / FILE).read_text(), end="")
     else:
         print(*said, f"Predictions: {folder / FILE}", sep="\n")
+    return 0
+
+
+def _export(arguments: list[str]) -> int:
+    parser = argparse.ArgumentParser(
+        prog="sightsmith export", description="Write a finished run's model as a file that other programs run, with a "
+        "card that says how to feed it and, for ONNX, a script that needs onnxruntime alone. It is compared with the "
+        "original on the validation images: where its outputs differ or its score is lower, nothing is written and "
+        "the exit code is 1. ONNX needs `pip install 'sightsmith[export]'`.",
+        epilog="example: sightsmith export run=runs/2026-01-31_12-00-00-classification format=onnx")
+    parser.add_argument("settings", nargs="+", metavar="KEY=VALUE",
+                        help="run=DIR, the run's folder; format=onnx or torchscript; tolerance=0.001, of an output; "
+                        "dataset.root=FOLDER, to compare on other labelled images, and how to read it: dataset.format, "
+                        "dataset.group_by; output_dir=FOLDER [RUN/exports]")
+    parser.add_argument("--json", action="store_true", help="print one JSON object")
+    options = parser.parse_intermixed_args(arguments)
+
+    from sightsmith.core.evaluate import SETTINGS
+    from sightsmith.core.export import TOLERANCE, export
+    from sightsmith.core.result import Result
+
+    given = _settings(parser, options.settings, {"run": "DIR", "format": "onnx"},
+                      ("tolerance", "output_dir", *SETTINGS))
+    try:
+        tolerance = float(given.get("tolerance", TOLERANCE))
+    except ValueError:
+        parser.error(f"tolerance={given['tolerance']} is not a number")
+    output_dir = Path(given["output_dir"]).expanduser().resolve() if "output_dir" in given else None
+    result = Result.load(Path(given["run"]).expanduser())
+    with _stdout_as_stderr() if options.json else nullcontext():
+        exported = export(result, given["format"], {key: given[key] for key in SETTINGS if key in given}, tolerance,
+                          output_dir)
+    if options.json:
+        print(json.dumps({"folder": str(exported.folder), **asdict(exported.compared)}, indent=2))
+    else:
+        print(*exported.lines(), sep="\n")
     return 0
 
 
@@ -442,5 +487,6 @@ def _completion(arguments: list[str]) -> int:
 
 
 VERBS: dict[str, Callable[[list[str]], int]] = {
-    "train": _train, "inspect": _inspect, "evaluate": _evaluate, "predict": _predict, "serve": _serve,
+    "train": _train, "inspect": _inspect, "evaluate": _evaluate, "predict": _predict,
+    "export": _export, "serve": _serve,
     "verify": _verify, "list": _list, "preset": _preset, "doctor": _doctor, "completion": _completion}

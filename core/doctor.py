@@ -21,6 +21,7 @@ EXTRAS = (
     ("joblib", "joblib", ("hydra_plugins.hydra_joblib_launcher",), "runs of a search side by side"),
     ("Ray", "ray", ("ray",), "tuner=ray_pbt and tuner=ray_asha"),
     ("heat maps", "heatmap", ("captum",), "predict heatmaps=true"),
+    ("ONNX", "export", ("onnx", "onnxruntime"), "export format=onnx"),
     ("server", "serve", ("fastapi", "uvicorn"), "sightsmith serve"),
 )
 """Topic, extra, its modules, and what it is for."""

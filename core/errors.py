@@ -82,6 +82,12 @@ class HungError(Exception):
     exit_code = 1
 
 
+class ExportError(Exception):
+    """A model cannot be exported, or is not the same afterwards; the message says why."""
+
+    exit_code = 1
+
+
 class FailedRunsError(Exception):
     """Runs of a sweep failed; the message says which, and why. The others are finished."""
 

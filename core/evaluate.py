@@ -84,9 +84,7 @@ def evaluate(result: Result, settings: Mapping[str, str] = {}, split: str | None
     Raises UserError for a data set that has errors, or classes that the run does not know.
     """
     task = result.task
-    parts, dataset = _parts(result, _configured(task.config, settings), own="dataset.root" not in settings,
-                            report=report)
-    _refuse_classes(result, parts, dataset)
+    parts, dataset = labelled(result, settings, report)
     if split is not None and split not in parts:
         raise UserError(f"split={split}: the data set {dataset.index.root} has {', '.join(parts)}",
                         hint="leave split out for all of them")
@@ -117,9 +115,23 @@ def _configured(config: Config, settings: Mapping[str, str]) -> Config:
     return merged
 
 
+def labelled(result: Result, settings: Mapping[str, str], report: Callable[[str], None],
+             ) -> tuple[dict[str, tuple[Sample, ...]], CheckedDataset]:
+    """The samples of each split, and the data set that all of them are of: see :func:`evaluate`."""
+    parts, dataset = _parts(result, _configured(result.task.config, settings), own="dataset.root" not in settings,
+                            report=report)
+    _refuse_classes(result, parts, dataset)
+    return parts, dataset
+
+
+def shown(task: Task, samples: tuple[Sample, ...], dataset: CheckedDataset) -> tuple[Sample, ...]:
+    """``samples`` as the model is shown them in validation: whole, or as tiles."""
+    side = task.config.dataset.tile
+    return samples if side is None else tiled(samples, dataset.infos, side, task.tile_overlap(training=False))
+
+
 def _parts(result: Result, config: Config, *, own: bool, report: Callable[[str], None],
            ) -> tuple[dict[str, tuple[Sample, ...]], CheckedDataset]:
-    """The samples of each split, and the data set that all of them are of."""
     plugins = load_plugins()
     judged = check_judged(config, plugins, report)
     judged.raise_for_errors()
@@ -153,11 +165,10 @@ def _refuse_classes(result: Result, parts: Mapping[str, Iterable[Sample]], datas
 
 def _judge(result: Result, samples: tuple[Sample, ...], dataset: CheckedDataset, device: torch.device) -> Judged:
     task: Task = result.task
-    side = task.config.dataset.tile
-    shown = samples if side is None else tiled(samples, dataset.infos, side, task.tile_overlap(False))
-    found = outcomes(task, result.model.to(device), shown)
-    trust = interval(task.score_of_draws(found), shown, task.config.trainer.seed)
-    return Judged(shown, found, task.metrics(found), trust)
+    samples = shown(task, samples, dataset)
+    found = outcomes(task, result.model.to(device), samples)
+    trust = interval(task.score_of_draws(found), samples, task.config.trainer.seed)
+    return Judged(samples, found, task.metrics(found), trust)
 
 
 def _write_report(evaluation: Evaluation, result: Result, dataset: CheckedDataset) -> None:
@@ -177,7 +188,7 @@ def _write_report(evaluation: Evaluation, result: Result, dataset: CheckedDatase
 def _figures(evaluation: Evaluation) -> Section:
     names = [name for name in next(iter(evaluation.splits.values())).metrics if "/" not in name]
     rows = [("images", *(judged.images for judged in evaluation.splits.values())),
-            *((name.replace("_", " "), *(figure(judged.metrics[name]) for judged in evaluation.splits.values()))
+            *((name.replace("_", " "), *(judged.metrics[name] for judged in evaluation.splits.values()))
               for name in names)]
     note = ("<p class='soft'>The model has learnt from the images of train, and validation has chosen its epoch: only "
             "images that it has never met say how good it is.</p>" if "train" in evaluation.splits else "")

@@ -79,7 +79,7 @@ class CrossValidation:
         note = (f"<p>{escape(str(self))}.</p><p class='soft'>Each fold was left out of a training of its own, of "
                 f"{epochs} as the one that is kept; the images left out chose nothing in it.</p>")
         return Section("Cross-validation", html=note, header=("repeat", "fold", "images left out", self.name),
-                       rows=tuple((fold.repeat, fold.fold, fold.left_out, figure(fold.score)) for fold in self.folds),
+                       rows=tuple((fold.repeat, fold.fold, fold.left_out, fold.score) for fold in self.folds),
                        name="cross-validation")
 
 

@@ -9,7 +9,6 @@ import torch
 from sightsmith.core.convert import renamed
 from sightsmith.core.dataset import Sample
 from sightsmith.core.inference import outcomes
-from sightsmith.core.progress import figure
 from sightsmith.core.result import Result
 from sightsmith.core.task import Section
 
@@ -50,8 +49,8 @@ def means(scores: Mapping[str, tuple[Score, Score]]) -> tuple[Score, Score]:
 
 def section(scores: Mapping[str, tuple[Score, Score]], name: str) -> Section:
     """The report's part on ``scores``, which are of the figure ``name``."""
-    rows = [(label, figure(before), figure(after)) for label, (before, after) in scores.items()]
+    rows = [(label, before, after) for label, (before, after) in scores.items()]
     before, after = means(scores)
     return Section("Old classes", header=("class", f"{name} of the source", f"{name} after retraining"),
-                   rows=(*rows, ("mean", figure(before), figure(after))), name="old-classes",
+                   rows=(*rows, ("mean", before, after)), name="old-classes",
                    html="<p>On the validation images, of the classes that the source knew.</p>")

@@ -53,9 +53,9 @@ def _scores(name: str, scores: Sequence[tuple[str, float | None, Interval]]) -> 
     note = (f"<p class='soft'>The interval says how the score varies with the choice of cases: percentile bootstrap, "
             f"{RESAMPLES} draws of the cases with replacement. Images of a group are one case. Validation has chosen "
             "the epoch that is kept, so its score is a little too good.</p>")
-    return Section("Score", html=note, header=("", name, f"{LEVEL} % confidence interval", "cases"), name="score",
-                   rows=tuple((where, figure(score), interval.span(), interval.cases)
-                              for where, score, interval in scores))
+    return Section("Score", html=note, name="score", rows=tuple(
+        (where, score, interval.low, interval.high, interval.cases) for where, score, interval in scores),
+        header=("", name, f"{LEVEL} % confidence interval from", "to", "cases"))
 
 
 def _curves(task: Task, dataset: CheckedDataset, history: Sequence[Mapping[str, Any]], best_epoch: int) -> Section:
@@ -76,12 +76,8 @@ def _curves(task: Task, dataset: CheckedDataset, history: Sequence[Mapping[str, 
         axes.grid(alpha=0.25)
         axes.legend()
     names = [name for name in history[0] if name not in ("epoch", "seconds") and "/" not in name] if history else []
-    rows = tuple((entry["epoch"], *(_short(entry.get(name)) for name in names)) for entry in history)
+    rows = tuple((entry["epoch"], *(entry.get(name) for name in names)) for entry in history)
     return Section("Training", header=("epoch", *names), rows=rows, figures=(plot,), name="training")
-
-
-def _short(value: Any) -> str:
-    return "undefined" if value is None else f"{value:.6g}"
 
 
 def _class_balance(task: Task, dataset: CheckedDataset) -> Section:

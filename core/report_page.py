@@ -39,9 +39,22 @@ def _render(folder: Path, section: Section) -> dict[str, Any]:
             write_atomic(folder / f"{section.name}{suffix}.png", buffer.getvalue())
     if section.name and section.header:
         table = io.StringIO()
-        csv.writer(table).writerows([section.header, *section.rows])
+        csv.writer(table).writerows([section.header, *([_exact(cell) for cell in row] for row in section.rows)])
         write_atomic(folder / f"{section.name}.csv", table.getvalue())
     pictures = [(title, [(picture.caption, picture.side, base64.b64encode(picture.png()).decode()) for picture in row])
                 for title, row in section.pictures]
-    return {"title": section.title, "html": Markup(section.html), "header": section.header, "rows": section.rows,
-            "images": images, "pictures": pictures}
+    return {"title": section.title, "html": Markup(section.html), "header": section.header,
+            "rows": [[_rounded(cell) for cell in row] for row in section.rows], "images": images,
+            "pictures": pictures}
+
+
+def _exact(cell: Any) -> Any:
+    """Of a table in CSV: what a float has, to nine digits."""
+    return "undefined" if cell is None else f"{cell:.9g}" if isinstance(cell, float) else cell
+
+
+def _rounded(cell: Any) -> Any:
+    """Of a table on the page: four decimals, or four digits of what is very small or large."""
+    if not isinstance(cell, float):
+        return _exact(cell)
+    return f"{cell:.4f}" if cell == 0 or 1e-3 <= abs(cell) < 1e4 else f"{cell:.4g}"

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
     from torch.utils.data import Dataset
 
+    from sightsmith.core.exporter import Exporter
     from sightsmith.core.pictures import Picture
     from sightsmith.core.weights import LoadReport
 
@@ -49,6 +50,7 @@ class Section:
     html: str = ""
     header: tuple[str, ...] = ()
     rows: tuple[tuple[Any, ...], ...] = ()
+    """of the table; a float is rounded on the page and whole in the CSV, None is undefined"""
     figures: tuple[Any, ...] = ()
     """matplotlib figures"""
     pictures: tuple[tuple[str, tuple[Picture, ...]], ...] = ()
@@ -131,6 +133,11 @@ class Task(ABC):
         """Of each sample what of it speaks for the likeliest class: (h, w) float32 in [0, 1], of any size that is
         stretched over the image. Raises UserError where that cannot be said."""
         raise UserError(f"The task {self.config.task.name} has no heat maps.", hint="leave heatmaps out")
+
+    def exporter(self, model: Model, sizes: Collection[tuple[int, int]]) -> Exporter:
+        """How a trained ``model`` is run without the engine; ``sizes`` are the (height, width) of the images, or tiles,
+        that it is for. Raises UserError where that cannot be."""
+        raise UserError(f"The models of the task {self.config.task.name} are not exported.")
 
     @abstractmethod
     def prediction(self, parts: Sequence[Part], samples: Sequence[Sample], size: tuple[int, int]) -> Prediction:

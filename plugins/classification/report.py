@@ -11,6 +11,7 @@ from sklearn import metrics as sklearn_metrics
 
 from sightsmith.core.dataset import Sample
 from sightsmith.core.pictures import SHOWN, Picture, picture_of, plain
+from sightsmith.core.progress import figure
 from sightsmith.core.schema import Config
 from sightsmith.core.task import Outcome, Section
 from sightsmith.plugins.classification import metrics
@@ -46,19 +47,14 @@ def _per_class(outcomes: Sequence[Outcome], truth: Array, predicted: Array, clas
         missed, rest = int((real & (1 - said)).sum()), int(((1 - real) & (1 - said)).sum())
         specificity = rest / (rest + false) if rest + false else None
         odds = hits * rest / (false * missed) if false and missed else None
-        rows.append((name, int(real.sum()), *(_text(figures[f"{key}/{name}"]) for key in ("precision", "recall")),
-                     _text(specificity), _text((hits + rest) / len(real)),
-                     *(_text(figures[f"{key}/{name}"]) for key in ("f1", "auc")), hits, false, missed, rest,
-                     _text(odds)))
+        rows.append((name, int(real.sum()), figures[f"precision/{name}"], figures[f"recall/{name}"], specificity,
+                     (hits + rest) / len(real), figures[f"f1/{name}"], figures[f"auc/{name}"], hits, false, missed,
+                     rest, odds))
     header = ("class", "positives", "precision", "recall", "specificity", "accuracy", "F1", "AUC", "TP", "FP", "FN",
               "TN", "odds ratio")
     note = ("<p class='soft'>Undefined: no positives (recall, F1, AUC), "
             "nothing predicted (precision), no false positive or no miss (odds ratio).</p>")
     return Section("Per class", html=note, header=header, rows=tuple(rows), name="per-class")
-
-
-def _text(value: float | None) -> str:
-    return "undefined" if value is None else f"{value:.3f}"
 
 
 def _confusion(truth: Array, predicted: Array, classes: Sequence[str]) -> Section:
@@ -133,7 +129,7 @@ def _errors(outcomes: Sequence[Outcome], samples: Sequence[Sample], scores: Arra
         sample = samples[place]
         real = ", ".join(sample.labels) or "none"
         pictures.append(Picture(picture_of(sample, config.image), f"is {real}\nsaid {said} {100 * confidence:.0f} %"))
-        rows.append((sample.key, real, said, f"{confidence:.3f}"))
+        rows.append((sample.key, real, said, confidence))
     note = f"<p class='soft'>{len(wrong)} of {len(outcomes)} images are wrong.</p>"
     return Section("Most confident errors", html=note, pictures=(("", tuple(pictures)),),
                    header=("image", "is", "said", "confidence"), rows=tuple(rows), name="errors")
@@ -150,8 +146,8 @@ def _calibration(scores: Array, truth: Array, multi_label: bool) -> Section:
     axes.grid(alpha=0.25)
     said = "each class's probability of yes" if multi_label else "the probability of the predicted class"
     note = (f"<p class='soft'>Of {said}, in bins of a tenth. Expected calibration error: "
-            f"{_text(found.error)} (Guo et al. 2017; 0 is best).</p>")
-    rows = tuple((f"{part.low:.1f} to {part.low + 0.1:.1f}", part.count, f"{part.confidence:.3f}", f"{part.right:.3f}")
+            f"{figure(found.error)} (Guo et al. 2017; 0 is best).</p>")
+    rows = tuple((f"{part.low:.1f} to {part.low + 0.1:.1f}", part.count, part.confidence, part.right)
                  for part in found.bins)
     return Section("Calibration", html=note, figures=(plot,), name="calibration", rows=rows,
                    header=("probability", "cases", "mean probability", "part that is so"))
@@ -189,7 +185,7 @@ def _doubtful(samples: Sequence[Sample], scores: Array, truth: Array, classes: S
         if len(pictures) < SHOWN_ERRORS:
             caption = f"is {label}\nrather {classes[number]}?"
             pictures.append(Picture(picture_of(samples[place], config.image), caption))
-        rows.append((samples[place].key, label, classes[number], f"{scores[place, number]:.3f}"))
+        rows.append((samples[place].key, label, classes[number], float(scores[place, number])))
     note = ("<p class='soft'>The model gives another class at least the probability that it gives, in the mean, to "
             "that class's own images, and more than to the label (confident learning, Northcutt et al. 2021). The "
             "model or the label is wrong: a person has to say which.</p>")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,7 @@ from sightsmith.core.prediction import Prediction
 from sightsmith.core.task import Model, Outcome, Part, Section, Task
 from sightsmith.core.weights import LoadReport
 from sightsmith.plugins.classification import data, heat, metrics, report
+from sightsmith.plugins.classification.export import ClassifierExporter
 from sightsmith.plugins.classification.model import before_last_layer, load_starting_weights
 
 IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
@@ -124,6 +125,10 @@ class ClassificationTask(Task):
 
     def heat_maps(self, model: Model, batch: dict[str, Any]) -> list[Array]:
         return heat.heat_maps(model, model.data_preprocessor(batch, False), self.network.name)
+
+    def exporter(self, model: Model, sizes: Collection[tuple[int, int]]) -> ClassifierExporter:
+        return ClassifierExporter(model, channels=data.input_channels(self.config), size=self.input_size(),
+                                  multi_label=self.multi_label)
 
     def prediction(self, parts: Sequence[Part], samples: Sequence[Sample], size: tuple[int, int]) -> Prediction:
         scores = zip(self.classes, parts[0]["scores"].tolist(), strict=True)  # labels have no tiles

@@ -38,7 +38,7 @@ def sections(outcomes: Sequence[Outcome], samples: Sequence[Sample], classes: Se
 
 def _summary(figures: dict[str, float | None], with_masks: bool) -> Section:
     kinds = [("masks", ""), ("boxes", "box_")] if with_masks else [("boxes", "")]
-    rows = tuple((name.replace("_", " "), *(_text(figures[f"{prefix}{name}"]) for _, prefix in kinds))
+    rows = tuple((name.replace("_", " "), *(figures[f"{prefix}{name}"] for _, prefix in kinds))
                  for name in SUMMARY)
     note = ("<p class='soft'>AP: mean over IoU 0.50 to 0.95; AR n: recall "
             "with n predictions an image. Small is below 32², large from 96² pixels. Undefined: no such object.</p>")
@@ -50,7 +50,7 @@ def _per_class(images: Sequence[Outcome], figures: dict[str, float | None], clas
     rows = []
     for number, name in enumerate(classes):
         objects = sum(int(((image["truth"]["labels"] == number) & ~image["truth"]["crowd"]).sum()) for image in images)
-        rows.append((name, objects, _text(figures[f"ap/{name}"]), _text(figures[f"ap50/{name}"])))
+        rows.append((name, objects, figures[f"ap/{name}"], figures[f"ap50/{name}"]))
     return Section("Per class", header=("class", "objects", "AP", "AP50"), rows=tuple(rows), name="per-class")
 
 
@@ -84,7 +84,7 @@ def _froc(evaluation: Any, images: int, classes: Sequence[str]) -> Section:
     axes.grid(alpha=0.25)
     if axes.lines:
         axes.legend(fontsize=8)
-    rows = tuple((name or "all classes", *(_text(None if curve is None else curve.recall_at(rate)) for rate in RATES))
+    rows = tuple((name or "all classes", *(None if curve is None else curve.recall_at(rate) for rate in RATES))
                  for name, curve in curves.items())
     note = ("<p class='soft'>Free-response ROC at an IoU of 0.5: the part of the objects that is found, when the score "
             "from which detections count is chosen for so many false ones an image.</p>")
@@ -153,7 +153,3 @@ def _pictures(images: Sequence[Outcome], samples: Sequence[Sample], classes: Seq
 def _tuple(box: Array) -> Box:
     left, top, right, bottom = box.tolist()
     return left, top, right, bottom
-
-
-def _text(value: float | None) -> str:
-    return "undefined" if value is None else f"{value:.3f}"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +13,11 @@ from sightsmith.core.dataset import Sample
 from sightsmith.core.heads import Layout
 from sightsmith.core.images import Array
 from sightsmith.core.prediction import PredictedObject, Prediction
-from sightsmith.core.task import Outcome, Part, Section
+from sightsmith.core.task import Model, Outcome, Part, Section
 from sightsmith.plugins.detection import metrics, report
 from sightsmith.plugins.detection.data import ImageBoxes
 from sightsmith.plugins.detection.draws import ap_of_draws
+from sightsmith.plugins.detection.export import DetectorExporter
 from sightsmith.plugins.openmmlab import adapt, zoo
 from sightsmith.plugins.openmmlab.head_layout import box_layout
 from sightsmith.plugins.openmmlab.task import OpenMMLabTask
@@ -70,6 +71,9 @@ class DetectionTask(OpenMMLabTask):
 
     def part(self, sample: Any) -> Part:
         return self.outcome(sample)
+
+    def exporter(self, model: Model, sizes: Collection[tuple[int, int]]) -> DetectorExporter:
+        return DetectorExporter(self, model, sizes, MOST_PREDICTIONS)
 
     def prediction(self, parts: Sequence[Part], samples: Sequence[Sample], size: tuple[int, int]) -> Prediction:
         image, = metrics.merged(parts)

@@ -155,7 +155,7 @@ def _predicted(model: Model, batch: dict[str, Any]) -> list[Any]:
 
     inputs, samples = batch["inputs"], batch["data_samples"]
     one_by_one = any(isinstance(module, MaskedConv2d) for module in model.modules())
-    with _drawn_alike():
+    with drawn_alike():
         if one_by_one:
             return [sample for place in range(len(samples))
                     for sample in model.predict(inputs[place:place + 1], samples[place:place + 1])]
@@ -167,13 +167,13 @@ def _validation_loss(model: Model, batch: dict[str, Any]) -> float:
 
     It is that of the batch: the networks give no loss of a single image.
     """
-    with _as_in_training(model), _drawn_alike():
+    with _as_in_training(model), drawn_alike():
         loss, _ = model.parse_losses(model.loss(batch["inputs"], batch["data_samples"]))
     return float(loss)
 
 
 @contextmanager
-def _drawn_alike() -> Iterator[None]:
+def drawn_alike() -> Iterator[None]:
     """What is drawn inside is the same each time: samples of proposals and points, bases that a head starts from."""
     with torch.random.fork_rng():
         torch.manual_seed(0)

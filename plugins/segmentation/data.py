@@ -46,7 +46,7 @@ class ImageMaps(AnnotatedImages):
         border = (0, self.size - width, 0, self.size - height)
         sample = SegDataSample(metainfo={
             "img_id": results["img_id"], "img_shape": (self.size, self.size), "ori_shape": results["ori_shape"],
-            "pad_shape": (self.size, self.size), "padding_size": list(border), "truth": results.get("truth")})
+            "pad_shape": (self.size, self.size), "img_padding_size": list(border), "truth": results.get("truth")})
         maps = {"gt_sem_seg": results["gt_seg_map"]}
         if self.edge_width is not None:
             maps["gt_edge_map"] = self._edges(results["gt_seg_map"], self.edge_width)

@@ -43,7 +43,7 @@ def _per_class(outcomes: Sequence[Outcome], classes: Sequence[str]) -> Section:
     rows = []
     for number, name in enumerate(("background", *classes)):
         found = figures(counts, number)
-        rows.append((name, *(_text(found[key]) for key in PER_CLASS), *(found[key] for key in COUNTS)))
+        rows.append((name, *(found[key] for key in (*PER_CLASS, *COUNTS))))
     note = ("<p class='soft'>Pixels in the images' own size. Dice is their "
             "F1. Undefined: no true pixel of the class (Dice, IoU, recall), none predicted (precision).</p>")
     header = ("class", "Dice", "IoU", "precision", "recall", "specificity", "accuracy", *COUNTS)
@@ -95,9 +95,5 @@ def _worst(outcomes: Sequence[Outcome], samples: Sequence[Sample], classes: Sequ
         dice = compute([outcome], classes)["dice"]
         if dice is not None:
             scored.append((dice, sample.key))
-    rows = tuple((key, _text(dice)) for dice, key in sorted(scored)[:LISTED])
+    rows = tuple((key, dice) for dice, key in sorted(scored)[:LISTED])
     return Section("Images of the lowest Dice", header=("image", "Dice"), rows=rows, name="worst")
-
-
-def _text(value: float | None) -> str:
-    return "undefined" if value is None else f"{value:.3f}"

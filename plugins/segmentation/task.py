@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,12 +12,13 @@ from sightsmith.core.dataset import Sample
 from sightsmith.core.heads import Layout
 from sightsmith.core.images import Array
 from sightsmith.core.prediction import Prediction
-from sightsmith.core.task import Outcome, Part, Section
+from sightsmith.core.task import Model, Outcome, Part, Section
 from sightsmith.plugins.openmmlab import adapt, zoo
 from sightsmith.plugins.openmmlab.head_layout import map_layout
 from sightsmith.plugins.openmmlab.task import OpenMMLabTask
 from sightsmith.plugins.segmentation import metrics, report
 from sightsmith.plugins.segmentation.data import ImageMaps
+from sightsmith.plugins.segmentation.export import SegmentationExporter
 
 
 class SegmentationTask(OpenMMLabTask):
@@ -57,6 +58,9 @@ class SegmentationTask(OpenMMLabTask):
     def part(self, sample: Any) -> Part:
         """Logits (K + 1, h, w) float32, background first."""
         return {"logits": sample.seg_logits.data.float().cpu().numpy()}
+
+    def exporter(self, model: Model, sizes: Collection[tuple[int, int]]) -> SegmentationExporter:
+        return SegmentationExporter(self, model)
 
     def prediction(self, parts: Sequence[Part], samples: Sequence[Sample], size: tuple[int, int]) -> Prediction:
         """Where tiles overlap, the class whose logits have the largest mean."""

@@ -7,8 +7,10 @@ import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import torch
 import torchvision
 from torch import Tensor
+from torch.nn import functional
 
 from sightsmith.plugins.openmmlab.ops.compute import gradients, promote
 
@@ -113,6 +115,40 @@ def _first(tensor: Tensor, size: Sequence[int]) -> Tensor:
     number = tensor.shape[1] * math.prod(size)
     flat = tensor.flatten(1)
     return flat[:, :number].unflatten(1, (-1, *size)) if flat.shape[1] > number else tensor
+
+
+def sampled_deform_conv2d(input: Tensor, offset: Tensor, weight: Tensor, bias: Tensor | None, stride: tuple[int, int],
+                          padding: tuple[int, int], dilation: tuple[int, int], mask: Tensor | None = None) -> Tensor:
+    """torchvision's ``deform_conv2d`` from operations that every runtime has: samples of the image, and a product.
+
+    Slower, and with more memory: every sample stands in it.
+    """
+    number, channels, height, width = (int(side) for side in input.shape)
+    out_channels, per_group, rows, columns = (int(side) for side in weight.shape)
+    taps = rows * columns
+    deform_groups, down, across = int(offset.shape[1]) // (2 * taps), int(offset.shape[2]), int(offset.shape[3])
+    y = (torch.arange(down) * stride[0] - padding[0])[:, None] + _taps(rows, dilation[0])[:, None].expand(
+        rows, columns).reshape(taps, 1, 1)
+    x = (torch.arange(across) * stride[1] - padding[1])[None] + _taps(columns, dilation[1])[None].expand(
+        rows, columns).reshape(taps, 1, 1)
+    moved = offset.reshape(number * deform_groups, taps, 2, down, across)
+    y, x = y.to(offset) + moved[:, :, 0], x.to(offset) + moved[:, :, 1]
+    # grid_sample has -1 and 1 at the outer borders of the first and the last pixel.
+    grid = torch.stack([(2 * x + 1) / width - 1, (2 * y + 1) / height - 1], -1)
+    samples = functional.grid_sample(input.reshape(number * deform_groups, channels // deform_groups, height, width),
+                                     grid.reshape(number * deform_groups, taps * down, across, 2), align_corners=False)
+    samples = samples.reshape(number, deform_groups, channels // deform_groups, taps, down, across)
+    if mask is not None:
+        samples = samples * mask.reshape(number, deform_groups, 1, taps, down, across)
+    groups = channels // per_group
+    product = weight.reshape(groups, out_channels // groups, per_group * taps) @ samples.reshape(
+        number, groups, per_group * taps, down * across)
+    result = product.reshape(number, out_channels, down, across)
+    return result if bias is None else result + bias.reshape(1, -1, 1, 1)
+
+
+def _taps(count: int, dilation: int) -> Tensor:
+    return torch.arange(count) * dilation
 
 
 OPERATORS = (deform_conv_forward, deform_conv_backward_input, deform_conv_backward_parameters,

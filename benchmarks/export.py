@@ -1,0 +1,161 @@
+"""Which networks of the short lists can be exported, and how far they are then from the original.
+
+    python benchmarks/export.py [--task detection] [--only NAME ...] [--seconds 600]
+
+Each is built and trained on two made-up images, so that its outputs tell things apart: a round of steps, and a detector
+until it is sure of something, since all its boxes would else be ties. Then it is written in each format and compared
+on these images and their reflections, alone and together. Writes the table ``docs/exported-networks.md``, of which it
+replaces the rows that were run.
+"""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import multiprocessing
+import tempfile
+import time
+import warnings
+from pathlib import Path
+
+import numpy as np
+import torch
+from zoo_step import CLASSES, HEIGHT, WIDTH, write_samples
+
+from sightsmith.core.errors import ExportError, UserError, told
+from sightsmith.core.export import TOLERANCE, write
+from sightsmith.core.export_formats import FORMATS, run_module
+from sightsmith.core.files import write_atomic
+from sightsmith.core.loop import seed_everything
+from sightsmith.core.plugins import load_plugins
+from sightsmith.core.records import NetworkRecord
+from sightsmith.core.schema import Config, HyperConfig, ImageConfig, NetworkConfig, TaskConfig
+from sightsmith.core.task import Task
+
+TABLE = Path(__file__).resolve().parent.parent / "docs" / "exported-networks.md"
+SIZES = (128, 112, 224, 256, 512)
+"""Inputs to try, pixels, before the network's own: some take no small ones."""
+ROUND, LONGEST, RATE, SURE = 10, 120, 1e-3, 0.5
+
+HEAD = f"""# Exported networks
+
+Written by `python benchmarks/export.py`: every network of the short lists (`sightsmith list networks`), trained for
+some steps on two made-up images of {len(CLASSES)} classes, exported, and compared with the original on these and
+their reflections, alone and in a batch. A difference is that of [export.md](export.md); {TOLERANCE:g} is allowed.
+*At once* and *image by image* say how a batch is run. A network of a zoo that is not listed here may be exported too:
+`sightsmith export` compares each anew.
+
+| task | network | input, pixels | ONNX | difference | MB | TorchScript | difference | MB |
+|---|---|---|---|---|---|---|---|---|
+"""
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--task", choices=("classification", "detection", "segmentation"))
+    parser.add_argument("--only", nargs="+", metavar="NAME", help="these networks")
+    parser.add_argument("--seconds", type=float, default=600, help="limit of a network's time")
+    options = parser.parse_args()
+    torch.set_num_threads(1)
+    logging.disable(logging.WARNING)
+    warnings.simplefilter("ignore")
+    records = load_plugins().networks.values()
+    for record in records:
+        load_plugins().task(record.task).build()  # what each process, a fork of this one, then has
+    for record in records:
+        if record.zoo or options.task not in (None, record.task) or options.only and record.name not in options.only:
+            continue
+        begun = time.monotonic()
+        cells = _isolated(record, options.seconds)
+        _record(f"| {record.task} | {record.name} | {' | '.join(cells)} |")
+        print(f"{time.monotonic() - begun:6.1f} s  {record.name:28} {' | '.join(cells)}", flush=True)
+
+
+def _isolated(record: NetworkRecord, seconds: float) -> list[str]:
+    """The cells of a network's row, from a process of its own."""
+    with multiprocessing.get_context("fork").Pool(1) as pool:
+        try:
+            return pool.apply_async(_cells, (record.name,)).get(seconds)
+        except multiprocessing.TimeoutError:
+            return ["", f"not within {seconds:g} s", "", "", "", "", ""]
+
+
+def _cells(name: str) -> list[str]:
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = Path(temporary)
+        samples = write_samples(folder)
+        task, model = trained(load_plugins().network(name), samples)
+        exporter = task.exporter(model.eval(), [(HEIGHT, WIDTH), (WIDTH, HEIGHT)])
+        data = task.dataset(samples, training=False)
+        images = exporter.images(task.collate([data[0], data[1]])).numpy()
+        images = np.concatenate([images, images[..., ::-1]])
+        cells = [str(exporter.width)]
+        for form in FORMATS:
+            path = folder / form.name / form.file
+            path.parent.mkdir()
+            try:
+                written = write(form, exporter, path, images)
+            except ExportError as error:
+                cells += [str(error).replace("|", " ")[:200], "", ""]
+                continue
+            apart = exporter.differences(run_module(exporter)(images), written.run(images))
+            size = sum(file.stat().st_size for file in path.parent.iterdir())
+            differ = f"{apart.max():.1e}" if apart.size else "nothing found"
+            strays = int((apart > TOLERANCE).sum())
+            cells += ["image by image" if written.each_image else "at once",
+                      differ + (f", {strays} of {apart.size} above" if strays else ""), f"{size / 1e6:.0f}"]
+        return cells
+
+
+def trained(record: NetworkRecord, samples: list, seconds: float = LONGEST) -> tuple[Task, torch.nn.Module]:
+    """The task, and a model that has learnt a little from ``samples``, for at most about so many seconds."""
+    problem = ""
+    for size in (*(size for size in SIZES if size >= (record.min_size or 0)), record.input_size):
+        seed_everything(0)
+        config = Config(task=TaskConfig(record.task), name="export", image=ImageConfig(size=size),
+                        network=NetworkConfig(record.name, "none"), hyper=HyperConfig(learning_rate=RATE, batch_size=2))
+        task = load_plugins().task(record.task).build()(config, record, CLASSES)
+        try:
+            model, _ = task.build_model()
+            _train(task, model, samples, seconds)
+        except (UserError, RuntimeError, ValueError, AssertionError, IndexError) as error:
+            problem = told(error)
+            continue
+        return task, model
+    raise RuntimeError(f"{record.name} takes none of the sizes: {problem}")
+
+
+def _train(task: Task, model: torch.nn.Module, samples: list, seconds: float) -> None:
+    task.prepare(model, samples)
+    optimizer = torch.optim.AdamW(model.parameters(), RATE)
+    end = time.monotonic() + seconds
+    sure = 0.0
+    while sure < SURE and time.monotonic() < end:
+        _round(task, model.train(), samples, optimizer)
+        batch = task.collate([task.dataset(samples, training=False)[0]])
+        with torch.no_grad():
+            found = task.predict(model.eval(), batch)[0]
+        sure = max(found["scores"], default=0.0) if task.config.task.name == "detection" else 1.0
+
+
+def _round(task: Task, model: torch.nn.Module, samples: list, optimizer: torch.optim.Optimizer) -> None:
+    data = task.dataset(samples, training=True)
+    for number in range(ROUND):
+        batch = model.data_preprocessor(task.collate([data[(0, 2 * number)], data[(1, 2 * number + 1)]]), True)
+        loss, _ = model.parse_losses(model(**batch, mode="loss"))
+        optimizer.zero_grad()
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(model.parameters(), 10.0)
+        optimizer.step()
+
+
+def _record(row: str) -> None:
+    key = row.split("|")[1:3]
+    lines = TABLE.read_text().splitlines() if TABLE.is_file() else []
+    others = (key, [" task ", " network "])
+    rows = [line for line in lines if line.startswith("| ") and line.split("|")[1:3] not in others]
+    write_atomic(TABLE, HEAD + "\n".join(sorted([*rows, row])) + "\n")
+
+
+if __name__ == "__main__":
+    main()

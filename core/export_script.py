@@ -1,0 +1,171 @@
+"""Runs the ONNX model beside this file on images. Needs onnxruntime, numpy and pillow; no torch, no sightsmith.
+
+    python predict.py photo.jpg more/*.png > said.json
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnxruntime
+from PIL import Image, ImageOps
+
+HERE = Path(__file__).resolve().parent
+MERGE_IOU = 0.5
+"""Of boxes of one class from neighbouring tiles: above it they are one object."""
+
+Array = np.ndarray[Any, np.dtype[Any]]
+
+
+def read(path: str, card: dict[str, Any]) -> Image.Image:
+    """Upright; RGB, or of more than 8 bits one channel F in [0, 1]."""
+    image: Image.Image = Image.open(path)
+    image = ImageOps.exif_transpose(image)
+    if image.mode == "F" or image.mode.startswith("I"):
+        low, high = card["image"]["range"] or (0, 65535)
+        return Image.fromarray(np.clip((np.asarray(image, np.float32) - low) / (high - low), 0, 1))
+    if image.has_transparency_data:
+        image = image.convert("RGBA")
+        image = Image.composite(image.convert("RGB"), Image.new("RGB", image.size), image.getchannel("A"))
+    return image.convert("RGB")
+
+
+def tiles(size: tuple[int, int], card: dict[str, Any]) -> Iterator[tuple[int, int, int, int]]:
+    """(left, top, right, bottom) of the parts that the model is shown one at a time: the whole, or tiles."""
+    side, overlap = card["tile"]["side"] or max(size), card["tile"]["overlap"] / 100
+    across, down = (cut(length, side, overlap) for length in size)
+    for top, bottom in down:
+        for left, right in across:
+            yield left, top, right, bottom
+
+
+def cut(length: int, side: int, overlap: float) -> list[tuple[int, int]]:
+    if length <= side:
+        return [(0, length)]
+    count = 1 + math.ceil((length - side) / (side * (1 - overlap)))
+    starts = [round(number * (length - side) / (count - 1)) for number in range(count)]
+    return [(start, start + side) for start in starts]
+
+
+def feed(part: Image.Image, card: dict[str, Any]) -> tuple[Array, tuple[int, int]]:
+    """The model's input (3, H, W), and the (width, height) of the image in it."""
+    fed = card["input"]
+    height, width = fed["shape"][2:]
+    if fed["fit"] == "stretch":
+        size = (width, height)
+        scaled = part.resize(size, Image.Resampling.BILINEAR)
+    else:
+        scale = min(fed["longest"] / max(part.size), width / part.width, height / part.height)
+        size = (max(round(scale * part.width), 1), max(round(scale * part.height), 1))
+        scaled = part.resize(size, Image.Resampling.BOX if scale < 1 else Image.Resampling.BILINEAR)
+    values: Array = np.asarray(scaled, np.float32)
+    values = np.repeat(values[..., None], 3, 2) if values.ndim == 2 else values / 255
+    padded = np.empty((height, width, 3), np.float32)
+    padded[:] = fed.get("pad", 0)
+    padded[:size[1], :size[0]] = values
+    return padded.transpose(2, 0, 1), size
+
+
+def find_objects(outputs: dict[str, Array], size: tuple[int, int], tile: tuple[int, int, int, int], whole: Image.Image,
+                 classes: list[str]) -> list[dict[str, Any]]:
+    """Of one tile, boxes and masks in pixels of the whole image."""
+    left, top, right, bottom = tile
+    scale = np.array([(right - left) / size[0], (bottom - top) / size[1]] * 2)
+    found = []
+    centres = (outputs["boxes"][:, :2] + outputs["boxes"][:, 2:]) / 2
+    for place in np.flatnonzero((outputs["scores"] > 0) & (centres < size).all(1)):
+        box = outputs["boxes"][place].clip(0, [*size, *size]) * scale + [left, top, left, top]
+        item = {"label": classes[outputs["labels"][place]], "score": float(outputs["scores"][place]),
+                "box": box.tolist()}
+        if "masks" in outputs:
+            shown = Image.fromarray(255 * outputs["masks"][place][:size[1], :size[0]])
+            item["mask"] = np.zeros((whole.height, whole.width), bool)
+            item["mask"][top:bottom, left:right] = np.asarray(
+                shown.resize((right - left, bottom - top), Image.Resampling.BILINEAR)) > 127
+        found.append(item)
+    return found
+
+
+def merged(objects: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The surest first, without those that a surer one of their class overlaps."""
+    kept: list[dict[str, Any]] = []
+    for item in sorted(objects, key=lambda item: -item["score"]):
+        if all(other["label"] != item["label"] or iou(other["box"], item["box"]) <= MERGE_IOU for other in kept):
+            kept.append(item)
+    return kept
+
+
+def iou(one: list[float], other: list[float]) -> float:
+    width = min(one[2], other[2]) - max(one[0], other[0])
+    height = min(one[3], other[3]) - max(one[1], other[1])
+    both = max(width, 0.0) * max(height, 0.0)
+    areas = sum((box[2] - box[0]) * (box[3] - box[1]) for box in (one, other))
+    return both / (areas - both) if both else 0.0
+
+
+def predict(path: str, session: Any, card: dict[str, Any], folder: Path) -> dict[str, Any]:
+    """What the model says of an image; maps of classes and of objects are written into ``folder``."""
+    image, classes = read(path, card), card["classes"]
+    said: dict[str, Any] = {"image": path, "width": image.width, "height": image.height}
+    objects: list[dict[str, Any]] = []
+    summed: Any = 0
+    places = list(tiles(image.size, card))
+    for tile in places:
+        values, size = feed(image.crop(tile), card)
+        outputs = {name: value[0] for name, value in zip(
+            card["outputs"], session.run(list(card["outputs"]), {"images": values[None]}), strict=True)}
+        if "probabilities" in outputs:
+            best = np.argsort(-outputs["probabilities"], kind="stable")[:5]
+            return said | {"labels": [{"label": classes[place], "score": float(outputs["probabilities"][place])}
+                                      for place in best]}
+        if "boxes" in outputs:
+            objects += find_objects(outputs, size, tile, image, classes)
+        else:
+            left, top, right, bottom = tile
+            summed = np.zeros((len(outputs["logits"]), image.height, image.width), np.float32) + summed
+            for number, logits in enumerate(outputs["logits"]):
+                shown = Image.fromarray(logits[:size[1], :size[0]])
+                summed[number, top:bottom, left:right] += np.asarray(
+                    shown.resize((right - left, bottom - top), Image.Resampling.BILINEAR))
+    if "logits" in card["outputs"]:
+        return said | {"class_map": write_map(folder / f"{Path(path).stem}-classes.png", summed.argmax(0))}
+    found = merged(objects) if len(places) > 1 else objects
+    if "masks" in card["outputs"]:
+        numbers = np.zeros((image.height, image.width), np.uint8)
+        for number, item in reversed(list(enumerate(found, 1))):
+            numbers[item.pop("mask")] = number  # the surest stands before the others
+        said["object_map"] = write_map(folder / f"{Path(path).stem}-objects.png", numbers)
+    return said | {"objects": found}
+
+
+def write_map(path: Path, values: Array) -> str:
+    """8 bits: 0 is background, ``i + 1`` class ``i``, or object ``i``."""
+    if path.exists():
+        raise SystemExit(f"{path} exists already, and nothing is overwritten: choose another --output-dir")
+    Image.fromarray(values.astype(np.uint8)).save(path)
+    return str(path)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description="What the model says of images, as JSON.")
+    parser.add_argument("images", nargs="+", help="JPEG, PNG, TIFF or BMP")
+    parser.add_argument("--output-dir", type=Path, default=Path(), help="for maps of classes or objects [.]")
+    options = parser.parse_args()
+    card = json.loads((HERE / "model.json").read_text())
+    if card["input"]["shape"][1] != 3:
+        raise SystemExit("The model sees DICOM windows, which this script does not read: model.json says how "
+                         "to feed it")
+    options.output_dir.mkdir(parents=True, exist_ok=True)
+    session = onnxruntime.InferenceSession(HERE / "model.onnx", providers=onnxruntime.get_available_providers())
+    said = [predict(path, session, card, options.output_dir) for path in options.images]
+    print(json.dumps(said, indent=2, ensure_ascii=False))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,49 @@
+"""A classifier on its way out of the engine: images to probabilities."""
+
+from __future__ import annotations
+
+from copy import deepcopy
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from sightsmith.core.exporter import Exporter, Outputs
+from sightsmith.core.task import Model, Outcome
+
+
+class _Probabilities(nn.Module):
+    def __init__(self, model: Model, *, multi_label: bool) -> None:
+        super().__init__()
+        self.model, self.multi_label = model, multi_label
+
+    def forward(self, images: Tensor) -> tuple[Tensor]:
+        logits = self.model(**self.model.data_preprocessor({"inputs": images}), mode="predict").float()
+        return (logits.sigmoid() if self.multi_label else logits.softmax(1),)
+
+
+class ClassifierExporter(Exporter):
+    """Both sides of an image are scaled to the network's input."""
+
+    outputs = {"probabilities": "(batch, classes) float32, in the order of `classes`: they sum to 1, or, for "
+                                "multi-label, each is that of yes"}
+    fit = "stretch"
+
+    def __init__(self, model: Model, *, channels: int, size: int, multi_label: bool) -> None:
+        self.module = _Probabilities(deepcopy(model).cpu().eval(), multi_label=multi_label).eval()
+        self.channels, self.multi_label = channels, multi_label
+        self.height = self.width = self.longest = size
+
+    def images(self, batch: dict[str, Any]) -> Tensor:
+        inputs: Tensor = batch["inputs"]
+        return inputs
+
+    def outcomes(self, outputs: Outputs, batch: dict[str, Any]) -> list[Outcome]:
+        """Logits are those that these probabilities would be of."""
+        found = torch.from_numpy(outputs["probabilities"]).double()
+        logits = (found.logit() if self.multi_label else found.log()).float().numpy()
+        said = batch["data_samples"]
+        labels: list[Any] = list(said["label"].numpy().astype(np.int8)) if self.multi_label else said["label"].tolist()
+        return [{"index": index, "loss": np.nan, "logits": row, "label": label}
+                for index, row, label in zip(said["index"].tolist(), logits, labels, strict=True)]

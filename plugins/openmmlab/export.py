@@ -1,0 +1,56 @@
+"""What detectors and segmentation networks have in common on their way out of the engine."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from contextlib import AbstractContextManager
+from copy import deepcopy
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from sightsmith.core.exporter import Exporter, Outputs
+from sightsmith.core.task import Model, Outcome
+from sightsmith.plugins.openmmlab.recordable import recordable
+from sightsmith.plugins.openmmlab.task import OpenMMLabTask
+
+
+class OpenMMLabExporter(Exporter):
+    """Images keep their shape; the rest of the input is padding."""
+
+    channels = 3
+    fit = "letterbox"
+
+    def __init__(self, task: OpenMMLabTask, model: Model, height: int, width: int) -> None:
+        self.task, self.model = task, deepcopy(model).cpu().eval()
+        self.longest, self.height, self.width = task.input_size(), height, width
+
+    def recordable(self) -> AbstractContextManager[Any]:
+        return recordable()
+
+    def images(self, batch: dict[str, Any]) -> Tensor:
+        return torch.stack([self._padded(image.float() / 255) for image in batch["inputs"]])
+
+    def _padded(self, image: Tensor) -> Tensor:
+        height, width = image.shape[1:]
+        padded = torch.tensor(self.pad, dtype=torch.float32).reshape(-1, 1, 1).repeat(1, self.height, self.width)
+        padded[:, :height, :width] = image
+        return padded
+
+    def outcomes(self, outputs: Outputs, batch: dict[str, Any]) -> list[Outcome]:
+        return [{"index": int(sample.img_id), "loss": float("nan"), **self.task.outcome(sample)}
+                for sample in self.predicted({name: torch.from_numpy(values) for name, values in outputs.items()},
+                                             batch["data_samples"])]
+
+    @abstractmethod
+    def predicted(self, outputs: dict[str, Tensor], samples: list[Any]) -> list[Any]:
+        """``samples`` with what the task reads of a predicted one, in pixels of the original image or tile."""
+
+
+def normalised(preprocessor: Any, images: Tensor) -> Tensor:
+    """What the data preprocessor of mmdet or mmsegmentation makes of RGB images (N, 3, H, W) in [0, 1]."""
+    values = 255 * images
+    if getattr(preprocessor, "channel_conversion", getattr(preprocessor, "_channel_conversion", False)):
+        values = values.flip(1)
+    return (values - preprocessor.mean) / preprocessor.std if preprocessor._enable_normalize else values

@@ -1,0 +1,256 @@
+"""``sightsmith export``: files that run without the engine and say what the engine says, or no file at all."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import torch
+from export import trained
+from PIL import Image
+from test_evaluate import LABELS, command
+from test_object_tasks import COMMON
+from zoo_step import HEIGHT, WIDTH, write_samples
+
+import sightsmith
+from sightsmith.core import export as exporting
+from sightsmith.core.errors import ExportError, UserError
+from sightsmith.core.export import TOLERANCE, export, write
+from sightsmith.core.export_formats import FORMATS, run_module
+from sightsmith.core.exporter import Exporter
+from sightsmith.core.plugins import load_plugins
+
+ALONE = """
+import runpy, sys
+for name in ("torch", "torchvision", "cv2", "sightsmith"):
+    sys.modules[name] = None  # an import of it raises
+sys.argv = sys.argv[1:]
+runpy.run_path(sys.argv[0], run_name="__main__")
+"""
+
+
+@pytest.fixture(scope="module")
+def digits(tmp_path_factory):
+    return sightsmith.train([*LABELS, f"output_dir={tmp_path_factory.mktemp('runs')}"])
+
+
+@pytest.fixture(scope="module")
+def photos(tmp_path_factory):
+    """Wide pictures of bright squares, with boxes, masks and maps; one below in grey, one with alpha."""
+    root = tmp_path_factory.mktemp("photos")
+    content = {"images": [], "annotations": [], "categories": [{"id": 1, "name": "thing"}]}
+    (root / "boxes").mkdir()
+    for folder in ("images", "masks"):
+        (root / "maps" / folder).mkdir(parents=True)
+    for number in range(16):
+        random = np.random.default_rng(number)
+        values = random.integers(0, 90, (80, 128, 3), dtype=np.uint8)
+        shown = np.zeros((80, 128), np.uint8)
+        content["images"].append({"id": number, "file_name": f"{number}.png", "width": 128, "height": 80})
+        for left, top in ((8 + 2 * number, 10), (70, 50 - 2 * number)):
+            values[top:top + 24, left:left + 24] = 230
+            shown[top:top + 24, left:left + 24] = 1
+            content["annotations"].append({
+                "id": len(content["annotations"]), "image_id": number, "category_id": 1, "area": 576, "iscrowd": 0,
+                "bbox": [left, top, 24, 24],
+                "segmentation": [[left, top, left + 24, top, left + 24, top + 24, left, top + 24]]})
+        for path in (root / "boxes" / f"{number}.png", root / "maps" / "images" / f"{number}.png"):
+            Image.fromarray(values).save(path)
+        Image.fromarray(shown).save(root / "maps" / "masks" / f"{number}.png")
+    (root / "boxes" / "annotations.json").write_text(json.dumps(content))
+    return root
+
+
+def script(folder, output_dir, *images):
+    done = subprocess.run([sys.executable, "-c", ALONE, folder / "predict.py", "--output-dir", output_dir, *images],
+                          capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
+
+
+def test_labels_from_onnxruntime_alone(digits, tmp_path):
+    code, output, errors = command("export", f"run={digits.run_dir}", "format=onnx", f"output_dir={tmp_path}", "--json")
+    assert code == 0, errors
+    said = json.loads(output)
+    assert said["original"] == said["exported"] == pytest.approx(digits.metrics["accuracy"])
+    assert said["largest_difference"] < 1e-5
+    [folder] = tmp_path.iterdir()
+    assert {path.name for path in folder.iterdir()} == {"model.json", "model.onnx", "predict.py"}
+    card = json.loads((folder / "model.json").read_text())
+    assert card["classes"] == list(digits.classes)
+    assert card["input"]["shape"] == ["batch", 3, 32, 32]
+    images = []
+    for number, (mode, size) in enumerate((("RGB", (32, 32)), ("L", (70, 45)), ("RGBA", (20, 31)), ("I;16", (40, 40)))):
+        values = np.random.default_rng(number).integers(0, 256, (size[1], size[0], len(mode)), dtype=np.uint8)
+        images.append(tmp_path / f"{number}.png")
+        if mode == "I;16":
+            Image.fromarray(values[..., 0].astype(np.uint16) * 200).save(images[-1])
+        else:
+            Image.fromarray(values.squeeze()).save(images[-1])
+    for one, other in zip(script(folder, tmp_path, *images), digits.predict(images), strict=True):
+        assert len(one["labels"]) == 5
+        for item in one["labels"]:
+            assert item["score"] == pytest.approx(other.scores[item["label"]], abs=2e-4)
+
+
+@pytest.mark.parametrize("settings", [["network=rtmdet_ins_tiny"], ["network=rtmdet_tiny", "dataset.tile=64"]],
+                         ids=["masks", "tiles"])
+def test_objects_from_onnxruntime_alone(photos, tmp_path, settings):
+    result = sightsmith.train([*COMMON, *settings, "task=detection", f"dataset.root={photos / 'boxes'}",
+                               "hyper.learning_rate=0.002", "hyper.epochs=12", f"output_dir={tmp_path / 'runs'}"])
+    found = export(result, "onnx", output_dir=tmp_path / "out", report=lambda line: None)
+    assert found.compared.largest_difference < TOLERANCE
+    assert found.compared.exported == pytest.approx(found.compared.original, abs=0.005)
+    card = json.loads((found.folder / "model.json").read_text())
+    tiles = "dataset.tile=64" in settings
+    assert card["input"]["shape"] == ["batch", 3, 64, 64]
+    assert card["tile"]["side"] == (64 if tiles else None)
+    images = [photos / "boxes" / f"{number}.png" for number in (0, 7, 15)]
+    count = 0
+    for one, other in zip(script(found.folder, tmp_path, *images), result.predict(images), strict=True):
+        sure = [item for item in other.objects if item.score >= 0.3]
+        count += len(sure)
+        for item in sure:
+            near = min((entry for entry in one["objects"] if entry["label"] == item.label),
+                       key=lambda entry: np.abs(np.subtract(entry["box"], item.box)).max())
+            assert near["score"] == pytest.approx(item.score, abs=0.02)
+            assert near["box"] == pytest.approx(item.box, abs=1.5)
+        if not tiles:
+            numbers = np.array(Image.open(one["object_map"]))
+            assert numbers.shape == (80, 128)
+            assert numbers.max() <= len(one["objects"])
+    assert count, "the detector is sure of nothing, so that nothing was compared"
+
+
+def test_maps_from_onnxruntime_alone(photos, tmp_path):
+    result = sightsmith.train([*COMMON, "network=segformer_b0", "task=segmentation", f"dataset.root={photos / 'maps'}",
+                               "image.size=128", "hyper.learning_rate=0.001", "hyper.epochs=12", "hyper.batch_size=2",
+                               f"output_dir={tmp_path / 'runs'}"])
+    found = export(result, "onnx", output_dir=tmp_path / "out", report=lambda line: None)
+    assert found.compared.original > 0.5
+    assert found.compared.exported == pytest.approx(found.compared.original, abs=1e-4)
+    images = [photos / "maps" / "images" / f"{number}.png" for number in (0, 7)]
+    said = script(found.folder, tmp_path, *images)
+    for one, other in zip(said, result.predict(images), strict=True):
+        numbers = np.array(Image.open(one["class_map"]))
+        assert numbers.max() == 1
+        assert (numbers == other.class_map).mean() > 0.999
+    done = subprocess.run([sys.executable, found.folder / "predict.py", "--output-dir", tmp_path, *images],
+                          capture_output=True, text=True, timeout=120)
+    assert (done.returncode, "nothing is overwritten" in done.stderr) == (1, True)
+
+
+@pytest.mark.parametrize("name", [
+    "resnet18", "efficientnet_b0", "vit_b_32", "swin_t",
+    "rtmdet_tiny", "ssdlite_mobilenet_v2", "faster_rcnn_r50", "tood_r50", "mask_rcnn_r50", "rtmdet_ins_tiny",
+    "deformable_detr_r50", "segformer_b0", "segnext_t", "fastscnn", "upernet_swin_t"])
+@pytest.mark.parametrize("form", FORMATS, ids=lambda form: form.name)
+def test_networks_are_the_same_in_a_file(tmp_path, model_of, form, name):
+    """Alone and in a batch. `python benchmarks/export.py` does it for all that have a name."""
+    exporter, images = model_of(name)
+    (tmp_path / "out").mkdir()
+    written = write(form, exporter, tmp_path / "out" / form.file, images)
+    for count in (1, 3):
+        apart = exporter.differences(run_module(exporter)(images[:count]), written.run(images[:count]))
+        assert apart.size
+        assert (apart > TOLERANCE).mean() <= exporter.strays
+    assert exporter.strays == (0.05 if load_plugins().network(name).task == "detection" else 0)
+
+
+@pytest.fixture(scope="module")
+def model_of(tmp_path_factory):
+    """``model_of(name)``: the exporter of a network that has learnt a little, and images; made once."""
+    made = {}
+
+    def make(name):
+        if name not in made:
+            made.clear()
+            samples = write_samples(tmp_path_factory.mktemp(name))
+            task, model = trained(load_plugins().network(name), samples, seconds=8)
+            exporter = task.exporter(model.eval(), [(HEIGHT, WIDTH), (WIDTH, HEIGHT)])
+            data = task.dataset(samples, training=False)
+            images = exporter.images(task.collate([data[0], data[1]])).numpy()
+            made[name] = exporter, np.concatenate([images, images[..., ::-1]])
+        return made[name]
+
+    return make
+
+
+class Toy(Exporter):
+    """A module with a mistake that its maker may make."""
+
+    channels, height, width, longest, fit = 3, 8, 8, 8, "stretch"
+    outputs = {"values": "(batch, 2)"}
+
+    def __init__(self, module):
+        self.module = module.eval()
+
+    def images(self, batch):
+        raise NotImplementedError
+
+    def outcomes(self, outputs, batch):
+        raise NotImplementedError
+
+
+class Mixes(torch.nn.Module):
+    """The first image decides for all: no other is looked at."""
+
+    def forward(self, images):
+        return (images[:1].mean((2, 3))[:, :2].expand(images.shape[0], 2),)
+
+
+class Random(torch.nn.Module):
+    def forward(self, images):
+        return (images.mean((2, 3))[:, :2] + torch.randn(images.shape[0], 2),)
+
+
+@pytest.mark.parametrize("form", FORMATS, ids=lambda form: form.name)
+def test_a_batch_is_not_mixed_up(tmp_path, form):
+    images = np.random.default_rng(0).random((3, 3, 8, 8), dtype=np.float32)
+    written = write(form, Toy(Mixes()), tmp_path / form.file, images)
+    assert written.each_image
+    assert written.run(images)["values"] == pytest.approx(images.mean((2, 3))[:, :2], abs=1e-6)
+    with pytest.raises(ExportError, match="outputs differ"):
+        write(form, Toy(Random()), tmp_path / form.file, images)
+
+
+def test_nothing_is_left_of_a_model_that_differs(digits, tmp_path, monkeypatch):
+    with pytest.raises(ExportError, match="differ by up to"):
+        export(digits, "onnx", tolerance=0.0, output_dir=tmp_path, report=lambda line: None)
+    assert not list(tmp_path.iterdir())
+    code, _, errors = command("export", f"run={digits.run_dir}", "format=onnx", "tolerance=0", f"output_dir={tmp_path}")
+    assert (code, "Traceback" in errors) == (1, False)
+    assert not list(tmp_path.iterdir())
+    real = exporting.Compared
+    monkeypatch.setattr(exporting, "Compared", lambda *values: real(*values[:-1], values[-1] - 0.006))
+    with pytest.raises(ExportError, match="worse than the original"):
+        export(digits, "onnx", output_dir=tmp_path, report=lambda line: None)
+    assert not list(tmp_path.iterdir())
+
+
+def test_torchscript_runs_without_the_engine(digits, tmp_path):
+    found = export(digits, "torchscript", output_dir=tmp_path, report=lambda line: None)
+    code = ("import sys; sys.modules['sightsmith'] = None; import torch; "
+            f"[said] = torch.jit.load({str(found.folder / 'model.pt')!r})(torch.rand(3, 3, 32, 32)); "
+            "print(said.shape, said.sum(1).tolist())")
+    done = subprocess.run([sys.executable, "-W", "ignore", "-c", code], capture_output=True, text=True, timeout=120)
+    assert done.stdout.startswith("torch.Size([3, 10]) [1.0"), done.stderr
+
+
+def test_mistakes(digits, tmp_path, monkeypatch):
+    for arguments, says in (
+            (["format=onnx"], "run=DIR is not given"), ([f"run={digits.run_dir}"], "format=onnx is not given"),
+            ([f"run={digits.run_dir}", "format=onix"], "Did you mean 'onnx'?"),
+            ([f"run={tmp_path}", "format=onnx"], "holds no finished run"),
+            ([f"run={digits.run_dir}", "format=onnx", "tolerance=low"], "is not a number"),
+            ([f"run={digits.run_dir}", "format=onnx", f"dataset.root={tmp_path / 'gone'}"], "gone")):
+        code, _, errors = command("export", *arguments)
+        assert code == 2, arguments
+        assert says in errors
+        assert "Traceback" not in errors
+    monkeypatch.setattr(exporting.importlib.util, "find_spec", lambda name: None)
+    with pytest.raises(UserError, match="onnx and onnxruntime, which are not installed"):
+        export(digits, "onnx", output_dir=tmp_path)
