@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import torch
 
 IGNORED = 255
 BOX = (10, 6, 30, 26)
@@ -19,10 +20,34 @@ def test_items_are_padded_squares(make_task, squares):
     assert item["inputs"].shape == (3, 64, 64)
     assert numbers.shape == (64, 64)
     assert (numbers[32:] == IGNORED).all() and (numbers[:32] != IGNORED).all()
-    assert (sample.ori_shape, sample.padding_size) == ((40, 80), [0, 0, 0, 32])
+    assert (sample.ori_shape, sample.img_padding_size) == ((40, 80), [0, 0, 0, 32])
     expected = np.zeros((40, 80), np.uint8)
     expected[6:26, 10:30] = 1
     assert np.array_equal(sample.truth, expected)
+
+
+@pytest.mark.parametrize("shape", [(40, 80), (80, 40), (96, 96), (30, 41)])
+def test_a_map_is_that_of_its_image_whatever_its_shape(make_task, squares, shape):
+    """Without the padding: a network that calls light pixels light has no error, in validation and in prediction."""
+    task = make_task(size=64)
+    model, _ = task.build_model(load_weights=False)
+
+    def by_brightness(inputs, metas):
+        light = (inputs.mean(1) > inputs.mean((1, 2, 3))[:, None, None] + 0.8).float()
+        return torch.stack([0.5 - 0 * light, light, -light], 1)
+
+    model.eval().encode_decode = by_brightness
+    sample = squares("a", shape, [(4, 4, 24, 24)])
+    data = task.dataset([sample], training=False)
+    with torch.no_grad():
+        [part], [outcome] = task.predict(model, task.collate([data[0]])), task.outcomes(model, task.collate([data[0]]))
+    found = task.prediction([part], [sample], shape).class_map
+    expected = np.zeros(shape, np.uint8)
+    expected[4:24, 4:24] = 1
+    assert found.shape == shape
+    assert (found != expected).mean() < 0.03  # along the edges, which are scaled
+    assert outcome["counts"].sum() == found.size
+    assert outcome["counts"][0, 1] + outcome["counts"][1, 0] == (found != expected).sum()
 
 
 @pytest.mark.parametrize("augment", [
