@@ -35,7 +35,8 @@ from sightsmith.core.task import Task
 TABLE = Path(__file__).resolve().parent.parent / "docs" / "exported-networks.md"
 SIZES = (128, 112, 224, 256, 512)
 """Inputs to try, pixels, before the network's own: some take no small ones."""
-ROUND, LONGEST, RATE, SURE = 10, 120, 1e-3, 0.5
+STEPS, ROUNDS, RATE, SURE = 10, 20, 1e-3, 0.5
+"""Of a round, at most; of learning; the score from which a detector is sure."""
 
 HEAD = f"""# Exported networks
 
@@ -107,8 +108,8 @@ def _cells(name: str) -> list[str]:
         return cells
 
 
-def trained(record: NetworkRecord, samples: list, seconds: float = LONGEST) -> tuple[Task, torch.nn.Module]:
-    """The task, and a model that has learnt a little from ``samples``, for at most about so many seconds."""
+def trained(record: NetworkRecord, samples: list, rounds: int = ROUNDS) -> tuple[Task, torch.nn.Module]:
+    """The task, and a model that has learnt a little from ``samples``, in at most so many rounds."""
     problem = ""
     for size in (*(size for size in SIZES if size >= (record.min_size or 0)), record.input_size):
         seed_everything(0)
@@ -117,7 +118,7 @@ def trained(record: NetworkRecord, samples: list, seconds: float = LONGEST) -> t
         task = load_plugins().task(record.task).build()(config, record, CLASSES)
         try:
             model, _ = task.build_model()
-            _train(task, model, samples, seconds)
+            _train(task, model, samples, rounds)
         except (UserError, RuntimeError, ValueError, AssertionError, IndexError) as error:
             problem = told(error)
             continue
@@ -125,22 +126,21 @@ def trained(record: NetworkRecord, samples: list, seconds: float = LONGEST) -> t
     raise RuntimeError(f"{record.name} takes none of the sizes: {problem}")
 
 
-def _train(task: Task, model: torch.nn.Module, samples: list, seconds: float) -> None:
+def _train(task: Task, model: torch.nn.Module, samples: list, rounds: int) -> None:
     task.prepare(model, samples)
     optimizer = torch.optim.AdamW(model.parameters(), RATE)
-    end = time.monotonic() + seconds
-    sure = 0.0
-    while sure < SURE and time.monotonic() < end:
+    for _ in range(rounds):
         _round(task, model.train(), samples, optimizer)
         batch = task.collate([task.dataset(samples, training=False)[0]])
         with torch.no_grad():
             found = task.predict(model.eval(), batch)[0]
-        sure = max(found["scores"], default=0.0) if task.config.task.name == "detection" else 1.0
+        if task.config.task.name != "detection" or max(found["scores"], default=0.0) >= SURE:
+            return
 
 
 def _round(task: Task, model: torch.nn.Module, samples: list, optimizer: torch.optim.Optimizer) -> None:
     data = task.dataset(samples, training=True)
-    for number in range(ROUND):
+    for number in range(STEPS):
         batch = model.data_preprocessor(task.collate([data[(0, 2 * number)], data[(1, 2 * number + 1)]]), True)
         loss, _ = model.parse_losses(model(**batch, mode="loss"))
         optimizer.zero_grad()

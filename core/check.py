@@ -98,7 +98,7 @@ def check_dataset(config: Config, loaders: Sequence[DatasetLoaderRecord], annota
         problems += _about_classes(config, index)
     content = {sample.key: infos[sample.name].digests[sample.frame or 0] for sample in samples}
     prints = {sample.key: objects.prints[sample.name] for sample in samples} if objects else {}
-    problems += _about_copies(index, content, prints)
+    problems += _about_copies(index, content, prints) + _about_groups(index, content)
     train, validation = ((), samples) if judged else split(
         index.samples, config.dataset.validation_percentage, config.trainer.seed)
     if samples and not judged and not has_errors(problems):
@@ -230,6 +230,22 @@ def _about_copies(index: DatasetIndex, content: Mapping[str, str], prints: Mappi
         problems.append(Problem(f"{len(copies)} pictures are copies of others, kept on the same side: "
                                 f"{listed([sample.key for sample in copies])}", severity="warning"))
     return problems
+
+
+def _about_groups(index: DatasetIndex, content: Mapping[str, str]) -> list[Problem]:
+    """Groups that the given split tears apart though their pictures differ: frames, a study, ``dataset.group_by``."""
+    groups = defaultdict(list)
+    for sample in index.samples:
+        if sample.group is not None:
+            groups[sample.group].append(sample)
+    torn = []
+    for members in groups.values():
+        side_of = {sample.split: sample for sample in members[::-1]}
+        if len(side_of) > 1 and len({content[sample.key] for sample in members}) > 1:
+            torn.append(" and ".join(f"{sample.key} ({side})" for side, sample in side_of.items()))
+    return [Problem(f"{len(torn)} groups have images on both sides of the given split: {listed(torn)}",
+                    hint="move a group's images to one side: what is known of one helps with the others, and the "
+                         "score is too good", severity="warning")] if torn else []
 
 
 def _about_split(train: Sequence[Sample], validation: Sequence[Sample]) -> list[Problem]:

@@ -91,6 +91,9 @@ def _train(arguments: list[str]) -> int:
         print_train_help()
         return 0 if arguments else 2
 
+    if "--json" in arguments:
+        return _train_as_json([text for text in arguments if text != "--json"])
+
     import hydra
     from hydra.core.hydra_config import HydraConfig
     from hydra.errors import HydraException
@@ -140,6 +143,21 @@ def _train(arguments: list[str]) -> int:
 
 def _is_override(text: str) -> bool:
     return text.startswith("~") or ("=" in text and not text.startswith("-"))
+
+
+def _train_as_json(overrides: list[str]) -> int:
+    """One run, or a search, whose best run is told."""
+    if flags := [text for text in overrides if not _is_override(text)]:
+        raise UserError(f"--json goes with KEY=VALUE alone, not with {', '.join(flags)}",
+                        hint="a sweep by hand has its table in sweep.csv")
+
+    from sightsmith.core.application import train
+
+    with _stdout_as_stderr():
+        result = train(overrides)
+    print(json.dumps({"run": str(result.run_dir), "report": str(result.report), "score": result.task.score,
+                      "metrics": result.metrics}, indent=2))
+    return 0
 
 
 def _inspect(arguments: list[str]) -> int:
@@ -440,6 +458,7 @@ def _preset(arguments: list[str]) -> int:
                         "preset's; output_dir=FOLDER [presets]; package=true, for a package; and of its card: "
                         f"{', '.join(CARD_KEYS)}; licence is that of file and weights [{UNLICENSED}], tunable the keys "
                         f"that stay free [{','.join(TUNABLE)}]")
+    parser.add_argument("--json", action="store_true", help="print one JSON object")
     options = parser.parse_intermixed_args(arguments)
     given = _settings(parser, options.settings, {"run": "DIR", "name": "NAME"}, ("output_dir", "package", *CARD_KEYS))
     package = _flag(parser, given, "package")
@@ -448,6 +467,9 @@ def _preset(arguments: list[str]) -> int:
     if "tunable" in said:
         said["tunable"] = [key for key in said["tunable"].strip("[]").replace(" ", "").split(",") if key]
     written = create_preset(run.expanduser().resolve(), name, folder.expanduser(), said, package=package)
+    if options.json:
+        print(json.dumps({"preset" if not package else "package": str(written)}))
+        return 0
     choice = str(written)
     if package:
         print(f"Package: {written}\nInstall it here with `pip install {written}`, then")

@@ -112,6 +112,25 @@ def test_train_then_everything_of_the_run_is_there(tmp_path):
     assert "is finished" in again.stderr
 
 
+def test_a_training_and_a_preset_as_json(tmp_path):
+    done = sightsmith("train", *SMALL, "dataset.root=sample", "--json", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    said = json.loads(done.stdout)
+    [run] = (tmp_path / "runs").iterdir()
+    assert (said["run"], said["report"]) == (str(run), str(run / "report" / "index.html"))
+    assert said["metrics"] == json.loads((run / "model" / "model.json").read_text())["metrics"]
+    assert said["metrics"][said["score"]] is not None
+    assert "epoch 1/2" in done.stderr
+    preset = sightsmith("preset", "create", f"run={run}", "name=mine", "--json", cwd=tmp_path)
+    assert json.loads(preset.stdout) == {"preset": "presets/mine.yaml"}
+    assert (tmp_path / "presets" / "mine.yaml").is_file()
+    for arguments, says in ((["hyper.epochs=0"], "hyper.epochs"), (["-m", "hyper.epochs=1,2"], "not with -m")):
+        refused = sightsmith("train", *SMALL, "dataset.root=sample", "--json", *arguments, cwd=tmp_path)
+        assert (refused.returncode, refused.stdout) == (2, "")
+        assert says in refused.stderr
+        assert "Traceback" not in refused.stderr
+
+
 def test_a_sweep_runs_each_choice(tmp_path):
     done = sightsmith("train", *SMALL, "dataset.root=sample", "hyper.epochs=1", "logger=[]", "--multirun",
                       "hyper.learning_rate=0.001,0.002", cwd=tmp_path)

@@ -60,6 +60,21 @@ def test_groups_by_a_regular_expression(tmp_path):
     assert not patients[0] & patients[1]
 
 
+def test_a_given_split_that_tears_a_group_apart_is_told(tmp_path):
+    for number in range(24):
+        side = "val" if number % 6 == 5 else "train"
+        picture(tmp_path / side / "ab"[number % 2] / f"patient{number // 8}_{number}.png", number)
+        picture(tmp_path / side / "ab"[1 - number % 2] / f"patient{9 if side == 'val' else 8}_{number}.png", 50 + number)
+    given = [f"dataset.root={tmp_path}", "dataset.min_images_per_class=1"]
+    assert not [problem for problem in read(*given).problems if "groups have images" in problem.message]
+    dataset = read(*given, "dataset.group_by='patient(\\d+)'")
+    dataset.raise_for_errors()
+    [told] = [problem for problem in dataset.problems if "groups have images" in problem.message]
+    assert told.message.startswith("3 groups have images on both sides of the given split: ")
+    assert "patient0_" in told.message and "(train)" in told.message and "(val" in told.message
+    assert told.severity == "warning"
+
+
 def test_a_frame_is_a_sample_and_a_file_stays_together(tmp_path):
     for number in range(8):
         frames = [Image.fromarray(np.full((20, 20), 20 * number + page, np.uint8)) for page in range(3)]
