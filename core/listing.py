@@ -225,5 +225,5 @@ def print_train_help() -> None:
         if meta.get("low") is not None:
             allowed = f"{meta['low']:g} to {meta['high']:g}" if meta["high"] is not None else f"from {meta['low']:g}"
         print(f"  {key}{default}" + (f"  {allowed}" if allowed else "") + f"\n      {meta['help']}")
-    print("\nThe composed configuration: add --cfg job. Hydra's own flags: --hydra-help. --json prints the result's folder "
-          "and figures as JSON.")
+    print("\nThe composed configuration: add --cfg job. Hydra's own flags: --hydra-help. --json prints the result's "
+          "folder and figures as JSON.")

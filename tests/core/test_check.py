@@ -64,7 +64,8 @@ def test_a_given_split_that_tears_a_group_apart_is_told(tmp_path):
     for number in range(24):
         side = "val" if number % 6 == 5 else "train"
         picture(tmp_path / side / "ab"[number % 2] / f"patient{number // 8}_{number}.png", number)
-        picture(tmp_path / side / "ab"[1 - number % 2] / f"patient{9 if side == 'val' else 8}_{number}.png", 50 + number)
+        alone = 9 if side == "val" else 8
+        picture(tmp_path / side / "ab"[1 - number % 2] / f"patient{alone}_{number}.png", 50 + number)
     given = [f"dataset.root={tmp_path}", "dataset.min_images_per_class=1"]
     assert not [problem for problem in read(*given).problems if "groups have images" in problem.message]
     dataset = read(*given, "dataset.group_by='patient(\\d+)'")
