@@ -35,8 +35,10 @@ from sightsmith.core.task import Task
 TABLE = Path(__file__).resolve().parent.parent / "docs" / "exported-networks.md"
 SIZES = (128, 112, 224, 256, 512)
 """Inputs to try, pixels, before the network's own: some take no small ones."""
-STEPS, ROUNDS, RATE, SURE = 10, 20, 1e-3, 0.5
-"""Of a round, at most; of learning; the score from which a detector is sure."""
+STEPS, ROUNDS, SURE = 4, 15, 0.5
+"""Of a round; rounds at most; the score from which a detector is sure."""
+RATES = {"classification": 1e-5, "detection": 1e-3, "segmentation": 1e-4}
+"""Of learning: probabilities that are 0 or 1 would hide a difference."""
 
 HEAD = f"""# Exported networks
 
@@ -114,7 +116,7 @@ def trained(record: NetworkRecord, samples: list, rounds: int = ROUNDS) -> tuple
     for size in (*(size for size in SIZES if size >= (record.min_size or 0)), record.input_size):
         seed_everything(0)
         config = Config(task=TaskConfig(record.task), name="export", image=ImageConfig(size=size),
-                        network=NetworkConfig(record.name, "none"), hyper=HyperConfig(learning_rate=RATE, batch_size=2))
+                        network=NetworkConfig(record.name, "none"), hyper=HyperConfig(batch_size=2))
         task = load_plugins().task(record.task).build()(config, record, CLASSES)
         try:
             model, _ = task.build_model()
@@ -128,7 +130,7 @@ def trained(record: NetworkRecord, samples: list, rounds: int = ROUNDS) -> tuple
 
 def _train(task: Task, model: torch.nn.Module, samples: list, rounds: int) -> None:
     task.prepare(model, samples)
-    optimizer = torch.optim.AdamW(model.parameters(), RATE)
+    optimizer = torch.optim.AdamW(model.parameters(), RATES[task.config.task.name])
     for _ in range(rounds):
         _round(task, model.train(), samples, optimizer)
         batch = task.collate([task.dataset(samples, training=False)[0]])

@@ -3,24 +3,23 @@
 from __future__ import annotations
 
 import importlib.util
-import shutil
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 
-from sightsmith.core import export_script
 from sightsmith.core.check import CheckedDataset
 from sightsmith.core.dataset import Sample
 from sightsmith.core.errors import ExportError, UserError, near, told
 from sightsmith.core.evaluate import labelled, shown
 from sightsmith.core.export_formats import FORMATS, ExportFormat, Runner, run_module
 from sightsmith.core.exporter import Exporter
-from sightsmith.core.files import write_json
+from sightsmith.core.files import write_atomic, write_json
 from sightsmith.core.images import Array
 from sightsmith.core.inference import batches, outcomes
 from sightsmith.core.progress import figure
@@ -97,7 +96,7 @@ def export(result: Result, form: str, settings: Mapping[str, str] = {}, toleranc
         compared = _compare(result, exporter, written.run, samples, tolerance)
         write_json(path.parent / CARD, _card(result, exporter, chosen, written, compared))
         if chosen.name == "onnx":
-            shutil.copyfile(export_script.__file__, path.parent / SCRIPT)
+            write_atomic(path.parent / SCRIPT, files("sightsmith.core").joinpath("export_script.py").read_bytes())
         folder = RunFolder.create(parent, chosen.name).path
         for file in path.parent.iterdir():
             file.replace(folder / file.name)

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from sightsmith.core.exporter import Exporter, Outputs
 from sightsmith.core.images import Array
+from sightsmith.core.plain_operations import plain_operations
 
 if TYPE_CHECKING:
     import onnx
@@ -158,14 +159,10 @@ def _open_onnx(path: Path, exporter: Exporter) -> Runner:
 @contextmanager
 def _recording(exporter: Exporter, images: Tensor) -> Iterator[tuple[Tensor, ...]]:
     """What the module gives, run once before it is recorded, without what the recorder says of every layer."""
-    fused = torch.backends.mha.get_fastpath_enabled()
-    torch.backends.mha.set_fastpath_enabled(False)  # attention as one operator that only torch has
-    try:
-        with torch.no_grad(), exporter.recordable(), warnings.catch_warnings(), redirect_stdout(io.StringIO()):
-            warnings.simplefilter("ignore")
-            yield exporter.module(images)
-    finally:
-        torch.backends.mha.set_fastpath_enabled(fused)
+    with (torch.no_grad(), plain_operations(), exporter.recordable(), warnings.catch_warnings(),
+          redirect_stdout(io.StringIO())):
+        warnings.simplefilter("ignore")
+        yield exporter.module(images)
 
 
 FORMATS: Sequence[ExportFormat] = (

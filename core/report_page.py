@@ -54,7 +54,9 @@ def _exact(cell: Any) -> Any:
 
 
 def _rounded(cell: Any) -> Any:
-    """Of a table on the page: four decimals, or four digits of what is very small or large."""
+    """Of a table on the page: four decimals, one of what is above 100, four digits of what is very small or large."""
     if not isinstance(cell, float):
         return _exact(cell)
-    return f"{cell:.4f}" if cell == 0 or 1e-3 <= abs(cell) < 1e4 else f"{cell:.4g}"
+    if cell == 0 or 1e-3 <= abs(cell) < 100:
+        return f"{cell:.4f}"
+    return f"{cell:.1f}" if 100 <= abs(cell) < 1e6 else f"{cell:.4g}"

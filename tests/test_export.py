@@ -184,7 +184,7 @@ def model_of(tmp_path_factory):
         if name not in made:
             made.clear()
             samples = write_samples(tmp_path_factory.mktemp(name))
-            task, model = trained(load_plugins().network(name), samples, rounds=1 if "r50" in name else 20)
+            task, model = trained(load_plugins().network(name), samples, rounds=2 if "r50" in name else 60)
             exporter = task.exporter(model.eval(), [(HEIGHT, WIDTH), (WIDTH, HEIGHT)])
             data = task.dataset(samples, training=False)
             images = exporter.images(task.collate([data[0], data[1]])).numpy()
@@ -246,10 +246,14 @@ def test_nothing_is_left_of_a_model_that_differs(digits, tmp_path, monkeypatch):
     assert not list(tmp_path.iterdir())
 
 
-def test_torchscript_runs_without_the_engine(digits, tmp_path):
-    found = export(digits, "torchscript", output_dir=tmp_path, report=lambda line: None)
+def test_torchscript_needs_neither_onnx_nor_then_the_engine(digits, tmp_path):
+    code = ("import sys; sys.modules.update(onnx=None, onnxruntime=None); from sightsmith.core.cli import main; "
+            f"main(['export', 'run={digits.run_dir}', 'format=torchscript', 'output_dir={tmp_path}'])")
+    done = subprocess.run([sys.executable, "-W", "ignore", "-c", code], capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+    [folder] = tmp_path.iterdir()
     code = ("import sys; sys.modules['sightsmith'] = None; import torch; "
-            f"[said] = torch.jit.load({str(found.folder / 'model.pt')!r})(torch.rand(3, 3, 32, 32)); "
+            f"[said] = torch.jit.load({str(folder / 'model.pt')!r})(torch.rand(3, 3, 32, 32)); "
             "print(said.shape, said.sum(1).tolist())")
     done = subprocess.run([sys.executable, "-W", "ignore", "-c", code], capture_output=True, text=True, timeout=120)
     assert done.stdout.startswith("torch.Size([3, 10]) [1.0"), done.stderr

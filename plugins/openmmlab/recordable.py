@@ -35,7 +35,6 @@ def recordable() -> Iterator[None]:
         for owner, name, stand_in in (
                 (torch.onnx, "is_in_onnx_export", lambda: False),  # mmdet's own branches for it are no longer whole
                 (torch, "rand", _Draws(torch.rand)), (Tensor, "split", _split(Tensor.split)),
-                (functional, "adaptive_avg_pool2d", _adaptive_average),
                 (functional, "conv2d", _convolution(functional.conv2d)),
                 (sys.modules["mmcv.ops.nms"], "nms", _kept_boxes),  # mmcv.ops has functions of these names
                 (sys.modules["mmcv.ops.roi_align"], "roi_align", _roi_align),
@@ -74,23 +73,6 @@ def _split(split: Callable[..., Any]) -> Callable[..., Any]:
         return (tensor,) if isinstance(size, (list, tuple)) and len(size) == 1 else split(tensor, size, dim)
 
     return whole
-
-
-def _adaptive_average(images: Tensor, size: Any) -> Tensor:
-    """``adaptive_avg_pool2d`` as products with the weight of each pixel in each bin."""
-    sides = [int(side) for side in images.shape[-2:]]
-    wanted = [size, size] if isinstance(size, int) else list(size)
-    down, across = (_bins(side, given or side) for given, side in zip(wanted, sides, strict=True))
-    return down @ images @ across.T
-
-
-def _bins(side: int, count: int) -> Tensor:
-    """(count, side): row ``i`` averages the pixels from ``floor(i side / count)`` to ``ceil((i + 1) side / count)``."""
-    weights = torch.zeros(count, side)
-    for number in range(count):
-        first, end = number * side // count, -(-(number + 1) * side // count)
-        weights[number, first:end] = 1 / (end - first)
-    return weights
 
 
 def _convolution(convolve: Callable[..., Tensor]) -> Callable[..., Tensor]:
