@@ -16,7 +16,7 @@ from sightsmith.core.describe import under_represented
 from sightsmith.core.images import Array, ImageError
 from sightsmith.core.masks import IGNORED, semantic_map
 from sightsmith.core.near_duplicates import Pair
-from sightsmith.core.pictures import SHOWN, Colour, Picture, palette, picture_of
+from sightsmith.core.pictures import SHOWN, Colour, Picture, blended, palette, picture_of
 from sightsmith.core.report_page import write_page
 from sightsmith.core.schema import ImageConfig
 from sightsmith.core.task import Section
@@ -145,6 +145,4 @@ def _drawn_in(sample: Sample, classes: Sequence[str], colours: Mapping[str, Colo
 def _painted(pixels: Array, numbers: Array, colours: Sequence[Colour]) -> Array:
     table = np.zeros((256, 3), np.float32)
     table[1:len(colours) + 1] = colours
-    seen = ((numbers > 0) & (numbers != IGNORED))[..., None]
-    mixed = np.where(seen, (1 - OPACITY) * pixels + OPACITY * table[numbers], pixels)
-    return mixed.round().astype(np.uint8)
+    return blended(pixels, table[numbers], OPACITY * ((numbers > 0) & (numbers != IGNORED)))

@@ -57,6 +57,13 @@ class Picture:
         return buffer.getvalue()
 
 
+def blended(pixels: Array, colours: Array, strength: Array) -> Array:
+    """(H, W, 3) uint8: ``pixels`` under ``colours`` (H, W, 3) of 0 to 255, which cover ``strength`` (H, W) of 1."""
+    part = strength[..., None]
+    mixed: Array = ((1 - part) * pixels + part * colours).round().astype(np.uint8)
+    return mixed
+
+
 def palette(classes: Sequence[str]) -> dict[str, Colour]:
     """A colour (red, green, blue) for each class: hues a golden ratio apart, so that neighbours differ."""
     hues = ((0.02 + 0.618034 * number) % 1 for number in range(len(classes)))

@@ -21,7 +21,7 @@ from sightsmith.core.errors import UserError, near
 from sightsmith.core.files import cache_dir, fill_file, write_json
 from sightsmith.core.images import Array, ImageInfo, probe
 from sightsmith.core.inference import batches
-from sightsmith.core.pictures import palette, picture_of
+from sightsmith.core.pictures import blended, palette, picture_of
 from sightsmith.core.plugins import load_plugins
 from sightsmith.core.prediction import Prediction
 from sightsmith.core.result import Result
@@ -119,8 +119,7 @@ def predict_files(result: Result, text: str, wanted: Wanted, output_dir: Path | 
     samples: list[Sample] = []
     predictions = result.predict(images.values(), device)
     first = next(predictions)  # which looks at all images
-    if wanted.heatmaps:
-        _heat(result, first)  # which the task may not have
+    first_heat = _heat(result, first) if wanted.heatmaps else None  # which the task may not have
     folder = RunFolder.create(output_dir or result.run_dir / "predictions", Path(text).stem).path
     for prediction in chain([first], predictions):
         item = Said(names[prediction.path], prediction)
@@ -133,7 +132,8 @@ def predict_files(result: Result, text: str, wanted: Wanted, output_dir: Path | 
             _write_picture(folder / PICTURES / f"{place}.png", result, prediction, wanted.min_score)
         if wanted.heatmaps:
             item.files["heat_map"] = f"{HEAT}/{place}.png"
-            _write_heat(folder / HEAT / f"{place}.png", result, prediction)
+            heat = first_heat if prediction is first and first_heat is not None else _heat(result, prediction)
+            _write_heat(folder / HEAT / f"{place}.png", result, prediction, heat)
         if writer is not None:
             samples.append(_as_sample(item, wanted.min_score, multi_label=result.task.multi_label,
                                       classes=result.classes))
@@ -191,11 +191,10 @@ def _heat(result: Result, prediction: Prediction) -> Array:
     return heat
 
 
-def _write_heat(path: Path, result: Result, prediction: Prediction) -> None:
+def _write_heat(path: Path, result: Result, prediction: Prediction, values: Array) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     pixels = picture_of(Sample(prediction.path, "", frame=prediction.frame), result.task.config.image)
-    heat = Image.fromarray(_heat(result, prediction)).resize(pixels.shape[1::-1], Image.Resampling.BILINEAR)
-    strength = np.clip(np.array(heat), 0, 1)[..., None]
-    colours = 255 * colormaps["inferno"](strength[..., 0])[..., :3]
-    mixed = (1 - HOTTEST * strength) * pixels + HOTTEST * strength * colours
-    fill_file(path, lambda place: Image.fromarray(mixed.round().astype(np.uint8)).save(place, format="PNG"))
+    heat = Image.fromarray(values).resize(pixels.shape[1::-1], Image.Resampling.BILINEAR)
+    strength = np.clip(np.array(heat), 0, 1)
+    picture = Image.fromarray(blended(pixels, 255 * colormaps["inferno"](strength)[..., :3], HOTTEST * strength))
+    fill_file(path, lambda place: picture.save(place, format="PNG"))

@@ -10,7 +10,7 @@ import numpy as np
 from sightsmith.core.dataset import Sample
 from sightsmith.core.images import Array
 from sightsmith.core.masks import IGNORED, semantic_map
-from sightsmith.core.pictures import FALSE, HIT, MISSED, SHOWN, Picture, picture_of
+from sightsmith.core.pictures import FALSE, HIT, MISSED, SHOWN, Picture, blended, picture_of
 from sightsmith.core.schema import Config
 from sightsmith.core.task import Outcome, Section
 from sightsmith.plugins.segmentation.metrics import PER_CLASS, compute, figures, total
@@ -83,10 +83,8 @@ def _coloured(outcome: Outcome, sample: Sample, classes: Sequence[str], number: 
         image, truth = (part[top:top + height, left:left + width] for part in (image, truth))
     predicted = unpacked(outcome["map"])
     said, real = (predicted == number) & (truth != IGNORED), truth == number
-    coloured = image.astype(np.float32)
-    for pixels, colour in ((said & real, HIT), (said & ~real, FALSE), (real & ~said, MISSED)):
-        coloured[pixels] = (1 - OPACITY) * coloured[pixels] + OPACITY * np.array(colour, np.float32)
-    return Picture(coloured.round().astype(np.uint8), caption)
+    colours = np.select([(said & real)[..., None], said[..., None]], [np.array(HIT), np.array(FALSE)], np.array(MISSED))
+    return Picture(blended(image, colours, OPACITY * (said | real)), caption)
 
 
 def _worst(outcomes: Sequence[Outcome], samples: Sequence[Sample], classes: Sequence[str]) -> Section:
