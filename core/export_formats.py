@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import tempfile
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, redirect_stdout
@@ -103,18 +104,19 @@ def _write_onnx(exporter: Exporter, images: Tensor, path: Path, each_image: bool
     import onnx
 
     names = list(exporter.outputs)
-    with _recording(exporter, images) as made:
-        torch.onnx.export(exporter.module, (images,), path, dynamo=False, opset_version=OPSET, input_names=[INPUT],
-                          output_names=names,
-                          dynamic_axes=None if each_image else {name: {0: "batch"} for name in (INPUT, *names)})
-    model = onnx.load(path)
-    for stale in path.parent.iterdir():  # a large model was written as a file a tensor
-        if stale != path:
-            stale.unlink()
+    weights = path.with_name(f"{path.name}.data")
+    weights.unlink(missing_ok=True)  # to which it would be appended
+    with tempfile.TemporaryDirectory(dir=path.parent) as folder:  # a large model is written as a file a tensor
+        file = Path(folder) / path.name
+        with _recording(exporter, images) as made:
+            torch.onnx.export(exporter.module, (images,), file, dynamo=False, opset_version=OPSET, input_names=[INPUT],
+                              output_names=names,
+                              dynamic_axes=None if each_image else {name: {0: "batch"} for name in (INPUT, *names)})
+        model = onnx.load(file)
     if each_image:
         model = _each_image(model, [images.shape[1:], *(value.shape[1:] for value in made)])
     onnx.save_model(model, path, save_as_external_data=sum(
-        len(item.raw_data) for item in model.graph.initializer) > LARGEST_FILE, location=f"{path.name}.data")
+        len(item.raw_data) for item in model.graph.initializer) > LARGEST_FILE, location=weights.name)
 
 
 def _each_image(model: onnx.ModelProto, shapes: Sequence[Sequence[int]]) -> onnx.ModelProto:
