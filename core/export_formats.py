@@ -109,8 +109,8 @@ def _write_onnx(exporter: Exporter, images: Tensor, path: Path, each_image: bool
     with tempfile.TemporaryDirectory(dir=path.parent) as folder:  # a large model is written as a file a tensor
         file = Path(folder) / path.name
         with _recording(exporter, images) as made:
-            torch.onnx.export(exporter.module, (images,), file, dynamo=False, opset_version=OPSET, input_names=[INPUT],
-                              output_names=names,
+            torch.onnx.export(exporter.module, (images,), str(file), dynamo=False, opset_version=OPSET,
+                              input_names=[INPUT], output_names=names,
                               dynamic_axes=None if each_image else {name: {0: "batch"} for name in (INPUT, *names)})
         model = onnx.load(file)
     if each_image:
