@@ -29,6 +29,7 @@ def recordable() -> Iterator[None]:
     import mmcv.ops
     from mmdet.models.dense_heads import tood_head
     from mmdet.models.roi_heads.mask_heads.fcn_mask_head import FCNMaskHead
+    from mmdet.models.roi_heads.roi_extractors import SingleRoIExtractor
     from mmdet.models.seg_heads.panoptic_fusion_heads import maskformer_fusion_head
 
     with ExitStack() as stack:
@@ -39,7 +40,8 @@ def recordable() -> Iterator[None]:
                 (sys.modules["mmcv.ops.nms"], "nms", _kept_boxes),  # mmcv.ops has functions of these names
                 (sys.modules["mmcv.ops.roi_align"], "roi_align", _roi_align),
                 (tood_head, "sigmoid_geometric_mean", lambda one, other: (one.sigmoid() * other.sigmoid()).sqrt()),
-                (maskformer_fusion_head, "mask2bbox", _boxes_of), (FCNMaskHead, "_predict_by_feat_single", _paste)):
+                (maskformer_fusion_head, "mask2bbox", _boxes_of), (FCNMaskHead, "_predict_by_feat_single", _paste),
+                (SingleRoIExtractor, "forward", _features_of)):
             stack.enter_context(patch.object(owner, name, stand_in))
         for name, stand_in in (("deform_conv2d", _deform_conv2d),
                                ("modulated_deform_conv2d", _modulated_deform_conv2d)):
@@ -106,6 +108,17 @@ def _roi_align(input: Tensor, rois: Tensor, output_size: Any, spatial_scale: flo
     assert pool_mode == "avg", "no network of the zoos pools by the maximum"
     pooled: Tensor = torchvision.ops.roi_align(input, rois, output_size, spatial_scale, sampling_ratio, aligned)
     return pooled
+
+
+def _features_of(extractor: Any, feats: Any, rois: Tensor, roi_scale_factor: float | None = None) -> Tensor:
+    """``SingleRoIExtractor.forward`` that looks at each region on every level, and not at the levels that have some."""
+    rois = rois.type_as(feats[0])
+    levels = extractor.map_roi_levels(rois, len(feats)).reshape(-1, 1, 1, 1)
+    if roi_scale_factor is not None:
+        rois = extractor.roi_rescale(rois, roi_scale_factor)
+    found = [layer(features, rois) * (levels == number)
+             for number, (layer, features) in enumerate(zip(extractor.roi_layers, feats, strict=False))]
+    return torch.stack(found).sum(0)
 
 
 def _deform_conv2d(input: Tensor, offset: Tensor, weight: Tensor, stride: Any = 1, padding: Any = 0, dilation: Any = 1,

@@ -8,6 +8,7 @@ import mmcv.ops
 import pytest
 import torch
 import torch.nn.functional as F
+from mmdet.models.roi_heads.roi_extractors import SingleRoIExtractor
 from mmdet.models.seg_heads.panoptic_fusion_heads import maskformer_fusion_head
 from mmdet.structures.mask import mask2bbox
 from test_ops_deform_conv import SETTINGS, tensors
@@ -76,6 +77,20 @@ def test_region_alignment():
     expected = align(features, rois)
     with recordable():
         torch.testing.assert_close(align(features, rois), expected)
+
+
+def test_regions_of_any_level():
+    """Also of one that had none when it was recorded."""
+    extractor = SingleRoIExtractor({"type": "RoIAlign", "output_size": 3, "sampling_ratio": 0}, 4, [4, 8, 16])
+    features = tuple(torch.randn(1, 4, side, side) for side in (64, 32, 16))
+    small = torch.tensor([[0, 10.0, 10, 40, 40], [0, 30, 30, 70, 60]])
+    large = torch.tensor([[0, 5.0, 5, 250, 250], [0, 20, 20, 140, 150]])
+    assert set(extractor.map_roi_levels(torch.cat([small, large]), 3).tolist()) == {0, 1, 2}
+    expected = extractor(features, small), extractor(features, large), extractor(features, large, roi_scale_factor=1.3)
+    with recordable():
+        recorded = torch.jit.trace(lambda rois: extractor(features, rois), small, check_trace=False)
+        torch.testing.assert_close(extractor(features, large, roi_scale_factor=1.3), expected[2])
+    torch.testing.assert_close((recorded(small), recorded(large)), expected[:2])
 
 
 def test_draws_become_constants_and_all_is_put_back():
