@@ -37,16 +37,17 @@ SIZES = (128, 112, 224, 256, 512)
 """Inputs to try, pixels, before the network's own: some take no small ones."""
 STEPS, ROUNDS, SURE = 4, 15, 0.5
 """Of a round; rounds at most; the score from which a detector is sure."""
-RATES = {"classification": 1e-5, "detection": 1e-3, "segmentation": 1e-4}
-"""Of learning: probabilities that are 0 or 1 would hide a difference."""
+RATES = {"detection": 1e-3, "segmentation": 1e-4}
+"""Of learning."""
 
 HEAD = f"""# Exported networks
 
-Written by `python benchmarks/export.py`: every network of the short lists (`sightsmith list networks`), trained for
-some steps on two made-up images of {len(CLASSES)} classes, exported, and compared with the original on these and
-their reflections, alone and in a batch. A difference is that of [export.md](export.md); {TOLERANCE:g} is allowed.
-*At once* and *image by image* say how a batch is run. A network of a zoo that is not listed here may be exported too:
-`sightsmith export` compares each anew.
+Written by `python benchmarks/export.py`: networks of the short lists (`sightsmith list networks`), trained for
+some steps on two made-up images of {len(CLASSES)} classes (classifiers: of random weights that tell them apart),
+exported, and compared with the original on these and their reflections, alone and in a batch. A difference is that of
+[export.md](export.md); {TOLERANCE:g} is allowed.
+*At once* and *image by image* say how a batch is run. A network that is not listed was not run, and may be exported
+too: `sightsmith export` compares each anew.
 
 | task | network | input, pixels | ONNX | difference | MB | TorchScript | difference | MB |
 |---|---|---|---|---|---|---|---|---|
@@ -130,6 +131,9 @@ def trained(record: NetworkRecord, samples: list, rounds: int = ROUNDS) -> tuple
 
 def _train(task: Task, model: torch.nn.Module, samples: list, rounds: int) -> None:
     task.prepare(model, samples)
+    if task.config.task.name == "classification":
+        _tell_apart(task, model, samples)
+        return
     optimizer = torch.optim.AdamW(model.parameters(), RATES[task.config.task.name])
     for _ in range(rounds):
         _round(task, model.train(), samples, optimizer)
@@ -138,6 +142,23 @@ def _train(task: Task, model: torch.nn.Module, samples: list, rounds: int) -> No
             found = task.predict(model.eval(), batch)[0]
         if task.config.task.name != "detection" or max(found["scores"], default=0.0) >= SURE:
             return
+
+
+@torch.no_grad()
+def _tell_apart(task: Task, model: torch.nn.Module, samples: list) -> None:
+    """Give a classifier statistics of the images and a last layer of an opinion: probabilities that are all alike, or 0
+    and 1, would hide a difference."""
+    data = task.dataset(samples, training=False)
+    images = model.data_preprocessor(task.collate([data[0], data[1]]), False)["inputs"]
+    images = torch.cat([images, images.flip(3), images.flip(2)])
+    for module in model.modules():
+        if isinstance(module, torch.nn.BatchNorm2d):
+            module.momentum = None  # the mean of all batches
+            module.reset_running_stats()
+    model.train()(images)
+    last = [module for module in model.network.modules() if isinstance(module, (torch.nn.Linear, torch.nn.Conv2d))][-1]
+    torch.nn.init.normal_(last.weight)
+    last.weight /= model.eval()(images).std().clamp(min=1e-6)
 
 
 def _round(task: Task, model: torch.nn.Module, samples: list, optimizer: torch.optim.Optimizer) -> None:

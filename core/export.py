@@ -33,6 +33,8 @@ MOST_LOST = 0.005
 """Of the score, in parts of 1: half a point."""
 TRIED = 4
 """Images on which a file is first looked at."""
+SAID = 300
+"""Letters of what an exporter says, which may be pages."""
 
 
 @dataclass(frozen=True)
@@ -142,7 +144,7 @@ def write(form: ExportFormat, exporter: Exporter, path: Path, images: Array, tol
             run = form.open(path, exporter)
             apart = exporter.differences(expected, run(images))
         except Exception as error:  # whatever an exporter says of an operation that it does not know
-            said.append(told(error).splitlines()[0])
+            said.append(" ".join(told(error).split())[:SAID])
             continue
         if (apart > tolerance).sum() <= exporter.strays * apart.size:
             return Written(run, each_image)

@@ -25,8 +25,10 @@ Array = np.ndarray[Any, np.dtype[Any]]
 
 def read(path: str, card: dict[str, Any]) -> Image.Image:
     """Upright; RGB, or of more than 8 bits one channel F in [0, 1]."""
-    image: Image.Image = Image.open(path)
-    image = ImageOps.exif_transpose(image)
+    try:
+        image: Image.Image = ImageOps.exif_transpose(Image.open(path))
+    except OSError as error:
+        raise SystemExit(f"{path} cannot be read: {error}") from error
     if image.mode == "F" or image.mode.startswith("I"):
         low, high = card["image"]["range"] or (0, 65535)
         return Image.fromarray(np.clip((np.asarray(image, np.float32) - low) / (high - low), 0, 1))
