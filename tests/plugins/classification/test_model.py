@@ -60,6 +60,7 @@ def test_the_backbone_is_all_but_what_depends_on_the_classes(make_task, network,
 
 @pytest.mark.parametrize(("network", "size"), FAMILIES)
 def test_a_training_step_of_each_family(make_task, network, size):
+    torch.manual_seed(0)  # of some draws a network is so sure that the loss is 0
     task = make_task(network, size=size)
     model, report = task.build_model()
     assert report is None
