@@ -232,7 +232,7 @@ def _evaluate(arguments: list[str]) -> int:
     from sightsmith.core.result import Result
 
     given = _settings(parser, options.settings, {"run": "DIR"}, ("split", "output_dir", *SETTINGS))
-    output_dir = Path(given["output_dir"]).expanduser().resolve() if "output_dir" in given else None
+    output_dir = _output_dir(given)
     result = Result.load(Path(given["run"]).expanduser())
     with _stdout_as_stderr() if options.json else nullcontext():
         evaluation = evaluate(result, {key: given[key] for key in SETTINGS if key in given}, given.get("split"),
@@ -268,7 +268,7 @@ def _predict(arguments: list[str]) -> int:
         wanted = Wanted(float(given.get("min_score", MIN_SCORE)), pictures, heatmaps, given.get("format"))
     except ValueError:
         parser.error(f"min_score={given['min_score']} is not a number")
-    output_dir = Path(given["output_dir"]).expanduser().resolve() if "output_dir" in given else None
+    output_dir = _output_dir(given)
     result = Result.load(Path(given["run"]).expanduser())
     with _stdout_as_stderr() if options.json else nullcontext():
         folder, said = predict_files(result, given["input"], wanted, output_dir)
@@ -303,7 +303,7 @@ def _export(arguments: list[str]) -> int:
         tolerance = float(given.get("tolerance", TOLERANCE))
     except ValueError:
         parser.error(f"tolerance={given['tolerance']} is not a number")
-    output_dir = Path(given["output_dir"]).expanduser().resolve() if "output_dir" in given else None
+    output_dir = _output_dir(given)
     result = Result.load(Path(given["run"]).expanduser())
     with _stdout_as_stderr() if options.json else nullcontext():
         exported = export(result, given["format"], {key: given[key] for key in SETTINGS if key in given}, tolerance,
@@ -389,6 +389,10 @@ def _settings(parser: argparse.ArgumentParser, texts: Sequence[str], needed: Map
     if missing := [f"{key}={value}" for key, value in needed.items() if not given.get(key)]:
         parser.error(f"{', '.join(missing)} is not given")
     return given
+
+
+def _output_dir(given: Mapping[str, str]) -> Path | None:
+    return Path(given["output_dir"]).expanduser().resolve() if "output_dir" in given else None
 
 
 def _flag(parser: argparse.ArgumentParser, given: dict[str, str], key: str, usual: str = "false") -> bool:

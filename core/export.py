@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import tempfile
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from importlib.resources import files
 from pathlib import Path
@@ -83,13 +83,12 @@ def export(result: Result, form: str, settings: Mapping[str, str] = {}, toleranc
     chosen = _find(form)
     task = result.task
     parts, dataset = labelled(result, settings, report)
-    samples = parts["validation"] if "dataset.root" not in settings else tuple(
-        sample for part in parts.values() for sample in part)
+    parts = {name: shown(task, part, dataset) for name, part in parts.items()}
+    every = tuple(sample for part in parts.values() for sample in part)
+    samples = every if "dataset.root" in settings else parts["validation"]
     if not samples:
         raise UserError(f"The data set {dataset.index.root} has no labelled image to compare the models on.")
-    sizes = {size for part in parts.values() for size in _sizes(shown(task, part, dataset), dataset)}
-    samples = shown(task, samples, dataset)
-    exporter = task.exporter(result.model, sizes)
+    exporter = task.exporter(result.model, {_size(sample, dataset) for sample in every})
     parent = output_dir or result.run_dir / "exports"
     parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=parent, prefix=".export-") as place:
@@ -105,11 +104,10 @@ def export(result: Result, form: str, settings: Mapping[str, str] = {}, toleranc
     return Export(folder, compared)
 
 
-def _sizes(samples: Sequence[Sample], dataset: CheckedDataset) -> Iterator[tuple[int, int]]:
-    """(height, width) of images or tiles."""
-    for sample in samples:
-        info = dataset.infos[sample.name]
-        yield (sample.tile[3], sample.tile[2]) if sample.tile else (info.height, info.width)
+def _size(sample: Sample, dataset: CheckedDataset) -> tuple[int, int]:
+    """(height, width) of an image or a tile."""
+    info = dataset.infos[sample.name]
+    return (sample.tile[3], sample.tile[2]) if sample.tile else (info.height, info.width)
 
 
 def _find(form: str) -> ExportFormat:

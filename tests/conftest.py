@@ -28,6 +28,16 @@ def _hydra_restored():
     assert not GlobalHydra.instance().is_initialized(), "a test left Hydra initialised"
 
 
+@pytest.fixture(scope="module")
+def digits(tmp_path_factory):
+    """A run of the embedded digits, trained once a module."""
+    from test_evaluate import LABELS
+
+    import sightsmith
+
+    return sightsmith.train([*LABELS, f"output_dir={tmp_path_factory.mktemp('runs')}"])
+
+
 @pytest.fixture
 def learns(monkeypatch):
     """``learns("boxes")``: the task of this test learns from boxes, whatever it does with them."""

@@ -11,7 +11,7 @@ import pytest
 import torch
 from export import trained
 from PIL import Image
-from test_evaluate import LABELS, command
+from test_evaluate import command
 from test_object_tasks import COMMON
 from zoo_step import HEIGHT, WIDTH, write_samples
 
@@ -33,13 +33,8 @@ runpy.run_path(sys.argv[0], run_name="__main__")
 
 
 @pytest.fixture(scope="module")
-def digits(tmp_path_factory):
-    return sightsmith.train([*LABELS, f"output_dir={tmp_path_factory.mktemp('runs')}"])
-
-
-@pytest.fixture(scope="module")
 def photos(tmp_path_factory):
-    """Wide pictures of bright squares, with boxes, masks and maps; one below in grey, one with alpha."""
+    """Wide pictures of bright squares, with boxes, masks and maps."""
     root = tmp_path_factory.mktemp("photos")
     content = {"images": [], "annotations": [], "categories": [{"id": 1, "name": "thing"}]}
     (root / "boxes").mkdir()

@@ -11,7 +11,7 @@ import pytest
 import torch
 from object_datasets import box_csv
 from PIL import Image
-from test_evaluate import LABELS, command
+from test_evaluate import command
 from test_object_tasks import SMALL
 
 import sightsmith
@@ -33,11 +33,6 @@ def read(task, root):
     dataset = check_judged(compose([f"task={task}", f"dataset.root={root}"]), load_plugins(), lambda line: None)
     dataset.raise_for_errors()
     return {sample.path.name: sample for sample in dataset.index.samples}
-
-
-@pytest.fixture(scope="module")
-def digits(tmp_path_factory):
-    return sightsmith.train([*LABELS, f"output_dir={tmp_path_factory.mktemp('runs')}"])
 
 
 @pytest.fixture(scope="module")
