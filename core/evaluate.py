@@ -158,9 +158,11 @@ def _refuse_classes(result: Result, parts: Mapping[str, Iterable[Sample]], datas
                                   Problem(f"the data set has {', '.join(dataset.index.classes)}"),
                                   Problem(f"the run knows {', '.join(result.classes)}")],
                         hint="classes are matched by name: rename those of the data set, or leave them out")
-    several = [sample.key for part in parts.values() for sample in part if len(set(sample.labels)) != 1]
-    if dataset.index.annotation == "labels" and not result.task.multi_label and several:
-        raise UserError(f"The run gives an image one class, and {several[0]} has not exactly one.")
+    others = [sample for part in parts.values() for sample in part if len(set(sample.labels)) != 1]
+    if dataset.index.annotation == "labels" and not result.task.multi_label and others:
+        raise UserError("The run gives an image exactly one class, and these have none or several:",
+                        problems=[Problem(f"{sample.key}: {', '.join(sample.labels) or 'no class'}", sample.file,
+                                          sample.line) for sample in others], hint="leave them out")
 
 
 def _judge(result: Result, samples: tuple[Sample, ...], dataset: CheckedDataset, device: torch.device) -> Judged:

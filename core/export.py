@@ -22,7 +22,7 @@ from sightsmith.core.exporter import Exporter
 from sightsmith.core.files import write_atomic, write_json
 from sightsmith.core.images import Array
 from sightsmith.core.inference import batches, outcomes
-from sightsmith.core.progress import figure
+from sightsmith.core.progress import figure, tracked
 from sightsmith.core.result import Result
 from sightsmith.core.rundir import RunFolder
 
@@ -93,7 +93,7 @@ def export(result: Result, form: str, settings: Mapping[str, str] = {}, toleranc
     parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=parent, prefix=".export-") as place:
         path = Path(place) / chosen.file
-        written = write(chosen, exporter, path, exporter.images(next(batches(task, samples))).numpy(), tolerance)
+        written = write(chosen, exporter, path, exporter.images(next(iter(batches(task, samples)))).numpy(), tolerance)
         compared = _compare(result, exporter, written.run, samples, tolerance)
         write_json(path.parent / CARD, _card(result, exporter, chosen, written, compared))
         if chosen.name == "onnx":
@@ -154,7 +154,7 @@ def _compare(result: Result, exporter: Exporter, run: Runner, samples: Sequence[
     task = result.task
     original, own = outcomes(task, result.model, samples), run_module(exporter)
     exported, largest, above, count = [], 0.0, 0, 0
-    for batch in batches(task, samples):
+    for batch in tracked(batches(task, samples), "comparing"):
         images = exporter.images(batch).numpy()
         outputs = run(images)
         apart = exporter.differences(own(images), outputs)

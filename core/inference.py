@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from copy import copy
 from dataclasses import replace
 from typing import Any
@@ -11,17 +11,19 @@ import torch
 from torch.utils.data import DataLoader
 
 from sightsmith.core.dataset import Sample
+from sightsmith.core.progress import tracked
 from sightsmith.core.task import Model, Outcome, Task
 
 
-def batches(task: Task, samples: Sequence[Sample]) -> Iterator[dict[str, Any]]:
+def batches(task: Task, samples: Sequence[Sample]) -> DataLoader[dict[str, Any]]:
     """``samples`` in their order, as ``task`` feeds them to its model in validation."""
     task = copy(task)
     task.config = replace(task.config, trainer=replace(task.config.trainer, cache=False))  # each is shown once
-    yield from DataLoader(task.dataset(samples, training=False), task.config.hyper.batch_size, collate_fn=task.collate)
+    return DataLoader(task.dataset(samples, training=False), task.config.hyper.batch_size, collate_fn=task.collate)
 
 
 def outcomes(task: Task, model: Model, samples: Sequence[Sample]) -> list[Outcome]:
     """What evaluation keeps of each of ``samples``; ``model`` is in eval mode."""
     with torch.no_grad():
-        return [outcome for batch in batches(task, samples) for outcome in task.outcomes(model, batch)]
+        return [outcome for batch in tracked(batches(task, samples), "judging")
+                for outcome in task.outcomes(model, batch)]

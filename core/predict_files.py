@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from itertools import chain
+from itertools import chain, groupby
+from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,7 @@ from sightsmith.core.inference import batches
 from sightsmith.core.pictures import blended, palette, picture_of
 from sightsmith.core.plugins import load_plugins
 from sightsmith.core.prediction import Prediction
+from sightsmith.core.progress import tracked
 from sightsmith.core.result import Result
 from sightsmith.core.rundir import RunFolder
 from sightsmith.core.write_dataset import find_writer, regions, write_dataset
@@ -121,19 +123,13 @@ def predict_files(result: Result, text: str, wanted: Wanted, output_dir: Path | 
     first = next(predictions)  # which looks at all images
     first_heat = _heat(result, first) if wanted.heatmaps else None  # which the task may not have
     folder = RunFolder.create(output_dir or result.run_dir / "predictions", Path(text).stem).path
-    for prediction in chain([first], predictions):
+    frames = groupby(chain([first], predictions), key=attrgetter("path"))
+    for prediction in chain.from_iterable(of_file for _, of_file in tracked(frames, "predicting", len(images))):
         item = Said(names[prediction.path], prediction)
-        place = item.name if prediction.frame is None else f"{item.name}-{prediction.frame}"
-        if prediction.class_map is not None:
-            item.files["class_map"] = f"{MAPS}/{place}.png"
-            _write_map(folder / MAPS / f"{place}.png", prediction.class_map, result.classes)
-        if wanted.pictures:
-            item.files["picture"] = f"{PICTURES}/{place}.png"
-            _write_picture(folder / PICTURES / f"{place}.png", result, prediction, wanted.min_score)
+        heat = None
         if wanted.heatmaps:
-            item.files["heat_map"] = f"{HEAT}/{place}.png"
-            heat = first_heat if prediction is first and first_heat is not None else _heat(result, prediction)
-            _write_heat(folder / HEAT / f"{place}.png", result, prediction, heat)
+            heat = first_heat if prediction is first else _heat(result, prediction)
+        _write_pictures(folder, result, item, wanted, heat)
         if writer is not None:
             samples.append(_as_sample(item, wanted.min_score, multi_label=result.task.multi_label,
                                       classes=result.classes))
@@ -169,6 +165,21 @@ def _as_sample(item: Said, min_score: float, *, multi_label: bool, classes: Sequ
                             if found.score >= min_score)
         labels = tuple(name for name in classes if any(found.label == name for found in objects))
     return Sample(said.path, item.name, labels, said.frame, objects=objects)
+
+
+def _write_pictures(folder: Path, result: Result, item: Said, wanted: Wanted, heat: Array | None) -> None:
+    """Those of one image or frame, which ``item`` then names."""
+    prediction = item.prediction
+    place = item.name if prediction.frame is None else f"{item.name}-{prediction.frame}"
+    if prediction.class_map is not None:
+        item.files["class_map"] = f"{MAPS}/{place}.png"
+        _write_map(folder / MAPS / f"{place}.png", prediction.class_map, result.classes)
+    if wanted.pictures:
+        item.files["picture"] = f"{PICTURES}/{place}.png"
+        _write_picture(folder / PICTURES / f"{place}.png", result, prediction, wanted.min_score)
+    if heat is not None:
+        item.files["heat_map"] = f"{HEAT}/{place}.png"
+        _write_heat(folder / HEAT / f"{place}.png", result, prediction, heat)
 
 
 def _write_map(path: Path, class_map: Array, classes: Sequence[str]) -> None:

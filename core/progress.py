@@ -4,22 +4,29 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Iterable, Mapping
+from typing import Any, TypeVar
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn, track
 
 from sightsmith.core.loggers import MetricLogger
 from sightsmith.core.loop import TrainState
 from sightsmith.core.rundir import Status
 
+Item = TypeVar("Item")
 PLAIN_SECONDS = 30.0
 """Without a terminal, a long epoch says this often where it is."""
 
 
 def console() -> Console:
     return Console(file=sys.stdout, highlight=False, soft_wrap=not sys.stdout.isatty())
+
+
+def tracked(items: Iterable[Item], what: str, total: int | None = None) -> Iterable[Item]:
+    """``items``, with a bar on a terminal's stderr while they are taken; ``total`` where they have no length."""
+    screen = Console(stderr=True)
+    return track(items, what, total, console=screen, transient=True, disable=not screen.is_terminal)
 
 
 class ProgressReporter:

@@ -126,3 +126,12 @@ def test_tiles_are_judged_as_in_validation(tmp_path, task, network, score):
     found = evaluate(result, split="validation").splits["validation"]
     assert found.metrics[score] == pytest.approx(result.metrics[score], abs=1e-6)
     assert (found.trust.low, found.trust.high) == (result.metrics[f"{score}_low"], result.metrics[f"{score}_high"])
+
+
+def test_images_of_no_class_or_several_are_named_where_one_is_given(run, tmp_path):
+    for name, shade in (("a", 90), ("b", 160)):
+        Image.new("L", (32, 32), shade).save(tmp_path / f"{name}.png")
+    (tmp_path / "label.csv").write_text("a.png,0,1\na.png,1,1\nb.png,0,0\nb.png,1,0\n")
+    with pytest.raises(UserError) as refused:
+        evaluate(run, {"dataset.root": str(tmp_path)})
+    assert [problem.message for problem in refused.value.problems] == ["a.png: 0, 1", "b.png: no class"]
