@@ -42,12 +42,12 @@ RATES = {"detection": 1e-3, "segmentation": 1e-4}
 
 HEAD = f"""# Exported networks
 
-Written by `python benchmarks/export.py`: networks of the short lists (`sightsmith list networks`), trained for
+Written by `python benchmarks/export.py`: the networks of the short lists (`sightsmith list networks`), trained for
 some steps on two made-up images of {len(CLASSES)} classes (classifiers: of random weights that tell them apart),
 exported, and compared with the original on these and their reflections, alone and in a batch. A difference is that of
 [export.md](export.md); {TOLERANCE:g} is allowed.
-*At once* and *image by image* say how a batch is run. A network that is not listed was not run, and may be exported
-too: `sightsmith export` compares each anew.
+*At once* and *image by image* say how a batch is run. Other networks of the zoos are tried when they are asked for:
+`sightsmith export` compares each anew.
 
 | task | network | input, pixels | ONNX | difference | MB | TorchScript | difference | MB |
 |---|---|---|---|---|---|---|---|---|

@@ -133,6 +133,7 @@ class Written:
 def write(form: ExportFormat, exporter: Exporter, path: Path, images: Array, tolerance: float = TOLERANCE) -> Written:
     """Write ``path``, and compare it on a few ``images``. A model that mixes up the images of a batch is written to run
     for each of them. Raises ExportError that says what is wrong with either."""
+    exporter.module.eval()  # a recorder puts back the mode that it finds
     images = np.concatenate([images, images[::-1]])[:TRIED]
     expected = run_module(exporter)(images)
     said = []

@@ -116,6 +116,7 @@ def predict(path: str, session: Any, card: dict[str, Any], folder: Path) -> dict
     image, classes = read(path, card), card["classes"]
     said: dict[str, Any] = {"image": path, "width": image.width, "height": image.height}
     objects: list[dict[str, Any]] = []
+    parts: list[dict[str, Any]] = []
     summed: Any = 0
     places = list(tiles(image.size, card))
     for tile in places:
@@ -128,13 +129,17 @@ def predict(path: str, session: Any, card: dict[str, Any], folder: Path) -> dict
                                       for place in best]}
         if "boxes" in outputs:
             objects += find_objects(outputs, size, tile, image, classes)
-        else:
+        elif "logits" in outputs:
             left, top, right, bottom = tile
             summed = np.zeros((len(outputs["logits"]), image.height, image.width), np.float32) + summed
             for number, logits in enumerate(outputs["logits"]):
                 shown = Image.fromarray(logits[:size[1], :size[0]])
                 summed[number, top:bottom, left:right] += np.asarray(
                     shown.resize((right - left, bottom - top), Image.Resampling.BILINEAR))
+        else:  # what a task of another plugin gives, as it is
+            parts.append({"tile": tile, **{name: value.tolist() for name, value in outputs.items()}})
+    if parts:
+        return said | {"outputs": parts}
     if "logits" in card["outputs"]:
         return said | {"class_map": write_map(folder / f"{Path(path).stem}-classes.png", summed.argmax(0))}
     found = merged(objects) if len(places) > 1 else objects

@@ -137,7 +137,7 @@ class Task(ABC):
     def exporter(self, model: Model, sizes: Collection[tuple[int, int]]) -> Exporter:
         """How a trained ``model`` is run without the engine; ``sizes`` are the (height, width) of the images, or tiles,
         that it is for. Raises UserError where that cannot be."""
-        raise UserError(f"The models of the task {self.config.task.name} are not exported.")
+        raise UserError(f"The models of the task {self.config.task.name} cannot be exported: its plugin says not how.")
 
     @abstractmethod
     def prediction(self, parts: Sequence[Part], samples: Sequence[Sample], size: tuple[int, int]) -> Prediction:

@@ -79,7 +79,7 @@ def test_its_parts_train_together(environment, tmp_path):
     assert "names of images begin with" in (sweep / "0" / "report" / "index.html").read_text()
 
 
-def test_a_task_that_the_engine_does_not_know_trains_predicts_and_is_retrained(environment, tmp_path):
+def test_a_task_that_the_engine_does_not_know_trains_predicts_is_exported_and_retrained(environment, tmp_path):
     fast = ("hyper.epochs=6", "trainer.precision=fp32", "trainer.memory_format=contiguous", "logger=[]")
     environment("-m", "sightsmith", "train", "task=keypoints", "dataset.root=sample", *fast,
                 f"output_dir={tmp_path / 'first'}")
@@ -100,6 +100,14 @@ def test_a_task_that_the_engine_does_not_know_trains_predicts_and_is_retrained(e
         x, y, width, height = truth[number]
         assert abs((left + right) / 2 - x - width / 2) < 10
         assert abs((top + bottom) / 2 - y - height / 2) < 10
+    environment("-m", "sightsmith", "export", f"run={run}", "format=onnx")
+    [exported] = (run / "exports").iterdir()
+    [said] = json.loads(environment(str(exported / "predict.py"), str(
+        cache_dir() / "samples" / "keypoints" / "images" / "pin_007.png")))
+    [[head, _]] = [part["points"] for part in said["outputs"]]
+    left, top, right, bottom = boxes["head"]
+    assert (head[0] * said["width"], head[1] * said["height"]) == pytest.approx(
+        ((left + right) / 2, (top + bottom) / 2), abs=2)  # pixels: scaled by another library
     output = environment("-m", "sightsmith", "train", f"source={run}", "dataset.root=sample", *fast[1:],
                          "hyper.epochs=1", f"output_dir={tmp_path / 'second'}")
     assert "matched by name" in output

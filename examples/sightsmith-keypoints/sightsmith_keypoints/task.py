@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,10 +11,12 @@ import torch
 from torch import nn
 
 from sightsmith.core.dataset import Sample
+from sightsmith.core.exporter import Exporter
 from sightsmith.core.prediction import PredictedObject, Prediction
 from sightsmith.core.task import Model, Outcome, Part, Section, Task
 from sightsmith.core.weights import LoadReport, load_matching, read_weights
 from sightsmith_keypoints.data import ImagePoints
+from sightsmith_keypoints.export import PointsExporter
 from sightsmith_keypoints.model import located, place_losses
 
 NEAR = 0.1
@@ -72,6 +74,9 @@ class KeypointTask(Task):
             objects.append(PredictedObject(name, score, (x - half, y - half, x + half, y + half)))
         objects.sort(key=lambda item: -item.score)
         return Prediction(samples[0].path, width, height, samples[0].frame, objects=tuple(objects))
+
+    def exporter(self, model: Model, sizes: Collection[tuple[int, int]]) -> Exporter:
+        return PointsExporter(model, self.input_size())
 
     def metrics(self, outcomes: Sequence[Outcome]) -> dict[str, float | None]:
         losses, errors = (np.array([item[key] for item in outcomes]) for key in ("loss", "error"))

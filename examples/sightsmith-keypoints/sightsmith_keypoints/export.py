@@ -1,0 +1,44 @@
+"""The network on its way out of the engine: images to points."""
+
+from __future__ import annotations
+
+from copy import deepcopy
+from typing import Any
+
+import numpy as np
+from torch import Tensor, nn
+
+from sightsmith.core.exporter import Exporter, Outputs
+from sightsmith.core.task import Model, Outcome
+from sightsmith_keypoints.model import located
+
+
+class _Points(nn.Module):
+    def __init__(self, model: Model) -> None:
+        super().__init__()
+        self.model = model
+
+    def forward(self, images: Tensor) -> tuple[Tensor]:
+        return (located(self.model(images)),)
+
+
+class PointsExporter(Exporter):
+    """Both sides of an image are scaled to the network's input."""
+
+    outputs = {"points": "(batch, classes, 3) float32: x and y, of the image's width and height, and the probability"}
+    fit = "stretch"
+    channels = 3
+
+    def __init__(self, model: Model, size: int) -> None:
+        self.module = _Points(deepcopy(model).cpu().eval())
+        self.height = self.width = self.longest = size
+
+    def images(self, batch: dict[str, Any]) -> Tensor:
+        inputs: Tensor = batch["inputs"]
+        return inputs
+
+    def outcomes(self, outputs: Outputs, batch: dict[str, Any]) -> list[Outcome]:
+        truth = batch["data_samples"]
+        errors = np.abs(outputs["points"][..., :2] - truth["points"].numpy()).max(-1)
+        return [{"index": index, "loss": np.nan, "error": error}
+                for index, error in zip(truth["index"].tolist(), errors, strict=True)]
