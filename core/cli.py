@@ -12,6 +12,7 @@ import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import asdict
+from math import nan
 from pathlib import Path
 from typing import Any
 
@@ -175,12 +176,15 @@ def _inspect(arguments: list[str]) -> int:
         parser.error(f"{options.html} exists already, and nothing is overwritten")
 
     from sightsmith.core.compose import compose
+    from sightsmith.core.files import make_folder, refuse_unwritable
     from sightsmith.core.listing import print_dataset
     from sightsmith.core.near_duplicates import near_duplicates
     from sightsmith.core.plugins import load_plugins
     from sightsmith.core.samples import check
 
     quiet: Callable[[str], None] = (lambda line: None) if options.json else print
+    if options.html is not None:
+        refuse_unwritable(options.html)
     plugins = load_plugins()
     given = dict(text.partition("=")[::2] for text in options.overrides if text.startswith(CONVERT))
     config = compose([text for text in options.overrides if not text.startswith(CONVERT)])
@@ -190,7 +194,7 @@ def _inspect(arguments: list[str]) -> int:
     if options.html is not None:
         from sightsmith.core.inspect_page import write_inspect_page
 
-        options.html.parent.mkdir(parents=True, exist_ok=True)
+        make_folder(options.html.parent)
         quiet(f"Page: {write_inspect_page(options.html, dataset, pairs, config.image)}")
     if options.json:
         print(json.dumps(dataset.summary() | {"look_alike": [pair.to_json() for pair in pairs]}, indent=2,
@@ -264,10 +268,7 @@ def _predict(arguments: list[str]) -> int:
     given = _settings(parser, options.settings, {"run": "DIR", "input": "PATH"},
                       ("format", "min_score", "pictures", "heatmaps", "output_dir"))
     pictures, heatmaps = _flag(parser, given, "pictures", usual="true"), _flag(parser, given, "heatmaps")
-    try:
-        wanted = Wanted(float(given.get("min_score", MIN_SCORE)), pictures, heatmaps, given.get("format"))
-    except ValueError:
-        parser.error(f"min_score={given['min_score']} is not a number")
+    wanted = Wanted(_number(parser, given, "min_score", MIN_SCORE, 0, 1), pictures, heatmaps, given.get("format"))
     output_dir = _output_dir(given)
     result = Result.load(Path(given["run"]).expanduser())
     with _stdout_as_stderr() if options.json else nullcontext():
@@ -299,10 +300,7 @@ def _export(arguments: list[str]) -> int:
 
     given = _settings(parser, options.settings, {"run": "DIR", "format": "onnx"},
                       ("tolerance", "output_dir", *SETTINGS))
-    try:
-        tolerance = float(given.get("tolerance", TOLERANCE))
-    except ValueError:
-        parser.error(f"tolerance={given['tolerance']} is not a number")
+    tolerance = _number(parser, given, "tolerance", TOLERANCE, 0, 1)
     output_dir = _output_dir(given)
     result = Result.load(Path(given["run"]).expanduser())
     with _stdout_as_stderr() if options.json else nullcontext():
@@ -335,16 +333,13 @@ def _serve(arguments: list[str]) -> int:
     except ModuleNotFoundError as error:
         raise UserError(f"`sightsmith serve` needs {error.name}, which is not installed.",
                         hint="pip install 'sightsmith[serve]'") from error
-    try:
-        limits = Limits(**{key: (int if key == "waiting" else float)(given[key])  # type: ignore[arg-type]
-                           for key in ("megabytes", "megapixels", "seconds", "waiting") if key in given})
-        port = int(given.get("port", "8000"))
-    except ValueError as error:
-        parser.error(f"not a number: {error}")
-    host = given.get("host", "127.0.0.1")
-    result = Result.load(Path(given["run"]).expanduser())
-    print(f"http://{host}:{port}/docs", flush=True)
-    serve(result, host, port, limits)
+    usual = Limits()
+    limits = Limits(_number(parser, given, "megabytes", usual.megabytes, 0.001, 10_000),
+                    _number(parser, given, "megapixels", usual.megapixels, 0.001, 10_000),
+                    _number(parser, given, "seconds", usual.seconds, 0.1, 86_400),
+                    int(_number(parser, given, "waiting", usual.waiting, 1, 100_000)))
+    port = int(_number(parser, given, "port", 8000, 0, 65_535))
+    serve(Result.load(Path(given["run"]).expanduser()), given.get("host", "127.0.0.1"), port, limits)
     return 0
 
 
@@ -392,7 +387,24 @@ def _settings(parser: argparse.ArgumentParser, texts: Sequence[str], needed: Map
 
 
 def _output_dir(given: Mapping[str, str]) -> Path | None:
-    return Path(given["output_dir"]).expanduser().resolve() if "output_dir" in given else None
+    from sightsmith.core.files import refuse_unwritable
+
+    if "output_dir" not in given:
+        return None
+    folder = Path(given["output_dir"]).expanduser().resolve()
+    refuse_unwritable(folder)
+    return folder
+
+
+def _number(parser: argparse.ArgumentParser, given: Mapping[str, str], key: str, usual: float, low: float, high: float,
+            ) -> float:
+    try:
+        value = float(given.get(key, usual))
+    except ValueError:
+        value = nan
+    if not low <= value <= high:
+        parser.error(f"{key}={given[key]} is not a number from {low:g} to {high:g}")
+    return value
 
 
 def _flag(parser: argparse.ArgumentParser, given: dict[str, str], key: str, usual: str = "false") -> bool:

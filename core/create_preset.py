@@ -15,7 +15,7 @@ import yaml
 
 import sightsmith
 from sightsmith.core.errors import Problem, UserError
-from sightsmith.core.files import fill_folder, write_atomic
+from sightsmith.core.files import fill_folder, make_folder, write_atomic
 from sightsmith.core.plugins import Provider, load_plugins
 from sightsmith.core.presets import SUFFIX, load_presets
 from sightsmith.core.result import CARD, WEIGHTS, read_card, restore_config
@@ -107,7 +107,7 @@ def create_preset(path: Path, name: str, output_dir: Path, said: Mapping[str, An
     if package:
         fill_folder(target, lambda folder: _write_package(folder, run, config, card, values, distribution))
     else:
-        output_dir.mkdir(parents=True, exist_ok=True)
+        make_folder(output_dir)
         _write_preset(output_dir, run, config, card, values, target.name)
     return target
 

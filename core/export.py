@@ -19,7 +19,7 @@ from sightsmith.core.errors import ExportError, UserError, near, told
 from sightsmith.core.evaluate import labelled, shown
 from sightsmith.core.export_formats import FORMATS, ExportFormat, Runner, run_module
 from sightsmith.core.exporter import Exporter
-from sightsmith.core.files import write_atomic, write_json
+from sightsmith.core.files import make_folder, write_atomic, write_json
 from sightsmith.core.images import Array
 from sightsmith.core.inference import batches, outcomes
 from sightsmith.core.progress import figure, tracked
@@ -90,7 +90,7 @@ def export(result: Result, form: str, settings: Mapping[str, str] = {}, toleranc
         raise UserError(f"The data set {dataset.index.root} has no labelled image to compare the models on.")
     exporter = task.exporter(result.model, {_size(sample, dataset) for sample in every})
     parent = output_dir or result.run_dir / "exports"
-    parent.mkdir(parents=True, exist_ok=True)
+    make_folder(parent)
     with tempfile.TemporaryDirectory(dir=parent, prefix=".export-") as place:
         path = Path(place) / chosen.file
         written = write(chosen, exporter, path, exporter.images(next(iter(batches(task, samples)))).numpy(), tolerance)

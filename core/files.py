@@ -10,6 +10,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from sightsmith.core.errors import UserError
+
 
 def write_atomic(path: Path, data: bytes | str) -> None:
     """Replace ``path`` by ``data`` in one step; after a crash it holds the old or the new content."""
@@ -37,7 +39,7 @@ def fill_folder(folder: Path, fill: Callable[[Path], None]) -> None:
     """Make ``folder`` with what ``fill`` writes into the path it is given, all or nothing; keep one that is there."""
     if folder.is_dir():
         return
-    folder.parent.mkdir(parents=True, exist_ok=True)
+    make_folder(folder.parent)
     temporary = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}."))
     try:
         fill(temporary)
@@ -49,6 +51,28 @@ def fill_folder(folder: Path, fill: Callable[[Path], None]) -> None:
                 raise
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
+
+
+def make_folder(folder: Path) -> None:
+    """Make ``folder`` and those above it; keep one that is there. Raises UserError where that cannot be."""
+    refuse_unwritable(folder)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise _unwritable(folder, str(error)) from error
+
+
+def refuse_unwritable(folder: Path) -> None:
+    """Raises UserError where ``folder`` is none, cannot be made, or cannot be written to. Makes nothing."""
+    there = next(place for place in (folder, *folder.absolute().parents) if os.path.exists(place))
+    if not there.is_dir():
+        raise _unwritable(folder, f"{there} is a file")
+    if not os.access(there, os.W_OK | os.X_OK):
+        raise _unwritable(folder, f"you may not write to {there}")
+
+
+def _unwritable(folder: Path, reason: str) -> UserError:
+    return UserError(f"{folder} cannot be written to: {reason}", hint="name another folder")
 
 
 def write_json(path: Path, value: Any) -> None:

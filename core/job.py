@@ -22,7 +22,7 @@ from sightsmith.core.check import CheckedDataset
 from sightsmith.core.checkpoint import load_tree, tensors_digest
 from sightsmith.core.choice import Choice
 from sightsmith.core.errors import StoppedError, UserError
-from sightsmith.core.files import write_atomic, write_json
+from sightsmith.core.files import make_folder, write_atomic, write_json
 from sightsmith.core.folds import choose_folds, cross_validate
 from sightsmith.core.lock import add_bundle, make_lock
 from sightsmith.core.loop import Callback, TrainState, seed_everything
@@ -178,7 +178,7 @@ class Job:
             return resumed
         parent = find_parent(self.config, lock)
         if self.sweep_folder is not None:
-            self.sweep_folder.mkdir(parents=True, exist_ok=True)
+            make_folder(self.sweep_folder)
             run = RunFolder(self.sweep_folder)
         else:
             run = RunFolder.create(Path(self.config.output_dir).expanduser().resolve(), self.config.name)

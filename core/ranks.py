@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import tempfile
 import uuid
 from collections.abc import Callable
 from typing import Any, TypeVar
@@ -41,21 +42,23 @@ def launch(count: int, function: Callable[..., T], *arguments: Any) -> T:
 
     ``function`` must be importable. It must return, not raise, what its caller is to know of.
     """
-    from torch.distributed.elastic.multiprocessing import SignalException
+    from torch.distributed.elastic.multiprocessing import DefaultLogsSpecs, SignalException
     from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
     from torch.distributed.launcher.api import LaunchConfig, elastic_launch
 
     threads = os.environ.get("OMP_NUM_THREADS")
     # Ranks that each take every core slow one another down several times.
     os.environ["OMP_NUM_THREADS"] = threads or str(max((os.cpu_count() or 1) // count, 1))
-    config = LaunchConfig(min_nodes=1, max_nodes=1, nproc_per_node=count, run_id=uuid.uuid4().hex, max_restarts=0,
-                          rdzv_backend="c10d", rdzv_endpoint="localhost:0", local_addr="localhost",
-                          start_method="spawn", signals_to_handle="SIGTERM")
     interrupted = []
     # Ctrl-C reaches the ranks themselves, which stop in good order; the parent waits for that.
     handler = signal.signal(signal.SIGINT, lambda *_: interrupted.append(True))
     try:
-        results: dict[int, T] = elastic_launch(config, function)(*arguments)
+        with tempfile.TemporaryDirectory() as logs:  # which torch would leave behind
+            config = LaunchConfig(min_nodes=1, max_nodes=1, nproc_per_node=count, run_id=uuid.uuid4().hex,
+                                  max_restarts=0, rdzv_backend="c10d", rdzv_endpoint="localhost:0",
+                                  local_addr="localhost", start_method="spawn", signals_to_handle="SIGTERM",
+                                  logs_specs=DefaultLogsSpecs(logs))
+            results: dict[int, T] = elastic_launch(config, function)(*arguments)
     except SignalException as error:
         raise StoppedError from error
     except ChildFailedError as error:

@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 from sightsmith.core import ranks
 from sightsmith.core.devices import claimed
 from sightsmith.core.errors import NonFiniteLossError, StoppedError, UserError
+from sightsmith.core.files import refuse_unwritable
 from sightsmith.core.job import Job
 from sightsmith.core.plan import Plan
 from sightsmith.core.result import Result
@@ -23,6 +24,8 @@ def start(config: Config, overrides: Sequence[str], sweep_folder: Path | None = 
     ``sweep_folder`` is the folder that a sweep gave this run. Raises UserError, NonFiniteLossError,
     StoppedError.
     """
+    if sweep_folder is None:
+        refuse_unwritable(Path(config.output_dir).expanduser())
     if ranks.joined() and sweep_folder is None:
         return _train(config, overrides)
     if sweep_folder is None:

@@ -14,7 +14,7 @@ from typing import Any
 
 import psutil
 
-from sightsmith.core.files import write_atomic, write_json
+from sightsmith.core.files import make_folder, write_atomic, write_json
 
 WAITING, RUNNING, FINISHED, STOPPED, ERROR = "waiting", "running", "finished", "stopped", "error"
 
@@ -27,10 +27,10 @@ class RunFolder:
 
     @classmethod
     def create(cls, output_dir: Path, name: str) -> RunFolder:
-        """A new folder; never one that exists."""
+        """A new folder; never one that exists. Raises UserError where there can be none."""
         slug = re.sub(r"[^\w.-]+", "-", name).strip("-.")[:60] or "run"
         stem = f"{datetime.now():%Y-%m-%d_%H-%M-%S}-{slug}"
-        output_dir.mkdir(parents=True, exist_ok=True)
+        make_folder(output_dir)
         for attempt in range(1, 1000):
             path = output_dir / (stem if attempt == 1 else f"{stem}-{attempt}")
             try:

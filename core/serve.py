@@ -7,6 +7,7 @@ time: what more threads would win is lost to the cores that they share.
 from __future__ import annotations
 
 import asyncio
+import socket
 import tempfile
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -133,7 +134,15 @@ def _predicted(result: Result, path: Path, limits: Limits) -> list[dict[str, Any
 
 
 def serve(result: Result, host: str, port: int, limits: Limits) -> None:
-    """Answer until stopped."""
+    """Answer until stopped; ``port`` 0 is any that is free. Raises UserError where one cannot listen there."""
     import uvicorn
 
-    uvicorn.run(application(result, limits), host=host, port=port, log_level="warning")
+    server = uvicorn.Server(uvicorn.Config(application(result, limits), log_level="warning"))
+    try:
+        listening = socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET)
+    except OSError as error:
+        raise UserError(f"host={host} port={port}: {error.strerror or error}",
+                        hint="name another port, or host=127.0.0.1") from error
+    with listening:
+        print(f"http://{f'[{host}]' if ':' in host else host}:{listening.getsockname()[1]}/docs", flush=True)
+        server.run(sockets=[listening])

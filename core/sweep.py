@@ -27,7 +27,7 @@ from omegaconf import DictConfig, OmegaConf, flag_override
 from sightsmith.core.asynchronous import Register, TrainHere, asked
 from sightsmith.core.compose import resolve, without_hydra
 from sightsmith.core.errors import FailedRunsError, StoppedError, UserError, told
-from sightsmith.core.files import write_json
+from sightsmith.core.files import make_folder, refuse_unwritable, write_json
 from sightsmith.core.plugins import load_plugins
 from sightsmith.core.progress import console, figure
 from sightsmith.core.rundir import ERROR, FINISHED, WAITING
@@ -73,6 +73,7 @@ class Sweep:
         parsed = [item for item in parsed if item.key_or_group not in FREE]
         given = [str(item.input_line) for item in parsed]
         folder = self._folder(resume, given)
+        refuse_unwritable(folder)
         if (folder / CARD).exists():
             plan = SweepPlan.from_json(json.loads((folder / CARD).read_text())["plan"])
         elif self._record.searches:
@@ -94,7 +95,7 @@ class Sweep:
                 result for run in self._numbered(plan, first, folder)
                 for result in self._launcher.launch([list(run.overrides)], initial_job_idx=run.number)]
         if not (folder / CARD).exists():
-            folder.mkdir(parents=True, exist_ok=True)
+            make_folder(folder)
             write_json(folder / CARD, {"given": given, "plan": plan.to_json()})
         return self._go(plan, folder, tuner, first)
 

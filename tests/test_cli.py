@@ -41,6 +41,9 @@ def test_help_and_version():
     (["train", "task=classification", "dataset.root=/no/such/folder"], "/no/such/folder"),
     (["train", *SMALL, "dataset.root=sample", "trainer.resume=nowhere"], "not the folder of a run"),
     (["inspect", "task=classification", "dataset.root=/no/such/folder"], "/no/such/folder"),
+    (["inspect", "task=classification", "dataset.root=sample", "--html", f"{__file__}/page"], "test_cli.py is a file"),
+    (["train", *SMALL, "dataset.root=sample", f"output_dir={__file__}"], "test_cli.py is a file"),
+    (["train", *SMALL, "dataset.root=sample", f"output_dir={__file__}", "tuner=random"], "test_cli.py is a file"),
 ])
 def test_mistakes_end_with_2_and_no_traceback(arguments, expected, tmp_path):
     done = sightsmith(*arguments, cwd=tmp_path)

@@ -268,7 +268,9 @@ def test_mistakes(digits, tmp_path, monkeypatch):
             (["format=onnx"], "run=DIR is not given"), ([f"run={digits.run_dir}"], "format=onnx is not given"),
             ([f"run={digits.run_dir}", "format=onix"], "Did you mean 'onnx'?"),
             ([f"run={tmp_path}", "format=onnx"], "holds no finished run"),
-            ([f"run={digits.run_dir}", "format=onnx", "tolerance=low"], "is not a number"),
+            ([f"run={digits.run_dir}", "format=onnx", "tolerance=low"], "is not a number from 0 to 1"),
+            ([f"run={digits.run_dir}", "format=onnx", "tolerance=nan"], "is not a number from 0 to 1"),
+            ([f"run={digits.run_dir}", "format=onnx", f"output_dir={__file__}"], "test_export.py is a file"),
             ([f"run={digits.run_dir}", "format=onnx", f"dataset.root={tmp_path / 'gone'}"], "gone")):
         code, _, errors = command("export", *arguments)
         assert code == 2, arguments

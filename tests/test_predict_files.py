@@ -139,7 +139,8 @@ def test_mistakes(digits, images, tmp_path):
             ([f"run={digits.run_dir}", f"input={tmp_path / 'broken.png'}"], "cannot be read"),
             ([f"run={digits.run_dir}", f"input={images}", "format=yolo"], "has no labels"),
             ([f"run={digits.run_dir}", f"input={images}", "format=cocoa"], "is no format"),
-            ([f"run={digits.run_dir}", f"input={images}", "min_score=high"], "is not a number")):
+            ([f"run={digits.run_dir}", f"input={images}", "min_score=high"], "is not a number from 0 to 1"),
+            ([f"run={digits.run_dir}", f"input={images}", "min_score=7"], "is not a number from 0 to 1")):
         code, _, errors = command("predict", *arguments, f"output_dir={tmp_path / 'out'}")
         assert code == 2, arguments
         assert says in errors

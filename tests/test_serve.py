@@ -27,12 +27,7 @@ def run(tmp_path_factory):
 @pytest.fixture(scope="module")
 def server(run):
     """Its process and address; a port that the system chose."""
-    import socket
-
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    process = subprocess.Popen([sys.executable, "-m", "sightsmith", "serve", f"run={run.run_dir}", f"port={port}",
+    process = subprocess.Popen([sys.executable, "-m", "sightsmith", "serve", f"run={run.run_dir}", "port=0",
                                 "megabytes=1", "megapixels=4", "seconds=120"], stdout=subprocess.PIPE, text=True)
     try:
         address = re.fullmatch(r"(http://127.0.0.1:\d+)/docs\n", process.stdout.readline())[1]
@@ -104,9 +99,13 @@ def test_limits_of_number_and_time(run):
     assert slow.get("/health").status_code == 200
 
 
-def test_mistakes(run, tmp_path):
+def test_mistakes(run, server, tmp_path):
+    taken = server[1].rpartition(":")[2]
     for arguments, says in (([f"run={tmp_path}"], "holds no finished run"),
-                            ([f"run={run.run_dir}", "port=high"], "not a number"),
+                            ([f"run={run.run_dir}", "port=high"], "is not a number from 0 to 65535"),
+                            ([f"run={run.run_dir}", "seconds=0"], "is not a number from 0.1 to 86400"),
+                            ([f"run={run.run_dir}", f"port={taken}"], "Address already in use"),
+                            ([f"run={run.run_dir}", "host=no.such.host.invalid"], "host=no.such.host.invalid"),
                             ([f"run={run.run_dir}", "prot=1"], "there is no key 'prot'")):
         code, _, errors = command("serve", *arguments)
         assert code == 2
