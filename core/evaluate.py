@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -19,6 +18,7 @@ from sightsmith.core.dataset import Sample
 from sightsmith.core.errors import Problem, UserError
 from sightsmith.core.files import write_json
 from sightsmith.core.inference import outcomes
+from sightsmith.core.lock import read_lock
 from sightsmith.core.plugins import load_plugins
 from sightsmith.core.progress import figure
 from sightsmith.core.report_page import write_page
@@ -141,7 +141,7 @@ def _parts(result: Result, config: Config, *, own: bool, report: Callable[[str],
                 for name in names}, judged
     trained = check(config, plugins, lambda line: None)
     trained.raise_for_errors()
-    lock = json.loads(RunFolder(result.run_dir).lock.read_text())
+    lock = read_lock(RunFolder(result.run_dir).lock)
     if (lock["data"], lock["split"]) != (trained.data_digest, trained.split_digest):
         report("warning: the images, their labels or their split changed since the run was trained")
     test = tuple(sample for sample in judged.validation if sample.split == "test")

@@ -6,11 +6,12 @@ import hashlib
 import json
 import platform
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from importlib.metadata import PackageNotFoundError, requires, version
 from pathlib import Path
 from typing import Any
 
+from sightsmith.core.errors import UserError
 from sightsmith.core.files import write_json
 from sightsmith.core.plugins import OWN_DISTRIBUTION, Plugins
 
@@ -41,6 +42,17 @@ def make_lock(config: dict[str, Any], *, data: str, split: str, weights: str | N
     """
     return {"data": data, "split": split, "weights": weights, "config": digest(config), "preset": preset,
             **{key: plan[key] for key in PLANNED}, **environment(plugins)}
+
+
+def read_lock(path: Path, keys: Sequence[str] = LOCKED) -> dict[str, Any]:
+    """The content of the file ``path``. Raises UserError where it is not there, or lacks one of ``keys``."""
+    try:
+        lock: dict[str, Any] = json.loads(path.read_text())
+        if missing := [key for key in keys if key not in lock]:
+            raise ValueError(f"it has no {', '.join(missing)}")
+    except (OSError, ValueError, TypeError) as error:
+        raise UserError(f"{path} is missing or damaged: {error}") from error
+    return lock
 
 
 def add_bundle(lock: Path, tensors: str) -> None:

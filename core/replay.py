@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -12,6 +11,7 @@ from sightsmith.core.convert import renamed
 from sightsmith.core.dataset import Sample
 from sightsmith.core.errors import UserError
 from sightsmith.core.images import ImageInfo
+from sightsmith.core.lock import read_lock
 from sightsmith.core.rundir import RunFolder
 from sightsmith.core.schema import Config
 from sightsmith.core.split import split
@@ -27,7 +27,7 @@ def with_replay(new: CheckedDataset, old: CheckedDataset, config: Config, report
     The shares are stratified, and drawn with the seed. Classes go by their names of today (``network.rename``).
     An old image that the new data has too is left out. Raises UserError where ``old`` is not what the source saw.
     """
-    lock = json.loads(RunFolder(Path(str(config.source.run))).lock.read_text())
+    lock = read_lock(RunFolder(Path(str(config.source.run))).lock)
     if (lock["data"], lock["split"]) != (old.data_digest, old.split_digest):
         raise UserError(f"source.replay={config.source.replay:g}: the data of the source, {old.index.root}, has "
                         "changed since it was trained", hint="put it back, or leave source.replay out")

@@ -14,7 +14,7 @@ import yaml
 
 from sightsmith.core.errors import Problem, UserError
 from sightsmith.core.files import fill_file
-from sightsmith.core.lock import PARTS
+from sightsmith.core.lock import PARTS, read_lock
 from sightsmith.core.rundir import FINISHED, RUNNING, RunFolder, read_status
 from sightsmith.core.schema import Config, is_among
 from sightsmith.core.trial import Mode
@@ -97,8 +97,9 @@ def _differences(run: RunFolder, config: Config, lock: dict[str, Any], free: Seq
         for key in sorted(earlier.keys() | now.keys())
         if earlier.get(key) != now.get(key) and not is_among(key, free)
     ]
-    kept = json.loads(run.lock.read_text())
-    for part in ("data", "split", "weights"):
+    parts = ("data", "split", "weights")
+    kept = read_lock(run.lock, parts)
+    for part in parts:
         if kept[part] != lock[part]:
             problems.append(Problem(f"{PARTS[part]} changed since the run was started"))
     return problems

@@ -14,7 +14,7 @@ from torch import Tensor
 from sightsmith.core.checkpoint import load_tree, tensors_digest
 from sightsmith.core.compose import refuse_locked
 from sightsmith.core.errors import Problem, UserError, listed
-from sightsmith.core.lock import LOCKED, PARTS, digest, environment
+from sightsmith.core.lock import PARTS, digest, environment, read_lock
 from sightsmith.core.plugins import load_plugins
 from sightsmith.core.presets import choice_of, preset_checksum
 from sightsmith.core.progress import figure
@@ -42,7 +42,7 @@ class Check:
 def check_run(path: Path, report: Callable[[str], None]) -> list[Check]:
     """Recompute every part of the lock of the finished run in ``path``. Raises UserError where there is none."""
     run = _finished(path)
-    lock = _read_lock(run)
+    lock = read_lock(run.lock)
 
     def checks(look: Callable[[], Mapping[str, Any]], *parts: str) -> Iterator[Check]:
         try:
@@ -143,7 +143,7 @@ def train_again(path: Path, checks: Iterable[Check]) -> Rerun:
     if problems := check_values(config):
         raise UserError(f"{run.config} has values that cannot be used:", problems=problems)
     refuse_locked(config, {"preset": choice_of(config.preset), "source": config.source.run})
-    lock, weights, metrics = _read_lock(run), _bundle(run), Result.load(path).metrics  # before hours of training
+    lock, weights, metrics = read_lock(run.lock), _bundle(run), Result.load(path).metrics  # before hours of training
     # Measured again, another mode could be the fastest.
     planned: dict[str, Any] = {key: str(lock[key]) for key in ("precision", "memory_format", "devices")}
     planned["stop_epoch"] = None
@@ -153,7 +153,7 @@ def train_again(path: Path, checks: Iterable[Check]) -> Rerun:
     result = start(config, overrides)
     assert result is not None  # not a dry run
     again = RunFolder(result.run_dir)
-    lock_again = _read_lock(again)
+    lock_again = read_lock(again.lock)
     differing = {} if lock["bundle"] == lock_again["bundle"] else _differing(weights, _bundle(again))
     return Rerun(again.path, len(weights), differing, load_plugins().task(config.task.name).score, metrics,
                  Result.load(again.path).metrics, lock["device"], lock_again["device"])
@@ -185,16 +185,6 @@ def _finished(path: Path) -> RunFolder:
         raise UserError(f"The run {path} is not finished, it is {status}: there is nothing to verify yet",
                         hint=f"go on with it: trainer.resume={path}")
     return run
-
-
-def _read_lock(run: RunFolder) -> dict[str, Any]:
-    try:
-        lock = json.loads(run.lock.read_text())
-        if missing := [key for key in LOCKED if key not in lock]:
-            raise ValueError(f"it has no {', '.join(missing)}")
-    except (OSError, ValueError, TypeError) as error:
-        raise UserError(f"{run.lock} is missing or damaged: {error}") from error
-    return lock
 
 
 def _content(run: RunFolder) -> Any:

@@ -116,6 +116,9 @@ def test_mistakes(run, tmp_path):
         assert says in errors
         assert "Traceback" not in errors
     assert not list(tmp_path.glob("runs"))
+    shutil.copytree(run.run_dir / "model", tmp_path / "moved" / "model")
+    with pytest.raises(UserError, match="lock.json is missing or damaged"):
+        evaluate(sightsmith.load(tmp_path / "moved"))
 
 
 @pytest.mark.parametrize(("task", "network", "score"), [
