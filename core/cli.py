@@ -387,13 +387,7 @@ def _settings(parser: argparse.ArgumentParser, texts: Sequence[str], needed: Map
 
 
 def _output_dir(given: Mapping[str, str]) -> Path | None:
-    from sightsmith.core.files import refuse_unwritable
-
-    if "output_dir" not in given:
-        return None
-    folder = Path(given["output_dir"]).expanduser().resolve()
-    refuse_unwritable(folder)
-    return folder
+    return Path(given["output_dir"]).expanduser().resolve() if "output_dir" in given else None
 
 
 def _number(parser: argparse.ArgumentParser, given: Mapping[str, str], key: str, usual: float, low: float, high: float,

@@ -16,7 +16,7 @@ from sightsmith.core.bootstrap import LEVEL, Interval, interval
 from sightsmith.core.check import CheckedDataset
 from sightsmith.core.dataset import Sample
 from sightsmith.core.errors import Problem, UserError
-from sightsmith.core.files import write_json
+from sightsmith.core.files import refuse_unwritable, write_json
 from sightsmith.core.inference import outcomes
 from sightsmith.core.lock import read_lock
 from sightsmith.core.plugins import load_plugins
@@ -83,7 +83,8 @@ def evaluate(result: Result, settings: Mapping[str, str] = {}, split: str | None
     report and ``metrics.json`` are written into a new folder of ``output_dir``, by default ``evaluations`` of the run.
     Raises UserError for a data set that has errors, or classes that the run does not know.
     """
-    task = result.task
+    task, parent = result.task, output_dir or result.run_dir / "evaluations"
+    refuse_unwritable(parent)
     parts, dataset = labelled(result, settings, report)
     if split is not None and split not in parts:
         raise UserError(f"split={split}: the data set {dataset.index.root} has {', '.join(parts)}",
@@ -93,7 +94,7 @@ def evaluate(result: Result, settings: Mapping[str, str] = {}, split: str | None
         raise UserError(f"The data set {dataset.index.root} has no labelled image to judge the run by.")
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     judged = {name: _judge(result, part, dataset, device) for name, part in chosen.items()}
-    where = RunFolder.create(output_dir or result.run_dir / "evaluations", dataset.index.root.name).path
+    where = RunFolder.create(parent, dataset.index.root.name).path
     evaluation = Evaluation(where, task.score, judged)
     write_json(where / METRICS, {"run": str(result.run_dir), "dataset": str(dataset.index.root),
                                  "data_digest": dataset.data_digest, "splits": evaluation.to_json()})

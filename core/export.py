@@ -19,7 +19,7 @@ from sightsmith.core.errors import ExportError, UserError, near, told
 from sightsmith.core.evaluate import labelled, shown
 from sightsmith.core.export_formats import FORMATS, ExportFormat, Runner, run_module
 from sightsmith.core.exporter import Exporter
-from sightsmith.core.files import make_folder, write_atomic, write_json
+from sightsmith.core.files import make_folder, refuse_unwritable, write_atomic, write_json
 from sightsmith.core.images import Array
 from sightsmith.core.inference import batches, outcomes
 from sightsmith.core.progress import figure, tracked
@@ -81,7 +81,8 @@ def export(result: Result, form: str, settings: Mapping[str, str] = {}, toleranc
     or what could not be exported. Raises UserError where the format or its packages are missing.
     """
     chosen = _find(form)
-    task = result.task
+    task, parent = result.task, output_dir or result.run_dir / "exports"
+    refuse_unwritable(parent)
     parts, dataset = labelled(result, settings, report)
     parts = {name: shown(task, part, dataset) for name, part in parts.items()}
     every = tuple(sample for part in parts.values() for sample in part)
@@ -89,7 +90,6 @@ def export(result: Result, form: str, settings: Mapping[str, str] = {}, toleranc
     if not samples:
         raise UserError(f"The data set {dataset.index.root} has no labelled image to compare the models on.")
     exporter = task.exporter(result.model, {_size(sample, dataset) for sample in every})
-    parent = output_dir or result.run_dir / "exports"
     make_folder(parent)
     with tempfile.TemporaryDirectory(dir=parent, prefix=".export-") as place:
         path = Path(place) / chosen.file

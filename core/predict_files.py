@@ -19,7 +19,7 @@ from sightsmith.core.archive import unpack
 from sightsmith.core.dataset import IMAGE_SUFFIXES, DatasetIndex, Sample
 from sightsmith.core.draw import drawn
 from sightsmith.core.errors import UserError, near
-from sightsmith.core.files import cache_dir, fill_file, write_json
+from sightsmith.core.files import cache_dir, fill_file, refuse_unwritable, write_json
 from sightsmith.core.images import Array, ImageInfo, probe
 from sightsmith.core.inference import batches
 from sightsmith.core.pictures import blended, palette, picture_of
@@ -112,6 +112,8 @@ def predict_files(result: Result, text: str, wanted: Wanted, output_dir: Path | 
 
     Raises UserError that names every image that cannot be read, before anything is written.
     """
+    parent = output_dir or result.run_dir / "predictions"
+    refuse_unwritable(parent)
     images = find_images(text)
     annotation = _annotation(result)
     writer = find_writer(wanted.format, load_plugins().dataset_loaders, annotation) if wanted.format else None
@@ -122,7 +124,7 @@ def predict_files(result: Result, text: str, wanted: Wanted, output_dir: Path | 
     predictions = result.predict(images.values(), device)
     first = next(predictions)  # which looks at all images
     first_heat = _heat(result, first) if wanted.heatmaps else None  # which the task may not have
-    folder = RunFolder.create(output_dir or result.run_dir / "predictions", Path(text).stem).path
+    folder = RunFolder.create(parent, Path(text).stem).path
     frames = groupby(chain([first], predictions), key=attrgetter("path"))
     for prediction in chain.from_iterable(of_file for _, of_file in tracked(frames, "predicting", len(images))):
         item = Said(names[prediction.path], prediction)
