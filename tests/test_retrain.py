@@ -59,7 +59,7 @@ def test_tuner_auto_keeps_the_recipe_of_the_source(source, tmp_path, capsys):
     config = compose([*run, "+network.rename={black: 1}", "source.replay=10"])
     assert config.hyper == compose(run[:2]).hyper
     data = class_folders(tmp_path / "data", {"black": 0, "white": 190})
-    result = sightsmith.train([run[0], data, "tuner=auto", *TRAINER, f"output_dir={tmp_path / 'runs'}"])
+    result = sightsmith.train([run[0], data, "tuner=auto", "tuner.jobs=8", *TRAINER, f"output_dir={tmp_path / 'runs'}"])
     assert "as the source has it" in capsys.readouterr().out
     assert len((result.run_dir / "metrics.jsonl").read_text().splitlines()) <= 4
 

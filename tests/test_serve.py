@@ -13,7 +13,7 @@ import numpy as np
 import psutil
 import pytest
 from PIL import Image
-from test_evaluate import LABELS, command
+from test_evaluate import LABELS, refused
 
 import sightsmith
 from sightsmith.core.files import cache_dir
@@ -107,6 +107,4 @@ def test_mistakes(run, server, tmp_path):
                             ([f"run={run.run_dir}", f"port={taken}"], "Address already in use"),
                             ([f"run={run.run_dir}", "host=no.such.host.invalid"], "host=no.such.host.invalid"),
                             ([f"run={run.run_dir}", "prot=1"], "there is no key 'prot'")):
-        code, _, errors = command("serve", *arguments)
-        assert code == 2
-        assert says in errors
+        assert says in refused("serve", *arguments)
