@@ -10,11 +10,10 @@ import json
 import os
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import asdict
-from math import nan
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import sightsmith
 from sightsmith.core.errors import (
@@ -47,6 +46,7 @@ Exit codes: 0 done, 1 failed, 2 a mistake to mend, 130 stopped (the run can be r
 """
 
 
+Number = TypeVar("Number", int, float)
 CONVERT = ("convert=", "convert_dir=")
 RERUN = "--experimental-rerun"
 """Hydra's own, which takes its shortenings too."""
@@ -337,8 +337,8 @@ def _serve(arguments: list[str]) -> int:
     limits = Limits(_number(parser, given, "megabytes", usual.megabytes, 0.001, 10_000),
                     _number(parser, given, "megapixels", usual.megapixels, 0.001, 10_000),
                     _number(parser, given, "seconds", usual.seconds, 0.1, 86_400),
-                    int(_number(parser, given, "waiting", usual.waiting, 1, 100_000)))
-    port = int(_number(parser, given, "port", 8000, 0, 65_535))
+                    _number(parser, given, "waiting", usual.waiting, 1, 100_000))
+    port = _number(parser, given, "port", 8000, 0, 65_535)
     serve(Result.load(Path(given["run"]).expanduser()), given.get("host", "127.0.0.1"), port, limits)
     return 0
 
@@ -390,15 +390,15 @@ def _output_dir(given: Mapping[str, str]) -> Path | None:
     return Path(given["output_dir"]).expanduser().resolve() if "output_dir" in given else None
 
 
-def _number(parser: argparse.ArgumentParser, given: Mapping[str, str], key: str, usual: float, low: float, high: float,
-            ) -> float:
-    try:
-        value = float(given.get(key, usual))
-    except ValueError:
-        value = nan
-    if not low <= value <= high:
-        parser.error(f"{key}={given[key]} is not a number from {low:g} to {high:g}")
-    return value
+def _number(parser: argparse.ArgumentParser, given: Mapping[str, str], key: str, usual: Number, low: float, high: float,
+            ) -> Number:
+    """A whole one where ``usual`` is."""
+    whole = isinstance(usual, int)
+    with suppress(ValueError):
+        value = type(usual)(given.get(key, usual))
+        if low <= value <= high:
+            return value
+    parser.error(f"{key}={given[key]} is not a number from {low:g} to {high:g}{', a whole one' if whole else ''}")
 
 
 def _flag(parser: argparse.ArgumentParser, given: dict[str, str], key: str, usual: str = "false") -> bool:

@@ -21,7 +21,8 @@ class Exporter(ABC):
     """One trained model on its way out.
 
     ``module`` maps images (N, ``channels``, ``height``, ``width``) float32 in [0, 1], upright RGB, to a tensor for each
-    of ``outputs``, in their order. It holds a model of its own, on the CPU; normalisation is inside.
+    of ``outputs``, in their order. It holds a model of its own, on the CPU; normalisation is inside. The engine puts it
+    into eval mode.
     """
 
     module: nn.Module

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from itertools import chain, groupby
-from operator import attrgetter
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -125,8 +124,9 @@ def predict_files(result: Result, text: str, wanted: Wanted, output_dir: Path | 
     first = next(predictions)  # which looks at all images
     first_heat = _heat(result, first) if wanted.heatmaps else None  # which the task may not have
     folder = RunFolder.create(parent, Path(text).stem).path
-    frames = groupby(chain([first], predictions), key=attrgetter("path"))
-    for prediction in chain.from_iterable(of_file for _, of_file in tracked(frames, "predicting", len(images))):
+    infos: dict[str, ImageInfo] = {name: probe(path) for name, path in images.items()}
+    frames = sum(info.frames for info in infos.values())
+    for prediction in tracked(chain([first], predictions), "predicting", frames):
         item = Said(names[prediction.path], prediction)
         heat = None
         if wanted.heatmaps:
@@ -141,7 +141,6 @@ def predict_files(result: Result, text: str, wanted: Wanted, output_dir: Path | 
         "classes": list(result.classes), "images": said})
     if writer is None:
         return folder, []
-    infos: dict[str, ImageInfo] = {name: probe(path) for name, path in images.items()}
     index = DatasetIndex(folder, writer.name, result.classes, tuple(samples), result.task.multi_label,
                          annotation=annotation)
     return folder, write_dataset(index, infos, writer, folder / writer.name)

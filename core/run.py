@@ -24,14 +24,11 @@ def start(config: Config, overrides: Sequence[str], sweep_folder: Path | None = 
     ``sweep_folder`` is the folder that a sweep gave this run. Raises UserError, NonFiniteLossError,
     StoppedError.
     """
-    if sweep_folder is None:
-        refuse_unwritable(Path(config.output_dir).expanduser())
-    if ranks.joined() and sweep_folder is None:
-        return _train(config, overrides)
-    if sweep_folder is None:
-        return _on_devices(_train, config, list(overrides))
-    with claimed(ranks.device_count(config.trainer.devices), config.tuner.runs_per_device):
-        return _on_devices(_train, config, list(overrides), sweep_folder)
+    if sweep_folder is not None:
+        with claimed(ranks.device_count(config.trainer.devices), config.tuner.runs_per_device):
+            return _on_devices(_train, config, list(overrides), sweep_folder)
+    refuse_unwritable(Path(config.output_dir).expanduser())
+    return _train(config, overrides) if ranks.joined() else _on_devices(_train, config, list(overrides))
 
 
 def plan(config: Config) -> Plan:

@@ -40,22 +40,16 @@ def refused(*arguments):
     return said.getvalue()
 
 
-@pytest.fixture(scope="module")
-def run(tmp_path_factory):
-    """A run of digits, trained once."""
-    return sightsmith.train([*LABELS, f"output_dir={tmp_path_factory.mktemp('runs')}"])
-
-
-def test_its_own_data_has_the_figures_of_the_training(run):
-    found = evaluate(run)
+def test_its_own_data_has_the_figures_of_the_training(digits):
+    found = evaluate(digits)
     assert list(found.splits) == ["train", "validation"]
     for name, value in found.splits["validation"].metrics.items():
-        assert value == pytest.approx(run.metrics[name], abs=1e-6), name
+        assert value == pytest.approx(digits.metrics[name], abs=1e-6), name
     assert (found.splits["validation"].trust.low, found.splits["validation"].trust.high) == (
-        run.metrics["accuracy_low"], run.metrics["accuracy_high"])
+        digits.metrics["accuracy_low"], digits.metrics["accuracy_high"])
     kept = json.loads((found.folder / "metrics.json").read_text())
     assert kept["splits"]["validation"]["metrics"] == found.splits["validation"].metrics
-    assert found.folder.parent == run.run_dir / "evaluations"
+    assert found.folder.parent == digits.run_dir / "evaluations"
     page = found.report.read_text()
     for title in ("Figures", "Per class, train", "Confusion matrix, validation", "Calibration, validation"):
         assert f"<h2>{title}</h2>" in page
@@ -64,14 +58,14 @@ def test_its_own_data_has_the_figures_of_the_training(run):
     assert rows["images"] == [str(found.splits[name].images) for name in ("train", "validation")]
 
 
-def test_the_command_on_another_folder_whose_classes_are_a_part(run, tmp_path):
-    digits = sorted(cache_dir().glob("samples/classification/Classes/*"))
-    for folder in digits[:3]:
+def test_the_command_on_another_folder_whose_classes_are_a_part(digits, tmp_path):
+    classes = sorted(cache_dir().glob("samples/classification/Classes/*"))
+    for folder in classes[:3]:
         for path in sorted(folder.glob("*.png"))[:6]:
             target = tmp_path / "new" / folder.name / path.name
             target.parent.mkdir(parents=True, exist_ok=True)
             shutil.copy(path, target)
-    code, output, errors = command("evaluate", f"run={run.run_dir}", f"dataset.root={tmp_path / 'new'}", "--json",
+    code, output, errors = command("evaluate", f"run={digits.run_dir}", f"dataset.root={tmp_path / 'new'}", "--json",
                                    f"output_dir={tmp_path / 'out'}")
     assert code == 0, errors
     said = json.loads(output)
@@ -83,9 +77,9 @@ def test_the_command_on_another_folder_whose_classes_are_a_part(run, tmp_path):
     assert (tmp_path / "out").is_dir()
     # The same through the paths of prediction.
     right = total = 0
-    for folder in digits[:3]:
+    for folder in classes[:3]:
         paths = sorted((tmp_path / "new" / folder.name).glob("*.png"))
-        right += sum(next(iter(item.scores)) == folder.name for item in run.predict(paths))
+        right += sum(next(iter(item.scores)) == folder.name for item in digits.predict(paths))
         total += len(paths)
     assert metrics["accuracy"] == pytest.approx(right / total)
 
@@ -110,21 +104,22 @@ def test_a_test_side_is_judged_and_never_trained_with(tmp_path):
         evaluate(result, split="tests")
 
 
-def test_mistakes(run, tmp_path):
+def test_mistakes(digits, tmp_path):
     for name in ("0", "cat"):
         path = tmp_path / "set" / name / "1.png"
         path.parent.mkdir(parents=True)
         Image.new("L", (32, 32), 90 + len(name)).save(path)
-    errors = refused("evaluate", f"run={run.run_dir}", f"dataset.root={tmp_path / 'set'}")
+    errors = refused("evaluate", f"run={digits.run_dir}", f"dataset.root={tmp_path / 'set'}")
     for part in ("unknown: cat", "the data set has 0, cat", "the run knows 0, 1, 2"):
         assert part in errors
     for arguments, says in (([f"run={tmp_path}"], "holds no finished run"),
-                            ([f"run={run.run_dir}", "dataset.rot=x"], "there is no key 'dataset.rot'"),
-                            ([f"run={run.run_dir}", f"dataset.root={tmp_path / 'gone'}"], "there is no such folder"),
-                            ([f"run={run.run_dir}", "dataset.format=cocoo"], "Did you mean 'coco'?"), ([], "usage:")):
+                            ([f"run={digits.run_dir}", "dataset.rot=x"], "there is no key 'dataset.rot'"),
+                            ([f"run={digits.run_dir}", f"dataset.root={tmp_path / 'gone'}"], "there is no such folder"),
+                            ([f"run={digits.run_dir}", "dataset.format=cocoo"], "Did you mean 'coco'?"),
+                            ([], "usage:")):
         assert says in refused("evaluate", *arguments)
     assert not list(tmp_path.glob("runs"))
-    shutil.copytree(run.run_dir / "model", tmp_path / "moved" / "model")
+    shutil.copytree(digits.run_dir / "model", tmp_path / "moved" / "model")
     with pytest.raises(UserError, match="lock.json is missing or damaged"):
         evaluate(sightsmith.load(tmp_path / "moved"))
 
@@ -139,10 +134,10 @@ def test_tiles_are_judged_as_in_validation(tmp_path, task, network, score):
     assert (found.trust.low, found.trust.high) == (result.metrics[f"{score}_low"], result.metrics[f"{score}_high"])
 
 
-def test_images_of_no_class_or_several_are_named_where_one_is_given(run, tmp_path):
+def test_images_of_no_class_or_several_are_named_where_one_is_given(digits, tmp_path):
     for name, shade in (("a", 90), ("b", 160)):
         Image.new("L", (32, 32), shade).save(tmp_path / f"{name}.png")
     (tmp_path / "label.csv").write_text("a.png,0,1\na.png,1,1\nb.png,0,0\nb.png,1,0\n")
-    with pytest.raises(UserError) as refused:
-        evaluate(run, {"dataset.root": str(tmp_path)})
-    assert [problem.message for problem in refused.value.problems] == ["a.png: 0, 1", "b.png: no class"]
+    with pytest.raises(UserError) as raised:
+        evaluate(digits, {"dataset.root": str(tmp_path)})
+    assert [problem.message for problem in raised.value.problems] == ["a.png: 0, 1", "b.png: no class"]

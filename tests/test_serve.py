@@ -13,21 +13,15 @@ import numpy as np
 import psutil
 import pytest
 from PIL import Image
-from test_evaluate import LABELS, refused
+from test_evaluate import refused
 
-import sightsmith
 from sightsmith.core.files import cache_dir
 
 
 @pytest.fixture(scope="module")
-def run(tmp_path_factory):
-    return sightsmith.train([*LABELS, f"output_dir={tmp_path_factory.mktemp('runs')}"])
-
-
-@pytest.fixture(scope="module")
-def server(run):
+def server(digits):
     """Its process and address; a port that the system chose."""
-    process = subprocess.Popen([sys.executable, "-m", "sightsmith", "serve", f"run={run.run_dir}", "port=0",
+    process = subprocess.Popen([sys.executable, "-m", "sightsmith", "serve", f"run={digits.run_dir}", "port=0",
                                 "megabytes=1", "megapixels=4", "seconds=120"], stdout=subprocess.PIPE, text=True)
     try:
         address = re.fullmatch(r"(http://127.0.0.1:\d+)/docs\n", process.stdout.readline())[1]
@@ -39,16 +33,16 @@ def server(run):
         process.wait()
 
 
-def digits():
+def samples():
     return sorted((cache_dir() / "samples" / "classification").rglob("*.png"))[::40]
 
 
-def test_answers_are_those_of_predict(run, server):
+def test_answers_are_those_of_predict(digits, server):
     _, address = server
     card = httpx.get(f"{address}/model").json()
-    assert card["classes"] == list(run.classes)
-    assert card["metrics"]["accuracy"] == run.metrics["accuracy"]
-    for path, said in zip(digits()[:5], run.predict(digits()[:5]), strict=True):
+    assert card["classes"] == list(digits.classes)
+    assert card["metrics"]["accuracy"] == digits.metrics["accuracy"]
+    for path, said in zip(samples()[:5], digits.predict(samples()[:5]), strict=True):
         [answer] = httpx.post(f"{address}/predict", content=path.read_bytes()).json()
         assert [entry["label"] for entry in answer["labels"]] == list(said.scores)[:5]
         assert [entry["score"] for entry in answer["labels"]] == pytest.approx(list(said.scores.values())[:5], abs=1e-5)
@@ -65,7 +59,7 @@ def png(side):
 
 def test_two_hundred_at_once(server):
     process, address = server
-    good = [path.read_bytes() for path in digits()]
+    good = [path.read_bytes() for path in samples()]
     bodies = []
     for number in range(200):
         image = good[number % len(good)]
@@ -86,25 +80,26 @@ def test_two_hundred_at_once(server):
     assert httpx.get(f"{address}/health").json() == {"status": "ok"}
 
 
-def test_limits_of_number_and_time(run):
+def test_limits_of_number_and_time(digits):
     from fastapi.testclient import TestClient
 
     from sightsmith.core.serve import Limits, application
 
-    image = digits()[0].read_bytes()
-    full = TestClient(application(run, Limits(waiting=0)))
+    image = samples()[0].read_bytes()
+    full = TestClient(application(digits, Limits(waiting=0)))
     assert full.post("/predict", content=image).status_code == 429
-    slow = TestClient(application(run, Limits(seconds=0.0)))
+    slow = TestClient(application(digits, Limits(seconds=0.0)))
     assert slow.post("/predict", content=image).status_code == 504
     assert slow.get("/health").status_code == 200
 
 
-def test_mistakes(run, server, tmp_path):
+def test_mistakes(digits, server, tmp_path):
     taken = server[1].rpartition(":")[2]
     for arguments, says in (([f"run={tmp_path}"], "holds no finished run"),
-                            ([f"run={run.run_dir}", "port=high"], "is not a number from 0 to 65535"),
-                            ([f"run={run.run_dir}", "seconds=0"], "is not a number from 0.1 to 86400"),
-                            ([f"run={run.run_dir}", f"port={taken}"], "Address already in use"),
-                            ([f"run={run.run_dir}", "host=no.such.host.invalid"], "host=no.such.host.invalid"),
-                            ([f"run={run.run_dir}", "prot=1"], "there is no key 'prot'")):
+                            ([f"run={digits.run_dir}", "port=high"], "is not a number from 0 to 65535"),
+                            ([f"run={digits.run_dir}", "seconds=0"], "is not a number from 0.1 to 86400"),
+                            ([f"run={digits.run_dir}", "port=80.5"], "is not a number from 0 to 65535, a whole one"),
+                            ([f"run={digits.run_dir}", f"port={taken}"], "Address already in use"),
+                            ([f"run={digits.run_dir}", "host=no.such.host.invalid"], "host=no.such.host.invalid"),
+                            ([f"run={digits.run_dir}", "prot=1"], "there is no key 'prot'")):
         assert says in refused("serve", *arguments)

@@ -30,7 +30,7 @@ class PointsExporter(Exporter):
     channels = 3
 
     def __init__(self, model: Model, size: int) -> None:
-        self.module = _Points(deepcopy(model).cpu().eval())
+        self.module = _Points(deepcopy(model).cpu())
         self.height = self.width = self.longest = size
 
     def images(self, batch: dict[str, Any]) -> Tensor:
