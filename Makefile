@@ -23,8 +23,8 @@ test: $(VENV)/.installed-test
 lint: $(VENV)/.installed-test
 	$(BIN)/ruff check .
 	mkdir -p typing_root/sightsmith
-	cp package_root/__init__.py typing_root/sightsmith/
-	for part in core plugins conf presets; do ln -sfn ../../$$part typing_root/sightsmith/$$part; done
+	cp package_root/*.py typing_root/sightsmith/
+	for part in core engine plugins conf presets; do ln -sfn ../../$$part typing_root/sightsmith/$$part; done
 	mkdir -p typing_root/hydra_plugins
 	ln -sfn ../../package_root/hydra_plugin typing_root/hydra_plugins/sightsmith
 	MYPYPATH=typing_root $(BIN)/mypy --explicit-package-bases --namespace-packages -p sightsmith

@@ -20,13 +20,13 @@ from accelerate import Accelerator
 from torch.nn import functional
 from torch.utils.data import DataLoader
 
-from sightsmith.core import ranks
-from sightsmith.core.compose import compose
-from sightsmith.core.loop import Trainer
-from sightsmith.core.plugins import load_plugins
-from sightsmith.core.rundir import RunFolder
-from sightsmith.core.sampler import EpochSampler
-from sightsmith.core.samples import check
+from sightsmith.core.config.compose import compose
+from sightsmith.core.plugins.manager import load_plugins
+from sightsmith.engine.pipeline.load_dataset import check
+from sightsmith.engine.runs.run_dir import RunFolder
+from sightsmith.engine.training import distributed as ranks
+from sightsmith.engine.training.sampler import EpochSampler
+from sightsmith.engine.training.trainer import Trainer
 
 WARM_UP = 3
 
@@ -48,7 +48,7 @@ def main() -> None:
     dataset = check(config, plugins, lambda line: None)
     samples = (dataset.train * (images // len(dataset.train) + 1))[:images]
     record = plugins.task("classification")
-    task = record.build()(config, plugins.network(options.network), dataset.index.classes)
+    task = record.build()(record, config, plugins.network(options.network), dataset.index.classes)
     state = ranks.open_state()
     sides = {"bare": _bare(task, samples, config, state.device), "sightsmith": _engine(task, samples, config, state)}
     for run in sides.values():

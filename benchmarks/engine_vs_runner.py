@@ -68,7 +68,7 @@ def main() -> None:
 
 def write_canvases(folder: Path) -> list[str]:
     """COCO files ``train.json`` and ``val.json`` with ``images/*.jpg``; the classes."""
-    from sightsmith.core.masks import box, encode
+    from sightsmith.engine.data.masks import box, encode
     from sightsmith.plugins.openmmlab.sample import CLASSES, canvases
 
     (folder / "images").mkdir(parents=True)
@@ -95,7 +95,7 @@ def write_canvases(folder: Path) -> list[str]:
 
 def _sightsmith(options: argparse.Namespace, folder: Path) -> dict[str, float]:
     import sightsmith
-    import sightsmith.core.run
+    import sightsmith.engine.pipeline.start
     from sightsmith.plugins.openmmlab.build import registry
 
     registry("mmdet")  # as for the Runner, imports do not count
@@ -115,7 +115,7 @@ def _sightsmith(options: argparse.Namespace, folder: Path) -> dict[str, float]:
 
 
 def _runner(options: argparse.Namespace, folder: Path) -> dict[str, float]:
-    from sightsmith.core.plugins import load_plugins
+    from sightsmith.core.plugins.manager import load_plugins
     from sightsmith.plugins.openmmlab import adapt, zoo
     from sightsmith.plugins.openmmlab.build import registry
 

@@ -22,15 +22,15 @@ import numpy as np
 import torch
 from zoo_step import CLASSES, HEIGHT, WIDTH, write_samples
 
-from sightsmith.core.errors import ExportError, UserError, told
-from sightsmith.core.export import TOLERANCE, write
-from sightsmith.core.export_formats import FORMATS, run_module
-from sightsmith.core.files import write_atomic
-from sightsmith.core.loop import seed_everything
-from sightsmith.core.plugins import load_plugins
-from sightsmith.core.records import NetworkRecord
-from sightsmith.core.schema import Config, HyperConfig, ImageConfig, NetworkConfig, TaskConfig
-from sightsmith.core.task import Task
+from sightsmith.core.contracts.records import NetworkRecord
+from sightsmith.core.contracts.schema import Config, HyperConfig, ImageConfig, NetworkConfig, TaskConfig
+from sightsmith.core.contracts.task import Task
+from sightsmith.core.plugins.manager import load_plugins
+from sightsmith.core.util.errors import ExportError, UserError, told
+from sightsmith.core.util.files import write_atomic
+from sightsmith.engine.pipeline.export import TOLERANCE, write
+from sightsmith.engine.training.trainer import seed_everything
+from sightsmith.plugins.exporters.formats import FORMATS, run_module
 
 TABLE = Path(__file__).resolve().parent.parent / "docs" / "exported-networks.md"
 SIZES = (128, 112, 224, 256, 512)
@@ -118,7 +118,8 @@ def trained(record: NetworkRecord, samples: list, rounds: int = ROUNDS) -> tuple
         seed_everything(0)
         config = Config(task=TaskConfig(record.task), name="export", image=ImageConfig(size=size),
                         network=NetworkConfig(record.name, "none"), hyper=HyperConfig(batch_size=2))
-        task = load_plugins().task(record.task).build()(config, record, CLASSES)
+        task_record = load_plugins().task(record.task)
+        task = task_record.build()(task_record, config, record, CLASSES)
         try:
             model, _ = task.build_model()
             _train(task, model, samples, rounds)

@@ -40,8 +40,8 @@ from pretrained import WEIGHTS, write_digits
 from scipy.stats import t
 
 import sightsmith
-from sightsmith.core.schema import typed
-from sightsmith.core.weights import file_digest
+from sightsmith.core.contracts.schema import typed
+from sightsmith.engine.runs.weights import file_digest
 
 TUNING_SEED = 1000
 """Seeds that count are from 0."""

@@ -19,8 +19,8 @@ from typing import Any
 import torch
 from zoo_step import CLASSES, SIZES, TASKS, make_task, write_samples
 
-from sightsmith.core.errors import UserError
-from sightsmith.core.plugins import load_plugins
+from sightsmith.core.plugins.manager import load_plugins
+from sightsmith.core.util.errors import UserError
 from sightsmith.plugins.openmmlab.ops.extension import provide_operators
 
 TOLERANCE = 1e-5

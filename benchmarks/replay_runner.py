@@ -82,8 +82,8 @@ def _runner(settings: argparse.Namespace, folder: Path, double: bool) -> None:
 
 
 def _sightsmith(settings: argparse.Namespace, folder: Path, double: bool) -> None:
-    from sightsmith.core.loop import Trainer
-    from sightsmith.core.sampler import EpochSampler, Update, _even
+    from sightsmith.engine.training.sampler import EpochSampler, Update, _even
+    from sightsmith.engine.training.trainer import Trainer
     from sightsmith.plugins.openmmlab.task import OpenMMLabTask
 
     order = json.loads((folder / "runner.json").read_text())["order"]

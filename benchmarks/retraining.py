@@ -26,11 +26,11 @@ from engine_vs_runner import write_canvases
 from pretrained import write_digits
 
 import sightsmith
-from sightsmith.core.inference import outcomes
-from sightsmith.core.plugins import load_plugins
-from sightsmith.core.result import Result
-from sightsmith.core.samples import check
-from sightsmith.core.schema import Config, DatasetConfig, NetworkConfig, TaskConfig
+from sightsmith.core.contracts.schema import Config, DatasetConfig, NetworkConfig, TaskConfig
+from sightsmith.core.plugins.manager import load_plugins
+from sightsmith.engine.pipeline.inference import outcomes
+from sightsmith.engine.pipeline.load_dataset import check
+from sightsmith.engine.pipeline.result import Result
 
 OLD, NEW = [str(digit) for digit in range(7)], ["7", "8", "9"]
 COMMON = ["hyper.optimizer=adamw", "hyper.schedule=cosine", "hyper.warmup_epochs=1", "hyper.early_stop=false",

@@ -29,9 +29,9 @@ import torch
 from zoo_step import SIZES, make_task, step, write_samples
 
 import sightsmith.plugins.openmmlab
-from sightsmith.core.errors import UserError
-from sightsmith.core.files import write_atomic
-from sightsmith.core.plugins import load_plugins
+from sightsmith.core.plugins.manager import load_plugins
+from sightsmith.core.util.errors import UserError
+from sightsmith.core.util.files import write_atomic
 from sightsmith.plugins.openmmlab import zoo
 from sightsmith.plugins.openmmlab.build import registry
 from sightsmith.plugins.openmmlab.networks import APART, FAILED, OK, UNTRIED, ZOO, ZOO_COLUMNS

@@ -10,14 +10,14 @@ import numpy as np
 import torch
 from PIL import Image
 
-from sightsmith.core.annotation import ClassMap, Object, Polygons
-from sightsmith.core.dataset import Sample
-from sightsmith.core.loop import seed_everything
-from sightsmith.core.optim import build_optimizer
-from sightsmith.core.plugins import load_plugins
-from sightsmith.core.records import NetworkRecord
-from sightsmith.core.schema import Config, HyperConfig, ImageConfig, NetworkConfig, TaskConfig
-from sightsmith.core.task import Task
+from sightsmith.core.contracts.annotation import ClassMap, Object, Polygons
+from sightsmith.core.contracts.dataset import Sample
+from sightsmith.core.contracts.records import NetworkRecord
+from sightsmith.core.contracts.schema import Config, HyperConfig, ImageConfig, NetworkConfig, TaskConfig
+from sightsmith.core.contracts.task import Task
+from sightsmith.core.plugins.manager import load_plugins
+from sightsmith.engine.training.optim import build_optimizer
+from sightsmith.engine.training.trainer import seed_everything
 from sightsmith.plugins.openmmlab import adapt, zoo
 
 CLASSES = ("cat", "cow", "dog")
@@ -42,7 +42,7 @@ def make_task(package: str, name: str, size: int = SIZES[0], options: dict[str, 
     config = Config(task=TaskConfig(task.name), name="zoo", image=ImageConfig(size=size),
                     network=NetworkConfig(package, "none", options or {}),
                     hyper=HyperConfig(learning_rate=1e-6, batch_size=2))
-    return task.build()(config, network, CLASSES)
+    return task.build()(task, config, network, CLASSES)
 
 
 def write_samples(folder: Path) -> list[Sample]:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from sightsmith.core.result import Result
+    from sightsmith.engine.pipeline.result import Result
 
 __version__ = "0.1.0"
 __all__ = ["__version__", "load", "train"]
@@ -20,16 +20,16 @@ def train(overrides: list[str] | None = None) -> Result:
     """Train one model as ``sightsmith train`` does and return its :class:`Result`; of a search, that of its best run.
 
     ``overrides`` are Hydra overrides, as on the command line. Raises
-    :class:`sightsmith.core.errors.UserError` for everything that the command line reports with
+    :class:`sightsmith.core.util.errors.UserError` for everything that the command line reports with
     exit code 2.
     """
-    from sightsmith.core.application import train as run_train
+    from sightsmith.engine.search.application import train as run_train
 
     return run_train(list(overrides or []))
 
 
 def load(run: str) -> Result:
     """The :class:`Result` of the finished run in the folder ``run``."""
-    from sightsmith.core.result import Result
+    from sightsmith.engine.pipeline.result import Result
 
     return Result.load(run)

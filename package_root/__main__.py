@@ -1,6 +1,6 @@
 """``python -m sightsmith``; also the module that ``accelerate launch -m sightsmith`` starts."""
 
-from sightsmith.core.cli import main
+from sightsmith.cli import main
 
 if __name__ == "__main__":
     main()

@@ -12,7 +12,7 @@ import mmengine  # noqa: F401  by pytest's own process first: yapf's cache, writ
 import pytest
 from hydra.core.global_hydra import GlobalHydra
 
-from sightsmith.core.plugins import load_plugins
+from sightsmith.core.plugins.manager import load_plugins
 
 
 @pytest.fixture(autouse=True, scope="session")

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import random
 
-from sightsmith.core.images import ImageError, probe
+from sightsmith.core.contracts.image import ImageError
+from sightsmith.engine.data.images import probe
 
 
 def refusals(path, sources, reaches) -> int:

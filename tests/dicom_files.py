@@ -5,7 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+import pydicom
 from pydicom import uid
+from pydicom.data import get_testdata_file
 from pydicom.dataset import Dataset
 
 
@@ -28,3 +30,18 @@ def dicom(path: Path, values: np.ndarray, bits: int = 12, photometric: str = "MO
     data["PixelData"].VR = "OB" if values.itemsize == 1 else "OW"
     data.save_as(path, enforce_file_format=True)
     return path
+
+
+def slices(root, studies=8, per_study=3):
+    """CT slices, each another picture, in two classes by study."""
+    source = get_testdata_file("CT_small.dcm", download=False)
+    for study in range(studies):
+        for number in range(per_study):
+            data = pydicom.dcmread(source)
+            data.StudyInstanceUID = f"1.2.{study}"
+            pixels = data.pixel_array.copy()
+            pixels[:4, :4] = 100 * study + number
+            data.PixelData = pixels.tobytes()
+            path = root / ("ill" if study % 2 else "well") / f"{study}-{number}.dcm"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            data.save_as(path)

@@ -12,8 +12,8 @@ import torch
 from broken_datasets import MULTI_ROWS, folders, table
 
 import sightsmith
-from sightsmith.core.errors import UserError
-from sightsmith.core.progress import LoggerReporter
+from sightsmith.core.util.errors import UserError
+from sightsmith.engine.training.callbacks import LoggerReporter
 
 SMALL = ["task=classification", "network=mobilenet_v3_small", "network.weights=none", "image.size=32",
          "hyper.epochs=2", "hyper.batch_size=8", "trainer.precision=fp32",
@@ -113,7 +113,7 @@ def test_it_joins_ranks_that_are_there(tmp_path, launcher):
 
 
 def test_metric_loggers_get_steps_and_epochs():
-    from sightsmith.core.loop import TrainState
+    from sightsmith.core.contracts.callback import TrainState
 
     seen = []
 

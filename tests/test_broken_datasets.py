@@ -6,7 +6,7 @@ import pytest
 from broken_datasets import BROKEN
 from broken_object_datasets import BROKEN as BROKEN_OBJECTS
 
-from sightsmith.core.cli import main
+from sightsmith.cli import main
 
 ALL = {name: ("labels", *given) for name, given in BROKEN.items()} | BROKEN_OBJECTS
 

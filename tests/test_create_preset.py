@@ -15,12 +15,12 @@ from processes import finish, start
 from shades import class_folders
 
 import sightsmith
-from sightsmith.core import verify
-from sightsmith.core.cli import main
-from sightsmith.core.compose import compose
-from sightsmith.core.errors import UserError
-from sightsmith.core.presets import find_preset
-from sightsmith.core.weights import file_digest
+from sightsmith.cli import main
+from sightsmith.core.config.compose import compose
+from sightsmith.core.config.presets import find_preset
+from sightsmith.core.util.errors import UserError
+from sightsmith.engine.pipeline import verify
+from sightsmith.engine.runs.weights import file_digest
 
 FAST = ["trainer.precision=fp32", "trainer.memory_format=contiguous", "logger=[]"]
 

@@ -10,12 +10,12 @@ import pytest
 from processes import CHECKPOINT, assert_same, run_folder, start, succeed, whole_and_cut
 
 import sightsmith
-from sightsmith.core.compose import compose
-from sightsmith.core.errors import UserError
-from sightsmith.core.loop import TrainState
-from sightsmith.core.presets import load_presets
-from sightsmith.core.progress import StatusReporter
-from sightsmith.core.run import start as start_run
+from sightsmith.core.config.compose import compose
+from sightsmith.core.config.presets import load_presets
+from sightsmith.core.contracts.callback import TrainState
+from sightsmith.core.util.errors import UserError
+from sightsmith.engine.pipeline.start import start as start_run
+from sightsmith.engine.training.callbacks import StatusReporter
 
 SMALL = ["task=classification", "network=mobilenet_v3_small", "network.weights=none", "image.size=32",
          "hyper.epochs=2", "hyper.batch_size=8", "trainer.precision=fp32",

@@ -15,10 +15,10 @@ from PIL import Image
 from test_object_tasks import SMALL
 
 import sightsmith
-from sightsmith.core.cli import main
-from sightsmith.core.errors import UserError
-from sightsmith.core.evaluate import evaluate
-from sightsmith.core.files import cache_dir
+from sightsmith.cli import main
+from sightsmith.core.util.errors import UserError
+from sightsmith.core.util.files import cache_dir
+from sightsmith.engine.pipeline.evaluate import evaluate
 
 LABELS = ["task=classification", "network=shufflenet_v2_x0_5", "network.weights=none", "dataset.root=sample",
           "dataset.limit=120", "image.size=32", "hyper.epochs=2", "trainer.precision=fp32",

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from sightsmith.core.files import cache_dir
+from sightsmith.core.util.files import cache_dir
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
 NAMES = ("sightsmith-timm", "sightsmith-keypoints")
@@ -87,7 +87,7 @@ def test_a_task_that_the_engine_does_not_know_trains_predicts_is_exported_and_re
     score = json.loads((run / "status.json").read_text())["score"]
     assert score > 0.8
     assert "median distance" in (run / "report" / "index.html").read_text()
-    script = ("import sightsmith, sys, json; from sightsmith.core.files import cache_dir\n"
+    script = ("import sightsmith, sys, json; from sightsmith.core.util.files import cache_dir\n"
               "[found] = sightsmith.load(sys.argv[1]).predict("
               "[cache_dir() / 'samples' / 'keypoints' / 'images' / 'pin_007.png'])\n"
               "print(json.dumps({item.label: item.box for item in found.objects}))")

@@ -16,12 +16,12 @@ from test_object_tasks import COMMON
 from zoo_step import HEIGHT, WIDTH, write_samples
 
 import sightsmith
-from sightsmith.core import export as exporting
-from sightsmith.core.errors import ExportError, UserError
-from sightsmith.core.export import TOLERANCE, export, write
-from sightsmith.core.export_formats import FORMATS, run_module
-from sightsmith.core.exporter import Exporter
-from sightsmith.core.plugins import load_plugins
+from sightsmith.core.contracts.exporter import Exporter
+from sightsmith.core.plugins.manager import load_plugins
+from sightsmith.core.util.errors import ExportError, UserError
+from sightsmith.engine.pipeline import export as exporting
+from sightsmith.engine.pipeline.export import TOLERANCE, export, write
+from sightsmith.plugins.exporters.formats import FORMATS, run_module
 
 ALONE = """
 import runpy, sys
@@ -242,7 +242,7 @@ def test_nothing_is_left_of_a_model_that_differs(digits, tmp_path, monkeypatch):
 
 
 def test_torchscript_needs_neither_onnx_nor_then_the_engine(digits, tmp_path):
-    code = ("import sys; sys.modules.update(onnx=None, onnxruntime=None); from sightsmith.core.cli import main; "
+    code = ("import sys; sys.modules.update(onnx=None, onnxruntime=None); from sightsmith.cli import main; "
             f"main(['export', 'run={digits.run_dir}', 'format=torchscript', 'output_dir={tmp_path}'])")
     done = subprocess.run([sys.executable, "-W", "ignore", "-c", code], capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stderr

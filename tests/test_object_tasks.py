@@ -11,9 +11,9 @@ from PIL import Image
 from processes import start, succeed
 
 import sightsmith
-from sightsmith.core.errors import UserError
-from sightsmith.core.plugins import load_plugins
-from sightsmith.core.samples import check
+from sightsmith.core.plugins.manager import load_plugins
+from sightsmith.core.util.errors import UserError
+from sightsmith.engine.pipeline.load_dataset import check
 from sightsmith.plugins.openmmlab.build import scope
 
 COMMON = ["network.weights=none", "image.size=64", "hyper.epochs=1", "hyper.batch_size=4", "trainer.precision=fp32",
@@ -38,8 +38,8 @@ def coco(root, images, boxes_of) -> str:
 
 
 def dry_run(overrides) -> None:
-    from sightsmith.core.compose import compose
-    from sightsmith.core.run import start
+    from sightsmith.core.config.compose import compose
+    from sightsmith.engine.pipeline.start import start
 
     assert start(compose(overrides), overrides) is None
 

@@ -43,7 +43,7 @@ def test_a_bare_import_is_refused(name):
 def test_light_commands_import_nothing_heavy(arguments):
     code = (
         "import sys\n"
-        "from sightsmith.core.cli import main\n"
+        "from sightsmith.cli import main\n"
         "try:\n    main(sys.argv[1:])\n"
         "except SystemExit as end:\n    assert not end.code, end.code\n"
         "heavy = {'torch', 'torchvision', 'mmengine', 'mmcv', 'accelerate', 'sklearn', 'numpy', 'matplotlib',\n"

@@ -14,7 +14,7 @@ from test_evaluate import LABELS, command
 from test_object_tasks import SMALL
 
 import sightsmith
-from sightsmith.core.evaluate import evaluate
+from sightsmith.engine.pipeline.evaluate import evaluate
 
 CHROMIUM = shutil.which("chromium")
 FLAGS = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync",

@@ -9,11 +9,11 @@ from PIL import Image
 from test_object_tasks import COMMON, SMALL, coco
 
 import sightsmith
-from sightsmith.core.errors import UserError
-from sightsmith.core.masks import decode
-from sightsmith.core.plugins import load_plugins
-from sightsmith.core.samples import check
-from sightsmith.core.tiling import tiled
+from sightsmith.core.plugins.manager import load_plugins
+from sightsmith.core.util.errors import UserError
+from sightsmith.engine.data.masks import decode
+from sightsmith.engine.data.tiling import tiled
+from sightsmith.engine.pipeline.load_dataset import check
 from sightsmith.plugins.detection.metrics import merged
 
 LABELS = ["task=classification", "network=shufflenet_v2_x0_5", "network.weights=none", "dataset.root=sample",

@@ -15,13 +15,13 @@ from test_evaluate import command, refused
 from test_object_tasks import SMALL
 
 import sightsmith
-from sightsmith.core.compose import compose
-from sightsmith.core.dataset import Sample
-from sightsmith.core.files import cache_dir
-from sightsmith.core.inference import batches
-from sightsmith.core.plugins import load_plugins
-from sightsmith.core.predict_files import Wanted, predict_files
-from sightsmith.core.samples import check_judged
+from sightsmith.core.config.compose import compose
+from sightsmith.core.contracts.dataset import Sample
+from sightsmith.core.plugins.manager import load_plugins
+from sightsmith.core.util.files import cache_dir
+from sightsmith.engine.pipeline.inference import batches
+from sightsmith.engine.pipeline.load_dataset import check_judged
+from sightsmith.engine.pipeline.predict_files import Wanted, predict_files
 
 
 def predictions(folder):
@@ -123,7 +123,7 @@ def test_objects_and_maps_come_back_unchanged(tmp_path, task, network, forms):
                 for one, two in zip(sample.objects, item["objects"], strict=True):
                     assert one.box == pytest.approx(two["box"], abs=2e-3)
             else:
-                from sightsmith.core.masks import semantic_map
+                from sightsmith.engine.data.masks import semantic_map
 
                 numbers = np.array(Image.open(folder / item["class_map"]))
                 assert (semantic_map(sample, result.classes, *numbers.shape) == numbers).all()

@@ -11,9 +11,9 @@ import yaml
 from processes import killed_when, start
 
 import sightsmith
-from sightsmith.core.compose import compose
-from sightsmith.core.errors import UserError
-from sightsmith.core.plugins import load_plugins
+from sightsmith.core.config.compose import compose
+from sightsmith.core.plugins.manager import load_plugins
+from sightsmith.core.util.errors import UserError
 
 GENERAL = ["task=classification", "dataset.root=sample", "tuner=auto"]
 PRESET = ["preset=pneumothorax", "dataset.root=xrays"]
@@ -102,8 +102,10 @@ def published(tmp_path, monkeypatch):
     def make(task: str) -> None:
         network, file = FASTEST[task]
         config = compose([f"task={task}", "dataset.root=x", f"network={network}"])
-        model, _ = load_plugins().task(task).build()(config, load_plugins().network(network), ("a", "b")).build_model(
-            load_weights=False)
+        plugins = load_plugins()
+        record = plugins.task(task)
+        built = record.build()(record, config, plugins.network(network), ("a", "b"))
+        model, _ = built.build_model(load_weights=False)
         folder = tmp_path / "torch" / "hub" / "checkpoints"
         folder.mkdir(parents=True)
         torch.save((model.network if task == "classification" else model.backbone).state_dict(), folder / file)

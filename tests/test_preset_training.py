@@ -14,10 +14,11 @@ import pytest
 from preset_datasets import PUBLISHED, fitting, published_weights
 
 import sightsmith
-from sightsmith.core import compose, trial
-from sightsmith.core.presets import load_presets
-from sightsmith.core.rundir import FINISHED
-from sightsmith.core.weights import file_digest
+from sightsmith.core.config import compose
+from sightsmith.core.config.presets import load_presets
+from sightsmith.engine.runs.run_dir import FINISHED
+from sightsmith.engine.runs.weights import file_digest
+from sightsmith.engine.training import benchmark as trial
 
 LARGEST = int(os.environ.get("SIGHTSMITH_TEST_SIDE", "256"))
 FAST = ["hyper.epochs=1", "dataset.folds=none", "trainer.precision=fp32", "trainer.memory_format=contiguous",

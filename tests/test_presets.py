@@ -11,10 +11,10 @@ import pytest
 from PIL import Image
 
 import sightsmith
-from sightsmith.core.compose import compose
-from sightsmith.core.errors import UserError
-from sightsmith.core.locks import is_locked
-from sightsmith.core.presets import find_preset, load_presets
+from sightsmith.core.config.compose import compose
+from sightsmith.core.config.locked_keys import is_locked
+from sightsmith.core.config.presets import find_preset, load_presets
+from sightsmith.core.util.errors import UserError
 
 PRESET = "pneumothorax"
 RUN = [f"preset={PRESET}", "dataset.root=nowhere"]
@@ -174,7 +174,7 @@ def test_the_files_say_purpose_command_data_weights_and_licence():
 
 
 def test_cards(capsys):
-    from sightsmith.core.cli import main
+    from sightsmith.cli import main
 
     for arguments, parts in (
         (["list", "presets"], ["pneumothorax", "tree_crowns"]),

@@ -16,9 +16,9 @@ from test_export import photos  # noqa: F401  a fixture
 from test_object_tasks import COMMON
 
 import sightsmith
-from sightsmith.core.masks import encoded
-from sightsmith.core.plugins import load_plugins
-from sightsmith.core.samples import check
+from sightsmith.core.plugins.manager import load_plugins
+from sightsmith.engine.data.masks import encoded
+from sightsmith.engine.pipeline.load_dataset import check
 
 EXACT = 1e-6
 

@@ -16,9 +16,9 @@ from shades import class_folders
 from torch import nn
 
 import sightsmith
-from sightsmith.core.checkpoint import load_tree, save_tree
-from sightsmith.core.compose import compose
-from sightsmith.core.errors import UserError
+from sightsmith.core.config.compose import compose
+from sightsmith.core.util.errors import UserError
+from sightsmith.engine.runs.checkpoint import load_tree, save_tree
 
 TRAINER = ["trainer.precision=fp32", "trainer.memory_format=contiguous", "logger=[]"]
 RECIPE = ["network.weights=none", "hyper.epochs=1", "hyper.batch_size=8", "hyper.learning_rate=0.01", *TRAINER]
@@ -243,7 +243,7 @@ class NetTask:
 
 
 def test_distillation_is_the_relative_distance_of_the_features():
-    from sightsmith.core.distill import Distillation
+    from sightsmith.engine.training.distillation import Distillation
 
     student, teacher = Net(), Net()
     images = torch.rand(2, 3, 5, 5)
@@ -263,7 +263,7 @@ def test_distillation_is_the_relative_distance_of_the_features():
 def test_features_of_another_shape_cannot_be_compared():
     from types import SimpleNamespace
 
-    from sightsmith.core.distill import Distillation
+    from sightsmith.engine.training.distillation import Distillation
 
     task = NetTask()
     task.network = SimpleNamespace(name="net")

@@ -11,8 +11,8 @@ import pytest
 from processes import CHECKPOINT, assert_same_run, finish, kill, killed_when, run_folder, start, succeed, wait_for
 
 import sightsmith
-from sightsmith.core.errors import UserError
-from sightsmith.core.verify import train_again
+from sightsmith.core.util.errors import UserError
+from sightsmith.engine.pipeline.verify import train_again
 
 RUN = ["task=classification", "network=shufflenet_v2_x0_5", "network.weights=none", "dataset.root=sample",
        "dataset.limit=60", "image.size=32", "trainer.precision=fp32", "trainer.memory_format=contiguous", "logger=[]",

@@ -15,7 +15,7 @@ import pytest
 from PIL import Image
 from test_evaluate import refused
 
-from sightsmith.core.files import cache_dir
+from sightsmith.core.util.files import cache_dir
 
 
 @pytest.fixture(scope="module")
@@ -83,7 +83,7 @@ def test_two_hundred_at_once(server):
 def test_limits_of_number_and_time(digits):
     from fastapi.testclient import TestClient
 
-    from sightsmith.core.serve import Limits, application
+    from sightsmith.engine.pipeline.serve import Limits, application
 
     image = samples()[0].read_bytes()
     full = TestClient(application(digits, Limits(waiting=0)))

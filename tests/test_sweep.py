@@ -12,10 +12,10 @@ import pytest
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from processes import CHECKPOINT, assert_same_run, finish, kill, killed_when, run_folder, start, succeed, wait_for
 
-from sightsmith.core.errors import UserError
-from sightsmith.core.plugins import load_plugins
-from sightsmith.core.sweep_plan import SweepPlan, quoted
-from sightsmith.core.tuner import Search
+from sightsmith.core.contracts.tuner import Search
+from sightsmith.core.plugins.manager import load_plugins
+from sightsmith.core.util.errors import UserError
+from sightsmith.engine.search.sweep_plan import SweepPlan, quoted
 
 RUN = ["task=classification", "network=shufflenet_v2_x0_5", "network.weights=none", "dataset.root=sample",
        "dataset.limit=60", "image.size=32", "trainer.precision=fp32", "trainer.memory_format=contiguous", "logger=[]",

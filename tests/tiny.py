@@ -15,15 +15,15 @@ from mmengine.model import BaseModel
 from torch import nn
 from torch.utils.data import DataLoader, Dataset
 
-from sightsmith.core import ranks
-from sightsmith.core.dataset import Sample
-from sightsmith.core.loop import Trainer, seed_everything
-from sightsmith.core.prediction import Prediction
-from sightsmith.core.records import NetworkRecord
-from sightsmith.core.rundir import RunFolder
-from sightsmith.core.sampler import EpochSampler, validation_batches
-from sightsmith.core.schema import Config, HyperConfig, NetworkConfig, TaskConfig, TrainerConfig
-from sightsmith.core.task import Task
+from sightsmith.core.contracts.dataset import Sample
+from sightsmith.core.contracts.prediction import Prediction
+from sightsmith.core.contracts.records import NetworkRecord
+from sightsmith.core.contracts.schema import Config, HyperConfig, NetworkConfig, TaskConfig, TrainerConfig
+from sightsmith.core.contracts.task import Task
+from sightsmith.engine.runs.run_dir import RunFolder
+from sightsmith.engine.training import distributed as ranks
+from sightsmith.engine.training.sampler import EpochSampler, validation_batches
+from sightsmith.engine.training.trainer import Trainer, seed_everything
 
 FEATURES, CLASSES = 6, 3
 
@@ -116,7 +116,7 @@ def tiny_trainer(folder: Path, config: Config, *, images: int = 26, callbacks=()
     state = state or ranks.open_state()
     record = NetworkRecord(name="tiny", description="", builder="tiny:TinyModel", task="tiny", family="tiny",
                            parameters=1, input_size=16)
-    task = TinyTask(config, record, ["a", "b", "c"])
+    task = TinyTask(None, config, record, ["a", "b", "c"])
     samples = [Sample(Path(f"{number}"), f"{number}") for number in range(images)]
     sampler = EpochSampler(images, config.hyper.batch_size, config.trainer.accumulate, seed=config.trainer.seed,
                            rank=state.process_index, world=state.num_processes)

@@ -1,5 +1,5 @@
 """Installed as ``hydra_plugins.sightsmith``: Hydra makes sweepers of no other package. What it does is in
-:mod:`sightsmith.core.sweep`."""
+:mod:`sightsmith.engine.search.sweep`."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class SightsmithSweeper(Sweeper):
         self._context, self._task_function, self._config = hydra_context, task_function, config
 
     def sweep(self, arguments: list[str]) -> list[JobReturn]:
-        from sightsmith.core.sweep import Sweep
+        from sightsmith.engine.search.sweep import Sweep
 
         given = [*(f"{key}={value}" for key, value in self._params.items()), *arguments]
         return Sweep(self._config, self._context, self._task_function).run(given)

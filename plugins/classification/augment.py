@@ -13,8 +13,8 @@ from torch import Tensor
 from torchvision.transforms.v2 import InterpolationMode
 from torchvision.transforms.v2 import functional as transforms
 
-from sightsmith.core.color_jitter import Uniform, color_jitter
-from sightsmith.core.schema import AugmentConfig
+from sightsmith.core.contracts.schema import AugmentConfig
+from sightsmith.engine.data.color_jitter import Uniform, color_jitter
 
 CROP_AREA = (0.5, 1.0)
 CROP_RATIO = (3 / 4, 4 / 3)

@@ -9,8 +9,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from sightsmith.core.exporter import Exporter, Outputs
-from sightsmith.core.task import Model, Outcome
+from sightsmith.core.contracts.exporter import Exporter, Outputs
+from sightsmith.core.contracts.results import Model, Outcome
 
 
 class _Probabilities(nn.Module):

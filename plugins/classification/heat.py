@@ -8,9 +8,9 @@ import torch
 from torch import Tensor, nn
 from torchvision.models.vision_transformer import VisionTransformer
 
-from sightsmith.core.errors import UserError
-from sightsmith.core.images import Array
-from sightsmith.core.task import Model
+from sightsmith.core.contracts.image import Array
+from sightsmith.core.contracts.results import Model
+from sightsmith.core.util.errors import UserError
 
 
 def heat_maps(model: Model, batch: dict[str, Any], name: str) -> list[Array]:

@@ -10,7 +10,7 @@ import numpy as np
 from scipy.special import expit, softmax
 from sklearn import metrics
 
-from sightsmith.core.task import Outcome
+from sightsmith.core.contracts.results import Outcome
 
 Array = np.ndarray[Any, np.dtype[Any]]
 

@@ -15,10 +15,11 @@ from torch.nn import functional
 from torchvision.models import MNASNet, get_model, get_model_weights
 from torchvision.models.vision_transformer import VisionTransformer, interpolate_embeddings
 
-from sightsmith.core.errors import UserError
-from sightsmith.core.heads import find_heads, plain_layout
-from sightsmith.core.schema import NetworkConfig
-from sightsmith.core.weights import LoadReport, WeightsFile, fetch, file_digest, load_by_class, read_weights
+from sightsmith.core.contracts.schema import NetworkConfig
+from sightsmith.core.contracts.weights import LoadReport
+from sightsmith.core.util.errors import UserError
+from sightsmith.engine.runs.heads import find_heads, plain_layout
+from sightsmith.engine.runs.weights import WeightsFile, fetch, file_digest, load_by_class, read_weights
 
 AUXILIARY = {"googlenet": 0.3, "inception_v3": 0.4}
 """Weight of each auxiliary loss: arXiv 1409.4842 section 5; arXiv 1512.00567 as in torchvision's recipe."""

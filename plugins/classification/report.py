@@ -9,11 +9,12 @@ import numpy as np
 from matplotlib.figure import Figure
 from sklearn import metrics as sklearn_metrics
 
-from sightsmith.core.dataset import Sample
-from sightsmith.core.pictures import SHOWN, Picture, picture_of, plain
-from sightsmith.core.progress import figure
-from sightsmith.core.schema import Config
-from sightsmith.core.task import Outcome, Section
+from sightsmith.core.contracts.dataset import Sample
+from sightsmith.core.contracts.report import Picture, Section
+from sightsmith.core.contracts.results import Outcome
+from sightsmith.core.contracts.schema import Config
+from sightsmith.core.util.text import figure
+from sightsmith.engine.data.thumbnails import SHOWN, picture_of, plain
 from sightsmith.plugins.classification import metrics
 from sightsmith.plugins.classification.metrics import Array, compute, predictions, scores_and_truth
 

@@ -12,12 +12,14 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from sightsmith.core.dataset import Sample
-from sightsmith.core.errors import UserError
-from sightsmith.core.images import Array
-from sightsmith.core.prediction import Prediction
-from sightsmith.core.task import Model, Outcome, Part, Section, Task
-from sightsmith.core.weights import LoadReport
+from sightsmith.core.contracts.dataset import Sample
+from sightsmith.core.contracts.image import Array
+from sightsmith.core.contracts.prediction import Prediction
+from sightsmith.core.contracts.report import Section
+from sightsmith.core.contracts.results import Model, Outcome, Part
+from sightsmith.core.contracts.task import Task
+from sightsmith.core.contracts.weights import LoadReport
+from sightsmith.core.util.errors import UserError
 from sightsmith.plugins.classification import data, heat, metrics, report
 from sightsmith.plugins.classification.export import ClassifierExporter
 from sightsmith.plugins.classification.model import before_last_layer, load_starting_weights

@@ -9,10 +9,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from sightsmith.core.annotation import Mask, Object
-from sightsmith.core.dataset import Sample
-from sightsmith.core.masks import decode, encoded
-from sightsmith.core.schema import Config
+from sightsmith.core.contracts.annotation import Mask, Object
+from sightsmith.core.contracts.dataset import Sample
+from sightsmith.core.contracts.schema import Config
+from sightsmith.engine.data.masks import decode, encoded
 from sightsmith.plugins.openmmlab.data import AnnotatedImages, View
 from sightsmith.plugins.openmmlab.transforms import Results
 

@@ -12,8 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from sightsmith.core.images import Array
-from sightsmith.core.task import Outcome
+from sightsmith.core.contracts.image import Array
+from sightsmith.core.contracts.results import Outcome
 from sightsmith.plugins.detection.metrics import match, merged
 
 

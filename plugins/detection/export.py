@@ -11,9 +11,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from sightsmith.core.exporter import Outputs
-from sightsmith.core.images import Array
-from sightsmith.core.task import Model
+from sightsmith.core.contracts.exporter import Outputs
+from sightsmith.core.contracts.image import Array
+from sightsmith.core.contracts.results import Model
 from sightsmith.plugins.openmmlab.adapt import walk
 from sightsmith.plugins.openmmlab.build import alone, scope
 from sightsmith.plugins.openmmlab.data import View

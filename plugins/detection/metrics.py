@@ -12,10 +12,10 @@ import numpy as np
 import torch
 from torchvision.ops import batched_nms
 
-from sightsmith.core.annotation import RunLengths
-from sightsmith.core.images import Array
-from sightsmith.core.masks import encode
-from sightsmith.core.task import Outcome
+from sightsmith.core.contracts.annotation import RunLengths
+from sightsmith.core.contracts.image import Array
+from sightsmith.core.contracts.results import Outcome
+from sightsmith.engine.data.masks import encode
 
 MERGE_IOU = 0.5
 """Predictions of neighbouring tiles that overlap more are of one object."""

@@ -8,12 +8,13 @@ from typing import Any
 import numpy as np
 from matplotlib.figure import Figure
 
-from sightsmith.core.annotation import Box
-from sightsmith.core.dataset import Sample
-from sightsmith.core.images import Array
-from sightsmith.core.pictures import FALSE, HIT, MISSED, SHOWN, Colour, Picture, cut_out, picture_of, plain
-from sightsmith.core.schema import Config
-from sightsmith.core.task import Outcome, Section
+from sightsmith.core.contracts.annotation import Box
+from sightsmith.core.contracts.dataset import Sample
+from sightsmith.core.contracts.image import Array
+from sightsmith.core.contracts.report import Colour, Picture, Section
+from sightsmith.core.contracts.results import Outcome
+from sightsmith.core.contracts.schema import Config
+from sightsmith.engine.data.thumbnails import FALSE, HIT, MISSED, SHOWN, cut_out, picture_of, plain
 from sightsmith.plugins.detection.froc import RATES, froc
 from sightsmith.plugins.detection.metrics import SUMMARY, compute, evaluate, match, merged
 

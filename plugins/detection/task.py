@@ -9,11 +9,12 @@ from typing import Any
 
 import numpy as np
 
-from sightsmith.core.dataset import Sample
-from sightsmith.core.heads import Layout
-from sightsmith.core.images import Array
-from sightsmith.core.prediction import PredictedObject, Prediction
-from sightsmith.core.task import Model, Outcome, Part, Section
+from sightsmith.core.contracts.dataset import Sample
+from sightsmith.core.contracts.image import Array
+from sightsmith.core.contracts.prediction import PredictedObject, Prediction
+from sightsmith.core.contracts.report import Section
+from sightsmith.core.contracts.results import Model, Outcome, Part
+from sightsmith.engine.runs.heads import Layout
 from sightsmith.plugins.detection import metrics, report
 from sightsmith.plugins.detection.data import ImageBoxes
 from sightsmith.plugins.detection.draws import ap_of_draws

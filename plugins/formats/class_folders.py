@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from sightsmith.core.dataset import DatasetIndex, Recognition, Sample, Split
-from sightsmith.core.errors import Problem, listed
+from sightsmith.core.contracts.dataset import DatasetIndex, Recognition, Sample, Split
+from sightsmith.core.util.errors import Problem, listed
 from sightsmith.plugins.formats.files import has_images, inside, is_image, natural, relative, subfolders, walk
 
 TOP = "classes"

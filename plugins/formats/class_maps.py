@@ -8,9 +8,9 @@ from pathlib import Path
 
 import numpy as np
 
-from sightsmith.core.dataset import DatasetIndex, Sample
-from sightsmith.core.errors import Problem, listed
-from sightsmith.core.masks import IGNORED, MaskError, picture_values
+from sightsmith.core.contracts.dataset import DatasetIndex, Sample
+from sightsmith.core.util.errors import Problem, listed
+from sightsmith.engine.data.masks import IGNORED, MaskError, picture_values
 from sightsmith.plugins.formats.class_table import ClassTable, used_values
 from sightsmith.plugins.formats.files import relative
 

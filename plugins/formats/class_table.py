@@ -7,9 +7,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from sightsmith.core.annotation import ClassMap
-from sightsmith.core.errors import Problem
-from sightsmith.core.masks import IGNORED
+from sightsmith.core.contracts.annotation import ClassMap
+from sightsmith.core.util.errors import Problem
+from sightsmith.engine.data.masks import IGNORED
 from sightsmith.plugins.formats.files import read_text, relative
 
 FILES = ("classes.txt", "names.txt", "class_names.txt", "labels.txt", "labelmap.txt", "label_colors.txt",

@@ -9,9 +9,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from sightsmith.core.annotation import Object, richest
-from sightsmith.core.dataset import DatasetIndex, Recognition, Sample, Split, contained_path
-from sightsmith.core.errors import Problem, listed
+from sightsmith.core.contracts.annotation import Object, richest
+from sightsmith.core.contracts.dataset import DatasetIndex, Recognition, Sample, Split, contained_path
+from sightsmith.core.util.errors import Problem, listed
 from sightsmith.plugins.formats.coco_objects import read_object
 from sightsmith.plugins.formats.files import read_json, relative, walk
 

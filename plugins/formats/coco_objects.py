@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from sightsmith.core.annotation import Box, Mask, Object, Polygons, RunLengths
-from sightsmith.core.errors import Problem
-from sightsmith.core.images import MAX_SIDE
-from sightsmith.core.masks import MaskError, box, encoded, from_counts
+from sightsmith.core.contracts.annotation import Box, Mask, Object, Polygons, RunLengths
+from sightsmith.core.util.errors import Problem
+from sightsmith.engine.data.images import MAX_SIDE
+from sightsmith.engine.data.masks import MaskError, box, encoded, from_counts
 from sightsmith.plugins.formats.files import numbers
 
 

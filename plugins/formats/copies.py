@@ -9,10 +9,10 @@ from pathlib import Path
 
 import numpy as np
 
-from sightsmith.core.annotation import Object
-from sightsmith.core.dataset import DatasetIndex, Sample
-from sightsmith.core.images import Array, ImageInfo
-from sightsmith.core.masks import decode
+from sightsmith.core.contracts.annotation import Object
+from sightsmith.core.contracts.dataset import DatasetIndex, Sample
+from sightsmith.core.contracts.image import Array, ImageInfo
+from sightsmith.engine.data.masks import decode
 
 IMAGES = "images"
 

@@ -10,8 +10,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from sightsmith.core.dataset import IMAGE_SUFFIXES
-from sightsmith.core.errors import Problem
+from sightsmith.core.contracts.dataset import IMAGE_SUFFIXES
+from sightsmith.core.util.errors import Problem
 
 LARGEST_JSON = 2 * 2**30
 LARGEST_TEXT = 64 * 2**20

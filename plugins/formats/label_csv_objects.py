@@ -7,9 +7,9 @@ import zlib
 
 import numpy as np
 
-from sightsmith.core.annotation import Object
-from sightsmith.core.images import MAX_SIDE
-from sightsmith.core.masks import box, encode
+from sightsmith.core.contracts.annotation import Object
+from sightsmith.engine.data.images import MAX_SIDE
+from sightsmith.engine.data.masks import box, encode
 from sightsmith.plugins.formats.files import numbers
 from sightsmith.plugins.formats.label_csv_table import Row
 

@@ -11,11 +11,11 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from sightsmith.core.annotation import Object, Polygons
-from sightsmith.core.dataset import Sample
-from sightsmith.core.errors import Problem
-from sightsmith.core.images import check_size
-from sightsmith.core.masks import box, encode
+from sightsmith.core.contracts.annotation import Object, Polygons
+from sightsmith.core.contracts.dataset import Sample
+from sightsmith.core.util.errors import Problem
+from sightsmith.engine.data.images import check_size
+from sightsmith.engine.data.masks import box, encode
 from sightsmith.plugins.formats.files import numbers
 
 CORNERS = 64

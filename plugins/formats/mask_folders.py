@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
-from sightsmith.core.dataset import DatasetIndex, Recognition
+from sightsmith.core.contracts.dataset import DatasetIndex, Recognition
 from sightsmith.plugins.formats.class_maps import about_unpaired, index_of_maps
 from sightsmith.plugins.formats.class_table import read_class_table
 from sightsmith.plugins.formats.files import images_in, relative, stems, subfolders

@@ -8,9 +8,9 @@ import numpy as np
 from scipy import ndimage
 from skimage.measure import find_contours
 
-from sightsmith.core.annotation import Polygons
-from sightsmith.core.images import Array
-from sightsmith.core.masks import decode
+from sightsmith.core.contracts.annotation import Polygons
+from sightsmith.core.contracts.image import Array
+from sightsmith.engine.data.masks import decode
 
 
 def outline(mask: Array) -> tuple[float, ...] | None:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from sightsmith.core.annotation import Annotation
-from sightsmith.core.hookspecs import hookimpl
-from sightsmith.core.records import DatasetLoaderRecord
+from sightsmith.core.contracts.annotation import Annotation
+from sightsmith.core.contracts.records import DatasetLoaderRecord
+from sightsmith.core.plugins.hookspecs import hookimpl
 
 PACKAGE = "sightsmith.plugins.formats"
 

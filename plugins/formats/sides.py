@@ -6,8 +6,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from sightsmith.core.dataset import Sample, Split
-from sightsmith.core.errors import Problem, listed
+from sightsmith.core.contracts.dataset import Sample, Split
+from sightsmith.core.util.errors import Problem, listed
 from sightsmith.plugins.formats.files import read_text, relative
 
 SIDES: Mapping[Split, tuple[str, ...]] = {

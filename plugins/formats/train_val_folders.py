@@ -6,8 +6,8 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
-from sightsmith.core.dataset import DatasetIndex, Recognition, Sample, Split
-from sightsmith.core.errors import Problem
+from sightsmith.core.contracts.dataset import DatasetIndex, Recognition, Sample, Split
+from sightsmith.core.util.errors import Problem
 from sightsmith.plugins.formats.class_folders import read_classes
 from sightsmith.plugins.formats.files import natural, subfolders
 from sightsmith.plugins.formats.sides import SIDES

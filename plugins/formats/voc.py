@@ -9,9 +9,9 @@ from dataclasses import replace
 from pathlib import Path
 from xml.etree.ElementTree import Element
 
-from sightsmith.core.annotation import Object, richest
-from sightsmith.core.dataset import DatasetIndex, Recognition, Sample
-from sightsmith.core.errors import Problem
+from sightsmith.core.contracts.annotation import Object, richest
+from sightsmith.core.contracts.dataset import DatasetIndex, Recognition, Sample
+from sightsmith.core.util.errors import Problem
 from sightsmith.plugins.formats.files import natural, numbers, relative, stems, walk
 from sightsmith.plugins.formats.sides import with_split
 from sightsmith.plugins.formats.voc_folder import IMAGES, voc_folder

@@ -6,8 +6,8 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
-from sightsmith.core.dataset import DatasetIndex, Recognition
-from sightsmith.core.errors import Problem
+from sightsmith.core.contracts.dataset import DatasetIndex, Recognition
+from sightsmith.core.util.errors import Problem
 from sightsmith.plugins.formats.class_maps import about_unpaired, index_of_maps
 from sightsmith.plugins.formats.class_table import numbered, read_class_table
 from sightsmith.plugins.formats.files import images_in, stems

@@ -7,11 +7,11 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
-from sightsmith.core.annotation import Object, Polygons
-from sightsmith.core.dataset import DatasetIndex, Sample
-from sightsmith.core.files import write_json
-from sightsmith.core.images import ImageInfo
-from sightsmith.core.masks import area, encoded
+from sightsmith.core.contracts.annotation import Object, Polygons
+from sightsmith.core.contracts.dataset import DatasetIndex, Sample
+from sightsmith.core.contracts.image import ImageInfo
+from sightsmith.core.util.files import write_json
+from sightsmith.engine.data.masks import area, encoded
 from sightsmith.plugins.formats.copies import copy_images
 from sightsmith.plugins.formats.sides import SIDES
 

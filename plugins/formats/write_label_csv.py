@@ -10,9 +10,9 @@ from pathlib import Path
 
 import numpy as np
 
-from sightsmith.core.dataset import DatasetIndex, Sample
-from sightsmith.core.images import Array, ImageInfo
-from sightsmith.core.write_dataset import of_crowds
+from sightsmith.core.contracts.dataset import DatasetIndex, Sample
+from sightsmith.core.contracts.image import Array, ImageInfo
+from sightsmith.engine.data.write import of_crowds
 from sightsmith.plugins.formats.copies import by_class, copy_images
 
 

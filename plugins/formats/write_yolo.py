@@ -7,10 +7,10 @@ from pathlib import Path
 
 import yaml
 
-from sightsmith.core.annotation import Object, Polygons
-from sightsmith.core.dataset import DatasetIndex
-from sightsmith.core.images import Array, ImageInfo
-from sightsmith.core.write_dataset import of_crowds
+from sightsmith.core.contracts.annotation import Object, Polygons
+from sightsmith.core.contracts.dataset import DatasetIndex
+from sightsmith.core.contracts.image import Array, ImageInfo
+from sightsmith.engine.data.write import of_crowds
 from sightsmith.plugins.formats.copies import IMAGES, copy_images, mask_of, same_stems
 from sightsmith.plugins.formats.outlines import outline, outlines
 from sightsmith.plugins.formats.sides import SIDES

@@ -7,9 +7,9 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
-from sightsmith.core.annotation import Object, Polygons, richest
-from sightsmith.core.dataset import DatasetIndex, Recognition, Sample, Split, contained_path
-from sightsmith.core.errors import Problem, listed
+from sightsmith.core.contracts.annotation import Object, Polygons, richest
+from sightsmith.core.contracts.dataset import DatasetIndex, Recognition, Sample, Split, contained_path
+from sightsmith.core.util.errors import Problem, listed
 from sightsmith.plugins.formats.files import images_in, numbers, read_text, relative, walk
 from sightsmith.plugins.formats.sides import with_split
 from sightsmith.plugins.formats.yolo_yaml import CLASSES, DataFile, data_file, read_data_file

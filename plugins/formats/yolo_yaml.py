@@ -9,8 +9,8 @@ from typing import Any
 
 import yaml
 
-from sightsmith.core.dataset import Split, contained_path
-from sightsmith.core.errors import Problem
+from sightsmith.core.contracts.dataset import Split, contained_path
+from sightsmith.core.util.errors import Problem
 from sightsmith.plugins.formats.files import read_text, relative
 
 CLASSES = "classes.txt"

@@ -15,12 +15,13 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from sightsmith.core.color_jitter import color_jitter
-from sightsmith.core.dataset import Sample
-from sightsmith.core.errors import UserError
-from sightsmith.core.images import Array, ImageError, read_image
-from sightsmith.core.memory_cache import MemoryCache
-from sightsmith.core.schema import Config
+from sightsmith.core.contracts.dataset import Sample
+from sightsmith.core.contracts.image import Array, ImageError
+from sightsmith.core.contracts.schema import Config
+from sightsmith.core.util.errors import UserError
+from sightsmith.engine.data.cache import MemoryCache
+from sightsmith.engine.data.color_jitter import color_jitter
+from sightsmith.engine.data.images import read_image
 from sightsmith.plugins.openmmlab.ops.extension import provide_operators
 from sightsmith.plugins.openmmlab.transforms import Results, augmentations
 

@@ -10,8 +10,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from sightsmith.core.exporter import Exporter, Outputs
-from sightsmith.core.task import Model, Outcome
+from sightsmith.core.contracts.exporter import Exporter, Outputs
+from sightsmith.core.contracts.results import Model, Outcome
 from sightsmith.plugins.openmmlab.recordable import recordable
 from sightsmith.plugins.openmmlab.task import OpenMMLabTask
 

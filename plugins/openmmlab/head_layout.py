@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from sightsmith.core.heads import Layout, Row
+from sightsmith.engine.runs.heads import Layout, Row
 
 BACKGROUND = "background"
 

@@ -14,11 +14,12 @@ import torch
 from accelerate.utils import convert_to_fp32
 from torch import Tensor, nn
 
-from sightsmith.core.dataset import Sample
-from sightsmith.core.errors import Problem, UserError
-from sightsmith.core.heads import Head, Layout, find_heads
-from sightsmith.core.task import Model, Outcome, Part, Task
-from sightsmith.core.weights import LoadReport
+from sightsmith.core.contracts.dataset import Sample
+from sightsmith.core.contracts.results import Model, Outcome, Part
+from sightsmith.core.contracts.task import Task
+from sightsmith.core.contracts.weights import LoadReport
+from sightsmith.core.util.errors import Problem, UserError
+from sightsmith.engine.runs.heads import Head, Layout, find_heads
 from sightsmith.plugins.openmmlab import adapt, zoo
 from sightsmith.plugins.openmmlab.batch_norm import survive_single_values
 from sightsmith.plugins.openmmlab.build import alone, assemble, build_model, scope
@@ -93,7 +94,7 @@ class OpenMMLabTask(Task):
 
     def _heads(self, model: Model, adapted: Callable[[OpenMMLabTask], dict[str, Any]]) -> dict[str, Head]:
         """The tensors of ``model`` that depend on the classes. ``adapted`` gives its configuration for a task."""
-        larger = type(self)(self.config, self.network, [*self.classes, ""], self.multi_label)
+        larger = type(self)(self.record, self.config, self.network, [*self.classes, ""], self.multi_label)
         # Whose layers' initial values are not looked at, only their sizes.
         return find_heads(model.state_dict(), assemble(adapted(larger), self.package).state_dict(), self.head_layout)
 

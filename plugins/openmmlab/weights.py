@@ -8,10 +8,11 @@ from typing import Any
 
 from torch import Tensor
 
-from sightsmith.core.errors import UserError
-from sightsmith.core.heads import Head
-from sightsmith.core.schema import NetworkConfig
-from sightsmith.core.weights import LoadReport, fetch, file_digest, load_by_class, load_matching, read_weights
+from sightsmith.core.contracts.schema import NetworkConfig
+from sightsmith.core.contracts.weights import LoadReport
+from sightsmith.core.util.errors import UserError
+from sightsmith.engine.runs.heads import Head
+from sightsmith.engine.runs.weights import fetch, file_digest, load_by_class, load_matching, read_weights
 
 Heads = Callable[[], Mapping[str, Head]]
 

@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from sightsmith.core.images import Array
-from sightsmith.core.masks import IGNORED
-from sightsmith.core.task import Outcome
+from sightsmith.core.contracts.image import Array
+from sightsmith.core.contracts.results import Outcome
+from sightsmith.engine.data.masks import IGNORED
 
 PER_CLASS = ("dice", "iou", "precision", "recall", "specificity", "accuracy")
 

@@ -7,12 +7,13 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from sightsmith.core.dataset import Sample
-from sightsmith.core.images import Array
-from sightsmith.core.masks import IGNORED, semantic_map
-from sightsmith.core.pictures import FALSE, HIT, MISSED, SHOWN, Picture, blended, picture_of
-from sightsmith.core.schema import Config
-from sightsmith.core.task import Outcome, Section
+from sightsmith.core.contracts.dataset import Sample
+from sightsmith.core.contracts.image import Array
+from sightsmith.core.contracts.report import Picture, Section
+from sightsmith.core.contracts.results import Outcome
+from sightsmith.core.contracts.schema import Config
+from sightsmith.engine.data.masks import IGNORED, semantic_map
+from sightsmith.engine.data.thumbnails import FALSE, HIT, MISSED, SHOWN, blended, picture_of
 from sightsmith.plugins.segmentation.metrics import PER_CLASS, compute, figures, total
 
 LISTED = 20

@@ -8,11 +8,12 @@ from typing import Any
 
 import numpy as np
 
-from sightsmith.core.dataset import Sample
-from sightsmith.core.heads import Layout
-from sightsmith.core.images import Array
-from sightsmith.core.prediction import Prediction
-from sightsmith.core.task import Model, Outcome, Part, Section
+from sightsmith.core.contracts.dataset import Sample
+from sightsmith.core.contracts.image import Array
+from sightsmith.core.contracts.prediction import Prediction
+from sightsmith.core.contracts.report import Section
+from sightsmith.core.contracts.results import Model, Outcome, Part
+from sightsmith.engine.runs.heads import Layout
 from sightsmith.plugins.openmmlab import adapt, zoo
 from sightsmith.plugins.openmmlab.head_layout import map_layout
 from sightsmith.plugins.openmmlab.task import OpenMMLabTask

@@ -6,11 +6,11 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from sightsmith.core.errors import Problem, UserError
-from sightsmith.core.resume import CHANGEABLE
-from sightsmith.core.schema import is_among
-from sightsmith.core.space import Value
-from sightsmith.core.tuner import Search
+from sightsmith.core.contracts.schema import is_among
+from sightsmith.core.contracts.search_space import Value
+from sightsmith.core.contracts.tuner import Search
+from sightsmith.core.util.errors import Problem, UserError
+from sightsmith.engine.runs.resume import CHANGEABLE
 
 PERTURB = (0.8, 1.2)
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import product
 
-from sightsmith.core.errors import Problem, UserError
-from sightsmith.core.space import count
-from sightsmith.core.tuner import Proposal, Search, Tuner
+from sightsmith.core.contracts.search_space import count
+from sightsmith.core.contracts.tuner import Proposal, Search, Tuner
+from sightsmith.core.util.errors import Problem, UserError
 
 
 class Grid(Tuner):

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from sightsmith.core.errors import UserError
-from sightsmith.core.tuner import Proposal, Scored, Search, Tuner, ranked
+from sightsmith.core.contracts.tuner import Proposal, Scored, Search, Tuner, ranked
+from sightsmith.core.util.errors import UserError
 
 
 class Halving(Tuner):

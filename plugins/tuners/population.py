@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from sightsmith.core.tuner import Proposal, Scored, Search, Tuner, ranked
+from sightsmith.core.contracts.tuner import Proposal, Scored, Search, Tuner, ranked
 from sightsmith.plugins.tuners.explore import Exploration
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from ray import tune
 
-from sightsmith.core.tuner import Proposal, Train
+from sightsmith.core.contracts.tuner import Proposal, Train
 from sightsmith.plugins.tuners.ray_tune import EPOCH, FAILED, SCORE
 
 RUN = "run"

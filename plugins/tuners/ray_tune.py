@@ -16,9 +16,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from sightsmith.core.errors import UserError
-from sightsmith.core.space import Value
-from sightsmith.core.tuner import Asked, AsynchronousTuner, Search, Train
+from sightsmith.core.contracts.search_space import Value
+from sightsmith.core.contracts.tuner import Asked, AsynchronousTuner, Search, Train
+from sightsmith.core.util.errors import UserError
 from sightsmith.plugins.tuners.explore import Exploration
 from sightsmith.plugins.tuners.halving import factor_of
 

@@ -10,7 +10,7 @@ import optuna
 from optuna.samplers import BaseSampler, RandomSampler, TPESampler
 from optuna.trial import TrialState
 
-from sightsmith.core.tuner import Proposal, Scored, Search, Tuner
+from sightsmith.core.contracts.tuner import Proposal, Scored, Search, Tuner
 
 UNINFORMED = 3
 """Of so many runs of a Parzen estimator the first is drawn at random, at most ten: optuna's own number."""

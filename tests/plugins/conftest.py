@@ -7,9 +7,9 @@ import pytest
 import torch
 from PIL import Image
 
-from sightsmith.core.annotation import Object
-from sightsmith.core.dataset import Sample
-from sightsmith.core.masks import encode
+from sightsmith.core.contracts.annotation import Object
+from sightsmith.core.contracts.dataset import Sample
+from sightsmith.engine.data.masks import encode
 
 
 @pytest.fixture(autouse=True)
@@ -43,7 +43,7 @@ def squares(tmp_path):
 @pytest.fixture
 def configure():
     """A configuration without augmentation but what is named: ``configure("fastscnn", size=64, rotation=10)``."""
-    from sightsmith.core.schema import AugmentConfig, ColorJitterConfig, Config, ImageConfig, NetworkConfig
+    from sightsmith.core.contracts.schema import AugmentConfig, ColorJitterConfig, Config, ImageConfig, NetworkConfig
 
     def make(network, *, size, windows=(), **augment) -> Config:
         still = {"horizontal_flip": False, "resized_crop": False, "translation": 0.0, "rotation": 0.0,

@@ -9,9 +9,9 @@ import zipfile
 import pytest
 from broken_datasets import GOOD_ROWS, MULTI_ROWS, coco, folders, labelme, picture, table
 
-from sightsmith.core.compose import compose
-from sightsmith.core.plugins import load_plugins
-from sightsmith.core.samples import check
+from sightsmith.core.config.compose import compose
+from sightsmith.core.plugins.manager import load_plugins
+from sightsmith.engine.pipeline.load_dataset import check
 
 
 def read(*overrides):

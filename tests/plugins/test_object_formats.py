@@ -14,10 +14,11 @@ from broken_datasets import picture
 from object_datasets import BOX, HEIGHT, WIDTH, label, mask
 from PIL import Image
 
-from sightsmith.core.compose import compose
-from sightsmith.core.masks import decode, encode, semantic_map
-from sightsmith.core.plugins import load_plugins
-from sightsmith.core.samples import check
+from sightsmith.core.config.compose import compose
+from sightsmith.core.plugins.manager import load_plugins
+from sightsmith.engine.data.masks import decode, encode, semantic_map
+from sightsmith.engine.data.statistics import describe
+from sightsmith.engine.pipeline.load_dataset import check
 
 RUNS = {"size": [HEIGHT, WIDTH], "counts": [43, 6, 14, 6, 14, 6, 14, 6, 14, 6, 14, 6, 14, 6, 14, 6, 291]}
 COMPRESSED = {"size": [HEIGHT, WIDTH], "counts": encode(mask()).counts.decode()}
@@ -197,7 +198,7 @@ def test_coco_crowds(read, tmp_path):
     expected = np.where(mask(), 255, 0)
     expected[:4, :4] = 1
     assert np.array_equal(painted, expected)
-    assert dataset.summary()["objects"]["crowds"] == 1
+    assert describe(dataset)["objects"]["crowds"] == 1
 
 
 def test_labelme_circles_and_masks(read, tmp_path):
@@ -286,6 +287,6 @@ def test_auto_takes_them_for_labels_too(make, format, read, tmp_path):
     dataset = read("labels", overrides)
     assert dataset.index.format == format
     assert dataset.reason
-    assert dataset.summary()["annotation"] == "labels"
-    assert "objects" not in dataset.summary()
-    json.dumps(dataset.summary())
+    assert describe(dataset)["annotation"] == "labels"
+    assert "objects" not in describe(dataset)
+    json.dumps(describe(dataset))

@@ -10,15 +10,15 @@ import pytest
 from broken_datasets import picture
 from object_datasets import HEIGHT, WIDTH
 
-from sightsmith.core.annotation import Object
-from sightsmith.core.compose import compose
-from sightsmith.core.convert import to_objects
-from sightsmith.core.dataset import DatasetIndex, Sample
-from sightsmith.core.errors import UserError
-from sightsmith.core.masks import decode, encode, semantic_map
-from sightsmith.core.plugins import load_plugins
-from sightsmith.core.samples import check
-from sightsmith.core.write_dataset import find_writer, write_dataset
+from sightsmith.core.config.compose import compose
+from sightsmith.core.contracts.annotation import Object
+from sightsmith.core.contracts.dataset import DatasetIndex, Sample
+from sightsmith.core.plugins.manager import load_plugins
+from sightsmith.core.util.errors import UserError
+from sightsmith.engine.data.convert import to_objects
+from sightsmith.engine.data.masks import decode, encode, semantic_map
+from sightsmith.engine.data.write import find_writer, write_dataset
+from sightsmith.engine.pipeline.load_dataset import check
 
 
 @pytest.fixture
@@ -92,7 +92,7 @@ def masked(folder, shapes):
 @pytest.mark.parametrize("form", ["label_csv", "labelme", "coco"])
 def test_masks_to_the_pixel(read, tmp_path, form):
     index = to_objects(masked(tmp_path / "set", SHAPES.values()))
-    from sightsmith.core.images import probe
+    from sightsmith.engine.data.images import probe
 
     infos = {sample.name: probe(sample.path) for sample in index.samples}
     record = find_writer(form, load_plugins().dataset_loaders, "masks")
@@ -106,7 +106,7 @@ def test_masks_to_the_pixel(read, tmp_path, form):
 
 
 def test_yolo_keeps_what_one_polygon_can_say_and_tells_of_the_rest(read, tmp_path):
-    from sightsmith.core.images import probe
+    from sightsmith.engine.data.images import probe
 
     index = to_objects(masked(tmp_path / "set", SHAPES.values()))
     infos = {sample.name: probe(sample.path) for sample in index.samples}

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 from torch import Tensor, nn
 
-from sightsmith.core.exporter import Exporter, Outputs
-from sightsmith.core.task import Model, Outcome
+from sightsmith.core.contracts.exporter import Exporter, Outputs
+from sightsmith.core.contracts.results import Model, Outcome
 from sightsmith_keypoints.model import located
 
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from sightsmith.core.hookspecs import hookimpl
-from sightsmith.core.records import ConfigPath, NetworkRecord, TaskRecord
+from sightsmith.core.contracts.records import ConfigPath, NetworkRecord, TaskRecord
+from sightsmith.core.plugins.hookspecs import hookimpl
 
 
 @hookimpl

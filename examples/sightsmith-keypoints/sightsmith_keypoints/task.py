@@ -10,11 +10,14 @@ import numpy as np
 import torch
 from torch import nn
 
-from sightsmith.core.dataset import Sample
-from sightsmith.core.exporter import Exporter
-from sightsmith.core.prediction import PredictedObject, Prediction
-from sightsmith.core.task import Model, Outcome, Part, Section, Task
-from sightsmith.core.weights import LoadReport, load_matching, read_weights
+from sightsmith.core.contracts.dataset import Sample
+from sightsmith.core.contracts.exporter import Exporter
+from sightsmith.core.contracts.prediction import PredictedObject, Prediction
+from sightsmith.core.contracts.report import Section
+from sightsmith.core.contracts.results import Model, Outcome, Part
+from sightsmith.core.contracts.task import Task
+from sightsmith.core.contracts.weights import LoadReport
+from sightsmith.engine.runs.weights import load_matching, read_weights
 from sightsmith_keypoints.data import ImagePoints
 from sightsmith_keypoints.export import PointsExporter
 from sightsmith_keypoints.model import located, place_losses

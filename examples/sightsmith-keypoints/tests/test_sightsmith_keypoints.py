@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from sightsmith_keypoints.model import located, place_losses
 
-from sightsmith.core.testing import PluginConformance
+from sightsmith.testing import PluginConformance
 
 
 class TestPlugin(PluginConformance):

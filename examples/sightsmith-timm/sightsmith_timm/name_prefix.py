@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from sightsmith.core.dataset import IMAGE_SUFFIXES, DatasetIndex, Recognition, Sample
-from sightsmith.core.errors import Problem, listed
+from sightsmith.core.contracts.dataset import IMAGE_SUFFIXES, DatasetIndex, Recognition, Sample
+from sightsmith.core.util.errors import Problem, listed
 
 
 class NamePrefix:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from sightsmith.core.errors import Problem, UserError
-from sightsmith.core.tuner import Proposal, Scored, Search, Tuner
+from sightsmith.core.contracts.tuner import Proposal, Scored, Search, Tuner
+from sightsmith.core.util.errors import Problem, UserError
 
 
 class OneAtATime(Tuner):

@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
-from sightsmith.core.hookspecs import hookimpl
-from sightsmith.core.records import DatasetLoaderRecord, LoggerRecord, NetworkRecord, PresetFolder, TunerRecord
+from sightsmith.core.contracts.records import (
+    DatasetLoaderRecord,
+    LoggerRecord,
+    NetworkRecord,
+    PresetFolder,
+    TunerRecord,
+)
+from sightsmith.core.plugins.hookspecs import hookimpl
 
 LICENCE = "Apache-2.0 (timm)"
 NETWORKS = (

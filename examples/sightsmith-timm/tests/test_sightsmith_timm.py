@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sightsmith.core.testing import PluginConformance
+from sightsmith.testing import PluginConformance
 
 
 class TestPlugin(PluginConformance):

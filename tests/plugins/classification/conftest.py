@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from sightsmith.core.dataset import Sample
-from sightsmith.core.plugins import load_plugins
-from sightsmith.core.schema import Config, ImageConfig, NetworkConfig, TaskConfig
+from sightsmith.core.contracts.dataset import Sample
+from sightsmith.core.contracts.schema import Config, ImageConfig, NetworkConfig, TaskConfig
+from sightsmith.core.plugins.manager import load_plugins
 from sightsmith.plugins.classification.task import ClassificationTask
 
 CLASSES = ("cat", "cow", "dog")
@@ -23,7 +23,9 @@ def make_task():
         config = Config(task=TaskConfig("classification"), name="test",
                         network=NetworkConfig(network, weights, options or {}),
                         image=ImageConfig(size=size, windows=list(windows)), **parts)
-        return ClassificationTask(config, load_plugins().network(network), classes, multi_label)
+        plugins = load_plugins()
+        return ClassificationTask(plugins.task("classification"), config, plugins.network(network), classes,
+                                  multi_label)
 
     return make
 

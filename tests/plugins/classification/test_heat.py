@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from sightsmith.core.errors import UserError
+from sightsmith.core.util.errors import UserError
 
 SIDE = 224
 

@@ -8,8 +8,8 @@ import warnings
 import numpy as np
 import pytest
 
-from sightsmith.core.dataset import Sample
-from sightsmith.core.task import Task
+from sightsmith.core.contracts.dataset import Sample
+from sightsmith.core.contracts.task import Task
 from sightsmith.plugins.classification.metrics import calibration, compute, doubtful, score_of_draws
 
 CLASSES = ("cat", "cow", "dog")

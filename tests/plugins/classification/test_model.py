@@ -11,10 +11,10 @@ import torch
 from torch.nn import functional
 from torchvision.models import get_model_weights, mobilenet_v2, resnet18, vit_b_32
 
-from sightsmith.core.checkpoint import load_tree, save_tree
-from sightsmith.core.dataset import Sample
-from sightsmith.core.errors import UserError
-from sightsmith.core.schema import HyperConfig
+from sightsmith.core.contracts.dataset import Sample
+from sightsmith.core.contracts.schema import HyperConfig
+from sightsmith.core.util.errors import UserError
+from sightsmith.engine.runs.checkpoint import load_tree, save_tree
 from sightsmith.plugins.classification import model as models
 
 

@@ -133,7 +133,7 @@ def test_sixteen_bits_are_not_cut(make_task, squares):
 
 
 def test_colour_jitter_changes_colours_and_no_boxes(make_task, squares):
-    from sightsmith.core.schema import ColorJitterConfig
+    from sightsmith.core.contracts.schema import ColorJitterConfig
 
     sample = squares("a", (64, 64), [BOX])
     plain = make_task(size=64).dataset([sample], training=True)[(0, 1)]

@@ -7,8 +7,8 @@ import io
 import numpy as np
 import pytest
 
-from sightsmith.core.masks import encode
-from sightsmith.core.schema import Config
+from sightsmith.core.contracts.schema import Config
+from sightsmith.engine.data.masks import encode
 from sightsmith.plugins.detection.metrics import SUMMARY, compute, merged
 from sightsmith.plugins.detection.report import sections
 

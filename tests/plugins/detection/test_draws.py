@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from test_detection_metrics import CLASSES, LARGE, outcome
 
-from sightsmith.core.bootstrap import interval
-from sightsmith.core.dataset import Sample
+from sightsmith.core.contracts.dataset import Sample
+from sightsmith.engine.training.bootstrap import interval
 from sightsmith.plugins.detection.draws import ap_of_draws
 from sightsmith.plugins.detection.metrics import compute
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from sightsmith.core.errors import UserError
+from sightsmith.core.util.errors import UserError
 from sightsmith.plugins.openmmlab import adapt
 
 

@@ -6,8 +6,8 @@ import pytest
 import torch
 from torch import nn
 
-from sightsmith.core.errors import UserError
-from sightsmith.core.schema import NetworkConfig
+from sightsmith.core.contracts.schema import NetworkConfig
+from sightsmith.core.util.errors import UserError
 from sightsmith.plugins.openmmlab.weights import address, load_starting_weights
 
 

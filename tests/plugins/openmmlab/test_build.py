@@ -60,7 +60,7 @@ def test_masks_are_pasted_also_of_boxes_outside_of_the_image(box):
 
 @pytest.mark.parametrize("package", ["mmdet", "mmseg"])
 def test_every_short_name_is_in_the_zoo(package):
-    from sightsmith.core.plugins import load_plugins
+    from sightsmith.core.plugins.manager import load_plugins
 
     task = {"mmdet": "detection", "mmseg": "segmentation"}[package]
     known = set(zoo.names(package))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 import types
 
-from sightsmith.core.doctor import findings
+from sightsmith.plugins.commands.diagnosis import findings
 from sightsmith.plugins.openmmlab.ops.extension import EXTENSION
 
 

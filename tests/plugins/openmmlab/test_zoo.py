@@ -8,7 +8,7 @@ from mmengine.logging import MessageHub
 from torch import nn
 from zoo_step import CLASSES, make_task, step, write_samples
 
-from sightsmith.core.errors import UserError
+from sightsmith.core.util.errors import UserError
 from sightsmith.plugins.openmmlab import zoo
 from sightsmith.plugins.openmmlab.batch_norm import BatchNorm2d, survive_single_values
 

@@ -7,10 +7,10 @@ from importlib.resources import files
 
 import pytest
 
-from sightsmith.core.errors import UserError
-from sightsmith.core.listing import rows
-from sightsmith.core.plugins import load_plugins
+from sightsmith.core.plugins.manager import load_plugins
+from sightsmith.core.util.errors import UserError
 from sightsmith.plugins import openmmlab
+from sightsmith.plugins.commands.listing import rows
 from sightsmith.plugins.openmmlab import zoo
 from sightsmith.plugins.openmmlab.networks import APART, FAILED, OK, UNTRIED, ZOO, ZOO_COLUMNS
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 from test_tuners import SPACE, make
 
-from sightsmith.core.errors import UserError
-from sightsmith.core.tuner import Asked, Proposal
+from sightsmith.core.contracts.tuner import Asked, Proposal
+from sightsmith.core.util.errors import UserError
 
 
 def test_a_population_starts_as_the_one_that_waits():

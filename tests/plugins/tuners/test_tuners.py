@@ -6,10 +6,10 @@ import math
 
 import pytest
 
-from sightsmith.core.errors import UserError
-from sightsmith.core.plugins import load_plugins
-from sightsmith.core.space import parse_space
-from sightsmith.core.tuner import Scored, Search
+from sightsmith.core.config.sweep_syntax import parse_space
+from sightsmith.core.contracts.tuner import Scored, Search
+from sightsmith.core.plugins.manager import load_plugins
+from sightsmith.core.util.errors import UserError
 
 SPACE = {"hyper.learning_rate": "tag(log,interval(1e-5,0.1))", "hyper.momentum": "interval(0.5,0.99)"}
 

@@ -1,0 +1,73 @@
+"""The finished run that a retraining starts from: ``flow=retrain source=RUN``."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from sightsmith.core.config.model_card import WEIGHTS, card_path, read_card, restore_config
+from sightsmith.core.contracts.schema import Config, SourceConfig
+from sightsmith.core.util.errors import UserError
+
+if TYPE_CHECKING:
+    pass
+
+FREE = ("augment", "network.rename", "source.distillation", "source.replay")
+"""Keys of a retraining that the source gives, but does not lock."""
+
+
+@dataclass(frozen=True)
+class Source:
+    """A finished run. It locks task, network and pre-processing, and gives all else of its recipe as a default."""
+
+    path: Path
+    card: Mapping[str, Any]
+
+    @property
+    def config(self) -> Config:
+        return restore_config(self.card["config"], card_path(self.path))
+
+    @property
+    def free(self) -> tuple[str, ...]:
+        return FREE
+
+    @property
+    def owner(self) -> str:
+        return f"The source {self.path}"
+
+    @property
+    def task(self) -> str:
+        return str(self.card["task"])
+
+    def node(self) -> dict[str, Any]:
+        """The option of Hydra's group ``source``, for the package ``_global_``."""
+        config = self.config
+        values = recipe(config)
+        values["network"]["weights"] = str(card_path(self.path).with_name(WEIGHTS))
+        return {"defaults": [{"override /task": self.task}, {"override /network": config.network.name}],
+                "flow": "retrain", **values,
+                "source": asdict(SourceConfig(str(self.path), list(self.card["classes"])))}
+
+
+def recipe(config: Config) -> dict[str, dict[str, Any]]:
+    """What a training on other data takes over of the one that ``config`` describes, but for the network's name and
+    weights."""
+    return {"network": {"options": config.network.options, "config": config.network.config},
+            "image": asdict(config.image), "augment": asdict(config.augment), "hyper": asdict(config.hyper),
+            "limits": asdict(config.limits),
+            "dataset": {"tile": config.dataset.tile, "tile_overlap": config.dataset.tile_overlap}}
+
+
+def find_source(folder: str | Path) -> Source:
+    """The finished run in ``folder``. Raises UserError where there is none."""
+    path = Path(folder).expanduser().resolve()
+    try:
+        return Source(path, read_card(path))
+    except UserError as error:
+        raise UserError(f"source={folder}: {error.message}", hint=error.hint) from error
+
+
+
+

@@ -1,0 +1,63 @@
+"""The card of a finished run's model bundle: what to build, and how to feed it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from omegaconf import OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from sightsmith.core.contracts.schema import Config
+from sightsmith.core.util.errors import UserError
+
+BUNDLE_FORMAT = 1
+FOLDER = "model"
+
+
+WEIGHTS = "model.safetensors"
+
+
+CARD = "model.json"
+
+
+def card_path(run: Path) -> Path:
+    return run / FOLDER / CARD
+
+
+def read_card(run: Path) -> dict[str, Any]:
+    """What the bundle of ``run`` says of itself. Raises UserError where there is none, or it is damaged."""
+    path = card_path(run)
+    try:
+        text = path.read_text()
+        _refuse_interpolations(text)
+        card: dict[str, Any] = json.loads(text)
+    except OSError as error:
+        raise UserError(f"{run} holds no finished run: {path.name} is not in its folder model/",
+                        hint="`sightsmith list runs` shows the runs") from error
+    except ValueError as error:
+        raise UserError(f"{path} is damaged: {error}") from error
+    if not isinstance(card, dict) or card.get("format") != BUNDLE_FORMAT:
+        raise UserError(f"{path} is not a card of format {BUNDLE_FORMAT}, which this version reads",
+                        hint="upgrade sightsmith: pip install --upgrade sightsmith")
+    keys = ("task", "network", "classes", "multi_label", "metrics", "config")
+    if missing := [key for key in keys if key not in card]:
+        raise UserError(f"{path} is damaged: it has no {', '.join(missing)}")
+    return card
+
+
+def restore_config(values: Any, path: Path) -> Config:
+    """The configuration of the nested ``values`` of the file ``path``. Raises UserError where they are none."""
+    try:
+        _refuse_interpolations(json.dumps(values))
+        config = OmegaConf.to_object(OmegaConf.merge(OmegaConf.structured(Config), values))
+    except (OmegaConfBaseException, ValueError, TypeError) as error:
+        raise UserError(f"{path} is damaged: {str(error).splitlines()[0]}") from error
+    assert isinstance(config, Config)
+    return config
+
+
+def _refuse_interpolations(text: str) -> None:
+    if "${" in text:  # OmegaConf would look it up, in the environment too
+        raise ValueError("it holds an interpolation ${...}, which a finished run never does")

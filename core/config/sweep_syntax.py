@@ -1,0 +1,42 @@
+"""Sweeps as Hydra's grammar writes them, read as a search space."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import Override
+from hydra.errors import HydraException
+
+from sightsmith.core.contracts.search_space import Axis
+from sightsmith.core.util.errors import Problem, UserError
+
+
+def axis_of(override: Override) -> Axis:
+    """What ``override``, which sweeps, goes through. Raises UserError for a range that cannot be."""
+    key = override.get_key_element()
+    if override.is_discrete_sweep():
+        return Axis(key, tuple(override.sweep_string_iterator()))
+    interval: Any = override.value()
+    low, high, log = interval.start, interval.end, "log" in interval.tags
+    if not low < high or log and low <= 0:
+        raise UserError(f"{override.input_line} is no range: it must rise" + (" and be above 0" if log else ""))
+    return Axis(key, (), low, high, log, isinstance(low, int) and isinstance(high, int))
+
+
+def parse_space(space: Mapping[str, str], origin: str) -> list[Axis]:
+    """The axes of ``space``, which maps keys to sweeps; ``origin`` says where it is from. Raises UserError."""
+    axes, problems = [], []
+    for key, text in space.items():
+        try:
+            [override] = OverridesParser.create().parse_overrides([f"{key}={text}"])
+            if not override.is_sweep_override():
+                raise UserError(f"{key}: {text} is one value")
+            axes.append(axis_of(override))
+        except (HydraException, UserError) as error:
+            problems.append(Problem(str(error).splitlines()[0]))
+    if problems:
+        raise UserError(f"{origin} has what is no sweep:", problems=problems,
+                        hint="for example 0.001,0.01 or interval(0.8,0.99) or tag(log,interval(1e-5,0.1))")
+    return axes

@@ -1,0 +1,1 @@
+"""What the engine and its plugins hand to each other: records, protocols and base classes."""

@@ -1,0 +1,38 @@
+"""What a model says of one image; the counterpart of :mod:`sightsmith.core.contracts.annotation`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from sightsmith.core.contracts.annotation import Box, RunLengths
+from sightsmith.core.contracts.image import Array
+
+
+@dataclass(frozen=True)
+class PredictedObject:
+    """An object that was found: ``score`` in [0, 1], ``box`` and ``mask`` in pixels of the whole, upright image."""
+
+    label: str
+    score: float
+    box: Box
+    mask: RunLengths | None = None
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """What a model says of an image of ``width`` x ``height`` pixels, or of one ``frame`` of a multi-frame file.
+
+    ``scores`` has the probability of each class, the likeliest first: they sum to 1, or, for multi-label, each is that
+    of yes. ``objects`` are those found, the surest first. ``class_map`` (height, width) uint8 is 0 for the background
+    and i + 1 for ``classes[i]`` of the run. A task fills one of the three.
+    """
+
+    path: Path
+    width: int
+    height: int
+    frame: int | None = None
+    scores: Mapping[str, float] = field(default_factory=dict)
+    objects: tuple[PredictedObject, ...] = ()
+    class_map: Array | None = None

@@ -1,0 +1,228 @@
+"""What plugins hand to the engine: frozen records, each with a lazily resolved builder.
+
+A record is created when a plugin is listed, so it costs nothing: no heavy library is imported until
+:meth:`Record.build` is called.
+"""
+
+from __future__ import annotations
+
+import importlib
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, field, replace
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from sightsmith.core.contracts.annotation import RICHNESS, Annotation
+from sightsmith.core.util.errors import UserError, near
+
+if TYPE_CHECKING:
+    from sightsmith.core.contracts.dataset import Writer
+
+_NAME = re.compile(r"[a-z0-9][a-z0-9_.-]*")
+_FIGURE = re.compile(r"(.+) (\d+(?:\.\d+)?)(?: %)?")
+_BUILDER = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Record:
+    """A name, one line about it, and where its builder is (``"package.module:attribute"``).
+
+    Raises ValueError for a name or a builder that is not of the stated form: names are refused,
+    never repaired.
+    """
+
+    name: str
+    description: str
+    builder: str
+
+    def __post_init__(self) -> None:
+        if not _NAME.fullmatch(self.name):
+            raise ValueError(f"the name {self.name!r} must be lower-case letters, digits, '_', '-' and '.'")
+        if not _BUILDER.fullmatch(self.builder):
+            raise ValueError(f"the builder {self.builder!r} of {self.name!r} must read 'package.module:attribute'")
+
+    def build(self) -> Any:
+        """Import the module and return the attribute that ``builder`` names."""
+        module, _, attribute = self.builder.partition(":")
+        return getattr(importlib.import_module(module), attribute)
+
+
+@dataclass(frozen=True, kw_only=True)
+class TaskRecord(Record):
+    """A task type. The builder is a subclass of :class:`sightsmith.core.contracts.task.Task`.
+
+    ``score`` names the metric (higher is better) that chooses the best checkpoint; ``annotation`` the kind
+    of annotation that it trains on: richer ones are converted to it. ``sample`` is the builder of a
+    function ``(folder: Path) -> None`` that writes the small embedded data set which
+    ``dataset.root=sample`` stands for.
+    """
+
+    score: str
+    annotation: Annotation
+    sample: str | None = None
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        _check_kinds(self.name, [self.annotation])
+
+
+@dataclass(frozen=True, kw_only=True)
+class DatasetLoaderRecord(Record):
+    """A dataset format. The builder is a class with the methods of :class:`sightsmith.core.contracts.dataset.Loader`.
+
+    ``annotations`` says what it can read; a data set of this format has one or more of these kinds.
+    ``layout`` shows what the folder looks like. ``writer``, where the format can also be written, is the builder of a
+    :data:`sightsmith.core.contracts.dataset.Writer`.
+    """
+
+    annotations: tuple[Annotation, ...]
+    layout: str
+    writer: str | None = None
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        _check_kinds(self.name, self.annotations)
+        if self.writer is not None and not _BUILDER.fullmatch(self.writer):
+            raise ValueError(f"the writer {self.writer!r} of {self.name!r} must read 'package.module:attribute'")
+
+    def build_writer(self) -> Writer:
+        """Import and return the function that ``writer`` names."""
+        assert self.writer is not None
+        found: Writer = replace(self, builder=self.writer).build()
+        return found
+
+
+@dataclass(frozen=True, kw_only=True)
+class NetworkRecord(Record):
+    """A network. What its builder is called with is the task's business.
+
+    ``parameters`` is the number of parameters at the published number of classes; ``score`` the
+    published figure in percent, after its metric ("box AP 40.9"), ``score_source`` where it was published
+    and, last, on which data ("mmdet metafile, COCO"); ``gflops`` per image; ``speed`` a published time with
+    its hardware, as text; ``input_size`` in pixels (height and width), ``min_size`` the smallest that is
+    known to work (None: that is ``input_size``); ``weights`` names the published weights.
+    ``annotation`` is the kind that it trains on where that is not the task's. A record that stands for
+    a whole zoo has in ``zoo`` the builder of a function ``() -> Iterable[ZooNetwork]`` that imports no heavy library;
+    ``network.config`` chooses one.
+    """
+
+    task: str
+    family: str
+    parameters: int
+    input_size: int
+    min_size: int | None = None
+    score: str = ""
+    score_source: str = ""
+    gflops: float | None = None
+    speed: str = ""
+    weights: str = ""
+    licence: str = ""
+    annotation: Annotation | None = None
+    options: Mapping[str, Any] = field(default_factory=dict)
+    zoo: str | None = None
+
+    @property
+    def figure(self) -> tuple[str, float] | None:
+        """The benchmark (metric and data), equal for networks that can be compared, and the percent of ``score``;
+        None where it does not read so."""
+        found = _FIGURE.fullmatch(self.score)
+        return (f"{found[1]} on {self.score_source.rpartition(', ')[2]}", float(found[2])) if found else None
+
+    @cached_property
+    def zoo_networks(self) -> dict[str, ZooNetwork]:
+        """By name, what ``network.config`` may be; nothing where the record is one network."""
+        return {entry.name: entry for entry in replace(self, builder=self.zoo).build()()} if self.zoo else {}
+
+    def annotation_of(self, config: str | None) -> Annotation | None:
+        """The annotation that the network learns from with ``network.config=config``; None for the task's.
+
+        Raises UserError where ``config`` must be given, must not be, or is not a trainable one of the zoo.
+        """
+        if self.zoo is None:
+            if config is not None:
+                raise UserError(f"network.config={config}: network={self.name} is one network, not a zoo",
+                                hint="leave network.config out, or choose a network whose name stands for a zoo")
+            return self.annotation
+        known = self.zoo_networks
+        hint = f"`sightsmith list networks --task {self.task}` shows all {len(known)}"
+        if config is None:
+            example = next(name for name, entry in known.items() if entry.trainable)
+            raise UserError(f"network={self.name} stands for a zoo: network.config must say which of its networks",
+                            hint=f"for example network.config={example}; {hint}")
+        if config not in known:
+            raise UserError(f"network.config={config}: there is no such network.{near(config, list(known))}", hint=hint)
+        if known[config].trainable is False:
+            raise UserError(f"network.config={config} cannot be trained here: {known[config].reason}", hint=hint)
+        return known[config].annotation
+
+
+@dataclass(frozen=True)
+class ZooNetwork:
+    """One network of a zoo; ``reason`` says why one is not ``trainable``. None: nobody has tried."""
+
+    name: str
+    annotation: Annotation | None = None
+    trainable: bool | None = True
+    reason: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class LoggerRecord(Record):
+    """A metrics logger. The builder makes a :class:`sightsmith.core.contracts.logger.MetricLogger`."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class TunerRecord(Record):
+    """A tuner. The builder is a subclass of :class:`sightsmith.core.contracts.tuner.Tuner`.
+
+    ``space`` maps keys of the configuration to what they go through where nothing else is typed, as Hydra's sweeps are
+    (``"0.8,0.9"``, ``"tag(log,interval(1e-5,0.1))"``); ``jobs`` is the usual number of runs, None where the space says
+    it; ``options`` are the tuner's own settings with their usual values, ``overrides`` what its runs are started with
+    unless it is typed. One that does not ``searches`` makes the typed runs and no more.
+    """
+
+    space: Mapping[str, str] = field(default_factory=dict)
+    jobs: int | None = None
+    options: Mapping[str, Any] = field(default_factory=dict)
+    overrides: tuple[str, ...] = ()
+    searches: bool = True
+
+    def node(self) -> dict[str, Any]:
+        """The option of Hydra's group ``tuner``, for the package ``_global_``."""
+        mode = {"hydra": {"mode": "MULTIRUN"}} if self.searches else {}
+        return {"tuner": {"name": self.name, "jobs": self.jobs, "space": dict(self.space),
+                          "options": dict(self.options)}, **mode}
+
+
+@dataclass(frozen=True)
+class ConfigPath:
+    """A Hydra search path of a plugin, such as ``pkg://my_plugin.conf``."""
+
+    path: str
+
+
+@dataclass(frozen=True)
+class PresetFolder:
+    """A package of a plugin, such as ``my_plugin.presets``, that holds presets as YAML files, also in folders."""
+
+    package: str
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that ``sightsmith doctor`` looked at; ``advice`` says what to type where it is not ``ok``."""
+
+    topic: str
+    text: str
+    ok: bool = True
+    advice: str = ""
+
+    def to_json(self) -> dict[str, object]:
+        return asdict(self)
+
+
+def _check_kinds(name: str, kinds: Iterable[str]) -> None:
+    for kind in kinds:
+        if kind not in RICHNESS:
+            raise ValueError(f"the annotation {kind!r} of {name!r} must be one of {', '.join(RICHNESS)}")

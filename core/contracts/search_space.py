@@ -1,0 +1,87 @@
+"""What a search goes through: axes, typed as Hydra's sweeps are.
+
+``hyper.momentum=0.8,0.9`` are choices, ``hyper.momentum=interval(0.8,0.99)`` is a range, and
+``hyper.learning_rate=tag(log,interval(1e-5,0.1))`` one in which each power of ten counts as much as any other.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from numpy.random import Generator
+    from optuna.distributions import BaseDistribution
+
+Value = str | float | int
+"""Of an axis: a choice as it is typed, or a number of a range."""
+
+
+@dataclass(frozen=True)
+class Axis:
+    """A key of the configuration, as in an override, and its values: ``choices``, or the numbers from ``low`` to
+    ``high``, both included."""
+
+    key: str
+    choices: tuple[str, ...] = ()
+    low: float = 0.0
+    high: float = 0.0
+    log: bool = False
+    whole: bool = False
+
+    @property
+    def name(self) -> str:
+        return self.key.lstrip("+")
+
+    @property
+    def label(self) -> str:
+        """The last part of the name, in words."""
+        return self.name.rpartition(".")[2].replace("_", " ")
+
+    def __str__(self) -> str:
+        if self.choices:
+            return f"{self.name}: {', '.join(self.choices)}"
+        return f"{self.name}: {self.low:g} to {self.high:g}{', logarithmic' if self.log else ''}"
+
+    def draw(self, generator: Generator) -> Value:
+        """Any of the values, each as likely."""
+        if self.choices:
+            return self.choices[int(generator.integers(len(self.choices)))]
+        if self.log:
+            return self.number(math.exp(generator.uniform(math.log(self.low), math.log(self.high))))
+        return self.number(generator.uniform(self.low, self.high))
+
+    def number(self, value: float) -> float | int:
+        """The value nearest to ``value``, of six digits."""
+        rounded = round(value) if self.whole else float(f"{value:.6g}")
+        return min(max(rounded, self.low), self.high)
+
+    def holds(self, value: object) -> bool:
+        """Whether ``value`` is one of the axis."""
+        if self.choices:
+            return str(value) in self.choices
+        return isinstance(value, (int, float)) and self.low <= value <= self.high
+
+    def distribution(self) -> BaseDistribution:
+        """As optuna has it."""
+        from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
+
+        if self.choices:
+            return CategoricalDistribution(self.choices)
+        if self.whole:
+            return IntDistribution(int(self.low), int(self.high), log=self.log)
+        return FloatDistribution(self.low, self.high, log=self.log)
+
+    def override(self, value: Value) -> str:
+        return f"{self.key}={value}"
+
+
+
+
+
+
+def count(axes: Iterable[Axis]) -> int:
+    """The number of combinations of axes of choices."""
+    return math.prod(len(axis.choices) for axis in axes)

@@ -1,0 +1,1 @@
+"""The hooks, and the manager that finds plugins and calls them."""

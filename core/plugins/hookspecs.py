@@ -1,0 +1,130 @@
+"""The hooks of sightsmith, in the order in which they are called.
+
+A plugin is a module with functions of these names, marked ``@hookimpl``, named in the entry-point
+group ``sightsmith.plugins`` of its distribution::
+
+    from sightsmith.core.plugins.hookspecs import hookimpl
+    from sightsmith.core.contracts.records import NetworkRecord
+
+    @hookimpl
+    def sightsmith_networks():
+        return [NetworkRecord(name="tiny", task="classification", ...)]
+
+A plugin's module is imported by every command: import heavy libraries inside builders only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING
+
+import pluggy
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from sightsmith.core.contracts.dataset import CheckedDataset
+    from sightsmith.core.contracts.plan import Plan
+    from sightsmith.core.contracts.records import (
+        ConfigPath,
+        DatasetLoaderRecord,
+        Finding,
+        LoggerRecord,
+        NetworkRecord,
+        PresetFolder,
+        TaskRecord,
+        TunerRecord,
+    )
+
+PROJECT = "sightsmith"
+hookspec = pluggy.HookspecMarker(PROJECT)
+hookimpl = pluggy.HookimplMarker(PROJECT)
+
+# Registration: called once a process, when the plugins are collected; on every rank. An exception, a
+# record that is not of the stated type, or a name that another plugin has already registered makes the
+# plugin (the later one, for a name) "broken": it is listed with the cause and none of it is used.
+
+
+@hookspec
+def sightsmith_config_paths() -> Iterable[ConfigPath]:  # type: ignore[empty-body]
+    """Hydra search paths of the plugin, for its config groups.
+
+    They come after the engine's own paths; a file that another path already has is not replaced.
+    Example: ``return [ConfigPath("pkg://my_plugin.conf")]``.
+    """
+
+
+@hookspec
+def sightsmith_tasks() -> Iterable[TaskRecord]:  # type: ignore[empty-body]
+    """Task types. A task also brings ``task/<name>.yaml`` on one of its config paths."""
+
+
+@hookspec
+def sightsmith_dataset_loaders() -> Iterable[DatasetLoaderRecord]:  # type: ignore[empty-body]
+    """Dataset formats. ``dataset.format=auto`` takes the loader that is surest of the folder."""
+
+
+@hookspec
+def sightsmith_networks() -> Iterable[NetworkRecord]:  # type: ignore[empty-body]
+    """Networks; each becomes an option of the config group ``network``."""
+
+
+@hookspec
+def sightsmith_tuners() -> Iterable[TunerRecord]:  # type: ignore[empty-body]
+    """Tuners, which decide on the runs of a search; each becomes an option of the config group ``tuner``."""
+
+
+@hookspec
+def sightsmith_loggers() -> Iterable[LoggerRecord]:  # type: ignore[empty-body]
+    """Metric loggers; each becomes an option of the config group ``logger``."""
+
+
+@hookspec
+def sightsmith_presets() -> Iterable[PresetFolder]:  # type: ignore[empty-body]
+    """Packages of presets; each file becomes an option of the config group ``preset``.
+
+    Example: ``return [PresetFolder("my_plugin.presets")]``.
+    """
+
+
+# Diagnostics: called by ``sightsmith doctor`` alone, in the order of registration. What a plugin raises is shown as a
+# finding that is not ok.
+
+
+@hookspec
+def sightsmith_diagnostics() -> Iterable[Finding]:  # type: ignore[empty-body]
+    """What the plugin depends on: a finding for each thing that can be otherwise, with what to type where it is not
+    ok. May import heavy libraries.
+
+    Example: ``return [Finding("codec", "version 2", ok=False, advice="pip install 'codec>=3'")]``.
+    """
+
+
+# Lifecycle: called on rank 0 only (sightsmith_dataset_checked: in the process that checks), in the
+# order of registration. The results are ignored. An exception stops the run with status `error`; one in
+# sightsmith_on_run_error is logged beside the error that it was told of.
+
+
+@hookspec
+def sightsmith_dataset_checked(dataset: CheckedDataset) -> None:
+    """The data set was read and checked; ``dataset.problems`` may hold errors, which stop the run next."""
+
+
+@hookspec
+def sightsmith_before_run(plan: Plan, run_dir: Path) -> None:
+    """The plan is made and printed; training starts next. Not called for ``trainer.dry_run=true``."""
+
+
+@hookspec
+def sightsmith_after_epoch(run_dir: Path, epoch: int, metrics: Mapping[str, float | None]) -> None:
+    """An epoch (counted from 1) was trained and validated, and its checkpoint is written."""
+
+
+@hookspec
+def sightsmith_after_run(run_dir: Path, metrics: Mapping[str, float | None]) -> None:
+    """The run is finished: model bundle and report are written. ``metrics`` are those of the best checkpoint."""
+
+
+@hookspec
+def sightsmith_on_run_error(run_dir: Path, error: BaseException) -> None:
+    """The run ended with ``error``: status `error`, or `stopped` where it is a KeyboardInterrupt."""

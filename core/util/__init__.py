@@ -1,0 +1,1 @@
+"""Errors, files, text and the console: what every layer uses."""

@@ -1,0 +1,22 @@
+"""What is printed: plain lines, and bars on a terminal."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable
+from typing import TypeVar
+
+from rich.console import Console
+from rich.progress import track
+
+Item = TypeVar("Item")
+
+
+def console() -> Console:
+    return Console(file=sys.stdout, highlight=False, soft_wrap=not sys.stdout.isatty())
+
+
+def tracked(items: Iterable[Item], what: str, total: int | None = None) -> Iterable[Item]:
+    """``items``, with a bar on a terminal's stderr while they are taken; ``total`` where they have no length."""
+    screen = Console(stderr=True)
+    return track(items, what, total, console=screen, transient=True, disable=not screen.is_terminal)

@@ -1,0 +1,114 @@
+"""Errors for people: what was asked, what is there, where it comes from, what to type next."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+SHOWN_PROBLEMS = 50
+NAMED = 5
+"""How many names a summed problem gives."""
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One thing found wrong in the user's data or configuration.
+
+    ``file`` is relative to the data set's root (or the path that was typed), ``line`` is 1-based.
+    Warnings are printed; errors stop the run before anything trains. ``spoils`` is the poorest kind of
+    annotation that suffers: a task that learns from a poorer one is not told.
+    """
+
+    message: str
+    file: str | None = None
+    line: int | None = None
+    hint: str | None = None
+    severity: Literal["error", "warning"] = "error"
+    spoils: Literal["labels", "boxes", "masks"] = "labels"
+
+    def __str__(self) -> str:
+        where = f"{self.file}:{self.line}: " if self.line is not None else f"{self.file}: " if self.file else ""
+        hint = f"\n      {self.hint}" if self.hint else ""
+        return f"{where}{self.message}{hint}"
+
+
+class UserError(Exception):
+    """A mistake that the user can mend: printed without a trace, exit code 2.
+
+    ``problems`` lists everything that was found at once, ``hint`` what to type next.
+    """
+
+    exit_code = 2
+
+    def __init__(self, message: str, *, hint: str | None = None, problems: Iterable[Problem] = ()) -> None:
+        self.message = message
+        self.hint = hint
+        self.problems = tuple(problems)
+        super().__init__(self.text())
+
+    def text(self) -> str:
+        lines = [self.message]
+        lines += [f"  - {problem}" for problem in self.problems[:SHOWN_PROBLEMS]]
+        if len(self.problems) > SHOWN_PROBLEMS:
+            lines.append(f"  ... and {len(self.problems) - SHOWN_PROBLEMS} more")
+        if self.hint:
+            lines.append(self.hint)
+        return "\n".join(lines)
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return _rebuild, (type(self), self.message, self.hint, self.problems)
+
+
+def told(error: Exception) -> str:
+    """What a person reads of ``error``: a mistake as it says itself, else with its kind."""
+    return error.text() if isinstance(error, UserError) else f"{type(error).__name__}: {error}"
+
+
+class NonFiniteLossError(Exception):
+    """The loss became infinite or not a number; the message names the step and the parts."""
+
+
+class StoppedError(Exception):
+    """The run was asked to stop (Ctrl-C, SIGTERM); its last checkpoint is written."""
+
+
+class HungError(Exception):
+    """Ranks waited for one another for ever; the message says which, and what to do."""
+
+    exit_code = 1
+
+
+class ExportError(Exception):
+    """A model cannot be exported, or is not the same afterwards; the message says why."""
+
+    exit_code = 1
+
+
+class FailedRunsError(Exception):
+    """Runs of a sweep failed; the message says which, and why. The others are finished."""
+
+    def __init__(self, message: str, exit_code: int) -> None:
+        self.exit_code = exit_code
+        super().__init__(message)
+
+
+def _rebuild(cls: type[UserError], message: str, hint: str | None, problems: Sequence[Problem]) -> UserError:
+    return cls(message, hint=hint, problems=problems)
+
+
+def near(word: str, options: Iterable[str], count: int = 3) -> str:
+    """``" Did you mean 'a' or 'b'?"`` for the options closest to ``word``; empty when none is close."""
+    found = difflib.get_close_matches(word, list(options), n=count, cutoff=0.6)
+    return f" Did you mean {' or '.join(repr(name) for name in found)}?" if found else ""
+
+
+def listed(names: Iterable[str]) -> str:
+    """The first five names, and how many there are beyond."""
+    found = list(names)
+    return ", ".join(found[:NAMED]) + (f" and {len(found) - NAMED} more" if len(found) > NAMED else "")
+
+
+def has_errors(problems: Iterable[Problem]) -> bool:
+    return any(problem.severity == "error" for problem in problems)

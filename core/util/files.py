@@ -1,0 +1,85 @@
+"""Writing files so that a reader never sees half of one."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from sightsmith.core.util.errors import UserError
+
+
+def write_atomic(path: Path, data: bytes | str) -> None:
+    """Replace ``path`` by ``data`` in one step; after a crash it holds the old or the new content."""
+    payload = data.encode() if isinstance(data, str) else data
+    fill_file(path, lambda temporary: temporary.write_bytes(payload))
+
+
+def fill_file(path: Path, fill: Callable[[Path], object]) -> None:
+    """Replace ``path`` in one step by what ``fill`` writes to the path it is given."""
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    os.close(handle)
+    temporary = Path(name)
+    try:
+        fill(temporary)
+        with temporary.open("r+b") as stream:
+            os.fsync(stream.fileno())
+        temporary.chmod(0o644)
+        temporary.replace(path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+
+
+def fill_folder(folder: Path, fill: Callable[[Path], None]) -> None:
+    """Make ``folder`` with what ``fill`` writes into the path it is given, all or nothing; keep one that is there."""
+    if folder.is_dir():
+        return
+    make_folder(folder.parent)
+    temporary = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}."))
+    try:
+        fill(temporary)
+        temporary.chmod(0o755)
+        try:
+            os.rename(temporary, folder)
+        except OSError:
+            if not folder.is_dir():  # else another process was faster
+                raise
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
+def make_folder(folder: Path) -> None:
+    """Make ``folder`` and those above it; keep one that is there. Raises UserError where that cannot be."""
+    refuse_unwritable(folder)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise _unwritable(folder, str(error)) from error
+
+
+def refuse_unwritable(folder: Path) -> None:
+    """Raises UserError where ``folder`` is none, cannot be made, or cannot be written to. Makes nothing."""
+    there = next(place for place in (folder, *folder.absolute().parents) if os.path.exists(place))
+    if not there.is_dir():
+        raise _unwritable(folder, f"{there} is a file")
+    if not os.access(there, os.W_OK | os.X_OK):
+        raise _unwritable(folder, f"you may not write to {there}")
+
+
+def _unwritable(folder: Path, reason: str) -> UserError:
+    return UserError(f"{folder} cannot be written to: {reason}", hint="name another folder")
+
+
+def write_json(path: Path, value: Any) -> None:
+    write_atomic(path, json.dumps(value, indent=2, ensure_ascii=False) + "\n")
+
+
+def cache_dir() -> Path:
+    """Where unpacked archives and the embedded data sets live: ``$SIGHTSMITH_CACHE`` or ``~/.cache/sightsmith``."""
+    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    return Path(os.environ.get("SIGHTSMITH_CACHE") or Path(base) / "sightsmith").expanduser()

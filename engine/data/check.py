@@ -1,0 +1,236 @@
+"""The check of a data set: every image is decoded, every problem collected, before anything trains."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from pathlib import Path
+
+from sightsmith.core.contracts.annotation import Annotation, carries
+from sightsmith.core.contracts.dataset import CheckedDataset, DatasetIndex, Sample
+from sightsmith.core.contracts.image import ImageError, ImageInfo
+from sightsmith.core.contracts.records import DatasetLoaderRecord
+from sightsmith.core.contracts.schema import Config
+from sightsmith.core.util.errors import NAMED, Problem, has_errors, listed
+from sightsmith.engine.data.convert import to_labels, to_objects
+from sightsmith.engine.data.discover import choose_folder, choose_loader, refuse_poorer
+from sightsmith.engine.data.groups import assign_groups
+from sightsmith.engine.data.images import probe
+from sightsmith.engine.data.split import split
+
+SMALLEST_SIDE, LARGEST_SIDE = 16, 4096
+
+
+
+
+def check_dataset(config: Config, loaders: Sequence[DatasetLoaderRecord], annotation: Annotation, cache_dir: Path,
+                  report: Callable[[str], None] | None = None, *, judged: bool = False) -> CheckedDataset:
+    """Find, read, look at and split the data set that ``config.dataset`` names, as ``annotation``.
+
+    ``loaders`` are those that may be used; archives are unpacked below ``cache_dir``. Richer annotation
+    is converted. Raises UserError only where there is nothing to read; what is wrong with the data is
+    collected. With ``judged`` a model is only to be judged by it: all images are in ``validation``, those of a test
+    side too, and nothing is demanded of classes and split.
+    """
+    say = report or (lambda line: None)
+    root = choose_folder(config.dataset.root, cache_dir)
+    loader, reason = choose_loader(root, config.dataset.format, loaders, annotation)
+    say(f"Data set {root}: {loader.name} ({reason})")
+    index: DatasetIndex = loader.build()().read(root, say)
+    problems = [problem for problem in index.problems if carries([annotation], problem.spoils)]
+    if not index.samples and not has_errors(problems):
+        problems.append(Problem("no image with an annotation was found", hint=f"{loader.name} reads {loader.layout}"))
+    if not has_errors(problems):
+        refuse_poorer(index, annotation, config.task.name, loaders)
+    if not judged:
+        index = _without_test(index, problems)
+    index = to_labels(index) if annotation == "labels" else to_objects(index)
+    samples = _limited(index.samples, config)
+    infos = _look(samples, problems)
+    index = replace(index, samples=tuple(sample for sample in samples if sample.name in infos))
+    objects = None
+    if annotation != "labels":
+        from sightsmith.engine.data.check_objects import check_objects
+
+        objects = check_objects(index, infos, annotation)
+        index = replace(index, samples=objects.samples, annotation=annotation, relative=False)
+        problems += objects.problems
+    samples = frames_of(index.samples, infos)
+    samples = assign_groups(samples, infos, config.dataset.group_by, problems)
+    index = replace(index, samples=samples)
+    problems += _about_images(config, infos)
+    if not judged:
+        problems += _about_classes(config, index)
+    content = {sample.key: infos[sample.name].digests[sample.frame or 0] for sample in samples}
+    prints = {sample.key: objects.prints[sample.name] for sample in samples} if objects else {}
+    problems += _about_copies(index, content, prints) + _about_groups(index, content)
+    train, validation = ((), samples) if judged else split(
+        index.samples, config.dataset.validation_percentage, config.trainer.seed)
+    if samples and not judged and not has_errors(problems):
+        problems += _about_split(train, validation)
+    return CheckedDataset(
+        index, reason, train, validation, infos, tuple(problems),
+        digest((sample.key, *sample.labels, content[sample.key], *([prints[sample.key]] if prints else []))
+                for sample in samples),
+        digest([("train", item.key) for item in train] + [("validation", item.key) for item in validation]),
+        objects.coverage if objects else {})
+
+
+def _without_test(index: DatasetIndex, problems: list[Problem]) -> DatasetIndex:
+    test = sum(sample.split == "test" for sample in index.samples)
+    if test:
+        problems.append(Problem(f"{test} images are for the test and are left out of the training", severity="warning",
+                                hint="`sightsmith evaluate` judges a run by them"))
+    return replace(index, samples=tuple(sample for sample in index.samples if sample.split != "test"))
+
+
+def _limited(samples: tuple[Sample, ...], config: Config) -> tuple[Sample, ...]:
+    limit = config.dataset.limit
+    if limit is None or limit >= len(samples):
+        return samples
+    free = [replace(sample, split=None) for sample in samples]
+    _, drawn = split(free, 100 * limit / len(samples), config.trainer.seed)
+    names = {sample.key for sample in drawn}
+    return tuple(sample for sample in samples if sample.key in names)
+
+
+def _look(samples: Sequence[Sample], problems: list[Problem]) -> dict[str, ImageInfo]:
+    """Decode every file; one that cannot be used becomes a problem."""
+    files = {sample.name: sample for sample in samples}
+
+    def look(sample: Sample) -> ImageInfo | str:
+        try:
+            return probe(sample.path)
+        except ImageError as error:
+            return str(error)
+
+    infos = {}
+    with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
+        for name, found in zip(files, pool.map(look, files.values()), strict=True):
+            if isinstance(found, ImageInfo):
+                infos[name] = found
+            else:
+                sample = files[name]
+                where = f" (named in {sample.file}:{sample.line})" if sample.line else ""
+                problems.append(Problem(f"cannot be used as an image: {found}{where}", file=name,
+                                        hint="replace the file, or take it out of the data set"))
+    return infos
+
+
+def frames_of(samples: Iterable[Sample], infos: Mapping[str, ImageInfo]) -> tuple[Sample, ...]:
+    """``samples`` whose image could be read, one for each frame of a file that has several."""
+    expanded: list[Sample] = []
+    for sample in samples:
+        info = infos.get(sample.name)
+        if info is not None and info.frames > 1:
+            expanded += [replace(sample, frame=number) for number in range(info.frames)]
+        elif info is not None:
+            expanded.append(sample)
+    return tuple(expanded)
+
+
+def _about_images(config: Config, infos: Mapping[str, ImageInfo]) -> list[Problem]:
+    problems = []
+    for name, info in infos.items():
+        if not (min(info.width, info.height) >= SMALLEST_SIDE and max(info.width, info.height) <= LARGEST_SIDE):
+            problems.append(Problem(f"is {info.width} x {info.height} px; each side must be {SMALLEST_SIDE} to "
+                                    f"{LARGEST_SIDE} px", file=name, hint="resize it, or take it out"))
+    image = config.image
+    if image.range is None:
+        free = {name: info for name, info in infos.items() if info.bits > 16 and not (info.modality and image.windows)}
+        if free:
+            problems.append(Problem(f"{len(free)} images of more than 16 bits or with decimals have no natural black "
+                                    f"and white: {listed(free)}",
+                                    hint="say what is black and white with image.range=[low,high]"))
+        deep = {name: info for name, info in infos.items() if info.bits == 16 and not info.modality}
+        top = max((info.maximum for info in deep.values()), default=0)
+        if deep and 0 < top < 65535 / 8:
+            problems.append(Problem(f"{len(deep)} images of 16 bits use values up to {top:g} only, and will be dark",
+                                    hint=f"image.range=[0,{top:g}] uses the whole scale", severity="warning"))
+    if image.windows:
+        plain = {name: info for name, info in infos.items() if not info.modality}
+        if plain:
+            problems.append(Problem(f"image.windows says nothing to {len(plain)} images that are not DICOM: "
+                                    f"{listed(plain)}", severity="warning"))
+    return problems
+
+
+def _about_classes(config: Config, index: DatasetIndex) -> list[Problem]:
+    counts = Counter(label for sample in index.samples for label in set(sample.labels))
+    least = config.dataset.min_images_per_class
+    problems = [
+        Problem(f"the class {name!r} has {counts[name]} image{'' if counts[name] == 1 else 's'}; at least {least} are "
+                "needed", hint=f"add images, take the class out, or set dataset.min_images_per_class={counts[name]}"
+                if counts[name] else "add images, or take the class out")
+        for name in index.classes if counts[name] < least]
+    if index.annotation == "labels" and not index.multi_label and len(index.classes) == 1:
+        problems.append(Problem(f"there is only one class, {index.classes[0]!r}; a classifier needs two",
+                                hint="add images of another class"))
+    return problems
+
+
+def _about_copies(index: DatasetIndex, content: Mapping[str, str], prints: Mapping[str, str]) -> list[Problem]:
+    """The same pixels twice: leakage, contradiction, or a mere copy. ``prints`` hash objects, where there are any."""
+    twins = defaultdict(list)
+    for sample in index.samples:
+        twins[content[sample.key]].append(sample)
+    problems, copies = [], []
+    for same in twins.values():
+        if len(same) < 2:
+            continue
+        names = " and ".join(sample.key for sample in same[:NAMED])
+        if len({sample.split for sample in same}) > 1:
+            problems.append(Problem(f"the same picture is on both sides of the given split: {names}",
+                                    hint="take it out of one side: its score would be learnt by heart"))
+        elif len({frozenset(sample.labels) for sample in same}) > 1:
+            problems.append(Problem(f"the same picture has different labels: {names} ("
+                                    f"{' / '.join(', '.join(sample.labels) or 'none' for sample in same[:NAMED])})",
+                                    hint="correct the label, or take one out"))
+        else:
+            copies += same[1:]
+            if len({prints.get(sample.key) for sample in same}) > 1:
+                problems.append(Problem(f"the same picture has different objects: {names}", severity="warning",
+                                        hint="keep the better annotation: both are learnt"))
+    if copies:
+        problems.append(Problem(f"{len(copies)} pictures are copies of others, kept on the same side: "
+                                f"{listed([sample.key for sample in copies])}", severity="warning"))
+    return problems
+
+
+def _about_groups(index: DatasetIndex, content: Mapping[str, str]) -> list[Problem]:
+    """Groups that the given split tears apart though their pictures differ: frames, a study, ``dataset.group_by``."""
+    groups = defaultdict(list)
+    for sample in index.samples:
+        if sample.group is not None:
+            groups[sample.group].append(sample)
+    torn = []
+    for members in groups.values():
+        side_of = {sample.split: sample for sample in members[::-1]}
+        if len(side_of) > 1 and len({content[sample.key] for sample in members}) > 1:
+            torn.append(" and ".join(f"{sample.key} ({side})" for side, sample in side_of.items()))
+    return [Problem(f"{len(torn)} groups have images on both sides of the given split: {listed(torn)}",
+                    hint="move a group's images to one side: what is known of one helps with the others, and the "
+                         "score is too good", severity="warning")] if torn else []
+
+
+def _about_split(train: Sequence[Sample], validation: Sequence[Sample]) -> list[Problem]:
+    problems = [Problem(f"the split leaves no image for {side}",
+                        hint="change dataset.validation_percentage, add images, or regroup with dataset.group_by")
+                for side, part in (("training", train), ("validation", validation)) if not part]
+    seen = {label for sample in train for label in sample.labels}
+    for label in sorted({label for sample in validation for label in sample.labels} - seen):
+        problems.append(Problem(f"the class {label!r} has images in validation only, so it cannot be learnt",
+                                hint="move some of its images to training, or regroup with dataset.group_by"))
+    return problems
+
+
+def digest(rows: Iterable[Sequence[str]]) -> str:
+    """sha256 of the rows, whatever their order."""
+    total = hashlib.sha256()
+    for row in sorted(map(tuple, rows)):
+        total.update("\0".join(row).encode("utf-8", "surrogateescape") + b"\n")
+    return total.hexdigest()

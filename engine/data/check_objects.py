@@ -1,0 +1,204 @@
+"""The check of objects and masks: inside their image, of some area, none twice; every mask is filled once."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import os
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+
+from sightsmith.core.contracts.annotation import Annotation, Box, Object, Polygons, RunLengths
+from sightsmith.core.contracts.dataset import DatasetIndex, Sample
+from sightsmith.core.contracts.image import ImageInfo
+from sightsmith.core.util.errors import Problem, listed
+from sightsmith.engine.data.convert import learnt_labels, to_boxes, to_pixels
+from sightsmith.engine.data.masks import IGNORED, MOST_CLASSES, MaskError, area, class_numbers, encoded
+
+TOLERANCE = 1.0
+"""Pixels that a box may reach out of its image before that is an error instead of a rounding."""
+
+TWIN = 0.95
+"""Intersection over union from which two objects of a class are taken for one annotated twice."""
+
+
+@dataclass(frozen=True)
+class CheckedObjects:
+    """``samples`` in the order of the index, with pixel coordinates inside the image and the wanted
+    annotation only; ``prints`` hash each sample's annotation, by name; ``coverage`` is each class's part
+    of all pixels (masks only)."""
+
+    samples: tuple[Sample, ...]
+    problems: tuple[Problem, ...]
+    prints: Mapping[str, str]
+    coverage: Mapping[str, float]
+
+
+@dataclass
+class _Found:
+    """What the look at one sample gave. The lists hold places of what is told of in one sum."""
+
+    sample: Sample
+    problems: list[Problem] = field(default_factory=list)
+    clipped: list[str] = field(default_factory=list)
+    empty: list[str] = field(default_factory=list)
+    twins: list[str] = field(default_factory=list)
+    masks: dict[str, list[RunLengths]] = field(default_factory=lambda: defaultdict(list))
+    pixels: Counter[str] = field(default_factory=Counter)
+    content: str = ""
+
+
+def check_objects(index: DatasetIndex, infos: Mapping[str, ImageInfo], annotation: Annotation) -> CheckedObjects:
+    """Check the objects and masks of ``index``, whose images are in ``infos``, as ``annotation`` boxes or masks."""
+    def look(sample: Sample) -> _Found:
+        return _look(sample, infos[sample.name], index, annotation)
+
+    with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
+        found = list(pool.map(look, index.samples))
+    problems = [problem for item in found for problem in item.problems]
+    problems += _in_sum([place for item in found for place in item.clipped],
+                        f"boxes reach up to {TOLERANCE:g} px out of their image and are cut off")
+    problems += _in_sum([place for item in found for place in item.empty], "masks cover no pixel and are left out")
+    problems += _in_sum([place for item in found for place in item.twins],
+                        "objects lie nearly exactly on another of their class", "take out what is annotated twice")
+    problems += _about_origin(index, infos)
+    if annotation == "masks" and len(index.classes) > MOST_CLASSES:
+        problems.append(Problem(f"there are {len(index.classes)} classes; a map of classes holds at most "
+                                f"{MOST_CLASSES}", hint="join or take out classes"))
+    pixels: Counter[str] = sum((item.pixels for item in found), Counter())
+    total = sum(infos[sample.name].width * infos[sample.name].height for sample in index.samples)
+    return CheckedObjects(
+        tuple(item.sample for item in found), tuple(problems), {item.sample.name: item.content for item in found},
+        {name: pixels[name] / total for name in index.classes} if annotation == "masks" and total else {})
+
+
+def _look(sample: Sample, info: ImageInfo, index: DatasetIndex, annotation: Annotation) -> _Found:
+    width, height = info.width, info.height
+    found = _Found(sample)
+    if sample.size is not None and sample.size != (width, height):
+        swapped = " (coordinates are of the upright image)" if sample.size == (height, width) else ""
+        found.problems.append(Problem(
+            f"the annotation is of an image of {sample.size[0]} x {sample.size[1]} px, and {sample.name} has "
+            f"{width} x {height} px{swapped}", file=sample.file, hint="put the image there that was annotated"))
+        return found
+    if index.relative:
+        sample = to_pixels(sample, width, height)
+    checked = [_checked(item, sample, width, height, annotation, found) for item in sample.objects]
+    sample = replace(sample, objects=tuple(item for item in checked if item is not None))
+    rows = []
+    if sample.class_map is not None:
+        try:
+            numbers = class_numbers(sample.class_map, index.classes, height, width)
+        except MaskError as error:
+            found.problems.append(Problem(str(error), file=sample.class_map.name))
+            return found
+        counts = np.bincount(numbers.ravel(), minlength=IGNORED + 1)
+        found.pixels.update({name: int(counts[number]) for number, name in enumerate(index.classes, 1)})
+        rows.append(hashlib.sha256(numbers.tobytes()).hexdigest())
+    found.pixels.update({label: area(found.masks.pop(label)) for label in list(found.masks)})
+    sample = to_boxes(sample, width, height) if annotation == "boxes" else sample
+    found.sample = sample = replace(sample, labels=learnt_labels(sample))
+    _about_twins(sample, found)
+    rows += [f"{item.label}\0{item.box}\0{item.crowd}\0{item.mask}" for item in sample.objects]
+    found.content = hashlib.sha256("\n".join(rows).encode("utf-8", "surrogateescape")).hexdigest()
+    return found
+
+
+def _checked(item: Object, sample: Sample, width: int, height: int, annotation: Annotation,
+             found: _Found) -> Object | None:
+    """The object, its box cut off at the image's border; None where it cannot be used.
+
+    A mask matters to a task that learns masks, and where boxes are made of it."""
+    fault = None
+    if annotation == "masks" or item.region:
+        try:
+            mask = _filled(item, width, height)
+            if not area([mask]):
+                found.empty.append(_place(item, sample))
+                return None
+            if not item.crowd:
+                found.masks[item.label].append(mask)
+        except MaskError as error:
+            fault = str(error)
+    fault = fault or _fault_of_box(item.box, width, height)
+    if fault is not None:
+        found.problems.append(Problem(f"{item.mark}: {fault}" if item.mark else fault, file=sample.file or sample.name,
+                                      line=item.line, hint="draw it again, or take it out"))
+        return None
+    if _beyond(item.box, width, height) > 0:
+        found.clipped.append(_place(item, sample))
+        left, top, right, bottom = item.box
+        return replace(item, box=(max(left, 0.0), max(top, 0.0), min(right, float(width)), min(bottom, float(height))))
+    return item
+
+
+def _filled(item: Object, width: int, height: int) -> RunLengths:
+    """Raises MaskError."""
+    if item.mask is None:
+        raise MaskError(f"the object of the class {item.label!r} has a box and no mask")
+    mask = encoded(item.mask, height, width)
+    if isinstance(item.mask, Polygons) and _beyond(item.mask.extent(), width, height) > TOLERANCE:
+        raise MaskError(f"the polygon reaches out of the image of {width} x {height} px")
+    return mask
+
+
+def _fault_of_box(box: Box, width: int, height: int) -> str | None:
+    left, top, right, bottom = box
+    shown = f"the box from ({left:g}, {top:g}) to ({right:g}, {bottom:g})"
+    if not all(map(math.isfinite, box)):
+        return f"{shown} has a side that is not a finite number"
+    if right <= left or bottom <= top:
+        return f"{shown} has no area"
+    if _beyond(box, width, height) > TOLERANCE:
+        return f"{shown} is not inside the image of {width} x {height} px"
+    return None
+
+
+def _beyond(box: Box, width: int, height: int) -> float:
+    """How far a box reaches out of its image, pixels."""
+    return max(-box[0], -box[1], box[2] - width, box[3] - height)
+
+
+def _place(item: Object, sample: Sample) -> str:
+    file = sample.file or sample.name
+    return f"{file}:{item.line}" if item.line is not None else f"{file} ({item.mark})" if item.mark else file
+
+
+def _about_twins(sample: Sample, found: _Found) -> None:
+    items = [item for item in sample.objects if not item.crowd]
+    numbers = {label: number for number, label in enumerate({item.label for item in items})}
+    boxes, labels = np.array([item.box for item in items]), np.array([numbers[item.label] for item in items])
+    for place in range(1, len(items)):
+        box, others = boxes[place], boxes[:place]
+        sides = np.minimum(box[2:], others[:, 2:]) - np.maximum(box[:2], others[:, :2])
+        common = sides.clip(0).prod(1)
+        union = (box[2:] - box[:2]).prod() + (others[:, 2:] - others[:, :2]).prod(1) - common
+        if ((common > TWIN * union) & (labels[:place] == labels[place])).any():
+            found.twins.append(_place(items[place], sample))
+
+
+def _about_origin(index: DatasetIndex, infos: Mapping[str, ImageInfo]) -> list[Problem]:
+    """Boxes of whole numbers that begin at 1, never at 0, and reach the far edges were counted from 1."""
+    near = far = 0
+    for sample in () if index.relative else index.samples:
+        info = infos[sample.name]
+        for item in sample.objects:
+            left, top, right, bottom = item.box
+            if min(left, top) < 1 or not all(float(value).is_integer() for value in item.box):
+                return []
+            near += min(left, top) == 1
+            far += right >= info.width or bottom >= info.height
+    if not near or not far:
+        return []
+    return [Problem(f"no box begins at 0, {near} begin at 1, and {far} reach the right or bottom edge of their image: "
+                    "the coordinates may be counted from 1", severity="warning",
+                    hint=f"{index.format} counts from 0: if they are, subtract 1 from left and top")]
+
+
+def _in_sum(places: Iterable[str], message: str, hint: str | None = None) -> list[Problem]:
+    found = list(places)
+    return [Problem(f"{len(found)} {message}: {listed(found)}", severity="warning", hint=hint)] if found else []

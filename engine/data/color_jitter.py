@@ -1,0 +1,29 @@
+"""Random brightness, contrast, saturation and hue of one image, the same for every task."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TypeAlias
+
+from torch import Tensor
+from torchvision.transforms.v2 import functional as transforms
+
+from sightsmith.core.contracts.schema import ColorJitterConfig
+
+Uniform: TypeAlias = Callable[[float, float], float]
+"""Draws a number between two."""
+
+
+def color_jitter(image: Tensor, config: ColorJitterConfig, uniform: Uniform, *, rgb: bool) -> Tensor:
+    """(C, H, W) float32 in [0, 1], to the same. ``rgb``: the channels are red, green and blue, which alone have
+    saturation and hue."""
+    if config.brightness:
+        image = (image * uniform(1 - config.brightness, 1 + config.brightness)).clamp(0, 1)
+    if config.contrast:
+        mean = image.mean()
+        image = ((image - mean) * uniform(1 - config.contrast, 1 + config.contrast) + mean).clamp(0, 1)
+    if rgb and config.saturation:
+        image = transforms.adjust_saturation(image, uniform(1 - config.saturation, 1 + config.saturation))
+    if rgb and config.hue:
+        image = transforms.adjust_hue(image, uniform(-config.hue, config.hue))
+    return image

@@ -1,0 +1,105 @@
+"""Richer annotation as poorer: masks as boxes, both as labels; never the other way. Classes under other names."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from sightsmith.core.contracts.annotation import ClassMap, Mask, Object, Polygons
+from sightsmith.core.contracts.dataset import DatasetIndex, Sample
+
+if TYPE_CHECKING:
+    from sightsmith.core.contracts.image import Array
+
+
+def to_labels(index: DatasetIndex) -> DatasetIndex:
+    """The classes of an image's objects or map as its labels; multi-label unless each image has one."""
+    if index.annotation == "labels":
+        return index
+    samples = tuple(replace(sample, objects=(), class_map=None, size=None) for sample in index.samples)
+    multi_label = any(len(sample.labels) != 1 for sample in samples)
+    return replace(index, samples=samples, multi_label=multi_label, annotation="labels", relative=False)
+
+
+def to_objects(index: DatasetIndex) -> DatasetIndex:
+    """For tasks that learn objects: an image's labels are the classes that it has an object to learn of.
+
+    A class that is only said of whole images (LabelMe's flags) is none of these tasks.
+    """
+    samples = tuple(replace(sample, labels=learnt_labels(sample)) for sample in index.samples)
+    told = {label for sample in index.samples if not sample.class_map for label in sample.labels}
+    seen = {item.label for sample in index.samples for item in sample.objects}
+    classes = tuple(name for name in index.classes if name in seen or name not in told)
+    return replace(index, samples=samples, classes=classes, multi_label=False)
+
+
+def learnt_labels(sample: Sample) -> tuple[str, ...]:
+    """Those of the sample's labels of which it has a map, or an object that is no crowd."""
+    if sample.class_map is not None:
+        return sample.labels
+    learnt = {item.label for item in sample.objects if not item.crowd}
+    return tuple(label for label in sample.labels if label in learnt)
+
+
+def renamed(sample: Sample, names: Mapping[str, str]) -> Sample:
+    """With the classes under the names that ``names`` gives; what is of any other class is left out."""
+    class_map = sample.class_map
+    if class_map is not None:
+        class_map = replace(class_map, values=tuple((value, names.get(name) if name is not None else None)
+                                                    for value, name in class_map.values))
+    return replace(sample, class_map=class_map, labels=tuple(names[name] for name in sample.labels if name in names),
+                   objects=tuple(replace(item, label=names[item.label]) for item in sample.objects
+                                 if item.label in names))
+
+
+def to_pixels(sample: Sample, width: int, height: int) -> Sample:
+    """Coordinates that are fractions of the image's sides, in pixels."""
+    return replace(sample, objects=tuple(_scaled(item, width, height) for item in sample.objects))
+
+
+def to_boxes(sample: Sample, width: int, height: int) -> Sample:
+    """Objects without their masks. Each connected part (of 8 neighbours) of what tells no objects apart,
+    a class map or a region, becomes one. Raises MaskError where a mask cannot be used."""
+    objects: list[Object] = []
+    for item in sample.objects:
+        if item.region and item.mask is not None:
+            objects += _parts_of_mask(item, item.mask, width, height)
+        else:
+            objects.append(replace(item, mask=None))
+    if sample.class_map is not None:
+        objects += _parts_of_map(sample.class_map, width, height)
+    return replace(sample, objects=tuple(objects), class_map=None)
+
+
+def _scaled(item: Object, width: int, height: int) -> Object:
+    left, top, right, bottom = item.box
+    mask = item.mask
+    if isinstance(mask, Polygons):
+        mask = Polygons(tuple(tuple(value * (height if place % 2 else width) for place, value in enumerate(ring))
+                              for ring in mask.rings))
+    return replace(item, box=(left * width, top * height, right * width, bottom * height), mask=mask)
+
+
+def _parts_of_mask(item: Object, mask: Mask, width: int, height: int) -> Iterator[Object]:
+    from sightsmith.engine.data.masks import decode
+
+    for part in _parts(decode(mask, height, width), item.label):
+        yield replace(part, crowd=item.crowd, line=item.line, mark=item.mark)
+
+
+def _parts_of_map(class_map: ClassMap, width: int, height: int) -> Iterator[Object]:
+    from sightsmith.engine.data.masks import class_numbers
+
+    classes = list(dict.fromkeys(name for _, name in class_map.values if name is not None))
+    numbers = class_numbers(class_map, classes, height, width)
+    for number, name in enumerate(classes, 1):
+        yield from _parts(numbers == number, name)
+
+
+def _parts(mask: Array, label: str) -> Iterator[Object]:
+    from scipy import ndimage
+
+    numbered, _ = ndimage.label(mask, structure=[[1, 1, 1]] * 3)
+    for down, across in ndimage.find_objects(numbered):
+        yield Object(label, (float(across.start), float(down.start), float(across.stop), float(down.stop)))

@@ -1,0 +1,239 @@
+"""Reading images: every pixel is decoded, nothing above 8 bits is cut, bad files become one sentence.
+
+A file's format is told by its content, never by its name alone. Rasters are read here, DICOM in
+:mod:`sightsmith.plugins.readers.dicom`, which is imported when the first DICOM file is met.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image, UnidentifiedImageError
+
+from sightsmith.core.contracts.image import Array, Frame, ImageError, ImageInfo, Reader
+
+SUPPORTED = "JPEG, PNG, TIFF, BMP and DICOM"
+MAX_SIDE = 16_384
+MAX_FRAMES = 4_096
+MAX_PIXELS = 1_000_000_000
+
+_RASTERS = {b"\xff\xd8\xff": "JPEG", b"\x89PNG\r\n\x1a\n": "PNG", b"BM": "BMP", b"II*\0": "TIFF", b"MM\0*": "TIFF",
+            b"II+\0": "TIFF", b"MM\0+": "TIFF"}
+_OTHERS = {(0, b"GIF8"): "a GIF", (8, b"WEBP"): "a WebP", (4, b"ftyp"): "a HEIC, AVIF or video", (0, b"%PDF"): "a PDF",
+           (4, b"jP  "): "a JPEG 2000", (0, b"8BPS"): "a PSD", (0, b"PK\3\4"): "a zip", (0, b"\x1f\x8b"): "a gzip",
+           (1, b"HDF"): "an HDF5", (1, b"NUMPY"): "a NumPy"}
+_ORIENTATION, _BITS, _PHOTOMETRIC, _EXTRA_SAMPLES, _SAMPLE_FORMAT = 274, 258, 262, 338, 339  # TIFF and EXIF tags
+
+
+
+
+
+
+
+
+
+
+def probe(path: Path) -> ImageInfo:
+    """Decode every pixel of every frame. Raises ImageError for a file that cannot be used.
+
+    To be called before :func:`read_image`, where damaged DICOM pixels may end the process. What has not changed since
+    this process saw it last is not decoded again: the runs of a search have the same images.
+    """
+    try:
+        found = path.stat()
+    except OSError:
+        return _probe(path)
+    return _probe_once(path, found.st_mtime_ns, found.st_size, found.st_ino)
+
+
+@lru_cache(maxsize=2**16)
+def _probe_once(path: Path, *stamp: int) -> ImageInfo:
+    return _probe(path)
+
+
+def _probe(path: Path) -> ImageInfo:
+    with _opened(path) as reader:
+        shapes, bits, maxima, digests, grey = [], [], [], [], []
+        for index in range(reader.frames):
+            frame = reader.frame(index, careful=True)
+            shapes.append(frame.values.shape)
+            bits.append(frame.bits)
+            maxima.append(frame.maximum)
+            digests.append(frame.digest())
+            grey.append(bool((frame.values == frame.values[..., :1]).all()))
+        return ImageInfo(shapes[0][1], shapes[0][0], max(shape[2] for shape in shapes), max(bits), reader.frames,
+                         reader.study, reader.modality, max(maxima), tuple(digests), all(grey))
+
+
+def announced_pixels(path: Path) -> int:
+    """Of all frames, by the header alone: nothing is decoded. Raises ImageError for a file that cannot be used."""
+    with _opened(path) as reader:
+        return reader.size[0] * reader.size[1] * reader.frames
+
+
+def read_image(path: Path, frame: int | None = None, *, windows: Sequence[Sequence[float]] = (),
+               value_range: Sequence[float] | None = None) -> Array:
+    """Decode one frame (None: the first) to (H, W, C), upright, transparency over black.
+
+    uint8 in 0..255 from at most 8 stored bits, else float32 in [0, 1] with every stored bit kept.
+    C is 1 for grey, 3 for RGB, ``len(windows)`` for grey DICOM where ``windows`` are given.
+
+    Black and white, with a linear scale between, are the first of these that applies: ``windows``
+    [[centre, width], ...] (grey DICOM; in the units after rescale; width >= 1), ``value_range``
+    [low, high] (above 8 bits; DICOM: after rescale), the DICOM file's own first window, the whole
+    range of the stored bits (none above 16 bits and for floats). Non-finite pixels become black.
+
+    Raises ImageError for a file or frame that cannot be read so.
+    """
+    with _opened(path) as reader:
+        index = frame or 0
+        if not 0 <= index < reader.frames:
+            raise ImageError(f"it has no frame {index}: they are numbered from 0 to {reader.frames - 1}")
+        return reader.frame(index).picture(windows, value_range)
+
+
+
+
+def check_size(width: int, height: int, frames: int = 1) -> None:
+    """Refuse what a header announces before memory is spent on it."""
+    if not (0 < width <= MAX_SIDE and 0 < height <= MAX_SIDE):
+        raise ImageError(f"it is {width} x {height} pixels; a side has 1 to {MAX_SIDE}")
+    if not 0 < frames <= MAX_FRAMES:
+        raise ImageError(f"it has {frames} frames; 1 to {MAX_FRAMES} are read")
+    if width * height * frames > MAX_PIXELS:
+        raise ImageError(f"its {frames} frames of {width} x {height} pixels are more than {MAX_PIXELS:,} in total")
+
+
+def integer_limits(bits: int, signed: bool) -> tuple[float, float] | None:
+    """The whole range of a stored integer; None above 16 bits, where it would show nothing but black."""
+    if bits > 16:
+        return None
+    return (-(2 ** (bits - 1)), 2 ** (bits - 1) - 1) if signed else (0, 2**bits - 1)
+
+
+def largest(values: Array) -> float:
+    """The largest finite value; 0 where there is none."""
+    values = values[np.isfinite(values)]
+    return float(values.max()) if values.size else 0.0
+
+
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[Reader]:
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            with path.open("rb") as file:
+                head = file.read(512)
+            raster = next((name for magic, name in _RASTERS.items() if head.startswith(magic)), None)
+            dicom = head[128:132] == b"DICM"
+            if raster and not dicom:
+                with Image.open(path, formats=(raster,)) as image:
+                    yield _Raster(image, path, head)
+            elif dicom or head and path.suffix.lower() in (".dcm", ".dicom"):
+                yield _dicom_reader(path)
+            else:
+                raise ImageError(f"{_looks_like(head)}; images are {SUPPORTED}" if head else "the file is empty")
+    except (ImageError, MemoryError):
+        raise
+    except UnidentifiedImageError as error:
+        raise ImageError(f"the {raster} is broken or of a kind that is not supported") from error
+    except Image.DecompressionBombError as error:
+        raise ImageError(f"it has more than {2 * (Image.MAX_IMAGE_PIXELS or 0):,} pixels") from error
+    except Exception as error:  # decoders raise nearly every built-in exception on broken bytes
+        reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
+        raise ImageError(f"the file cannot be decoded: {reason}") from error
+
+
+def _dicom_reader(path: Path) -> Reader:
+    try:
+        from sightsmith.plugins.readers.dicom import DicomReader
+    except ModuleNotFoundError as error:
+        if error.name != "pydicom":
+            raise
+        raise ImageError("reading DICOM needs the extra: pip install 'sightsmith[dicom]'") from error
+    return DicomReader(path)
+
+
+def _looks_like(head: bytes) -> str:
+    kind = next((kind for (start, magic), kind in _OTHERS.items() if head[start:].startswith(magic)), None)
+    if kind is None and all(byte >= 32 or byte in b"\t\r\n" for byte in head):
+        kind = "an SVG" if b"<svg" in head else "a text"
+    return f"it looks like {kind} file" if kind else "its format is unknown"
+
+
+class _Raster:
+    """A JPEG, PNG, TIFF or BMP file. Only TIFF pages are frames: previews and animations are not."""
+
+    study: str | None = None
+    modality: str | None = None
+
+    def __init__(self, image: Image.Image, path: Path, head: bytes) -> None:
+        self._image, self._path, self._head = image, path, head
+        self.frames: int = getattr(image, "n_frames", 1) if image.format == "TIFF" else 1
+        self.size = image.size
+        check_size(*image.size, self.frames)
+
+    def frame(self, index: int, careful: bool = False) -> Frame:
+        image = self._image
+        image.seek(index)
+        check_size(*image.size, self.frames)
+        tags = getattr(image, "tag_v2", {})
+        bits = max(tags.get(_BITS, (8,))) if tags else self._head[24] if image.format == "PNG" else 8
+        signed = tags.get(_SAMPLE_FORMAT, (1,))[0] == 2
+        image.load()
+        # Pillow turns a TIFF upright itself, and so does OpenCV; the tag is gone then. Not so in other formats.
+        orientation = image.getexif().get(_ORIENTATION, 1)
+        if image.mode == "F":
+            values, bits, limits = np.array(image), 32, None
+        elif image.mode.startswith("I"):
+            values, limits = np.array(image), integer_limits(bits, signed)
+            values = values.view(np.uint32) if bits == 32 and not signed else values
+        elif bits > 8:
+            values, limits = self._deep_colour(index, tags), integer_limits(bits, signed=False)
+        else:
+            values, bits, limits = _eight_bits(image), 8, (0, 255)
+        values = _upright(values if values.ndim == 3 else values[..., None], orientation)
+        # Up to 8 bits, Pillow turns a white-is-zero TIFF over itself.
+        return Frame(values, largest(values), bits, limits, inverted=bits > 8 and tags.get(_PHOTOMETRIC) == 0)
+
+    def _deep_colour(self, index: int, tags: Mapping[int, Any]) -> Array:
+        """Colour, or grey with alpha, of 16 bits a channel, which Pillow would cut to 8."""
+        import cv2
+
+        if self._image.mode not in ("RGB", "RGBA", "RGBX", "LA"):
+            raise ImageError(f"{self._image.mode} of more than 8 bits is not supported; save it as RGB")
+        found, pages = cv2.imreadmulti(str(self._path), index, 1, flags=cv2.IMREAD_UNCHANGED)
+        if not found or pages[0].dtype != np.uint16 or pages[0].shape[:2] != self._image.size[::-1]:
+            raise ImageError(f"this kind of 16-bit {self._image.format} is not supported")
+        values: Array = pages[0][..., 2::-1]
+        if pages[0].shape[2] == 4 and 2 in tags.get(_EXTRA_SAMPLES, (2,)):  # else not alpha, or already multiplied
+            values = np.rint(values * (pages[0][..., 3:] / 65535)).astype(np.uint16)
+        return values[..., :1] if self._image.format == "PNG" and self._head[25] == 4 else values
+
+
+def _eight_bits(image: Image.Image) -> Array:
+    """(H, W) grey or (H, W, 3) RGB, uint8; alpha composited over black."""
+    mode = "L" if image.mode in ("1", "L", "LA", "La") else "RGB"
+    if not image.has_transparency_data:
+        return np.array(image.convert(mode))
+    image = image.convert(f"{mode}A")
+    return np.array(Image.composite(image.convert(mode), Image.new(mode, image.size), image.getchannel("A")))
+
+
+def _upright(values: Array, orientation: int) -> Array:
+    """Undo an EXIF orientation (1 to 8; others are taken as 1) of (H, W, C)."""
+    if orientation in (5, 6, 7, 8):
+        values = values.swapaxes(0, 1)
+    if orientation in (2, 3, 6, 7):
+        values = values[:, ::-1]
+    if orientation in (3, 4, 7, 8):
+        values = values[::-1]
+    return np.ascontiguousarray(values)

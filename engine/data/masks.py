@@ -1,0 +1,204 @@
+"""Masks as arrays: run lengths and polygons filled, class maps read, one picture of all classes painted.
+
+Arrays are (height, width), of the upright image. :class:`MaskError` is raised for what cannot be
+used; after the check of a data set none of its masks raises it.
+"""
+
+from __future__ import annotations
+
+import math
+import warnings
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+from pycocotools import mask as coco
+
+from sightsmith.core.contracts.annotation import Box, ClassMap, Mask, RunLengths
+from sightsmith.core.contracts.dataset import Sample
+from sightsmith.core.contracts.image import Array, ImageError
+from sightsmith.engine.data.images import check_size
+
+BACKGROUND, IGNORED = 0, 255
+"""Values of :func:`semantic_map` beside those of the classes."""
+
+MOST_CLASSES = 254
+PICTURES = {".png": "PNG", ".tif": "TIFF", ".tiff": "TIFF", ".bmp": "BMP"}
+"""Formats of class maps, by suffix: those that keep every value."""
+
+_LONGEST_NUMBER = 7
+"""Characters of a run length, 5 bits each: more than any image has pixels."""
+
+
+class MaskError(ImageError):
+    """Why an annotation's mask cannot be used: one sentence for people."""
+
+
+def decode(mask: Mask, height: int, width: int) -> Array:
+    """The mask as (height, width) bool. Raises MaskError for a damaged mask or one of another size."""
+    runs = _runs(encoded(mask, height, width))
+    return np.repeat(np.arange(runs.size) % 2 == 1, runs).reshape(width, height).T
+
+
+def encode(mask: Array) -> RunLengths:
+    """The run lengths of a (height, width) mask of bool."""
+    return _run_lengths(coco.encode(np.asfortranarray(mask, dtype=np.uint8)))
+
+
+def encoded(mask: Mask, height: int, width: int) -> RunLengths:
+    """The mask as run lengths: polygons are filled by COCO's rules and cut off at the image's border.
+
+    Raises MaskError for a damaged mask or one of another size.
+    """
+    if isinstance(mask, RunLengths):
+        if (mask.width, mask.height) != (width, height):
+            raise MaskError(f"the mask is {mask.width} x {mask.height} px, and its image {width} x {height} px")
+        _runs(mask)
+        return mask
+    for ring in mask.rings:
+        if len(ring) < 6 or len(ring) % 2:
+            raise MaskError(f"a polygon has {len(ring) / 2:g} points; 3 are the fewest")
+        if not all(map(math.isfinite, ring)):
+            raise MaskError("a point of a polygon is not a finite number")
+    if not mask.rings:
+        raise MaskError("the mask has no polygon")
+    # COCO's code reserves memory by the length of the outline, so points far away must come near first.
+    rings = [np.clip(np.reshape(ring, (-1, 2)), 0, (width, height)).ravel().tolist() for ring in mask.rings]
+    return _run_lengths(coco.merge(coco.frPyObjects(rings, height, width)))
+
+
+def from_counts(counts: Sequence[int], height: int, width: int) -> RunLengths:
+    """The mask of COCO's uncompressed run lengths: down the columns, the first run outside the object.
+
+    Raises MaskError unless they fill the mask exactly.
+    """
+    if not all(type(count) is int and 0 <= count <= height * width for count in counts):
+        raise MaskError("the run lengths are not all whole numbers from 0 to the number of pixels")
+    _check_runs(np.array(counts, dtype=np.int64), height, width)
+    return _run_lengths(coco.frPyObjects({"size": [height, width], "counts": list(counts)}, height, width))
+
+
+def area(masks: Iterable[RunLengths]) -> int:
+    """Pixels that at least one of ``masks``, all of one size, covers."""
+    return int(coco.area(coco.merge([_rle(mask) for mask in masks])))
+
+
+def box(mask: RunLengths) -> Box:
+    """The box around the mask's pixels; of no area where there are none."""
+    left, top, width, height = coco.toBbox(_rle(mask)).tolist()
+    return left, top, left + width, top + height
+
+
+def picture_values(path: Path) -> tuple[Array, bool]:
+    """(height, width) unsigned integers of a class map, and whether they are colours.
+
+    These are 0xRRGGBB; else they are grey values or palette indices. Raises MaskError for a file that
+    cannot be read so.
+    """
+    form = PICTURES.get(path.suffix.lower())
+    if form is None:
+        raise MaskError(f"a map of classes is a PNG, TIFF or BMP, which keep every value, not a {path.suffix}")
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            with Image.open(path, formats=(form,)) as image:
+                check_size(*image.size)
+                mode = "RGB" if image.mode in ("RGBA", "RGBX") else image.mode
+                values = np.array(image.convert(mode))
+    except ImageError as error:
+        raise MaskError(str(error)) from error
+    except MemoryError:
+        raise
+    except Exception as error:  # decoders raise nearly every built-in exception on broken bytes
+        reason = getattr(error, "strerror", None) or f"it is damaged or not a {form}"
+        raise MaskError(f"cannot be read as a map of classes: {reason}") from error
+    if mode == "RGB":
+        red, green, blue = np.moveaxis(values.astype(np.uint32), -1, 0)
+        return red << 16 | green << 8 | blue, True
+    if mode not in ("1", "L", "P") and not mode.startswith("I"):
+        raise MaskError(f"its pixels ({mode}) are neither values, palette indices nor colours")
+    return values.astype({"b": np.uint8, "i": np.uint32}.get(values.dtype.kind, values.dtype)), False
+
+
+def class_numbers(class_map: ClassMap, classes: Sequence[str], height: int, width: int) -> Array:
+    """(height, width) uint8: 0 background, i + 1 for ``classes[i]``, 255 ignored.
+
+    Raises MaskError for a picture that cannot be read, of another size, or with a value of no class.
+    """
+    values, colours = picture_values(class_map.path)
+    if values.shape != (height, width):
+        raise MaskError(f"the map is {values.shape[1]} x {values.shape[0]} px, and its image {width} x {height} px")
+    numbers = _numbers(classes)
+    known = {value: BACKGROUND if name is None else numbers[name] for value, name in class_map.values}
+    known |= dict.fromkeys(class_map.ignored, IGNORED)
+    found = np.unique(values)
+    strange = [value for value in found.tolist() if value not in known]
+    if strange:
+        listed = ", ".join(f"#{value:06x}" if colours else f"{value}" for value in strange[:5])
+        raise MaskError(f"values that are no class: {listed}")
+    table = np.array([known[value] for value in found.tolist()], dtype=np.uint8)
+    return table[np.searchsorted(found, values)]
+
+
+def semantic_map(sample: Sample, classes: Sequence[str], height: int, width: int) -> Array:
+    """(height, width) uint8: 0 background, i + 1 for ``classes[i]``, 255 ignored.
+
+    Later objects are painted over earlier ones, and all of them over crowds, which are ignored. Raises
+    MaskError for a mask that cannot be used, an object without one, and more than 254 classes.
+    """
+    if sample.class_map is not None:
+        return class_numbers(sample.class_map, classes, height, width)
+    numbers = _numbers(classes)
+    painted = np.full((height, width), BACKGROUND, dtype=np.uint8)
+    for item in sorted(sample.objects, key=lambda item: not item.crowd):
+        if item.mask is None:
+            raise MaskError(f"an object of the class {item.label!r} has a box and no mask")
+        painted[decode(item.mask, height, width)] = IGNORED if item.crowd else numbers[item.label]
+    return painted
+
+
+def _numbers(classes: Sequence[str]) -> Mapping[str, int]:
+    if len(classes) > MOST_CLASSES:
+        raise MaskError(f"there are {len(classes)} classes; a map of classes holds at most {MOST_CLASSES}")
+    return {name: number for number, name in enumerate(classes, 1)}
+
+
+def _runs(mask: RunLengths) -> Array:
+    """The lengths of alternate runs, down the columns, the first outside the mask. Raises MaskError.
+
+    A length is written in characters from '0' up of 5 bits each, the low ones first; bit 6 says that
+    more follow, and the top bit of the last is the sign. From the fourth on it is the difference to the
+    length two before (pycocotools' maskApi.c, rleToString). Its own decoder trusts what it reads.
+    """
+    codes = np.frombuffer(mask.counts, dtype=np.uint8).astype(np.int64) - ord("0")
+    ends = np.flatnonzero(codes & 0x20 == 0) + 1
+    if codes.size == 0 or codes.min() < 0 or codes.max() > 0x3F or ends.size == 0 or ends[-1] != codes.size:
+        raise MaskError("the run lengths are damaged")
+    starts = np.concatenate(([0], ends[:-1]))
+    sizes = ends - starts
+    if sizes.max() > _LONGEST_NUMBER:
+        raise MaskError("the run lengths are damaged")
+    shifts = 5 * (np.arange(codes.size) - np.repeat(starts, sizes))
+    runs = np.add.reduceat((codes & 0x1F) << shifts, starts)
+    runs -= np.where(codes[ends - 1] & 0x10, 1 << 5 * sizes, 0)
+    runs[1::2] = np.cumsum(runs[1::2])
+    runs[2::2] = np.cumsum(runs[2::2])
+    _check_runs(runs, mask.height, mask.width)
+    return runs
+
+
+def _check_runs(runs: Array, height: int, width: int) -> None:
+    pixels = height * width
+    if runs.size == 0 or runs.min() < 0 or runs.max() > pixels or runs.sum() != pixels:
+        raise MaskError(f"the run lengths do not fill a mask of {width} x {height} px")
+
+
+def _rle(mask: RunLengths) -> dict[str, Any]:
+    return {"size": [mask.height, mask.width], "counts": mask.counts}
+
+
+def _run_lengths(rle: Mapping[str, Any]) -> RunLengths:
+    height, width = rle["size"]
+    return RunLengths(height, width, rle["counts"])

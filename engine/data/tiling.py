@@ -1,0 +1,50 @@
+"""Large images cut into tiles, each a sample of its own."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+
+from sightsmith.core.contracts.annotation import Box
+from sightsmith.core.contracts.dataset import Sample, Tile
+from sightsmith.core.contracts.image import ImageInfo
+
+
+def tiled(samples: Sequence[Sample], infos: Mapping[str, ImageInfo], side: int, overlap: float) -> tuple[Sample, ...]:
+    """``samples`` with those larger than ``side`` pixels cut into tiles, row by row.
+
+    Tiles overlap by at least ``overlap`` percent of their side; with 0 they share no pixel. Every tile
+    keeps the objects that reach into it, whole: whoever reads a tile cuts them.
+    """
+    return tuple(tile for sample in samples for tile in _tiles(sample, infos[sample.name], side, overlap / 100))
+
+
+def _tiles(sample: Sample, info: ImageInfo, side: int, overlap: float) -> Iterator[Sample]:
+    if max(info.width, info.height) <= side:
+        yield sample
+        return
+    for top, height in _cut(info.height, side, overlap):
+        for left, width in _cut(info.width, side, overlap):
+            tile = (left, top, width, height)
+            objects = tuple(item for item in sample.objects if _touches(item.box, tile))
+            seen = {item.label for item in objects if not item.crowd}
+            labels = sample.labels if sample.class_map else tuple(name for name in sample.labels if name in seen)
+            yield replace(sample, tile=tile, objects=objects, labels=labels)
+
+
+def _cut(length: int, side: int, overlap: float) -> list[tuple[int, int]]:
+    """``(start, size)`` of even pieces that cover ``length``."""
+    if length <= side:
+        return [(0, length)]
+    if overlap == 0:
+        count = math.ceil(length / side)
+        cuts = [round(number * length / count) for number in range(count + 1)]
+        return [(start, end - start) for start, end in zip(cuts, cuts[1:], strict=False)]
+    count = 1 + math.ceil((length - side) / (side * (1 - overlap)))
+    return [(round(number * (length - side) / (count - 1)), side) for number in range(count)]
+
+
+def _touches(box: Box, tile: Tile) -> bool:
+    left, top, width, height = tile
+    return box[0] < left + width and box[2] > left and box[1] < top + height and box[3] > top

@@ -1,0 +1,230 @@
+"""``sightsmith preset create``: a preset with its weights from a finished run, as a file or as a plugin package."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import textwrap
+from collections.abc import Mapping
+from dataclasses import asdict
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from sightsmith.core.config.base_run import recipe
+from sightsmith.core.config.model_card import CARD, WEIGHTS, read_card, restore_config
+from sightsmith.core.config.presets import SUFFIX, load_presets
+from sightsmith.core.contracts.schema import Config, PresetConfig, is_among, walk
+from sightsmith.core.plugins.manager import Provider, load_plugins
+from sightsmith.core.util.errors import Problem, UserError
+from sightsmith.core.util.files import fill_folder, make_folder, write_atomic
+from sightsmith.engine.runs.run_dir import RunFolder
+
+CARD_KEYS = ("title", "description", "modality", "body_part", "images", "licence", "tunable")
+"""What the author may say of the preset; the rest of the card is what the run was."""
+
+TUNABLE = ["augment.rotation", "augment.translation"]
+UNLICENSED = "not stated"
+
+HEAD = """\
+# {title}{description}
+#   sightsmith train preset={choice} dataset.root=FOLDER
+# Data: {annotation}, classes {classes}.{images}
+# Weights: {weights}, what the run {run} came out with; it started from {start}.
+# Licence of this file and of the weights: {licence}. Reference score: {score}.
+"""
+
+PROJECT = """\
+[build-system]
+requires = ["setuptools>=69"]
+build-backend = "setuptools.build_meta"
+
+[project]
+name = {distribution}
+version = "0.1.0"
+description = {description}
+readme = "README.md"
+requires-python = ">=3.10"
+dependencies = ["sightsmith>={version}"]
+
+[project.entry-points."sightsmith.plugins"]
+{name} = "{package}.plugin"
+
+[tool.setuptools]
+packages = ["{package}"]
+
+[tool.setuptools.package-data]
+"*" = ["*.yaml", "*.safetensors"]
+"""
+
+PLUGIN = '''\
+"""Registers the preset of this package."""
+
+from __future__ import annotations
+
+from sightsmith.core.plugins.hookspecs import hookimpl
+from sightsmith.core.contracts.records import PresetFolder
+
+
+@hookimpl
+def sightsmith_presets() -> list[PresetFolder]:
+    return [PresetFolder("{package}")]
+'''
+
+README = """\
+# {title}
+
+{description}A preset of sightsmith with its weights.
+
+```
+pip install {distribution}
+sightsmith list presets {name}
+sightsmith train preset={name} dataset.root=FOLDER
+```
+
+Licence: {licence}. Reference score: {score}.
+"""
+
+
+def create_preset(path: Path, name: str, output_dir: Path, said: Mapping[str, Any], *, package: bool) -> Path:
+    """Write a preset that trains as the finished run in ``path`` did, and starts from its weights.
+
+    Returns the preset's YAML file in ``output_dir``, or, with ``package``, the folder of a Python distribution there.
+    ``said`` are :data:`CARD_KEYS` of the card. Raises UserError where the run is not finished, the name or a key
+    cannot be used, or the file or folder is there already.
+    """
+    run = RunFolder(path)
+    content = read_card(path)
+    config = restore_config(content["config"], run.model / CARD)
+    distribution = f"sightsmith-{name.replace('_', '-')}"
+    target = output_dir / (distribution if package else name + SUFFIX)
+    _refuse(name, target, distribution, said)
+    card = _card(run, config, content, name, said)
+    values = _values(config, content)
+    if package:
+        fill_folder(target, lambda folder: _write_package(folder, run, config, card, values, distribution))
+    else:
+        make_folder(output_dir)
+        _write_preset(output_dir, run, config, card, values, target.name)
+    return target
+
+
+def _refuse(name: str, target: Path, distribution: str, said: Mapping[str, Any]) -> None:
+    problems = []
+    if not re.fullmatch("[a-z][a-z0-9_]*", name):
+        problems.append(Problem(f"name={name} is not of small letters, digits and _, a letter first"))
+    elif name in load_presets() and not _is_of(load_presets()[name].provider, distribution):
+        problems.append(Problem(f"name={name}: {load_presets()[name].provider} has a preset of this name"))
+    keys = {key for key, _, _ in walk()}
+    for key in said.get("tunable", ()):
+        if not any(is_among(known, (key,)) for known in keys):
+            problems.append(Problem(f"tunable: there is no key {key!r}", hint="`sightsmith train --help` shows all"))
+    for path in (target, target.with_suffix(".safetensors")):
+        if path.exists():
+            problems.append(Problem(f"{path} is there already", hint="give another name, or another output_dir"))
+    if problems:
+        raise UserError("The preset cannot be written:", problems=problems)
+
+
+def _is_of(provider: Provider | Path, distribution: str) -> bool:
+    return isinstance(provider, Provider) and provider.distribution == distribution
+
+
+def _card(run: RunFolder, config: Config, content: Mapping[str, Any], name: str, said: Mapping[str, Any],
+          ) -> PresetConfig:
+    """What the run was, what its own preset's card says of images, and over both what the author says."""
+    from sightsmith.core.util.text import figure
+    from sightsmith.engine.runs.weights import file_digest
+
+    data = _data(run)
+    plugins = load_plugins()
+    task = plugins.task(content["task"])
+    annotation: str = plugins.network(content["network"]).annotation_of(config.network.config) or task.annotation
+    if annotation == "labels":
+        annotation = "multi-label" if content["multi_label"] else "single-label"
+    metrics = content["metrics"]
+    key, where = task.score, f"{data['images']['validation']} validation images" if data else "its validation part"
+    if f"cv_{key}" in metrics:
+        key, where = f"cv_{key}", "cross-validation"
+    score = (f"{task.score} {figure(metrics.get(key))} (95 % confidence interval {figure(metrics.get(f'{key}_low'))} "
+             f"to {figure(metrics.get(f'{key}_high'))}), {where} of the run {run.path.name}")
+    earlier = {key: value for key, value in asdict(config.preset).items()
+               if key in ("title", "description", "modality", "dicom_modalities", "body_part", "images")}
+    if not config.preset.name:
+        earlier = {"title": name.replace("_", " ").capitalize(), "description": " ".join(config.description.split()),
+                   "dicom_modalities": data.get("modalities", [])}
+    return PresetConfig(**{
+        **earlier, "tunable": TUNABLE, "licence": UNLICENSED, **said, "name": name, "annotation": annotation,
+        "classes": content["classes"], "cases": (data.get("groups") or sum(data["images"].values())) if data else None,
+        "score": score, "weights": f"{name}.safetensors", "weights_sha256": file_digest(run.model / WEIGHTS)})
+
+
+def _data(run: RunFolder) -> dict[str, Any]:
+    """What the run found its data to be; nothing where it does not say."""
+    try:
+        found = json.loads(run.data.read_text())
+    except (OSError, ValueError):
+        return {}
+    return found if isinstance(found, dict) and isinstance(found.get("images"), dict) else {}
+
+
+def _values(config: Config, content: Mapping[str, Any]) -> dict[str, Any]:
+    """What the preset sets of the configuration: all of the run's recipe, so that no other default changes it."""
+    values = recipe(config)
+    values["image"]["size"] = content["input_size"]
+    values["dataset"] |= {"folds": "auto", "group_by": config.dataset.group_by}
+    values["network"] = {key: value for key, value in values["network"].items() if value}
+    return {part: keys for part, keys in values.items() if keys}
+
+
+def _write_preset(folder: Path, run: RunFolder, config: Config, card: PresetConfig, values: Mapping[str, Any],
+                  choice: str) -> None:
+    """The weights first: a preset that is there is whole."""
+    weights = run.model / WEIGHTS
+    shutil.copyfile(weights, partial := folder / f".{card.weights}")
+    partial.replace(folder / card.weights)
+    kept = {key: value for key, value in asdict(card).items() if value and key != "name"}
+    title = kept.pop("title")
+    lines = {"title": title, "task": config.task.name, "network": config.network.name, **kept, "config": values}
+    head = HEAD.format(
+        title=title, description=f": {card.description}" if card.description else "", choice=choice,
+        annotation=card.annotation, classes=", ".join(card.classes),
+        images=f" {card.images}." if card.images else "", weights=card.weights, run=run.path.name,
+        start=_start(config), licence=card.licence, score=card.score)
+    comment = "\n".join(wrapped for line in head.splitlines() for wrapped in _wrapped(line))
+    body = yaml.safe_dump(lines, sort_keys=False, allow_unicode=True, width=110)
+    write_atomic(folder / f"{card.name}{SUFFIX}", f"{comment}\n{body}")
+
+
+def _wrapped(line: str) -> list[str]:
+    if line.startswith("#   "):  # a command
+        return [line]
+    return textwrap.wrap(line, 110, subsequent_indent="#   ", break_long_words=False)
+
+
+def _start(config: Config) -> str:
+    """What the run's own weights were, without the folders of the machine."""
+    if config.source.run is not None:
+        return f"the run {Path(config.source.run).name}"
+    weights = config.network.weights
+    return {"none": "nothing", "imagenet": "ImageNet weights"}.get(weights, Path(weights).name)
+
+
+def _write_package(folder: Path, run: RunFolder, config: Config, card: PresetConfig, values: Mapping[str, Any],
+                   distribution: str) -> None:
+    package = distribution.replace("-", "_")
+    code = folder / package
+    code.mkdir()
+    _write_preset(code, run, config, card, values, str(card.name))
+    says = {"name": card.name, "package": package, "distribution": distribution, "title": card.title,
+            "version": version("sightsmith"), "licence": card.licence, "score": card.score}
+    (code / "__init__.py").write_text("")
+    (code / "plugin.py").write_text(PLUGIN.format(**says))
+    (folder / "README.md").write_text(README.format(
+        **says, description=f"{card.description}\n\n" if card.description else ""))
+    (folder / "pyproject.toml").write_text(PROJECT.format(**says | {
+        "distribution": json.dumps(distribution),
+        "description": json.dumps(f"{card.title}, a preset of sightsmith", ensure_ascii=False)}))

@@ -1,0 +1,162 @@
+"""Repeated stratified folds: the score that the kept model's recipe has on cases which it has not seen.
+
+Each fold is left out of one more training, of as many epochs as the kept model had: so the cases left out choose
+nothing, while the validation part has chosen the kept model's epoch, and scores it a little too well.
+"""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, replace
+from html import escape
+
+import numpy as np
+from accelerate import PartialState
+
+from sightsmith.core.contracts.callback import Callback
+from sightsmith.core.contracts.dataset import CheckedDataset, Sample
+from sightsmith.core.contracts.image import Array
+from sightsmith.core.contracts.plan import Plan
+from sightsmith.core.contracts.report import Section
+from sightsmith.core.contracts.results import Outcome
+from sightsmith.core.contracts.schema import Config
+from sightsmith.core.contracts.task import Task
+from sightsmith.core.util.errors import UserError
+from sightsmith.core.util.text import figure
+from sightsmith.engine.data.split import folds
+from sightsmith.engine.pipeline.replay import PREFIX
+from sightsmith.engine.runs.run_dir import RunFolder
+from sightsmith.engine.training import distributed as ranks
+from sightsmith.engine.training.bootstrap import Interval, interval
+from sightsmith.engine.training.session import Training
+from sightsmith.engine.training.trainer import seed_everything
+
+FEW_CASES = 30
+"""A validation part of fewer cases says too little by itself: for ``dataset.folds=auto``."""
+AUTO_FOLDS = 5
+
+Reporters = Callable[[Training, int, int], AbstractContextManager[Sequence[Callback]]]
+"""The callbacks of a training, for so many epochs, by its number from 1."""
+
+
+@dataclass(frozen=True)
+class FoldScore:
+    """Of one training: which one (both from 1), how many images it left out, and the score on these."""
+
+    repeat: int
+    fold: int
+    left_out: int
+    score: float | None
+
+
+@dataclass(frozen=True)
+class CrossValidation:
+    """``score`` is that of the outcomes of all folds together, the mean over repeats."""
+
+    name: str
+    epochs: int
+    folds: tuple[FoldScore, ...]
+    score: float | None
+    interval: Interval
+
+    def metrics(self) -> dict[str, float | None]:
+        """As the run's metrics have it."""
+        return {f"cv_{self.name}": self.score, f"cv_{self.name}_low": self.interval.low,
+                f"cv_{self.name}_high": self.interval.high}
+
+    def __str__(self) -> str:
+        repeats = self.folds[-1].repeat
+        mean = f", mean of {repeats} repeats" if repeats > 1 else ""
+        scores = [fold.score for fold in self.folds if fold.score is not None]
+        spread = f"mean {statistics.fmean(scores):.4f}" if scores else "undefined"
+        if len(scores) > 1:
+            spread += f", standard deviation {statistics.stdev(scores):.4f}"
+        return f"{self.name} {figure(self.score)} of all folds together{mean}, {self.interval}; of each fold {spread}"
+
+    def section(self) -> Section:
+        """For the report."""
+        epochs = f"{self.epochs} epoch{'' if self.epochs == 1 else 's'}"
+        note = (f"<p>{escape(str(self))}.</p><p class='soft'>Each fold was left out of a training of its own, of "
+                f"{epochs} as the one that is kept; the images left out chose nothing in it.</p>")
+        return Section("Cross-validation", html=note, header=("repeat", "fold", "images left out", self.name),
+                       rows=tuple((fold.repeat, fold.fold, fold.left_out, fold.score) for fold in self.folds),
+                       name="cross-validation")
+
+
+def choose_folds(dataset: CheckedDataset, wanted: str) -> tuple[int, str]:
+    """How many folds ``dataset.folds`` asks for (0: none), and why. Raises UserError for more than there are cases."""
+    cases, validation = (len({sample.case for sample in part}) for part in (_new(dataset), dataset.validation))
+    if wanted == "none":
+        return 0, ""
+    if wanted != "auto":
+        if int(wanted) > cases:
+            raise UserError(f"dataset.folds={wanted}, but the data set has {cases} cases: images of a group are one",
+                            hint=f"type dataset.folds={cases} or less, or dataset.folds=none")
+        return int(wanted), "as asked"
+    if any(sample.split for sample in dataset.index.samples):
+        return 0, "the data set brings its own split"
+    if validation >= FEW_CASES:
+        return 0, f"{validation} validation cases are enough"
+    if cases < AUTO_FOLDS:
+        return 0, f"{cases} cases are too few"
+    return AUTO_FOLDS, f"only {validation} validation case{'' if validation == 1 else 's'}"
+
+
+def _new(dataset: CheckedDataset) -> list[Sample]:
+    """The samples that the starting weights have not been trained on: all but those which are replayed of the source's
+    training part. Left out of a fold, these would be known all the same."""
+    known = {sample.image for sample in dataset.train if sample.name.startswith(PREFIX)}
+    return [sample for sample in dataset.index.samples if sample.image not in known]
+
+
+def cross_validate(config: Config, task: Task, dataset: CheckedDataset, plan: Plan, epochs: int, run: RunFolder,
+                   state: PartialState, tile: Callable[[CheckedDataset], CheckedDataset], reporters: Reporters,
+                   ) -> CrossValidation:
+    """Train ``epochs`` epochs for each fold of each repeat, in ``run``'s folder ``folds/<repeat>-<fold>``.
+
+    Images that the source was trained on are in every training, and left out of none. A training that is finished
+    there is only evaluated again, one that was cut short goes on. ``tile`` cuts the images of a data set. On every
+    rank.
+    """
+    # What would stop a training early is the score on the cases left out.
+    config = replace(config, hyper=replace(config.hyper, early_stop=False))
+    samples, new, seed = dataset.index.samples, _new(dataset), config.trainer.seed
+
+    def outcomes(part: CheckedDataset, folder: str, number: int) -> list[Outcome]:
+        seed_everything(seed)
+        training = Training(config, task, task.build_model()[0], part.train, part.validation, state)
+        with reporters(training, epochs, number) as callbacks:
+            trainer = training.trainer(RunFolder(run.path / "folds" / folder), plan, callbacks)
+            trainer.fit(epochs)
+            return trainer.evaluate()
+
+    scores: list[FoldScore] = []
+    pools: list[list[tuple[Sample, Outcome]]] = []
+    for repeat in range(1, plan.repeats + 1):
+        pools.append([])
+        for fold, left_out in enumerate(folds(new, plan.folds, seed + repeat - 1), 1):
+            keys = {sample.key for sample in left_out}
+            part = tile(replace(dataset, validation=left_out,
+                                train=tuple(sample for sample in samples if sample.key not in keys)))
+            found = outcomes(part, f"{repeat}-{fold}", len(scores) + 1)
+            scores.append(FoldScore(repeat, fold, len(left_out), task.metrics(found)[task.score]))
+            pools[-1] += zip(part.validation, found, strict=True)
+    score, span = ranks.on_main(state, lambda: pooled(task, pools, seed))
+    return CrossValidation(task.score, epochs, tuple(scores), score, span)
+
+
+def pooled(task: Task, pools: Sequence[Sequence[tuple[Sample, Outcome]]], seed: int) -> tuple[float | None, Interval]:
+    """The score of all outcomes of a repeat, the mean over repeats, and its interval: a case that is drawn is drawn
+    in every repeat."""
+    ordered = [sorted(pool, key=lambda pair: pair[0].key) for pool in pools]
+    scores = [task.score_of_draws([{**outcome, "index": index} for index, (_, outcome) in enumerate(pool)])
+              for pool in ordered]
+
+    def score(drawn: Array) -> float | None:
+        defined = [value for one in scores if (value := one(drawn)) is not None]
+        return statistics.fmean(defined) if defined else None
+
+    samples = [sample for sample, _ in ordered[0]]
+    return score(np.ones(len(samples), int)), interval(score, samples, seed)

@@ -1,0 +1,56 @@
+"""What a retraining has made of the classes that its source knew: their scores before and after."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import torch
+
+from sightsmith.core.contracts.dataset import Sample
+from sightsmith.core.contracts.report import Section
+from sightsmith.engine.data.convert import renamed
+from sightsmith.engine.pipeline.inference import outcomes
+from sightsmith.engine.pipeline.result import Result
+
+Score = float | None
+
+
+def old_class_scores(source: Result, result: Result, rename: Mapping[str, str], samples: Sequence[Sample],
+                     device: torch.device) -> dict[str, tuple[Score, Score]]:
+    """By class that ``source`` knew and ``result`` still knows, the score of the one and of the other on ``samples``.
+
+    The names are those of ``result``; ``rename`` gives them for the names of the source. Both see the same: the
+    annotation of other classes is left out, and with it, where an image has one class, the image.
+    """
+    old_names = {new: old for old in source.classes if (new := rename.get(old, old)) in result.classes}
+    if not result.task.multi_label:
+        samples = [sample for sample in samples if not sample.labels or sample.objects or sample.class_map
+                   or sample.labels[0] in old_names]
+    before = _class_scores(source, [renamed(sample, old_names) for sample in samples], device)
+    after = _class_scores(result, [renamed(sample, {name: name for name in old_names}) for sample in samples], device)
+    return {new: (before[old], after[new]) for new, old in old_names.items()}
+
+
+def _class_scores(result: Result, samples: Sequence[Sample], device: torch.device) -> dict[str, Score]:
+    if not samples:
+        return dict.fromkeys(result.classes)
+    metrics = result.task.metrics(outcomes(result.task, result.model.to(device), samples))
+    return {name: metrics.get(f"{result.task.class_score}/{name}") for name in result.classes}
+
+
+def means(scores: Mapping[str, tuple[Score, Score]]) -> tuple[Score, Score]:
+    """The means over the classes whose score is defined on both sides, before and after."""
+    pairs = [(before, after) for before, after in scores.values() if before is not None and after is not None]
+    if not pairs:
+        return None, None
+    before, after = (sum(side) / len(pairs) for side in zip(*pairs, strict=True))
+    return before, after
+
+
+def section(scores: Mapping[str, tuple[Score, Score]], name: str) -> Section:
+    """The report's part on ``scores``, which are of the figure ``name``."""
+    rows = [(label, before, after) for label, (before, after) in scores.items()]
+    before, after = means(scores)
+    return Section("Old classes", header=("class", f"{name} of the source", f"{name} after retraining"),
+                   rows=(*rows, ("mean", before, after)), name="old-classes",
+                   html="<p>On the validation images, of the classes that the source knew.</p>")

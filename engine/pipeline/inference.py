@@ -1,0 +1,30 @@
+"""Batches of images that a trained model is shown once."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from copy import copy
+from dataclasses import replace
+from typing import Any
+
+import torch
+from torch.utils.data import DataLoader
+
+from sightsmith.core.contracts.dataset import Sample
+from sightsmith.core.contracts.results import Model, Outcome
+from sightsmith.core.contracts.task import Task
+from sightsmith.core.util.console import tracked
+
+
+def batches(task: Task, samples: Sequence[Sample]) -> DataLoader[dict[str, Any]]:
+    """``samples`` in their order, as ``task`` feeds them to its model in validation."""
+    task = copy(task)
+    task.config = replace(task.config, trainer=replace(task.config.trainer, cache=False))  # each is shown once
+    return DataLoader(task.dataset(samples, training=False), task.config.hyper.batch_size, collate_fn=task.collate)
+
+
+def outcomes(task: Task, model: Model, samples: Sequence[Sample]) -> list[Outcome]:
+    """What evaluation keeps of each of ``samples``; ``model`` is in eval mode."""
+    with torch.no_grad():
+        return [outcome for batch in tracked(batches(task, samples), "judging")
+                for outcome in task.outcomes(model, batch)]

@@ -1,0 +1,98 @@
+"""The data set that a configuration names, checked; ``dataset.root=sample`` is the task's embedded one."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from sightsmith.core.config.base_run import find_source
+from sightsmith.core.config.model_card import read_card
+from sightsmith.core.config.presets import data_rows
+from sightsmith.core.contracts.dataset import CheckedDataset
+from sightsmith.core.contracts.schema import Config, PresetConfig
+from sightsmith.core.util.errors import Problem, UserError
+from sightsmith.core.util.files import cache_dir
+from sightsmith.engine.data.check import check_dataset
+from sightsmith.engine.pipeline.replay import with_replay
+
+if TYPE_CHECKING:
+    from sightsmith.core.plugins.manager import Plugins
+
+SAMPLE = "sample"
+
+
+def check(config: Config, plugins: Plugins, report: Callable[[str], None]) -> CheckedDataset:
+    """Read, check and split the data set. Raises UserError where there is nothing to read."""
+    dataset = _read(config, plugins, report, judged=False)
+    if config.preset.name is not None:
+        refuse_unlike(dataset, config.preset)
+    if config.source.run is not None:
+        if config.source.replay:
+            source = find_source(config.source.run).config
+            dataset = with_replay(dataset, check(source, plugins, report), config, report)
+        refuse_unfit(dataset, config)
+    return dataset
+
+
+def check_judged(config: Config, plugins: Plugins, report: Callable[[str], None]) -> CheckedDataset:
+    """Read and check a data set that a model is to be judged by. Raises UserError where there is nothing to read."""
+    return _read(config, plugins, report, judged=True)
+
+
+def _read(config: Config, plugins: Plugins, report: Callable[[str], None], *, judged: bool) -> CheckedDataset:
+    task = plugins.task(config.task.name)
+    if config.dataset.root == SAMPLE:
+        if task.sample is None:
+            raise UserError(f"The task {task.name} has no embedded data set.", hint="type dataset.root=FOLDER")
+        folder = cache_dir() / "samples" / task.name
+        dataclasses.replace(task, builder=task.sample).build()(folder)
+        config = dataclasses.replace(config, dataset=dataclasses.replace(config.dataset, root=str(folder)))
+    annotation = plugins.network(config.network.name).annotation_of(config.network.config) or task.annotation
+    return check_dataset(config, list(plugins.dataset_loaders.values()), annotation, cache_dir(), report, judged=judged)
+
+
+def refuse_unlike(dataset: CheckedDataset, card: PresetConfig) -> None:
+    """Raises UserError where ``dataset`` is not what the preset wants: annotation, classes, modality."""
+    index = dataset.index
+    problems = []
+    if index.annotation == "labels":
+        found = "multi-label" if index.multi_label else "single-label"
+        if found != card.annotation:
+            problems.append(Problem(f"the data is {found}, not {card.annotation}"))
+    missing = [name for name in card.classes if name not in index.classes]
+    surplus = [name for name in index.classes if card.classes and name not in card.classes]
+    if missing:
+        problems.append(Problem(f"it lacks the classes {', '.join(missing)}"))
+    if surplus:
+        problems.append(Problem(f"it has classes that the preset does not know: {', '.join(surplus)}"))
+    others = sorted({info.modality for info in dataset.infos.values() if info.modality} - set(card.dicom_modalities))
+    if card.dicom_modalities and others:
+        problems.append(Problem(f"it has DICOM images of the modality {', '.join(others)}"))
+    if problems:
+        wanted = "\n".join(f"  {label:15} {text}" for label, text in data_rows(card) if text)
+        raise UserError(f"{index.root} is not what the preset {card.name} takes:", problems=problems,
+                        hint=f"It wants:\n{wanted}")
+
+
+def refuse_unfit(dataset: CheckedDataset, config: Config) -> None:
+    """Raises UserError where ``dataset`` cannot be learnt by what ``config.source`` has trained."""
+    index, source = dataset.index, config.source
+    problems = []
+    if source.run is not None and index.annotation == "labels":
+        multi_label = read_card(Path(source.run))["multi_label"]
+        if index.multi_label != multi_label:
+            kinds = {True: "multi-label", False: "single-label"}
+            problems.append(Problem(f"the data is {kinds[index.multi_label]}, the source {kinds[multi_label]}"))
+    names = [config.network.renames.get(name, name) for name in source.classes]
+    if lost := [name for name in config.network.renames.values() if name not in index.classes]:
+        problems.append(Problem(f"network.rename: the data has no class {', '.join(lost)}"))
+    if not set(names) & set(index.classes):
+        problems.append(Problem("none of the source's classes is in the data",
+                                hint="say which is which: '+network.rename={old: new}'; or start from the source's "
+                                     f"weights alone: flow=general network.weights={config.network.weights}"))
+    if problems:
+        raise UserError(f"{index.root} does not fit the source {source.run}:", problems=problems,
+                        hint=f"classes of the source: {', '.join(source.classes)}\n"
+                             f"classes of the data:   {', '.join(index.classes)}")

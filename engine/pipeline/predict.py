@@ -1,0 +1,56 @@
+"""Prediction: images without annotation through a finished run's model, large ones in tiles as it was trained."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from itertools import groupby
+from pathlib import Path
+
+import torch
+
+from sightsmith.core.contracts.dataset import Sample
+from sightsmith.core.contracts.image import ImageError, ImageInfo
+from sightsmith.core.contracts.prediction import Prediction
+from sightsmith.core.contracts.results import Model, Part
+from sightsmith.core.contracts.task import Task
+from sightsmith.core.util.errors import Problem, UserError
+from sightsmith.engine.data.check import frames_of
+from sightsmith.engine.data.images import probe
+from sightsmith.engine.data.tiling import tiled
+from sightsmith.engine.pipeline.inference import batches
+
+
+def predict(task: Task, model: Model, paths: Iterable[str | Path], device: torch.device) -> Iterator[Prediction]:
+    """One prediction an image, in the order of ``paths``, and of each frame of a file that has several.
+
+    All files are looked at first. Raises UserError that names each one that cannot be read.
+    """
+    infos = _probed(paths)
+    model = model.to(device)
+    samples = frames_of([Sample(Path(name), name) for name in infos], infos)
+    side = task.config.dataset.tile
+    tiles = samples if side is None else tiled(samples, infos, side, task.config.dataset.tile_overlap)
+    for _, said in groupby(zip(_parts(task, model, tiles), tiles, strict=True), key=lambda pair: pair[1].image):
+        parts, shown = zip(*said, strict=True)
+        info = infos[shown[0].name]
+        yield task.prediction(parts, shown, (info.height, info.width))
+
+
+def _probed(paths: Iterable[str | Path]) -> dict[str, ImageInfo]:
+    infos, problems = {}, []
+    for path in paths:
+        try:
+            infos[str(path)] = probe(Path(path))
+        except (ImageError, OSError) as error:
+            problems.append(Problem(f"{path}: {error}"))
+    if problems:
+        raise UserError("These images cannot be read:", problems=problems, hint="leave them out, or convert them")
+    return infos
+
+
+def _parts(task: Task, model: Model, tiles: tuple[Sample, ...]) -> Iterator[Part]:
+    """What the model says of each of ``tiles``, in their order."""
+    for batch in batches(task, tiles):
+        with torch.no_grad():
+            parts = task.predict(model, batch)
+        yield from parts

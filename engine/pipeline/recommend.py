@@ -1,0 +1,279 @@
+"""``tuner=auto``: network, input, augmentation and hyper-parameters from preferences, figures and the data.
+
+Everything here is a function of its arguments: the same data and preferences give the same choice.
+"""
+
+from __future__ import annotations
+
+import math
+import statistics
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from sightsmith.core.contracts.annotation import Annotation
+from sightsmith.core.contracts.recommendation import Choice, Decision, Range, owned
+from sightsmith.core.contracts.records import NetworkRecord, TaskRecord
+from sightsmith.core.contracts.schema import Config, walk
+from sightsmith.core.util.errors import UserError
+
+if TYPE_CHECKING:
+    from sightsmith.core.contracts.dataset import CheckedDataset
+
+STOPS = 5
+PERMISSIVE = ("Apache-2.0", "BSD-", "MIT")
+"""How the licences begin under which a network is chosen for somebody who was not asked."""
+
+MOST_ERROR = 2.0
+"""Networks whose published error is more than this many times the best one's are no choice: they save little."""
+
+STEP = 32
+"""Input sizes are multiples of it, pixels: what the networks' last layers see as one place."""
+
+LEAST_SIDE, MOST_SIDE = 128, 1344
+"""Input sizes that are chosen of oneself, pixels."""
+
+SMALL_OBJECT = 16
+"""Objects should have this side at the input, pixels: two places of the finest layer, of stride 8, that is usual."""
+
+MOST_PIXELS = 32 * 384**2
+"""Of a pass: what fits into the memory of usual devices."""
+
+LEAST_UPDATES, UPDATES, LEAST_EPOCHS = 8, 4000, 10
+"""Of an epoch; of a run; and epochs, where they are not limited to fewer."""
+
+RATE, RATE_BATCH = 2e-4, 16
+"""AdamW's learning rate for published weights, for an update of so many images."""
+
+IMBALANCE = 3.0
+"""Images of the most frequent class over those of the rarest, from which rare ones are drawn more often."""
+
+MODALITIES = {"ct": ("CT",), "mri": ("MR",), "fundus": ("OP",),
+              "xray": ("CR", "DX", "IO", "MG", "PX", "RF", "RG", "XA")}
+"""DICOM's codes of the kinds of images: PS3.3 C.7.3.1.1.1."""
+
+SOFT_TISSUE = [40, 400]
+"""Centre and width in Hounsfield units."""
+
+SIDED = ("ct", "mri", "xray")
+
+PBT_RATE, PBT_DECAY, PBT_MOMENTUM = (1e-5, 0.1), (5e-6, 0.002), (0.8, 0.99)
+"""The whole search space; that of a choice is a part of it, wider only where the chosen value lies outside."""
+
+ADAM_RATE = 1e-3
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What the choice needs to know of a checked data set.
+
+    ``side`` is the median longer side of the images, ``object_side`` that of the root of the objects' areas
+    (boxes; None where there are none), both in pixels. ``frequent`` and ``rare`` are the classes with the
+    most and the fewest training images, with their number.
+    """
+
+    annotation: Annotation
+    train_images: int
+    side: int
+    object_side: float | None
+    frequent: tuple[str, int]
+    rare: tuple[str, int]
+    monochrome: bool
+    modalities: tuple[str | None, ...]
+    """of DICOM; None stands for images that are none"""
+
+    @classmethod
+    def of(cls, dataset: CheckedDataset) -> Facts:
+        infos = [dataset.infos[sample.name] for sample in dataset.train]
+        boxes = [item.box for sample in dataset.train for item in sample.objects if not item.crowd]
+        sides = [math.sqrt((right - left) * (bottom - top)) for left, top, right, bottom in boxes]
+        counts = Counter(dict.fromkeys(dataset.index.classes, 0))
+        counts.update(label for sample in dataset.train for label in set(sample.labels))
+        ranked = counts.most_common()
+        return cls(dataset.index.annotation, len(dataset.train),
+                   int(statistics.median(max(info.width, info.height) for info in infos)),
+                   statistics.median(sides) if sides else None, ranked[0], ranked[-1],
+                   all(info.monochrome for info in infos),
+                   tuple(sorted({info.modality for info in infos}, key=str)))
+
+
+def choose(config: Config, task: TaskRecord, networks: Iterable[NetworkRecord], data: Facts) -> Choice:
+    """Raises UserError where no network has the figures to be chosen by."""
+    if config.flow != "general":
+        return _kept(config)
+    balance = config.preference.balance
+    stops = front(networks, task, data.annotation)
+    place = math.floor((balance - 1) * (len(stops) - 1) / (STOPS - 1) + 0.5)
+    network = stops[place]
+    decisions = [
+        Decision("network.name", network.name,
+                 f"stop {balance} of {STOPS} from faster to more accurate: {_figures(network)}; the fastest is "
+                 f"{stops[0].name} ({_figures(stops[0])}), the most accurate {stops[-1].name} ({_figures(stops[-1])})"),
+        Decision("network.weights", "imagenet", f"published: {network.weights}; few images teach what they show, not "
+                                                "how to see"),
+        *_input(network, data), *_pictures(config, data)]
+    chosen = {item.key: item.value for item in decisions}
+    decisions += _hyper(config, data, chosen["image.size"], chosen.get("dataset.tile"))
+    return Choice(tuple(decisions), tuple(_space(decisions)),
+                  tuple(_contradictions(config.preference.image_type, data)))
+
+
+def _kept(config: Config) -> Choice:
+    """A preset, or the source of a retraining, has chosen all already."""
+    reason = f"as the preset {config.preset.name} has it" if config.preset.name else "as the source has it"
+    decisions = tuple(Decision(key, value, reason) for key, _, value in walk(config)
+                      if owned(key) and value not in (None, {}))
+    return Choice(decisions, tuple(_space(decisions)))
+
+
+def front(networks: Iterable[NetworkRecord], task: TaskRecord, annotation: Annotation) -> list[NetworkRecord]:
+    """The networks for ``task`` that no cheaper one equals, from the cheapest to the most accurate.
+
+    Of those with published weights, a permissive licence and a figure of the benchmark that most have.
+    Raises UserError where there is none.
+    """
+    able = [record for record in networks
+            if record.task == task.name and not record.zoo and (record.annotation or task.annotation) == annotation
+            and record.weights and record.licence.startswith(PERMISSIVE) and record.figure]
+    if not able:
+        raise UserError(f"tuner=auto finds no network for {task.name} that learns from {annotation} and has published "
+                        "weights, a permissive licence and a published score", hint="type tuner=manual network=NAME")
+    benchmarks = Counter(_benchmark(record) for record in able)
+    benchmark = min(benchmarks, key=lambda name: (-benchmarks[name], name))
+    able = [record for record in able if _benchmark(record) == benchmark]
+    count_operations = all(record.gflops is not None for record in able)
+
+    def cost(record: NetworkRecord) -> float:
+        return record.gflops if count_operations and record.gflops is not None else record.parameters
+
+    least = 100 - MOST_ERROR * (100 - max(map(_score, able)))
+    found: list[NetworkRecord] = []
+    for record in sorted(able, key=lambda record: (cost(record), -_score(record), record.name)):
+        if _score(record) >= least and (not found or _score(record) > _score(found[-1])):
+            found.append(record)
+    return found
+
+
+def _benchmark(record: NetworkRecord) -> str:
+    return record.figure[0] if record.figure else ""
+
+
+def _score(record: NetworkRecord) -> float:
+    return record.figure[1] if record.figure else 0.0
+
+
+def _figures(record: NetworkRecord) -> str:
+    operations = "" if record.gflops is None else f"{record.gflops:.2g} GFLOPs, "
+    metric, _, data = _benchmark(record).partition(" on ")
+    return f"{operations}{record.parameters / 1e6:.3g} M parameters, {metric} {_score(record):.3g} on {data}"
+
+
+def _input(network: NetworkRecord, data: Facts) -> Iterator[Decision]:
+    """``image.size``, and ``dataset.tile`` where objects would be too small at any size."""
+    own = _multiple(network.input_size)
+    least = max(LEAST_SIDE, _multiple(network.min_size or network.input_size, math.ceil))
+    size = min(own, max(_multiple(data.side, math.ceil), least))
+    reason = (f"{network.name}'s own is {network.input_size}" if size == own else
+              f"the images' longer side is {data.side}: more pixels show no more"
+              + (f"; {least} is the least" if size == least else ""))
+    seen = data.object_side * size / data.side if data.object_side else SMALL_OBJECT
+    if data.object_side and seen < SMALL_OBJECT:
+        why = f"objects of {data.object_side:.3g} px in images of {data.side} would be {seen:.2g} px at {size}"
+        wanted = _multiple(size * SMALL_OBJECT / seen, math.ceil)
+        most = max(size, min(MOST_SIDE, _multiple(2 * data.side, math.ceil)))
+        if wanted > most and data.side > size:
+            # No more than twice as large as they are, which shows nothing new.
+            tile = max(_multiple(size * data.object_side / SMALL_OBJECT, math.floor), _multiple(size / 2, math.ceil))
+            yield Decision("dataset.tile", tile, f"{why}, and at most {most} is chosen: tiles show them larger")
+        else:
+            size, reason = min(wanted, most), f"{why}; {SMALL_OBJECT} are two places of the finest layer"
+    yield Decision("image.size", size, reason)
+
+
+def _multiple(value: float, rounded: Callable[[float], int] = round) -> int:
+    return max(STEP, STEP * rounded(value / STEP))
+
+
+def _pictures(config: Config, data: Facts) -> Iterator[Decision]:
+    """Augmentation, and the window of CT."""
+    kind = config.preference.image_type
+    flip = config.augment.horizontal_flip
+    if kind in SIDED:
+        yield Decision("augment.horizontal_flip", False, f"{kind}: left and right of a body differ")
+        if data.annotation == "labels":
+            yield Decision("augment.resized_crop", False, f"{kind}: a crop can lose the finding that the label names")
+    elif kind == "fundus":
+        yield Decision("augment.horizontal_flip", True, "fundus: a mirrored left eye is a picture of a right one")
+    else:
+        yield Decision("augment.horizontal_flip", flip, f"other: as {config.task.name} has it")
+    if data.monochrome:
+        for key in ("saturation", "hue"):
+            yield Decision(f"augment.color_jitter.{key}", 0.0, "the images are monochrome")
+    if kind == "ct" and data.modalities == ("CT",) and not config.image.windows:
+        yield Decision("image.windows", [SOFT_TISSUE], "CT without image.windows: centre and width for soft tissue, "
+                                                       "the same for all images")
+
+
+def _contradictions(kind: str, data: Facts) -> Iterator[str]:
+    for modality in data.modalities:
+        known = next((name for name, codes in MODALITIES.items() if modality in codes), kind)
+        if known != kind:
+            yield (f"preference.image_type={kind}, and there are DICOM images of the modality {modality}: "
+                   f"preference.image_type={known} is for these")
+
+
+def _hyper(config: Config, data: Facts, size: int, tile: int | None) -> Iterator[Decision]:
+    images = data.train_images * (1 if tile is None else math.ceil(data.side / tile) ** 2)
+    shown = f"{images} training images" + (" or about as many tiles" if tile else "")
+    batch, batch_reason = _batch_size(config, images, shown, size)
+    update = batch * config.trainer.accumulate
+    updates = math.ceil(images / update)
+    epochs = min(max(LEAST_EPOCHS, math.ceil(UPDATES / updates)), config.limits.epochs)
+    yield Decision("hyper.batch_size", batch, batch_reason)
+    yield Decision("hyper.epochs", epochs, f"{shown} are {updates} updates an epoch; {UPDATES} updates, at least "
+                                           f"{LEAST_EPOCHS} epochs, at most limits.epochs={config.limits.epochs}")
+    yield Decision("hyper.optimizer", "adamw", "trains convolutions and transformers alike")
+    yield Decision("hyper.learning_rate", float(f"{RATE * math.sqrt(update / RATE_BATCH):.2g}"),
+                   f"{RATE:g} for {RATE_BATCH} images an update, with the root of their number")
+    yield Decision("hyper.weight_decay", 0.001, "little: the starting weights are to be kept")
+    yield Decision("hyper.momentum", 0.9, "AdamW's usual first beta")
+    yield Decision("hyper.schedule", "cosine", "ends in small steps whatever the number of epochs")
+    yield Decision("hyper.warmup_epochs", min(5.0, epochs / 20), "a twentieth: the new head must not upset the rest")
+    yield Decision("hyper.clip_norm", 1.0, "one odd batch must not upset the network")
+    yield Decision("hyper.ema", 0.99, "the mean over about 100 updates: few images make single ones noisy")
+    (frequent, most), (rare, fewest) = data.frequent, data.rare
+    unequal = most > IMBALANCE * fewest
+    yield Decision("hyper.class_balance", "sampling" if unequal else "none",
+                   f"training images of the most frequent class, {frequent}: {most}, of the rarest, {rare}: {fewest}; "
+                   + ("rare ones are drawn more often" if unequal else "near enough"))
+
+
+def _batch_size(config: Config, images: int, shown: str, size: int) -> tuple[int, str]:
+    """The task's own, halved for few images and for large ones."""
+    own = batch = min(config.hyper.batch_size, config.limits.batch_size)
+    reasons = []
+    while batch > 2 and images < LEAST_UPDATES * batch:
+        batch //= 2
+    if batch < own:
+        reasons.append(f"of {shown}, so that an epoch has {LEAST_UPDATES} updates")
+    fitting = batch
+    while batch > 2 and batch * size**2 > MOST_PIXELS:
+        batch //= 2
+    if batch < fitting:
+        reasons.append(f"for memory, at {size} px")
+    return batch, " and ".join(reasons) or f"{config.task.name}'s own"
+
+
+def _space(decisions: Iterable[Decision]) -> Iterator[Range]:
+    """What is worth trying around ``decisions``, whose values are always in it."""
+    chosen = {item.key: item.value for item in decisions}
+    adaptive = chosen["hyper.optimizer"] != "sgd"
+    usual = "the range of population based training"
+    for key, (low, high), reason in (
+        ("hyper.learning_rate", (PBT_RATE[0], ADAM_RATE) if adaptive else PBT_RATE,
+         f"{chosen['hyper.optimizer']}: its steps are of this size whatever the gradient" if adaptive else usual),
+        ("hyper.weight_decay", PBT_DECAY, usual), ("hyper.momentum", PBT_MOMENTUM, usual),
+    ):
+        low, high = min(low, chosen[key]), max(high, chosen[key])
+        yield Range(key, low, high, log=key != "hyper.momentum" and low > 0, reason=reason)

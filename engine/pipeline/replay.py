@@ -1,0 +1,64 @@
+"""Replay: a part of the data that a source was trained on, beside the new data, so that it is not forgotten."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from sightsmith.core.contracts.dataset import CheckedDataset, Sample
+from sightsmith.core.contracts.image import ImageInfo
+from sightsmith.core.contracts.schema import Config
+from sightsmith.core.util.errors import UserError
+from sightsmith.engine.data.check import digest
+from sightsmith.engine.data.convert import renamed
+from sightsmith.engine.data.split import split
+from sightsmith.engine.runs.lockfile import read_lock
+from sightsmith.engine.runs.run_dir import RunFolder
+
+PREFIX = "source:"
+"""Before the names of replayed images, which may be those of new ones."""
+
+
+def with_replay(new: CheckedDataset, old: CheckedDataset, config: Config, report: Callable[[str], None],
+                ) -> CheckedDataset:
+    """``new`` with ``config.source.replay`` percent of each side of ``old``, the checked data of the source.
+
+    The shares are stratified, and drawn with the seed. Classes go by their names of today (``network.rename``).
+    An old image that the new data has too is left out. Raises UserError where ``old`` is not what the source saw.
+    """
+    lock = read_lock(RunFolder(Path(str(config.source.run))).lock)
+    if (lock["data"], lock["split"]) != (old.data_digest, old.split_digest):
+        raise UserError(f"source.replay={config.source.replay:g}: the data of the source, {old.index.root}, has "
+                        "changed since it was trained", hint="put it back, or leave source.replay out")
+    if old.index.annotation != new.index.annotation:
+        raise UserError(f"source.replay={config.source.replay:g}: the source has learnt from {old.index.annotation}, "
+                        f"the new data has {new.index.annotation}", hint="leave source.replay out")
+    here = {content for info in new.infos.values() for content in info.digests}
+    train, validation = (_share(_unseen(side, old.infos, here), config) for side in (old.train, old.validation))
+    names = {name: name for name in old.index.classes} | config.network.renames
+    train, validation = (tuple(replace(renamed(sample, names), name=f"{PREFIX}{sample.name}") for sample in side)
+                         for side in (train, validation))
+    seen = {label for sample in (*train, *validation) for label in sample.labels}
+    classes = (*new.index.classes, *(name for name in names.values() if name in seen - set(new.index.classes)))
+    infos = {f"{PREFIX}{name}": info for name, info in old.infos.items()}
+    report(f"Replay: {len(train)} images of the source's data are trained on too, {len(validation)} validated on")
+    return replace(
+        new, index=replace(new.index, classes=classes, samples=(*new.index.samples, *train, *validation)),
+        train=(*new.train, *train), validation=(*new.validation, *validation), infos={**new.infos, **infos},
+        data_digest=digest([(new.data_digest, old.data_digest)]),
+        split_digest=digest([("train", sample.key) for sample in (*new.train, *train)]
+                            + [("validation", sample.key) for sample in (*new.validation, *validation)]))
+
+
+def _unseen(samples: Sequence[Sample], infos: Mapping[str, ImageInfo], here: set[str]) -> list[Sample]:
+    return [replace(sample, split=None) for sample in samples
+            if infos[sample.name].digests[sample.frame or 0] not in here]
+
+
+def _share(samples: Sequence[Sample], config: Config) -> tuple[Sample, ...]:
+    if config.source.replay == 100:
+        return tuple(samples)
+    return split(samples, config.source.replay, config.trainer.seed)[1]
+
+

@@ -1,0 +1,70 @@
+"""A finished run and its model bundle, opened again."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from sightsmith.core.config.model_card import read_card
+from sightsmith.core.plugins.manager import load_plugins
+from sightsmith.engine.runs.bundle import open_model, open_task
+from sightsmith.engine.runs.run_dir import RunFolder
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from sightsmith.core.contracts.prediction import Prediction
+    from sightsmith.core.contracts.task import Task
+
+
+
+@dataclass(frozen=True)
+class Result:
+    """A run: its folder, the figures of its best checkpoint, and its model.
+
+    ``metrics`` maps a figure's name to its value on the validation part; None is undefined.
+    """
+
+    run_dir: Path
+    metrics: dict[str, float | None]
+    classes: tuple[str, ...]
+
+    @property
+    def report(self) -> Path:
+        return RunFolder(self.run_dir).report / "index.html"
+
+    @cached_property
+    def task(self) -> Task:
+        """The task as the run used it, with its configuration and classes."""
+        return open_task(self.run_dir, load_plugins())
+
+    @cached_property
+    def model(self) -> nn.Module:
+        """The best model in eval mode on the CPU, in mmengine's BaseModel contract."""
+        return open_model(self.run_dir, self.task)
+
+    def predict(self, paths: Iterable[str | Path], device: str = "cpu") -> Iterator[Prediction]:
+        """What the model says of each image in ``paths``, and of each frame of a file that has several; images are cut
+        into tiles as in training. Raises UserError that names every file that cannot be read."""
+        import torch
+
+        from sightsmith.engine.pipeline.predict import predict
+
+        return predict(self.task, self.model, paths, torch.device(device))
+
+    @classmethod
+    def load(cls, run: str | Path) -> Result:
+        """Raises UserError where ``run`` is not the folder of a finished run."""
+        card = read_card(Path(run))
+        return cls(Path(run).resolve(), card["metrics"], tuple(card["classes"]))
+
+
+
+
+
+
+
+

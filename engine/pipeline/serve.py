@@ -1,0 +1,149 @@
+"""``sightsmith serve``: a finished run behind HTTP, for programs on this machine or in this network.
+
+Bodies are bounded in bytes and pixels, waiting requests in number, and each in time. One prediction is computed at a
+time: what more threads would win is lost to the cores that they share.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import tempfile
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from fastapi import FastAPI, HTTPException, Request
+from fastapi.responses import JSONResponse
+from starlette.requests import ClientDisconnect
+
+from sightsmith.core.contracts.image import ImageError
+from sightsmith.core.util.errors import UserError
+from sightsmith.engine.data.images import announced_pixels
+from sightsmith.engine.data.masks import encode
+from sightsmith.engine.pipeline.predict_files import Said
+from sightsmith.engine.pipeline.result import Result
+
+TOO_LARGE, NO_IMAGE, TOO_MANY, TOO_LONG = 413, 415, 429, 504
+
+
+@dataclass(frozen=True)
+class Limits:
+    """Of a request: ``megabytes`` of its body, ``megapixels`` of all frames, and ``seconds`` until it is answered; and
+    ``waiting``, how many may wait."""
+
+    megabytes: float = 20.0
+    megapixels: float = 50.0
+    seconds: float = 30.0
+    waiting: int = 256
+
+
+def application(result: Result, limits: Limits) -> FastAPI:
+    """The server's routes. The model is built at once."""
+    app = FastAPI(title=f"sightsmith {result.task.config.name}", version=version("sightsmith"))
+    _ = result.model
+    worker = ThreadPoolExecutor(1)
+    under_way = 0
+
+    @app.get("/health")
+    def health() -> dict[str, str]:
+        """Whether the server is there."""
+        return {"status": "ok"}
+
+    @app.get("/model")
+    def model() -> dict[str, Any]:
+        """What the model is: task, network, classes, and the figures of its validation."""
+        task = result.task
+        return {"task": task.config.task.name, "network": task.network.name, "classes": list(result.classes),
+                "multi_label": task.multi_label, "input_size": task.input_size(), "metrics": result.metrics,
+                "run": result.run_dir.name}
+
+    body = {"requestBody": {"required": True, "content": {
+        kind: {"schema": {"type": "string", "format": "binary"}}
+        for kind in ("image/jpeg", "image/png", "image/tiff", "image/bmp", "application/dicom")}}}
+    refusals: dict[int | str, dict[str, Any]] = {
+        TOO_LARGE: {"description": "more bytes or pixels than are taken"},
+        NO_IMAGE: {"description": "no image that can be read"}, TOO_MANY: {"description": "too many requests wait"},
+        TOO_LONG: {"description": "it took too long"}}
+
+    @app.post("/predict", openapi_extra=body, responses=refusals)
+    async def predict(request: Request) -> JSONResponse:
+        """What the model says of the image in the body: a list with an entry for each frame."""
+        nonlocal under_way
+        if under_way >= limits.waiting:
+            raise HTTPException(TOO_MANY, f"{under_way} requests wait; try again")
+        under_way += 1
+        try:
+            with tempfile.NamedTemporaryFile(prefix="sightsmith-", suffix=".image") as file:
+                await _receive(request, file.write, limits)
+                file.flush()
+                answer = asyncio.get_running_loop().run_in_executor(worker, _predicted, result, Path(file.name), limits)
+                try:
+                    return JSONResponse(await asyncio.wait_for(asyncio.shield(answer), limits.seconds))
+                except asyncio.TimeoutError:
+                    answer.cancel()  # where it has not begun; else its file goes, which is an error that nobody hears
+                    raise HTTPException(TOO_LONG, f"not done within {limits.seconds:g} s") from None
+        except ImageError as error:
+            raise HTTPException(NO_IMAGE, str(error)) from error
+        finally:
+            under_way -= 1
+
+    return app
+
+
+async def _receive(request: Request, write: Callable[[bytes], object], limits: Limits) -> None:
+    """The body, in pieces. Raises HTTPException for one that is too large, as soon as that is known."""
+    most = int(limits.megabytes * 2**20)
+    said = request.headers.get("content-length", "0")
+    if said.isdecimal() and int(said) > most:
+        raise HTTPException(TOO_LARGE, f"the body is larger than {limits.megabytes:g} MiB")
+    received = 0
+    try:
+        async for piece in request.stream():
+            received += len(piece)
+            if received > most:
+                raise HTTPException(TOO_LARGE, f"the body is larger than {limits.megabytes:g} MiB")
+            write(piece)
+    except ClientDisconnect as error:
+        raise HTTPException(NO_IMAGE, "the body was cut short") from error
+
+
+def _predicted(result: Result, path: Path, limits: Limits) -> list[dict[str, Any]]:
+    """Raises ImageError and HTTPException."""
+    pixels = announced_pixels(path)
+    if pixels > 1e6 * limits.megapixels:
+        raise HTTPException(TOO_LARGE, f"the image has {pixels / 1e6:.1f} million pixels, and "
+                            f"{limits.megapixels:g} are taken")
+    try:
+        found = list(result.predict([path]))
+    except UserError as error:
+        raise ImageError(str(error.problems[0]).partition(": ")[2] if error.problems else error.message) from error
+    said = []
+    for prediction in found:
+        content = Said("", prediction).to_json()
+        del content["image"]
+        if prediction.class_map is not None:
+            content["masks"] = [
+                {"label": name, "mask": {"size": list(prediction.class_map.shape), "counts": runs.counts.decode()}}
+                for number, name in enumerate(result.classes, 1) if (prediction.class_map == number).any()
+                for runs in [encode(prediction.class_map == number)]]
+        said.append(content)
+    return said
+
+
+def serve(result: Result, host: str, port: int, limits: Limits) -> None:
+    """Answer until stopped; ``port`` 0 is any that is free. Raises UserError where one cannot listen there."""
+    import uvicorn
+
+    server = uvicorn.Server(uvicorn.Config(application(result, limits), log_level="warning"))
+    try:
+        listening = socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET)
+    except OSError as error:
+        raise UserError(f"host={host} port={port}: {error.strerror or error}",
+                        hint="name another port, or host=127.0.0.1") from error
+    with listening:
+        print(f"http://{f'[{host}]' if ':' in host else host}:{listening.getsockname()[1]}/docs", flush=True)
+        server.run(sockets=[listening])

@@ -1,0 +1,222 @@
+"""``sightsmith verify``: whether what a run was made from is still what its lock says, and gives the same again."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import yaml
+from torch import Tensor
+
+from sightsmith.core.config.compose import refuse_locked
+from sightsmith.core.config.model_card import WEIGHTS, restore_config
+from sightsmith.core.config.presets import choice_of, preset_checksum
+from sightsmith.core.contracts.schema import Config, check_values, typed
+from sightsmith.core.plugins.manager import load_plugins
+from sightsmith.core.util.digest import digest
+from sightsmith.core.util.errors import Problem, UserError, listed
+from sightsmith.core.util.text import figure
+from sightsmith.engine.pipeline.load_dataset import check
+from sightsmith.engine.pipeline.result import Result
+from sightsmith.engine.pipeline.start import start
+from sightsmith.engine.runs.checkpoint import load_tree, tensors_digest
+from sightsmith.engine.runs.lockfile import PARTS, environment, read_lock
+from sightsmith.engine.runs.run_dir import FINISHED, RunFolder, read_status
+from sightsmith.engine.runs.weights import file_digest, find_published
+
+SAME, CHANGED, UNKNOWN = "same", "changed", "cannot be checked"
+NEEDED = ("data", "weights")
+"""Parts that stand outside the run folder and without which a run cannot come out the same."""
+
+
+@dataclass(frozen=True)
+class Check:
+    """A part of the lock beside what is there now. ``text`` says what changed, or why nobody can tell."""
+
+    part: str
+    state: str
+    text: str = ""
+
+
+def check_run(path: Path, report: Callable[[str], None]) -> list[Check]:
+    """Recompute every part of the lock of the finished run in ``path``. Raises UserError where there is none."""
+    run = _finished(path)
+    lock = read_lock(run.lock)
+
+    def checks(look: Callable[[], Mapping[str, Any]], *parts: str) -> Iterator[Check]:
+        try:
+            found = look()
+        except UserError as error:
+            reason = " ".join([error.message, *(problem.message for problem in error.problems)])
+            yield from (Check(part, UNKNOWN, reason) for part in parts)
+        else:
+            yield from (_compared(part, lock, found[part]) for part in parts)
+
+    def data() -> dict[str, str]:
+        dataset = check(_config(run), load_plugins(), report)
+        return {"data": dataset.data_digest, "split": dataset.split_digest}
+
+    return [
+        *checks(data, "data", "split"),
+        *checks(lambda: {"weights": _starting_weights(_config(run), lock)}, "weights"),
+        *checks(lambda: {"config": digest(_content(run))}, "config"),
+        *checks(lambda: {"preset": preset_checksum(_config(run).preset)}, "preset"),
+        *checks(lambda: environment(load_plugins()), "packages", "python", "platform"),
+        *checks(lambda: {"bundle": tensors_digest(_bundle(run))}, "bundle"),
+    ]
+
+
+def _compared(part: str, lock: Mapping[str, Any], now: Any) -> Check:
+    was = lock[part]
+    if was == now:
+        return Check(part, SAME)
+    if part in PARTS:
+        return Check(part, CHANGED, PARTS[part])
+    if part == "packages":
+        return Check(part, CHANGED, ", ".join(
+            f"{name} was {was.get(name, 'not there')} and is {now.get(name, 'not there')}"
+            for name in sorted(was.keys() | now.keys()) if was.get(name) != now.get(name)))
+    return Check(part, CHANGED, f"was {was} and is {now}")
+
+
+def print_checks(checks: Iterable[Check]) -> None:
+    for item in checks:
+        print(f"{item.part:<8}  {item.state:<{len(UNKNOWN)}}  {item.text}".rstrip())
+
+
+@dataclass(frozen=True)
+class Rerun:
+    """A run beside the same one made again.
+
+    ``differing`` are the tensors that are not the same bit for bit, of ``tensors``, each with its largest
+    difference (None where only one run has it, or in another shape or type), the largest first.
+    """
+
+    run_dir: Path
+    tensors: int
+    differing: Mapping[str, float | None]
+    score: str
+    metrics: Mapping[str, float | None]
+    metrics_again: Mapping[str, float | None]
+    device: str
+    device_again: str
+
+    @property
+    def same(self) -> bool:
+        return not self.differing and self.metrics == self.metrics_again
+
+    def lines(self) -> list[str]:
+        lines = [f"Trained again: {self.run_dir}", "the same weights, bit for bit"]
+        if self.differing:
+            largest = next(iter(self.differing.values()))
+            lines[1] = (f"{len(self.differing)} of {self.tensors} tensors differ, "
+                        + ("some in shape or type" if largest is None else f"by at most {largest:.3g}")
+                        + f": {listed(self.differing)}")
+        lines.append(f"{self.score} {figure(self.metrics.get(self.score))} before, "
+                     f"{figure(self.metrics_again.get(self.score))} now")
+        if others := [name for name, value in self.metrics.items() if value != self.metrics_again.get(name)]:
+            lines.append(f"figures that differ: {listed(others)}")
+        if self.device != self.device_again:
+            lines.append(f"on {self.device} before, on {self.device_again} now")
+        return lines
+
+    def to_json(self) -> dict[str, Any]:
+        return {**asdict(self), "run_dir": str(self.run_dir), "same": self.same}
+
+
+def train_again(path: Path, checks: Iterable[Check]) -> Rerun:
+    """Train the run in ``path`` once more, as it was planned, into a folder of its own, and compare.
+
+    Raises UserError where ``checks`` say that its data or starting weights changed, its configuration is no more what
+    its preset or source locks, or it went on from another run; StoppedError and NonFiniteLossError as every run.
+    """
+    if gone := [item for item in checks if item.part in NEEDED and item.state == CHANGED]:
+        raise UserError(f"The run {path} cannot be made again from what is there:",
+                        problems=[Problem(f"{item.part}: {item.text} changed since") for item in gone],
+                        hint="put them back; or train a new run on what is there, with `sightsmith train`")
+    run = RunFolder(path)
+    config = _config(run)
+    if config.trainer.parent is not None:
+        raise UserError(f"The run {path} went on from a checkpoint of {config.trainer.parent}, which that run has "
+                        "passed since: it can be verified, and not be trained again")
+    if problems := check_values(config):
+        raise UserError(f"{run.config} has values that cannot be used:", problems=problems)
+    refuse_locked(config, {"preset": choice_of(config.preset), "source": config.source.run})
+    lock, weights, metrics = read_lock(run.lock), _bundle(run), Result.load(path).metrics  # before hours of training
+    # Measured again, another mode could be the fastest.
+    planned: dict[str, Any] = {key: str(lock[key]) for key in ("precision", "memory_format", "devices")}
+    planned["stop_epoch"] = None
+    config = replace(config, trainer=replace(config.trainer, **planned, resume="false", dry_run=False))
+    overrides = [*yaml.safe_load(run.overrides.read_text()),
+                 *(f"trainer.{key}={typed(value)}" for key, value in planned.items())]
+    result = start(config, overrides)
+    assert result is not None  # not a dry run
+    again = RunFolder(result.run_dir)
+    lock_again = read_lock(again.lock)
+    differing = {} if lock["bundle"] == lock_again["bundle"] else _differing(weights, _bundle(again))
+    return Rerun(again.path, len(weights), differing, load_plugins().task(config.task.name).score, metrics,
+                 Result.load(again.path).metrics, lock["device"], lock_again["device"])
+
+
+def _differing(was: Mapping[str, Tensor], now: Mapping[str, Tensor]) -> dict[str, float | None]:
+    """As :attr:`Rerun.differing`."""
+    found = {name: _largest_difference(was.get(name), now.get(name)) for name in sorted(was.keys() | now.keys())
+             if not _same(was.get(name), now.get(name))}
+    return dict(sorted(found.items(), key=lambda item: (item[1] is not None, -(item[1] or 0))))
+
+
+def _same(one: Tensor | None, other: Tensor | None) -> bool:
+    return one is not None and other is not None and tensors_digest({"": one}) == tensors_digest({"": other})
+
+
+def _largest_difference(one: Tensor | None, other: Tensor | None) -> float | None:
+    if one is None or other is None or (one.shape, one.dtype) != (other.shape, other.dtype):
+        return None
+    return (one.double() - other.double()).abs().max().item()
+
+
+def _finished(path: Path) -> RunFolder:
+    run = RunFolder(path)
+    if not run.config.is_file():
+        raise UserError(f"run={path} is not the folder of a run: it has no {run.config.name}",
+                        hint="`sightsmith list runs` shows the runs")
+    if (status := read_status(run)["status"]) != FINISHED:
+        raise UserError(f"The run {path} is not finished, it is {status}: there is nothing to verify yet",
+                        hint=f"go on with it: trainer.resume={path}")
+    return run
+
+
+def _content(run: RunFolder) -> Any:
+    try:
+        content = yaml.safe_load(run.config.read_text())
+        json.dumps(content)  # YAML has dates and bytes, a configuration has none
+        return content
+    except (yaml.YAMLError, ValueError, TypeError) as error:
+        raise UserError(f"{run.config} is damaged: {error}") from error
+
+
+def _config(run: RunFolder) -> Config:
+    return restore_config(_content(run), run.config)
+
+
+def _starting_weights(config: Config, lock: Mapping[str, Any]) -> str | None:
+    """The digest of the file of starting weights, where it is on this machine."""
+    source = config.network.weights
+    if source == "none":
+        return None
+    path = find_published(str(lock["weights"])) if source == "imagenet" else Path(source).expanduser()
+    if path is None or not path.is_file():
+        raise UserError(f"network.weights={source}: the file is not on this machine")
+    return file_digest(path)
+
+
+def _bundle(run: RunFolder) -> dict[str, Tensor]:
+    path = run.model / WEIGHTS
+    tree = load_tree(path)
+    tensors = tree.get("model") if isinstance(tree, dict) else None
+    if not isinstance(tensors, dict) or not all(isinstance(value, Tensor) for value in tensors.values()):
+        raise UserError(f"{path} is damaged: it holds no model")
+    return tensors

@@ -1,0 +1,147 @@
+"""``sightsmith inspect --html``: what a data set is, as a page for people."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from html import escape
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from sightsmith.core.contracts.annotation import Box
+from sightsmith.core.contracts.dataset import CheckedDataset, Sample
+from sightsmith.core.contracts.image import Array, ImageError
+from sightsmith.core.contracts.report import Colour, Picture, Section
+from sightsmith.core.contracts.schema import ImageConfig
+from sightsmith.engine.data.masks import IGNORED, semantic_map
+from sightsmith.engine.data.near_duplicates import Pair
+from sightsmith.engine.data.statistics import describe, under_represented
+from sightsmith.engine.data.thumbnails import SHOWN, blended, palette, picture_of
+from sightsmith.engine.report.page import write_page
+
+SHOWN_CLASSES = 40
+SHOWN_PAIRS = 24
+OPACITY = 0.45
+
+
+def write_inspect_page(folder: Path, dataset: CheckedDataset, pairs: Sequence[Pair], image: ImageConfig) -> Path:
+    """Write ``index.html`` and the tables into ``folder``; the page's path."""
+    summary = describe(dataset)
+    sides = summary["images"]
+    errors = [problem for problem in dataset.problems if problem.severity == "error"]
+    sections = [_problems(dataset), _classes(summary), _figures(summary), _pairs(pairs, dataset, image),
+                *_contact_sheet(dataset, image)]
+    write_page(folder, f"Data set {dataset.index.root.name}", f"{dataset.index.format}: {dataset.reason}",
+               str(dataset.index.root),
+               headline=[("training images", str(sides["train"]), ""),
+                         ("validation images", str(sides["validation"]), ""),
+                         ("classes", str(len(dataset.index.classes)), ""), ("errors", str(len(errors)), ""),
+                         ("warnings", str(len(dataset.problems) - len(errors)), ""),
+                         ("look alike", f"{len(pairs)} pairs", "")], sections=sections)
+    return folder / "index.html"
+
+
+def _problems(dataset: CheckedDataset) -> Section:
+    if not dataset.problems:
+        return Section("Problems", html="<p>None.</p>")
+    rows = tuple((item.severity, item.file or "", item.line or "", item.message, item.hint or "")
+                 for item in sorted(dataset.problems, key=lambda item: item.severity))
+    return Section("Problems", header=("", "file", "line", "what", "what to do"), rows=rows, name="problems")
+
+
+def _classes(summary: Mapping[str, Any]) -> Section:
+    objects = summary.get("objects", {}).get("classes", {})
+    few = under_represented({name: sides["train"] for name, sides in summary["classes"].items()})
+    rows = tuple((name, sides["train"], sides["validation"],
+                  *(objects[name][side] for side in ("train", "validation") if name in objects),
+                  "under-represented" if name in few else "")
+                 for name, sides in summary["classes"].items())
+    header = ("class", "training images", "validation images", *(("training objects", "validation objects")
+                                                                 if objects else ()), "")
+    return Section("Classes", header=header, rows=rows, name="classes")
+
+
+def _figures(summary: Mapping[str, Any]) -> Section:
+    rows: list[tuple[str, str]] = []
+    for key in ("annotation", "multi_label", "negatives", "sizes", "channels", "bits", "modalities", "groups",
+                "mask_coverage"):
+        if summary.get(key) not in (None, [], {}):
+            rows.append((key.replace("_", " "), _text(summary[key])))
+    rows += [(f"objects, {key.replace('_', ' ')}", _text(value))
+             for key, value in summary.get("objects", {}).items() if key != "classes"]
+    return Section("Figures", header=("", ""), rows=tuple(rows), name="figures")
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, dict):
+        return ", ".join(f"{key.replace('_', ' ')} {item:.4g}" for key, item in value.items())
+    return ", ".join(map(str, value)) if isinstance(value, list) else str(value)
+
+
+def _pairs(pairs: Sequence[Pair], dataset: CheckedDataset, image: ImageConfig) -> Section:
+    title = "Images that look alike"
+    if not pairs:
+        return Section(title, html="<p>None.</p>")
+    side = {sample.key: name for name, part in (("training", dataset.train), ("validation", dataset.validation))
+            for sample in part}
+    across = [pair for pair in pairs if side.get(pair.first.key) != side.get(pair.second.key)]
+    note = (f"<p>{len(pairs)} pairs look alike (perceptual hash), {len(across)} of them on different sides of the "
+            "split: what is learnt by heart is then scored as known. <code>dataset.group_by</code> keeps images "
+            "together that belong together.</p>")
+    chosen = [*across, *(pair for pair in pairs if pair not in across)]
+    pictures = tuple((f"{side.get(pair.first.key)} and {side.get(pair.second.key)}",
+                      tuple(Picture(picture_of(sample, image), sample.key) for sample in (pair.first, pair.second)))
+                     for pair in chosen[:SHOWN_PAIRS])
+    rows = tuple((pair.first.key, side.get(pair.first.key, ""), pair.second.key, side.get(pair.second.key, ""),
+                  pair.distance) for pair in chosen)
+    return Section(title, html=note, pictures=pictures, name="look-alike", rows=rows,
+                   header=("image", "side", "image", "side", "bits that differ"))
+
+
+def _contact_sheet(dataset: CheckedDataset, image: ImageConfig) -> Iterable[Section]:
+    classes = dataset.index.classes
+    colours = palette(classes)
+    rows = []
+    for name in classes[:SHOWN_CLASSES]:
+        shown = [sample for sample in dataset.index.samples if name in sample.labels]
+        step = max(len(shown) // (2 * SHOWN), 1)
+        pictures = _annotated(shown[::step][:2 * SHOWN], classes, colours, image)
+        if pictures:
+            rows.append((f"{name}: {len(shown)} images", pictures))
+    without = [sample for sample in dataset.index.samples if not sample.labels]
+    if without:
+        rows.append((f"without a class: {len(without)} images",
+                     _annotated(without[:2 * SHOWN], classes, colours, image)))
+    if rows:
+        legend = " ".join(f"<span style='color:rgb{colours[name]}'>&#9632;</span> {escape(name)}"
+                          for name in classes[:SHOWN_CLASSES])
+        drawn = dataset.index.annotation != "labels"
+        yield Section("Contact sheet", html=f"<p class='soft'>{legend}</p>" if drawn else "", pictures=tuple(rows))
+
+
+def _annotated(samples: Sequence[Sample], classes: Sequence[str], colours: Mapping[str, Colour], image: ImageConfig,
+               ) -> tuple[Picture, ...]:
+    """The images with their boxes or masks drawn in; those that cannot be shown are left out, the check says why."""
+    found = []
+    for sample in samples:
+        try:
+            found.append(_drawn_in(sample, classes, colours, image))
+        except ImageError:
+            continue
+    return tuple(found)
+
+
+def _drawn_in(sample: Sample, classes: Sequence[str], colours: Mapping[str, Colour], image: ImageConfig) -> Picture:
+    pixels = picture_of(sample, image)
+    if sample.class_map is not None or any(item.mask is not None for item in sample.objects):
+        pixels = _painted(pixels, semantic_map(sample, classes, *pixels.shape[:2]), [colours[name] for name in classes])
+        return Picture(pixels, sample.key)
+    boxes: tuple[tuple[Box, Colour, str], ...] = tuple((item.box, colours[item.label], "") for item in sample.objects)
+    return Picture(pixels, sample.key, boxes)
+
+
+def _painted(pixels: Array, numbers: Array, colours: Sequence[Colour]) -> Array:
+    table = np.zeros((256, 3), np.float32)
+    table[1:len(colours) + 1] = colours
+    return blended(pixels, table[numbers], OPACITY * ((numbers > 0) & (numbers != IGNORED)))

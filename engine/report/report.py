@@ -1,0 +1,98 @@
+"""The report of a run."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+
+from sightsmith.core.contracts.dataset import CheckedDataset
+from sightsmith.core.contracts.plan import Plan
+from sightsmith.core.contracts.report import Section
+from sightsmith.core.contracts.results import Outcome
+from sightsmith.core.contracts.task import Task
+from sightsmith.core.util.text import duration, figure
+from sightsmith.engine.data.statistics import under_represented
+from sightsmith.engine.report.data_section import about_objects
+from sightsmith.engine.report.page import write_page
+from sightsmith.engine.runs.run_dir import RunFolder
+from sightsmith.engine.training.bootstrap import LEVEL, RESAMPLES, Interval
+
+
+def write_report(run: RunFolder, task: Task, plan: Plan, dataset: CheckedDataset, history: Sequence[Mapping[str, Any]],
+                 outcomes: Sequence[Outcome], metrics: Mapping[str, float | None], best_epoch: int,
+                 scores: Sequence[tuple[str, float | None, Interval]], more: Sequence[Section] = ()) -> None:
+    """Write ``report/`` of a finished run; ``outcomes`` are those of the best checkpoint's validation.
+
+    ``scores`` says where each was measured, theirs first; ``more`` are sections of what else the run did.
+    """
+    run.report.mkdir(exist_ok=True)
+    sections = [
+        _scores(task.score, scores),
+        _curves(task, dataset, history, best_epoch),
+        *more,
+        *task.report(outcomes, dataset.validation, run.report),
+        _class_balance(task, dataset),
+        *about_objects(dataset),
+        Section("Plan", rows=tuple(plan.rows())),
+        _lock(run, dataset),
+    ]
+    name = task.score.replace("_", " ")
+    seconds = history[-1]["seconds"] if history else 0.0
+    speed = f"{len(history) * len(dataset.train) / seconds:.3g} images a second" if seconds else ""
+    write_page(
+        run.report, plan.name, f"{plan.task} · {plan.network} · {len(dataset.index.classes)} classes · {run.path.name}",
+        task.config.description,
+        headline=[*((f"{name}, {where}", figure(score), interval.span()) for where, score, interval in scores),
+                  ("validation loss", figure(metrics.get("loss")), ""),
+                  ("best epoch", f"{best_epoch} of {len(history)}", ""), ("training time", duration(seconds), speed)],
+        sections=sections)
+
+
+def _scores(name: str, scores: Sequence[tuple[str, float | None, Interval]]) -> Section:
+    note = (f"<p class='soft'>The interval says how the score varies with the choice of cases: percentile bootstrap, "
+            f"{RESAMPLES} draws of the cases with replacement. Images of a group are one case. Validation has chosen "
+            "the epoch that is kept, so its score is a little too good.</p>")
+    return Section("Score", html=note, name="score", rows=tuple(
+        (where, score, interval.low, interval.high, interval.cases) for where, score, interval in scores),
+        header=("", name, f"{LEVEL} % confidence interval from", "to", "cases"))
+
+
+def _curves(task: Task, dataset: CheckedDataset, history: Sequence[Mapping[str, Any]], best_epoch: int) -> Section:
+    epochs = [entry["epoch"] for entry in history]
+    plot = Figure(figsize=(9, 3.4), layout="constrained")
+    loss, score = plot.subplots(1, 2)
+    loss.plot(epochs, [entry["train_loss"] for entry in history], marker=".", label="training")
+    loss.plot(epochs, [entry["loss"] for entry in history], marker=".", label="validation")
+    loss.set(xlabel="epoch", title="loss")
+    score.plot(epochs, [entry.get(task.score) for entry in history], marker=".", color="tab:green", label="validation")
+    baseline = task.baseline(dataset.train, dataset.validation)
+    if baseline is not None:
+        score.axhline(baseline, color="grey", linestyle="--", label="most frequent class")
+    score.set(xlabel="epoch", title=task.score.replace("_", " "))
+    for axes in (loss, score):
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
+        axes.axvline(best_epoch, color="black", linewidth=0.8, alpha=0.4)
+        axes.grid(alpha=0.25)
+        axes.legend()
+    names = [name for name in history[0] if name not in ("epoch", "seconds") and "/" not in name] if history else []
+    rows = tuple((entry["epoch"], *(entry.get(name) for name in names)) for entry in history)
+    return Section("Training", header=("epoch", *names), rows=rows, figures=(plot,), name="training")
+
+
+def _class_balance(task: Task, dataset: CheckedDataset) -> Section:
+    train, validation = task.statistics(dataset.train), task.statistics(dataset.validation)
+    few = under_represented(train)
+    rows = tuple((name, train[name], validation[name], "under-represented" if name in few else "")
+                 for name in task.classes)
+    return Section("Class balance", header=("class", "training images", "validation images", ""), rows=rows,
+                   name="class-balance")
+
+
+def _lock(run: RunFolder, dataset: CheckedDataset) -> Section:
+    return Section("Data and files", rows=(
+        ("data set", str(dataset.index.root)), ("format", dataset.reason), ("data hash", dataset.data_digest[:16]),
+        ("split hash", dataset.split_digest[:16]), ("run folder", str(run.path)),
+    ))

@@ -1,0 +1,77 @@
+"""What a run was made from, as hashes and versions, so that it can be told apart and made again."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import platform
+import re
+from collections.abc import Mapping, Sequence
+from importlib.metadata import PackageNotFoundError, requires, version
+from pathlib import Path
+from typing import Any
+
+from sightsmith.core.util.errors import UserError
+from sightsmith.core.util.files import write_json
+from sightsmith.core.plugins.manager import OWN_DISTRIBUTION, Plugins
+from sightsmith.core.util.digest import digest
+
+PARTS = {
+    "data": "the images or their labels", "split": "the split into training and validation",
+    "weights": "the file of starting weights", "config": "config.yaml", "preset": "what the preset's file says",
+    "bundle": "the weights in model/",
+}
+"""What is kept as a digest, in the words of an error."""
+
+PLANNED = ("precision", "memory_format", "devices", "device")
+"""Of the plan, what the configuration may leave open and the weights depend on."""
+
+LOCKED = (*PARTS, *PLANNED, "packages", "python", "platform")
+"""The keys of a finished run's lock."""
+
+
+
+
+def make_lock(config: dict[str, Any], *, data: str, split: str, weights: str | None, preset: str | None,
+              plan: Mapping[str, Any], plugins: Plugins) -> dict[str, Any]:
+    """The content of ``lock.json`` when a run starts.
+
+    ``weights`` is the digest of the file of starting weights, ``preset`` the preset's checksum.
+    """
+    return {"data": data, "split": split, "weights": weights, "config": digest(config), "preset": preset,
+            **{key: plan[key] for key in PLANNED}, **environment(plugins)}
+
+
+def read_lock(path: Path, keys: Sequence[str] = LOCKED) -> dict[str, Any]:
+    """The content of the file ``path``. Raises UserError where it is not there, or lacks one of ``keys``."""
+    try:
+        lock: dict[str, Any] = json.loads(path.read_text())
+        if missing := [key for key in keys if key not in lock]:
+            raise ValueError(f"it has no {', '.join(missing)}")
+    except (OSError, ValueError, TypeError) as error:
+        raise UserError(f"{path} is missing or damaged: {error}") from error
+    return lock
+
+
+def add_bundle(lock: Path, tensors: str) -> None:
+    """Add to the file ``lock`` the digest of the tensors that the run has kept."""
+    write_json(lock, json.loads(lock.read_text()) | {"bundle": tensors})
+
+
+def environment(plugins: Plugins) -> dict[str, Any]:
+    """What a run is carried out with: ``packages``, ``python`` and ``platform``."""
+    return {"packages": packages(plugins), "python": platform.python_version(), "platform": platform.platform()}
+
+
+def packages(plugins: Plugins) -> dict[str, str]:
+    """Installed versions of sightsmith, its requirements and the distributions of its plugins."""
+    names = {provider.distribution for provider in plugins.providers} | {OWN_DISTRIBUTION}
+    for requirement in requires(OWN_DISTRIBUTION) or []:
+        names.add(re.split(r"[^\w.-]", requirement, maxsplit=1)[0])
+    found = {}
+    for name in sorted(names):
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:  # an extra that is not installed
+            continue
+    return found

@@ -1,0 +1,123 @@
+"""Going on with a run: which one, and whether it is still the same."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Sequence
+from dataclasses import asdict
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from sightsmith.core.util.errors import Problem, UserError
+from sightsmith.core.util.files import fill_file
+from sightsmith.engine.runs.lockfile import PARTS, read_lock
+from sightsmith.engine.runs.run_dir import FINISHED, RUNNING, RunFolder, read_status
+from sightsmith.core.contracts.schema import Config, is_among
+from sightsmith.core.contracts.plan import Mode
+
+FREE = ("name", "description", "output_dir", "logger", "limits", "dataset.root", "trainer.resume", "trainer.dry_run",
+        "trainer.workers", "trainer.cache", "trainer.checkpoint_minutes", "trainer.hang_minutes", "trainer.stop_epoch",
+        "trainer.parent")
+"""Keys that may differ from the run's own: they do not change what it computes."""
+
+CHANGEABLE = ("hyper.learning_rate", "hyper.weight_decay", "hyper.momentum", "hyper.batch_size",
+              "hyper.label_smoothing", "hyper.schedule", "hyper.early_stop", "augment", "source.distillation")
+"""Keys, and groups of them, that may change in the middle of a training."""
+
+
+def find_run(config: Config) -> RunFolder | None:
+    """The run that ``trainer.resume`` asks for; None for a new one. Raises UserError where there is none."""
+    wanted = config.trainer.resume
+    if wanted.lower() == "false":
+        return None
+    if wanted.lower() == "true":
+        run = _newest(Path(config.output_dir).expanduser().resolve(), config.name)
+    else:
+        run = RunFolder(Path(wanted).expanduser().resolve())
+        if not run.config.is_file():
+            raise UserError(f"trainer.resume={wanted} is not the folder of a run: it has no {run.config.name}",
+                            hint="`sightsmith list runs` shows the runs")
+    status = read_status(run)["status"]
+    if status == FINISHED:
+        raise UserError(f"The run {run.path} is finished; there is nothing to resume.")
+    if status == RUNNING:
+        raise UserError(f"The run {run.path} is still running.", hint="stop it first, or wait for its end")
+    return run
+
+
+def _newest(output_dir: Path, name: str) -> RunFolder:
+    runs = [RunFolder(path.parent) for path in sorted(output_dir.glob("*/config.yaml"), reverse=True)]
+    named = [run for run in runs if _config(run).get("name") == name]
+    unfinished = [run for run in named if read_status(run)["status"] != FINISHED]
+    if not unfinished:
+        found = f"{len(named)} finished run(s)" if named else "no run"
+        raise UserError(f"trainer.resume=true: {output_dir} holds {found} called {name!r}, and none to go on with",
+                        hint="leave trainer.resume out to start, or name the run's folder: trainer.resume=runs/...")
+    return unfinished[0]
+
+
+def find_parent(config: Config, lock: dict[str, Any]) -> RunFolder | None:
+    """The run from whose last checkpoint a new one goes on. Raises UserError for one that has none, or was of other
+    data or anything else that cannot change in the middle of a training."""
+    if config.trainer.parent is None:
+        return None
+    run = RunFolder(Path(config.trainer.parent).expanduser().resolve())
+    if not run.config.is_file() or not run.last.is_file():
+        raise UserError(f"trainer.parent={config.trainer.parent} holds no run with a checkpoint",
+                        hint="`sightsmith list runs` shows the runs")
+    if problems := _differences(run, config, lock, (*FREE, *CHANGEABLE)):
+        raise UserError(f"A run cannot go on from the checkpoint of {run.path} with other settings than these: "
+                        f"{', '.join(CHANGEABLE)}", problems=problems)
+    return run
+
+
+def take_over(parent: RunFolder, run: RunFolder) -> None:
+    """Put what ``parent`` has learnt, and its history, into the folder of a new run."""
+    for source, target in ((parent.best, run.best), (parent.metrics, run.metrics), (parent.last, run.last)):
+        target.parent.mkdir(parents=True, exist_ok=True)
+        fill_file(target, partial(shutil.copyfile, source))
+
+
+def check_same(run: RunFolder, config: Config, lock: dict[str, Any]) -> None:
+    """Raises UserError naming every key, and the data, that differ from the run's own."""
+    if problems := _differences(run, config, lock, FREE):
+        raise UserError(f"The run {run.path} cannot go on with other settings:", problems=problems,
+                        hint="put them back, or start a new run without trainer.resume")
+
+
+def _differences(run: RunFolder, config: Config, lock: dict[str, Any], free: Sequence[str]) -> list[Problem]:
+    """Every key, and part of the lock, in which the run is not what ``config`` and ``lock`` say."""
+    earlier, now = _flat(_config(run)), _flat(asdict(config))
+    problems = [
+        Problem(f"{key} was {earlier.get(key)!r} and is now {now.get(key)!r}")
+        for key in sorted(earlier.keys() | now.keys())
+        if earlier.get(key) != now.get(key) and not is_among(key, free)
+    ]
+    parts = ("data", "split", "weights")
+    kept = read_lock(run.lock, parts)
+    for part in parts:
+        if kept[part] != lock[part]:
+            problems.append(Problem(f"{PARTS[part]} changed since the run was started"))
+    return problems
+
+
+def planned_mode(run: RunFolder) -> Mode:
+    """How the run was planned to compute."""
+    plan = json.loads(run.plan.read_text())
+    return Mode(plan["precision"], plan["memory_format"])
+
+
+def _config(run: RunFolder) -> dict[str, Any]:
+    config: dict[str, Any] = yaml.safe_load(run.config.read_text())
+    return config
+
+
+def _flat(value: Any, prefix: str = "") -> dict[str, Any]:
+    if not isinstance(value, dict):
+        return {prefix: value}
+    return {key: item for name, part in value.items()
+            for key, item in _flat(part, f"{prefix}.{name}" if prefix else str(name)).items()}

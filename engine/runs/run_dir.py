@@ -1,0 +1,155 @@
+"""The run folder: one place that knows its file names, and its status."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import socket
+import time
+from collections.abc import Iterable, Mapping
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from sightsmith.core.config.model_card import FOLDER
+from sightsmith.core.util.files import make_folder, write_atomic, write_json
+
+WAITING, RUNNING, FINISHED, STOPPED, ERROR = "waiting", "running", "finished", "stopped", "error"
+
+
+class RunFolder:
+    """``runs/<time>-<name>/`` and the paths in it."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    @classmethod
+    def create(cls, output_dir: Path, name: str) -> RunFolder:
+        """A new folder; never one that exists. Raises UserError where there can be none."""
+        slug = re.sub(r"[^\w.-]+", "-", name).strip("-.")[:60] or "run"
+        stem = f"{datetime.now():%Y-%m-%d_%H-%M-%S}-{slug}"
+        make_folder(output_dir)
+        for attempt in range(1, 1000):
+            path = output_dir / (stem if attempt == 1 else f"{stem}-{attempt}")
+            try:
+                path.mkdir()
+            except FileExistsError:
+                continue
+            return cls(path)
+        raise FileExistsError(f"{output_dir / stem} and 998 more exist")
+
+    @property
+    def config(self) -> Path:
+        return self.path / "config.yaml"
+
+    @property
+    def overrides(self) -> Path:
+        return self.path / "overrides.yaml"
+
+    @property
+    def lock(self) -> Path:
+        return self.path / "lock.json"
+
+    @property
+    def plan(self) -> Path:
+        return self.path / "plan.json"
+
+    @property
+    def data(self) -> Path:
+        return self.path / "data.json"
+
+    @property
+    def status(self) -> Path:
+        return self.path / "status.json"
+
+    @property
+    def metrics(self) -> Path:
+        return self.path / "metrics.jsonl"
+
+    @property
+    def log(self) -> Path:
+        return self.path / "train.log"
+
+    @property
+    def last(self) -> Path:
+        return self.path / "checkpoints" / "last" / "state.safetensors"
+
+    @property
+    def best(self) -> Path:
+        return self.path / "checkpoints" / "best" / "model.safetensors"
+
+    @property
+    def model(self) -> Path:
+        return self.path / FOLDER
+
+    @property
+    def report(self) -> Path:
+        return self.path / "report"
+
+    def read_metrics(self) -> list[dict[str, Any]]:
+        """One entry an epoch; a last line that a kill cut short is left out."""
+        entries = []
+        if self.metrics.is_file():
+            for line in self.metrics.read_text().splitlines():
+                try:
+                    entries.append(json.loads(line))
+                except ValueError:
+                    break
+        return entries
+
+    def write_metrics(self, entries: Iterable[Mapping[str, Any]]) -> None:
+        write_atomic(self.metrics, "".join(json.dumps(entry) + "\n" for entry in entries))
+
+
+def read_status(run: RunFolder) -> dict[str, Any]:
+    """The status; one whose process is gone without a word (killed) reads `stopped`."""
+    try:
+        status: dict[str, Any] = json.loads(run.status.read_text())
+    except (OSError, ValueError):
+        return {"status": ERROR, "message": "status.json is missing or damaged"}
+    if status.get("status") == RUNNING and status.get("host") == socket.gethostname() and not _alive(status):
+        status |= {"status": STOPPED, "message": "the process was killed; go on with trainer.resume"}
+    return status
+
+
+def _alive(status: Mapping[str, Any]) -> bool:
+    try:
+        process = psutil.Process(status["pid"])
+        # The start time tells a process from a later one with the same number; a zombie is dead, not yet reaped.
+        same = abs(process.create_time() - status["process_started"]) < 2
+        return same and process.status() != psutil.STATUS_ZOMBIE
+    except (psutil.Error, KeyError, TypeError):
+        return False
+
+
+class Status:
+    """Keeps ``status.json`` of a running run; writes at most once a second, but every change of state."""
+
+    def __init__(self, run: RunFolder, *, devices: int, epochs: int) -> None:
+        self._run = run
+        earlier = read_status(run) if run.status.is_file() else {}
+        self._hours_before = float(earlier.get("device_hours", 0.0))
+        self._devices, self._begun, self._written = devices, time.monotonic(), 0.0
+        self.epochs = epochs
+        self._state: dict[str, Any] = {
+            "status": WAITING, "progress": 0.0, "epoch": 0, "epochs": epochs, "devices": devices,
+            "created": earlier.get("created", _now()), "ended": None, "message": "", "host": socket.gethostname(),
+            "pid": os.getpid(), "process_started": psutil.Process().create_time(),
+        }
+
+    def update(self, *, force: bool = False, **values: Any) -> None:
+        self._state |= values
+        if force or "status" in values or time.monotonic() - self._written >= 1:
+            self._written = time.monotonic()
+            hours = self._hours_before + self._devices * (self._written - self._begun) / 3600
+            write_json(self._run.status, self._state | {"updated": _now(), "device_hours": round(hours, 6)})
+
+    def end(self, status: str, message: str = "", **values: Any) -> None:
+        self.update(status=status, message=message, ended=_now(), **values)
+
+
+def _now() -> str:
+    return datetime.now(timezone.utc).isoformat(timespec="seconds")

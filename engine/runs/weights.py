@@ -1,0 +1,307 @@
+"""Starting weights: read from a file without executing it, matched to a model, reported."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+import pickle
+import re
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import torch
+from safetensors import safe_open
+from torch import Tensor, nn
+
+from sightsmith.engine.runs.checkpoint import load_tree
+from sightsmith.core.util.errors import Problem, UserError, listed, near
+from sightsmith.engine.runs.heads import Head
+from sightsmith.core.contracts.schema import PresetConfig
+from sightsmith.core.contracts.schema import Config
+from sightsmith.core.contracts.weights import LoadReport
+
+_BOOKKEEPING = ("argparse.", "builtins.getattr", "mmengine.", "numpy.")
+"""What checkpoints of other frameworks hold beside tensors: their modules. It is not read."""
+
+_WRAPPERS = ("state_dict", "model", "model_state_dict", "state_dict_ema")
+_PREFIXES = ("module.", "_orig_mod.")
+
+
+
+
+@dataclass(frozen=True)
+class WeightsFile:
+    """What a file of weights holds: tensors by name, and the classes that its heads tell apart where it says so."""
+
+    tensors: dict[str, Tensor]
+    classes: tuple[str, ...] = ()
+    renames: Mapping[str, str] = field(default_factory=dict)
+
+    def renamed(self, names: Mapping[str, str]) -> WeightsFile:
+        """With other names for some of the classes. Raises UserError for one that the file does not know."""
+        if unknown := [name for name in names if name not in self.classes]:
+            there = f"its classes are {', '.join(self.classes)}" if self.classes else "it names no classes"
+            raise UserError(f"network.rename: the file of starting weights has no class {', '.join(unknown)}; {there}")
+        if len({names.get(name, name) for name in self.classes}) < len(self.classes):
+            raise UserError(f"network.rename: two classes would have one name; those of the file of starting weights "
+                            f"are {', '.join(self.classes)}")
+        return replace(self, classes=tuple(names.get(name, name) for name in self.classes), renames=names)
+
+
+def file_digest(path: Path) -> str:
+    """The SHA-256 of a file, in hexadecimal."""
+    digest = hashlib.sha256()
+    with path.open("rb") as stream:
+        while block := stream.read(1 << 20):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+def fetch(url: str) -> Path:
+    """The published file at ``url`` in torch's hub folder, downloaded there unless it is there already.
+
+    Raises UserError, which says where to put the file by hand, where it cannot be had.
+    """
+    folder = _hub()
+    path = folder / url.rsplit("/", 1)[-1]
+    if path.is_file():
+        return path
+    # The file name carries the first eight digits of its sha256, which torch compares.
+    prefix = re.search(r"-([0-9a-f]{8})$", path.stem)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        handle, temporary = tempfile.mkstemp(dir=folder, prefix=f".{path.name}.")
+        os.close(handle)
+        try:
+            torch.hub.download_url_to_file(url, temporary, hash_prefix=prefix and prefix[1], progress=True)
+            os.replace(temporary, path)
+        finally:
+            Path(temporary).unlink(missing_ok=True)
+    except (OSError, RuntimeError) as error:
+        raise UserError(
+            f"The published weights {path.name} cannot be fetched: {error}",
+            hint=f"fetch {url} where there is a network, and put it to {path};\n"
+                 "or start from a file with network.weights=PATH, or from nothing with network.weights=none") from error
+    return path
+
+
+def _hub() -> Path:
+    return Path(torch.hub.get_dir()) / "checkpoints"
+
+
+def find_published(digest: str) -> Path | None:
+    """The file in torch's hub folder whose name carries the start of its sha256 ``digest``, as those of published
+    weights do."""
+    return next(_hub().glob(f"*-{digest[:8]}*"), None)
+
+
+def read_weights(path: Path) -> WeightsFile:
+    """A ``.safetensors`` or torch file. Nothing in it is executed.
+
+    A checkpoint or a bundle of sightsmith gives its model's tensors. Raises UserError for a file that is
+    missing, damaged, or would need a full unpickling.
+    """
+    path = path.expanduser()
+    if not path.is_file():
+        siblings = [item.name for item in path.parent.glob("*")] if path.parent.is_dir() else []
+        raise UserError(f"network.weights: there is no file {path}.{near(path.name, siblings)}",
+                        hint="type network.weights=none, imagenet, or the path of a .safetensors or .pth file")
+    try:
+        content = _read_safetensors(path) if path.suffix == ".safetensors" else _read_torch(path)
+    except pickle.UnpicklingError as error:
+        foreign = [name for name in _objects(path) if not name.startswith(_BOOKKEEPING)]
+        more = f" ({listed(foreign)})" if foreign else ""
+        raise UserError(f"{path} holds more than tensors{more}; reading it could execute code, so it was not read",
+                        hint="where you trust its origin, save its state_dict alone: "
+                             "torch.save(model.state_dict(), 'weights.pth')") from error
+    except (UserError, MemoryError):
+        raise
+    except Exception as error:  # damaged bytes make the unpickler raise nearly every built-in exception
+        reason = (str(error) or type(error).__name__).splitlines()[0].partition(". ")[0]
+        raise UserError(f"{path} is damaged or not a file of weights: {reason}") from error
+    return WeightsFile(_tensors(content, path), _classes(content))
+
+
+class _Unread:
+    """Stands in a checkpoint for an object that is not a tensor; takes what it is given and keeps nothing."""
+
+    def __init__(self, *_: object) -> None:
+        pass
+
+    def __setstate__(self, _: object) -> None:
+        pass
+
+
+def _objects(path: Path) -> list[str]:
+    """What a torch file holds beside tensors and plain values: the names of the classes and functions."""
+    with contextlib.suppress(Exception):  # damaged, or older than the format that can be looked through
+        return torch.serialization.get_unsafe_globals_in_checkpoint(path)
+    return []
+
+
+def _read_torch(path: Path) -> object:
+    unread = [(_Unread, name) for name in _objects(path) if name.startswith(_BOOKKEEPING)]
+    with torch.serialization.safe_globals(unread):  # type: ignore[arg-type]
+        return torch.load(path, map_location="cpu", weights_only=True)
+
+
+def _read_safetensors(path: Path) -> object:
+    with safe_open(path, framework="pt") as stream:
+        if "tree" in (stream.metadata() or {}):
+            return load_tree(path)
+        return {name: stream.get_tensor(name) for name in stream.keys()}  # noqa: SIM118
+
+
+def _tensors(content: object, path: Path) -> dict[str, Tensor]:
+    while isinstance(content, Mapping):
+        inner = next((content[key] for key in _WRAPPERS if isinstance(content.get(key), Mapping)), None)
+        if inner is None:
+            break
+        content = inner
+    found = {}
+    if isinstance(content, Mapping):
+        for name, value in content.items():
+            if isinstance(name, str) and isinstance(value, Tensor):
+                for prefix in _PREFIXES:
+                    name = name.removeprefix(prefix)
+                found[name] = value
+    if not found:
+        raise UserError(f"{path} holds no named tensors")
+    return found
+
+
+def _classes(content: object) -> tuple[str, ...]:
+    """The names of the classes, in their order: of our bundles, and of mmengine's checkpoints new and old."""
+    if not isinstance(content, Mapping):
+        return ()
+    meta = content.get("meta")
+    meta = meta if isinstance(meta, Mapping) else {}
+    dataset = meta.get("dataset_meta")
+    for place, key in ((content, "classes"), (dataset, "classes"), (dataset, "CLASSES"), (meta, "CLASSES")):
+        if isinstance(place, Mapping) and (found := place.get(key)):
+            names = [found] if isinstance(found, str) else found
+            if isinstance(names, (list, tuple)) and all(isinstance(name, str) for name in names):
+                return tuple(names)
+    return ()
+
+
+def load_by_class(model: nn.Module, file: WeightsFile, source: str, digest: str | None, classes: Sequence[str],
+                  heads: Callable[[], Mapping[str, Head]]) -> LoadReport:
+    """As :func:`load_matching`; the heads go to the ``classes`` of their names where the file's are others.
+
+    ``heads`` finds the tensors that depend on the classes.
+    """
+    if not file.classes:
+        return load_matching(model, file.tensors, source, digest)
+    matched = match_classes(classes, file.classes)
+    tensors = file.tensors if file.classes == tuple(classes) else fill_heads(model, file, classes, heads())
+    if file.renames:
+        matched["renamed"] = tuple(f"{old} to {new}" for old, new in file.renames.items())
+    return replace(load_matching(model, tensors, source, digest), classes=matched)
+
+
+def match_classes(own: Sequence[str], others: Sequence[str]) -> dict[str, tuple[str, ...]]:
+    """Which of ``own`` are kept of the ``others``, which are new, and which of the others are dropped."""
+    return {"kept": tuple(name for name in own if name in others),
+            "new": tuple(name for name in own if name not in others),
+            "dropped": tuple(name for name in others if name not in own)}
+
+
+def fill_heads(model: nn.Module, file: WeightsFile, own: Sequence[str], heads: Mapping[str, Head],
+               ) -> dict[str, Tensor]:
+    """The tensors of ``file``, the heads made to fit ``model``, whose classes are ``own``.
+
+    A head without any class that both know, or that differs by more than its classes, is left out.
+    """
+    kept = set(own) & set(file.classes)
+    state = model.state_dict()
+    tensors = {}
+    for name, value in file.tensors.items():
+        filled: Tensor | None = value
+        if name in heads:
+            filled = heads[name].filled(state[name], own, value, file.classes) if kept else None
+        if filled is not None:
+            tensors[name] = filled
+    return tensors
+
+
+def load_matching(model: nn.Module, state: Mapping[str, Tensor], source: str, digest: str | None = None) -> LoadReport:
+    """Copy into ``model`` the tensors that fit by name and shape, or, failing that, by their order.
+
+    By order: where fewer than half of the names are known, and the file's shapes, in order, are those
+    of the model's first tensors (a backbone saved under other names), or the model's those of the file's
+    first (a backbone without its last layers). A first convolution of another
+    number of input channels takes the mean over the file's channels, scaled to keep the sum. Raises
+    UserError where nothing fits.
+    """
+    own = model.state_dict()
+    how = "by name"
+    first = next((f"{name}.weight" for name, module in model.named_modules() if isinstance(module, nn.Conv2d)), "")
+    if sum(name in own for name in state) < len(state) / 2 and (renamed := _by_order(own, state, first)):
+        state, how = renamed, "by order"
+    loaded, mismatched = {}, []
+    for name in own.keys() & state.keys():
+        value = state[name]
+        if name == first and value.ndim == 4 and value.shape[1] != own[name].shape[1]:
+            channels = own[name].shape[1]
+            value = value.mean(1, keepdim=True).expand(-1, channels, -1, -1) * (value.shape[1] / channels)
+        if value.shape == own[name].shape:
+            loaded[name] = value
+        else:
+            mismatched.append((name, f"{_shape(value)} in the file, {_shape(own[name])} in the network"))
+    if not loaded:
+        raise UserError(f"No tensor of {source} fits the network: the file starts with {', '.join(list(state)[:3])}, "
+                        f"the network with {', '.join(list(own)[:3])}",
+                        hint="choose the network that the weights were made for, or network.weights=none")
+    model.load_state_dict(loaded, strict=False)
+    order = {name: place for place, name in enumerate(own)}
+    return LoadReport(source, tuple(sorted(loaded, key=order.__getitem__)), tuple(sorted(mismatched)),
+                      tuple(name for name in state if name not in own),
+                      tuple(name for name in own if name not in state), how, digest)
+
+
+def _by_order(own: Mapping[str, Tensor], state: Mapping[str, Tensor], first: str) -> dict[str, Tensor] | None:
+    """``state`` under the model's names, where the shapes of the one are the first of the other's.
+
+    The convolution ``first`` may have other input channels, the last layer other classes; batch counters, the only
+    scalars, may lack.
+    """
+    counters = any(value.ndim == 0 for value in state.values())
+    names = [name for name in own if counters or not name.endswith("num_batches_tracked")]
+    renamed = dict(zip(names, state.values(), strict=False))
+    for place, (name, value) in enumerate(renamed.items()):
+        ours, theirs = list(own[name].shape), list(value.shape)
+        if name == first:
+            del ours[1:2], theirs[1:2]
+        elif place >= len(renamed) - 2:
+            del ours[:1], theirs[:1]
+        if ours != theirs:
+            return None
+    return renamed | dict(list(state.items())[len(names):])
+
+
+
+
+def _shape(value: Tensor) -> str:
+    return "×".join(map(str, value.shape)) or "scalar"
+
+
+def refuse_other_weights(loaded: LoadReport | None, card: PresetConfig) -> None:
+    """Raises UserError where the file of starting weights is not the one that the preset was made with."""
+    if card.weights_sha256 and (loaded is None or loaded.digest != card.weights_sha256):
+        raise UserError(f"{card.weights} is not the file of weights that the preset {card.name} was made with: "
+                        f"its digest is not {card.weights_sha256}", hint="get the preset and its weights again")
+
+
+def refuse_partial(loaded: LoadReport, config: Config) -> None:
+    """Raises UserError where the source's weights are not all that its network takes: it is another one by now."""
+    problems = [Problem(f"{name} is {shapes}") for name, shapes in loaded.mismatched]
+    problems += [Problem(f"{name} is not in its bundle") for name in loaded.missing]
+    problems += [Problem(f"{name} of its bundle is not in the network") for name in loaded.unused]
+    if problems:
+        raise UserError(f"The weights of {config.source.run} do not fit the network {config.network.name}:",
+                        problems=problems, hint="it was made with another version of the network's package; "
+                        "`sightsmith verify` tells which")

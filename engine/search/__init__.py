@@ -1,0 +1,1 @@
+"""Many runs: sweeps, and the searches that tuners drive."""

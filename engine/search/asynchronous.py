@@ -1,0 +1,127 @@
+"""Runs of a sweep that an asynchronous tuner makes, in processes and on machines of its choice.
+
+Each is noted in the sweep's folder as soon as it is asked for: its number, for whom, and why it failed if it did.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import time
+import uuid
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from hydra._internal.core_plugins.basic_launcher import BasicLauncher
+from hydra.core.singleton import Singleton
+from hydra.types import HydraContext, TaskFunction
+from omegaconf import DictConfig
+
+from sightsmith.core.contracts.tuner import Asked, Proposal, Scored
+from sightsmith.core.util.errors import UserError, told
+from sightsmith.core.util.files import write_json
+from sightsmith.engine.runs.run_dir import RUNNING, STOPPED, RunFolder, read_status
+from sightsmith.engine.search.sweep_plan import SweepPlan
+from sightsmith.engine.search.trial import SweepRun, failure
+
+PATIENCE = 60.0
+"""Seconds that a run's earlier process, whose engine is gone, has to end."""
+
+
+class Register:
+    """What has been asked for, in ``asked`` of the sweep's folder: any process on any machine may add to it."""
+
+    def __init__(self, sweep: Path) -> None:
+        self._folder = sweep / "asked"
+
+    def number(self, member: int, proposal: Proposal) -> int:
+        """That of the run of ``member`` and ``proposal``: the one that it has, or the next."""
+        wanted = {"member": member, **asdict(proposal)}
+        self._folder.mkdir(exist_ok=True)
+        own = self._folder / f".{uuid.uuid4().hex}"
+        while True:
+            cards = self._cards()
+            for number, card in cards.items():
+                if card["asked"] == wanted:
+                    if "failure" in card:  # it is tried again
+                        write_json(self._folder / f"{number}.json", {"asked": wanted})
+                    return number
+            number = len(cards)
+            try:
+                # A link is made as a whole or, where another process was faster, not at all.
+                write_json(own, {"asked": wanted})
+                os.link(own, self._folder / f"{number}.json")
+                return number
+            except FileExistsError:
+                continue
+            finally:
+                own.unlink(missing_ok=True)
+
+    def fail(self, number: int, error: Exception) -> None:
+        path = self._folder / f"{number}.json"
+        card = json.loads(path.read_text())
+        write_json(path, card | {"failure": told(error), "mistake": isinstance(error, UserError)})
+
+    def failures(self) -> dict[int, Exception]:
+        return {number: UserError(card["failure"]) if card["mistake"] else RuntimeError(card["failure"])
+                for number, card in self._cards().items() if "failure" in card}
+
+    def runs(self, plan: SweepPlan) -> list[tuple[int, SweepRun]]:
+        """Of all that was asked for, in order, the member and the run."""
+        sweep = self._folder.parent
+        found = []
+        for number, card in self._cards().items():
+            asked = dict(card["asked"])
+            member, proposal = asked.pop("member"), Proposal(**asked)
+            found.append((member, SweepRun(sweep, number, plan.overrides(proposal, sweep), proposal)))
+        return found
+
+    def _cards(self) -> Mapping[int, dict[str, Any]]:
+        return {int(path.stem): json.loads(path.read_text())
+                for path in sorted(self._folder.glob("[0-9]*.json"), key=lambda path: int(path.stem))}
+
+
+def asked(register: Register, plan: SweepPlan) -> list[Asked]:
+    """For the tuner of a search that goes on."""
+    return [Asked(run.number, member, run.proposal, run.done()) for member, run in register.runs(plan)]
+
+
+@dataclass(frozen=True)
+class TrainHere:
+    """Makes a run in the process that calls it. See :data:`sightsmith.core.contracts.tuner.Train`."""
+
+    plan: SweepPlan
+    sweep: Path
+    config: DictConfig
+    context: HydraContext
+    task_function: TaskFunction
+    singletons: Any
+
+    def __call__(self, member: int, proposal: Proposal) -> Scored:
+        register = Register(self.sweep)
+        number = register.number(member, proposal)
+        run = SweepRun(self.sweep, number, self.plan.overrides(proposal, self.sweep), proposal)
+        if not run.done():
+            _take_back(run.folder)
+            Singleton.set_state(self.singletons)
+            launcher = BasicLauncher()
+            launcher.setup(hydra_context=self.context, task_function=self.task_function, config=self.config)
+            [result] = launcher.launch([run.typed()], initial_job_idx=number)
+            if error := failure(result):
+                register.fail(number, error)
+        return Scored(number, proposal, run.score)
+
+
+def _take_back(run: RunFolder) -> None:
+    """Have ``run``, which the engine has given to this process, read as stopped, whatever machine it was on."""
+    deadline = time.monotonic() + PATIENCE
+    while run.status.is_file() and (status := read_status(run))["status"] == RUNNING:
+        if status["host"] != socket.gethostname():
+            write_json(run.status, status | {"status": STOPPED, "message": "its machine was lost"})
+        elif time.monotonic() > deadline:
+            return  # it will be said that it is still running
+        else:
+            time.sleep(0.2)

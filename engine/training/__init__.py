@@ -1,0 +1,1 @@
+"""One training: trainer, sampler, optimizer, ranks."""

@@ -1,0 +1,156 @@
+"""A few real steps before the run: how long an update takes, what memory it needs, which mode is the fastest."""
+
+from __future__ import annotations
+
+import re
+import resource
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import product
+
+import torch
+from torch import nn
+from torch.utils.data import Dataset
+
+from sightsmith.core.contracts.plan import Mode
+from sightsmith.core.contracts.results import Model
+from sightsmith.core.contracts.schema import HyperConfig
+from sightsmith.core.contracts.task import Task
+from sightsmith.core.util.errors import UserError
+from sightsmith.engine.training.optim import build_optimizer, freeze
+from sightsmith.engine.training.sampler import Pass
+
+STEPS = 3
+PRECISION_GAIN, FORMAT_GAIN = 1.15, 1.05
+"""How much faster than the first mode one of a lower precision, or of another memory format alone, must be."""
+
+HOPELESS = 3.0
+"""A mode is given up at a step this many times slower than the one before it needed at its slowest."""
+
+LONG_STEP = 30.0
+"""Seconds; one such step says enough."""
+
+TOO_SMALL = re.compile(r"size is too small|greater than actual input size|less than the corresponding input dimension|"
+                       r"sizes? should be greater than 0", re.IGNORECASE)
+"""How torch refuses an image of which a network's last layers leave nothing."""
+
+FORMATS = {"contiguous": torch.contiguous_format, "channels_last": torch.channels_last}
+DTYPES = {"fp32": None, "bf16": torch.bfloat16, "fp16": torch.float16}
+
+
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """The fastest of the trial's steps, of one rank."""
+
+    mode: Mode
+    pass_seconds: dict[Mode, float]
+    """forward, backward and step of one pass"""
+    load_seconds: float
+    """loading one pass's images in this process"""
+    memory: int
+    """bytes: allocated on the GPU, or this process's peak on the CPU"""
+
+
+def candidates(precision: str, memory_format: str, device: torch.device) -> tuple[Mode, ...]:
+    """The modes to compare: as asked for, or, for auto, fp32 and what the device may do faster, in both formats.
+
+    Raises UserError for a precision that the device does not have.
+    """
+    lower = "fp16" if device.type == "cuda" and not torch.cuda.is_bf16_supported() else "bf16"
+    if precision == "fp16" and device.type == "cpu" or precision == "bf16" and lower == "fp16":
+        raise UserError(f"trainer.precision={precision} is not available on this {device.type.upper()}",
+                        hint=f"type trainer.precision={lower}, fp32 or auto")
+    precisions: tuple[str, ...] = (precision,)
+    if precision == "auto":
+        precisions = ("fp32",) if device.type == "cpu" and emulates_bf16() else ("fp32", lower)
+    formats = tuple(FORMATS) if memory_format == "auto" else (memory_format,)
+    return tuple(Mode(*choice) for choice in product(precisions, formats))
+
+
+def emulates_bf16() -> bool:
+    """Whether this processor has no instructions for bf16, so that it is many times slower than fp32."""
+    found: dict[str, object] = getattr(torch.cpu, "get_capabilities", dict)()  # newer torch has it
+    return bool(found) and not any(there for name, there in found.items() if "bf16" in name)
+
+
+def measure(task: Task, model: Model, dataset: Dataset[object], passes: Sequence[Pass], hyper: HyperConfig,
+            modes: Sequence[Mode], device: torch.device, slowest: Callable[[float], float] = float) -> Measurement:
+    """Train ``model`` for a few steps and put it back as it was.
+
+    Every rank does so, in step with the others: some losses add up over ranks. ``slowest`` gives the
+    largest of all ranks' times, so that all take the same decisions.
+    """
+    load_times, batches = [], []
+    for part in passes[:STEPS]:
+        begun = time.perf_counter()
+        batches.append(task.collate([dataset[item] for item in part.items]))
+        load_times.append(time.perf_counter() - begun)
+    model.to(device).train()
+    backbone = task.backbone(model)
+    if hyper.backbone_rate == 0:
+        freeze(backbone)
+    before = {name: value.clone() for name, value in model.state_dict().items()}
+    if device.type == "cuda":
+        torch.cuda.reset_peak_memory_stats(device)
+    seconds: dict[Mode, float] = {}
+    longest = LONG_STEP
+    try:
+        for mode in modes:
+            nn.Module.to(model, memory_format=FORMATS[mode.memory_format])  # its own `to` may take a device alone
+            times = _times(model, backbone, batches, hyper, DTYPES[mode.precision], device, longest, slowest)
+            # Not the first step, which allocates and picks kernels; the fastest: other programs only slow one down.
+            seconds[mode] = min(times[1:] or times)
+            longest = min(longest, HOPELESS * max(times))
+    except RuntimeError as error:
+        if TOO_SMALL.search(str(error)):
+            raise UserError(f"The network {task.network.name} cannot take images of {task.input_size()} px: {error}",
+                            hint=f"choose a larger image.size (without it, this network takes "
+                                 f"{task.network.input_size}), or another network") from error
+        raise
+    finally:
+        model.zero_grad(set_to_none=True)
+        model.load_state_dict(before)
+    return Measurement(_chosen(seconds), seconds, sorted(load_times)[len(load_times) // 2], _memory(device))
+
+
+def _chosen(seconds: Mapping[Mode, float]) -> Mode:
+    """The fastest mode that is worth leaving the first one for."""
+    first = next(iter(seconds))
+    for mode in sorted(seconds, key=lambda mode: seconds[mode]):
+        gain = FORMAT_GAIN if mode.precision == first.precision else PRECISION_GAIN
+        if seconds[first] / seconds[mode] >= gain:
+            return mode
+    return first
+
+
+def _times(model: Model, backbone: Sequence[nn.Module], batches: list[dict[str, object]], hyper: HyperConfig,
+           dtype: torch.dtype | None, device: torch.device, longest: float, slowest: Callable[[float], float],
+           ) -> list[float]:
+    """Seconds of each step; the last one is the first that took more than ``longest``."""
+    optimizer = build_optimizer(model, hyper, backbone)
+    times: list[float] = []
+    for step in range(STEPS + 1):
+        begun = time.perf_counter()
+        batch = model.data_preprocessor(batches[step % len(batches)], True)
+        with torch.autocast(device.type, dtype, enabled=dtype is not None):
+            loss, _ = model.parse_losses(model(**batch, mode="loss"))
+        loss.backward()
+        optimizer.step()
+        optimizer.zero_grad()
+        if device.type == "cuda":
+            torch.cuda.synchronize(device)
+        times.append(slowest(time.perf_counter() - begun))
+        if times[-1] > longest:
+            break
+    return times
+
+
+def _memory(device: torch.device) -> int:
+    if device.type == "cuda":
+        return torch.cuda.max_memory_allocated(device)
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024

@@ -1,0 +1,117 @@
+"""What a person sees while a run is under way: bars on a terminal, plain lines elsewhere."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from typing import Any
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+from sightsmith.core.contracts.callback import TrainState
+from sightsmith.core.contracts.logger import MetricLogger
+from sightsmith.core.util.text import duration, figure
+from sightsmith.engine.runs.run_dir import Status
+
+PLAIN_SECONDS = 30.0
+"""Without a terminal, a long epoch says this often where it is."""
+
+
+
+
+
+
+class ProgressReporter:
+    """A callback of the loop: one bar for the run, one line an epoch. ``title`` says which training it is."""
+
+    def __init__(self, *, epochs: int, updates: int, batch_images: float, score: str, console: Console,
+                 title: str = "") -> None:
+        self._epochs, self._updates, self._images, self._score = epochs, updates, batch_images, score
+        self._console, self._title = console, title
+        self._begun = self._said = time.monotonic()
+        self._first: int | None = None
+        self._bar = Progress(TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[note]}"),
+                             TimeRemainingColumn(compact=True), console=console, transient=True,
+                             disable=not console.is_terminal)
+        self._run = self._bar.add_task("run", total=epochs * updates, note="")
+
+    def __enter__(self) -> ProgressReporter:
+        self._bar.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._bar.stop()
+
+    def on_update(self, state: TrainState, losses: Mapping[str, float], rate: float) -> None:
+        done = state.epoch * self._updates + state.step
+        if self._first is None:
+            self._first, self._begun = done - 1, time.monotonic() - 1e-3
+        speed = (done - self._first) * self._images / (time.monotonic() - self._begun)
+        note = f"{self._title}epoch {state.epoch + 1}/{self._epochs}  loss {losses['loss']:.4f}  {speed:.0f} img/s"
+        self._bar.update(self._run, completed=done, note=note)
+        if not self._console.is_terminal and time.monotonic() - self._said > PLAIN_SECONDS:
+            self._said = time.monotonic()
+            self._console.print(f"{note}  update {state.step}/{self._updates}")
+
+    def on_validation(self, done: int, batches: int) -> None:
+        self._bar.update(self._run, note=f"{self._title}validating {done}/{batches}")
+
+    def on_epoch(self, state: TrainState, metrics: Mapping[str, Any]) -> None:
+        self._said = time.monotonic()
+        score = metrics.get(self._score)
+        left = metrics["seconds"] / state.epoch * (self._epochs - state.epoch)
+        self._console.print(
+            f"{self._title}epoch {state.epoch}/{self._epochs}  train loss {metrics['train_loss']:.4f}  "
+            f"validation loss {figure(metrics.get('loss'))}  {self._score} {figure(score)}"
+            f"{'  best' if state.best_epoch == state.epoch else ''}  {duration(left)} left")
+
+
+class StatusReporter:
+    """A callback of the loop: keeps ``status.json`` up to date.
+
+    Epoch and score are those of the first training; of all ``trainings``, ``done`` are finished already.
+    """
+
+    def __init__(self, status: Status, updates: int, epochs: int, done: int = 0, trainings: int = 1) -> None:
+        self._status, self._updates, self._epochs = status, updates, epochs
+        self._done, self._trainings = done, trainings
+
+    def on_update(self, state: TrainState, losses: Mapping[str, float], rate: float) -> None:
+        self._report(state)
+
+    def on_validation(self, done: int, batches: int) -> None:
+        self._status.update()
+
+    def on_epoch(self, state: TrainState, metrics: Mapping[str, Any]) -> None:
+        self._report(state, score=state.best_score)
+
+    def _report(self, state: TrainState, **values: Any) -> None:
+        progress = min((state.epoch + state.step / self._updates) / self._epochs, 1.0)
+        progress = (self._done + progress) / self._trainings
+        self._status.update(progress=round(progress, 4), **({} if self._done else {"epoch": state.epoch, **values}))
+
+
+class LoggerReporter:
+    """A callback of the loop: hands the figures to the metric loggers."""
+
+    def __init__(self, loggers: list[MetricLogger], updates: int) -> None:
+        self._loggers, self._updates = loggers, updates
+
+    def on_update(self, state: TrainState, losses: Mapping[str, float], rate: float) -> None:
+        step = state.epoch * self._updates + state.step
+        figures = {f"train/{name}": value for name, value in losses.items()} | {"train/learning_rate": rate}
+        for logger in self._loggers:
+            logger.log(step, figures)
+
+    def on_validation(self, done: int, batches: int) -> None:
+        pass
+
+    def on_epoch(self, state: TrainState, metrics: Mapping[str, Any]) -> None:
+        figures = {f"validation/{name}": value for name, value in metrics.items() if isinstance(value, float)}
+        for logger in self._loggers:
+            logger.log(state.epoch * self._updates, figures)
+
+
+
+

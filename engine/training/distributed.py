@@ -1,0 +1,116 @@
+"""One run on several devices: started here, or joined where torchrun or accelerate has started them."""
+
+from __future__ import annotations
+
+import os
+import signal
+import tempfile
+import uuid
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import torch
+from accelerate import PartialState
+from accelerate.state import AcceleratorState
+from accelerate.utils import broadcast_object_list, gather_object
+
+from sightsmith.core.util.errors import HungError, StoppedError, UserError
+from sightsmith.engine.training import watchdog
+
+T = TypeVar("T")
+
+
+def joined() -> bool:
+    """Whether this process is one of several ranks that somebody else has started."""
+    return int(os.environ.get("WORLD_SIZE", "1")) > 1
+
+
+def device_count(devices: str) -> int:
+    """The number of ranks that ``trainer.devices`` asks for. Raises UserError for more GPUs than there are."""
+    gpus = torch.cuda.device_count()
+    if devices == "auto":
+        return max(gpus, 1)
+    count = int(devices)
+    if gpus and count > gpus:
+        raise UserError(f"trainer.devices={count}, but this machine has {gpus} GPU(s)",
+                        hint=f"type trainer.devices={gpus} or less, or trainer.devices=auto")
+    return count
+
+
+def launch(count: int, function: Callable[..., T], *arguments: Any) -> T:
+    """Run ``function`` in ``count`` new processes of this machine; what rank 0 returned.
+
+    ``function`` must be importable. It must return, not raise, what its caller is to know of.
+    """
+    from torch.distributed.elastic.multiprocessing import DefaultLogsSpecs, SignalException
+    from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
+    from torch.distributed.launcher.api import LaunchConfig, elastic_launch
+
+    threads = os.environ.get("OMP_NUM_THREADS")
+    # Ranks that each take every core slow one another down several times.
+    os.environ["OMP_NUM_THREADS"] = threads or str(max((os.cpu_count() or 1) // count, 1))
+    interrupted = []
+    # Ctrl-C reaches the ranks themselves, which stop in good order; the parent waits for that.
+    handler = signal.signal(signal.SIGINT, lambda *_: interrupted.append(True))
+    try:
+        with tempfile.TemporaryDirectory() as logs:  # which torch would leave behind
+            config = LaunchConfig(min_nodes=1, max_nodes=1, nproc_per_node=count, run_id=uuid.uuid4().hex,
+                                  max_restarts=0, rdzv_backend="c10d", rdzv_endpoint="localhost:0",
+                                  local_addr="localhost", start_method="spawn", signals_to_handle="SIGTERM",
+                                  logs_specs=DefaultLogsSpecs(logs))
+            results: dict[int, T] = elastic_launch(config, function)(*arguments)
+    except SignalException as error:
+        raise StoppedError from error
+    except ChildFailedError as error:
+        if interrupted:
+            raise KeyboardInterrupt from error
+        hung = [rank for rank, failure in error.failures.items() if failure.exitcode == watchdog.EXIT_CODE]
+        if hung:
+            raise HungError(f"Rank {', '.join(map(str, hung))} of {count} did nothing for longer than "
+                            "trainer.hang_minutes; where each was is said above. Go on with trainer.resume=true."
+                            ) from error
+        raise
+    finally:
+        signal.signal(signal.SIGINT, handler)
+        if threads is None:
+            del os.environ["OMP_NUM_THREADS"]
+    return results[0]
+
+
+def open_state() -> PartialState:
+    """This process's rank and device; starts the process group where there are several ranks."""
+    AcceleratorState._reset_state(reset_partial_state=True)
+    return PartialState(cpu=not torch.cuda.is_available())
+
+
+def close_state(state: PartialState) -> None:
+    """Leave the process group, so that the next run of this process starts anew."""
+    state.destroy_process_group()
+    AcceleratorState._reset_state(reset_partial_state=True)
+
+
+def slowest(state: PartialState, seconds: float) -> float:
+    """The largest of all ranks' ``seconds``, on every rank."""
+    if state.num_processes == 1:
+        return seconds
+    return max(gather_object([seconds]))
+
+
+def on_main(state: PartialState, function: Callable[[], T]) -> T:
+    """What ``function`` returns on rank 0, on every rank; an exception is raised on every rank alike."""
+    if state.num_processes == 1:
+        return function()
+    box: list[Any] = [None]
+    failure: Exception | None = None
+    if state.is_main_process:
+        try:
+            box = [(function(), None)]
+        except Exception as error:
+            failure = error
+            told = error if isinstance(error, UserError) else RuntimeError(f"rank 0 failed: {error!r}")
+            box = [(None, told)]
+    broadcast_object_list(box)
+    value, told_failure = box[0]
+    if told_failure is not None:
+        raise failure or told_failure
+    return value

@@ -1,0 +1,66 @@
+"""One training: a model, the samples that it learns from and those that it is judged by."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from accelerate import Accelerator, PartialState
+from torch.utils.data import DataLoader
+
+from sightsmith.core.contracts.callback import Callback
+from sightsmith.core.contracts.dataset import Sample
+from sightsmith.core.contracts.plan import Plan
+from sightsmith.core.contracts.results import Model
+from sightsmith.core.contracts.schema import Config
+from sightsmith.core.contracts.task import Task
+from sightsmith.core.plugins.manager import load_plugins
+from sightsmith.engine.runs.bundle import open_model, open_task
+from sightsmith.engine.runs.run_dir import RunFolder
+from sightsmith.engine.training.benchmark import FORMATS
+from sightsmith.engine.training.sampler import EpochSampler, validation_batches
+from sightsmith.engine.training.trainer import Trainer, seed_everything
+
+
+class Training:
+    """Prepares ``model`` for the samples. Every rank has one, each with its share of every pass."""
+
+    def __init__(self, config: Config, task: Task, model: Model, train: Sequence[Sample], validation: Sequence[Sample],
+                 state: PartialState) -> None:
+        self.config, self.task, self.model, self.state = config, task, model, state
+        self.train, self.validation = train, validation
+        task.prepare(model, train)
+        self.train_data = task.dataset(train, training=True)
+        self.validation_data = task.dataset(validation, training=False)
+        self.sampler = EpochSampler(len(train), config.hyper.batch_size, config.trainer.accumulate,
+                                    seed=config.trainer.seed, rank=state.process_index, world=state.num_processes,
+                                    weights=task.draw_weights(train))
+
+    def trainer(self, run: RunFolder, plan: Plan, callbacks: Sequence[Callback]) -> Trainer:
+        """Ready to fit, from the last checkpoint in ``run`` where there is one; computes as ``plan`` says."""
+        precision = {"fp32": "no"}.get(plan.precision, plan.precision)
+        accelerator = Accelerator(mixed_precision=precision, cpu=self.state.device.type == "cpu")
+        loading: dict[str, Any] = {"num_workers": plan.workers, "collate_fn": self.task.collate,
+                                   "persistent_workers": plan.workers > 0,
+                                   "pin_memory": self.state.device.type == "cuda"}
+        accelerator.free_memory()  # that of an earlier training in this process
+        batches = validation_batches(len(self.validation), self.config.hyper.batch_size, self.state.process_index,
+                                     self.state.num_processes)
+        seed_everything(self.config.trainer.seed)
+        trainer = Trainer(
+            accelerator=accelerator, task=self.task, model=self.model, config=self.config, sampler=self.sampler,
+            train_loader=DataLoader(self.train_data, batch_sampler=self.sampler, **loading),
+            validation_loader=DataLoader(self.validation_data, batch_sampler=batches, **loading),
+            score=self.task.score, run=run, callbacks=callbacks, memory_format=FORMATS[plan.memory_format],
+            teacher=self._teacher())
+        trainer.resume()
+        return trainer
+
+    def _teacher(self) -> Model | None:
+        """The source run's model, where the one that is trained is held near it."""
+        source = self.config.source
+        if not source.distillation:
+            return None
+        run = Path(str(source.run))
+        return open_model(run, open_task(run, load_plugins()))

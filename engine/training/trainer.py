@@ -1,0 +1,295 @@
+"""The training loop: one file, top to bottom. Accelerate wraps the model, everything else is here.
+
+All that is random in an update is drawn from (seed, epoch, update, rank), so a run that goes on from a
+checkpoint sees exactly what an uninterrupted one does, and a checkpoint needs no generator's state.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import math
+import random
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict
+from typing import Any
+
+import numpy as np
+import torch
+from accelerate import Accelerator
+from accelerate.utils import broadcast, gather_object
+from torch import Tensor, nn
+from torch.utils.data import DataLoader
+
+from sightsmith.core.contracts.callback import Callback, TrainState
+from sightsmith.core.contracts.results import Model, Outcome
+from sightsmith.core.contracts.schema import Config
+from sightsmith.core.contracts.task import Task
+from sightsmith.core.util.errors import NonFiniteLossError, StoppedError
+from sightsmith.engine.runs.checkpoint import load_tree, save_tree
+from sightsmith.engine.runs.run_dir import RunFolder
+from sightsmith.engine.training.distillation import Distillation
+from sightsmith.engine.training.optim import (
+    build_ema,
+    build_optimizer,
+    freeze,
+    learning_rate,
+    load_state,
+    set_learning_rate,
+)
+from sightsmith.engine.training.sampler import EpochSampler, Update
+from sightsmith.engine.training.stop_signal import StopSignal
+from sightsmith.engine.training.watchdog import Watchdog
+
+CHECK_EVERY = 10
+"""Updates between two looks at the losses on a GPU and at the other ranks: each costs a synchronisation."""
+
+
+
+
+
+
+def seed_everything(*entropy: int) -> None:
+    """Seed Python, NumPy and torch from all of ``entropy``."""
+    value = int(np.random.SeedSequence(entropy).generate_state(1)[0])
+    random.seed(value)
+    np.random.seed(value)
+    torch.manual_seed(value)
+
+
+class Trainer:
+    """Trains one model. Every rank has one; ``run`` is written on rank 0 only."""
+
+    def __init__(self, *, accelerator: Accelerator, task: Task, model: Model, config: Config, sampler: EpochSampler,
+                 train_loader: DataLoader[Any], validation_loader: DataLoader[Any], score: str, run: RunFolder,
+                 callbacks: Sequence[Callback] = (), memory_format: torch.memory_format = torch.contiguous_format,
+                 teacher: Model | None = None) -> None:
+        self.accelerator, self.task, self.config = accelerator, task, config
+        self.hyper, self.seed = config.hyper, config.trainer.seed
+        self.sampler, self.train_loader, self.validation_loader = sampler, train_loader, validation_loader
+        self.score, self.run, self.callbacks = score, run, callbacks
+        self.state = TrainState()
+        self.history: list[dict[str, Any]] = []
+        self.best_outcomes: list[Outcome] | None = None
+        """of the best epoch, where this process has trained it"""
+        model.to(accelerator.device)
+        nn.Module.to(model, memory_format=memory_format)  # a network's own `to` may take a device alone
+        if accelerator.num_processes > 1 and accelerator.device.type == "cuda":
+            model = nn.SyncBatchNorm.convert_sync_batchnorm(model)
+        backbone = task.backbone(model)
+        self.frozen = backbone if self.hyper.backbone_rate == 0 else ()
+        freeze(self.frozen)
+        # Before `prepare`, which patches forward: the average must be a plain copy.
+        self.ema = build_ema(model, self.hyper.ema)
+        self.distillation = None
+        if teacher is not None:
+            teacher.to(accelerator.device)
+            self.distillation = Distillation(task, model, teacher, config.source.distillation)
+        if config.trainer.compile:
+            model.compile()
+        self.bare = model
+        self.model, self.optimizer = accelerator.prepare(model, build_optimizer(model, self.hyper, backbone))
+        self._pending: list[tuple[int, list[tuple[dict[str, Tensor], int]]]] = []
+        self._saved_at = time.monotonic()
+        self._stop = StopSignal()
+        self._watchdog = Watchdog(config.trainer.hang_minutes if accelerator.num_processes > 1 else 0,
+                                  accelerator.process_index)
+
+    @property
+    def evaluated(self) -> Model:
+        """The model that is validated and kept: the average of the weights where there is one."""
+        return self.bare if self.ema is None else self.ema.module
+
+    def fit(self, epochs: int | None = None) -> TrainState:
+        """Train to the end, or only the first ``epochs`` of as many as are planned, from the checkpoint that
+        :meth:`resume` loaded or from the start.
+
+        Raises StoppedError after a signal and NonFiniteLossError; both leave a usable last checkpoint.
+        """
+        with self._stop, self._watchdog:
+            while not self.finished and (epochs is None or self.state.epoch < epochs):
+                begun = time.monotonic()
+                train_loss = self.train_epoch()
+                outcomes = self.evaluate()
+                metrics = self.task.metrics(outcomes)
+                self.state.seconds += time.monotonic() - begun
+                self._finish_epoch(train_loss, metrics, outcomes)
+        return self.state
+
+    def train_epoch(self) -> float:
+        """What is left of the epoch under way; the mean training loss over its images, on all ranks."""
+        state = self.state
+        updates = self.sampler.start(state.epoch, skip=state.step)
+        batches = iter(self.train_loader)
+        self.bare.train()
+        freeze(self.frozen)
+        for update in updates:
+            self._update(update, batches)
+            stop, due = self._wishes()
+            if stop or due:
+                self.checkpoint()
+            if stop:
+                raise StoppedError
+        self._look_at_losses()
+        sums = torch.tensor([state.loss_sum, state.images], dtype=torch.float64, device=self.accelerator.device)
+        total, images = self.accelerator.reduce(sums, "sum").tolist()
+        return total / images
+
+    def _update(self, update: Update, batches: Iterator[dict[str, Any]]) -> None:
+        """One optimizer step. The gradient is that of the mean over the update's images, however they
+        are spread over passes and ranks: each pass weighs as much as its share of the images."""
+        state, accelerator = self.state, self.accelerator
+        seed_everything(self.seed, state.epoch, state.step, accelerator.process_index)
+        done = state.epoch * self.sampler.updates_per_epoch + state.step
+        set_learning_rate(self.optimizer, learning_rate(self.hyper, done, self.sampler.updates_per_epoch))
+        losses: list[tuple[dict[str, Tensor], int]] = []
+        for number, part in enumerate(update.passes, 1):
+            where = f"epoch {state.epoch + 1}, update {state.step + 1}, pass {number}"
+            self._watchdog.hear(f"{where}, loading images")
+            batch = self.bare.data_preprocessor(next(batches), True)
+            self._watchdog.hear(f"{where}, computing")
+            last = number == len(update.passes)
+            with contextlib.nullcontext() if last else accelerator.no_sync(self.model):
+                found = self.model(**batch, mode="loss")
+                if self.distillation is not None:
+                    with accelerator.autocast():
+                        found |= self.distillation.losses(batch["inputs"])
+                loss, parts = self.bare.parse_losses(found)
+                if number == 1:
+                    # Not after the step: the memory it frees is what backward takes next.
+                    self.optimizer.zero_grad()
+                # DDP averages over ranks, so the share is of one rank's part.
+                accelerator.backward(loss * (part.count * accelerator.num_processes / update.total))
+            losses.append(({name: value.detach() for name, value in parts.items()}, part.count))
+        if self.hyper.clip_norm is not None:
+            accelerator.clip_grad_norm_(self.model.parameters(), self.hyper.clip_norm)
+        self.optimizer.step()
+        if self.ema is not None:
+            self.ema.update_parameters(self.bare)
+        self._pending.append((state.step, losses))
+        state.step += 1
+        if accelerator.device.type == "cpu" or state.step % CHECK_EVERY == 0:
+            self._look_at_losses()
+
+    def _look_at_losses(self) -> None:
+        """Fetch the losses since the last look; stop at the first that is not finite."""
+        rate = self.optimizer.param_groups[0]["lr"]
+        for step, losses in self._pending:
+            images = sum(count for _, count in losses)
+            mean: dict[str, float] = {}
+            for parts, count in losses:
+                values = {name: float(value) for name, value in parts.items()}
+                if not math.isfinite(values["loss"]):
+                    text = ", ".join(f"{name} {value:g}" for name, value in values.items())
+                    raise NonFiniteLossError(f"the loss is not finite at epoch {self.state.epoch + 1}, "
+                                             f"update {step + 1}: {text}; learning rate {rate:g}")
+                for name, value in values.items():
+                    # A rank without a share of a short update has no images.
+                    mean[name] = mean.get(name, 0.0) + value * count / max(images, 1)
+            self.state.loss_sum += mean["loss"] * images
+            self.state.images += images
+            for callback in self.callbacks:
+                callback.on_update(self.state, mean, rate)
+        self._pending.clear()
+
+    @torch.no_grad()
+    def evaluate(self) -> list[Outcome]:
+        """The outcomes of the whole validation set, sorted by sample, on every rank."""
+        self._share_buffers()
+        model = self.evaluated.eval()
+        outcomes: list[Outcome] = []
+        for number, batch in enumerate(self.validation_loader, 1):
+            self._watchdog.hear(f"epoch {self.state.epoch + 1}, validation batch {number}")
+            with self.accelerator.autocast():
+                outcomes += self.task.outcomes(model, batch)
+            for callback in self.callbacks:
+                callback.on_validation(number, len(self.validation_loader))
+        if self.accelerator.num_processes > 1:
+            outcomes = gather_object(outcomes)
+        return sorted(outcomes, key=lambda outcome: outcome["index"])
+
+    def _share_buffers(self) -> None:
+        """Rank 0's batch-normalization statistics everywhere: each rank has gathered its own since it last
+        got them, while all must evaluate, and a run that goes on must start from, the same model."""
+        if self.accelerator.num_processes > 1:
+            models = [self.bare] if self.ema is None else [self.bare, self.ema]
+            for buffer in (buffer for model in models for buffer in model.buffers()):
+                broadcast(buffer)
+
+    def _finish_epoch(self, train_loss: float, metrics: dict[str, float | None], outcomes: list[Outcome]) -> None:
+        state = self.state
+        state.epoch, state.step, state.loss_sum, state.images = state.epoch + 1, 0, 0.0, 0
+        loss, score = metrics.get("loss"), metrics.get(self.score)
+        lower = loss is not None and loss < state.lowest_loss
+        better = score is not None and (state.best_score is None or score > state.best_score)
+        state.lowest_loss = loss if loss is not None and lower else state.lowest_loss
+        # The score too: a detector that finds nothing yet has a low loss.
+        state.stale = 0 if lower or better else state.stale + 1
+        if state.best_epoch == 0 or better:
+            state.best_score, state.best_epoch = score, state.epoch
+            self.best_outcomes = outcomes
+            if self.accelerator.is_main_process:
+                save_tree(self.run.best, {"model": self.evaluated.state_dict(), "epoch": state.epoch,
+                                          "classes": list(self.task.classes), "metrics": metrics})
+        entry = {"epoch": state.epoch, "train_loss": train_loss, **metrics, "seconds": round(state.seconds, 3),
+                 "learning_rate": self.optimizer.param_groups[0]["lr"]}
+        self.history.append(entry)
+        if self.accelerator.is_main_process:
+            self.run.write_metrics(self.history)
+        self.checkpoint()
+        for callback in self.callbacks:
+            callback.on_epoch(state, entry)
+        if self._any_rank(self._stop.seen)[0]:
+            raise StoppedError
+
+    @property
+    def finished(self) -> bool:
+        """Whether all epochs are done, or more of them would not help."""
+        stale = self.hyper.early_stop and self.state.stale >= self.hyper.patience
+        return stale or self.state.epoch >= self.hyper.epochs
+
+    def _wishes(self) -> list[bool]:
+        """Whether to stop, and whether a checkpoint is due. Ranks compare notes only now and then."""
+        if self.accelerator.num_processes > 1 and self.state.step % CHECK_EVERY:
+            return [False, False]
+        due = time.monotonic() - self._saved_at > 60 * self.config.trainer.checkpoint_minutes
+        return self._any_rank(self._stop.seen, due)
+
+    def _any_rank(self, *flags: bool) -> list[bool]:
+        """Each flag, true where any rank says so: the same answer on all ranks."""
+        if self.accelerator.num_processes == 1:
+            return list(flags)
+        votes = torch.tensor([float(flag) for flag in flags], device=self.accelerator.device)
+        return [bool(vote) for vote in self.accelerator.reduce(votes, "sum") > 0]
+
+    def checkpoint(self) -> None:
+        """Write everything that :meth:`resume` needs, atomically."""
+        self._look_at_losses()
+        sums = self._gathered_sums()
+        if self.accelerator.is_main_process:
+            scaler = self.accelerator.scaler
+            save_tree(self.run.last, {
+                "state": asdict(self.state), "sums": sums,
+                "model": self.bare.state_dict(), "ema": self.ema.state_dict() if self.ema else None,
+                "optimizer": self.optimizer.state_dict(), "scaler": scaler.state_dict() if scaler else None,
+            })
+        self._saved_at = time.monotonic()
+
+    def _gathered_sums(self) -> list[list[float]]:
+        mine = [[self.state.loss_sum, self.state.images]]
+        return gather_object(mine) if self.accelerator.num_processes > 1 else mine
+
+    def resume(self) -> None:
+        """Go on from the run folder's last checkpoint; from the start where there is none yet."""
+        if not self.run.last.is_file():
+            return
+        saved = load_tree(self.run.last)
+        self.state = TrainState(**saved["state"])
+        self.state.loss_sum, self.state.images = saved["sums"][self.accelerator.process_index]
+        self.bare.load_state_dict(saved["model"])
+        load_state(self.optimizer, saved["optimizer"])
+        if self.ema is not None:
+            self.ema.load_state_dict(saved["ema"])
+        if self.accelerator.scaler is not None and saved["scaler"]:
+            self.accelerator.scaler.load_state_dict(saved["scaler"])
+        self.history = [entry for entry in self.run.read_metrics() if entry["epoch"] <= self.state.epoch]

@@ -1,0 +1,123 @@
+"""The conformance suite for plugins: what sightsmith relies on, as tests to inherit. Needs pytest.
+
+    from sightsmith.testing import PluginConformance
+
+    class TestPlugin(PluginConformance):
+        distribution = "my-package"
+
+The package must be installed. A test that does not apply, because the plugin brings nothing of the kind, passes.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import sightsmith
+from sightsmith.core.config.compose import compose
+from sightsmith.core.config.presets import load_presets
+from sightsmith.core.config.sweep_syntax import parse_space
+from sightsmith.core.contracts.records import Record
+from sightsmith.core.contracts.task import Task
+from sightsmith.core.contracts.tuner import AsynchronousTuner, Scored, Search, Tuner
+from sightsmith.core.plugins.manager import load_plugins
+
+HEAVY = ("torch", "torchvision", "mmengine", "mmcv", "mmdet", "mmseg", "accelerate")
+FAST = ["dataset.root=sample", "dataset.limit=40", "network.weights=none", "hyper.epochs=1", "hyper.batch_size=8",
+        "trainer.devices=1", "trainer.precision=fp32", "trainer.memory_format=contiguous", "trainer.workers=0"]
+SPACE = {"hyper.learning_rate": "0.1,0.01,0.001", "hyper.momentum": "0.5,0.9"}
+
+
+class PluginConformance:
+    """Tests of all plugins of the installed ``distribution``."""
+
+    distribution: str
+
+    def records(self, kind: str) -> Iterator[Any]:
+        """What the distribution has registered of ``kind``: ``networks``, ``tuners``, ..."""
+        plugins = load_plugins()
+        found: dict[str, Record] = getattr(plugins, kind)
+        yield from (record for name, record in found.items()
+                    if plugins.provider(kind, name).distribution == self.distribution)
+
+    def test_it_is_loaded(self) -> None:
+        plugins = load_plugins()
+        broken = [item.cause for item in plugins.broken if item.provider.distribution == self.distribution]
+        assert not broken, broken
+        assert any(item.distribution == self.distribution for item in plugins.providers), (
+            f"no entry point of the group sightsmith.plugins comes from {self.distribution}: is it installed?")
+
+    def test_listing_it_imports_nothing_heavy(self) -> None:
+        script = ("import sys; from sightsmith.core.plugins.manager import load_plugins; load_plugins(); "
+                  f"print(*[name for name in {HEAVY} if name in sys.modules])")
+        output = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True).stdout
+        assert not output.split(), "import these in builders only"
+
+    def test_every_builder_is_there_and_of_its_kind(self) -> None:
+        kinds: dict[str, tuple[str, ...]] = {
+            "networks": (), "tasks": (), "dataset_loaders": ("recognise", "read"), "loggers": ("log", "close"),
+            "tuners": ()}
+        for kind, methods in kinds.items():
+            for record in self.records(kind):
+                built = record.build()
+                assert callable(built), f"the builder of {record.name}"
+                missing = [name for name in methods if not callable(getattr(built, name, None))]
+                assert not missing, f"{record.builder} has no {', '.join(missing)}"
+        assert all(issubclass(record.build(), Task) for record in self.records("tasks"))
+        assert all(issubclass(record.build(), (Tuner, AsynchronousTuner)) for record in self.records("tuners"))
+        for record in self.records("dataset_loaders"):
+            assert record.writer is None or callable(record.build_writer()), f"the writer of {record.name}"
+
+    def test_networks_train_and_predict(self, tmp_path: Path) -> None:
+        for record in self.records("networks"):
+            if record.zoo is not None:
+                continue
+            side = record.min_size or record.input_size
+            result = sightsmith.train([f"task={record.task}", f"network={record.name}", f"image.size={side}", *FAST,
+                                       "logger=[]", f"output_dir={tmp_path / record.name}"])
+            again = sightsmith.load(str(result.run_dir))
+            assert again.model is not None, record.name
+
+    def test_loaders_decline_what_is_not_theirs(self, tmp_path: Path) -> None:
+        (tmp_path / "notes.txt").write_text("no data set")
+        for record in self.records("dataset_loaders"):
+            assert record.build()().recognise(tmp_path) is None, f"{record.name} takes a folder with a text"
+
+    def test_tuners_do_the_same_again(self) -> None:
+        for record in self.records("tuners"):
+            if issubclass(record.build(), AsynchronousTuner):
+                continue  # which need not
+            first, second = (self._asked(record) for _ in range(2))
+            assert first == second, f"{record.name} asks for other runs when it is told the same"
+            assert first, f"{record.name} asks for nothing"
+
+    @staticmethod
+    def _asked(record: Any) -> list[Scored]:
+        space = tuple(parse_space(dict(record.space) or SPACE, record.name))
+        tuner = record.build()(Search(space, 8, 4, 0, options=dict(record.options)))
+        told: list[Scored] = []
+        while proposals := tuner.ask():
+            assert len(told) < 1000, f"{record.name} finds no end"
+            names = {axis.name for axis in space}
+            assert all(set(proposal.values) == names for proposal in proposals)
+            batch = [Scored(number, proposal, number % 3 / 3 if number % 4 else None)
+                     for number, proposal in enumerate(proposals, len(told))]
+            tuner.tell(batch)
+            told += batch
+        return told
+
+    def test_loggers_write_and_close(self, tmp_path: Path) -> None:
+        for record in self.records("loggers"):
+            logger = record.build()(tmp_path, {})
+            logger.log(1, {"train/loss": 0.5})
+            logger.close()
+
+    def test_presets_compose_and_say_what_they_are_for(self) -> None:
+        for name, preset in load_presets().items():
+            if getattr(preset.provider, "distribution", None) == self.distribution:
+                config = compose([f"preset={name}", "dataset.root=any"])
+                assert config.preset.name == name
+                assert preset.card.title and preset.card.images and preset.card.licence, f"the card of {name}"

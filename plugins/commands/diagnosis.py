@@ -1,0 +1,96 @@
+"""``sightsmith doctor``: versions, devices, what is missing, and what to type."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import platform
+import shutil
+from pathlib import Path
+
+import psutil
+
+from sightsmith.core.contracts.records import Finding
+from sightsmith.core.plugins.manager import DISABLE_VARIABLE, load_plugins
+from sightsmith.core.util.files import cache_dir
+from sightsmith.engine.runs.lockfile import packages
+
+LOW_DISK = 5 * 2**30
+EXTRAS = (
+    ("DICOM", "dicom", ("pydicom", "gdcm"), "reading .dcm files"),
+    ("joblib", "joblib", ("hydra_plugins.hydra_joblib_launcher",), "runs of a search side by side"),
+    ("Ray", "ray", ("ray",), "tuner=ray_pbt and tuner=ray_asha"),
+    ("heat maps", "heatmap", ("captum",), "predict heatmaps=true"),
+    ("ONNX", "export", ("onnx", "onnxruntime"), "export format=onnx"),
+    ("server", "serve", ("fastapi", "uvicorn"), "sightsmith serve"),
+)
+"""Topic, extra, its modules, and what it is for."""
+
+
+def findings() -> list[Finding]:
+    """Everything that a run depends on. Imports torch."""
+    return [*_versions(), *_devices(), *_plugins(), *_machine()]
+
+
+def _versions() -> list[Finding]:
+    found = packages(load_plugins())
+    text = ", ".join(f"{name} {version}" for name, version in found.items())
+    result = [Finding("python", f"{platform.python_version()} on {platform.platform()}"), Finding("packages", text)]
+    for topic, extra, modules, purpose in EXTRAS:
+        there = all(importlib.util.find_spec(module) for module in modules)
+        result.append(Finding(topic, f"{purpose}: {'installed' if there else 'not installed'}",
+                              advice="" if there else f"pip install 'sightsmith[{extra}]'"))
+    return result
+
+
+def _devices() -> list[Finding]:
+    import torch
+
+    from sightsmith.engine.training.benchmark import emulates_bf16
+
+    result = [Finding("torch", f"{torch.__version__}, {torch.get_num_threads()} threads")]
+    if not torch.cuda.is_available():
+        built = "built for CUDA, but no GPU is usable" if torch.version.cuda else "CPU build"
+        result.append(Finding("GPU", f"none ({built}); training runs on the CPU"))
+        slow = emulates_bf16()
+        result.append(Finding("mixed precision", "none: this processor emulates bf16, so fp32 is trained with" if slow
+                              else "bf16 and fp32 are compared before each training, and the faster one is taken"))
+    for index in range(torch.cuda.device_count()):
+        free, total = torch.cuda.mem_get_info(index)
+        bf16 = "bf16" if torch.cuda.is_bf16_supported() else "fp16 only"
+        result.append(Finding(f"GPU {index}", f"{torch.cuda.get_device_name(index)}, {free / 2**30:.1f} of "
+                              f"{total / 2**30:.1f} GiB free, {bf16}"))
+    return result
+
+
+def _plugins() -> list[Finding]:
+    plugins = load_plugins()
+    result = [Finding("plugins", ", ".join(map(str, plugins.providers)) or "none")]
+    for item in plugins.broken:
+        result.append(Finding("plugins", f"{item.provider} is broken: {item.cause}", ok=False,
+                              advice=f"pip install --upgrade {item.provider.distribution}, or pip uninstall it, or "
+                                     f"set {DISABLE_VARIABLE}=1 to go without other people's plugins"))
+    return result + plugins.diagnostics()
+
+
+def _machine() -> list[Finding]:
+    memory = psutil.virtual_memory()
+    disk = shutil.disk_usage(Path.cwd())
+    result = [
+        Finding("machine", f"{os.cpu_count()} cores, {memory.available / 2**30:.1f} of {memory.total / 2**30:.1f} GiB "
+                           "memory free"),
+        Finding("disk", f"{disk.free / 2**30:.1f} GiB free in {Path.cwd()}", ok=disk.free > LOW_DISK,
+                advice="" if disk.free > LOW_DISK else "make room, or set output_dir to another disk"),
+    ]
+    cache = cache_dir()
+    if cache.exists():
+        result.append(Finding("cache", f"{cache} (archives and embedded data sets; may be deleted)"))
+    return result
+
+
+def print_findings(found: list[Finding]) -> None:
+    width = max(len(item.topic) for item in found)
+    for item in found:
+        print(f"{'ok  ' if item.ok else 'BAD '} {item.topic:<{width}}  {item.text}")
+        if item.advice:
+            print(f"     {'':<{width}}  -> {item.advice}")

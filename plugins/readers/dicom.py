@@ -1,0 +1,186 @@
+"""DICOM images through pydicom. Import this only where a DICOM file is met: pydicom is an extra."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pydicom
+from pydicom import uid
+from pydicom.pixels.decoders.base import get_decoder
+from pydicom.pixels.processing import apply_color_lut, apply_modality_lut
+from pydicom.pixels.utils import pixel_array
+
+from sightsmith.core.contracts.image import Array, Frame, ImageError, window_limits
+from sightsmith.engine.data.images import check_size, integer_limits, largest
+
+with suppress(ImportError):
+    import gdcm  # type: ignore[import-untyped]
+
+    # The decoder writes to stderr by itself, past every Python filter.
+    gdcm.Trace.WarningOff()
+    gdcm.Trace.ErrorOff()
+
+_PIXELS = ("PixelData", "FloatPixelData", "DoubleFloatPixelData")
+_COLOUR = ("RGB", "YBR_FULL", "YBR_FULL_422", "YBR_ICT", "YBR_RCT")
+_GREY = ("MONOCHROME1", "MONOCHROME2")
+
+
+class DicomReader:
+    """An open DICOM file.
+
+    Grey is rescaled by the Modality LUT, or RescaleSlope and RescaleIntercept of the frame; the
+    default window is the frame's own first one, taken as linear, else the whole range of the stored
+    bits after rescale. MONOCHROME1 is inverted last. Colour becomes RGB. Raises ImageError.
+    """
+
+    def __init__(self, path: Path) -> None:
+        with _quiet():
+            data = pydicom.dcmread(path, force=True)
+            if not any(name in data for name in _PIXELS):
+                kind = data.get("SOPClassUID") or getattr(data, "file_meta", {}).get("MediaStorageSOPClassUID")
+                raise ImageError(f"the DICOM file holds no image ({kind.name})" if kind else
+                                 "it is not a DICOM image: no pixel data found")
+            if not data.get("Rows") or not data.get("Columns"):
+                raise ImageError("its DICOM header gives no size: Rows or Columns is missing")
+            self.frames = int(data.get("NumberOfFrames") or 1)
+            self.size = (int(data.Columns), int(data.Rows))
+            check_size(*self.size, self.frames)
+            self.study = str(data.get("StudyInstanceUID") or "") or None
+            self.modality = str(data.get("Modality") or "") or None
+            self._data = data
+            self._photometric = str(data.get("PhotometricInterpretation") or "MONOCHROME2")
+            self._bits = int(data.get("BitsStored") or data.get("BitsAllocated") or 0)
+            self._check_header()
+
+    def frame(self, index: int, careful: bool = False) -> Frame:
+        with _quiet():
+            stored = self._decode(index, careful)
+            if self._photometric == "PALETTE COLOR":
+                return Frame(_palette(self._data, stored), largest(stored), 8, (0, 255))
+            if self._photometric in _COLOUR:
+                bits = max(8, self._bits)
+                return Frame(stored, largest(stored), bits, integer_limits(bits, signed=False))
+            return self._grey(stored[..., None], index)
+
+    def _decode(self, index: int, careful: bool) -> Array:
+        """(H, W) or (H, W, 3) as stored, but YBR as RGB."""
+        syntax = self._data.file_meta.TransferSyntaxUID
+        # pylibjpeg's RLE decoder, where it is installed, panics on damaged data, past `except Exception`.
+        plugin = "pydicom" if syntax == uid.RLELossless else ""
+        decode = partial(pixel_array, self._data, index=index, decoding_plugin=plugin)
+        try:
+            if careful and syntax.is_compressed and not plugin:
+                _rehearse(decode)
+            return decode()
+        except RuntimeError as error:  # what pydicom raises once every decoder has failed
+            raise ImageError(f"its {syntax.name} pixels are broken, or of a kind no decoder here reads") from error
+
+    def _grey(self, stored: Array, index: int) -> Frame:
+        values, limits = self._rescaled(stored, index)
+        voi = self._module(index, "FrameVOILUTSequence")
+        centre, width = _number(voi, "WindowCenter"), _number(voi, "WindowWidth")
+        if centre is not None and width is not None and width >= 1:
+            limits = window_limits(centre, width)
+        return Frame(values, largest(stored), max(8, self._bits), limits, inverted=self._photometric == "MONOCHROME1",
+                     windowed=True)
+
+    def _rescaled(self, stored: Array, index: int) -> tuple[Array, tuple[float, float] | None]:
+        """The values after rescale, and the whole range of the stored bits after rescale."""
+        if self._data.get("ModalityLUTSequence"):
+            depth = int(self._data.ModalityLUTSequence[0].LUTDescriptor[2])
+            return apply_modality_lut(stored.astype(np.int32), self._data), (0, 2**depth - 1)
+        transform = self._module(index, "PixelValueTransformationSequence")
+        slope, intercept = _number(transform, "RescaleSlope"), _number(transform, "RescaleIntercept") or 0.0
+        slope = 1.0 if slope is None else slope
+        limits = None
+        if stored.dtype.kind != "f":
+            limits = integer_limits(self._bits, signed=bool(self._data.get("PixelRepresentation")))
+        if (slope, intercept) == (1, 0):
+            return stored, limits
+        if limits is not None:
+            low, high = sorted(value * slope + intercept for value in limits)
+            limits = low, high
+        return stored * np.float64(slope) + intercept, limits
+
+    def _module(self, index: int, sequence: str) -> Any:
+        """The data set with a frame's attributes: enhanced files nest them in functional groups."""
+        groups = [*(self._data.get("PerFrameFunctionalGroupsSequence") or [])[index:index + 1],
+                  *(self._data.get("SharedFunctionalGroupsSequence") or [])]
+        return next((group[sequence][0] for group in groups if group.get(sequence)), self._data)
+
+    def _check_header(self) -> None:
+        data = self._data
+        if not 1 <= self._bits <= 64:
+            raise ImageError(f"its DICOM header says {self._bits} bits stored")
+        if self._photometric not in (*_GREY, *_COLOUR, "PALETTE COLOR"):
+            raise ImageError(f"its photometric interpretation {self._photometric} is not supported")
+        samples = int(data.get("SamplesPerPixel") or 1)
+        if samples != (3 if self._photometric in _COLOUR else 1):
+            raise ImageError(f"its DICOM header says {self._photometric} with {samples} samples a pixel")
+        data.ensure_file_meta()
+        syntax = data.file_meta.get("TransferSyntaxUID")
+        if not syntax:
+            implicit, little = data.original_encoding
+            syntax = (uid.ImplicitVRLittleEndian if implicit else
+                      uid.ExplicitVRLittleEndian if little else uid.ExplicitVRBigEndian)
+            data.file_meta.TransferSyntaxUID = syntax
+        try:
+            decoder = get_decoder(syntax)
+        except NotImplementedError as error:
+            raise ImageError(f"its DICOM transfer syntax {syntax.name} is not supported") from error
+        if not decoder.is_available:
+            raise ImageError(f"its {syntax.name} needs the extra: pip install 'sightsmith[dicom]'")
+
+
+def _palette(data: Any, stored: Array) -> Array:
+    """(H, W, 3) uint8 from palette indices (H, W); 16-bit entries keep their high byte."""
+    entries, first, depth = (int(value) for value in data.RedPaletteColorLookupTableDescriptor)
+    entries = entries or 2**16
+    table = data.get("RedPaletteColorLookupTableData")
+    if entries > 256 and (depth == 8 if table is None else len(table) == entries):
+        # pydicom counts the indices of such a table in 8 bits.
+        raise ImageError("its palette of more than 256 entries of 8 bits is not supported")
+    colours = apply_color_lut(np.clip(stored.astype(np.int32), first, first + entries - 1), data)[..., :3]
+    return (colours >> max(0, depth - 8)).astype(np.uint8)
+
+
+def _rehearse(decode: Callable[[], object]) -> None:
+    """Raise RuntimeError where ``decode`` would kill the process: GDCM aborts on some damaged pixels."""
+    if not hasattr(os, "fork"):
+        return
+    child = os.fork()
+    if child == 0:
+        try:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
+            decode()
+        finally:
+            os._exit(0)
+    if os.WIFSIGNALED(os.waitpid(child, 0)[1]):
+        raise RuntimeError("the decoder aborted")
+
+
+def _number(data: Any, keyword: str) -> float | None:
+    """The first value of a decimal attribute; None where it is absent or empty."""
+    value = data.get(keyword)
+    if isinstance(value, (list, tuple)) or hasattr(value, "__iter__") and not isinstance(value, str):
+        value = next(iter(value), None)
+    return None if value in (None, "") else float(value)
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """pydicom logs what it also raises or mends."""
+    logger = logging.getLogger("pydicom")
+    level = logger.level
+    logger.setLevel(logging.CRITICAL)
+    try:
+        yield
+    finally:
+        logger.setLevel(level)

@@ -1,0 +1,346 @@
+"""What a run was made from, changed part by part and found; and trained again to the same weights."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+import yaml
+from broken_datasets import folders, picture
+from safetensors.torch import save_file
+from torchvision.models import get_model
+
+import sightsmith
+from sightsmith.cli import main
+from sightsmith.core.config.compose import compose
+from sightsmith.core.config.model_card import restore_config
+from sightsmith.core.config.presets import Preset, load_presets
+from sightsmith.core.contracts.schema import PresetConfig
+from sightsmith.core.plugins.manager import Provider
+from sightsmith.core.util.errors import UserError
+from sightsmith.engine.pipeline.start import start
+from sightsmith.engine.pipeline.verify import CHANGED, SAME, UNKNOWN, check_run, train_again
+from sightsmith.engine.runs import lockfile as lock_module
+from sightsmith.engine.runs import weights as weights_module
+from sightsmith.engine.runs.checkpoint import load_tree, save_tree, tensors_digest
+
+TRAIN = ["task=classification", "network=mobilenet_v3_small", "image.size=32", "hyper.epochs=1", "hyper.batch_size=8",
+         "hyper.optimizer=adamw", "dataset.validation_percentage=25", "logger=[]"]
+PRESET = Preset("cats", "classification", "mobilenet_v3_small",
+                PresetConfig("cats", title="Cats and dogs", annotation="single-label", classes=["cat", "dog"]),
+                Provider("tests", "sightsmith", "0"), {"network": {"weights": "none"}, "image": {"size": 32}})
+
+
+def train(folder: Path, *overrides: str) -> Path:
+    return sightsmith.train([*TRAIN, f"dataset.root={folder / 'set'}", f"output_dir={folder / 'runs'}",
+                             *overrides]).run_dir
+
+
+@pytest.fixture(scope="module")
+def original(tmp_path_factory):
+    """A folder with a data set, starting weights and a run of both; beside it, a copy to put back."""
+    folder = tmp_path_factory.mktemp("verify") / "place"
+    folders(folder / "set", (("cat", 12), ("dog", 12)))
+    torch.manual_seed(0)
+    save_file(get_model("mobilenet_v3_small", weights=None, num_classes=2).state_dict(), folder / "start.safetensors")
+    train(folder, f"network.weights={folder / 'start.safetensors'}")
+    shutil.copytree(folder, folder.parent / "copy")
+    return folder
+
+
+@pytest.fixture
+def place(original):
+    yield original
+    shutil.rmtree(original)
+    shutil.copytree(original.parent / "copy", original)
+
+
+@pytest.fixture
+def run(place):
+    [run] = (place / "runs").iterdir()
+    return run
+
+
+def states(run: Path) -> dict[str, str]:
+    return {check.part: check.state for check in check_run(run, lambda line: None)}
+
+
+def texts(run: Path, state: str) -> dict[str, str]:
+    return {check.part: check.text for check in check_run(run, lambda line: None) if check.state == state}
+
+
+def verify(capsys, *arguments: str) -> tuple[int, str]:
+    with pytest.raises(SystemExit) as end:
+        main(["verify", *arguments])
+    output = capsys.readouterr()
+    return end.value.code, output.out + output.err
+
+
+def edit(path: Path, old: str, new: str) -> None:
+    text = path.read_text()
+    assert old in text
+    path.write_text(text.replace(old, new))
+
+
+def edit_one_weight(run: Path) -> None:
+    path = run / "model" / "model.safetensors"
+    tree = load_tree(path)
+    tree["model"]["network.classifier.3.bias"][0] += 1e-3
+    save_tree(path, tree)
+
+
+def test_an_unchanged_run_is_the_same(run, capsys):
+    assert states(run) == dict.fromkeys(
+        ("data", "split", "weights", "config", "preset", "packages", "python", "platform", "bundle"), SAME)
+    code, output = verify(capsys, f"run={run}")
+    assert code == 0, output
+    code, output = verify(capsys, f"run={run}", "--json")
+    assert code == 0
+    assert {item["state"] for item in json.loads(output)["checks"]} == {SAME}
+
+
+def change_image(place, run):
+    picture(place / "set" / "cat" / "3.png", 4711)
+
+
+def change_label(place, run):
+    (place / "set" / "cat" / "3.png").rename(place / "set" / "dog" / "cat-3.png")
+
+
+def change_config(place, run):
+    edit(run / "config.yaml", "learning_rate: 0.001", "learning_rate: 0.002")
+
+
+def change_seed(place, run):
+    edit(run / "config.yaml", "seed: 0", "seed: 1")
+
+
+def change_bundle(place, run):
+    edit_one_weight(run)
+
+
+def change_weights(place, run):
+    path = place / "start.safetensors"
+    path.write_bytes(path.read_bytes()[:-1] + b"\x7f")
+
+
+@pytest.mark.parametrize(("change", "parts"), [
+    (change_image, {"data"}), (change_label, {"data", "split"}), (change_config, {"config"}),
+    (change_seed, {"config", "split"}), (change_bundle, {"bundle"}), (change_weights, {"weights"}),
+], ids=lambda value: getattr(value, "__name__", ""))
+def test_a_change_is_found_and_named(place, run, capsys, change, parts):
+    change(place, run)
+    assert {part for part, state in states(run).items() if state == CHANGED} == parts
+    code, output = verify(capsys, f"run={run}")
+    assert code == 1
+    for part in parts:
+        [line] = [line for line in output.splitlines() if line.startswith(f"{part} ")]
+        assert CHANGED in line
+
+
+def test_packages_python_and_platform(run, monkeypatch):
+    now = lock_module.version
+    monkeypatch.setattr(lock_module, "version", lambda name: "9.9" if name == "torch" else now(name))
+    monkeypatch.setattr("platform.python_version", lambda: "3.99.0")
+    monkeypatch.setattr("platform.platform", lambda: "elsewhere")
+    was = json.loads((run / "lock.json").read_text())
+    assert texts(run, CHANGED) == {
+        "packages": f"torch was {was['packages']['torch']} and is 9.9",
+        "python": f"was {was['python']} and is 3.99.0", "platform": f"was {was['platform']} and is elsewhere"}
+
+
+def test_what_is_gone_cannot_be_checked(place, run, capsys):
+    shutil.rmtree(place / "set")
+    (place / "start.safetensors").unlink()
+    (run / "model" / "model.safetensors").unlink()
+    unknown = texts(run, UNKNOWN)
+    assert unknown.keys() == {"data", "split", "weights", "bundle"}
+    assert "there is no such folder" in unknown["data"]
+    assert "not on this machine" in unknown["weights"]
+    assert verify(capsys, f"run={run}")[0] == 1
+
+
+@pytest.mark.parametrize("text", ["hyper: [", "a: 1", "- a", "", "name: 2026-01-01"])
+def test_a_damaged_configuration_is_no_trace(run, text):
+    (run / "config.yaml").write_text(text)
+    found = states(run)
+    assert found["config"] != SAME
+    assert {found[part] for part in ("data", "split", "weights", "preset")} == {UNKNOWN}
+    with pytest.raises(UserError, match="config.yaml is damaged"):
+        train_again(run, [])
+
+
+def test_a_configuration_looks_nothing_up(run):
+    edit(run / "config.yaml", "description: ''", "description: ${oc.env:HOME}")
+    assert "interpolation" in texts(run, UNKNOWN)["data"]
+
+
+def test_a_damaged_bundle_is_no_trace(run):
+    path = run / "model" / "model.safetensors"
+    for tree in ({"model": 3}, [], {"model": {"a": "b"}}):
+        save_tree(path, tree)
+        assert states(run)["bundle"] == UNKNOWN
+    path.write_bytes(b"nothing")
+    assert states(run)["bundle"] == UNKNOWN
+
+
+def test_published_weights_are_found_without_a_download(place, run, tmp_path, monkeypatch):
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
+    monkeypatch.setattr(weights_module, "fetch", lambda url: pytest.fail("a download"))
+    edit(run / "config.yaml", f"weights: {place / 'start.safetensors'}", "weights: imagenet")
+    assert states(run)["weights"] == UNKNOWN
+    digest = json.loads((run / "lock.json").read_text())["weights"]
+    published = tmp_path / "hub" / "checkpoints" / f"mobilenet_v3_small-{digest[:8]}.pth"
+    published.parent.mkdir(parents=True)
+    shutil.copy(place / "start.safetensors", published)
+    assert states(run)["weights"] == SAME
+    published.write_bytes(b"other")
+    assert states(run)["weights"] == CHANGED
+
+
+@pytest.mark.parametrize(("arguments", "says"), [
+    ([], "KEY=VALUE"), (["rerun=true"], "run=DIR is not given"), (["run=nowhere"], "not the folder of a run"),
+    (["run=.", "rerum=true"], "Did you mean 'rerun'"), (["run=.", "rerun=maybe"], "neither true nor false"),
+])
+def test_mistakes_end_with_2(capsys, arguments, says):
+    code, output = verify(capsys, *arguments)
+    assert code == 2
+    assert says in output
+
+
+def test_an_unfinished_or_unlocked_run_ends_with_2(run, capsys):
+    lock = json.loads((run / "lock.json").read_text())
+    del lock["bundle"]
+    (run / "lock.json").write_text(json.dumps(lock))
+    code, output = verify(capsys, f"run={run}")
+    assert code == 2 and "it has no bundle" in output
+    edit(run / "status.json", '"finished"', '"stopped"')
+    code, output = verify(capsys, f"run={run}")
+    assert code == 2 and "it is stopped" in output
+
+
+def test_a_rerun_gives_the_same_weights(place, run, capsys):
+    code, output = verify(capsys, f"run={run}", "rerun=true")
+    assert code == 0, output
+    assert "the same weights, bit for bit" in output
+    assert "before" in output
+    [again] = set((place / "runs").iterdir()) - {run}
+    kept, made = (json.loads((folder / "lock.json").read_text()) for folder in (run, again))
+    assert kept["bundle"] == made["bundle"]
+    config, overrides = (yaml.safe_load((again / name).read_text()) for name in ("config.yaml", "overrides.yaml"))
+    assert all(config["trainer"][key] == str(kept[key]) for key in ("precision", "memory_format", "devices"))
+    assert compose(overrides) == restore_config(config, again)  # so that one that is stopped can go on
+    assert set(states(again).values()) == {SAME}
+
+
+def test_two_runs_with_the_same_lock_have_the_same_weights(place):
+    mode = ["network.weights=none", "trainer.precision=fp32", "trainer.memory_format=contiguous"]
+    first, second, other = (train(place, *mode, *more) for more in ([], [], ["trainer.seed=1"]))
+    locks = [json.loads((folder / "lock.json").read_text()) for folder in (first, second, other)]
+    bundles = [lock.pop("bundle") for lock in locks]
+    assert locks[0] == locks[1] != locks[2]
+    assert bundles[0] == bundles[1] != bundles[2]
+    one, two = (load_tree(folder / "model" / "model.safetensors")["model"] for folder in (first, second))
+    assert all(value.equal(two[name]) for name, value in one.items())
+
+
+def test_a_rerun_with_another_seed_is_told_apart(place, run, capsys):
+    copy = place / "runs" / "copied"
+    shutil.copytree(run, copy)
+    change_seed(place, copy)
+    code, output = verify(capsys, f"run={copy}", "rerun=true")
+    assert code == 1
+    assert "tensors differ, by at most" in output
+    assert "figures that differ: loss" in output
+
+
+def test_a_rerun_says_which_tensors_differ(run):
+    lock = json.loads((run / "lock.json").read_text())
+    (run / "lock.json").write_text(json.dumps(lock | {"bundle": "of other weights"}))
+    edit_one_weight(run)
+    again = train_again(run, [])
+    assert list(again.differing) == ["network.classifier.3.bias"]
+    assert again.differing["network.classifier.3.bias"] == pytest.approx(1e-3, rel=1e-3)
+    assert not again.same
+    assert "1 of 244 tensors differ, by at most 0.001" in "\n".join(again.lines())
+
+
+@pytest.mark.parametrize(("change", "says"), [(change_label, "the images or their labels changed"),
+                                              (change_weights, "the file of starting weights changed")])
+def test_a_rerun_from_something_else_is_refused_before_it_trains(place, run, capsys, change, says):
+    change(place, run)
+    code, output = verify(capsys, f"run={run}", "rerun=true")
+    assert code == 2
+    assert says in output
+    assert list((place / "runs").iterdir()) == [run]
+
+
+def test_a_rerun_without_a_bundle_to_compare_with_does_not_train(place, run, capsys):
+    (run / "model" / "model.safetensors").unlink()
+    code, output = verify(capsys, f"run={run}", "rerun=true")
+    assert code == 2 and "model.safetensors" in output
+    assert list((place / "runs").iterdir()) == [run]
+
+
+def test_a_preset_has_a_checksum_and_a_run_in_it_is_made_again(place, capsys, monkeypatch):
+    presets = load_presets()
+    monkeypatch.setitem(presets, "cats", PRESET)
+    run = train(place, "preset=cats")
+    lock = json.loads((run / "lock.json").read_text())
+    assert lock["preset"] == PRESET.checksum
+    code, output = verify(capsys, f"run={run}", "rerun=true")
+    assert code == 0, output
+    monkeypatch.setitem(presets, "cats", replace(PRESET, config={**PRESET.config, "image": {"size": 64}}))
+    assert texts(run, CHANGED) == {"preset": "what the preset's file says"}
+    monkeypatch.delitem(presets, "cats")
+    assert "No installed plugin provides the preset 'cats'" in texts(run, UNKNOWN)["preset"]
+
+
+def test_the_checksum_is_that_of_what_the_file_says():
+    assert replace(PRESET, provider=Provider("other", "other", "1")).checksum == PRESET.checksum
+    others = [replace(PRESET, network="resnet18"), replace(PRESET, card=replace(PRESET.card, classes=["dog", "cat"])),
+              replace(PRESET, config={}), replace(PRESET, card=replace(PRESET.card, tunable=["image"]))]
+    assert len({preset.checksum for preset in [PRESET, *others]}) == 5
+
+
+def test_the_digest_of_tensors_knows_names_types_shapes_and_bytes_and_no_layout():
+    first = {"a": torch.arange(24.).reshape(1, 2, 3, 4), "b": torch.tensor(3), "c": torch.zeros(0)}
+    turned = {"c": first["c"], "b": first["b"], "a": first["a"].contiguous(memory_format=torch.channels_last)}
+    assert tensors_digest(first) == tensors_digest(turned)
+    others = [{**first, "a": first["a"].reshape(2, 1, 3, 4)}, {**first, "b": torch.tensor(3).view(torch.float64)},
+              {**first, "c": torch.zeros(0, 1)}, {"A": first["a"], "b": first["b"], "c": first["c"]},
+              {**first, "a": first["a"] + 1e-6}, {**first, "a": first["a"].bfloat16()}]
+    assert len({tensors_digest(tensors) for tensors in [first, *others]}) == 7
+
+
+@pytest.mark.parametrize("network", ["task=detection network=rtmdet_tiny", "task=segmentation network=fastscnn"])
+def test_objects_come_out_the_same(tmp_path, network):
+    run = sightsmith.train([*network.split(), "dataset.root=sample", "dataset.limit=16", "network.weights=none",
+                            "image.size=64", "hyper.epochs=1", "hyper.batch_size=4", "hyper.optimizer=adamw",
+                            "dataset.validation_percentage=25", "logger=[]", f"output_dir={tmp_path}"]).run_dir
+    again = train_again(run, check_run(run, lambda line: None))
+    assert again.same, again.lines()
+
+
+def test_a_job_of_a_sweep_is_made_again_beside_the_sweep(place):
+    overrides = [*TRAIN, f"dataset.root={place / 'set'}", "network.weights=none", f"output_dir={place / 'swept'}"]
+    result = start(compose(overrides), overrides, place / "swept" / "a-sweep" / "0")
+    again = train_again(result.run_dir, [])
+    assert again.same
+    assert again.run_dir.parent == place / "swept"
+
+
+def test_two_devices_with_json(run, capfd):
+    """As many as the run had; what the ranks, processes of their own, say must not get into the JSON."""
+    edit(run / "lock.json", '"devices": 1', '"devices": 2')
+    with pytest.raises(SystemExit) as end:
+        main(["verify", f"run={run}", "rerun=true", "--json"])
+    assert end.value.code == 1  # each rank normalizes by its own images
+    output = capfd.readouterr()
+    again = Path(json.loads(output.out)["rerun"]["run_dir"])
+    assert json.loads((again / "lock.json").read_text())["devices"] == 2
+    assert "epoch 1/1" in output.err

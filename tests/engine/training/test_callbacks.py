@@ -1,0 +1,22 @@
+"""What a person sees while many images are shown to a model."""
+
+from __future__ import annotations
+
+import io
+import sys
+
+import pytest
+
+from sightsmith.core.util.console import tracked
+
+
+@pytest.mark.parametrize("terminal", [True, False])
+def test_a_bar_is_drawn_on_a_terminal_alone(monkeypatch, terminal):
+    for name in ("FORCE_COLOR", "TTY_COMPATIBLE", "TTY_INTERACTIVE", "NO_COLOR"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("TERM", "xterm")
+    stream = io.StringIO()
+    monkeypatch.setattr(stream, "isatty", lambda: terminal, raising=False)
+    monkeypatch.setattr(sys, "stderr", stream)
+    assert list(tracked(iter("abc"), "predicting", 3)) == ["a", "b", "c"]
+    assert ("predicting" in stream.getvalue()) == terminal

@@ -1,0 +1,180 @@
+"""The loop: accumulation, ranks, resume and stopping are exact."""
+
+from __future__ import annotations
+
+import os
+import signal
+
+import pytest
+import torch
+from tiny import hang_as_rank, tiny_config, tiny_trainer, train_as_rank
+
+from sightsmith.core.util.errors import HungError, NonFiniteLossError, StoppedError
+from sightsmith.engine.training import distributed as ranks
+
+
+def weights(trainer):
+    return {name: value.clone() for name, value in trainer.bare.state_dict().items()}
+
+
+def assert_equal(first, second):
+    assert first.keys() == second.keys()
+    for name in first:
+        assert torch.equal(first[name], second[name]), name
+
+
+def assert_close(first, second, tolerance=1e-6):
+    for name in first:
+        torch.testing.assert_close(torch.as_tensor(first[name]), torch.as_tensor(second[name]), rtol=tolerance,
+                                   atol=tolerance)
+
+
+def without_time(history):
+    return [{key: value for key, value in entry.items() if key != "seconds"} for entry in history]
+
+
+@pytest.mark.parametrize("images", [24, 26], ids=["even", "with a rest"])
+def test_accumulation_gives_the_update_of_the_whole_batch(tmp_path, images):
+    whole = tiny_trainer(tmp_path / "a", tiny_config(batch_size=8), images=images)
+    whole.fit()
+    cut = tiny_trainer(tmp_path / "b", tiny_config(batch_size=2, accumulate=4), images=images)
+    cut.fit()
+    assert_close(weights(whole), weights(cut))
+
+
+def test_accumulation_differs_from_small_batches(tmp_path):
+    """Guards the test above: updates of 2 must not look like updates of 8."""
+    whole = tiny_trainer(tmp_path / "a", tiny_config(batch_size=8))
+    whole.fit()
+    small = tiny_trainer(tmp_path / "b", tiny_config(batch_size=2))
+    small.fit()
+    with pytest.raises(AssertionError):
+        assert_close(weights(whole), weights(small))
+
+
+@pytest.mark.parametrize("keys", [{"batch_size": 8}, {"batch_size": 4, "accumulate": 2, "clip_norm": 0.5, "ema": 0.9}])
+def test_two_ranks_equal_one(tmp_path, keys):
+    alone, history = train_as_rank(str(tmp_path / "one"), keys)
+    (tmp_path / "two").mkdir()
+    pair, pair_history = ranks.launch(2, train_as_rank, str(tmp_path / "two"), keys)
+    assert_close(alone, pair)
+    for one, two in zip(history, pair_history, strict=True):
+        assert two["loss"] == pytest.approx(one["loss"], abs=1e-6)
+        assert two["train_loss"] == pytest.approx(one["train_loss"], abs=1e-6)
+        assert two["accuracy"] == one["accuracy"]
+
+
+def test_a_hang_is_broken_and_says_where_each_rank_was(tmp_path, capfd):
+    with pytest.raises(HungError, match=r"of 2 did nothing for longer than trainer.hang_minutes"):
+        ranks.launch(2, hang_as_rank, str(tmp_path))
+    output = capfd.readouterr().err
+    assert "rank 1 has done nothing for 0.2 minutes: epoch 1, update 3, pass 1, loading images" in output
+    assert "in stuck" in output  # the line of code
+
+
+class StopAt:
+    """Sends this process a signal after an update, as Ctrl-C would."""
+
+    def __init__(self, epoch, step, number=signal.SIGINT):
+        self.epoch, self.step, self.number = epoch, step, number
+
+    def on_update(self, state, losses, rate):
+        if (state.epoch, state.step) == (self.epoch, self.step):
+            os.kill(os.getpid(), self.number)
+
+    def on_validation(self, done, batches):
+        pass
+
+    def on_epoch(self, state, metrics):
+        if state.epoch == self.epoch and self.step == 0:
+            os.kill(os.getpid(), self.number)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize(("epoch", "step"), [(0, 1), (1, 2), (1, 0), (3, 0)])
+def test_a_stopped_run_goes_on_bit_for_bit(tmp_path, epoch, step, number):
+    keys = {"epochs": 3, "ema": 0.8, "optimizer": "adamw", "schedule": "cosine", "accumulate": 2, "batch_size": 4}
+    whole = tiny_trainer(tmp_path / "a", tiny_config(**keys))
+    whole.fit()
+    stopped = tiny_trainer(tmp_path / "b", tiny_config(**keys), callbacks=[StopAt(epoch, step, number)])
+    with pytest.raises(StoppedError):
+        stopped.fit()
+    again = tiny_trainer(tmp_path / "b", tiny_config(**keys))
+    again.resume()
+    assert (again.state.epoch, again.state.step) == (epoch, step)
+    again.fit()
+    assert_equal(weights(whole), weights(again))
+    assert_equal(whole.ema.state_dict(), again.ema.state_dict())
+    assert without_time(whole.history) == without_time(again.history)
+    assert whole.run.best.read_bytes() == again.run.best.read_bytes()
+
+
+def test_a_finished_run_resumed_does_nothing(tmp_path):
+    first = tiny_trainer(tmp_path, tiny_config())
+    first.fit()
+    again = tiny_trainer(tmp_path, tiny_config())
+    again.resume()
+    again.fit()
+    assert_equal(weights(first), weights(again))
+
+
+def test_checkpoints_are_written_within_a_long_epoch(tmp_path):
+    seen = []
+
+    class Look(StopAt):
+        def on_update(self, state, losses, rate):
+            seen.append(trainer.run.last.is_file())
+
+    trainer = tiny_trainer(tmp_path, tiny_config(epochs=1, checkpoint_minutes=1e-9), callbacks=[Look(9, 9)])
+    trainer.fit()
+    assert seen[0] is False
+    assert all(seen[1:])
+
+
+def test_a_loss_that_is_not_finite_stops_with_step_and_parts(tmp_path):
+    trainer = tiny_trainer(tmp_path, tiny_config(), explode_at=6)
+    with pytest.raises(NonFiniteLossError, match=r"epoch 2, update 2: loss nan, loss_cls nan, loss_extra 0\.\d+"):
+        trainer.fit()
+    again = tiny_trainer(tmp_path, tiny_config())
+    again.resume()
+    assert again.state.epoch == 1
+    assert all(value.isfinite().all() for value in weights(again).values())
+
+
+def test_early_stop_waits_for_patience(tmp_path):
+    trainer = tiny_trainer(tmp_path, tiny_config(epochs=50, learning_rate=1.0, patience=2))
+    trainer.fit()
+    losses, scores = ([entry[name] for entry in trainer.history] for name in ("loss", "accuracy"))
+    last_success = max(losses.index(min(losses)), scores.index(max(scores)))
+    assert len(losses) < 50
+    assert len(losses) - 1 - last_success == 2
+    full = tiny_trainer(tmp_path / "full", tiny_config(epochs=12, learning_rate=1.0, patience=2, early_stop=False))
+    full.fit()
+    assert len(full.history) == 12
+
+
+def test_a_rising_score_keeps_a_run_going_while_the_loss_rises(tmp_path):
+    trainer = tiny_trainer(tmp_path, tiny_config(epochs=9, patience=2))
+    figures = iter([(1.0, 0.0), (2.0, 0.1), (3.0, 0.2), (4.0, 0.3), (5.0, 0.3), (6.0, 0.2), (7.0, 0.9)])
+    trainer.task.metrics = lambda outcomes: dict(zip(("loss", "accuracy"), next(figures), strict=True))
+    trainer.fit()
+    assert [entry["loss"] for entry in trainer.history] == [1, 2, 3, 4, 5, 6]
+
+
+def test_clipping_bounds_the_update(tmp_path):
+    before = weights(tiny_trainer(tmp_path / "a", tiny_config()))
+    trainer = tiny_trainer(tmp_path / "b", tiny_config(epochs=1, batch_size=32, clip_norm=1e-3, momentum=0.0))
+    trainer.fit()
+    moved = sum((weights(trainer)[name] - before[name]).square().sum() for name in before).sqrt()
+    assert 0 < moved <= 0.05 * 1e-3 * 1.001
+
+
+def test_the_best_checkpoint_is_that_of_the_best_score(tmp_path):
+    from sightsmith.engine.runs.checkpoint import load_tree
+
+    trainer = tiny_trainer(tmp_path, tiny_config(epochs=6))
+    trainer.fit()
+    scores = [entry["accuracy"] for entry in trainer.history]
+    best = load_tree(trainer.run.best)
+    assert best["epoch"] == scores.index(max(scores)) + 1
+    assert best["metrics"]["accuracy"] == max(scores)
