@@ -42,7 +42,7 @@ DETECTORS = {
              "+network.options.num_queries=150", "+network.options.encoder={num_layers:3}",
              "+network.options.decoder={num_layers:3}", "+network.options.test_cfg={max_per_img:150}"],
 }
-"""Two of them with a small backbone in the place of ResNet-50, and with fewer proposals and queries."""
+"""Two of them with a small backbone in the place of ResNet-50, and with fewer suggestions and queries."""
 
 
 def write_tiles(wheel: Path, photo: str, root: Path, side: int = SIDE, held_out: int = 1) -> dict[str, int]:
@@ -107,7 +107,7 @@ def main() -> None:
             begun = time.perf_counter()
             result = sightsmith.train([*common, f"hyper.epochs={options.epochs}", f"hyper.learning_rate={options.rate}",
                                        "limits.epochs=500", "hyper.schedule=cosine", "hyper.warmup_epochs=3",
-                                       "hyper.clip_norm=10", f"trainer.seed={seed}"])
+                                       "hyper.clip_grad_norm=10", f"trainer.seed={seed}"])
             scores.append(result.metrics["ap50"])
             print(f"  seed {seed}: AP50 {scores[-1]:.4f} in {(time.perf_counter() - begun) / 60:.1f} min", flush=True)
     print(f"{options.detector} AP50 {statistics.mean(scores):.4f} ({', '.join(f'{score:.4f}' for score in scores)}), "

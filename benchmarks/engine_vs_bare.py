@@ -1,9 +1,9 @@
-"""Steps per second of sightsmith's loop over a bare PyTorch loop, alternating in one run.
+"""Steps per second of sightsmith's loop over a unwrapped PyTorch loop, alternating in one run.
 
     python benchmarks/engine_vs_bare.py [--network mobilenet_v3_large] [--size 96] [--batch 16] [--rounds 7]
 
 Both sides train the same network on the same files, batch size and precision, on the same images in
-the same order, decoded and augmented by the same data set. The bare side is what one would write by
+the same order, decoded and augmented by the same data set. The unwrapped side is what one would write by
 hand: a DataLoader, forward, cross entropy, backward, step. Validation is not part of either side.
 """
 
@@ -23,7 +23,7 @@ from torch.utils.data import DataLoader
 from sightsmith.core.config.compose import compose
 from sightsmith.core.plugins.manager import load_plugins
 from sightsmith.engine.pipeline.load_dataset import check
-from sightsmith.engine.runs.run_dir import RunFolder
+from sightsmith.engine.runs.run_dir import RunDir
 from sightsmith.engine.training import distributed as ranks
 from sightsmith.engine.training.sampler import EpochSampler
 from sightsmith.engine.training.trainer import Trainer
@@ -50,7 +50,8 @@ def main() -> None:
     record = plugins.task("classification")
     task = record.build()(record, config, plugins.network(options.network), dataset.index.classes)
     state = ranks.open_state()
-    sides = {"bare": _bare(task, samples, config, state.device), "sightsmith": _engine(task, samples, config, state)}
+    sides = {"unwrapped": _bare(task, samples, config, state.device), "sightsmith": _engine(task, samples, config,
+                                                                                            state)}
     for run in sides.values():
         for _ in range(WARM_UP):
             run()
@@ -61,7 +62,7 @@ def main() -> None:
             begun = time.perf_counter()
             steps = sides[name]()
             speeds[name].append(steps / (time.perf_counter() - begun))
-    ratios = [ours / bare for ours, bare in zip(speeds["sightsmith"], speeds["bare"], strict=True)]
+    ratios = [ours / unwrapped for ours, unwrapped in zip(speeds["sightsmith"], speeds["unwrapped"], strict=True)]
     for name, values in speeds.items():
         print(f"{name:11s} {statistics.median(values):.3f} steps/s  ({min(values):.3f} to {max(values):.3f})")
     print(f"ratio       {statistics.median(ratios):.3f}  ({min(ratios):.3f} to {max(ratios):.3f})  "
@@ -99,7 +100,7 @@ def _engine(task, samples, config, state):
     model, _ = task.build_model()
     data = task.dataset(samples, training=True)
     sampler = EpochSampler(len(samples), config.hyper.batch_size, seed=0)
-    folder = RunFolder(Path(tempfile.mkdtemp()))
+    folder = RunDir(Path(tempfile.mkdtemp()))
     trainer = Trainer(
         accelerator=Accelerator(mixed_precision="no", cpu=state.device.type == "cpu"), task=task, model=model,
         config=config, sampler=sampler, score="accuracy", run=folder, validation_loader=DataLoader([]),

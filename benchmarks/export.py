@@ -26,7 +26,7 @@ from sightsmith.core.contracts.records import NetworkRecord
 from sightsmith.core.contracts.schema import Config, HyperConfig, ImageConfig, NetworkConfig, TaskConfig
 from sightsmith.core.contracts.task import Task
 from sightsmith.core.plugins.manager import load_plugins
-from sightsmith.core.util.errors import ExportError, UserError, told
+from sightsmith.core.util.errors import ExportError, UserError, describe_error
 from sightsmith.core.util.files import write_atomic
 from sightsmith.engine.pipeline.export import TOLERANCE, write
 from sightsmith.engine.training.trainer import seed_everything
@@ -105,9 +105,10 @@ def _cells(name: str) -> list[str]:
             apart = exporter.differences(run_module(exporter)(images), written.run(images))
             size = sum(file.stat().st_size for file in path.parent.iterdir())
             differ = f"{apart.max():.1e}" if apart.size else "nothing found"
-            strays = int((apart > TOLERANCE).sum())
+            max_mismatch_ratio = int((apart > TOLERANCE).sum())
             cells += ["image by image" if written.each_image else "at once",
-                      differ + (f", {strays} of {apart.size} above" if strays else ""), f"{size / 1e6:.0f}"]
+                      differ + (f", {max_mismatch_ratio} of {apart.size} above" if max_mismatch_ratio else ""),
+                      f"{size / 1e6:.0f}"]
         return cells
 
 
@@ -124,7 +125,7 @@ def trained(record: NetworkRecord, samples: list, rounds: int = ROUNDS) -> tuple
             model, _ = task.build_model()
             _train(task, model, samples, rounds)
         except (UserError, RuntimeError, ValueError, AssertionError, IndexError) as error:
-            problem = told(error)
+            problem = describe_error(error)
             continue
         return task, model
     raise RuntimeError(f"{record.name} takes none of the sizes: {problem}")

@@ -40,7 +40,7 @@ from pretrained import WEIGHTS, write_digits
 from scipy.stats import t
 
 import sightsmith
-from sightsmith.core.contracts.schema import typed
+from sightsmith.core.contracts.schema import format_override
 from sightsmith.engine.runs.weights import file_digest
 
 TUNING_SEED = 1000
@@ -79,12 +79,12 @@ CASES = {
     "crowns": Case(
         lambda options, root: write_crowns(options.deepforest, PHOTO, root, side=104, held_out=2),
         "detection", "rtmdet_tiny", "boxes", "ap50", 160, 40, 8,
-        {"horizontal_flip": True, "quarter_turns": True},
+        {"horizontal_flip": True, "rotate90": True},
         options={"backbone": {**MOBILE, "out_indices": [2, 4, 7]}, "neck": {"in_channels": [32, 96, 1280]}}),
     "nuclei": Case(
         lambda options, root: write_nuclei(options.stardist, root, side=64, rows=10, columns=10),
         "segmentation", "mmseg", "masks", "dice", 64, 40, 8,
-        {"quarter_turns": True},
+        {"rotate90": True},
         config="sem_fpn/fpn_r50_4xb2-80k_cityscapes-512x1024",
         options={"backbone": {**MOBILE, "out_indices": [1, 2, 4, 6]},
                  "neck": {"in_channels": [24, 32, 96, 320], "out_channels": 64},
@@ -164,7 +164,7 @@ def _typed(value: Any) -> str:
     """``value`` as Hydra's overrides read it."""
     if isinstance(value, dict):
         return "{" + ",".join(f"{key}:{_typed(item)}" for key, item in value.items()) + "}"
-    return typed(value).replace(" ", "")
+    return format_override(value).replace(" ", "")
 
 
 def _train(case: Case, data: Path, work: Path, overrides: list[str], rate: float, seed: int) -> tuple[float, float]:

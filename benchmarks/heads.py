@@ -60,7 +60,7 @@ def losses(package: str, name: str, options: dict[str, Any], folder: Path, size:
 def _loss(task: Any, model: Any, samples: Any) -> float:
     data = task.dataset(samples, training=False)
     with torch.no_grad():
-        return task.outcomes(model.eval(), task.collate([data[0], data[1]]))[0]["loss"]
+        return task.evaluation_step(model.eval(), task.collate([data[0], data[1]]))[0]["loss"]
 
 
 def main() -> None:

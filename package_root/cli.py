@@ -36,7 +36,7 @@ sightsmith trains computer-vision models on your own images.
   sightsmith export   run=runs/... format=onnx                   a file that other programs run, compared first
   sightsmith serve    run=runs/... [port=8000]                    the same over HTTP
   sightsmith verify   run=runs/... [rerun=true] [--json]          a run against its lock; train it again
-  sightsmith list     networks|presets|datasets|tuners|tasks|loggers|plugins|runs [--task T] [--json]
+  sightsmith list     networks|presets|formats|tuners|tasks|loggers|plugins|runs [--task T] [--json]
   sightsmith preset   create run=runs/... name=NAME               a preset with its weights from a run
   sightsmith doctor   [--json]                                    versions, devices, what is missing
   sightsmith completion                                           for bash: eval "$(sightsmith completion)"
@@ -73,7 +73,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     except (KeyboardInterrupt, StoppedError):
         sys.exit(130)
     except NonFiniteLossError as error:
-        print(f"Training stopped: {error}\nTry a smaller hyper.learning_rate, hyper.clip_norm=1, or "
+        print(f"Training stopped: {error}\nTry a smaller hyper.learning_rate, hyper.clip_grad_norm=1, or "
               "trainer.precision=fp32.", file=sys.stderr)
         sys.exit(1)
     except (HungError, FailedRunsError, ExportError) as error:
@@ -167,7 +167,7 @@ def _inspect(arguments: list[str]) -> int:
         "With convert=FORMAT, write it in another format, too.",
         epilog="example: sightsmith inspect task=detection dataset.root=photos --html photos-report")
     parser.add_argument("overrides", nargs="*", help="task=... dataset.root=... and any other key of `train`; "
-                        "convert=FORMAT (`sightsmith list datasets`), convert_dir=FOLDER [./NAME-FORMAT]")
+                        "convert=FORMAT (`sightsmith list formats`), convert_dir=FOLDER [./NAME-FORMAT]")
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     parser.add_argument("--html", type=Path, metavar="FOLDER", help="write a page with problems, figures, images that "
                         "look alike, and a contact sheet of each class into this new folder")
@@ -177,7 +177,7 @@ def _inspect(arguments: list[str]) -> int:
 
     from sightsmith.core.config.compose import compose
     from sightsmith.core.plugins.manager import load_plugins
-    from sightsmith.core.util.files import make_folder, refuse_unwritable
+    from sightsmith.core.util.files import ensure_writable, make_folder
     from sightsmith.engine.data.near_duplicates import near_duplicates
     from sightsmith.engine.data.statistics import describe
     from sightsmith.engine.pipeline.load_dataset import check
@@ -185,7 +185,7 @@ def _inspect(arguments: list[str]) -> int:
 
     quiet: Callable[[str], None] = (lambda line: None) if options.json else print
     if options.html is not None:
-        refuse_unwritable(options.html)
+        ensure_writable(options.html)
     plugins = load_plugins()
     given = dict(text.partition("=")[::2] for text in options.overrides if text.startswith(CONVERT))
     config = compose([text for text in options.overrides if not text.startswith(CONVERT)])
@@ -213,7 +213,7 @@ def _inspect(arguments: list[str]) -> int:
         from sightsmith.engine.pipeline.load_dataset import check_judged
 
         whole = check_judged(config, plugins, lambda line: None)  # with the images for the test
-        writer = find_writer(given["convert"], plugins.dataset_loaders, whole.index.annotation)
+        writer = find_writer(given["convert"], plugins.dataset_formats, whole.index.annotation)
         folder = Path(given.get("convert_dir", f"{whole.index.root.name}-{writer.name}")).expanduser().resolve()
         for line in (*write_dataset(whole.index, whole.infos, writer, folder), f"Written as {writer.name}: {folder}"):
             quiet(line)
@@ -257,19 +257,20 @@ def _predict(arguments: list[str]) -> int:
         epilog="example: sightsmith predict run=runs/2026-01-31_12-00-00-detection input=photos format=labelme")
     parser.add_argument("settings", nargs="+", metavar="KEY=VALUE",
                         help="run=DIR, the run's folder; input=PATH, an image, a folder or a zip; format=NAME, of the "
-                        "annotation (`sightsmith list datasets`); min_score=0.3, of the objects that are drawn and "
+                        "annotation (`sightsmith list formats`); min_score=0.3, of the objects that are drawn and "
                         "annotated; pictures=false, for none; heatmaps=true, of a classifier; output_dir=FOLDER "
                         "[RUN/predictions]")
     parser.add_argument("--json", action="store_true", help="print what predictions.json says")
     options = parser.parse_intermixed_args(arguments)
 
-    from sightsmith.engine.pipeline.predict_files import FILE, MIN_SCORE, Wanted, predict_files
+    from sightsmith.engine.pipeline.predict_files import FILE, MIN_SCORE, PredictOptions, predict_files
     from sightsmith.engine.pipeline.result import Result
 
     given = _settings(parser, options.settings, {"run": "DIR", "input": "PATH"},
                       ("format", "min_score", "pictures", "heatmaps", "output_dir"))
     pictures, heatmaps = _flag(parser, given, "pictures", usual="true"), _flag(parser, given, "heatmaps")
-    wanted = Wanted(_number(parser, given, "min_score", MIN_SCORE, 0, 1), pictures, heatmaps, given.get("format"))
+    wanted = PredictOptions(_number(parser, given, "min_score", MIN_SCORE, 0, 1), pictures, heatmaps,
+                            given.get("format"))
     output_dir = _output_dir(given)
     result = Result.load(Path(given["run"]).expanduser())
     with _stdout_as_stderr() if options.json else nullcontext():

@@ -22,12 +22,12 @@ from sightsmith.core.config.presets import load_presets
 from sightsmith.core.config.sweep_syntax import parse_space
 from sightsmith.core.contracts.records import Record
 from sightsmith.core.contracts.task import Task
-from sightsmith.core.contracts.tuner import AsynchronousTuner, Scored, Search, Tuner
+from sightsmith.core.contracts.tuner import AsynchronousTuner, SearchSpace, TrialResult, Tuner
 from sightsmith.core.plugins.manager import load_plugins
 
 HEAVY = ("torch", "torchvision", "mmengine", "mmcv", "mmdet", "mmseg", "accelerate")
 FAST = ["dataset.root=sample", "dataset.limit=40", "network.weights=none", "hyper.epochs=1", "hyper.batch_size=8",
-        "trainer.devices=1", "trainer.precision=fp32", "trainer.memory_format=contiguous", "trainer.workers=0"]
+        "trainer.devices=1", "trainer.precision=fp32", "trainer.memory_format=contiguous", "trainer.num_workers=0"]
 SPACE = {"hyper.learning_rate": "0.1,0.01,0.001", "hyper.momentum": "0.5,0.9"}
 
 
@@ -58,7 +58,7 @@ class PluginConformance:
 
     def test_every_builder_is_there_and_of_its_kind(self) -> None:
         kinds: dict[str, tuple[str, ...]] = {
-            "networks": (), "tasks": (), "dataset_loaders": ("recognise", "read"), "loggers": ("log", "close"),
+            "networks": (), "tasks": (), "dataset_formats": ("detect", "read"), "loggers": ("log", "close"),
             "tuners": ()}
         for kind, methods in kinds.items():
             for record in self.records(kind):
@@ -68,7 +68,7 @@ class PluginConformance:
                 assert not missing, f"{record.builder} has no {', '.join(missing)}"
         assert all(issubclass(record.build(), Task) for record in self.records("tasks"))
         assert all(issubclass(record.build(), (Tuner, AsynchronousTuner)) for record in self.records("tuners"))
-        for record in self.records("dataset_loaders"):
+        for record in self.records("dataset_formats"):
             assert record.writer is None or callable(record.build_writer()), f"the writer of {record.name}"
 
     def test_networks_train_and_predict(self, tmp_path: Path) -> None:
@@ -83,8 +83,8 @@ class PluginConformance:
 
     def test_loaders_decline_what_is_not_theirs(self, tmp_path: Path) -> None:
         (tmp_path / "notes.txt").write_text("no data set")
-        for record in self.records("dataset_loaders"):
-            assert record.build()().recognise(tmp_path) is None, f"{record.name} takes a folder with a text"
+        for record in self.records("dataset_formats"):
+            assert record.build()().detect(tmp_path) is None, f"{record.name} takes a folder with a text"
 
     def test_tuners_do_the_same_again(self) -> None:
         for record in self.records("tuners"):
@@ -95,16 +95,16 @@ class PluginConformance:
             assert first, f"{record.name} asks for nothing"
 
     @staticmethod
-    def _asked(record: Any) -> list[Scored]:
+    def _asked(record: Any) -> list[TrialResult]:
         space = tuple(parse_space(dict(record.space) or SPACE, record.name))
-        tuner = record.build()(Search(space, 8, 4, 0, options=dict(record.options)))
-        told: list[Scored] = []
-        while proposals := tuner.ask():
+        tuner = record.build()(SearchSpace(space, 8, 4, 0, options=dict(record.options)))
+        told: list[TrialResult] = []
+        while suggestions := tuner.ask():
             assert len(told) < 1000, f"{record.name} finds no end"
-            names = {axis.name for axis in space}
-            assert all(set(proposal.values) == names for proposal in proposals)
-            batch = [Scored(number, proposal, number % 3 / 3 if number % 4 else None)
-                     for number, proposal in enumerate(proposals, len(told))]
+            names = {parameter.name for parameter in space}
+            assert all(set(suggestion.values) == names for suggestion in suggestions)
+            batch = [TrialResult(number, suggestion, number % 3 / 3 if number % 4 else None)
+                     for number, suggestion in enumerate(suggestions, len(told))]
             tuner.tell(batch)
             told += batch
         return told

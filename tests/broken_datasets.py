@@ -254,7 +254,7 @@ def json_text(text):
 
 
 def labelme(change):
-    """A good LabelMe set of which ``change(first file's content)`` spoils one."""
+    """A good LabelMe set of which ``change(first file's content)`` affects one."""
     def make(root):
         for number in range(8):
             picture(root / f"{number}.png", number)

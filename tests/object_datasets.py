@@ -1,6 +1,6 @@
 """Small data sets of objects in every format: eight images of 24 x 20 px, the last without an object.
 
-Images 0 to 3 show a cat, 4 to 6 a dog, each in the box :data:`BOX`, which its mask fills. ``change`` spoils
+Images 0 to 3 show a cat, 4 to 6 a dog, each in the box :data:`BOX`, which its mask fills. ``change`` affects
 what a maker is about to write.
 """
 

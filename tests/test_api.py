@@ -78,8 +78,9 @@ def test_mistakes_are_user_errors(tmp_path):
 def test_multi_label_with_windows_balance_and_all_the_rest(tmp_path):
     rows = MULTI_ROWS + "".join(f"{number}.png\n" for number in range(8, 12))
     root = table(tmp_path / "set", rows, images=12)
-    result = sightsmith.train([*SMALL, *root, "hyper.class_balance=loss", "hyper.ema=0.9", "hyper.clip_norm=1",
-                               "hyper.label_smoothing=0.1", "trainer.accumulate=2", "hyper.warmup_epochs=1",
+    result = sightsmith.train([*SMALL, *root, "hyper.class_balance=loss", "hyper.ema_decay=0.9",
+                               "hyper.clip_grad_norm=1",
+                               "hyper.label_smoothing=0.1", "trainer.gradient_accumulation=2", "hyper.warmup_epochs=1",
                                "image.windows=[[40,80],[80,200]]", "dataset.validation_percentage=40",
                                "trainer.precision=bf16",
                                f"output_dir={tmp_path / 'runs'}"])
@@ -92,7 +93,7 @@ def test_multi_label_with_windows_balance_and_all_the_rest(tmp_path):
 def test_class_balance_by_sampling(tmp_path):
     folders(tmp_path / "set", (("cat", 12), ("dog", 5)))
     result = sightsmith.train([*SMALL, f"dataset.root={tmp_path / 'set'}", "hyper.class_balance=sampling",
-                               f"output_dir={tmp_path / 'runs'}", "hyper.schedule=step", "trainer.workers=2"])
+                               f"output_dir={tmp_path / 'runs'}", "hyper.schedule=step", "trainer.num_workers=2"])
     assert result.metrics["accuracy"] is not None
 
 
@@ -122,6 +123,6 @@ def test_metric_loggers_get_steps_and_epochs():
             seen.append((step, dict(metrics)))
 
     reporter = LoggerReporter([Logger()], updates=4)
-    reporter.on_update(TrainState(epoch=1, step=2), {"loss": 0.5}, 0.1)
+    reporter.on_step(TrainState(epoch=1, step=2), {"loss": 0.5}, 0.1)
     reporter.on_epoch(TrainState(epoch=2), {"loss": 0.25, "auc": None, "epoch": 2})
     assert seen == [(6, {"train/loss": 0.5, "train/learning_rate": 0.1}), (8, {"validation/loss": 0.25})]

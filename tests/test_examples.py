@@ -108,6 +108,6 @@ def test_a_task_that_the_engine_does_not_know_trains_predicts_is_exported_and_re
     left, top, right, bottom = boxes["head"]
     assert (head[0] * said["width"], head[1] * said["height"]) == pytest.approx(
         ((left + right) / 2, (top + bottom) / 2), abs=2)  # pixels: scaled by another library
-    output = environment("-m", "sightsmith", "train", f"source={run}", "dataset.root=sample", *fast[1:],
+    output = environment("-m", "sightsmith", "train", f"base_run={run}", "dataset.root=sample", *fast[1:],
                          "hyper.epochs=1", f"output_dir={tmp_path / 'second'}")
     assert "matched by name" in output

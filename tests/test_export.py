@@ -130,9 +130,9 @@ def test_maps_from_onnxruntime_alone(photos, tmp_path):
     images = [photos / "maps" / "images" / f"{number}.png" for number in (0, 7)]
     said = script(found.folder, tmp_path, *images)
     for one, other in zip(said, result.predict(images), strict=True):
-        numbers = np.array(Image.open(one["class_map"]))
+        numbers = np.array(Image.open(one["semantic_mask"]))
         assert numbers.max() == 1
-        assert (numbers == other.class_map).mean() > 0.999
+        assert (numbers == other.semantic_mask).mean() > 0.999
     done = subprocess.run([sys.executable, found.folder / "predict.py", "--output-dir", tmp_path, *images],
                           capture_output=True, text=True, timeout=120)
     assert (done.returncode, "nothing is overwritten" in done.stderr) == (1, True)
@@ -150,8 +150,8 @@ def test_networks_are_the_same_in_a_file(tmp_path, model_of, form, name):
     for count in (1, 3):
         apart = exporter.differences(run_module(exporter)(images[:count]), written.run(images[:count]))
         assert apart.size
-        assert (apart > TOLERANCE).mean() <= exporter.strays
-    assert exporter.strays == (0.05 if load_plugins().network(name).task == "detection" else 0)
+        assert (apart > TOLERANCE).mean() <= exporter.max_mismatch_ratio
+    assert exporter.max_mismatch_ratio == (0.05 if load_plugins().network(name).task == "detection" else 0)
 
 
 @pytest.mark.parametrize("form", FORMATS, ids=lambda form: form.name)
@@ -201,7 +201,7 @@ class Toy(Exporter):
     def images(self, batch):
         raise NotImplementedError
 
-    def outcomes(self, outputs, batch):
+    def evaluation_step(self, outputs, batch):
         raise NotImplementedError
 
 
@@ -234,8 +234,8 @@ def test_nothing_is_left_of_a_model_that_differs(digits, tmp_path, monkeypatch):
     code, _, errors = command("export", f"run={digits.run_dir}", "format=onnx", "tolerance=0", f"output_dir={tmp_path}")
     assert (code, "Traceback" in errors) == (1, False)
     assert not list(tmp_path.iterdir())
-    real = exporting.Compared
-    monkeypatch.setattr(exporting, "Compared", lambda *values: real(*values[:-1], values[-1] - 0.006))
+    real = exporting.Parity
+    monkeypatch.setattr(exporting, "Parity", lambda *values: real(*values[:-1], values[-1] - 0.006))
     with pytest.raises(ExportError, match="worse than the original"):
         export(digits, "onnx", output_dir=tmp_path, report=lambda line: None)
     assert not list(tmp_path.iterdir())

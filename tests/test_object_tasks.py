@@ -72,10 +72,10 @@ def test_tiles_in_training_and_validation(tmp_path):
 
 def test_workers_average_and_balance(tmp_path):
     """The same figures from images that other processes load."""
-    run = [*SMALL, "task=detection", "hyper.ema=0.9", "hyper.class_balance=sampling", "trainer.accumulate=2",
-           "augment.rotation=10", f"output_dir={tmp_path}"]
-    alone = sightsmith.train([*run, "trainer.workers=0"])
-    helped = sightsmith.train([*run, "trainer.workers=2"])
+    run = [*SMALL, "task=detection", "hyper.ema_decay=0.9", "hyper.class_balance=sampling",
+           "trainer.gradient_accumulation=2", "augment.rotation=10", f"output_dir={tmp_path}"]
+    alone = sightsmith.train([*run, "trainer.num_workers=0"])
+    helped = sightsmith.train([*run, "trainer.num_workers=2"])
     assert alone.metrics == helped.metrics
 
 
@@ -89,7 +89,7 @@ def test_a_network_that_draws_predicts_the_same_each_time(tmp_path):
         torch.manual_seed(seed)
         with torch.no_grad(), scope("mmseg"):
             logits.append(model(torch.linspace(-2, 2, 3 * 64 * 64).reshape(1, 3, 64, 64), mode="tensor"))
-            outcomes.append(task.outcomes(model, task.collate([data[0], data[1]])))
+            outcomes.append(task.evaluation_step(model, task.collate([data[0], data[1]])))
     assert not logits[0].equal(logits[1])
     assert [item["loss"] for item in outcomes[0]] == [item["loss"] for item in outcomes[1]]
     assert all((one["counts"] == two["counts"]).all() for one, two in zip(*outcomes, strict=True))
@@ -104,7 +104,7 @@ def test_validation_computes_features_in_the_precision_of_training_and_once(tmp_
     model.backbone.register_forward_hook(lambda module, inputs, outputs: features.append(outputs[0].dtype))
     model.bbox_head.register_forward_hook(lambda module, inputs, outputs: given.append(inputs[0][0].dtype))
     with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
-        task.outcomes(model, task.collate([data[0], data[1]]))
+        task.evaluation_step(model, task.collate([data[0], data[1]]))
     assert (features, given) == ([torch.bfloat16], [torch.float32, torch.float32])
 
 
@@ -167,7 +167,7 @@ def test_an_image_of_which_the_last_layers_leave_nothing(tmp_path, network):
 @pytest.mark.parametrize(("overrides", "expected"), [
     (["network=mmdet", "network.config=rtmdet/rtmdet_tini_8xb32-300e_coco"], "Did you mean 'rtmdet/rtmdet_tiny"),
     (["network=mmdet"], "network.config must say which"),
-    (["network=mmdet", "network.config=fast_rcnn/fast-rcnn_r50_fpn_1x_coco"], "takes proposals beside the image"),
+    (["network=mmdet", "network.config=fast_rcnn/fast-rcnn_r50_fpn_1x_coco"], "takes suggestions beside the image"),
     (["network.config=rtmdet/rtmdet_s_8xb32-300e_coco"], "leave network.config out"),
     (["image.windows=[[1,2],[3,4]]"], "take 1 or 3"),
     (["hyper.class_balance=loss", "hyper.label_smoothing=0.1"], "hyper.label_smoothing=0.1 is for classification"),

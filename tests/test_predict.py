@@ -25,7 +25,7 @@ def validated(result, samples):
     task = result.task
     data = task.dataset(samples, training=False)
     with torch.no_grad():
-        return task.outcomes(result.model, task.collate([data[place] for place in range(len(data))]))
+        return task.evaluation_step(result.model, task.collate([data[place] for place in range(len(data))]))
 
 
 def checked(result):
@@ -42,7 +42,7 @@ def test_labels_have_the_probabilities_of_validation(tmp_path):
         expected = torch.from_numpy(row).double().softmax(0).tolist()
         assert [item.scores[name] for name in result.classes] == pytest.approx(expected, abs=1e-6)
         assert list(item.scores.values()) == sorted(item.scores.values(), reverse=True)
-        assert (item.objects, item.class_map) == ((), None)
+        assert (item.objects, item.semantic_mask) == ((), None)
 
 
 def test_each_frame_of_a_file_and_every_file_that_cannot_be_read(tmp_path):
@@ -101,5 +101,5 @@ def test_the_map_of_tiles_has_the_mean_where_they_overlap(tmp_path):
             times[top:top + height, left:left + width] += 1
     assert times.max() > 1 and times.min() == 1
     said, = result.predict([sample.path])
-    assert said.class_map.dtype == np.uint8
-    assert (said.class_map == (summed / times).argmax(0)).mean() > 0.999
+    assert said.semantic_mask.dtype == np.uint8
+    assert (said.semantic_mask == (summed / times).argmax(0)).mean() > 0.999

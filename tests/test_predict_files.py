@@ -21,7 +21,7 @@ from sightsmith.core.plugins.manager import load_plugins
 from sightsmith.core.util.files import cache_dir
 from sightsmith.engine.pipeline.inference import batches
 from sightsmith.engine.pipeline.load_dataset import check_judged
-from sightsmith.engine.pipeline.predict_files import Wanted, predict_files
+from sightsmith.engine.pipeline.predict_files import PredictOptions, predict_files
 
 
 def predictions(folder):
@@ -106,14 +106,14 @@ def test_objects_and_maps_come_back_unchanged(tmp_path, task, network, forms):
         torch.nn.init.normal_(result.model.decode_head.conv_seg.weight)
         result.model.decode_head.conv_seg.bias.data[:] = torch.tensor([0.0, 0.1, 0.0, 0.0])
     for form in forms:
-        predict_files(result, str(images), Wanted(min_score=0.0, format=form), tmp_path / form)
+        predict_files(result, str(images), PredictOptions(min_score=0.0, format=form), tmp_path / form)
         folder, said = predictions(tmp_path / form)
         if task == "segmentation":
             for item in said["images"]:
-                numbers = np.array(Image.open(folder / item["class_map"]))
+                numbers = np.array(Image.open(folder / item["semantic_mask"]))
                 assert numbers.shape == (item["height"], item["width"])
                 assert numbers.max() <= len(result.classes)
-        if not any(item.get("objects") or "class_map" in item for item in said["images"]):
+        if not any(item.get("objects") or "semantic_mask" in item for item in said["images"]):
             pytest.fail("nothing was found")
         again = read(task, folder / form)
         for item in said["images"]:
@@ -125,7 +125,7 @@ def test_objects_and_maps_come_back_unchanged(tmp_path, task, network, forms):
             else:
                 from sightsmith.engine.data.masks import semantic_map
 
-                numbers = np.array(Image.open(folder / item["class_map"]))
+                numbers = np.array(Image.open(folder / item["semantic_mask"]))
                 assert (semantic_map(sample, result.classes, *numbers.shape) == numbers).all()
 
 

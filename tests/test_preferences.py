@@ -35,8 +35,8 @@ def refusal(*overrides) -> str:
     "network=resnet18", "network.weights=none", "++network.weights=none", "+network.options.dropout=0.1",
     "image.size=64", "dataset.tile=64", "augment.rotation=3", "augment.color_jitter.hue=0.2", "hyper.batch_size=4",
     "hyper.epochs=3", "hyper.optimizer=adam", "hyper.learning_rate=0.01", "hyper.weight_decay=0.01",
-    "hyper.momentum=0.8", "hyper.schedule=step", "hyper.warmup_epochs=3", "hyper.clip_norm=3", "hyper.ema=0.9",
-    "hyper.class_balance=loss",
+    "hyper.momentum=0.8", "hyper.schedule=step", "hyper.warmup_epochs=3", "hyper.clip_grad_norm=3",
+    "hyper.ema_decay=0.9", "hyper.class_balance=loss",
 ])
 def test_what_auto_chooses_cannot_be_given_too(override):
     text = refusal(*GENERAL, override)
@@ -125,7 +125,7 @@ def test_a_dry_run_prints_the_choice_with_its_reasons_and_the_plan(tmp_path, cap
     network, file = FASTEST[task]
     assert f"Starting weights from imagenet ({file})" in output
     choice, _, plan = output.partition("Plan")
-    assert "Choice" in choice
+    assert "Recommendation" in choice
     for part in ("stop 1 of 5 from faster to more accurate", network, "image.size", "the images are monochrome",
                  "training images", "search hyper.learning_rate", "1e-05 to 0.001, logarithmic"):
         assert part in choice, part
@@ -146,8 +146,8 @@ def test_weights_that_cannot_be_had_are_the_usual_error(tmp_path, monkeypatch):
 def test_one_job_trains_what_is_chosen_and_goes_on_with_the_same_choice_when_killed(tmp_path, published):
     published("classification")
     runs = tmp_path / "runs"
-    command = [f"output_dir={runs}", *GENERAL, *SMALL, "tuner.jobs=1", "preference.image_type=xray", "limits.epochs=2",
-               "trainer.checkpoint_minutes=0.001"]
+    command = [f"output_dir={runs}", *GENERAL, *SMALL, "tuner.trials=1", "preference.image_type=xray",
+               "limits.epochs=2", "trainer.checkpoint_minutes=0.001"]
     killed_when(start(runs, *command[1:]), lambda: list(runs.glob("*/0/metrics.jsonl")))
     with pytest.raises(UserError, match="holds no sweep over the same values"):
         sightsmith.train([*command, "trainer.resume=true", "preference.image_type=ct"])
@@ -168,11 +168,11 @@ def test_one_job_trains_what_is_chosen_and_goes_on_with_the_same_choice_when_kil
     assert float(choice["hyper.learning_rate"][0]) == config["hyper"]["learning_rate"]
     assert all(reason for _, reason in choice.values())
     page = unescape((sweep / "report" / "index.html").read_text())
-    assert "Choice" in page
+    assert "Recommendation" in page
     assert choice["network.name"][1] in page
 
 
 def test_a_manual_run_has_no_choice(tmp_path, capsys):
     sightsmith.train(["task=classification", "dataset.root=sample", "network=mobilenet_v3_small", "image.size=32",
                       "network.weights=none", "hyper.epochs=1", *SMALL[1:], f"output_dir={tmp_path}"])
-    assert "Choice" not in capsys.readouterr().out
+    assert "Recommendation" not in capsys.readouterr().out

@@ -62,7 +62,7 @@ def test_two_steps_on_data_as_the_card_asks(tmp_path, monkeypatch, hub, bounded,
     plan, status, lock = (json.loads((result.run_dir / file).read_text())
                           for file in ("plan.json", "status.json", "lock.json"))
     assert status["status"] == FINISHED
-    assert plan["updates_per_epoch"] * plan["epochs"] == 2
+    assert plan["steps_per_epoch"] * plan["epochs"] == 2
     assert sorted(result.classes) == sorted(classes)
     assert (plan["task"], plan["network"], plan["input_size"]) == (
         preset.task, preset.network, preset.config["image"]["size"])

@@ -11,7 +11,7 @@ from test_search import RUN, numbered, table
 
 import sightsmith
 
-PBT = [*RUN, "hyper.epochs=4", "tuner=ray_pbt", "tuner.jobs=3", "tuner.options.generations=2"]
+PBT = [*RUN, "hyper.epochs=4", "tuner=ray_pbt", "tuner.trials=3", "tuner.options.generations=2"]
 
 
 @pytest.fixture(autouse=True)
@@ -63,7 +63,7 @@ def test_a_killed_population_goes_on(tmp_path):
 
 
 def test_halving_stops_runs_and_counts_those_that_fail(tmp_path):
-    search = [*RUN, "hyper.epochs=4", "tuner=ray_asha", "tuner.jobs=4",
+    search = [*RUN, "hyper.epochs=4", "tuner=ray_asha", "tuner.trials=4",
               "network=shufflenet_v2_x0_5,inception_v3", "tuner.max_failure_rate=1", "trainer.seed=3"]
     output = succeed(start(tmp_path, *search))
     sweep = run_folder(tmp_path)

@@ -163,7 +163,7 @@ def test_segmentation(photos, tmp_path):  # noqa: F811
     samples = check(result.task.config, load_plugins(), lambda line: None).validation
     paths = [sample.path for sample in samples]
     truth = np.concatenate([np.array(Image.open(photos / "maps" / "masks" / path.name)).ravel() for path in paths])
-    found = np.concatenate([item.class_map.ravel() for item in result.predict(paths)])
+    found = np.concatenate([item.semantic_mask.ravel() for item in result.predict(paths)])
     report = result.report.parent
     counts = metrics.confusion_matrix(truth, found, labels=[0, 1])
     names = ("background", result.classes[0])
@@ -184,4 +184,4 @@ def test_segmentation(photos, tmp_path):  # noqa: F811
     for path, dice in ((path, row["Dice"]) for path, row in table(report, "worst").items()):
         one = np.array(Image.open(photos / "maps" / "masks" / path.rsplit("/", 1)[-1])) == 1
         [item] = result.predict([photos / "maps" / path])
-        same(dice, metrics.f1_score(one.ravel(), (item.class_map == 1).ravel()))
+        same(dice, metrics.f1_score(one.ravel(), (item.semantic_mask == 1).ravel()))

@@ -24,7 +24,7 @@ from processes import (
 )
 
 TRAIN = ["task=classification", "dataset.root=sample", "network=mobilenet_v3_small", "network.weights=none",
-         "image.size=32", "hyper.epochs=4", "hyper.batch_size=16", "hyper.ema=0.9", "hyper.optimizer=adamw",
+         "image.size=32", "hyper.epochs=4", "hyper.batch_size=16", "hyper.ema_decay=0.9", "hyper.optimizer=adamw",
          "trainer.precision=fp32", "trainer.memory_format=channels_last", "dataset.limit=100",
          "trainer.checkpoint_minutes=0.001", "logger=[]"]
 

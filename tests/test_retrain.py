@@ -1,4 +1,4 @@
-"""Retraining: what a source locks, which rows of its heads are kept, and what is told of the old classes."""
+"""Retraining: what a base run locks, which rows of its heads are kept, and what is told of the old classes."""
 
 from __future__ import annotations
 
@@ -27,9 +27,9 @@ STILL = [*TRAINER, "hyper.learning_rate=1e-6", "hyper.momentum=0"]
 
 
 @pytest.fixture(scope="module")
-def source(tmp_path_factory):
+def base_run(tmp_path_factory):
     """A classifier of four shades."""
-    root = tmp_path_factory.mktemp("source")
+    root = tmp_path_factory.mktemp("base_run")
     data = class_folders(root / "data", {"black": 0, "dark": 60, "grey": 120, "white": 190})
     return sightsmith.train([data, "task=classification", "network=resnet18", "image.size=32", *RECIPE,
                              "hyper.epochs=4", "hyper.warmup_epochs=1", f"output_dir={root}"])
@@ -43,32 +43,33 @@ def rows(result, name="network.fc.weight"):
 @pytest.mark.parametrize("override", [
     "network=resnet34", "network.name=resnet34", "++network.options.zero_init_residual=true", "network.weights=none",
     "task=detection", "task.name=detection", "image.size=64", "++image.mean=[0,0,0]", "image={size:64}",
-    "dataset.tile=64", "flow=general", "source.run=elsewhere", "source.classes=[black]", "~source.classes",
+    "dataset.tile=64", "flow=general", "base_run.path=elsewhere", "base_run.classes=[black]", "~base_run.classes",
     "preset.title=mine", "+network@network.options=resnet34",
 ])
-def test_a_source_locks_task_network_and_preprocessing(source, override):
+def test_a_source_locks_task_network_and_preprocessing(base_run, override):
     with pytest.raises(UserError):
-        compose([f"source={source.run_dir}", "dataset.root=any", override])
+        compose([f"base_run={base_run.run_dir}", "dataset.root=any", override])
 
 
-def test_tuner_auto_keeps_the_recipe_of_the_source(source, tmp_path, capsys):
-    run = [f"source={source.run_dir}", "dataset.root=any", "tuner=auto"]
+def test_tuner_auto_keeps_the_recipe_of_the_source(base_run, tmp_path, capsys):
+    run = [f"base_run={base_run.run_dir}", "dataset.root=any", "tuner=auto"]
     for override in ("hyper.epochs=7", "augment.rotation=3", "preference.balance=1"):
         with pytest.raises(UserError, match=override.split("=")[0]):
             compose([*run, override])
-    config = compose([*run, "+network.rename={black: 1}", "source.replay=10"])
+    config = compose([*run, "+network.class_renames={black: 1}", "base_run.replay=10"])
     assert config.hyper == compose(run[:2]).hyper
     data = class_folders(tmp_path / "data", {"black": 0, "white": 190})
-    result = sightsmith.train([run[0], data, "tuner=auto", "tuner.jobs=8", *TRAINER, f"output_dir={tmp_path / 'runs'}"])
-    assert "as the source has it" in capsys.readouterr().out
+    result = sightsmith.train([run[0], data, "tuner=auto", "tuner.trials=8", *TRAINER,
+                               f"output_dir={tmp_path / 'runs'}"])
+    assert "as the base run has it" in capsys.readouterr().out
     assert len((result.run_dir / "metrics.jsonl").read_text().splitlines()) <= 4
 
 
-def test_a_locked_key_is_refused_with_both_values_and_before_a_sweep(source, tmp_path):
+def test_a_locked_key_is_refused_with_both_values_and_before_a_sweep(base_run, tmp_path):
     with pytest.raises(UserError, match=r"image.size is locked to 32, and this run asks for 64") as raised:
-        compose([f"source={source.run_dir}", "dataset.root=any", "image.size=64"])
-    assert f"The source {source.run_dir}" in str(raised.value)
-    code, output = finish(start(tmp_path, "-m", f"source={source.run_dir}", "dataset.root=any",
+        compose([f"base_run={base_run.run_dir}", "dataset.root=any", "image.size=64"])
+    assert f"The base run {base_run.run_dir}" in str(raised.value)
+    code, output = finish(start(tmp_path, "-m", f"base_run={base_run.run_dir}", "dataset.root=any",
                                 "network=resnet18,resnet34"))
     assert code == 2
     assert "network.name is locked to resnet18" in output
@@ -76,23 +77,24 @@ def test_a_locked_key_is_refused_with_both_values_and_before_a_sweep(source, tmp
 
 
 @pytest.mark.parametrize("form", ["{}", "{}/", "'{}'"])
-def test_the_recipe_is_that_of_the_source_and_can_be_changed(source, form):
-    config = compose(["flow=retrain", f"source={form.format(source.run_dir)}", "dataset.root=any", "hyper.epochs=7",
-                      "augment.rotation=3", "+network.rename={dark: dim}", "source.replay=10"])
+def test_the_recipe_is_that_of_the_source_and_can_be_changed(base_run, form):
+    config = compose(["flow=retrain", f"base_run={form.format(base_run.run_dir)}", "dataset.root=any", "hyper.epochs=7",
+                      "augment.rotation=3", "+network.class_renames={dark: dim}", "base_run.replay=10"])
     assert (config.flow, config.network.name, config.image.size) == ("retrain", "resnet18", 32)
     assert (config.hyper.epochs, config.hyper.warmup_epochs, config.hyper.learning_rate) == (7, 1, 0.01)
-    assert config.network.weights == str(source.run_dir / "model" / "model.safetensors")
-    assert config.source.classes == ["black", "dark", "grey", "white"]
+    assert config.network.weights == str(base_run.run_dir / "model" / "model.safetensors")
+    assert config.base_run.classes == ["black", "dark", "grey", "white"]
 
 
-def test_rows_of_kept_and_renamed_classes_keep_their_weights(source, tmp_path, capsys):
+def test_rows_of_kept_and_renamed_classes_keep_their_weights(base_run, tmp_path, capsys):
     data = class_folders(tmp_path / "data", {"white": 190, "dim": 60, "pale": 160, "black": 0})
-    result = sightsmith.train([data, "flow=retrain", f"source={source.run_dir}", "+network.rename={dark: dim}", *STILL,
+    result = sightsmith.train([data, "flow=retrain", f"base_run={base_run.run_dir}",
+                               "+network.class_renames={dark: dim}", *STILL,
                                f"output_dir={tmp_path}", "hyper.epochs=1"])
     printed = re.sub(r"\s+", " ", capsys.readouterr().out)
     for part in ("3 kept (black, dim, white)", "1 new (pale)", "1 dropped (grey)", "1 renamed (dark to dim)"):
         assert part in printed
-    old, new = rows(source), rows(result)
+    old, new = rows(base_run), rows(result)
     assert result.classes == ("black", "dim", "pale", "white")
     for name, before in {"black": "black", "dim": "dark", "white": "white"}.items():
         assert torch.allclose(new[name], old[before], atol=1e-4)
@@ -104,34 +106,35 @@ def test_rows_of_kept_and_renamed_classes_keep_their_weights(source, tmp_path, c
     assert "Old classes: recall" in printed
 
 
-def test_the_score_before_is_that_of_the_source_on_the_same_images(source, tmp_path):
-    """The same data and no learning: every class scores as the source's own report says."""
-    data = f"dataset.root={source.run_dir.parent / 'data'}"
-    result = sightsmith.train([data, f"source={source.run_dir}", *STILL, f"output_dir={tmp_path}", "hyper.epochs=1",
-                               "hyper.backbone_rate=0"])
+def test_the_score_before_is_that_of_the_source_on_the_same_images(base_run, tmp_path):
+    """The same data and no learning: every class scores as the base run's own report says."""
+    data = f"dataset.root={base_run.run_dir.parent / 'data'}"
+    result = sightsmith.train([data, f"base_run={base_run.run_dir}", *STILL, f"output_dir={tmp_path}", "hyper.epochs=1",
+                               "hyper.backbone_lr_scale=0"])
     lines = (result.report.parent / "old-classes.csv").read_text().splitlines()[1:-1]
     for line in lines:
         name, before, _ = line.split(",")
-        assert float(before) == pytest.approx(source.metrics[f"recall/{name}"], abs=1e-4)
+        assert float(before) == pytest.approx(base_run.metrics[f"recall/{name}"], abs=1e-4)
     assert len(lines) == 4
 
 
-def test_a_frozen_backbone_stays_as_it_was_to_the_bit(source, tmp_path):
-    data = f"dataset.root={source.run_dir.parent / 'data'}"
-    result = sightsmith.train([data, f"source={source.run_dir}", *TRAINER, f"output_dir={tmp_path}", "hyper.epochs=2",
-                               "hyper.backbone_rate=0"])
-    before, after = source.model.state_dict(), result.model.state_dict()
+def test_a_frozen_backbone_stays_as_it_was_to_the_bit(base_run, tmp_path):
+    data = f"dataset.root={base_run.run_dir.parent / 'data'}"
+    result = sightsmith.train([data, f"base_run={base_run.run_dir}", *TRAINER, f"output_dir={tmp_path}",
+                               "hyper.epochs=2", "hyper.backbone_lr_scale=0"])
+    before, after = base_run.model.state_dict(), result.model.state_dict()
     changed = {name for name, value in before.items() if not value.equal(after[name])}
     assert changed == {"network.fc.weight", "network.fc.bias"}
 
 
-def test_replay_adds_a_share_of_the_old_images_and_their_classes(source, tmp_path, capsys):
+def test_replay_adds_a_share_of_the_old_images_and_their_classes(base_run, tmp_path, capsys):
     data = class_folders(tmp_path / "data", {"white": 190, "pale": 160}, images=10)
     # Two of the new images are old ones: they must not come twice.
     for number in range(2):
-        shutil.copy(source.run_dir.parent / "data" / "Classes" / "white" / f"{number}.png",
+        shutil.copy(base_run.run_dir.parent / "data" / "Classes" / "white" / f"{number}.png",
                     tmp_path / "data" / "Classes" / "white" / f"old-{number}.png")
-    result = sightsmith.train([data, f"source={source.run_dir}", "source.replay=50", "+network.rename={dark: dim}",
+    result = sightsmith.train([data, f"base_run={base_run.run_dir}", "base_run.replay=50",
+                               "+network.class_renames={dark: dim}",
                                *STILL, f"output_dir={tmp_path}", "hyper.epochs=1"])
     assert result.classes == ("pale", "white", "black", "dim", "grey")
     found = re.search(r"Replay: (\d+) images .* too, (\d+) validated", capsys.readouterr().out)
@@ -146,9 +149,9 @@ def test_replay_adds_a_share_of_the_old_images_and_their_classes(source, tmp_pat
     assert old == {"black", "dim", "grey", "white"}
 
 
-def test_names_that_read_like_numbers_can_be_renamed(source):
-    config = compose([f"source={source.run_dir}", "dataset.root=any", "+network.rename={0: zero, black: 1}"])
-    assert config.network.renames == {"0": "zero", "black": "1"}
+def test_names_that_read_like_numbers_can_be_renamed(base_run):
+    config = compose([f"base_run={base_run.run_dir}", "dataset.root=any", "+network.class_renames={0: zero, black: 1}"])
+    assert config.network.renamed_classes == {"0": "zero", "black": "1"}
 
 
 def test_replay_of_changed_data_is_refused(tmp_path):
@@ -158,40 +161,40 @@ def test_replay_of_changed_data_is_refused(tmp_path):
     Image.new("RGB", (32, 32), (1, 2, 3)).save(tmp_path / "data" / "Classes" / "a" / "0.png")
     new = class_folders(tmp_path / "new", {"a": 10, "c": 150}, images=5)
     with pytest.raises(UserError, match="has changed since it was trained"):
-        sightsmith.train([new, f"source={run.run_dir}", "source.replay=50", *TRAINER, f"output_dir={tmp_path}"])
+        sightsmith.train([new, f"base_run={run.run_dir}", "base_run.replay=50", *TRAINER, f"output_dir={tmp_path}"])
 
 
-def test_what_does_not_fit_the_source_is_refused(source, tmp_path):
+def test_what_does_not_fit_the_source_is_refused(base_run, tmp_path):
     others = class_folders(tmp_path / "others", {"a": 0, "b": 190})
-    with pytest.raises(UserError, match="none of the source's classes is in the data") as raised:
-        sightsmith.train([others, f"source={source.run_dir}"])
+    with pytest.raises(UserError, match="none of the base run's classes is in the data") as raised:
+        sightsmith.train([others, f"base_run={base_run.run_dir}"])
     assert "black, dark, grey, white" in str(raised.value)
-    with pytest.raises(UserError, match="network.rename: the data has no class c"):
-        sightsmith.train([others, f"source={source.run_dir}", "+network.rename={dark: c, black: a}"])
+    with pytest.raises(UserError, match="network.class_renames: the data has no class c"):
+        sightsmith.train([others, f"base_run={base_run.run_dir}", "+network.class_renames={dark: c, black: a}"])
     with pytest.raises(UserError, match="has no class nothing; its classes are black, dark, grey, white"):
-        sightsmith.train([others, f"source={source.run_dir}", "+network.rename={nothing: a, black: b}"])
+        sightsmith.train([others, f"base_run={base_run.run_dir}", "+network.class_renames={nothing: a, black: b}"])
     labels = tmp_path / "several" / "label.csv"
     shutil.copytree(tmp_path / "others" / "Classes" / "a", labels.parent / "a")
     labels.write_text("".join(f"a/{number}.png,black,{number % 2}\na/{number}.png,dark,1\n" for number in range(12)))
-    with pytest.raises(UserError, match="the data is multi-label, the source single-label"):
-        sightsmith.train([f"dataset.root={labels.parent}", f"source={source.run_dir}"])
+    with pytest.raises(UserError, match="the data is multi-label, the base run single-label"):
+        sightsmith.train([f"dataset.root={labels.parent}", f"base_run={base_run.run_dir}"])
 
 
-def test_a_source_that_is_none_or_damaged_is_refused(source, tmp_path):
+def test_a_source_that_is_none_or_damaged_is_refused(base_run, tmp_path):
     for folder in (tmp_path, tmp_path / "nowhere"):
         with pytest.raises(UserError, match="holds no finished run"):
-            compose([f"source={folder}", "dataset.root=any"])
+            compose([f"base_run={folder}", "dataset.root=any"])
     copy = tmp_path / "copy"
-    shutil.copytree(source.run_dir, copy)
+    shutil.copytree(base_run.run_dir, copy)
     bundle = load_tree(copy / "model" / "model.safetensors")
     del bundle["model"]["network.layer1.0.conv1.weight"]
     save_tree(copy / "model" / "model.safetensors", bundle)
     with pytest.raises(UserError, match=r"layer1.0.conv1.weight is not in its bundle"):
-        sightsmith.train([f"dataset.root={source.run_dir.parent / 'data'}", f"source={copy}"])
+        sightsmith.train([f"dataset.root={base_run.run_dir.parent / 'data'}", f"base_run={copy}"])
     with pytest.raises(UserError, match="exclude each other"):
-        compose([f"source={source.run_dir}", "preset=pneumothorax", "dataset.root=any"])
+        compose([f"base_run={base_run.run_dir}", "preset=pneumothorax", "dataset.root=any"])
     with pytest.raises(UserError, match="none is chosen"):
-        compose(["task=classification", "source.replay=10", "dataset.root=any"])
+        compose(["task=classification", "base_run.replay=10", "dataset.root=any"])
 
 
 @pytest.mark.parametrize(("task", "network", "maker", "head"), [
@@ -205,8 +208,8 @@ def test_retraining_of_objects(tmp_path, task, network, maker, head):
                             f"output_dir={tmp_path}"])
     # The cat is a lion now, the dog is gone, and a bird is new.
     (data,) = maker(lambda text: text.replace("cat", "lion").replace("dog", "bird"))(tmp_path / "new")
-    result = sightsmith.train([data, f"source={run.run_dir}", "+network.rename={cat: lion}", *STILL,
-                               "source.replay=100", "source.distillation=1", "dataset.validation_percentage=40",
+    result = sightsmith.train([data, f"base_run={run.run_dir}", "+network.class_renames={cat: lion}", *STILL,
+                               "base_run.replay=100", "base_run.distillation=1", "dataset.validation_percentage=40",
                                f"output_dir={tmp_path}"])
     # The pictures are the same, so nothing is replayed.
     assert result.classes == ("bird", "lion")
@@ -218,8 +221,9 @@ def test_retraining_of_objects(tmp_path, task, network, maker, head):
     assert [line.split(",")[0] for line in lines] == ["class", "lion", "mean"]
     entries = [json.loads(line) for line in (result.run_dir / "metrics.jsonl").read_text().splitlines()]
     assert np.isfinite(entries[-1]["train_loss"])
-    frozen = sightsmith.train([data, f"source={run.run_dir}", "+network.rename={cat: lion}", *TRAINER,
-                               "hyper.backbone_rate=0", "dataset.validation_percentage=40", f"output_dir={tmp_path}"])
+    frozen = sightsmith.train([data, f"base_run={run.run_dir}", "+network.class_renames={cat: lion}", *TRAINER,
+                               "hyper.backbone_lr_scale=0", "dataset.validation_percentage=40",
+                               f"output_dir={tmp_path}"])
     before, after = run.model.backbone.state_dict(), frozen.model.backbone.state_dict()
     assert all(value.equal(after[name]) for name, value in before.items())
     assert not frozen.model.state_dict()[head].equal(new)

@@ -16,8 +16,8 @@ from sightsmith.engine.pipeline.verify import train_again
 
 RUN = ["task=classification", "network=shufflenet_v2_x0_5", "network.weights=none", "dataset.root=sample",
        "dataset.limit=60", "image.size=32", "trainer.precision=fp32", "trainer.memory_format=contiguous", "logger=[]",
-       "limits.least_jobs=2", "trainer.checkpoint_minutes=0.001"]
-PBT = [*RUN, "hyper.epochs=4", "tuner=pbt", "tuner.jobs=3", "tuner.options.generations=2"]
+       "limits.min_trials=2", "trainer.checkpoint_minutes=0.001"]
+PBT = [*RUN, "hyper.epochs=4", "tuner=pbt", "tuner.trials=3", "tuner.options.generations=2"]
 
 
 def table(sweep):
@@ -63,13 +63,13 @@ def test_a_killed_population_goes_on_to_the_same_end(tmp_path):
         assert f"<h2>{title}</h2>" in page
     best = max(rows, key=lambda row: (row["status"] == "finished", float(row["score"]), int(row["run"])))
     assert sightsmith.load(str(first / best["run"])).metrics["accuracy"] == float(best["score"])
-    output = succeed(start(tmp_path / "again", f"source={first / best['run']}", "dataset.root=sample",
+    output = succeed(start(tmp_path / "again", f"base_run={first / best['run']}", "dataset.root=sample",
                            "dataset.limit=60", "hyper.epochs=1", "logger=[]"))
     assert "Report: " in output
 
 
 def test_a_killed_worker_costs_no_run(tmp_path):
-    search = [*RUN, "hyper.epochs=6", "tuner=random", "tuner.jobs=3", "hyper.learning_rate=interval(0.001,0.01)",
+    search = [*RUN, "hyper.epochs=6", "tuner=random", "tuner.trials=3", "hyper.learning_rate=interval(0.001,0.01)",
               "hydra/launcher=joblib", "hydra.launcher.n_jobs=2"]
     whole, cut = tmp_path / "whole", tmp_path / "cut"
     succeed(start(whole, *search))
@@ -113,10 +113,11 @@ def test_when_the_time_is_spent_the_best_run_is_trained_to_its_end(tmp_path):
 @pytest.mark.parametrize(("overrides", "says"), [
     (["tuner=grid", "hyper.learning_rate=1e-1,1e-2,1e-3,1e-4", "hyper.weight_decay=0,0.1,0.01,0.001",
       "hyper.momentum=0,0.5,0.8,0.9"],
-     "4 of hyper.learning_rate x 4 of hyper.weight_decay x 4 of hyper.momentum are 64 runs, and limits.jobs is 48"),
+     "4 of hyper.learning_rate x 4 of hyper.weight_decay x 4 of hyper.momentum are 64 runs, and limits.max_trials is "
+     "48"),
     (["tuner=grid", "hyper.learning_rate=interval(0.1,0.2)"], "hyper.learning_rate: 0.1 to 0.2"),
-    (["tuner=random", "tuner.jobs=1"], "tuner.jobs=1 is not from 2 to 48"),
-    (["tuner=random", "tuner.jobs=49"], "type limits.jobs or limits.least_jobs"),
+    (["tuner=random", "tuner.trials=1"], "tuner.trials=1 is not from 2 to 48"),
+    (["tuner=random", "tuner.trials=49"], "type limits.max_trials or limits.min_trials"),
     (["tuner=random", "hyper.learning_rate=interval(0.1,1.0001)"], "from 1e-06 to 1 (default 0.001)"),
     (["tuner=tpe", "hyper.schedule=constant,step,cosinus"], "hyper.schedule=cosinus is not one of"),
     (["tuner=pbt", "network=shufflenet_v2_x0_5,resnet18"], "network cannot change in the middle of a training"),
@@ -136,16 +137,16 @@ def test_mistakes(tmp_path, overrides, says):
 
 
 def test_locks_hold_in_a_search(tmp_path):
-    for axis in ("image.size=32,64", "network=resnet18,resnet34", "network.weights=none,imagenet"):
+    for parameter in ("image.size=32,64", "network=resnet18,resnet34", "network.weights=none,imagenet"):
         code, output = finish(start(tmp_path, "preset=pneumothorax", "dataset.root=sample", "tuner=random",
-                                    "hyper.momentum=0.9", axis))
+                                    "hyper.momentum=0.9", parameter))
         assert code == 2
         assert "locks what this run changes" in output
         assert not list(tmp_path.iterdir())
 
 
 def test_python_searches_too_and_gets_the_best_run(tmp_path):
-    result = sightsmith.train([*RUN, "hyper.epochs=1", "tuner=random", "tuner.jobs=2", f"output_dir={tmp_path}"])
+    result = sightsmith.train([*RUN, "hyper.epochs=1", "tuner=random", "tuner.trials=2", f"output_dir={tmp_path}"])
     [sweep] = tmp_path.iterdir()
     assert result.run_dir.parent == sweep
     assert result.metrics["accuracy"] == max(float(row["score"]) for row in table(sweep))
@@ -158,7 +159,7 @@ def test_a_paused_run_goes_on_to_the_same_end(tmp_path):
     run = [*RUN[:-2], "hyper.epochs=3", "hyper.schedule=cosine", "augment.horizontal_flip=true"]
     whole, paused = tmp_path / "whole", tmp_path / "paused"
     sightsmith.train([*run, f"output_dir={whole}"])
-    output = succeed(start(paused, *run, "trainer.stop_epoch=1"))
+    output = succeed(start(paused, *run, "trainer.pause_after_epoch=1"))
     assert "Paused after epoch 1. Go on with:" in output
     status = json.loads((run_folder(paused) / "status.json").read_text())
     assert (status["status"], status["message"], status["epoch"]) == ("stopped", "paused after epoch 1", 1)
@@ -170,10 +171,10 @@ def test_a_paused_run_goes_on_to_the_same_end(tmp_path):
 
 def test_a_run_goes_on_from_another_under_other_hyper_parameters(tmp_path):
     run = [*RUN[:-2], "hyper.epochs=3"]
-    succeed(start(tmp_path / "first", *run, "trainer.stop_epoch=2"))
+    succeed(start(tmp_path / "first", *run, "trainer.pause_after_epoch=2"))
     first = run_folder(tmp_path / "first")
-    result = sightsmith.train([*run, "hyper.learning_rate=0.0001", "hyper.weight_decay=0.01", f"trainer.parent={first}",
-                               f"output_dir={tmp_path / 'second'}"])
+    result = sightsmith.train([*run, "hyper.learning_rate=0.0001", "hyper.weight_decay=0.01",
+                               f"trainer.branch_from={first}", f"output_dir={tmp_path / 'second'}"])
     with pytest.raises(UserError, match="can be verified, and not be trained again"):
         train_again(result.run_dir, [])
     lines = [json.loads(line) for line in (result.run_dir / "metrics.jsonl").read_text().splitlines()]
@@ -183,8 +184,8 @@ def test_a_run_goes_on_from_another_under_other_hyper_parameters(tmp_path):
                             (["dataset.limit=50"], "the images or their labels changed"),
                             (["image.size=48"], "image.size was 32 and is now 48")):
         with pytest.raises(UserError) as raised:
-            sightsmith.train([*run, *overrides, f"trainer.parent={first}", f"output_dir={tmp_path / 'third'}"])
+            sightsmith.train([*run, *overrides, f"trainer.branch_from={first}", f"output_dir={tmp_path / 'third'}"])
         assert says in raised.value.text()
     with pytest.raises(UserError, match="holds no run with a checkpoint"):
-        sightsmith.train([*run, f"trainer.parent={tmp_path}", f"output_dir={tmp_path / 'third'}"])
+        sightsmith.train([*run, f"trainer.branch_from={tmp_path}", f"output_dir={tmp_path / 'third'}"])
     assert not list((tmp_path / "third").glob("*"))

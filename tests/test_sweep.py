@@ -12,7 +12,7 @@ import pytest
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from processes import CHECKPOINT, assert_same_run, finish, kill, killed_when, run_folder, start, succeed, wait_for
 
-from sightsmith.core.contracts.tuner import Search
+from sightsmith.core.contracts.tuner import SearchSpace
 from sightsmith.core.plugins.manager import load_plugins
 from sightsmith.core.util.errors import UserError
 from sightsmith.engine.search.sweep_plan import SweepPlan, quoted
@@ -25,8 +25,8 @@ RUN = ["task=classification", "network=shufflenet_v2_x0_5", "network.weights=non
 def started(*overrides):
     """What each combination is started with."""
     plan = SweepPlan.by_hand(OverridesParser.create().parse_overrides(list(overrides)))
-    tuner = load_plugins().tuner("manual").build()(Search(plan.space, 1, 0, 0))
-    return [plan.overrides(proposal, Path()) for proposal in tuner.ask()]
+    tuner = load_plugins().tuner("manual").build()(SearchSpace(plan.space, 1, 0, 0))
+    return [plan.overrides(suggestion, Path()) for suggestion in tuner.ask()]
 
 
 def table(folder):

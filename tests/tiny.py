@@ -20,7 +20,7 @@ from sightsmith.core.contracts.prediction import Prediction
 from sightsmith.core.contracts.records import NetworkRecord
 from sightsmith.core.contracts.schema import Config, HyperConfig, NetworkConfig, TaskConfig, TrainerConfig
 from sightsmith.core.contracts.task import Task
-from sightsmith.engine.runs.run_dir import RunFolder
+from sightsmith.engine.runs.run_dir import RunDir
 from sightsmith.engine.training import distributed as ranks
 from sightsmith.engine.training.sampler import EpochSampler, validation_batches
 from sightsmith.engine.training.trainer import Trainer, seed_everything
@@ -82,7 +82,7 @@ class TinyTask(Task):
     def build_model(self, *, load_weights=True):
         return TinyModel(), None
 
-    def outcomes(self, model, batch):
+    def evaluation_step(self, model, batch):
         batch = model.data_preprocessor(batch, False)
         logits = model(batch["inputs"])
         losses = nn.functional.cross_entropy(logits, batch["data_samples"]["label"], reduction="none")
@@ -118,8 +118,8 @@ def tiny_trainer(folder: Path, config: Config, *, images: int = 26, callbacks=()
                            parameters=1, input_size=16)
     task = TinyTask(None, config, record, ["a", "b", "c"])
     samples = [Sample(Path(f"{number}"), f"{number}") for number in range(images)]
-    sampler = EpochSampler(images, config.hyper.batch_size, config.trainer.accumulate, seed=config.trainer.seed,
-                           rank=state.process_index, world=state.num_processes)
+    sampler = EpochSampler(images, config.hyper.batch_size, config.trainer.gradient_accumulation,
+                           seed=config.trainer.seed, rank=state.process_index, world=state.num_processes)
     data = task.dataset(samples, training=True)
     validation = validation_batches(images, config.hyper.batch_size, state.process_index, state.num_processes)
     seed_everything(7)
@@ -127,7 +127,7 @@ def tiny_trainer(folder: Path, config: Config, *, images: int = 26, callbacks=()
     return Trainer(accelerator=Accelerator(cpu=True), task=task, model=model, config=config, sampler=sampler,
                    train_loader=DataLoader(data, batch_sampler=sampler, collate_fn=task.collate),
                    validation_loader=DataLoader(data, batch_sampler=validation, collate_fn=task.collate),
-                   score="accuracy", run=RunFolder(folder), callbacks=callbacks)
+                   score="accuracy", run=RunDir(folder), callbacks=callbacks)
 
 
 def train_as_rank(folder: str, keys: dict) -> tuple[dict, list]:
@@ -136,7 +136,7 @@ def train_as_rank(folder: str, keys: dict) -> tuple[dict, list]:
     try:
         trainer = tiny_trainer(Path(folder), tiny_config(**keys), state=state)
         trainer.fit()
-        weights = {name: value.tolist() for name, value in trainer.bare.state_dict().items()}
+        weights = {name: value.tolist() for name, value in trainer.unwrapped.state_dict().items()}
         return weights, trainer.history
     finally:
         ranks.close_state(state)
@@ -145,7 +145,7 @@ def train_as_rank(folder: str, keys: dict) -> tuple[dict, list]:
 def hang_as_rank(folder: str) -> None:
     """Rank 1 waits for ever where it loads its third batch; rank 0 waits for it."""
     state = ranks.open_state()
-    trainer = tiny_trainer(Path(folder), tiny_config(hang_minutes=0.2), state=state)
+    trainer = tiny_trainer(Path(folder), tiny_config(watchdog_minutes=0.2), state=state)
     collate, calls = trainer.train_loader.collate_fn, itertools.count(1)
 
     def stuck(items):

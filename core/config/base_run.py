@@ -1,4 +1,4 @@
-"""The finished run that a retraining starts from: ``flow=retrain source=RUN``."""
+"""The finished run that a retraining starts from: ``flow=retrain base_run=RUN``."""
 
 from __future__ import annotations
 
@@ -8,18 +8,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sightsmith.core.config.model_card import WEIGHTS, card_path, read_card, restore_config
-from sightsmith.core.contracts.schema import Config, SourceConfig
+from sightsmith.core.contracts.schema import BaseRunConfig, Config
 from sightsmith.core.util.errors import UserError
 
 if TYPE_CHECKING:
     pass
 
-FREE = ("augment", "network.rename", "source.distillation", "source.replay")
-"""Keys of a retraining that the source gives, but does not lock."""
+RETRAIN_FREE_KEYS = ("augment", "network.class_renames", "base_run.distillation", "base_run.replay")
+"""Keys of a retraining that the base run gives, but does not lock."""
 
 
 @dataclass(frozen=True)
-class Source:
+class BaseRun:
     """A finished run. It locks task, network and pre-processing, and gives all else of its recipe as a default."""
 
     path: Path
@@ -31,24 +31,24 @@ class Source:
 
     @property
     def free(self) -> tuple[str, ...]:
-        return FREE
+        return RETRAIN_FREE_KEYS
 
     @property
     def owner(self) -> str:
-        return f"The source {self.path}"
+        return f"The base run {self.path}"
 
     @property
     def task(self) -> str:
         return str(self.card["task"])
 
     def node(self) -> dict[str, Any]:
-        """The option of Hydra's group ``source``, for the package ``_global_``."""
+        """The option of Hydra's group ``base_run``, for the package ``_global_``."""
         config = self.config
         values = recipe(config)
         values["network"]["weights"] = str(card_path(self.path).with_name(WEIGHTS))
         return {"defaults": [{"override /task": self.task}, {"override /network": config.network.name}],
                 "flow": "retrain", **values,
-                "source": asdict(SourceConfig(str(self.path), list(self.card["classes"])))}
+                "base_run": asdict(BaseRunConfig(str(self.path), list(self.card["classes"])))}
 
 
 def recipe(config: Config) -> dict[str, dict[str, Any]]:
@@ -60,13 +60,13 @@ def recipe(config: Config) -> dict[str, dict[str, Any]]:
             "dataset": {"tile": config.dataset.tile, "tile_overlap": config.dataset.tile_overlap}}
 
 
-def find_source(folder: str | Path) -> Source:
+def find_base_run(folder: str | Path) -> BaseRun:
     """The finished run in ``folder``. Raises UserError where there is none."""
     path = Path(folder).expanduser().resolve()
     try:
-        return Source(path, read_card(path))
+        return BaseRun(path, read_card(path))
     except UserError as error:
-        raise UserError(f"source={folder}: {error.message}", hint=error.hint) from error
+        raise UserError(f"base_run={folder}: {error.message}", hint=error.hint) from error
 
 
 

@@ -22,16 +22,16 @@ from hydra_plugins.sightsmith import SightsmithSweeper
 from omegaconf import DictConfig, OmegaConf, open_dict
 from omegaconf.errors import OmegaConfBaseException
 
-from sightsmith.core.config.base_run import find_source
-from sightsmith.core.config.locked_keys import refuse_changes
+from sightsmith.core.config.base_run import find_base_run
+from sightsmith.core.config.locked_keys import ensure_locked_values
 from sightsmith.core.config.presets import choice_of, find_preset, is_file, load_presets
-from sightsmith.core.contracts.recommendation import refuse_given
+from sightsmith.core.contracts.recommendation import ensure_not_overridden
 from sightsmith.core.contracts.schema import (
     AUTO,
+    BaseRunConfig,
     Config,
     PreferenceConfig,
     PresetConfig,
-    SourceConfig,
     check_values,
     walk,
 )
@@ -39,7 +39,7 @@ from sightsmith.core.plugins.manager import load_plugins
 from sightsmith.core.util.errors import Problem, UserError, near
 
 GROUPS = ("task", "network", "logger", "preset", "tuner")
-LOCKING = ("preset", "source")
+LOCKING_GROUPS = ("preset", "base_run")
 """Groups of which an option locks what the run does."""
 
 
@@ -53,16 +53,16 @@ class SightsmithSearchPath(SearchPathPlugin):
 
 
 def install(overrides: Sequence[str] = ()) -> None:
-    """Make Hydra see the schema, the records, the search paths, and the runs that ``overrides`` name as source, and the
-    files that they name as preset.
+    """Make Hydra see the schema, the records, the search paths, and the runs that ``overrides`` name as base_run, and
+    the files that they name as preset.
 
-    Cheap, and safe to repeat. Raises UserError for a source that is no finished run, a file that is no preset, and a
+    Cheap, and safe to repeat. Raises UserError for a base run that is no finished run, a file that is no preset, and a
     group of which nothing is chosen.
     """
     parsed = _parsed(overrides)
     for override in parsed:
         group = override.key_or_group
-        if group in (*GROUPS, "source") and override.value() is None and not override.is_delete():
+        if group in (*GROUPS, "base_run") and override.value() is None and not override.is_delete():
             raise UserError(f"{override.input_line} chooses nothing", hint="leave it out")
     HydraPlugins.instance().register(SightsmithSearchPath)
     store = ConfigStore.instance()
@@ -79,8 +79,8 @@ def install(overrides: Sequence[str] = ()) -> None:
                     provider=plugins.provider("tuners", name).plugin)
     for name, preset in load_presets().items():
         store.store(group="preset", name=name, node=preset.node(), package="_global_", provider=str(preset.provider))
-    for folder in _chosen(parsed, "source"):
-        _store_path(store, "source", folder, find_source(folder).node())
+    for folder in _chosen(parsed, "base_run"):
+        _store_path(store, "base_run", folder, find_base_run(folder).node())
     for file in filter(is_file, _chosen(parsed, "preset")):
         _store_path(store, "preset", file, find_preset(file).node())
     for name in plugins.loggers:
@@ -157,7 +157,7 @@ def _options() -> dict[str, list[str]]:
 
 @cache
 def _reference(choice: str) -> Config:
-    """The configuration that the ``choice`` of a preset, source or task gives where nothing else is asked for."""
+    """The configuration that the ``choice`` of a preset, base_run or task gives where nothing else is asked for."""
     composed, _ = _composed([choice, "dataset.root=any"])
     config = OmegaConf.to_object(composed)
     assert isinstance(config, Config)
@@ -166,28 +166,28 @@ def _reference(choice: str) -> Config:
 
 def _choice(config: Config) -> str:
     """What all else of ``config`` follows from."""
-    if config.source.run is not None:
-        return f"source='{config.source.run}'"
+    if config.base_run.path is not None:
+        return f"base_run='{config.base_run.path}'"
     preset = choice_of(config.preset)
     return f"preset='{preset}'" if preset else f"task={config.task.name}"
 
 
-def refuse_locked(config: Config, choices: Mapping[str, str | None]) -> None:
-    """Raises UserError where ``config`` is not what the chosen preset or source allows, whatever made it so."""
-    preset, folder = (choices.get(group) for group in LOCKING)
+def ensure_unlocked(config: Config, choices: Mapping[str, str | None]) -> None:
+    """Raises UserError where ``config`` is not what the chosen preset or base_run allows, whatever made it so."""
+    preset, folder = (choices.get(group) for group in LOCKING_GROUPS)
     if preset and folder:
-        raise UserError("preset and source exclude each other: each says what is trained",
+        raise UserError("preset and base_run exclude each other: each says what is trained",
                         hint="leave one of them out")
     if preset:
         found = find_preset(preset)
-        refuse_changes(config, _reference(f"preset='{choice_of(found.card)}'"), found)
+        ensure_locked_values(config, _reference(f"preset='{choice_of(found.card)}'"), found)
     elif folder:
-        source = find_source(folder)
-        refuse_changes(config, _reference(f"source='{source.path}'"), source)
-    elif config.flow != "general" or config.preset != PresetConfig() or config.source != SourceConfig():
-        raise UserError("flow=specialized and the keys preset.* belong to a preset, flow=retrain and source.* to a "
-                        "source, and none is chosen",
-                        hint="type preset=NAME (`sightsmith list presets`), or source=RUN, a finished run's folder")
+        base_run = find_base_run(folder)
+        ensure_locked_values(config, _reference(f"base_run='{base_run.path}'"), base_run)
+    elif config.flow != "general" or config.preset != PresetConfig() or config.base_run != BaseRunConfig():
+        raise UserError("flow=specialized and the keys preset.* belong to a preset, flow=retrain and base_run.* to a "
+                        "base_run, and none is chosen",
+                        hint="type preset=NAME (`sightsmith list presets`), or base_run=RUN, a finished run's folder")
 
 
 def resolve(composed: DictConfig, choices: Mapping[str, str | None]) -> Config:
@@ -204,11 +204,11 @@ def resolve(composed: DictConfig, choices: Mapping[str, str | None]) -> Config:
     assert isinstance(config, Config)
     if problems := check_values(config):
         raise UserError("The configuration has values that cannot be used:", problems=problems)
-    refuse_locked(config, choices)
+    ensure_unlocked(config, choices)
     if config.tuner.name != choices.get("tuner"):
         raise UserError(f"tuner.name={config.tuner.name} chooses no tuner", hint=f"type tuner={config.tuner.name}")
     if config.tuner.name == AUTO:
-        refuse_given(config, _reference(_choice(config)))
+        ensure_not_overridden(config, _reference(_choice(config)))
     elif config.preference != PreferenceConfig():
         raise UserError(f"preference.* is what tuner=auto goes by, and this run's tuner is {config.tuner.name}",
                         hint="type tuner=auto, or leave preference.* out")
@@ -261,7 +261,7 @@ def _problems(overrides: Sequence[str]) -> Iterator[Problem]:
     keys = {key for key, _, _ in walk()}
     open_keys = tuple(f"{key}." for key, entry, _ in walk() if str(entry.type).startswith("dict"))
     parsed = OverridesParser.create().parse_overrides(list(overrides))
-    if not any(override.key_or_group in ("task", *LOCKING) for override in parsed):
+    if not any(override.key_or_group in ("task", *LOCKING_GROUPS) for override in parsed):
         names = ", ".join(sorted(options["task"]))
         yield Problem("no task is chosen", hint=f"type task=NAME; there is: {names}")
     for override in parsed:
@@ -272,7 +272,7 @@ def _problems(overrides: Sequence[str]) -> Iterator[Problem]:
                 if isinstance(name, str) and name not in options[key] and not (key == "preset" and is_file(name)):
                     yield Problem(f"{override.input_line}: there is no {key} {name!r}.{near(name, options[key])}",
                                   hint=f"`sightsmith list {key}s` shows all {len(options[key])}")
-        elif key.startswith(("hydra.", "hydra/")) or key == "source":
+        elif key.startswith(("hydra.", "hydra/")) or key == "base_run":
             continue
         elif f"{key}.".startswith(open_keys):
             if not override.is_add() and not override.is_force_add():

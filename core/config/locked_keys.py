@@ -1,4 +1,4 @@
-"""Locks: what a preset or a source run has chosen, and no override changes."""
+"""Locks: what a preset or a base run has chosen, and no override changes."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any, Protocol
 from sightsmith.core.contracts.schema import Config, is_among, walk
 from sightsmith.core.util.errors import Problem, UserError
 
-FREE = ("name", "description", "output_dir", "logger", "limits", "hyper", "tuner", "trainer", "dataset.root",
+NEVER_LOCKED = ("name", "description", "output_dir", "logger", "limits", "hyper", "tuner", "trainer", "dataset.root",
         "dataset.format", "dataset.validation_percentage", "dataset.group_by", "dataset.min_images_per_class",
         "dataset.limit", "dataset.folds", "dataset.repeats")
 """Keys, and groups of them, that are never locked: the data, the hyper-parameters, and how the run is carried out."""
@@ -22,7 +22,7 @@ class Locks(Protocol):
 
     @property
     def free(self) -> tuple[str, ...]:
-        """Keys, and groups of them, that are not locked beside :data:`FREE`."""
+        """Keys, and groups of them, that are not locked beside :data:`NEVER_LOCKED`."""
 
     @property
     def owner(self) -> str:
@@ -35,10 +35,10 @@ class Locks(Protocol):
 
 def is_locked(key: str, locks: Locks) -> bool:
     """Whether ``locks`` alone says what the configuration's ``key`` is."""
-    return not is_among(key, (*FREE, *locks.free))
+    return not is_among(key, (*NEVER_LOCKED, *locks.free))
 
 
-def refuse_changes(config: Config, reference: Config, locks: Locks) -> None:
+def ensure_locked_values(config: Config, reference: Config, locks: Locks) -> None:
     """Raises LockedError naming every locked key in which ``config`` differs from ``reference``, which has no more
     than ``locks`` gives."""
     locked = {key: value for key, _, value in walk(reference) if is_locked(key, locks)}

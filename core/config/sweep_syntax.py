@@ -9,34 +9,34 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
 from hydra.errors import HydraException
 
-from sightsmith.core.contracts.search_space import Axis
+from sightsmith.core.contracts.search_space import Parameter
 from sightsmith.core.util.errors import Problem, UserError
 
 
-def axis_of(override: Override) -> Axis:
+def parse_parameter(override: Override) -> Parameter:
     """What ``override``, which sweeps, goes through. Raises UserError for a range that cannot be."""
     key = override.get_key_element()
     if override.is_discrete_sweep():
-        return Axis(key, tuple(override.sweep_string_iterator()))
+        return Parameter(key, tuple(override.sweep_string_iterator()))
     interval: Any = override.value()
     low, high, log = interval.start, interval.end, "log" in interval.tags
     if not low < high or log and low <= 0:
         raise UserError(f"{override.input_line} is no range: it must rise" + (" and be above 0" if log else ""))
-    return Axis(key, (), low, high, log, isinstance(low, int) and isinstance(high, int))
+    return Parameter(key, (), low, high, log, isinstance(low, int) and isinstance(high, int))
 
 
-def parse_space(space: Mapping[str, str], origin: str) -> list[Axis]:
-    """The axes of ``space``, which maps keys to sweeps; ``origin`` says where it is from. Raises UserError."""
-    axes, problems = [], []
+def parse_space(space: Mapping[str, str], origin: str) -> list[Parameter]:
+    """The parameters of ``space``, which maps keys to sweeps; ``origin`` says where it is from. Raises UserError."""
+    parameters, problems = [], []
     for key, text in space.items():
         try:
             [override] = OverridesParser.create().parse_overrides([f"{key}={text}"])
             if not override.is_sweep_override():
                 raise UserError(f"{key}: {text} is one value")
-            axes.append(axis_of(override))
+            parameters.append(parse_parameter(override))
         except (HydraException, UserError) as error:
             problems.append(Problem(str(error).splitlines()[0]))
     if problems:
         raise UserError(f"{origin} has what is no sweep:", problems=problems,
                         hint="for example 0.001,0.01 or interval(0.8,0.99) or tag(log,interval(1e-5,0.1))")
-    return axes
+    return parameters

@@ -14,15 +14,15 @@ from typing import Literal, TypeAlias
 Annotation: TypeAlias = Literal["labels", "boxes", "masks"]
 """Kinds of annotation, the poorest first: a richer one can stand for a poorer one, never the other way."""
 
-RICHNESS: tuple[Annotation, ...] = ("labels", "boxes", "masks")
+ANNOTATION_ORDER: tuple[Annotation, ...] = ("labels", "boxes", "masks")
 
 Box: TypeAlias = tuple[float, float, float, float]
 """(left, top, right, bottom)"""
 
 
-def carries(kinds: Iterable[Annotation], wanted: Annotation) -> bool:
+def can_derive(kinds: Iterable[Annotation], wanted: Annotation) -> bool:
     """Whether one of ``kinds`` is ``wanted`` or richer."""
-    return any(RICHNESS.index(kind) >= RICHNESS.index(wanted) for kind in kinds)
+    return any(ANNOTATION_ORDER.index(kind) >= ANNOTATION_ORDER.index(wanted) for kind in kinds)
 
 
 @dataclass(frozen=True)
@@ -81,7 +81,7 @@ def richest(images: Iterable[Iterable[Object]]) -> Annotation:
 
 
 @dataclass(frozen=True)
-class ClassMap:
+class SemanticMask:
     """A picture of the image's size that shows the class of each pixel.
 
     ``values`` pairs a pixel's value with its class, or None for the background. The value of a colour

@@ -11,7 +11,7 @@ from typing import Any, Protocol
 class Callback(Protocol):
     """Per-step behaviour, on rank 0: progress, metric loggers."""
 
-    def on_update(self, state: TrainState, losses: Mapping[str, float], rate: float) -> None:
+    def on_step(self, state: TrainState, losses: Mapping[str, float], rate: float) -> None:
         """After an optimizer step whose losses were looked at (every step on the CPU)."""
 
     def on_validation(self, done: int, batches: int) -> None:
@@ -34,8 +34,8 @@ class TrainState:
     images: float = 0
     best_score: float | None = None
     best_epoch: int = 0
-    lowest_loss: float = math.inf
-    stale: int = 0
+    best_validation_loss: float = math.inf
+    epochs_without_improvement: int = 0
     """epochs since the validation loss was lowest or the score highest, whichever was later"""
     seconds: float = 0.0
     """spent training, over all continuations"""

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, Protocol, TypeAlias
 
-from sightsmith.core.contracts.annotation import Annotation, ClassMap, Object
+from sightsmith.core.contracts.annotation import Annotation, Object, SemanticMask
 from sightsmith.core.util.errors import Problem, UserError
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ class Sample:
 
     ``path`` is the file; ``name`` its POSIX path relative to the data set's root, as shown to people.
     ``labels`` are class names (one for single-label, any number for multi-label); where there are
-    ``objects`` or a ``class_map``, the classes of these. ``group`` joins samples that must not be torn
+    ``objects`` or a ``semantic_mask``, the classes of these. ``group`` joins samples that must not be torn
     apart by the split; ``split`` is set where the data set brings its own, and nothing is trained with "test".
     ``file`` and ``line`` say where the annotation stands, ``size`` the (width, height) in pixels that it gives the
     image. ``tile`` is the part of the image that this sample shows (None: all of it).
@@ -47,7 +47,7 @@ class Sample:
     file: str | None = None
     line: int | None = None
     objects: tuple[Object, ...] = ()
-    class_map: ClassMap | None = None
+    semantic_mask: SemanticMask | None = None
     size: tuple[int, int] | None = None
     tile: Tile | None = None
 
@@ -87,17 +87,17 @@ class DatasetIndex:
 
 
 @dataclass(frozen=True)
-class Recognition:
+class FormatMatch:
     """How sure a loader is that a folder holds its format (0 < confidence <= 1), and why."""
 
     confidence: float
     reason: str
 
 
-class Loader(Protocol):
+class DatasetFormat(Protocol):
     """Reads one dataset format. Both methods are called with an existing folder."""
 
-    def recognise(self, root: Path) -> Recognition | None:
+    def detect(self, root: Path) -> FormatMatch | None:
         """None where the folder does not hold this format; looks at names, not at image content."""
 
     def read(self, root: Path, report: Callable[[str], None] | None = None) -> DatasetIndex:

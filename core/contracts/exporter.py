@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from sightsmith.core.contracts.image import Array
-from sightsmith.core.contracts.results import Outcome
+from sightsmith.core.contracts.results import SampleResult
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -42,10 +42,10 @@ class Exporter(ABC):
     """What each is: shape, units, meaning."""
     batched = True
     """Whether ``module`` takes any number of images; else one at a time."""
-    strays: float = 0.0
+    max_mismatch_ratio: float = 0.0
     """The part of :meth:`differences` that may be above the tolerance, where close decisions can fall either way."""
 
-    def recordable(self) -> AbstractContextManager[Any]:
+    def traceable(self) -> AbstractContextManager[Any]:
         """What has to hold while ``module`` is run, once, and then its operations are recorded."""
         return nullcontext()
 
@@ -54,7 +54,7 @@ class Exporter(ABC):
         """The input of what the task's ``collate`` made."""
 
     @abstractmethod
-    def outcomes(self, outputs: Outputs, batch: dict[str, Any]) -> list[Outcome]:
+    def evaluation_step(self, outputs: Outputs, batch: dict[str, Any]) -> list[SampleResult]:
         """What evaluation keeps of each sample of ``batch``; without a loss it is NaN."""
 
     def differences(self, one: Outputs, other: Outputs) -> Array:

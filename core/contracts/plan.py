@@ -7,8 +7,8 @@ from typing import Any
 
 from rich.table import Table
 
-from sightsmith.core.contracts.recommendation import Choice
-from sightsmith.core.util.text import duration
+from sightsmith.core.contracts.recommendation import Recommendation
+from sightsmith.core.util.text import format_duration
 
 UPDATE_TO_VALIDATION = 3.0
 """A training pass costs about three forward passes: the backward pass twice what the forward does."""
@@ -27,9 +27,9 @@ class Plan:
     train_images: int
     validation_images: int
     epochs: int
-    updates_per_epoch: int
+    steps_per_epoch: int
     batch_size: int
-    accumulate: int
+    gradient_accumulation: int
     optimizer: str
     devices: int
     device: str
@@ -38,7 +38,7 @@ class Plan:
     """of images and weights: contiguous or channels_last"""
     mode_reason: str
     """why this precision and memory format"""
-    workers: int
+    num_workers: int
     folds: int
     """of cross-validation; 0: none"""
     repeats: int
@@ -48,7 +48,7 @@ class Plan:
     """of all trainings together"""
     estimated_memory: int
     """bytes, of one rank"""
-    choice: Choice | None = None
+    choice: Recommendation | None = None
     """what tuner=auto chose, and why"""
 
     @property
@@ -58,12 +58,15 @@ class Plan:
 
     def rows(self) -> list[tuple[str, str]]:
         """Label and text, as printed and as in the report."""
-        images = f"{self.batch_size} images" + (f" × {self.accumulate} accumulated" if self.accumulate > 1 else "")
-        time = f"{duration(self.estimated_seconds)}, if no early stop"
+        images = f"{self.batch_size} images"
+        if self.gradient_accumulation > 1:
+            images += f" × {self.gradient_accumulation} accumulated"
+        time = f"{format_duration(self.estimated_seconds)}, if no early stop"
         cross = []
         if self.folds:
             repeats = f" × {self.repeats} repeats" if self.repeats > 1 else ""
-            time += f": {self.trainings} trainings of {duration(self.estimated_seconds / self.trainings)} or less"
+            each = format_duration(self.estimated_seconds / self.trainings)
+            time += f": {self.trainings} trainings of {each} or less"
             cross = [("cross-validation", f"{self.folds} folds{repeats} ({self.folds_reason}), after the training of "
                                           "the model that is kept")]
         elif self.folds_reason:
@@ -72,10 +75,10 @@ class Plan:
             ("run", self.name), ("task", f"{self.task}, {self.classes} classes"),
             ("network", f"{self.network}, input {self.input_size} px, weights {self.weights}"),
             ("images", f"{self.train_images} to train, {self.validation_images} to validate"),
-            ("epochs", f"{self.epochs} of {self.updates_per_epoch} updates of {images}"),
+            ("epochs", f"{self.epochs} of {self.steps_per_epoch} updates of {images}"),
             ("optimizer", self.optimizer), ("device", f"{self.devices} × {self.device}"),
             ("precision", f"{self.precision} {self.memory_format} ({self.mode_reason})"),
-            ("image workers", str(self.workers)), *cross, ("estimated time", time),
+            ("image workers", str(self.num_workers)), *cross, ("estimated time", time),
             ("estimated memory", f"{self.estimated_memory / 2**30:.1f} GiB a device"),
         ]
 
@@ -89,18 +92,18 @@ class Plan:
         return asdict(self)
 
 
-def estimate_seconds(*, pass_seconds: float, load_seconds: float, workers: int, batch_images: float, train_images: int,
-                     validation_images: int, epochs: int) -> float:
+def estimate_seconds(*, micro_batch_seconds: float, load_seconds: float, workers: int, batch_images: float,
+                     train_images: int, validation_images: int, epochs: int) -> float:
     """Seconds of a whole run, from one pass of ``batch_images`` images (times of one rank)."""
     load = load_seconds / workers if workers else load_seconds
-    train = max(pass_seconds, load) if workers else pass_seconds + load
-    compute = pass_seconds / UPDATE_TO_VALIDATION
+    train = max(micro_batch_seconds, load) if workers else micro_batch_seconds + load
+    compute = micro_batch_seconds / UPDATE_TO_VALIDATION
     validation = max(compute, load) if workers else compute + load
     return epochs * (train_images * train + validation_images * validation) / batch_images
 
 
 @dataclass(frozen=True)
-class Mode:
+class ComputeMode:
     """How the network computes: in which precision, and how its images lie in memory."""
 
     precision: str

@@ -25,8 +25,8 @@ class Prediction:
     """What a model says of an image of ``width`` x ``height`` pixels, or of one ``frame`` of a multi-frame file.
 
     ``scores`` has the probability of each class, the likeliest first: they sum to 1, or, for multi-label, each is that
-    of yes. ``objects`` are those found, the surest first. ``class_map`` (height, width) uint8 is 0 for the background
-    and i + 1 for ``classes[i]`` of the run. A task fills one of the three.
+    of yes. ``objects`` are those found, the surest first. ``semantic_mask`` (height, width) uint8 is 0 for the
+    background and i + 1 for ``classes[i]`` of the run. A task fills one of the three.
     """
 
     path: Path
@@ -35,4 +35,4 @@ class Prediction:
     frame: int | None = None
     scores: Mapping[str, float] = field(default_factory=dict)
     objects: tuple[PredictedObject, ...] = ()
-    class_map: Array | None = None
+    semantic_mask: Array | None = None

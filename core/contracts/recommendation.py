@@ -6,7 +6,7 @@ import copy
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from sightsmith.core.contracts.schema import Config, is_among, typed, walk
+from sightsmith.core.contracts.schema import Config, format_override, is_among, walk
 from sightsmith.core.util.errors import Problem, UserError
 
 if TYPE_CHECKING:
@@ -14,13 +14,13 @@ if TYPE_CHECKING:
 
 OWNED = ("network.name", "network.weights", "network.options", "network.config", "image.size", "dataset.tile",
          "augment", "hyper.batch_size", "hyper.epochs", "hyper.optimizer", "hyper.learning_rate", "hyper.weight_decay",
-         "hyper.momentum", "hyper.schedule", "hyper.warmup_epochs", "hyper.clip_norm", "hyper.ema",
+         "hyper.momentum", "hyper.schedule", "hyper.warmup_epochs", "hyper.clip_grad_norm", "hyper.ema_decay",
          "hyper.class_balance")
 """Keys, and groups of them, that are not the user's to give with ``tuner=auto``."""
 
 
 @dataclass(frozen=True)
-class Decision:
+class RecommendedValue:
     """A key of the configuration, its value, and why."""
 
     key: str
@@ -29,7 +29,7 @@ class Decision:
 
 
 @dataclass(frozen=True)
-class Range:
+class SearchRange:
     """The values of a key that are worth trying; with ``log``, each power of ten as much as any other."""
 
     key: str
@@ -40,13 +40,13 @@ class Range:
 
 
 @dataclass(frozen=True)
-class Choice:
+class Recommendation:
     """All that was chosen. ``warnings`` say where preferences and data contradict each other."""
 
     HEADER: ClassVar = ("what", "chosen", "why")
 
-    decisions: tuple[Decision, ...]
-    space: tuple[Range, ...]
+    decisions: tuple[RecommendedValue, ...]
+    space: tuple[SearchRange, ...]
     warnings: tuple[str, ...] = ()
 
     def applied(self, config: Config) -> Config:
@@ -62,7 +62,7 @@ class Choice:
 
     def rows(self) -> list[tuple[str, str, str]]:
         """As printed and as in the report, under :attr:`HEADER`."""
-        return [(item.key, typed(item.value), item.reason) for item in self.decisions] + [
+        return [(item.key, format_override(item.value), item.reason) for item in self.decisions] + [
             (f"search {item.key}", f"{item.low:g} to {item.high:g}{', logarithmic' if item.log else ''}", item.reason)
             for item in self.space]
 
@@ -73,7 +73,7 @@ class Choice:
 
         for warning in self.warnings:
             console.print(f"warning: {warning}")
-        table = Table(*self.HEADER, title="Choice", title_justify="left")
+        table = Table(*self.HEADER, title="Recommendation", title_justify="left")
         for row in self.rows():
             table.add_row(*map(escape, row))
         console.print(table)
@@ -84,11 +84,11 @@ def owned(key: str) -> bool:
     return is_among(key, OWNED)
 
 
-def refuse_given(config: Config, reference: Config) -> None:
+def ensure_not_overridden(config: Config, reference: Config) -> None:
     """Raises UserError naming every key of tuner=auto in which ``config`` differs from ``reference``, where nothing
     was given."""
     usual = {key: value for key, _, value in walk(reference)}
-    problems = [Problem(f"{key}={typed(value)} (without it: {typed(usual[key])})")
+    problems = [Problem(f"{key}={format_override(value)} (without it: {format_override(usual[key])})")
                 for key, _, value in walk(config) if owned(key) and value != usual[key]]
     if problems:
         raise UserError("tuner=auto chooses these:", problems=problems,

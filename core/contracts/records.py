@@ -13,7 +13,7 @@ from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from sightsmith.core.contracts.annotation import RICHNESS, Annotation
+from sightsmith.core.contracts.annotation import ANNOTATION_ORDER, Annotation
 from sightsmith.core.util.errors import UserError, near
 
 if TYPE_CHECKING:
@@ -68,8 +68,9 @@ class TaskRecord(Record):
 
 
 @dataclass(frozen=True, kw_only=True)
-class DatasetLoaderRecord(Record):
-    """A dataset format. The builder is a class with the methods of :class:`sightsmith.core.contracts.dataset.Loader`.
+class DatasetFormatRecord(Record):
+    """A dataset format. The builder is a class with the methods of
+    :class:`sightsmith.core.contracts.dataset.DatasetFormat`.
 
     ``annotations`` says what it can read; a data set of this format has one or more of these kinds.
     ``layout`` shows what the folder looks like. ``writer``, where the format can also be written, is the builder of a
@@ -177,13 +178,13 @@ class TunerRecord(Record):
     """A tuner. The builder is a subclass of :class:`sightsmith.core.contracts.tuner.Tuner`.
 
     ``space`` maps keys of the configuration to what they go through where nothing else is typed, as Hydra's sweeps are
-    (``"0.8,0.9"``, ``"tag(log,interval(1e-5,0.1))"``); ``jobs`` is the usual number of runs, None where the space says
-    it; ``options`` are the tuner's own settings with their usual values, ``overrides`` what its runs are started with
-    unless it is typed. One that does not ``searches`` makes the typed runs and no more.
+    (``"0.8,0.9"``, ``"tag(log,interval(1e-5,0.1))"``); ``trials`` is the usual number of runs, None where the space
+    says it; ``options`` are the tuner's own settings with their usual values, ``overrides`` what its runs are started
+    with unless it is typed. One that does not ``searches`` makes the typed runs and no more.
     """
 
     space: Mapping[str, str] = field(default_factory=dict)
-    jobs: int | None = None
+    trials: int | None = None
     options: Mapping[str, Any] = field(default_factory=dict)
     overrides: tuple[str, ...] = ()
     searches: bool = True
@@ -191,7 +192,7 @@ class TunerRecord(Record):
     def node(self) -> dict[str, Any]:
         """The option of Hydra's group ``tuner``, for the package ``_global_``."""
         mode = {"hydra": {"mode": "MULTIRUN"}} if self.searches else {}
-        return {"tuner": {"name": self.name, "jobs": self.jobs, "space": dict(self.space),
+        return {"tuner": {"name": self.name, "trials": self.trials, "space": dict(self.space),
                           "options": dict(self.options)}, **mode}
 
 
@@ -224,5 +225,5 @@ class Finding:
 
 def _check_kinds(name: str, kinds: Iterable[str]) -> None:
     for kind in kinds:
-        if kind not in RICHNESS:
-            raise ValueError(f"the annotation {kind!r} of {name!r} must be one of {', '.join(RICHNESS)}")
+        if kind not in ANNOTATION_ORDER:
+            raise ValueError(f"the annotation {kind!r} of {name!r} must be one of {', '.join(ANNOTATION_ORDER)}")

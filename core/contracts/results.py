@@ -9,9 +9,9 @@ Model: TypeAlias = Any
 ``forward(inputs, data_samples, mode="loss"|"predict"|"tensor")`` and ``parse_losses(losses)``."""
 
 
-Outcome = dict[str, Any]
+SampleResult = dict[str, Any]
 """What evaluation keeps of one sample: small, picklable, on the CPU; ``index`` is the sample's place."""
 
 
-Part = dict[str, Any]
+RawPrediction = dict[str, Any]
 """What a model says of one sample, an image or a tile of it, on the CPU."""

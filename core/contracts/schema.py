@@ -39,7 +39,7 @@ class TaskConfig:
 @dataclass
 class DatasetConfig:
     root: str = _value(MISSING, "a folder or zip; `sample` is the task's embedded data set")
-    format: str = _value("auto", "a name of `sightsmith list datasets`, or auto")
+    format: str = _value("auto", "a name of `sightsmith list formats`, or auto")
     validation_percentage: float = _value(20.0, "part of the images kept for validation, percent", low=1, high=99)
     group_by: str = _value("auto", "auto (DICOM study where there is one), none, or a regular expression on the path "
                            "whose first group (or whole match) names the group")
@@ -70,12 +70,13 @@ class NetworkConfig:
     weights: str = _value("imagenet", "starting weights: none, imagenet, or the path of a .safetensors or .pth file")
     options: dict[str, Any] = _options("passed to the network's builder")
     config: str | None = _value(None, "for a network that stands for a whole model zoo: a configuration of it")
-    rename: dict[Any, Any] = _options("classes that the file of starting weights knows by another name: old: new")
+    class_renames: dict[Any,
+                        Any] = _options("classes that the file of starting weights knows by another name: old: new")
 
     @property
-    def renames(self) -> dict[str, str]:
-        """``rename`` with names that are text, also those that read like numbers."""
-        return {str(old): str(new) for old, new in self.rename.items()}
+    def renamed_classes(self) -> dict[str, str]:
+        """``class_renames`` with names that are text, also those that read like numbers."""
+        return {str(old): str(new) for old, new in self.class_renames.items()}
 
 
 @dataclass
@@ -83,12 +84,13 @@ class HyperConfig:
     batch_size: int = _value(32, "images a forward pass, over all devices together", low=1)
     epochs: int = _value(100, "passes over the training images", low=1)
     learning_rate: float = _value(0.001, "peak learning rate", low=1e-6, high=1)
-    backbone_rate: float = _value(1.0, "learning rate of the backbone, the layers before the heads, over that of the "
+    backbone_lr_scale: float = _value(1.0, "learning rate of the backbone, the layers before the heads, over that of "
+                                           "the "
                                   "rest; 0 freezes it", low=0, high=1)
     schedule: str = _value("constant", "of the learning rate", choices=("constant", "step", "cosine"))
     warmup_epochs: float = _value(0.0, "linear warm-up from 0, epochs", low=0, high=50)
-    step_epochs: int = _value(30, "schedule=step: epochs between two decays", low=1)
-    step_factor: float = _value(0.1, "schedule=step: factor of a decay", low=1e-4, high=1)
+    lr_step_size: int = _value(30, "schedule=step: epochs between two decays", low=1)
+    lr_gamma: float = _value(0.1, "schedule=step: factor of a decay", low=1e-4, high=1)
     optimizer: str = _value("sgd", "optimizer", choices=("sgd", "adam", "adamw"))
     weight_decay: float = _value(0.0, "weight decay", low=0, high=0.1)
     momentum: float = _value(0.9, "momentum of sgd; the first beta of adam and adamw", low=0, high=0.99)
@@ -97,8 +99,9 @@ class HyperConfig:
     label_smoothing: float = _value(0.0, "label smoothing", low=0, high=0.5)
     class_balance: str = _value("none", "class imbalance: weight the loss, or draw rare classes more often",
                                 choices=("none", "loss", "sampling"))
-    clip_norm: float | None = _value(None, "clip the gradient's norm to this", low=1e-6)
-    ema: float = _value(0.0, "decay of the exponential moving average of the weights; 0 is off", low=0, high=0.99999)
+    clip_grad_norm: float | None = _value(None, "clip the gradient's norm to this", low=1e-6)
+    ema_decay: float = _value(0.0, "decay of the exponential moving average of the weights; 0 is off", low=0,
+                              high=0.99999)
 
 
 @dataclass
@@ -112,7 +115,7 @@ class ColorJitterConfig:
 @dataclass
 class AugmentConfig:
     horizontal_flip: bool = _value(True, "mirror left and right with probability 0.5; wrong where sides differ")
-    quarter_turns: bool = _value(False, "turn by 0, 90, 180 or 270 degrees, for pictures without up and down; unlike "
+    rotate90: bool = _value(False, "turn by 0, 90, 180 or 270 degrees, for pictures without up and down; unlike "
                                  "rotation it leaves boxes tight")
     resized_crop: bool = _value(True, "random crop of 50-100 % of the area, resized to the input size")
     translation: float = _value(5.0, "largest shift, percent of the side", low=0, high=20)
@@ -125,8 +128,8 @@ class TunerConfig:
     name: str = _value(MANUAL, "who chooses network, augmentation and hyper-parameters, typed tuner=NAME "
                                "(`sightsmith list tuners`): manual is you; auto goes by preference.* and the data; the "
                                "others search")
-    jobs: int | None = _value(None, "runs of a search, or members of a population; null: as many as the space has. "
-                                    "tuner=auto tuner.jobs=1 trains what is chosen and searches nothing", low=1)
+    trials: int | None = _value(None, "runs of a search, or members of a population; null: as many as the space has. "
+                                    "tuner=auto tuner.trials=1 trains what is chosen and searches nothing", low=1)
     space: dict[str, Any] = _options("what a search goes through: key: sweep. Sweeps that are typed replace it: "
                                      "hyper.momentum=0.8,0.9 or 'hyper.learning_rate=tag(log,interval(1e-5,0.1))'")
     options: dict[str, Any] = _options("the tuner's own settings")
@@ -151,17 +154,19 @@ class TrainerConfig:
     memory_format: str = _value("auto", "how images and weights lie in memory; auto measures which is faster",
                                 choices=("auto", "contiguous", "channels_last"))
     seed: int = _value(0, "seed of everything random", low=0, high=2**31 - 1)
-    accumulate: int = _value(1, "forward passes added up to one update", low=1, high=1024)
-    workers: str = _value("auto", "processes that load images, per rank: a number, or auto")
+    gradient_accumulation: int = _value(1, "forward passes added up to one update", low=1, high=1024)
+    num_workers: str = _value("auto", "processes that load images, per rank: a number, or auto")
     cache: bool = _value(True, "keep decoded images in memory where they fit")
     compile: bool = _value(False, "torch.compile the network")
     checkpoint_minutes: float = _value(10.0, "also checkpoint within an epoch, this often", low=0.001)
-    hang_minutes: float = _value(30.0, "several ranks: minutes without any work after which the run is ended, saying "
+    watchdog_minutes: float = _value(30.0, "several ranks: minutes without any work after which the run is ended, "
+                                           "saying "
                                  "where each rank was; 0: never", low=0)
     resume: str = _value("false", "false, true (the newest unfinished run of this name), or a run folder")
     dry_run: bool = _value(False, "stop after the plan")
-    stop_epoch: int | None = _value(None, "pause after this epoch, to go on with trainer.resume", low=1)
-    parent: str | None = _value(None, "a run folder from whose last checkpoint to go on in a new run, with weights and "
+    pause_after_epoch: int | None = _value(None, "pause after this epoch, to go on with trainer.resume", low=1)
+    branch_from: str | None = _value(None, "a run folder from whose last checkpoint to go on in a new run, with "
+                                           "weights and "
                                       "optimizer, under other hyper-parameters")
 
 
@@ -169,8 +174,8 @@ class TrainerConfig:
 class LimitsConfig:
     batch_size: int = _value(32, "largest hyper.batch_size", low=1)
     epochs: int = _value(200, "largest hyper.epochs", low=1)
-    jobs: int = _value(48, "largest tuner.jobs, and number of combinations of a grid", low=1)
-    least_jobs: int = _value(8, "smallest tuner.jobs", low=1)
+    max_trials: int = _value(48, "largest tuner.trials, and number of combinations of a grid", low=1)
+    min_trials: int = _value(8, "smallest tuner.trials", low=1)
 
 
 @dataclass
@@ -197,15 +202,15 @@ class PresetConfig:
 
 
 @dataclass
-class SourceConfig:
+class BaseRunConfig:
     """The finished run that a retraining starts from, and what is done against forgetting."""
 
-    run: str | None = _value(None, "its folder")
+    path: str | None = _value(None, "its folder")
     classes: list[Any] = _list("its classes")
-    distillation: float = _value(0.0, "weight of the loss that holds the backbone's features near the source's", low=0,
-                                 high=100)
-    replay: float = _value(0.0, "part of the source's own images that is trained and validated on too, percent", low=0,
-                           high=100)
+    distillation: float = _value(0.0, "weight of the loss that holds the backbone's features near the base run's",
+                                 low=0, high=100)
+    replay: float = _value(0.0, "part of the base run's own images that is trained and validated on too, percent",
+                           low=0, high=100)
 
 
 @dataclass
@@ -215,7 +220,7 @@ class Config:
     flow: str = _value("general", "general: all is yours to choose; specialized: a preset has chosen; retrain: a "
                        "finished run is trained on", choices=("general", "specialized", "retrain"))
     preset: PresetConfig = field(default_factory=PresetConfig)
-    source: SourceConfig = field(default_factory=SourceConfig)
+    base_run: BaseRunConfig = field(default_factory=BaseRunConfig)
     task: TaskConfig = field(default_factory=TaskConfig)
     name: str = _value("${task.name}", "name of the run, at most 100 characters")
     description: str = _value("", "free text, shown in the report")
@@ -248,7 +253,7 @@ def is_among(key: str, names: Iterable[str]) -> bool:
     return any(key == name or key.startswith(f"{name}.") for name in names)
 
 
-def typed(value: Any) -> str:
+def format_override(value: Any) -> str:
     """``value`` as it is typed in an override."""
     if value is None or isinstance(value, bool):
         return {None: "null", True: "true", False: "false"}[value]
@@ -295,7 +300,7 @@ def _check_shapes(config: Config) -> Iterator[Problem]:
         if values is not None and not (_numbers(values, channels) and (key == "mean" or min(values) > 0)):
             yield Problem(f"image.{key}={values} is not a list of {channels} numbers, one a channel"
                           + (", above 0" if key == "std" else ""))
-    for key in ("devices", "workers"):
+    for key in ("devices", "num_workers"):
         value = getattr(config.trainer, key)
         smallest = 1 if key == "devices" else 0
         if value != "auto" and not (value.isdigit() and int(value) >= smallest):

@@ -1,4 +1,4 @@
-"""What a search goes through: axes, typed as Hydra's sweeps are.
+"""What a search goes through: parameters, typed as Hydra's sweeps are.
 
 ``hyper.momentum=0.8,0.9`` are choices, ``hyper.momentum=interval(0.8,0.99)`` is a range, and
 ``hyper.learning_rate=tag(log,interval(1e-5,0.1))`` one in which each power of ten counts as much as any other.
@@ -16,11 +16,11 @@ if TYPE_CHECKING:
     from optuna.distributions import BaseDistribution
 
 Value = str | float | int
-"""Of an axis: a choice as it is typed, or a number of a range."""
+"""Of an parameter: a choice as it is typed, or a number of a range."""
 
 
 @dataclass(frozen=True)
-class Axis:
+class Parameter:
     """A key of the configuration, as in an override, and its values: ``choices``, or the numbers from ``low`` to
     ``high``, both included."""
 
@@ -45,7 +45,7 @@ class Axis:
             return f"{self.name}: {', '.join(self.choices)}"
         return f"{self.name}: {self.low:g} to {self.high:g}{', logarithmic' if self.log else ''}"
 
-    def draw(self, generator: Generator) -> Value:
+    def sample(self, generator: Generator) -> Value:
         """Any of the values, each as likely."""
         if self.choices:
             return self.choices[int(generator.integers(len(self.choices)))]
@@ -59,7 +59,7 @@ class Axis:
         return min(max(rounded, self.low), self.high)
 
     def holds(self, value: object) -> bool:
-        """Whether ``value`` is one of the axis."""
+        """Whether ``value`` is one of the parameter."""
         if self.choices:
             return str(value) in self.choices
         return isinstance(value, (int, float)) and self.low <= value <= self.high
@@ -82,6 +82,6 @@ class Axis:
 
 
 
-def count(axes: Iterable[Axis]) -> int:
-    """The number of combinations of axes of choices."""
-    return math.prod(len(axis.choices) for axis in axes)
+def count(parameters: Iterable[Parameter]) -> int:
+    """The number of combinations of parameters of choices."""
+    return math.prod(len(parameter.choices) for parameter in parameters)

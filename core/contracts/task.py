@@ -19,7 +19,7 @@ from sightsmith.core.contracts.image import Array
 from sightsmith.core.contracts.prediction import Prediction
 from sightsmith.core.contracts.records import NetworkRecord, TaskRecord
 from sightsmith.core.contracts.report import Section
-from sightsmith.core.contracts.results import Model, Outcome, Part
+from sightsmith.core.contracts.results import Model, RawPrediction, SampleResult
 from sightsmith.core.contracts.schema import Config
 from sightsmith.core.util.errors import UserError
 
@@ -78,15 +78,15 @@ class Task(ABC):
         """Give the model what it needs to know of the training samples (class weights, say)."""
 
     def backbone(self, model: Model) -> Sequence[nn.Module]:
-        """The modules that make features of an image, in order: what ``hyper.backbone_rate`` slows or freezes, and
-        the last one's output what ``source.distillation`` compares. Empty where the task knows none."""
+        """The modules that make features of an image, in order: what ``hyper.backbone_lr_scale`` slows or freezes, and
+        the last one's output what ``base_run.distillation`` compares. Empty where the task knows none."""
         return ()
 
     def run_backbone(self, model: Model, inputs: Tensor) -> None:
         """Forward normalised images (N, C, H, W) through :meth:`backbone`, and maybe further."""
         model(inputs, mode="tensor")
 
-    def draw_weights(self, samples: Sequence[Sample]) -> Sequence[float] | None:
+    def sampling_weights(self, samples: Sequence[Sample]) -> Sequence[float] | None:
         """A weight for each training sample where an epoch draws with replacement; None: each once.
 
         For ``hyper.class_balance=sampling``, one over the frequency of the sample's rarest label.
@@ -97,14 +97,14 @@ class Task(ABC):
         return [1 / min(frequency[label] for label in sample.labels or (None,)) for sample in samples]
 
     @abstractmethod
-    def outcomes(self, model: Model, batch: dict[str, Any]) -> list[Outcome]:
-        """Evaluate one batch (the model is in eval mode, without gradients): an outcome a sample.
+    def evaluation_step(self, model: Model, batch: dict[str, Any]) -> list[SampleResult]:
+        """Evaluate one batch (the model is in eval mode, without gradients): an result a sample.
 
         ``batch`` is what :meth:`collate` made, and holds each sample's place in the data set. A sum
-        over outcomes must not depend on how the samples were grouped into batches."""
+        over results must not depend on how the samples were grouped into batches."""
 
     @abstractmethod
-    def predict(self, model: Model, batch: dict[str, Any]) -> list[Part]:
+    def predict(self, model: Model, batch: dict[str, Any]) -> list[RawPrediction]:
         """What the model (in eval mode, without gradients) says of each sample; they may have no annotation."""
 
     def heat_maps(self, model: Model, batch: dict[str, Any]) -> list[Array]:
@@ -118,31 +118,32 @@ class Task(ABC):
         raise UserError(f"The models of the task {self.config.task.name} cannot be exported: its plugin says not how.")
 
     @abstractmethod
-    def prediction(self, parts: Sequence[Part], samples: Sequence[Sample], size: tuple[int, int]) -> Prediction:
+    def prediction(self, parts: Sequence[RawPrediction], samples: Sequence[Sample], size: tuple[int,
+                                                                                                int]) -> Prediction:
         """Of an image of ``size`` (height, width): ``parts`` is what :meth:`predict` has of ``samples``, the image or
         its overlapping tiles."""
 
     @abstractmethod
-    def metrics(self, outcomes: Sequence[Outcome]) -> dict[str, float | None]:
+    def metrics(self, results: Sequence[SampleResult]) -> dict[str, float | None]:
         """Figures of a whole split: ``loss``, the task's score, and more. None is an undefined figure.
 
-        ``outcomes`` is sorted by sample and complete, whatever the number of ranks."""
+        ``results`` is sorted by sample and complete, whatever the number of ranks."""
 
-    def score_of_draws(self, outcomes: Sequence[Outcome]) -> Callable[[Array], float | None]:
-        """The score of ``outcomes`` drawn anew, as a function of how often each is drawn (N,) int64.
+    def bootstrap_score(self, results: Sequence[SampleResult]) -> Callable[[Array], float | None]:
+        """The score of ``results`` drawn anew, as a function of how often each is drawn (N,) int64.
 
         The bootstrap calls it a thousand times, so a task whose :meth:`metrics` are slow does better than this, which
         computes all of them from copies.
         """
         def score(drawn: Array) -> float | None:
-            places = np.repeat(np.arange(len(outcomes)), drawn).tolist()
-            return self.metrics([{**outcomes[place], "index": index} for index, place in enumerate(places)])[self.score]
+            places = np.repeat(np.arange(len(results)), drawn).tolist()
+            return self.metrics([{**results[place], "index": index} for index, place in enumerate(places)])[self.score]
 
         return score
 
     @abstractmethod
-    def report(self, outcomes: Sequence[Outcome], samples: Sequence[Sample], folder: Path) -> list[Section]:
-        """The report's sections on these outcomes."""
+    def report(self, results: Sequence[SampleResult], samples: Sequence[Sample], folder: Path) -> list[Section]:
+        """The report's sections on these results."""
 
     @property
     def score(self) -> str:

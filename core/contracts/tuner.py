@@ -8,19 +8,19 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sightsmith.core.contracts.search_space import Axis, Value
+from sightsmith.core.contracts.search_space import Parameter, Value
 
 if TYPE_CHECKING:
     from numpy.random import Generator
 
 
 @dataclass(frozen=True)
-class Proposal:
+class Suggestion:
     """A run to make.
 
-    ``values`` are of the search's axes, by name. ``epochs`` is the epoch after which the run pauses, counted from the
-    beginning of its training, also where it goes on from another; None: it trains to its end. ``parent`` is the number
-    of the run from whose last checkpoint it goes on, with weights and optimizer.
+    ``values`` are of the search's parameters, by name. ``epochs`` is the epoch after which the run pauses, counted from
+    the beginning of its training, also where it goes on from another; None: it trains to its end. ``parent`` is the
+    number of the run from whose last checkpoint it goes on, with weights and optimizer.
     """
 
     values: Mapping[str, Value]
@@ -29,22 +29,22 @@ class Proposal:
 
 
 @dataclass(frozen=True)
-class Scored:
+class TrialResult:
     """What became of the run with this number: its best score so far, higher is better, or None where it failed or
     the score is not defined."""
 
     number: int
-    proposal: Proposal
+    suggestion: Suggestion
     score: float | None
 
 
 @dataclass(frozen=True)
-class Search:
-    """What a tuner is to do: ``jobs`` runs, or members of a population, of ``epochs`` at the most, ``parallel`` of
+class SearchSpace:
+    """What a tuner is to do: ``trials`` runs, or members of a population, of ``epochs`` at the most, ``parallel`` of
     them at a time, each on so many ``devices``. The same ``seed`` proposes the same."""
 
-    space: tuple[Axis, ...]
-    jobs: int
+    space: tuple[Parameter, ...]
+    trials: int
     epochs: int
     seed: int
     parallel: int = 1
@@ -53,9 +53,9 @@ class Search:
     options: Mapping[str, Any] = field(default_factory=dict)
     devices: float = 1.0
 
-    def draw(self, generator: Generator) -> dict[str, Value]:
+    def sample(self, generator: Generator) -> dict[str, Value]:
         """Any values of the space, by name."""
-        return {axis.name: axis.draw(generator) for axis in self.space}
+        return {parameter.name: parameter.sample(generator) for parameter in self.space}
 
 
 class SearchMethod:
@@ -64,18 +64,18 @@ class SearchMethod:
     The constructor raises UserError where it cannot search this space.
     """
 
-    def __init__(self, search: Search) -> None:
+    def __init__(self, search: SearchSpace) -> None:
         self.search = search
 
     @property
     def epochs(self) -> int:
         """Of all runs together."""
-        return self.search.jobs * self.search.epochs
+        return self.search.trials * self.search.epochs
 
     @property
     def runs(self) -> int:
         """How many it will ask for, where none fails."""
-        return self.search.jobs
+        return self.search.trials
 
     @property
     def at_once(self) -> int:
@@ -90,10 +90,10 @@ class Tuner(SearchMethod, ABC):
     """
 
     @abstractmethod
-    def ask(self) -> Sequence[Proposal]:
+    def ask(self) -> Sequence[Suggestion]:
         """The runs to make next, side by side where they can; none when done."""
 
-    def tell(self, scored: Sequence[Scored]) -> None:
+    def tell(self, scored: Sequence[TrialResult]) -> None:
         """What became of all that was last asked for, in the same order."""
 
 
@@ -103,13 +103,13 @@ class Asked:
 
     number: int
     member: int
-    proposal: Proposal
+    suggestion: Suggestion
     done: bool
 
 
-Train = Callable[[int, Proposal], Scored]
+Train = Callable[[int, Suggestion], TrialResult]
 """Makes the run that a member, a number from 0, goes on with, where it is called, and returns at its end. The same
-member and proposal are the same run: one that has begun goes on, one that is done is not made again. Can be pickled
+member and suggestion are the same run: one that has begun goes on, one that is done is not made again. Can be pickled
 and sent to any machine that has the environment and sees the files of this one."""
 
 
@@ -124,7 +124,7 @@ class AsynchronousTuner(SearchMethod, ABC):
         machine sees, and that is removed afterwards."""
 
 
-def ranked(scored: Iterable[Scored]) -> list[Scored]:
+def ranked(scored: Iterable[TrialResult]) -> list[TrialResult]:
     """Those that have a score, the best first, the earlier one of equals."""
     found = [(-item.score, item.number, item) for item in scored if item.score is not None]
     return [item for _, _, item in sorted(found, key=lambda entry: entry[:2])]

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from sightsmith.core.contracts.plan import Plan
     from sightsmith.core.contracts.records import (
         ConfigPath,
-        DatasetLoaderRecord,
+        DatasetFormatRecord,
         Finding,
         LoggerRecord,
         NetworkRecord,
@@ -60,7 +60,7 @@ def sightsmith_tasks() -> Iterable[TaskRecord]:  # type: ignore[empty-body]
 
 
 @hookspec
-def sightsmith_dataset_loaders() -> Iterable[DatasetLoaderRecord]:  # type: ignore[empty-body]
+def sightsmith_dataset_formats() -> Iterable[DatasetFormatRecord]:  # type: ignore[empty-body]
     """Dataset formats. ``dataset.format=auto`` takes the loader that is surest of the folder."""
 
 

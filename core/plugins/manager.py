@@ -18,7 +18,7 @@ import pluggy
 
 from sightsmith.core.contracts.records import (
     ConfigPath,
-    DatasetLoaderRecord,
+    DatasetFormatRecord,
     Finding,
     LoggerRecord,
     NetworkRecord,
@@ -65,7 +65,7 @@ class Plugins:
         self._manager = pluggy.PluginManager(hookspecs.PROJECT)
         self._manager.add_hookspecs(hookspecs)
         self.tasks: dict[str, TaskRecord] = {}
-        self.dataset_loaders: dict[str, DatasetLoaderRecord] = {}
+        self.dataset_formats: dict[str, DatasetFormatRecord] = {}
         self.networks: dict[str, NetworkRecord] = {}
         self.tuners: dict[str, TunerRecord] = {}
         self.loggers: dict[str, LoggerRecord] = {}
@@ -87,7 +87,7 @@ class Plugins:
             found = {
                 kind: list(self._records(module, f"sightsmith_{kind}", expected))
                 for kind, expected in (
-                    ("tasks", TaskRecord), ("dataset_loaders", DatasetLoaderRecord),
+                    ("tasks", TaskRecord), ("dataset_formats", DatasetFormatRecord),
                     ("networks", NetworkRecord), ("tuners", TunerRecord), ("loggers", LoggerRecord),
                 )
             }

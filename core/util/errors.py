@@ -17,7 +17,7 @@ class Problem:
     """One thing found wrong in the user's data or configuration.
 
     ``file`` is relative to the data set's root (or the path that was typed), ``line`` is 1-based.
-    Warnings are printed; errors stop the run before anything trains. ``spoils`` is the poorest kind of
+    Warnings are printed; errors stop the run before anything trains. ``affects`` is the poorest kind of
     annotation that suffers: a task that learns from a poorer one is not told.
     """
 
@@ -26,7 +26,7 @@ class Problem:
     line: int | None = None
     hint: str | None = None
     severity: Literal["error", "warning"] = "error"
-    spoils: Literal["labels", "boxes", "masks"] = "labels"
+    affects: Literal["labels", "boxes", "masks"] = "labels"
 
     def __str__(self) -> str:
         where = f"{self.file}:{self.line}: " if self.line is not None else f"{self.file}: " if self.file else ""
@@ -61,7 +61,7 @@ class UserError(Exception):
         return _rebuild, (type(self), self.message, self.hint, self.problems)
 
 
-def told(error: Exception) -> str:
+def describe_error(error: Exception) -> str:
     """What a person reads of ``error``: a mistake as it says itself, else with its kind."""
     return error.text() if isinstance(error, UserError) else f"{type(error).__name__}: {error}"
 

@@ -55,14 +55,14 @@ def fill_folder(folder: Path, fill: Callable[[Path], None]) -> None:
 
 def make_folder(folder: Path) -> None:
     """Make ``folder`` and those above it; keep one that is there. Raises UserError where that cannot be."""
-    refuse_unwritable(folder)
+    ensure_writable(folder)
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise _unwritable(folder, str(error)) from error
 
 
-def refuse_unwritable(folder: Path) -> None:
+def ensure_writable(folder: Path) -> None:
     """Raises UserError where ``folder`` is none, cannot be made, or cannot be written to. Makes nothing."""
     there = next(place for place in (folder, *folder.absolute().parents) if os.path.exists(place))
     if not there.is_dir():

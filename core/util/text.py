@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 
-def figure(value: float | None) -> str:
+def format_metric(value: float | None) -> str:
     return "undefined" if value is None else f"{value:.4f}"
 
 
-def duration(seconds: float) -> str:
+def format_duration(seconds: float) -> str:
     """``1 h 02 min``, ``3 min 20 s`` or ``12 s``."""
     whole = round(seconds)
     if whole >= 3600:

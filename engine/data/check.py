@@ -10,14 +10,14 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
-from sightsmith.core.contracts.annotation import Annotation, carries
+from sightsmith.core.contracts.annotation import Annotation, can_derive
 from sightsmith.core.contracts.dataset import CheckedDataset, DatasetIndex, Sample
 from sightsmith.core.contracts.image import ImageError, ImageInfo
-from sightsmith.core.contracts.records import DatasetLoaderRecord
+from sightsmith.core.contracts.records import DatasetFormatRecord
 from sightsmith.core.contracts.schema import Config
 from sightsmith.core.util.errors import NAMED, Problem, has_errors, listed
 from sightsmith.engine.data.convert import to_labels, to_objects
-from sightsmith.engine.data.discover import choose_folder, choose_loader, refuse_poorer
+from sightsmith.engine.data.discover import choose_folder, choose_format, ensure_annotation
 from sightsmith.engine.data.groups import assign_groups
 from sightsmith.engine.data.images import probe
 from sightsmith.engine.data.split import split
@@ -27,7 +27,7 @@ SMALLEST_SIDE, LARGEST_SIDE = 16, 4096
 
 
 
-def check_dataset(config: Config, loaders: Sequence[DatasetLoaderRecord], annotation: Annotation, cache_dir: Path,
+def check_dataset(config: Config, loaders: Sequence[DatasetFormatRecord], annotation: Annotation, cache_dir: Path,
                   report: Callable[[str], None] | None = None, *, judged: bool = False) -> CheckedDataset:
     """Find, read, look at and split the data set that ``config.dataset`` names, as ``annotation``.
 
@@ -38,14 +38,14 @@ def check_dataset(config: Config, loaders: Sequence[DatasetLoaderRecord], annota
     """
     say = report or (lambda line: None)
     root = choose_folder(config.dataset.root, cache_dir)
-    loader, reason = choose_loader(root, config.dataset.format, loaders, annotation)
+    loader, reason = choose_format(root, config.dataset.format, loaders, annotation)
     say(f"Data set {root}: {loader.name} ({reason})")
     index: DatasetIndex = loader.build()().read(root, say)
-    problems = [problem for problem in index.problems if carries([annotation], problem.spoils)]
+    problems = [problem for problem in index.problems if can_derive([annotation], problem.affects)]
     if not index.samples and not has_errors(problems):
         problems.append(Problem("no image with an annotation was found", hint=f"{loader.name} reads {loader.layout}"))
     if not has_errors(problems):
-        refuse_poorer(index, annotation, config.task.name, loaders)
+        ensure_annotation(index, annotation, config.task.name, loaders)
     if not judged:
         index = _without_test(index, problems)
     index = to_labels(index) if annotation == "labels" else to_objects(index)

@@ -90,11 +90,11 @@ def _look(sample: Sample, info: ImageInfo, index: DatasetIndex, annotation: Anno
     checked = [_checked(item, sample, width, height, annotation, found) for item in sample.objects]
     sample = replace(sample, objects=tuple(item for item in checked if item is not None))
     rows = []
-    if sample.class_map is not None:
+    if sample.semantic_mask is not None:
         try:
-            numbers = class_numbers(sample.class_map, index.classes, height, width)
+            numbers = class_numbers(sample.semantic_mask, index.classes, height, width)
         except MaskError as error:
-            found.problems.append(Problem(str(error), file=sample.class_map.name))
+            found.problems.append(Problem(str(error), file=sample.semantic_mask.name))
             return found
         counts = np.bincount(numbers.ravel(), minlength=IGNORED + 1)
         found.pixels.update({name: int(counts[number]) for number, name in enumerate(index.classes, 1)})

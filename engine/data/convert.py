@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from sightsmith.core.contracts.annotation import ClassMap, Mask, Object, Polygons
+from sightsmith.core.contracts.annotation import Mask, Object, Polygons, SemanticMask
 from sightsmith.core.contracts.dataset import DatasetIndex, Sample
 
 if TYPE_CHECKING:
@@ -17,7 +17,7 @@ def to_labels(index: DatasetIndex) -> DatasetIndex:
     """The classes of an image's objects or map as its labels; multi-label unless each image has one."""
     if index.annotation == "labels":
         return index
-    samples = tuple(replace(sample, objects=(), class_map=None, size=None) for sample in index.samples)
+    samples = tuple(replace(sample, objects=(), semantic_mask=None, size=None) for sample in index.samples)
     multi_label = any(len(sample.labels) != 1 for sample in samples)
     return replace(index, samples=samples, multi_label=multi_label, annotation="labels", relative=False)
 
@@ -28,7 +28,7 @@ def to_objects(index: DatasetIndex) -> DatasetIndex:
     A class that is only said of whole images (LabelMe's flags) is none of these tasks.
     """
     samples = tuple(replace(sample, labels=learnt_labels(sample)) for sample in index.samples)
-    told = {label for sample in index.samples if not sample.class_map for label in sample.labels}
+    told = {label for sample in index.samples if not sample.semantic_mask for label in sample.labels}
     seen = {item.label for sample in index.samples for item in sample.objects}
     classes = tuple(name for name in index.classes if name in seen or name not in told)
     return replace(index, samples=samples, classes=classes, multi_label=False)
@@ -36,7 +36,7 @@ def to_objects(index: DatasetIndex) -> DatasetIndex:
 
 def learnt_labels(sample: Sample) -> tuple[str, ...]:
     """Those of the sample's labels of which it has a map, or an object that is no crowd."""
-    if sample.class_map is not None:
+    if sample.semantic_mask is not None:
         return sample.labels
     learnt = {item.label for item in sample.objects if not item.crowd}
     return tuple(label for label in sample.labels if label in learnt)
@@ -44,11 +44,12 @@ def learnt_labels(sample: Sample) -> tuple[str, ...]:
 
 def renamed(sample: Sample, names: Mapping[str, str]) -> Sample:
     """With the classes under the names that ``names`` gives; what is of any other class is left out."""
-    class_map = sample.class_map
-    if class_map is not None:
-        class_map = replace(class_map, values=tuple((value, names.get(name) if name is not None else None)
-                                                    for value, name in class_map.values))
-    return replace(sample, class_map=class_map, labels=tuple(names[name] for name in sample.labels if name in names),
+    semantic_mask = sample.semantic_mask
+    if semantic_mask is not None:
+        semantic_mask = replace(semantic_mask, values=tuple((value, names.get(name) if name is not None else None)
+                                                    for value, name in semantic_mask.values))
+    return replace(sample, semantic_mask=semantic_mask,
+                   labels=tuple(names[name] for name in sample.labels if name in names),
                    objects=tuple(replace(item, label=names[item.label]) for item in sample.objects
                                  if item.label in names))
 
@@ -67,9 +68,9 @@ def to_boxes(sample: Sample, width: int, height: int) -> Sample:
             objects += _parts_of_mask(item, item.mask, width, height)
         else:
             objects.append(replace(item, mask=None))
-    if sample.class_map is not None:
-        objects += _parts_of_map(sample.class_map, width, height)
-    return replace(sample, objects=tuple(objects), class_map=None)
+    if sample.semantic_mask is not None:
+        objects += _parts_of_map(sample.semantic_mask, width, height)
+    return replace(sample, objects=tuple(objects), semantic_mask=None)
 
 
 def _scaled(item: Object, width: int, height: int) -> Object:
@@ -88,11 +89,11 @@ def _parts_of_mask(item: Object, mask: Mask, width: int, height: int) -> Iterato
         yield replace(part, crowd=item.crowd, line=item.line, mark=item.mark)
 
 
-def _parts_of_map(class_map: ClassMap, width: int, height: int) -> Iterator[Object]:
+def _parts_of_map(semantic_mask: SemanticMask, width: int, height: int) -> Iterator[Object]:
     from sightsmith.engine.data.masks import class_numbers
 
-    classes = list(dict.fromkeys(name for _, name in class_map.values if name is not None))
-    numbers = class_numbers(class_map, classes, height, width)
+    classes = list(dict.fromkeys(name for _, name in semantic_mask.values if name is not None))
+    numbers = class_numbers(semantic_mask, classes, height, width)
     for number, name in enumerate(classes, 1):
         yield from _parts(numbers == number, name)
 

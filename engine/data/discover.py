@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from sightsmith.core.contracts.annotation import Annotation, carries
+from sightsmith.core.contracts.annotation import Annotation, can_derive
 from sightsmith.core.contracts.dataset import DatasetIndex
-from sightsmith.core.contracts.records import DatasetLoaderRecord
+from sightsmith.core.contracts.records import DatasetFormatRecord
 from sightsmith.core.util.errors import Problem, UserError, near
 from sightsmith.engine.data.archive import unpack
 
@@ -29,9 +29,9 @@ def choose_folder(text: str, cache_dir: Path) -> Path:
     return root.resolve()
 
 
-def choose_loader(root: Path, wanted: str, loaders: Sequence[DatasetLoaderRecord],
-                  annotation: Annotation) -> tuple[DatasetLoaderRecord, str]:
-    """The loader that ``dataset.format`` names, or the surest of those that recognise ``root``, and why.
+def choose_format(root: Path, wanted: str, loaders: Sequence[DatasetFormatRecord],
+                  annotation: Annotation) -> tuple[DatasetFormatRecord, str]:
+    """The loader that ``dataset.format`` names, or the surest of those that detect ``root``, and why.
 
     Formats that can carry ``annotation`` come first. Raises UserError where none or several fit.
     """
@@ -42,7 +42,7 @@ def choose_loader(root: Path, wanted: str, loaders: Sequence[DatasetLoaderRecord
         names = [loader.name for loader in loaders]
         raise UserError(f"dataset.format={wanted} is not known.{near(wanted, names)}",
                         hint=f"there is: auto, {', '.join(names)}")
-    able = [loader for loader in loaders if carries(loader.annotations, annotation)]
+    able = [loader for loader in loaders if can_derive(loader.annotations, annotation)]
     found = _recognised(root, able) or _recognised(root, [loader for loader in loaders if loader not in able])
     if not found:
         raise UserError(f"{root} holds no data set of a known format.", problems=_layouts(able),
@@ -56,26 +56,26 @@ def choose_loader(root: Path, wanted: str, loaders: Sequence[DatasetLoaderRecord
     return tied[0]
 
 
-def refuse_poorer(index: DatasetIndex, annotation: Annotation, task: str,
-                  loaders: Sequence[DatasetLoaderRecord]) -> None:
+def ensure_annotation(index: DatasetIndex, annotation: Annotation, task: str,
+                  loaders: Sequence[DatasetFormatRecord]) -> None:
     """Raises UserError where the data set lacks the annotation that the task learns from."""
-    if not carries([index.annotation], annotation):
+    if not can_derive([index.annotation], annotation):
         raise UserError(
             f"task={task} learns from {annotation}, and {index.root} ({index.format}) has {index.annotation} only. "
             f"Formats with {annotation}:",
-            problems=_layouts([loader for loader in loaders if carries(loader.annotations, annotation)]),
+            problems=_layouts([loader for loader in loaders if can_derive(loader.annotations, annotation)]),
             hint=f"annotate {annotation} in one of these formats, choose another with dataset.format=NAME, or a task "
                  f"that learns from {index.annotation}")
 
 
-def _recognised(root: Path, loaders: Sequence[DatasetLoaderRecord]) -> list[tuple[float, DatasetLoaderRecord, str]]:
+def _recognised(root: Path, loaders: Sequence[DatasetFormatRecord]) -> list[tuple[float, DatasetFormatRecord, str]]:
     found = []
     for loader in loaders:
-        recognition = loader.build()().recognise(root)
+        recognition = loader.build()().detect(root)
         if recognition is not None:
             found.append((recognition.confidence, loader, recognition.reason))
     return found
 
 
-def _layouts(loaders: Sequence[DatasetLoaderRecord]) -> list[Problem]:
+def _layouts(loaders: Sequence[DatasetFormatRecord]) -> list[Problem]:
     return [Problem(f"{loader.name}: {loader.layout}") for loader in loaders]

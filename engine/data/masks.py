@@ -16,7 +16,7 @@ import numpy as np
 from PIL import Image
 from pycocotools import mask as coco
 
-from sightsmith.core.contracts.annotation import Box, ClassMap, Mask, RunLengths
+from sightsmith.core.contracts.annotation import Box, Mask, RunLengths, SemanticMask
 from sightsmith.core.contracts.dataset import Sample
 from sightsmith.core.contracts.image import Array, ImageError
 from sightsmith.engine.data.images import check_size
@@ -122,17 +122,17 @@ def picture_values(path: Path) -> tuple[Array, bool]:
     return values.astype({"b": np.uint8, "i": np.uint32}.get(values.dtype.kind, values.dtype)), False
 
 
-def class_numbers(class_map: ClassMap, classes: Sequence[str], height: int, width: int) -> Array:
+def class_numbers(semantic_mask: SemanticMask, classes: Sequence[str], height: int, width: int) -> Array:
     """(height, width) uint8: 0 background, i + 1 for ``classes[i]``, 255 ignored.
 
     Raises MaskError for a picture that cannot be read, of another size, or with a value of no class.
     """
-    values, colours = picture_values(class_map.path)
+    values, colours = picture_values(semantic_mask.path)
     if values.shape != (height, width):
         raise MaskError(f"the map is {values.shape[1]} x {values.shape[0]} px, and its image {width} x {height} px")
     numbers = _numbers(classes)
-    known = {value: BACKGROUND if name is None else numbers[name] for value, name in class_map.values}
-    known |= dict.fromkeys(class_map.ignored, IGNORED)
+    known = {value: BACKGROUND if name is None else numbers[name] for value, name in semantic_mask.values}
+    known |= dict.fromkeys(semantic_mask.ignored, IGNORED)
     found = np.unique(values)
     strange = [value for value in found.tolist() if value not in known]
     if strange:
@@ -148,8 +148,8 @@ def semantic_map(sample: Sample, classes: Sequence[str], height: int, width: int
     Later objects are painted over earlier ones, and all of them over crowds, which are ignored. Raises
     MaskError for a mask that cannot be used, an object without one, and more than 254 classes.
     """
-    if sample.class_map is not None:
-        return class_numbers(sample.class_map, classes, height, width)
+    if sample.semantic_mask is not None:
+        return class_numbers(sample.semantic_mask, classes, height, width)
     numbers = _numbers(classes)
     painted = np.full((height, width), BACKGROUND, dtype=np.uint8)
     for item in sorted(sample.objects, key=lambda item: not item.crowd):

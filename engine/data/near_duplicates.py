@@ -15,7 +15,7 @@ from PIL import Image
 from sightsmith.core.contracts.dataset import Sample
 from sightsmith.core.contracts.image import Array, ImageError
 from sightsmith.core.contracts.schema import ImageConfig
-from sightsmith.engine.data.thumbnails import picture_of
+from sightsmith.engine.data.thumbnails import load_rgb
 
 DISTANCE = 4
 """Bits of 64 in which the hashes of two images that look alike differ, at the most."""
@@ -58,7 +58,7 @@ def near_duplicates(samples: Sequence[Sample], image: ImageConfig) -> list[Pair]
 def _hash(sample: Sample, image: ImageConfig) -> Array | None:
     """(8,) uint8."""
     try:
-        picture = picture_of(sample, image)
+        picture = load_rgb(sample, image)
     except ImageError:  # the check of the data set says why
         return None
     return np.packbits(imagehash.phash(Image.fromarray(picture)).hash.ravel())

@@ -19,7 +19,7 @@ HIT, FALSE, MISSED = (44, 160, 44), (214, 39, 40), (31, 119, 180)
 SHOWN = 6
 """How many pictures say enough of one thing."""
 AROUND = 0.4
-"""Part of a box's longer side that is shown around it."""
+"""RawPrediction of a box's longer side that is shown around it."""
 LEAST = 24
 """Pixels of the side of a crop at least."""
 
@@ -45,7 +45,7 @@ def plain(text: str) -> str:
     return text.replace("$", r"\$")
 
 
-def picture_of(sample: Sample, image: ImageConfig) -> Array:
+def load_rgb(sample: Sample, image: ImageConfig) -> Array:
     """(H, W, 3) uint8 of the sample's whole image, as a person sees it."""
     return as_rgb(read_image(sample.path, sample.frame, windows=image.windows[:1], value_range=image.range))
 

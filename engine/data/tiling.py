@@ -29,7 +29,7 @@ def _tiles(sample: Sample, info: ImageInfo, side: int, overlap: float) -> Iterat
             tile = (left, top, width, height)
             objects = tuple(item for item in sample.objects if _touches(item.box, tile))
             seen = {item.label for item in objects if not item.crowd}
-            labels = sample.labels if sample.class_map else tuple(name for name in sample.labels if name in seen)
+            labels = sample.labels if sample.semantic_mask else tuple(name for name in sample.labels if name in seen)
             yield replace(sample, tile=tile, objects=objects, labels=labels)
 
 

@@ -9,13 +9,13 @@ from pathlib import Path
 from sightsmith.core.contracts.annotation import Object
 from sightsmith.core.contracts.dataset import DatasetIndex, Sample
 from sightsmith.core.contracts.image import Array, ImageInfo
-from sightsmith.core.contracts.records import DatasetLoaderRecord
+from sightsmith.core.contracts.records import DatasetFormatRecord
 from sightsmith.core.util.errors import UserError, listed
 from sightsmith.core.util.files import fill_folder
 from sightsmith.engine.data.masks import box, class_numbers, encode
 
 
-def find_writer(name: str, formats: Mapping[str, DatasetLoaderRecord], annotation: str) -> DatasetLoaderRecord:
+def find_writer(name: str, formats: Mapping[str, DatasetFormatRecord], annotation: str) -> DatasetFormatRecord:
     """The format called ``name``, if it can be written with this kind of annotation. Raises UserError."""
     able = [key for key, record in formats.items() if record.writer and annotation in record.annotations]
     if name not in able:
@@ -25,7 +25,7 @@ def find_writer(name: str, formats: Mapping[str, DatasetLoaderRecord], annotatio
     return formats[name]
 
 
-def write_dataset(index: DatasetIndex, infos: Mapping[str, ImageInfo], record: DatasetLoaderRecord, folder: Path,
+def write_dataset(index: DatasetIndex, infos: Mapping[str, ImageInfo], record: DatasetFormatRecord, folder: Path,
                   ) -> list[str]:
     """Write ``index``, which is checked, into the new ``folder``; lines on what the format cannot say.
 
@@ -45,11 +45,11 @@ def write_dataset(index: DatasetIndex, infos: Mapping[str, ImageInfo], record: D
 
 def _with_regions(sample: Sample, info: ImageInfo) -> Sample:
     """A map of classes as an object for each class, all that the image has of it."""
-    if sample.class_map is None:
+    if sample.semantic_mask is None:
         return sample
-    classes = list(dict.fromkeys(name for _, name in sample.class_map.values if name is not None))
-    numbers = class_numbers(sample.class_map, classes, info.height, info.width)
-    return replace(sample, class_map=None, objects=regions(numbers, classes))
+    classes = list(dict.fromkeys(name for _, name in sample.semantic_mask.values if name is not None))
+    numbers = class_numbers(sample.semantic_mask, classes, info.height, info.width)
+    return replace(sample, semantic_mask=None, objects=regions(numbers, classes))
 
 
 def regions(numbers: Array, classes: Sequence[str]) -> tuple[Object, ...]:

@@ -21,7 +21,7 @@ from sightsmith.core.contracts.schema import Config, PresetConfig, is_among, wal
 from sightsmith.core.plugins.manager import Provider, load_plugins
 from sightsmith.core.util.errors import Problem, UserError
 from sightsmith.core.util.files import fill_folder, make_folder, write_atomic
-from sightsmith.engine.runs.run_dir import RunFolder
+from sightsmith.engine.runs.run_dir import RunDir
 
 CARD_KEYS = ("title", "description", "modality", "body_part", "images", "licence", "tunable")
 """What the author may say of the preset; the rest of the card is what the run was."""
@@ -96,7 +96,7 @@ def create_preset(path: Path, name: str, output_dir: Path, said: Mapping[str, An
     ``said`` are :data:`CARD_KEYS` of the card. Raises UserError where the run is not finished, the name or a key
     cannot be used, or the file or folder is there already.
     """
-    run = RunFolder(path)
+    run = RunDir(path)
     content = read_card(path)
     config = restore_config(content["config"], run.model / CARD)
     distribution = f"sightsmith-{name.replace('_', '-')}"
@@ -133,10 +133,10 @@ def _is_of(provider: Provider | Path, distribution: str) -> bool:
     return isinstance(provider, Provider) and provider.distribution == distribution
 
 
-def _card(run: RunFolder, config: Config, content: Mapping[str, Any], name: str, said: Mapping[str, Any],
+def _card(run: RunDir, config: Config, content: Mapping[str, Any], name: str, said: Mapping[str, Any],
           ) -> PresetConfig:
     """What the run was, what its own preset's card says of images, and over both what the author says."""
-    from sightsmith.core.util.text import figure
+    from sightsmith.core.util.text import format_metric
     from sightsmith.engine.runs.weights import file_digest
 
     data = _data(run)
@@ -149,8 +149,9 @@ def _card(run: RunFolder, config: Config, content: Mapping[str, Any], name: str,
     key, where = task.score, f"{data['images']['validation']} validation images" if data else "its validation part"
     if f"cv_{key}" in metrics:
         key, where = f"cv_{key}", "cross-validation"
-    score = (f"{task.score} {figure(metrics.get(key))} (95 % confidence interval {figure(metrics.get(f'{key}_low'))} "
-             f"to {figure(metrics.get(f'{key}_high'))}), {where} of the run {run.path.name}")
+    score = (f"{task.score} {format_metric(metrics.get(key))} (95 % confidence interval "
+             f"{format_metric(metrics.get(f'{key}_low'))} "
+             f"to {format_metric(metrics.get(f'{key}_high'))}), {where} of the run {run.path.name}")
     earlier = {key: value for key, value in asdict(config.preset).items()
                if key in ("title", "description", "modality", "dicom_modalities", "body_part", "images")}
     if not config.preset.name:
@@ -162,7 +163,7 @@ def _card(run: RunFolder, config: Config, content: Mapping[str, Any], name: str,
         "score": score, "weights": f"{name}.safetensors", "weights_sha256": file_digest(run.model / WEIGHTS)})
 
 
-def _data(run: RunFolder) -> dict[str, Any]:
+def _data(run: RunDir) -> dict[str, Any]:
     """What the run found its data to be; nothing where it does not say."""
     try:
         found = json.loads(run.data.read_text())
@@ -180,7 +181,7 @@ def _values(config: Config, content: Mapping[str, Any]) -> dict[str, Any]:
     return {part: keys for part, keys in values.items() if keys}
 
 
-def _write_preset(folder: Path, run: RunFolder, config: Config, card: PresetConfig, values: Mapping[str, Any],
+def _write_preset(folder: Path, run: RunDir, config: Config, card: PresetConfig, values: Mapping[str, Any],
                   choice: str) -> None:
     """The weights first: a preset that is there is whole."""
     weights = run.model / WEIGHTS
@@ -207,13 +208,13 @@ def _wrapped(line: str) -> list[str]:
 
 def _start(config: Config) -> str:
     """What the run's own weights were, without the folders of the machine."""
-    if config.source.run is not None:
-        return f"the run {Path(config.source.run).name}"
+    if config.base_run.path is not None:
+        return f"the run {Path(config.base_run.path).name}"
     weights = config.network.weights
     return {"none": "nothing", "imagenet": "ImageNet weights"}.get(weights, Path(weights).name)
 
 
-def _write_package(folder: Path, run: RunFolder, config: Config, card: PresetConfig, values: Mapping[str, Any],
+def _write_package(folder: Path, run: RunDir, config: Config, card: PresetConfig, values: Mapping[str, Any],
                    distribution: str) -> None:
     package = distribution.replace("-", "_")
     code = folder / package

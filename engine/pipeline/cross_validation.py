@@ -20,14 +20,14 @@ from sightsmith.core.contracts.dataset import CheckedDataset, Sample
 from sightsmith.core.contracts.image import Array
 from sightsmith.core.contracts.plan import Plan
 from sightsmith.core.contracts.report import Section
-from sightsmith.core.contracts.results import Outcome
+from sightsmith.core.contracts.results import SampleResult
 from sightsmith.core.contracts.schema import Config
 from sightsmith.core.contracts.task import Task
 from sightsmith.core.util.errors import UserError
-from sightsmith.core.util.text import figure
+from sightsmith.core.util.text import format_metric
 from sightsmith.engine.data.split import folds
 from sightsmith.engine.pipeline.replay import PREFIX
-from sightsmith.engine.runs.run_dir import RunFolder
+from sightsmith.engine.runs.run_dir import RunDir
 from sightsmith.engine.training import distributed as ranks
 from sightsmith.engine.training.bootstrap import Interval, interval
 from sightsmith.engine.training.session import Training
@@ -73,7 +73,8 @@ class CrossValidation:
         spread = f"mean {statistics.fmean(scores):.4f}" if scores else "undefined"
         if len(scores) > 1:
             spread += f", standard deviation {statistics.stdev(scores):.4f}"
-        return f"{self.name} {figure(self.score)} of all folds together{mean}, {self.interval}; of each fold {spread}"
+        return f"{self.name} {format_metric(self.score)} of all folds together{mean}, {self.interval}; "\
+               f"of each fold {spread}"
 
     def section(self) -> Section:
         """For the report."""
@@ -105,35 +106,35 @@ def choose_folds(dataset: CheckedDataset, wanted: str) -> tuple[int, str]:
 
 
 def _new(dataset: CheckedDataset) -> list[Sample]:
-    """The samples that the starting weights have not been trained on: all but those which are replayed of the source's
-    training part. Left out of a fold, these would be known all the same."""
+    """The samples that the starting weights have not been trained on: all but those which are replayed of the base
+    run's training part. Left out of a fold, these would be known all the same."""
     known = {sample.image for sample in dataset.train if sample.name.startswith(PREFIX)}
     return [sample for sample in dataset.index.samples if sample.image not in known]
 
 
-def cross_validate(config: Config, task: Task, dataset: CheckedDataset, plan: Plan, epochs: int, run: RunFolder,
+def cross_validate(config: Config, task: Task, dataset: CheckedDataset, plan: Plan, epochs: int, run: RunDir,
                    state: PartialState, tile: Callable[[CheckedDataset], CheckedDataset], reporters: Reporters,
                    ) -> CrossValidation:
     """Train ``epochs`` epochs for each fold of each repeat, in ``run``'s folder ``folds/<repeat>-<fold>``.
 
-    Images that the source was trained on are in every training, and left out of none. A training that is finished
-    there is only evaluated again, one that was cut short goes on. ``tile`` cuts the images of a data set. On every
+    Images that the base run was trained on are in every training, and left out of none. A training that is finished
+    there is only eval_model again, one that was cut short goes on. ``tile`` cuts the images of a data set. On every
     rank.
     """
     # What would stop a training early is the score on the cases left out.
     config = replace(config, hyper=replace(config.hyper, early_stop=False))
     samples, new, seed = dataset.index.samples, _new(dataset), config.trainer.seed
 
-    def outcomes(part: CheckedDataset, folder: str, number: int) -> list[Outcome]:
+    def outcomes(part: CheckedDataset, folder: str, number: int) -> list[SampleResult]:
         seed_everything(seed)
         training = Training(config, task, task.build_model()[0], part.train, part.validation, state)
         with reporters(training, epochs, number) as callbacks:
-            trainer = training.trainer(RunFolder(run.path / "folds" / folder), plan, callbacks)
+            trainer = training.trainer(RunDir(run.path / "folds" / folder), plan, callbacks)
             trainer.fit(epochs)
             return trainer.evaluate()
 
     scores: list[FoldScore] = []
-    pools: list[list[tuple[Sample, Outcome]]] = []
+    pools: list[list[tuple[Sample, SampleResult]]] = []
     for repeat in range(1, plan.repeats + 1):
         pools.append([])
         for fold, left_out in enumerate(folds(new, plan.folds, seed + repeat - 1), 1):
@@ -147,11 +148,12 @@ def cross_validate(config: Config, task: Task, dataset: CheckedDataset, plan: Pl
     return CrossValidation(task.score, epochs, tuple(scores), score, span)
 
 
-def pooled(task: Task, pools: Sequence[Sequence[tuple[Sample, Outcome]]], seed: int) -> tuple[float | None, Interval]:
+def pooled(task: Task, pools: Sequence[Sequence[tuple[Sample, SampleResult]]], seed: int,
+           ) -> tuple[float | None, Interval]:
     """The score of all outcomes of a repeat, the mean over repeats, and its interval: a case that is drawn is drawn
     in every repeat."""
     ordered = [sorted(pool, key=lambda pair: pair[0].key) for pool in pools]
-    scores = [task.score_of_draws([{**outcome, "index": index} for index, (_, outcome) in enumerate(pool)])
+    scores = [task.bootstrap_score([{**outcome, "index": index} for index, (_, outcome) in enumerate(pool)])
               for pool in ordered]
 
     def score(drawn: Array) -> float | None:

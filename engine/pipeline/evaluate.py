@@ -14,20 +14,20 @@ from rich.table import Table
 
 from sightsmith.core.contracts.dataset import CheckedDataset, Sample
 from sightsmith.core.contracts.report import Section
-from sightsmith.core.contracts.results import Outcome
+from sightsmith.core.contracts.results import SampleResult
 from sightsmith.core.contracts.schema import Config
 from sightsmith.core.contracts.task import Task
 from sightsmith.core.plugins.manager import load_plugins
 from sightsmith.core.util.errors import Problem, UserError
-from sightsmith.core.util.files import refuse_unwritable, write_json
-from sightsmith.core.util.text import figure
+from sightsmith.core.util.files import ensure_writable, write_json
+from sightsmith.core.util.text import format_metric
 from sightsmith.engine.data.tiling import tiled
 from sightsmith.engine.pipeline.inference import outcomes
 from sightsmith.engine.pipeline.load_dataset import check, check_judged
 from sightsmith.engine.pipeline.result import Result
 from sightsmith.engine.report.page import write_page
 from sightsmith.engine.runs.lockfile import read_lock
-from sightsmith.engine.runs.run_dir import RunFolder
+from sightsmith.engine.runs.run_dir import RunDir
 from sightsmith.engine.training.bootstrap import LEVEL, Interval, interval
 
 SETTINGS = ("dataset.root", "dataset.format", "dataset.group_by")
@@ -38,11 +38,11 @@ METRICS = "metrics.json"
 
 
 @dataclass(frozen=True)
-class Judged:
+class SplitEvaluation:
     """A split: its samples, images or tiles of them, and what the run makes of them."""
 
     samples: tuple[Sample, ...]
-    outcomes: list[Outcome]
+    outcomes: list[SampleResult]
     metrics: dict[str, float | None]
     trust: Interval
 
@@ -57,7 +57,7 @@ class Evaluation:
 
     folder: Path
     score: str
-    splits: Mapping[str, Judged]
+    splits: Mapping[str, SplitEvaluation]
 
     @property
     def report(self) -> Path:
@@ -67,7 +67,7 @@ class Evaluation:
         table = Table("split", "images", self.score, f"{LEVEL} % confidence interval", box=None, header_style="bold",
                       pad_edge=False)
         for name, judged in self.splits.items():
-            table.add_row(name, str(judged.images), figure(judged.metrics[self.score]), judged.trust.span())
+            table.add_row(name, str(judged.images), format_metric(judged.metrics[self.score]), judged.trust.span())
         return table
 
     def to_json(self) -> dict[str, Any]:
@@ -85,7 +85,7 @@ def evaluate(result: Result, settings: Mapping[str, str] = {}, split: str | None
     Raises UserError for a data set that has errors, or classes that the run does not know.
     """
     task, parent = result.task, output_dir or result.run_dir / "evaluations"
-    refuse_unwritable(parent)
+    ensure_writable(parent)
     parts, dataset = labelled(result, settings, report)
     if split is not None and split not in parts:
         raise UserError(f"split={split}: the data set {dataset.index.root} has {', '.join(parts)}",
@@ -95,7 +95,7 @@ def evaluate(result: Result, settings: Mapping[str, str] = {}, split: str | None
         raise UserError(f"The data set {dataset.index.root} has no labelled image to judge the run by.")
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     judged = {name: _judge(result, part, dataset, device) for name, part in chosen.items()}
-    where = RunFolder.create(parent, dataset.index.root.name).path
+    where = RunDir.create(parent, dataset.index.root.name).path
     evaluation = Evaluation(where, task.score, judged)
     write_json(where / METRICS, {"run": str(result.run_dir), "dataset": str(dataset.index.root),
                                  "data_digest": dataset.data_digest, "splits": evaluation.to_json()})
@@ -143,7 +143,7 @@ def _parts(result: Result, config: Config, *, own: bool, report: Callable[[str],
                 for name in names}, judged
     trained = check(config, plugins, lambda line: None)
     trained.raise_for_errors()
-    lock = read_lock(RunFolder(result.run_dir).lock)
+    lock = read_lock(RunDir(result.run_dir).lock)
     if (lock["data"], lock["split"]) != (trained.data_digest, trained.split_digest):
         report("warning: the images, their labels or their split changed since the run was trained")
     test = tuple(sample for sample in judged.validation if sample.split == "test")
@@ -167,12 +167,13 @@ def _refuse_classes(result: Result, parts: Mapping[str, Iterable[Sample]], datas
                                           sample.line) for sample in others], hint="leave them out")
 
 
-def _judge(result: Result, samples: tuple[Sample, ...], dataset: CheckedDataset, device: torch.device) -> Judged:
+def _judge(result: Result, samples: tuple[Sample, ...], dataset: CheckedDataset,
+           device: torch.device) -> SplitEvaluation:
     task: Task = result.task
     samples = shown(task, samples, dataset)
     found = outcomes(task, result.model.to(device), samples)
-    trust = interval(task.score_of_draws(found), samples, task.config.trainer.seed)
-    return Judged(samples, found, task.metrics(found), trust)
+    trust = interval(task.bootstrap_score(found), samples, task.config.trainer.seed)
+    return SplitEvaluation(samples, found, task.metrics(found), trust)
 
 
 def _write_report(evaluation: Evaluation, result: Result, dataset: CheckedDataset) -> None:
@@ -184,7 +185,7 @@ def _write_report(evaluation: Evaluation, result: Result, dataset: CheckedDatase
                      for section in task.report(judged.outcomes, judged.samples, evaluation.folder)]
     write_page(evaluation.folder, f"Evaluation of {task.config.name}",
                f"{task.config.task.name} · {task.network.name} · {result.run_dir.name} · {dataset.index.root}", "",
-               headline=[(f"{score}, {name}", figure(judged.metrics[evaluation.score]), judged.trust.span())
+               headline=[(f"{score}, {name}", format_metric(judged.metrics[evaluation.score]), judged.trust.span())
                          for name, judged in evaluation.splits.items()],
                sections=sections)
 

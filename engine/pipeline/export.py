@@ -17,13 +17,13 @@ from sightsmith.core.contracts.dataset import CheckedDataset, Sample
 from sightsmith.core.contracts.exporter import Exporter
 from sightsmith.core.contracts.image import Array
 from sightsmith.core.util.console import tracked
-from sightsmith.core.util.errors import ExportError, UserError, near, told
-from sightsmith.core.util.files import make_folder, refuse_unwritable, write_atomic, write_json
-from sightsmith.core.util.text import figure
+from sightsmith.core.util.errors import ExportError, UserError, describe_error, near
+from sightsmith.core.util.files import ensure_writable, make_folder, write_atomic, write_json
+from sightsmith.core.util.text import format_metric
 from sightsmith.engine.pipeline.evaluate import labelled, shown
 from sightsmith.engine.pipeline.inference import batches, outcomes
 from sightsmith.engine.pipeline.result import Result
-from sightsmith.engine.runs.run_dir import RunFolder
+from sightsmith.engine.runs.run_dir import RunDir
 from sightsmith.plugins.exporters.formats import FORMATS, ExportFormat, Runner, run_module
 
 FORMAT = 1
@@ -38,7 +38,7 @@ SAID = 300
 
 
 @dataclass(frozen=True)
-class Compared:
+class Parity:
     """An exported model against the original on ``images`` images: of all outputs the ``largest_difference`` and the
     ``part_above`` the tolerance, and the score of both."""
 
@@ -60,14 +60,14 @@ class Export:
     """The folder of an exported model, and how it compares."""
 
     folder: Path
-    compared: Compared
+    compared: Parity
 
     def lines(self) -> list[str]:
         """For people."""
         said, score = self.compared, self.compared.score.replace("_", " ")
         above = f", {100 * said.part_above:.2g} % above {said.tolerance:g}" if said.part_above else ""
-        return [f"Compared on {said.images} images: outputs differ by up to {said.largest_difference:.2g}{above}",
-                f"{score}: {figure(said.original)} as trained, {figure(said.exported)} exported",
+        return [f"Parity on {said.images} images: outputs differ by up to {said.largest_difference:.2g}{above}",
+                f"{score}: {format_metric(said.original)} as trained, {format_metric(said.exported)} exported",
                 f"Exported: {self.folder}"]
 
 
@@ -82,7 +82,7 @@ def export(result: Result, form: str, settings: Mapping[str, str] = {}, toleranc
     """
     chosen = _find(form)
     task, parent = result.task, output_dir or result.run_dir / "exports"
-    refuse_unwritable(parent)
+    ensure_writable(parent)
     parts, dataset = labelled(result, settings, report)
     parts = {name: shown(task, part, dataset) for name, part in parts.items()}
     every = tuple(sample for part in parts.values() for sample in part)
@@ -98,7 +98,7 @@ def export(result: Result, form: str, settings: Mapping[str, str] = {}, toleranc
         write_json(path.parent / CARD, _card(result, exporter, chosen, written, compared))
         if chosen.name == "onnx":
             write_atomic(path.parent / SCRIPT, files("sightsmith.core").joinpath("export_script.py").read_bytes())
-        folder = RunFolder.create(parent, chosen.name).path
+        folder = RunDir.create(parent, chosen.name).path
         for file in path.parent.iterdir():
             file.replace(folder / file.name)
     return Export(folder, compared)
@@ -143,15 +143,15 @@ def write(form: ExportFormat, exporter: Exporter, path: Path, images: Array, tol
             run = form.open(path, exporter)
             apart = exporter.differences(expected, run(images))
         except Exception as error:  # whatever an exporter says of an operation that it does not know
-            said.append(" ".join(told(error).split())[:SAID])
+            said.append(" ".join(describe_error(error).split())[:SAID])
             continue
-        if (apart > tolerance).sum() <= exporter.strays * apart.size:
+        if (apart > tolerance).sum() <= exporter.max_mismatch_ratio * apart.size:
             return Written(run, each_image)
         said.append(f"its outputs differ by up to {apart.max():.2g}, and {tolerance:g} is allowed")
     raise ExportError(f"The model cannot be exported as {form.name}: {'; '.join(dict.fromkeys(said))}")
 
 
-def _compare(result: Result, exporter: Exporter, run: Runner, samples: Sequence[Sample], tolerance: float) -> Compared:
+def _compare(result: Result, exporter: Exporter, run: Runner, samples: Sequence[Sample], tolerance: float) -> Parity:
     task = result.task
     original, own = outcomes(task, result.model, samples), run_module(exporter)
     exported, largest, above, count = [], 0.0, 0, 0
@@ -161,10 +161,10 @@ def _compare(result: Result, exporter: Exporter, run: Runner, samples: Sequence[
         apart = exporter.differences(own(images), outputs)
         largest = max(largest, float(apart.max(initial=0)))
         above, count = above + int((apart > tolerance).sum()), count + apart.size
-        exported += exporter.outcomes(outputs, batch)
-    compared = Compared(len({sample.image for sample in samples}), tolerance, largest, above / max(count, 1),
+        exported += exporter.evaluation_step(outputs, batch)
+    compared = Parity(len({sample.image for sample in samples}), tolerance, largest, above / max(count, 1),
                         task.score, task.metrics(original)[task.score], task.metrics(exported)[task.score])
-    if compared.part_above > exporter.strays:
+    if compared.part_above > exporter.max_mismatch_ratio:
         raise ExportError(f"The exported model is not the original: on {compared.images} images {above} of {count} "
                           f"outputs differ by more than {tolerance:g}, by up to {largest:.2g}.")
     if compared.lost > MOST_LOST:
@@ -173,7 +173,7 @@ def _compare(result: Result, exporter: Exporter, run: Runner, samples: Sequence[
     return compared
 
 
-def _card(result: Result, exporter: Exporter, form: ExportFormat, written: Written, compared: Compared,
+def _card(result: Result, exporter: Exporter, form: ExportFormat, written: Written, compared: Parity,
           ) -> dict[str, Any]:
     task, config = result.task, result.task.config
     return {

@@ -1,4 +1,4 @@
-"""What a retraining has made of the classes that its source knew: their scores before and after."""
+"""What a retraining has made of the classes that its base run knew: their scores before and after."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ from sightsmith.engine.pipeline.result import Result
 Score = float | None
 
 
-def old_class_scores(source: Result, result: Result, rename: Mapping[str, str], samples: Sequence[Sample],
+def old_class_scores(base_run: Result, result: Result, rename: Mapping[str, str], samples: Sequence[Sample],
                      device: torch.device) -> dict[str, tuple[Score, Score]]:
-    """By class that ``source`` knew and ``result`` still knows, the score of the one and of the other on ``samples``.
+    """By class that ``base_run`` knew and ``result`` still knows, the score of the one and of the other on ``samples``.
 
-    The names are those of ``result``; ``rename`` gives them for the names of the source. Both see the same: the
+    The names are those of ``result``; ``rename`` gives them for the names of the base run. Both see the same: the
     annotation of other classes is left out, and with it, where an image has one class, the image.
     """
-    old_names = {new: old for old in source.classes if (new := rename.get(old, old)) in result.classes}
+    old_names = {new: old for old in base_run.classes if (new := rename.get(old, old)) in result.classes}
     if not result.task.multi_label:
-        samples = [sample for sample in samples if not sample.labels or sample.objects or sample.class_map
+        samples = [sample for sample in samples if not sample.labels or sample.objects or sample.semantic_mask
                    or sample.labels[0] in old_names]
-    before = _class_scores(source, [renamed(sample, old_names) for sample in samples], device)
+    before = _class_scores(base_run, [renamed(sample, old_names) for sample in samples], device)
     after = _class_scores(result, [renamed(sample, {name: name for name in old_names}) for sample in samples], device)
     return {new: (before[old], after[new]) for new, old in old_names.items()}
 
@@ -51,6 +51,6 @@ def section(scores: Mapping[str, tuple[Score, Score]], name: str) -> Section:
     """The report's part on ``scores``, which are of the figure ``name``."""
     rows = [(label, before, after) for label, (before, after) in scores.items()]
     before, after = means(scores)
-    return Section("Old classes", header=("class", f"{name} of the source", f"{name} after retraining"),
+    return Section("Old classes", header=("class", f"{name} of the base run", f"{name} after retraining"),
                    rows=(*rows, ("mean", before, after)), name="old-classes",
-                   html="<p>On the validation images, of the classes that the source knew.</p>")
+                   html="<p>On the validation images, of the classes that the base run knew.</p>")

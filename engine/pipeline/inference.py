@@ -11,7 +11,7 @@ import torch
 from torch.utils.data import DataLoader
 
 from sightsmith.core.contracts.dataset import Sample
-from sightsmith.core.contracts.results import Model, Outcome
+from sightsmith.core.contracts.results import Model, SampleResult
 from sightsmith.core.contracts.task import Task
 from sightsmith.core.util.console import tracked
 
@@ -23,8 +23,8 @@ def batches(task: Task, samples: Sequence[Sample]) -> DataLoader[dict[str, Any]]
     return DataLoader(task.dataset(samples, training=False), task.config.hyper.batch_size, collate_fn=task.collate)
 
 
-def outcomes(task: Task, model: Model, samples: Sequence[Sample]) -> list[Outcome]:
+def outcomes(task: Task, model: Model, samples: Sequence[Sample]) -> list[SampleResult]:
     """What evaluation keeps of each of ``samples``; ``model`` is in eval mode."""
     with torch.no_grad():
         return [outcome for batch in tracked(batches(task, samples), "judging")
-                for outcome in task.outcomes(model, batch)]
+                for outcome in task.evaluation_step(model, batch)]

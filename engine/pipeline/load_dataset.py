@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sightsmith.core.config.base_run import find_source
+from sightsmith.core.config.base_run import find_base_run
 from sightsmith.core.config.model_card import read_card
 from sightsmith.core.config.presets import data_rows
 from sightsmith.core.contracts.dataset import CheckedDataset
@@ -27,12 +27,12 @@ def check(config: Config, plugins: Plugins, report: Callable[[str], None]) -> Ch
     """Read, check and split the data set. Raises UserError where there is nothing to read."""
     dataset = _read(config, plugins, report, judged=False)
     if config.preset.name is not None:
-        refuse_unlike(dataset, config.preset)
-    if config.source.run is not None:
-        if config.source.replay:
-            source = find_source(config.source.run).config
-            dataset = with_replay(dataset, check(source, plugins, report), config, report)
-        refuse_unfit(dataset, config)
+        validate_preset_data(dataset, config.preset)
+    if config.base_run.path is not None:
+        if config.base_run.replay:
+            base_run = find_base_run(config.base_run.path).config
+            dataset = with_replay(dataset, check(base_run, plugins, report), config, report)
+        validate_base_run_data(dataset, config)
     return dataset
 
 
@@ -50,10 +50,10 @@ def _read(config: Config, plugins: Plugins, report: Callable[[str], None], *, ju
         dataclasses.replace(task, builder=task.sample).build()(folder)
         config = dataclasses.replace(config, dataset=dataclasses.replace(config.dataset, root=str(folder)))
     annotation = plugins.network(config.network.name).annotation_of(config.network.config) or task.annotation
-    return check_dataset(config, list(plugins.dataset_loaders.values()), annotation, cache_dir(), report, judged=judged)
+    return check_dataset(config, list(plugins.dataset_formats.values()), annotation, cache_dir(), report, judged=judged)
 
 
-def refuse_unlike(dataset: CheckedDataset, card: PresetConfig) -> None:
+def validate_preset_data(dataset: CheckedDataset, card: PresetConfig) -> None:
     """Raises UserError where ``dataset`` is not what the preset wants: annotation, classes, modality."""
     index = dataset.index
     problems = []
@@ -76,23 +76,24 @@ def refuse_unlike(dataset: CheckedDataset, card: PresetConfig) -> None:
                         hint=f"It wants:\n{wanted}")
 
 
-def refuse_unfit(dataset: CheckedDataset, config: Config) -> None:
-    """Raises UserError where ``dataset`` cannot be learnt by what ``config.source`` has trained."""
-    index, source = dataset.index, config.source
+def validate_base_run_data(dataset: CheckedDataset, config: Config) -> None:
+    """Raises UserError where ``dataset`` cannot be learnt by what ``config.base_run`` has trained."""
+    index, base_run = dataset.index, config.base_run
     problems = []
-    if source.run is not None and index.annotation == "labels":
-        multi_label = read_card(Path(source.run))["multi_label"]
+    if base_run.path is not None and index.annotation == "labels":
+        multi_label = read_card(Path(base_run.path))["multi_label"]
         if index.multi_label != multi_label:
             kinds = {True: "multi-label", False: "single-label"}
-            problems.append(Problem(f"the data is {kinds[index.multi_label]}, the source {kinds[multi_label]}"))
-    names = [config.network.renames.get(name, name) for name in source.classes]
-    if lost := [name for name in config.network.renames.values() if name not in index.classes]:
-        problems.append(Problem(f"network.rename: the data has no class {', '.join(lost)}"))
+            problems.append(Problem(f"the data is {kinds[index.multi_label]}, the base run {kinds[multi_label]}"))
+    names = [config.network.renamed_classes.get(name, name) for name in base_run.classes]
+    if lost := [name for name in config.network.renamed_classes.values() if name not in index.classes]:
+        problems.append(Problem(f"network.class_renames: the data has no class {', '.join(lost)}"))
     if not set(names) & set(index.classes):
-        problems.append(Problem("none of the source's classes is in the data",
-                                hint="say which is which: '+network.rename={old: new}'; or start from the source's "
+        problems.append(Problem("none of the base run's classes is in the data",
+                                hint="say which is which: '+network.class_renames={old: new}'; or start from the base "
+                                     "run's "
                                      f"weights alone: flow=general network.weights={config.network.weights}"))
     if problems:
-        raise UserError(f"{index.root} does not fit the source {source.run}:", problems=problems,
-                        hint=f"classes of the source: {', '.join(source.classes)}\n"
+        raise UserError(f"{index.root} does not fit the base run {base_run.path}:", problems=problems,
+                        hint=f"classes of the base run: {', '.join(base_run.classes)}\n"
                              f"classes of the data:   {', '.join(index.classes)}")

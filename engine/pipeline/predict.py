@@ -11,7 +11,7 @@ import torch
 from sightsmith.core.contracts.dataset import Sample
 from sightsmith.core.contracts.image import ImageError, ImageInfo
 from sightsmith.core.contracts.prediction import Prediction
-from sightsmith.core.contracts.results import Model, Part
+from sightsmith.core.contracts.results import Model, RawPrediction
 from sightsmith.core.contracts.task import Task
 from sightsmith.core.util.errors import Problem, UserError
 from sightsmith.engine.data.check import frames_of
@@ -48,7 +48,7 @@ def _probed(paths: Iterable[str | Path]) -> dict[str, ImageInfo]:
     return infos
 
 
-def _parts(task: Task, model: Model, tiles: tuple[Sample, ...]) -> Iterator[Part]:
+def _parts(task: Task, model: Model, tiles: tuple[Sample, ...]) -> Iterator[RawPrediction]:
     """What the model says of each of ``tiles``, in their order."""
     for batch in batches(task, tiles):
         with torch.no_grad():

@@ -20,15 +20,15 @@ from sightsmith.core.contracts.prediction import Prediction
 from sightsmith.core.plugins.manager import load_plugins
 from sightsmith.core.util.console import tracked
 from sightsmith.core.util.errors import UserError, near
-from sightsmith.core.util.files import cache_dir, fill_file, refuse_unwritable, write_json
+from sightsmith.core.util.files import cache_dir, ensure_writable, fill_file, write_json
 from sightsmith.engine.data.archive import unpack
 from sightsmith.engine.data.images import probe
-from sightsmith.engine.data.thumbnails import blended, palette, picture_of
+from sightsmith.engine.data.thumbnails import blended, load_rgb, palette
 from sightsmith.engine.data.write import find_writer, regions, write_dataset
 from sightsmith.engine.pipeline.inference import batches
 from sightsmith.engine.pipeline.result import Result
 from sightsmith.engine.report.draw import drawn
-from sightsmith.engine.runs.run_dir import RunFolder
+from sightsmith.engine.runs.run_dir import RunDir
 
 FORMAT = 1
 TOP = 5
@@ -42,7 +42,7 @@ HOTTEST = 0.6
 
 
 @dataclass(frozen=True)
-class Wanted:
+class PredictOptions:
     """What to write: ``min_score`` is that of objects in pictures and annotation, the JSON has all; ``format`` that of
     annotation, None for none; ``heatmaps`` show what of an image speaks for its likeliest class."""
 
@@ -66,7 +66,7 @@ class Said:
         if said.scores:
             content["labels"] = [{"label": name, "score": round(score, 6)}
                                  for name, score in list(said.scores.items())[:TOP]]
-        elif said.class_map is None:
+        elif said.semantic_mask is None:
             content["objects"] = [
                 {"label": item.label, "score": round(item.score, 6), "box": [round(side, 3) for side in item.box],
                  **({"mask": {"size": [item.mask.height, item.mask.width], "counts": item.mask.counts.decode()}}
@@ -106,17 +106,18 @@ def _is_dicom(path: Path) -> bool:
         return stream.read(132)[128:] == b"DICM"
 
 
-def predict_files(result: Result, text: str, wanted: Wanted, output_dir: Path | None = None) -> tuple[Path, list[str]]:
+def predict_files(result: Result, text: str, wanted: PredictOptions, output_dir: Path | None = None) -> tuple[Path,
+                                                                                                              list[str]]:
     """Write what ``result`` says of ``input=text`` into a new folder of ``output_dir``, by default ``predictions`` of
     the run; the folder, and lines on what the annotation's format cannot say.
 
     Raises UserError that names every image that cannot be read, before anything is written.
     """
     parent = output_dir or result.run_dir / "predictions"
-    refuse_unwritable(parent)
+    ensure_writable(parent)
     images = find_images(text)
     annotation = _annotation(result)
-    writer = find_writer(wanted.format, load_plugins().dataset_loaders, annotation) if wanted.format else None
+    writer = find_writer(wanted.format, load_plugins().dataset_formats, annotation) if wanted.format else None
     names = {path: name for name, path in images.items()}
     device = "cuda" if torch.cuda.is_available() else "cpu"
     said: list[dict[str, Any]] = []
@@ -124,7 +125,7 @@ def predict_files(result: Result, text: str, wanted: Wanted, output_dir: Path | 
     predictions = result.predict(images.values(), device)
     first = next(predictions)  # which looks at all images
     first_heat = _heat(result, first) if wanted.heatmaps else None  # which the task may not have
-    folder = RunFolder.create(parent, Path(text).stem).path
+    folder = RunDir.create(parent, Path(text).stem).path
     infos: dict[str, ImageInfo] = {name: probe(path) for name, path in images.items()}
     frames = sum(info.frames for info in infos.values())
     for prediction in tracked(chain([first], predictions), "predicting", frames):
@@ -160,8 +161,8 @@ def _as_sample(item: Said, min_score: float, *, multi_label: bool, classes: Sequ
         labels = tuple(name for name in classes if said.scores[name] >= YES) if multi_label else \
             (next(iter(said.scores)),)
     else:
-        if said.class_map is not None:
-            objects = regions(said.class_map, classes)
+        if said.semantic_mask is not None:
+            objects = regions(said.semantic_mask, classes)
         else:
             objects = tuple(Object(found.label, found.box, found.mask) for found in said.objects
                             if found.score >= min_score)
@@ -169,13 +170,13 @@ def _as_sample(item: Said, min_score: float, *, multi_label: bool, classes: Sequ
     return Sample(said.path, item.name, labels, said.frame, objects=objects)
 
 
-def _write_pictures(folder: Path, result: Result, item: Said, wanted: Wanted, heat: Array | None) -> None:
+def _write_pictures(folder: Path, result: Result, item: Said, wanted: PredictOptions, heat: Array | None) -> None:
     """Those of one image or frame, which ``item`` then names."""
     prediction = item.prediction
     place = item.name if prediction.frame is None else f"{item.name}-{prediction.frame}"
-    if prediction.class_map is not None:
-        item.files["class_map"] = f"{MAPS}/{place}.png"
-        _write_map(folder / MAPS / f"{place}.png", prediction.class_map, result.classes)
+    if prediction.semantic_mask is not None:
+        item.files["semantic_mask"] = f"{MAPS}/{place}.png"
+        _write_map(folder / MAPS / f"{place}.png", prediction.semantic_mask, result.classes)
     if wanted.pictures:
         item.files["picture"] = f"{PICTURES}/{place}.png"
         _write_picture(folder / PICTURES / f"{place}.png", result, prediction, wanted.min_score)
@@ -184,16 +185,16 @@ def _write_pictures(folder: Path, result: Result, item: Said, wanted: Wanted, he
         _write_heat(folder / HEAT / f"{place}.png", result, prediction, heat)
 
 
-def _write_map(path: Path, class_map: Array, classes: Sequence[str]) -> None:
+def _write_map(path: Path, semantic_mask: Array, classes: Sequence[str]) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    picture = Image.fromarray(class_map)
+    picture = Image.fromarray(semantic_mask)
     picture.putpalette([0, 0, 0, *(part for colour in palette(classes).values() for part in colour)])
     fill_file(path, lambda place: picture.save(place, format="PNG"))
 
 
 def _write_picture(path: Path, result: Result, prediction: Prediction, min_score: float) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    pixels = picture_of(Sample(prediction.path, "", frame=prediction.frame), result.task.config.image)
+    pixels = load_rgb(Sample(prediction.path, "", frame=prediction.frame), result.task.config.image)
     picture = drawn(pixels, prediction, result.classes, min_score)
     fill_file(path, lambda place: picture.save(place, format="PNG"))
 
@@ -206,7 +207,7 @@ def _heat(result: Result, prediction: Prediction) -> Array:
 
 def _write_heat(path: Path, result: Result, prediction: Prediction, values: Array) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    pixels = picture_of(Sample(prediction.path, "", frame=prediction.frame), result.task.config.image)
+    pixels = load_rgb(Sample(prediction.path, "", frame=prediction.frame), result.task.config.image)
     heat = Image.fromarray(values).resize(pixels.shape[1::-1], Image.Resampling.BILINEAR)
     strength = np.clip(np.array(heat), 0, 1)
     picture = Image.fromarray(blended(pixels, 255 * colormaps["inferno"](strength)[..., :3], HOTTEST * strength))

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from sightsmith.core.contracts.annotation import Annotation
-from sightsmith.core.contracts.recommendation import Choice, Decision, Range, owned
+from sightsmith.core.contracts.recommendation import Recommendation, RecommendedValue, SearchRange, owned
 from sightsmith.core.contracts.records import NetworkRecord, TaskRecord
 from sightsmith.core.contracts.schema import Config, walk
 from sightsmith.core.util.errors import UserError
@@ -65,7 +65,7 @@ ADAM_RATE = 1e-3
 
 
 @dataclass(frozen=True)
-class Facts:
+class DatasetStatistics:
     """What the choice needs to know of a checked data set.
 
     ``side`` is the median longer side of the images, ``object_side`` that of the root of the objects' areas
@@ -84,7 +84,7 @@ class Facts:
     """of DICOM; None stands for images that are none"""
 
     @classmethod
-    def of(cls, dataset: CheckedDataset) -> Facts:
+    def of(cls, dataset: CheckedDataset) -> DatasetStatistics:
         infos = [dataset.infos[sample.name] for sample in dataset.train]
         boxes = [item.box for sample in dataset.train for item in sample.objects if not item.crowd]
         sides = [math.sqrt((right - left) * (bottom - top)) for left, top, right, bottom in boxes]
@@ -98,36 +98,38 @@ class Facts:
                    tuple(sorted({info.modality for info in infos}, key=str)))
 
 
-def choose(config: Config, task: TaskRecord, networks: Iterable[NetworkRecord], data: Facts) -> Choice:
+def recommend(config: Config, task: TaskRecord, networks: Iterable[NetworkRecord],
+              data: DatasetStatistics) -> Recommendation:
     """Raises UserError where no network has the figures to be chosen by."""
     if config.flow != "general":
         return _kept(config)
     balance = config.preference.balance
-    stops = front(networks, task, data.annotation)
+    stops = pareto_front(networks, task, data.annotation)
     place = math.floor((balance - 1) * (len(stops) - 1) / (STOPS - 1) + 0.5)
     network = stops[place]
     decisions = [
-        Decision("network.name", network.name,
+        RecommendedValue("network.name", network.name,
                  f"stop {balance} of {STOPS} from faster to more accurate: {_figures(network)}; the fastest is "
                  f"{stops[0].name} ({_figures(stops[0])}), the most accurate {stops[-1].name} ({_figures(stops[-1])})"),
-        Decision("network.weights", "imagenet", f"published: {network.weights}; few images teach what they show, not "
+        RecommendedValue("network.weights", "imagenet", f"published: {network.weights}; few images teach what they "
+                                                        f"show, not "
                                                 "how to see"),
         *_input(network, data), *_pictures(config, data)]
     chosen = {item.key: item.value for item in decisions}
     decisions += _hyper(config, data, chosen["image.size"], chosen.get("dataset.tile"))
-    return Choice(tuple(decisions), tuple(_space(decisions)),
+    return Recommendation(tuple(decisions), tuple(_space(decisions)),
                   tuple(_contradictions(config.preference.image_type, data)))
 
 
-def _kept(config: Config) -> Choice:
-    """A preset, or the source of a retraining, has chosen all already."""
-    reason = f"as the preset {config.preset.name} has it" if config.preset.name else "as the source has it"
-    decisions = tuple(Decision(key, value, reason) for key, _, value in walk(config)
+def _kept(config: Config) -> Recommendation:
+    """A preset, or the base run of a retraining, has chosen all already."""
+    reason = f"as the preset {config.preset.name} has it" if config.preset.name else "as the base run has it"
+    decisions = tuple(RecommendedValue(key, value, reason) for key, _, value in walk(config)
                       if owned(key) and value not in (None, {}))
-    return Choice(decisions, tuple(_space(decisions)))
+    return Recommendation(decisions, tuple(_space(decisions)))
 
 
-def front(networks: Iterable[NetworkRecord], task: TaskRecord, annotation: Annotation) -> list[NetworkRecord]:
+def pareto_front(networks: Iterable[NetworkRecord], task: TaskRecord, annotation: Annotation) -> list[NetworkRecord]:
     """The networks for ``task`` that no cheaper one equals, from the cheapest to the most accurate.
 
     Of those with published weights, a permissive licence and a figure of the benchmark that most have.
@@ -169,7 +171,7 @@ def _figures(record: NetworkRecord) -> str:
     return f"{operations}{record.parameters / 1e6:.3g} M parameters, {metric} {_score(record):.3g} on {data}"
 
 
-def _input(network: NetworkRecord, data: Facts) -> Iterator[Decision]:
+def _input(network: NetworkRecord, data: DatasetStatistics) -> Iterator[RecommendedValue]:
     """``image.size``, and ``dataset.tile`` where objects would be too small at any size."""
     own = _multiple(network.input_size)
     least = max(LEAST_SIDE, _multiple(network.min_size or network.input_size, math.ceil))
@@ -185,37 +187,40 @@ def _input(network: NetworkRecord, data: Facts) -> Iterator[Decision]:
         if wanted > most and data.side > size:
             # No more than twice as large as they are, which shows nothing new.
             tile = max(_multiple(size * data.object_side / SMALL_OBJECT, math.floor), _multiple(size / 2, math.ceil))
-            yield Decision("dataset.tile", tile, f"{why}, and at most {most} is chosen: tiles show them larger")
+            yield RecommendedValue("dataset.tile", tile, f"{why}, and at most {most} is chosen: tiles show them larger")
         else:
             size, reason = min(wanted, most), f"{why}; {SMALL_OBJECT} are two places of the finest layer"
-    yield Decision("image.size", size, reason)
+    yield RecommendedValue("image.size", size, reason)
 
 
 def _multiple(value: float, rounded: Callable[[float], int] = round) -> int:
     return max(STEP, STEP * rounded(value / STEP))
 
 
-def _pictures(config: Config, data: Facts) -> Iterator[Decision]:
+def _pictures(config: Config, data: DatasetStatistics) -> Iterator[RecommendedValue]:
     """Augmentation, and the window of CT."""
     kind = config.preference.image_type
     flip = config.augment.horizontal_flip
     if kind in SIDED:
-        yield Decision("augment.horizontal_flip", False, f"{kind}: left and right of a body differ")
+        yield RecommendedValue("augment.horizontal_flip", False, f"{kind}: left and right of a body differ")
         if data.annotation == "labels":
-            yield Decision("augment.resized_crop", False, f"{kind}: a crop can lose the finding that the label names")
+            yield RecommendedValue("augment.resized_crop", False, f"{kind}: a crop can lose the finding that the "
+                                                                  f"label names")
     elif kind == "fundus":
-        yield Decision("augment.horizontal_flip", True, "fundus: a mirrored left eye is a picture of a right one")
+        yield RecommendedValue("augment.horizontal_flip", True, "fundus: a mirrored left eye is a picture of a right "
+                                                                "one")
     else:
-        yield Decision("augment.horizontal_flip", flip, f"other: as {config.task.name} has it")
+        yield RecommendedValue("augment.horizontal_flip", flip, f"other: as {config.task.name} has it")
     if data.monochrome:
         for key in ("saturation", "hue"):
-            yield Decision(f"augment.color_jitter.{key}", 0.0, "the images are monochrome")
+            yield RecommendedValue(f"augment.color_jitter.{key}", 0.0, "the images are monochrome")
     if kind == "ct" and data.modalities == ("CT",) and not config.image.windows:
-        yield Decision("image.windows", [SOFT_TISSUE], "CT without image.windows: centre and width for soft tissue, "
+        yield RecommendedValue("image.windows", [SOFT_TISSUE], "CT without image.windows: centre and width for soft "
+                                                               "tissue, "
                                                        "the same for all images")
 
 
-def _contradictions(kind: str, data: Facts) -> Iterator[str]:
+def _contradictions(kind: str, data: DatasetStatistics) -> Iterator[str]:
     for modality in data.modalities:
         known = next((name for name, codes in MODALITIES.items() if modality in codes), kind)
         if known != kind:
@@ -223,28 +228,31 @@ def _contradictions(kind: str, data: Facts) -> Iterator[str]:
                    f"preference.image_type={known} is for these")
 
 
-def _hyper(config: Config, data: Facts, size: int, tile: int | None) -> Iterator[Decision]:
+def _hyper(config: Config, data: DatasetStatistics, size: int, tile: int | None) -> Iterator[RecommendedValue]:
     images = data.train_images * (1 if tile is None else math.ceil(data.side / tile) ** 2)
     shown = f"{images} training images" + (" or about as many tiles" if tile else "")
     batch, batch_reason = _batch_size(config, images, shown, size)
-    update = batch * config.trainer.accumulate
+    update = batch * config.trainer.gradient_accumulation
     updates = math.ceil(images / update)
     epochs = min(max(LEAST_EPOCHS, math.ceil(UPDATES / updates)), config.limits.epochs)
-    yield Decision("hyper.batch_size", batch, batch_reason)
-    yield Decision("hyper.epochs", epochs, f"{shown} are {updates} updates an epoch; {UPDATES} updates, at least "
+    yield RecommendedValue("hyper.batch_size", batch, batch_reason)
+    yield RecommendedValue("hyper.epochs", epochs, f"{shown} are {updates} updates an epoch; {UPDATES} updates, at "
+                                                   f"least "
                                            f"{LEAST_EPOCHS} epochs, at most limits.epochs={config.limits.epochs}")
-    yield Decision("hyper.optimizer", "adamw", "trains convolutions and transformers alike")
-    yield Decision("hyper.learning_rate", float(f"{RATE * math.sqrt(update / RATE_BATCH):.2g}"),
+    yield RecommendedValue("hyper.optimizer", "adamw", "trains convolutions and transformers alike")
+    yield RecommendedValue("hyper.learning_rate", float(f"{RATE * math.sqrt(update / RATE_BATCH):.2g}"),
                    f"{RATE:g} for {RATE_BATCH} images an update, with the root of their number")
-    yield Decision("hyper.weight_decay", 0.001, "little: the starting weights are to be kept")
-    yield Decision("hyper.momentum", 0.9, "AdamW's usual first beta")
-    yield Decision("hyper.schedule", "cosine", "ends in small steps whatever the number of epochs")
-    yield Decision("hyper.warmup_epochs", min(5.0, epochs / 20), "a twentieth: the new head must not upset the rest")
-    yield Decision("hyper.clip_norm", 1.0, "one odd batch must not upset the network")
-    yield Decision("hyper.ema", 0.99, "the mean over about 100 updates: few images make single ones noisy")
+    yield RecommendedValue("hyper.weight_decay", 0.001, "little: the starting weights are to be kept")
+    yield RecommendedValue("hyper.momentum", 0.9, "AdamW's usual first beta")
+    yield RecommendedValue("hyper.schedule", "cosine", "ends in small steps whatever the number of epochs")
+    yield RecommendedValue("hyper.warmup_epochs", min(5.0, epochs / 20), "a twentieth: the new head must not upset "
+                                                                         "the rest")
+    yield RecommendedValue("hyper.clip_grad_norm", 1.0, "one odd batch must not upset the network")
+    yield RecommendedValue("hyper.ema_decay", 0.99,
+                           "the mean over about 100 updates: few images make single ones noisy")
     (frequent, most), (rare, fewest) = data.frequent, data.rare
     unequal = most > IMBALANCE * fewest
-    yield Decision("hyper.class_balance", "sampling" if unequal else "none",
+    yield RecommendedValue("hyper.class_balance", "sampling" if unequal else "none",
                    f"training images of the most frequent class, {frequent}: {most}, of the rarest, {rare}: {fewest}; "
                    + ("rare ones are drawn more often" if unequal else "near enough"))
 
@@ -265,7 +273,7 @@ def _batch_size(config: Config, images: int, shown: str, size: int) -> tuple[int
     return batch, " and ".join(reasons) or f"{config.task.name}'s own"
 
 
-def _space(decisions: Iterable[Decision]) -> Iterator[Range]:
+def _space(decisions: Iterable[RecommendedValue]) -> Iterator[SearchRange]:
     """What is worth trying around ``decisions``, whose values are always in it."""
     chosen = {item.key: item.value for item in decisions}
     adaptive = chosen["hyper.optimizer"] != "sgd"
@@ -276,4 +284,4 @@ def _space(decisions: Iterable[Decision]) -> Iterator[Range]:
         ("hyper.weight_decay", PBT_DECAY, usual), ("hyper.momentum", PBT_MOMENTUM, usual),
     ):
         low, high = min(low, chosen[key]), max(high, chosen[key])
-        yield Range(key, low, high, log=key != "hyper.momentum" and low > 0, reason=reason)
+        yield SearchRange(key, low, high, log=key != "hyper.momentum" and low > 0, reason=reason)

@@ -1,4 +1,4 @@
-"""Replay: a part of the data that a source was trained on, beside the new data, so that it is not forgotten."""
+"""Replay: a part of the data that a base run was trained on, beside the new data, so that it is not forgotten."""
 
 from __future__ import annotations
 
@@ -14,35 +14,36 @@ from sightsmith.engine.data.check import digest
 from sightsmith.engine.data.convert import renamed
 from sightsmith.engine.data.split import split
 from sightsmith.engine.runs.lockfile import read_lock
-from sightsmith.engine.runs.run_dir import RunFolder
+from sightsmith.engine.runs.run_dir import RunDir
 
-PREFIX = "source:"
+PREFIX = "base_run:"
 """Before the names of replayed images, which may be those of new ones."""
 
 
 def with_replay(new: CheckedDataset, old: CheckedDataset, config: Config, report: Callable[[str], None],
                 ) -> CheckedDataset:
-    """``new`` with ``config.source.replay`` percent of each side of ``old``, the checked data of the source.
+    """``new`` with ``config.base_run.replay`` percent of each side of ``old``, the checked data of the base run.
 
-    The shares are stratified, and drawn with the seed. Classes go by their names of today (``network.rename``).
-    An old image that the new data has too is left out. Raises UserError where ``old`` is not what the source saw.
+    The shares are stratified, and drawn with the seed. Classes go by their names of today (``network.class_renames``).
+    An old image that the new data has too is left out. Raises UserError where ``old`` is not what the base run saw.
     """
-    lock = read_lock(RunFolder(Path(str(config.source.run))).lock)
+    lock = read_lock(RunDir(Path(str(config.base_run.path))).lock)
     if (lock["data"], lock["split"]) != (old.data_digest, old.split_digest):
-        raise UserError(f"source.replay={config.source.replay:g}: the data of the source, {old.index.root}, has "
-                        "changed since it was trained", hint="put it back, or leave source.replay out")
+        raise UserError(f"base_run.replay={config.base_run.replay:g}: the data of the base run, {old.index.root}, has "
+                        "changed since it was trained", hint="put it back, or leave base_run.replay out")
     if old.index.annotation != new.index.annotation:
-        raise UserError(f"source.replay={config.source.replay:g}: the source has learnt from {old.index.annotation}, "
-                        f"the new data has {new.index.annotation}", hint="leave source.replay out")
+        raise UserError(f"base_run.replay={config.base_run.replay:g}: the base run has learnt from "
+                        f"{old.index.annotation}, "
+                        f"the new data has {new.index.annotation}", hint="leave base_run.replay out")
     here = {content for info in new.infos.values() for content in info.digests}
     train, validation = (_share(_unseen(side, old.infos, here), config) for side in (old.train, old.validation))
-    names = {name: name for name in old.index.classes} | config.network.renames
+    names = {name: name for name in old.index.classes} | config.network.renamed_classes
     train, validation = (tuple(replace(renamed(sample, names), name=f"{PREFIX}{sample.name}") for sample in side)
                          for side in (train, validation))
     seen = {label for sample in (*train, *validation) for label in sample.labels}
     classes = (*new.index.classes, *(name for name in names.values() if name in seen - set(new.index.classes)))
     infos = {f"{PREFIX}{name}": info for name, info in old.infos.items()}
-    report(f"Replay: {len(train)} images of the source's data are trained on too, {len(validation)} validated on")
+    report(f"Replay: {len(train)} images of the base run's data are trained on too, {len(validation)} validated on")
     return replace(
         new, index=replace(new.index, classes=classes, samples=(*new.index.samples, *train, *validation)),
         train=(*new.train, *train), validation=(*new.validation, *validation), infos={**new.infos, **infos},
@@ -57,8 +58,8 @@ def _unseen(samples: Sequence[Sample], infos: Mapping[str, ImageInfo], here: set
 
 
 def _share(samples: Sequence[Sample], config: Config) -> tuple[Sample, ...]:
-    if config.source.replay == 100:
+    if config.base_run.replay == 100:
         return tuple(samples)
-    return split(samples, config.source.replay, config.trainer.seed)[1]
+    return split(samples, config.base_run.replay, config.trainer.seed)[1]
 
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from sightsmith.core.config.model_card import read_card
 from sightsmith.core.plugins.manager import load_plugins
 from sightsmith.engine.runs.bundle import open_model, open_task
-from sightsmith.engine.runs.run_dir import RunFolder
+from sightsmith.engine.runs.run_dir import RunDir
 
 if TYPE_CHECKING:
     from torch import nn
@@ -34,7 +34,7 @@ class Result:
 
     @property
     def report(self) -> Path:
-        return RunFolder(self.run_dir).report / "index.html"
+        return RunDir(self.run_dir).report / "index.html"
 
     @cached_property
     def task(self) -> Task:

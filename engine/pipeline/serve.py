@@ -125,11 +125,11 @@ def _predicted(result: Result, path: Path, limits: Limits) -> list[dict[str, Any
     for prediction in found:
         content = Said("", prediction).to_json()
         del content["image"]
-        if prediction.class_map is not None:
+        if prediction.semantic_mask is not None:
             content["masks"] = [
-                {"label": name, "mask": {"size": list(prediction.class_map.shape), "counts": runs.counts.decode()}}
-                for number, name in enumerate(result.classes, 1) if (prediction.class_map == number).any()
-                for runs in [encode(prediction.class_map == number)]]
+                {"label": name, "mask": {"size": list(prediction.semantic_mask.shape), "counts": runs.counts.decode()}}
+                for number, name in enumerate(result.classes, 1) if (prediction.semantic_mask == number).any()
+                for runs in [encode(prediction.semantic_mask == number)]]
         said.append(content)
     return said
 

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 from sightsmith.core.contracts.plan import Plan
 from sightsmith.core.contracts.schema import Config
 from sightsmith.core.util.errors import NonFiniteLossError, StoppedError, UserError
-from sightsmith.core.util.files import refuse_unwritable
+from sightsmith.core.util.files import ensure_writable
 from sightsmith.engine.pipeline.result import Result
 from sightsmith.engine.pipeline.train import Job
 from sightsmith.engine.training import distributed as ranks
@@ -27,7 +27,7 @@ def start(config: Config, overrides: Sequence[str], sweep_folder: Path | None = 
     if sweep_folder is not None:
         with claimed(ranks.device_count(config.trainer.devices), config.tuner.runs_per_device):
             return _on_devices(_train, config, list(overrides), sweep_folder)
-    refuse_unwritable(Path(config.output_dir).expanduser())
+    ensure_writable(Path(config.output_dir).expanduser())
     return _train(config, overrides) if ranks.joined() else _on_devices(_train, config, list(overrides))
 
 

@@ -19,32 +19,32 @@ from omegaconf import OmegaConf
 from sightsmith.core.config.presets import preset_checksum
 from sightsmith.core.contracts.callback import Callback, TrainState
 from sightsmith.core.contracts.dataset import CheckedDataset
-from sightsmith.core.contracts.plan import Mode, Plan, estimate_seconds
-from sightsmith.core.contracts.recommendation import Choice
+from sightsmith.core.contracts.plan import ComputeMode, Plan, estimate_seconds
+from sightsmith.core.contracts.recommendation import Recommendation
 from sightsmith.core.contracts.report import Section
-from sightsmith.core.contracts.results import Outcome
+from sightsmith.core.contracts.results import SampleResult
 from sightsmith.core.contracts.schema import AUTO, Config
 from sightsmith.core.plugins.manager import Plugins, load_plugins
 from sightsmith.core.util.console import console
 from sightsmith.core.util.errors import StoppedError, UserError
 from sightsmith.core.util.files import make_folder, write_atomic, write_json
-from sightsmith.core.util.text import figure
+from sightsmith.core.util.text import format_metric
 from sightsmith.engine.data.statistics import describe
 from sightsmith.engine.data.tiling import tiled
 from sightsmith.engine.pipeline import forgetting
 from sightsmith.engine.pipeline.cross_validation import choose_folds, cross_validate
 from sightsmith.engine.pipeline.load_dataset import check
-from sightsmith.engine.pipeline.recommend import Facts, choose
+from sightsmith.engine.pipeline.recommend import DatasetStatistics, recommend
 from sightsmith.engine.pipeline.result import Result
 from sightsmith.engine.report.report import write_report
 from sightsmith.engine.runs.bundle import save_bundle
 from sightsmith.engine.runs.checkpoint import load_tree, tensors_digest
 from sightsmith.engine.runs.lockfile import add_bundle, make_lock
-from sightsmith.engine.runs.resume import check_same, find_parent, find_run, planned_mode, take_over
-from sightsmith.engine.runs.run_dir import ERROR, FINISHED, RUNNING, STOPPED, RunFolder, Status
-from sightsmith.engine.runs.weights import refuse_other_weights, refuse_partial
+from sightsmith.engine.runs.resume import clone_checkpoint, ensure_resumable, find_branch_point, find_run, planned_mode
+from sightsmith.engine.runs.run_dir import ERROR, FINISHED, RUNNING, STOPPED, RunDir, Status
+from sightsmith.engine.runs.weights import ensure_complete_weights, ensure_preset_weights
 from sightsmith.engine.training import distributed as ranks
-from sightsmith.engine.training.benchmark import candidates, measure
+from sightsmith.engine.training.benchmark import benchmark, candidates
 from sightsmith.engine.training.bootstrap import interval
 from sightsmith.engine.training.callbacks import LoggerReporter, ProgressReporter, StatusReporter
 from sightsmith.engine.training.session import Training
@@ -68,14 +68,14 @@ class Job:
         self.details.quiet = self.console.quiet or sweep_folder is not None and not config.trainer.dry_run
 
     def go(self) -> Result | None:
-        """Train; None after a dry run, and where ``trainer.stop_epoch`` comes before the end."""
+        """Train; None after a dry run, and where ``trainer.pause_after_epoch`` comes before the end."""
         resumed = self.prepare()
         if self.config.trainer.dry_run:
             return None
         self.run = ranks.on_main(self.state, lambda: self._open_folder(resumed))
         return self._train()
 
-    def prepare(self) -> RunFolder | None:
+    def prepare(self) -> RunDir | None:
         """Everything up to the plan; the run to go on with, where there is one."""
         config = self.config
         network = self.plugins.network(config.network.name)
@@ -99,11 +99,12 @@ class Job:
         if self.loaded is not None:
             for line in self.loaded.lines():
                 self.details.print(line)
-            if config.source.run is not None:
-                refuse_partial(self.loaded, config)
-        refuse_other_weights(self.loaded, config.preset)
-        if config.hyper.backbone_rate != 1 and not self.task.backbone(self.model):
-            raise UserError(f"hyper.backbone_rate={config.hyper.backbone_rate:g}: the task {config.task.name} does not "
+            if config.base_run.path is not None:
+                ensure_complete_weights(self.loaded, config)
+        ensure_preset_weights(self.loaded, config.preset)
+        if config.hyper.backbone_lr_scale != 1 and not self.task.backbone(self.model):
+            raise UserError(f"hyper.backbone_lr_scale={config.hyper.backbone_lr_scale:g}: the task {config.task.name} "
+                            f"does not "
                             "say which layers are the backbone", hint="leave it out")
         self.training = Training(config, self.task, self.model, self.dataset.train, self.dataset.validation, self.state)
         self.plan = self._plan(ranks.on_main(self.state, lambda: planned_mode(resumed) if resumed else None))
@@ -120,11 +121,11 @@ class Job:
         dataset.raise_for_errors()
         return dataset
 
-    def _choose(self) -> Choice | None:
+    def _choose(self) -> Recommendation | None:
         """What tuner=auto makes of the data and the preferences; the same on every rank."""
         if self.config.tuner.name != AUTO:
             return None
-        return choose(self.config, self.record, self.plugins.networks.values(), Facts.of(self.dataset))
+        return recommend(self.config, self.record, self.plugins.networks.values(), DatasetStatistics.of(self.dataset))
 
     def _tiled(self, dataset: CheckedDataset) -> CheckedDataset:
         side = self.config.dataset.tile
@@ -137,17 +138,17 @@ class Job:
                              for part, training in ((dataset.train, True), (dataset.validation, False)))
         return replace(dataset, train=train, validation=validation)
 
-    def _plan(self, planned: Mode | None) -> Plan:
+    def _plan(self, planned: ComputeMode | None) -> Plan:
         """The same on every rank. A run that goes on keeps its ``planned`` mode: measured again, another could win."""
         config, hyper, trainer = self.config, self.config.hyper, self.config.trainer
-        passes = [part for update in self.training.sampler.start(0) for part in update.passes]
+        passes = [part for update in self.training.sampler.start(0) for part in update.micro_batches]
         wanted = (planned,) if planned else candidates(
             trainer.precision, trainer.memory_format, self.state.device)
-        measured = measure(self.task, self.model, self.training.train_data, passes, hyper, wanted, self.state.device,
+        measured = benchmark(self.task, self.model, self.training.train_data, passes, hyper, wanted, self.state.device,
                            partial(ranks.slowest, self.state))
         trial = ranks.on_main(self.state, lambda: measured)
         images = min(hyper.batch_size, len(self.dataset.train))
-        speeds = ", ".join(f"{mode} {1000 * seconds:.0f} ms" for mode, seconds in trial.pass_seconds.items())
+        speeds = ", ".join(f"{mode} {1000 * seconds:.0f} ms" for mode, seconds in trial.micro_batch_seconds.items())
         workers = self._workers()
         pick = "measured" if len(wanted) > 1 else "as the run was planned" if planned else "as asked"
         folds, why = choose_folds(self.dataset, config.dataset.folds)
@@ -155,42 +156,43 @@ class Job:
             name=config.name, task=config.task.name, network=config.network.name, weights=config.network.weights,
             input_size=self.task.input_size(), classes=len(self.dataset.index.classes),
             train_images=len(self.dataset.train), validation_images=len(self.dataset.validation), epochs=hyper.epochs,
-            updates_per_epoch=self.training.sampler.updates_per_epoch, batch_size=hyper.batch_size,
-            accumulate=trainer.accumulate, devices=self.state.num_processes, device=_device_name(self.state.device),
+            steps_per_epoch=self.training.sampler.steps_per_epoch, batch_size=hyper.batch_size,
+            gradient_accumulation=trainer.gradient_accumulation, devices=self.state.num_processes,
+            device=_device_name(self.state.device),
             optimizer=f"{hyper.optimizer}, learning rate {hyper.learning_rate:g} {hyper.schedule}, "
                       f"weight decay {hyper.weight_decay:g}, momentum {hyper.momentum:g}",
             precision=trial.mode.precision, memory_format=trial.mode.memory_format,
-            mode_reason=f"{pick}: {speeds} a pass", workers=workers,
+            mode_reason=f"{pick}: {speeds} a pass", num_workers=workers,
             folds=folds, repeats=config.dataset.repeats, folds_reason=why,
             estimated_seconds=(1 + folds * config.dataset.repeats) * estimate_seconds(
-                pass_seconds=trial.pass_seconds[trial.mode], load_seconds=trial.load_seconds, workers=workers,
-                batch_images=images, train_images=len(self.dataset.train),
+                micro_batch_seconds=trial.micro_batch_seconds[trial.mode], load_seconds=trial.load_seconds,
+                workers=workers, batch_images=images, train_images=len(self.dataset.train),
                 validation_images=len(self.dataset.validation), epochs=hyper.epochs),
             estimated_memory=trial.memory, choice=self.choice)
 
     def _workers(self) -> int:
-        if self.config.trainer.workers != "auto":
-            return int(self.config.trainer.workers)
+        if self.config.trainer.num_workers != "auto":
+            return int(self.config.trainer.num_workers)
         if self.state.device.type == "cpu":
             return 0  # the training itself has every core busy
         return min(8, (os.cpu_count() or 1) // self.state.num_processes)
 
-    def _open_folder(self, resumed: RunFolder | None) -> RunFolder:
+    def _open_folder(self, resumed: RunDir | None) -> RunDir:
         lock = make_lock(asdict(self.config), data=self.dataset.data_digest, split=self.dataset.split_digest,
                          weights=self.loaded.digest if self.loaded else None,
                          preset=preset_checksum(self.config.preset), plan=self.plan.to_json(),
                          plugins=self.plugins)
         if resumed is not None:
-            check_same(resumed, self.config, lock)
+            ensure_resumable(resumed, self.config, lock)
             return resumed
-        parent = find_parent(self.config, lock)
+        parent = find_branch_point(self.config, lock)
         if self.sweep_folder is not None:
             make_folder(self.sweep_folder)
-            run = RunFolder(self.sweep_folder)
+            run = RunDir(self.sweep_folder)
         else:
-            run = RunFolder.create(Path(self.config.output_dir).expanduser().resolve(), self.config.name)
+            run = RunDir.create(Path(self.config.output_dir).expanduser().resolve(), self.config.name)
         if parent is not None:
-            take_over(parent, run)
+            clone_checkpoint(parent, run)
         write_atomic(run.overrides, OmegaConf.to_yaml(OmegaConf.create(self.overrides)))
         write_json(run.lock, lock)
         write_json(run.plan, self.plan.to_json())
@@ -248,7 +250,7 @@ class Job:
         if status is None:
             yield []
             return
-        updates, trainings = training.sampler.updates_per_epoch, self.plan.trainings
+        updates, trainings = training.sampler.steps_per_epoch, self.plan.trainings
         with ExitStack() as stack:
             callbacks: list[Callback] = []
             if number == 0:
@@ -271,9 +273,9 @@ class Job:
         best, outcomes, history = fitted
         metrics, score = self.task.metrics(outcomes), self.task.score
         trust = ranks.on_main(self.state, lambda: interval(
-            self.task.score_of_draws(outcomes), self.dataset.validation, self.config.trainer.seed))
+            self.task.bootstrap_score(outcomes), self.dataset.validation, self.config.trainer.seed))
         metrics |= {f"{score}_low": trust.low, f"{score}_high": trust.high}
-        self.console.print(f"{score} {figure(metrics[score])}, {trust}")
+        self.console.print(f"{score} {format_metric(metrics[score])}, {trust}")
         scores, sections = [("validation", metrics[score], trust)], []
         if self.plan.folds:
             crossed = cross_validate(self.config, self.task, self.dataset, self.plan, best["epoch"], self.run,
@@ -285,20 +287,20 @@ class Job:
         if self.state.is_main_process:
             save_bundle(self.run, self.task, best["model"], metrics)
             add_bundle(self.run.lock, tensors_digest(best["model"]))
-            if self.config.source.run is not None:
+            if self.config.base_run.path is not None:
                 sections.append(self._old_classes())
             write_report(self.run, self.task, self.plan, self.dataset, history, outcomes, metrics, best["epoch"],
                          scores, sections)
         return Result(self.run.path, metrics, self.task.classes)
 
-    def _fit(self, status: Status | None) -> tuple[dict[str, Any], list[Outcome], list[dict[str, Any]]] | None:
+    def _fit(self, status: Status | None) -> tuple[dict[str, Any], list[SampleResult], list[dict[str, Any]]] | None:
         """The best checkpoint, its outcomes on the validation part, and the history of all epochs; None where it pauses
         before the end."""
         with self._reporters(status, self.training, self.config.hyper.epochs) as callbacks:
             trainer = self.training.trainer(self.run, self.plan, callbacks)
             if status is not None:
                 status.update(epoch=trainer.state.epoch, score=trainer.state.best_score)
-            trainer.fit(self.config.trainer.stop_epoch)
+            trainer.fit(self.config.trainer.pause_after_epoch)
             self.state.wait_for_everyone()
             if not trainer.finished:
                 if status is not None:
@@ -309,19 +311,20 @@ class Job:
             best = load_tree(self.run.best)
             outcomes = trainer.best_outcomes
             if outcomes is None:
-                trainer.evaluated.load_state_dict(best["model"])
+                trainer.eval_model.load_state_dict(best["model"])
                 outcomes = trainer.evaluate()
         return best, outcomes, trainer.history
 
     def _old_classes(self) -> Section:
-        """The scores of the classes that the source knew, before and after, printed and for the report."""
+        """The scores of the classes that the base run knew, before and after, printed and for the report."""
         config = self.config
         scores = forgetting.old_class_scores(
-            Result.load(str(config.source.run)), Result.load(self.run.path), config.network.renames,
+            Result.load(str(config.base_run.path)), Result.load(self.run.path), config.network.renamed_classes,
             self.dataset.validation, self.state.device)
         before, after = forgetting.means(scores)
         name = self.task.class_score
-        self.console.print(f"Old classes: {name} {figure(before)} of the source, {figure(after)} after retraining "
+        self.console.print(f"Old classes: {name} {format_metric(before)} of the base run, {format_metric(after)} "
+                           f"after retraining "
                            f"(mean of {len(scores)} classes)")
         return forgetting.section(scores, name)
 
@@ -332,7 +335,7 @@ class _HookReporter:
     def __init__(self, plugins: Plugins, run_dir: Path) -> None:
         self._plugins, self._run_dir = plugins, run_dir
 
-    def on_update(self, state: TrainState, losses: Mapping[str, float], rate: float) -> None:
+    def on_step(self, state: TrainState, losses: Mapping[str, float], rate: float) -> None:
         pass
 
     def on_validation(self, done: int, batches: int) -> None:

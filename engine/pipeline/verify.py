@@ -11,20 +11,20 @@ from typing import Any
 import yaml
 from torch import Tensor
 
-from sightsmith.core.config.compose import refuse_locked
+from sightsmith.core.config.compose import ensure_unlocked
 from sightsmith.core.config.model_card import WEIGHTS, restore_config
 from sightsmith.core.config.presets import choice_of, preset_checksum
-from sightsmith.core.contracts.schema import Config, check_values, typed
+from sightsmith.core.contracts.schema import Config, check_values, format_override
 from sightsmith.core.plugins.manager import load_plugins
 from sightsmith.core.util.digest import digest
 from sightsmith.core.util.errors import Problem, UserError, listed
-from sightsmith.core.util.text import figure
+from sightsmith.core.util.text import format_metric
 from sightsmith.engine.pipeline.load_dataset import check
 from sightsmith.engine.pipeline.result import Result
 from sightsmith.engine.pipeline.start import start
 from sightsmith.engine.runs.checkpoint import load_tree, tensors_digest
 from sightsmith.engine.runs.lockfile import PARTS, environment, read_lock
-from sightsmith.engine.runs.run_dir import FINISHED, RunFolder, read_status
+from sightsmith.engine.runs.run_dir import FINISHED, RunDir, read_status
 from sightsmith.engine.runs.weights import file_digest, find_published
 
 SAME, CHANGED, UNKNOWN = "same", "changed", "cannot be checked"
@@ -115,8 +115,8 @@ class Rerun:
             lines[1] = (f"{len(self.differing)} of {self.tensors} tensors differ, "
                         + ("some in shape or type" if largest is None else f"by at most {largest:.3g}")
                         + f": {listed(self.differing)}")
-        lines.append(f"{self.score} {figure(self.metrics.get(self.score))} before, "
-                     f"{figure(self.metrics_again.get(self.score))} now")
+        lines.append(f"{self.score} {format_metric(self.metrics.get(self.score))} before, "
+                     f"{format_metric(self.metrics_again.get(self.score))} now")
         if others := [name for name, value in self.metrics.items() if value != self.metrics_again.get(name)]:
             lines.append(f"figures that differ: {listed(others)}")
         if self.device != self.device_again:
@@ -137,24 +137,24 @@ def train_again(path: Path, checks: Iterable[Check]) -> Rerun:
         raise UserError(f"The run {path} cannot be made again from what is there:",
                         problems=[Problem(f"{item.part}: {item.text} changed since") for item in gone],
                         hint="put them back; or train a new run on what is there, with `sightsmith train`")
-    run = RunFolder(path)
+    run = RunDir(path)
     config = _config(run)
-    if config.trainer.parent is not None:
-        raise UserError(f"The run {path} went on from a checkpoint of {config.trainer.parent}, which that run has "
+    if config.trainer.branch_from is not None:
+        raise UserError(f"The run {path} went on from a checkpoint of {config.trainer.branch_from}, which that run has "
                         "passed since: it can be verified, and not be trained again")
     if problems := check_values(config):
         raise UserError(f"{run.config} has values that cannot be used:", problems=problems)
-    refuse_locked(config, {"preset": choice_of(config.preset), "source": config.source.run})
+    ensure_unlocked(config, {"preset": choice_of(config.preset), "source": config.base_run.path})
     lock, weights, metrics = read_lock(run.lock), _bundle(run), Result.load(path).metrics  # before hours of training
     # Measured again, another mode could be the fastest.
     planned: dict[str, Any] = {key: str(lock[key]) for key in ("precision", "memory_format", "devices")}
-    planned["stop_epoch"] = None
+    planned["pause_after_epoch"] = None
     config = replace(config, trainer=replace(config.trainer, **planned, resume="false", dry_run=False))
     overrides = [*yaml.safe_load(run.overrides.read_text()),
-                 *(f"trainer.{key}={typed(value)}" for key, value in planned.items())]
+                 *(f"trainer.{key}={format_override(value)}" for key, value in planned.items())]
     result = start(config, overrides)
     assert result is not None  # not a dry run
-    again = RunFolder(result.run_dir)
+    again = RunDir(result.run_dir)
     lock_again = read_lock(again.lock)
     differing = {} if lock["bundle"] == lock_again["bundle"] else _differing(weights, _bundle(again))
     return Rerun(again.path, len(weights), differing, load_plugins().task(config.task.name).score, metrics,
@@ -178,8 +178,8 @@ def _largest_difference(one: Tensor | None, other: Tensor | None) -> float | Non
     return (one.double() - other.double()).abs().max().item()
 
 
-def _finished(path: Path) -> RunFolder:
-    run = RunFolder(path)
+def _finished(path: Path) -> RunDir:
+    run = RunDir(path)
     if not run.config.is_file():
         raise UserError(f"run={path} is not the folder of a run: it has no {run.config.name}",
                         hint="`sightsmith list runs` shows the runs")
@@ -189,7 +189,7 @@ def _finished(path: Path) -> RunFolder:
     return run
 
 
-def _content(run: RunFolder) -> Any:
+def _content(run: RunDir) -> Any:
     try:
         content = yaml.safe_load(run.config.read_text())
         json.dumps(content)  # YAML has dates and bytes, a configuration has none
@@ -198,7 +198,7 @@ def _content(run: RunFolder) -> Any:
         raise UserError(f"{run.config} is damaged: {error}") from error
 
 
-def _config(run: RunFolder) -> Config:
+def _config(run: RunDir) -> Config:
     return restore_config(_content(run), run.config)
 
 
@@ -213,7 +213,7 @@ def _starting_weights(config: Config, lock: Mapping[str, Any]) -> str | None:
     return file_digest(path)
 
 
-def _bundle(run: RunFolder) -> dict[str, Tensor]:
+def _bundle(run: RunDir) -> dict[str, Tensor]:
     path = run.model / WEIGHTS
     tree = load_tree(path)
     tensors = tree.get("model") if isinstance(tree, dict) else None

@@ -25,10 +25,10 @@ def drawn(image: Array, prediction: Prediction, classes: Sequence[str], min_scor
     """``image`` (H, W, 3) uint8 with the masks, boxes, or labels of ``prediction``, those of ``min_score`` or more."""
     colours = palette(classes)
     canvas = torch.from_numpy(image).permute(2, 0, 1)
-    if prediction.class_map is not None:
-        numbers = [number for number in np.unique(prediction.class_map).tolist() if number]
+    if prediction.semantic_mask is not None:
+        numbers = [number for number in np.unique(prediction.semantic_mask).tolist() if number]
         if numbers:
-            masks = torch.from_numpy(np.stack([prediction.class_map == number for number in numbers]))
+            masks = torch.from_numpy(np.stack([prediction.semantic_mask == number for number in numbers]))
             canvas = draw_segmentation_masks(canvas, masks, OPACITY, [colours[classes[number - 1]]
                                                                       for number in numbers])
     found = [item for item in prediction.objects if item.score >= min_score]
@@ -56,8 +56,8 @@ def _write_texts(picture: Image.Image, prediction: Prediction, found: Sequence[P
     if prediction.scores:
         lines = [f"{label} {score:.2f}" for label, score in list(prediction.scores.items())[:3]]
         names = list(prediction.scores)[:3]
-    elif prediction.class_map is not None:
-        names = lines = [classes[number - 1] for number in np.unique(prediction.class_map).tolist() if number]
+    elif prediction.semantic_mask is not None:
+        names = lines = [classes[number - 1] for number in np.unique(prediction.semantic_mask).tolist() if number]
     for place, line in enumerate(lines):
         _text(pen, (0, place * 1.3 * size), line, colours[names[place]], font, above=False)
 

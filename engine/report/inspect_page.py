@@ -17,7 +17,7 @@ from sightsmith.core.contracts.schema import ImageConfig
 from sightsmith.engine.data.masks import IGNORED, semantic_map
 from sightsmith.engine.data.near_duplicates import Pair
 from sightsmith.engine.data.statistics import describe, under_represented
-from sightsmith.engine.data.thumbnails import SHOWN, blended, palette, picture_of
+from sightsmith.engine.data.thumbnails import SHOWN, blended, load_rgb, palette
 from sightsmith.engine.report.page import write_page
 
 SHOWN_CLASSES = 40
@@ -91,7 +91,7 @@ def _pairs(pairs: Sequence[Pair], dataset: CheckedDataset, image: ImageConfig) -
             "together that belong together.</p>")
     chosen = [*across, *(pair for pair in pairs if pair not in across)]
     pictures = tuple((f"{side.get(pair.first.key)} and {side.get(pair.second.key)}",
-                      tuple(Picture(picture_of(sample, image), sample.key) for sample in (pair.first, pair.second)))
+                      tuple(Picture(load_rgb(sample, image), sample.key) for sample in (pair.first, pair.second)))
                      for pair in chosen[:SHOWN_PAIRS])
     rows = tuple((pair.first.key, side.get(pair.first.key, ""), pair.second.key, side.get(pair.second.key, ""),
                   pair.distance) for pair in chosen)
@@ -133,8 +133,8 @@ def _annotated(samples: Sequence[Sample], classes: Sequence[str], colours: Mappi
 
 
 def _drawn_in(sample: Sample, classes: Sequence[str], colours: Mapping[str, Colour], image: ImageConfig) -> Picture:
-    pixels = picture_of(sample, image)
-    if sample.class_map is not None or any(item.mask is not None for item in sample.objects):
+    pixels = load_rgb(sample, image)
+    if sample.semantic_mask is not None or any(item.mask is not None for item in sample.objects):
         pixels = _painted(pixels, semantic_map(sample, classes, *pixels.shape[:2]), [colours[name] for name in classes])
         return Picture(pixels, sample.key)
     boxes: tuple[tuple[Box, Colour, str], ...] = tuple((item.box, colours[item.label], "") for item in sample.objects)

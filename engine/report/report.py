@@ -11,18 +11,18 @@ from matplotlib.ticker import MaxNLocator
 from sightsmith.core.contracts.dataset import CheckedDataset
 from sightsmith.core.contracts.plan import Plan
 from sightsmith.core.contracts.report import Section
-from sightsmith.core.contracts.results import Outcome
+from sightsmith.core.contracts.results import SampleResult
 from sightsmith.core.contracts.task import Task
-from sightsmith.core.util.text import duration, figure
+from sightsmith.core.util.text import format_duration, format_metric
 from sightsmith.engine.data.statistics import under_represented
 from sightsmith.engine.report.data_section import about_objects
 from sightsmith.engine.report.page import write_page
-from sightsmith.engine.runs.run_dir import RunFolder
+from sightsmith.engine.runs.run_dir import RunDir
 from sightsmith.engine.training.bootstrap import LEVEL, RESAMPLES, Interval
 
 
-def write_report(run: RunFolder, task: Task, plan: Plan, dataset: CheckedDataset, history: Sequence[Mapping[str, Any]],
-                 outcomes: Sequence[Outcome], metrics: Mapping[str, float | None], best_epoch: int,
+def write_report(run: RunDir, task: Task, plan: Plan, dataset: CheckedDataset, history: Sequence[Mapping[str, Any]],
+                 outcomes: Sequence[SampleResult], metrics: Mapping[str, float | None], best_epoch: int,
                  scores: Sequence[tuple[str, float | None, Interval]], more: Sequence[Section] = ()) -> None:
     """Write ``report/`` of a finished run; ``outcomes`` are those of the best checkpoint's validation.
 
@@ -45,9 +45,10 @@ def write_report(run: RunFolder, task: Task, plan: Plan, dataset: CheckedDataset
     write_page(
         run.report, plan.name, f"{plan.task} · {plan.network} · {len(dataset.index.classes)} classes · {run.path.name}",
         task.config.description,
-        headline=[*((f"{name}, {where}", figure(score), interval.span()) for where, score, interval in scores),
-                  ("validation loss", figure(metrics.get("loss")), ""),
-                  ("best epoch", f"{best_epoch} of {len(history)}", ""), ("training time", duration(seconds), speed)],
+        headline=[*((f"{name}, {where}", format_metric(score), interval.span()) for where, score, interval in scores),
+                  ("validation loss", format_metric(metrics.get("loss")), ""),
+                  ("best epoch", f"{best_epoch} of {len(history)}", ""), ("training time", format_duration(seconds),
+                                                                          speed)],
         sections=sections)
 
 
@@ -91,7 +92,7 @@ def _class_balance(task: Task, dataset: CheckedDataset) -> Section:
                    name="class-balance")
 
 
-def _lock(run: RunFolder, dataset: CheckedDataset) -> Section:
+def _lock(run: RunDir, dataset: CheckedDataset) -> Section:
     return Section("Data and files", rows=(
         ("data set", str(dataset.index.root)), ("format", dataset.reason), ("data hash", dataset.data_digest[:16]),
         ("split hash", dataset.split_digest[:16]), ("run folder", str(run.path)),

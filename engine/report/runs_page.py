@@ -10,9 +10,9 @@ from typing import Any
 
 from sightsmith.core.contracts.report import Section
 from sightsmith.core.plugins.manager import load_plugins
-from sightsmith.core.util.text import figure
+from sightsmith.core.util.text import format_metric
 from sightsmith.engine.report.page import write_page
-from sightsmith.engine.runs.run_dir import RunFolder
+from sightsmith.engine.runs.run_dir import RunDir
 
 WIDTH, HEIGHT = 120, 28
 """Of a line, pixels."""
@@ -32,17 +32,17 @@ def write_runs_page(folder: Path, runs: Sequence[Mapping[str, Any]]) -> Path:
 
 def _cells(folder: Path, row: Mapping[str, Any]) -> tuple[str, ...]:
     """In HTML."""
-    run = RunFolder(Path(row["run"]))
+    run = RunDir(Path(row["run"]))
     name = escape(run.path.name if run.path.parent == folder else os.path.relpath(run.path, folder))
     page = run.report / "index.html"
     link = f"<a href='{escape(os.path.relpath(page, folder))}'>{name}</a>" if page.is_file() else name
     status = escape(str(row["status"])) + (f" {100 * row['progress']:.0f} %" if row["status"] == "running" else "")
     return (link, escape(f"{row['task']}, {row['network']}"), escape(row["dataset"] or ""), status,
             escape(str(row["created"] or "")[:16].replace("T", " ")),
-            "" if row["score"] is None else figure(row["score"]), _spark(_history(run, row["task"])))
+            "" if row["score"] is None else format_metric(row["score"]), _spark(_history(run, row["task"])))
 
 
-def _history(run: RunFolder, task: str | None) -> list[float]:
+def _history(run: RunDir, task: str | None) -> list[float]:
     tasks = load_plugins().tasks
     if task not in tasks:
         return []
@@ -57,6 +57,7 @@ def _spark(values: Sequence[float]) -> str:
     low, span = min(values), max(max(values) - min(values), 1e-9)
     points = " ".join(f"{place * (WIDTH - 4) / (len(values) - 1) + 2:.1f},"
                       f"{HEIGHT - 3 - (value - low) / span * (HEIGHT - 6):.1f}" for place, value in enumerate(values))
-    return (f"<svg width='{WIDTH}' height='{HEIGHT}' role='img' aria-label='{figure(values[0])} to "
-            f"{figure(values[-1])}'><polyline points='{points}' fill='none' stroke='var(--accent)' stroke-width='1.5'/>"
+    return (f"<svg width='{WIDTH}' height='{HEIGHT}' role='img' aria-label='{format_metric(values[0])} to "
+            f"{format_metric(values[-1])}'><polyline points='{points}' fill='none' stroke='var(--accent)' "
+            f"stroke-width='1.5'/>"
             "</svg>")

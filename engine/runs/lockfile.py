@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import platform
 import re
@@ -11,10 +10,10 @@ from importlib.metadata import PackageNotFoundError, requires, version
 from pathlib import Path
 from typing import Any
 
-from sightsmith.core.util.errors import UserError
-from sightsmith.core.util.files import write_json
 from sightsmith.core.plugins.manager import OWN_DISTRIBUTION, Plugins
 from sightsmith.core.util.digest import digest
+from sightsmith.core.util.errors import UserError
+from sightsmith.core.util.files import write_json
 
 PARTS = {
     "data": "the images or their labels", "split": "the split into training and validation",

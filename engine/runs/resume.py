@@ -12,24 +12,25 @@ from typing import Any
 
 import yaml
 
+from sightsmith.core.contracts.plan import ComputeMode
+from sightsmith.core.contracts.schema import Config, is_among
 from sightsmith.core.util.errors import Problem, UserError
 from sightsmith.core.util.files import fill_file
 from sightsmith.engine.runs.lockfile import PARTS, read_lock
-from sightsmith.engine.runs.run_dir import FINISHED, RUNNING, RunFolder, read_status
-from sightsmith.core.contracts.schema import Config, is_among
-from sightsmith.core.contracts.plan import Mode
+from sightsmith.engine.runs.run_dir import FINISHED, RUNNING, RunDir, read_status
 
-FREE = ("name", "description", "output_dir", "logger", "limits", "dataset.root", "trainer.resume", "trainer.dry_run",
-        "trainer.workers", "trainer.cache", "trainer.checkpoint_minutes", "trainer.hang_minutes", "trainer.stop_epoch",
-        "trainer.parent")
+RESUME_FREE_KEYS = ("name", "description", "output_dir", "logger", "limits", "dataset.root", "trainer.resume",
+                    "trainer.dry_run",
+        "trainer.num_workers", "trainer.cache", "trainer.checkpoint_minutes", "trainer.watchdog_minutes",
+        "trainer.pause_after_epoch", "trainer.branch_from")
 """Keys that may differ from the run's own: they do not change what it computes."""
 
 CHANGEABLE = ("hyper.learning_rate", "hyper.weight_decay", "hyper.momentum", "hyper.batch_size",
-              "hyper.label_smoothing", "hyper.schedule", "hyper.early_stop", "augment", "source.distillation")
+              "hyper.label_smoothing", "hyper.schedule", "hyper.early_stop", "augment", "base_run.distillation")
 """Keys, and groups of them, that may change in the middle of a training."""
 
 
-def find_run(config: Config) -> RunFolder | None:
+def find_run(config: Config) -> RunDir | None:
     """The run that ``trainer.resume`` asks for; None for a new one. Raises UserError where there is none."""
     wanted = config.trainer.resume
     if wanted.lower() == "false":
@@ -37,7 +38,7 @@ def find_run(config: Config) -> RunFolder | None:
     if wanted.lower() == "true":
         run = _newest(Path(config.output_dir).expanduser().resolve(), config.name)
     else:
-        run = RunFolder(Path(wanted).expanduser().resolve())
+        run = RunDir(Path(wanted).expanduser().resolve())
         if not run.config.is_file():
             raise UserError(f"trainer.resume={wanted} is not the folder of a run: it has no {run.config.name}",
                             hint="`sightsmith list runs` shows the runs")
@@ -49,8 +50,8 @@ def find_run(config: Config) -> RunFolder | None:
     return run
 
 
-def _newest(output_dir: Path, name: str) -> RunFolder:
-    runs = [RunFolder(path.parent) for path in sorted(output_dir.glob("*/config.yaml"), reverse=True)]
+def _newest(output_dir: Path, name: str) -> RunDir:
+    runs = [RunDir(path.parent) for path in sorted(output_dir.glob("*/config.yaml"), reverse=True)]
     named = [run for run in runs if _config(run).get("name") == name]
     unfinished = [run for run in named if read_status(run)["status"] != FINISHED]
     if not unfinished:
@@ -60,36 +61,36 @@ def _newest(output_dir: Path, name: str) -> RunFolder:
     return unfinished[0]
 
 
-def find_parent(config: Config, lock: dict[str, Any]) -> RunFolder | None:
+def find_branch_point(config: Config, lock: dict[str, Any]) -> RunDir | None:
     """The run from whose last checkpoint a new one goes on. Raises UserError for one that has none, or was of other
     data or anything else that cannot change in the middle of a training."""
-    if config.trainer.parent is None:
+    if config.trainer.branch_from is None:
         return None
-    run = RunFolder(Path(config.trainer.parent).expanduser().resolve())
+    run = RunDir(Path(config.trainer.branch_from).expanduser().resolve())
     if not run.config.is_file() or not run.last.is_file():
-        raise UserError(f"trainer.parent={config.trainer.parent} holds no run with a checkpoint",
+        raise UserError(f"trainer.branch_from={config.trainer.branch_from} holds no run with a checkpoint",
                         hint="`sightsmith list runs` shows the runs")
-    if problems := _differences(run, config, lock, (*FREE, *CHANGEABLE)):
+    if problems := _differences(run, config, lock, (*RESUME_FREE_KEYS, *CHANGEABLE)):
         raise UserError(f"A run cannot go on from the checkpoint of {run.path} with other settings than these: "
                         f"{', '.join(CHANGEABLE)}", problems=problems)
     return run
 
 
-def take_over(parent: RunFolder, run: RunFolder) -> None:
+def clone_checkpoint(parent: RunDir, run: RunDir) -> None:
     """Put what ``parent`` has learnt, and its history, into the folder of a new run."""
     for source, target in ((parent.best, run.best), (parent.metrics, run.metrics), (parent.last, run.last)):
         target.parent.mkdir(parents=True, exist_ok=True)
         fill_file(target, partial(shutil.copyfile, source))
 
 
-def check_same(run: RunFolder, config: Config, lock: dict[str, Any]) -> None:
+def ensure_resumable(run: RunDir, config: Config, lock: dict[str, Any]) -> None:
     """Raises UserError naming every key, and the data, that differ from the run's own."""
-    if problems := _differences(run, config, lock, FREE):
+    if problems := _differences(run, config, lock, RESUME_FREE_KEYS):
         raise UserError(f"The run {run.path} cannot go on with other settings:", problems=problems,
                         hint="put them back, or start a new run without trainer.resume")
 
 
-def _differences(run: RunFolder, config: Config, lock: dict[str, Any], free: Sequence[str]) -> list[Problem]:
+def _differences(run: RunDir, config: Config, lock: dict[str, Any], free: Sequence[str]) -> list[Problem]:
     """Every key, and part of the lock, in which the run is not what ``config`` and ``lock`` say."""
     earlier, now = _flat(_config(run)), _flat(asdict(config))
     problems = [
@@ -105,13 +106,13 @@ def _differences(run: RunFolder, config: Config, lock: dict[str, Any], free: Seq
     return problems
 
 
-def planned_mode(run: RunFolder) -> Mode:
+def planned_mode(run: RunDir) -> ComputeMode:
     """How the run was planned to compute."""
     plan = json.loads(run.plan.read_text())
-    return Mode(plan["precision"], plan["memory_format"])
+    return ComputeMode(plan["precision"], plan["memory_format"])
 
 
-def _config(run: RunFolder) -> dict[str, Any]:
+def _config(run: RunDir) -> dict[str, Any]:
     config: dict[str, Any] = yaml.safe_load(run.config.read_text())
     return config
 

@@ -20,14 +20,14 @@ from sightsmith.core.util.files import make_folder, write_atomic, write_json
 WAITING, RUNNING, FINISHED, STOPPED, ERROR = "waiting", "running", "finished", "stopped", "error"
 
 
-class RunFolder:
+class RunDir:
     """``runs/<time>-<name>/`` and the paths in it."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
 
     @classmethod
-    def create(cls, output_dir: Path, name: str) -> RunFolder:
+    def create(cls, output_dir: Path, name: str) -> RunDir:
         """A new folder; never one that exists. Raises UserError where there can be none."""
         slug = re.sub(r"[^\w.-]+", "-", name).strip("-.")[:60] or "run"
         stem = f"{datetime.now():%Y-%m-%d_%H-%M-%S}-{slug}"
@@ -104,7 +104,7 @@ class RunFolder:
         write_atomic(self.metrics, "".join(json.dumps(entry) + "\n" for entry in entries))
 
 
-def read_status(run: RunFolder) -> dict[str, Any]:
+def read_status(run: RunDir) -> dict[str, Any]:
     """The status; one whose process is gone without a word (killed) reads `stopped`."""
     try:
         status: dict[str, Any] = json.loads(run.status.read_text())
@@ -128,7 +128,7 @@ def _alive(status: Mapping[str, Any]) -> bool:
 class Status:
     """Keeps ``status.json`` of a running run; writes at most once a second, but every change of state."""
 
-    def __init__(self, run: RunFolder, *, devices: int, epochs: int) -> None:
+    def __init__(self, run: RunDir, *, devices: int, epochs: int) -> None:
         self._run = run
         earlier = read_status(run) if run.status.is_file() else {}
         self._hours_before = float(earlier.get("device_hours", 0.0))

@@ -20,12 +20,12 @@ from hydra.core.singleton import Singleton
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig
 
-from sightsmith.core.contracts.tuner import Asked, Proposal, Scored
-from sightsmith.core.util.errors import UserError, told
+from sightsmith.core.contracts.tuner import Asked, Suggestion, TrialResult
+from sightsmith.core.util.errors import UserError, describe_error
 from sightsmith.core.util.files import write_json
-from sightsmith.engine.runs.run_dir import RUNNING, STOPPED, RunFolder, read_status
+from sightsmith.engine.runs.run_dir import RUNNING, STOPPED, RunDir, read_status
 from sightsmith.engine.search.sweep_plan import SweepPlan
-from sightsmith.engine.search.trial import SweepRun, failure
+from sightsmith.engine.search.trial import Trial, failure
 
 PATIENCE = 60.0
 """Seconds that a run's earlier process, whose engine is gone, has to end."""
@@ -37,9 +37,9 @@ class Register:
     def __init__(self, sweep: Path) -> None:
         self._folder = sweep / "asked"
 
-    def number(self, member: int, proposal: Proposal) -> int:
-        """That of the run of ``member`` and ``proposal``: the one that it has, or the next."""
-        wanted = {"member": member, **asdict(proposal)}
+    def number(self, member: int, suggestion: Suggestion) -> int:
+        """That of the run of ``member`` and ``suggestion``: the one that it has, or the next."""
+        wanted = {"member": member, **asdict(suggestion)}
         self._folder.mkdir(exist_ok=True)
         own = self._folder / f".{uuid.uuid4().hex}"
         while True:
@@ -63,20 +63,20 @@ class Register:
     def fail(self, number: int, error: Exception) -> None:
         path = self._folder / f"{number}.json"
         card = json.loads(path.read_text())
-        write_json(path, card | {"failure": told(error), "mistake": isinstance(error, UserError)})
+        write_json(path, card | {"failure": describe_error(error), "mistake": isinstance(error, UserError)})
 
     def failures(self) -> dict[int, Exception]:
         return {number: UserError(card["failure"]) if card["mistake"] else RuntimeError(card["failure"])
                 for number, card in self._cards().items() if "failure" in card}
 
-    def runs(self, plan: SweepPlan) -> list[tuple[int, SweepRun]]:
+    def runs(self, plan: SweepPlan) -> list[tuple[int, Trial]]:
         """Of all that was asked for, in order, the member and the run."""
         sweep = self._folder.parent
         found = []
         for number, card in self._cards().items():
             asked = dict(card["asked"])
-            member, proposal = asked.pop("member"), Proposal(**asked)
-            found.append((member, SweepRun(sweep, number, plan.overrides(proposal, sweep), proposal)))
+            member, suggestion = asked.pop("member"), Suggestion(**asked)
+            found.append((member, Trial(sweep, number, plan.overrides(suggestion, sweep), suggestion)))
         return found
 
     def _cards(self) -> Mapping[int, dict[str, Any]]:
@@ -86,7 +86,7 @@ class Register:
 
 def asked(register: Register, plan: SweepPlan) -> list[Asked]:
     """For the tuner of a search that goes on."""
-    return [Asked(run.number, member, run.proposal, run.done()) for member, run in register.runs(plan)]
+    return [Asked(run.number, member, run.suggestion, run.done()) for member, run in register.runs(plan)]
 
 
 @dataclass(frozen=True)
@@ -100,10 +100,10 @@ class TrainHere:
     task_function: TaskFunction
     singletons: Any
 
-    def __call__(self, member: int, proposal: Proposal) -> Scored:
+    def __call__(self, member: int, suggestion: Suggestion) -> TrialResult:
         register = Register(self.sweep)
-        number = register.number(member, proposal)
-        run = SweepRun(self.sweep, number, self.plan.overrides(proposal, self.sweep), proposal)
+        number = register.number(member, suggestion)
+        run = Trial(self.sweep, number, self.plan.overrides(suggestion, self.sweep), suggestion)
         if not run.done():
             _take_back(run.folder)
             Singleton.set_state(self.singletons)
@@ -112,10 +112,10 @@ class TrainHere:
             [result] = launcher.launch([run.typed()], initial_job_idx=number)
             if error := failure(result):
                 register.fail(number, error)
-        return Scored(number, proposal, run.score)
+        return TrialResult(number, suggestion, run.score)
 
 
-def _take_back(run: RunFolder) -> None:
+def _take_back(run: RunDir) -> None:
     """Have ``run``, which the engine has given to this process, read as stopped, whatever machine it was on."""
     deadline = time.monotonic() + PATIENCE
     while run.status.is_file() and (status := read_status(run))["status"] == RUNNING:

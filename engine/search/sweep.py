@@ -25,20 +25,20 @@ from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, OmegaConf, flag_override
 
 from sightsmith.core.config.compose import resolve, without_hydra
-from sightsmith.core.contracts.tuner import AsynchronousTuner, Proposal, Scored, Tuner
+from sightsmith.core.contracts.tuner import AsynchronousTuner, Suggestion, TrialResult, Tuner
 from sightsmith.core.plugins.manager import load_plugins
 from sightsmith.core.util.console import console
-from sightsmith.core.util.errors import FailedRunsError, StoppedError, UserError, told
-from sightsmith.core.util.files import make_folder, refuse_unwritable, write_json
-from sightsmith.core.util.text import figure
+from sightsmith.core.util.errors import FailedRunsError, StoppedError, UserError, describe_error
+from sightsmith.core.util.files import ensure_writable, make_folder, write_json
+from sightsmith.core.util.text import format_metric
 from sightsmith.engine.runs.run_dir import ERROR, FINISHED, WAITING
 from sightsmith.engine.search.asynchronous import Register, TrainHere, asked
 from sightsmith.engine.search.sweep_plan import SweepPlan, parallel, quoted
 from sightsmith.engine.search.sweep_report import SweepRow, best_row, summary, write_sweep_report
-from sightsmith.engine.search.trial import RESUME, SweepRun, failure
+from sightsmith.engine.search.trial import RESUME, Trial, failure
 
 CARD, PROGRESS = "sweep.json", "progress.json"
-FREE = (RESUME, "tuner.time_budget", "tuner.max_failure_rate")
+SWEEP_FREE_KEYS = (RESUME, "tuner.time_budget", "tuner.max_failure_rate")
 """What may be typed otherwise when a sweep goes on."""
 
 SERIAL = "hydra._internal.core_plugins.basic_launcher.BasicLauncher"
@@ -59,7 +59,7 @@ class Sweep:
         self._pass_on("hydra.mode=MULTIRUN")  # also to runs whose own tuner does not ask for it
         self._launcher: Launcher = HydraPlugins.instance().instantiate_launcher(
             hydra_context=context, task_function=task_function, config=config)
-        self._runs: list[SweepRun] = []
+        self._runs: list[Trial] = []
         self._failures: dict[int, Exception] = {}
         self._seconds = 0.0
         self._told: list[list[float | None]] = []
@@ -71,10 +71,10 @@ class Sweep:
         composed or is locked; FailedRunsError after the last where some have failed; StoppedError."""
         parsed = OverridesParser.create(config_loader=self._loader).parse_overrides(overrides)
         resume = next((str(item.value()) for item in parsed if item.key_or_group == RESUME), "false")
-        parsed = [item for item in parsed if item.key_or_group not in FREE]
+        parsed = [item for item in parsed if item.key_or_group not in SWEEP_FREE_KEYS]
         given = [str(item.input_line) for item in parsed]
         folder = self._folder(resume, given)
-        refuse_unwritable(folder)
+        ensure_writable(folder)
         if (folder / CARD).exists():
             plan = SweepPlan.from_json(json.loads((folder / CARD).read_text())["plan"])
         elif self._record.searches:
@@ -100,7 +100,7 @@ class Sweep:
             write_json(folder / CARD, {"given": given, "plan": plan.to_json()})
         return self._go(plan, folder, tuner, first)
 
-    def _go(self, plan: SweepPlan, folder: Path, tuner: Tuner | AsynchronousTuner, first: Sequence[Proposal],
+    def _go(self, plan: SweepPlan, folder: Path, tuner: Tuner | AsynchronousTuner, first: Sequence[Suggestion],
             ) -> list[JobReturn]:
         progress = _read(folder / PROGRESS) or {"seconds": 0.0, "told": []}
         self._seconds, self._told = progress["seconds"], progress["told"]
@@ -131,13 +131,13 @@ class Sweep:
             console().print(f"warning: {failed}", soft_wrap=True, markup=False)
         return returns
 
-    def _in_batches(self, plan: SweepPlan, folder: Path, tuner: Tuner, proposals: Sequence[Proposal],
+    def _in_batches(self, plan: SweepPlan, folder: Path, tuner: Tuner, suggestions: Sequence[Suggestion],
                     ) -> list[JobReturn]:
         """Ask, launch, tell, until the tuner asks for no more."""
         returns: list[JobReturn] = []
         scores: list[list[float | None]] = []
-        while proposals:
-            runs = self._numbered(plan, proposals, folder)
+        while suggestions:
+            runs = self._numbered(plan, suggestions, folder)
             if len(scores) > len(self._told):
                 # What more was asked for after is not told otherwise later, whatever a second try would give.
                 self._told = list(scores)
@@ -152,9 +152,9 @@ class Sweep:
                     self._forget(self._runs[:-len(runs)])
             else:
                 found = self._told[len(scores)]
-            tuner.tell([Scored(run.number, run.proposal, score) for run, score in zip(runs, found, strict=True)])
+            tuner.tell([TrialResult(run.number, run.suggestion, score) for run, score in zip(runs, found, strict=True)])
             scores.append(found)
-            proposals = tuner.ask()
+            suggestions = tuner.ask()
         return returns
 
     def _as_there_is_room(self, plan: SweepPlan, folder: Path, tuner: AsynchronousTuner) -> None:
@@ -164,7 +164,8 @@ class Sweep:
         def heard(number: int) -> bool:
             _, run = register.runs(plan)[number]
             score = run.score
-            console().print(f"{_line(plan, run)}: {'failed' if score is None else figure(score)}", soft_wrap=True)
+            console().print(f"{_line(plan, run)}: {'failed' if score is None else format_metric(score)}",
+                            soft_wrap=True)
             self._seconds = seconds + time.monotonic() - begun
             self._note(folder)
             self._failures = register.failures()
@@ -212,23 +213,23 @@ class Sweep:
             self._config.hydra.overrides.hydra.append(override)
 
     @staticmethod
-    def _forget(runs: Sequence[SweepRun]) -> None:
+    def _forget(runs: Sequence[Trial]) -> None:
         """Remove the checkpoints of those that have paused: nobody will go on from them any more."""
         for run in runs:
-            if run.proposal.epochs is not None and run.status["status"] != FINISHED:
+            if run.suggestion.epochs is not None and run.status["status"] != FINISHED:
                 shutil.rmtree(run.folder.last.parents[1], ignore_errors=True)
 
     # -- a batch of runs
 
-    def _numbered(self, plan: SweepPlan, proposals: Sequence[Proposal], folder: Path) -> list[SweepRun]:
-        return [SweepRun(folder, number, plan.overrides(proposal, folder), proposal)
-                for number, proposal in enumerate(proposals, len(self._runs))]
+    def _numbered(self, plan: SweepPlan, suggestions: Sequence[Suggestion], folder: Path) -> list[Trial]:
+        return [Trial(folder, number, plan.overrides(suggestion, folder), suggestion)
+                for number, suggestion in enumerate(suggestions, len(self._runs))]
 
-    def _refuse(self, runs: Sequence[SweepRun]) -> None:
+    def _refuse(self, runs: Sequence[Trial]) -> None:
         for run in runs:
             resolve(*without_hydra(self._loader.load_sweep_config(self._config, list(run.overrides))))
 
-    def _launch(self, plan: SweepPlan, folder: Path, runs: Sequence[SweepRun]) -> list[JobReturn]:
+    def _launch(self, plan: SweepPlan, folder: Path, runs: Sequence[Trial]) -> list[JobReturn]:
         """Run what of ``runs`` is not done, until the time is spent."""
         returns: list[JobReturn] = []
         breaks: Counter[int] = Counter()
@@ -264,7 +265,7 @@ class Sweep:
                 raise self._failed(folder, stopped=True)
         return returns
 
-    def _batch(self, left: Sequence[SweepRun]) -> list[SweepRun]:
+    def _batch(self, left: Sequence[Trial]) -> list[Trial]:
         """The first of ``left`` that can be launched together: of consecutive numbers, as launchers count; one alone
         where they run one after the other, so that a stop is a stop, and as many as run at a time where time is
         limited."""
@@ -289,16 +290,16 @@ class Sweep:
         _, finished, _, best = max(scored, key=lambda item: item[:3])
         if finished:
             return []
-        whole = SweepRun(folder, best.number, plan.overrides(Proposal(best.proposal.values), folder), best.proposal)
+        whole = Trial(folder, best.number, plan.overrides(Suggestion(best.suggestion.values), folder), best.suggestion)
         return list(self._launcher.launch([whole.typed()], initial_job_idx=best.number))
 
     # -- what is said
 
-    def _row(self, run: SweepRun) -> SweepRow:
+    def _row(self, run: Trial) -> SweepRow:
         status = run.status
         if run.number in self._failures:
-            status |= {"status": ERROR, "message": told(self._failures[run.number])}
-        return SweepRow(run.number, run.proposal, status)
+            status |= {"status": ERROR, "message": describe_error(self._failures[run.number])}
+        return SweepRow(run.number, run.suggestion, status)
 
     def _failed(self, folder: Path, *, stopped: bool = False) -> FailedRunsError:
         mistakes = all(isinstance(error, UserError) for error in self._failures.values())
@@ -313,11 +314,11 @@ class Sweep:
         return shlex.join(["sightsmith", "train", *multirun, *self._given, f"{RESUME}={folder}"])
 
 
-def _line(plan: SweepPlan, run: SweepRun) -> str:
-    parent = run.proposal.parent
+def _line(plan: SweepPlan, run: Trial) -> str:
+    parent = run.suggestion.parent
     whence = "" if parent is None else f", on from run {parent}"
     return f"run {run.number}{whence}: " + " ".join(
-        axis.override(run.proposal.values[axis.name]) for axis in plan.space)
+        parameter.override(run.suggestion.values[parameter.name]) for parameter in plan.space)
 
 
 def _read(path: Path) -> Any:
@@ -339,5 +340,5 @@ def _by_reason(failures: Mapping[int, Exception]) -> str:
     """Each reason once, with the runs that failed for it."""
     numbers: dict[str, list[int]] = {}
     for number, error in failures.items():
-        numbers.setdefault(told(error), []).append(number)
+        numbers.setdefault(describe_error(error), []).append(number)
     return "\n".join(indent(f"run {', '.join(map(str, those))}: {reason}", "  ") for reason, those in numbers.items())

@@ -15,12 +15,12 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 from rich.table import Table
 
-from sightsmith.core.contracts.recommendation import Choice
+from sightsmith.core.contracts.recommendation import Recommendation
 from sightsmith.core.contracts.report import Section
-from sightsmith.core.contracts.search_space import Axis
-from sightsmith.core.contracts.tuner import Proposal
+from sightsmith.core.contracts.search_space import Parameter
+from sightsmith.core.contracts.tuner import Suggestion
 from sightsmith.core.util.files import write_atomic
-from sightsmith.core.util.text import figure
+from sightsmith.core.util.text import format_metric
 from sightsmith.engine.report.page import write_page
 from sightsmith.engine.runs.run_dir import FINISHED
 from sightsmith.engine.search.sweep_plan import SweepPlan
@@ -36,7 +36,7 @@ class SweepRow:
     """A run: its number, what it was started for, and its status."""
 
     number: int
-    proposal: Proposal
+    suggestion: Suggestion
     status: Mapping[str, Any]
 
     @property
@@ -53,33 +53,33 @@ def best_row(rows: Iterable[SweepRow]) -> SweepRow | None:
 
 def summary(folder: Path, plan: SweepPlan, rows: Sequence[SweepRow]) -> Table:
     """For people; the best run is marked."""
-    names = [axis.name for axis in plan.space]
-    short = [axis.label for axis in plan.space]
+    names = [parameter.name for parameter in plan.space]
+    short = [parameter.label for parameter in plan.space]
     best = best_row(rows)
     columns = short if len(set(short)) == len(short) else names
     table = Table("run", *columns, "status", "score", title=f"Sweep {folder}", title_justify="left")
     for row in rows:
-        shown = "" if row.score is None else figure(row.score) + (" best" if row is best else "")
-        values = (_text(row.proposal.values[name]) for name in names)
+        shown = "" if row.score is None else format_metric(row.score) + (" best" if row is best else "")
+        values = (_text(row.suggestion.values[name]) for name in names)
         table.add_row(str(row.number), *values, row.status["status"], shown)
     return table
 
 
 def write_sweep_report(folder: Path, plan: SweepPlan, rows: Sequence[SweepRow]) -> None:
     """Write ``sweep.csv`` and the page ``report/index.html`` into the sweep's folder."""
-    names = [axis.name for axis in plan.space]
+    names = [parameter.name for parameter in plan.space]
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(["run", "parent", "epochs", *names, *STATUS])
     for row in rows:
-        values = (row.proposal.values[name] for name in names)
-        writer.writerow([row.number, row.proposal.parent, row.status.get("epoch"), *values,
+        values = (row.suggestion.values[name] for name in names)
+        writer.writerow([row.number, row.suggestion.parent, row.status.get("epoch"), *values,
                          *(row.status.get(key) for key in STATUS)])
     write_atomic(folder / TABLE, text.getvalue())
     best = best_row(rows)
     hours = sum(row.status.get("device_hours", 0.0) for row in rows)
     scored = [row for row in rows if row.score is not None]
-    headline = [("best score", figure(best.score) if best else "none", f"run {best.number}" if best else ""),
+    headline = [("best score", format_metric(best.score) if best else "none", f"run {best.number}" if best else ""),
                 ("runs", str(len(rows)), f"{sum(row.status['status'] == FINISHED for row in rows)} finished"),
                 ("device hours", f"{hours:.2g}", "")]
     sections = [_runs(names, rows, best)]
@@ -88,7 +88,7 @@ def write_sweep_report(folder: Path, plan: SweepPlan, rows: Sequence[SweepRow]) 
         sections += [section for section in (_parallel(plan.space, scored), _importance(plan.space, scored),
                                              _lineage(rows)) if section is not None]
     if plan.choice:
-        sections.append(Section("Choice", header=Choice.HEADER, rows=plan.choice))
+        sections.append(Section("Recommendation", header=Recommendation.HEADER, rows=plan.choice))
     write_page(folder / "report", f"Sweep {folder.name}", "", "", headline, sections)
 
 
@@ -98,8 +98,8 @@ def _text(value: Any) -> str:
 
 def _runs(names: Sequence[str], rows: Sequence[SweepRow], best: SweepRow | None) -> Section:
     header = ("run", *names, "epochs", "status", "score", "interval", "")
-    cells = tuple((row.number, *(_text(row.proposal.values[name]) for name in names), row.status.get("epoch", ""),
-                   row.status["status"], "" if row.score is None else figure(row.score), _span(row.status),
+    cells = tuple((row.number, *(_text(row.suggestion.values[name]) for name in names), row.status.get("epoch", ""),
+                   row.status["status"], "" if row.score is None else format_metric(row.score), _span(row.status),
                    "best" if row is best else str(row.status.get("message") or "")) for row in rows)
     note = "" if best is None else (
         f"<p>The best run's folder is <code>{best.number}</code>, beside this report's. The best of many scores on the "
@@ -109,7 +109,7 @@ def _runs(names: Sequence[str], rows: Sequence[SweepRow], best: SweepRow | None)
 
 def _span(status: Mapping[str, Any]) -> str:
     low, high = status.get("score_low"), status.get("score_high")
-    return "" if low is None or high is None else f"{figure(low)} to {figure(high)}"
+    return "" if low is None or high is None else f"{format_metric(low)} to {format_metric(high)}"
 
 
 def _progress(scored: Sequence[SweepRow]) -> Section:
@@ -127,18 +127,18 @@ def _progress(scored: Sequence[SweepRow]) -> Section:
     return Section("Best so far", figures=(plot,), name="best-so-far")
 
 
-def _places(axis: Axis, values: Sequence[Any]) -> tuple[list[float], str, str]:
-    """Where ``values`` of ``axis`` are between 0 and 1, and the texts of both ends."""
-    if axis.choices:
-        last = max(len(axis.choices) - 1, 1)
-        return [axis.choices.index(value) / last for value in values], axis.choices[0], axis.choices[-1]
-    scale = math.log if axis.log else float
-    low, high = scale(axis.low), scale(axis.high)
-    return [(scale(value) - low) / (high - low) for value in values], f"{axis.low:g}", f"{axis.high:g}"
+def _places(parameter: Parameter, values: Sequence[Any]) -> tuple[list[float], str, str]:
+    """Where ``values`` of ``parameter`` are between 0 and 1, and the texts of both ends."""
+    if parameter.choices:
+        last = max(len(parameter.choices) - 1, 1)
+        return [parameter.choices.index(value) / last for value in values], parameter.choices[0], parameter.choices[-1]
+    scale = math.log if parameter.log else float
+    low, high = scale(parameter.low), scale(parameter.high)
+    return [(scale(value) - low) / (high - low) for value in values], f"{parameter.low:g}", f"{parameter.high:g}"
 
 
-def _parallel(space: Sequence[Axis], scored: Sequence[SweepRow]) -> Section | None:
-    """Each run a line from axis to axis to its score."""
+def _parallel(space: Sequence[Parameter], scored: Sequence[SweepRow]) -> Section | None:
+    """Each run a line from parameter to parameter to its score."""
     if len(scored) < 2:
         return None
     from matplotlib import colormaps
@@ -146,19 +146,19 @@ def _parallel(space: Sequence[Axis], scored: Sequence[SweepRow]) -> Section | No
     scores = [float(row.score or 0) for row in scored]
     low, high = min(scores), max(scores)
     heights = [(score - low) / (high - low or 1) for score in scores]
-    columns = [_places(axis, [row.proposal.values[axis.name] for row in scored]) for axis in space]
+    columns = [_places(parameter, [row.suggestion.values[parameter.name] for row in scored]) for parameter in space]
     plot = Figure(figsize=(9, 3.8), layout="constrained")
     axes = plot.subplots()
     order = sorted(range(len(scored)), key=lambda place: heights[place])  # the best on top
     for place in order:
         axes.plot(range(len(space) + 1), [*(column[0][place] for column in columns), heights[place]],
                   color=colormaps["viridis"](heights[place]), alpha=0.8, linewidth=1.4)
-    for place, (_, first, last) in enumerate([*columns, ([], figure(low), figure(high))]):
+    for place, (_, first, last) in enumerate([*columns, ([], format_metric(low), format_metric(high))]):
         axes.axvline(place, color="grey", linewidth=0.8)
         axes.text(place, -0.04, first, ha="center", va="top", fontsize=8)
         axes.text(place, 1.04, last, ha="center", va="bottom", fontsize=8)
-    axes.set_xticks(range(len(space) + 1), [*(axis.label for axis in space), "score"])
-    axes.tick_params(axis="x", pad=16, length=0)
+    axes.set_xticks(range(len(space) + 1), [*(parameter.label for parameter in space), "score"])
+    axes.tick_params(parameter="x", pad=16, length=0)
     axes.set_yticks([])
     axes.set_ylim(-0.02, 1.02)
     for spine in axes.spines.values():
@@ -167,11 +167,11 @@ def _parallel(space: Sequence[Axis], scored: Sequence[SweepRow]) -> Section | No
                    figures=(plot,), name="values-and-scores")
 
 
-def _importance(space: Sequence[Axis], scored: Sequence[SweepRow]) -> Section | None:
-    """How much of what tells the better runs from all is in each axis; of runs of the same number of epochs."""
-    lengths = Counter(row.proposal.epochs for row in scored)
-    scored = [row for row in scored if row.proposal.epochs == max(lengths, key=lambda length: lengths[length])]
-    varied = [axis for axis in space if len({row.proposal.values[axis.name] for row in scored}) > 1]
+def _importance(space: Sequence[Parameter], scored: Sequence[SweepRow]) -> Section | None:
+    """How much of what tells the better runs from all is in each parameter; of runs of the same number of epochs."""
+    lengths = Counter(row.suggestion.epochs for row in scored)
+    scored = [row for row in scored if row.suggestion.epochs == max(lengths, key=lambda length: lengths[length])]
+    varied = [parameter for parameter in space if len({row.suggestion.values[parameter.name] for row in scored}) > 1]
     if len(scored) < LEAST or len(varied) < 2:
         return None
     import warnings
@@ -181,11 +181,11 @@ def _importance(space: Sequence[Axis], scored: Sequence[SweepRow]) -> Section | 
 
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     study = optuna.create_study(direction="maximize")
-    distributions = {axis.name: axis.distribution() for axis in varied}
+    distributions = {parameter.name: parameter.distribution() for parameter in varied}
     for row in scored:
         study.add_trial(optuna.trial.create_trial(
-            params={axis.name: row.proposal.values[axis.name] for axis in varied}, distributions=distributions,
-            value=row.score))
+            params={parameter.name: row.suggestion.values[parameter.name] for parameter in varied},
+            distributions=distributions, value=row.score))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # that it is experimental, and that few runs tell little
         found = optuna.importance.get_param_importances(study, evaluator=PedAnovaImportanceEvaluator())
@@ -194,7 +194,7 @@ def _importance(space: Sequence[Axis], scored: Sequence[SweepRow]) -> Section | 
     axes = plot.subplots()
     axes.barh(names[::-1], shares[::-1], color="tab:blue")
     axes.set(xlabel="importance", xlim=(0, 1))
-    axes.grid(alpha=0.25, axis="x")
+    axes.grid(alpha=0.25, parameter="x")
     return Section("Importance", html="<p class='soft'>How much the values of the best tenth of the runs differ from "
                                       "those of all (PED-ANOVA, Watanabe et al. 2023). Few runs tell little.</p>",
                    header=("key", "importance"), rows=tuple((name, f"{share:.3f}") for name, share in found.items()),
@@ -203,14 +203,14 @@ def _importance(space: Sequence[Axis], scored: Sequence[SweepRow]) -> Section | 
 
 def _lineage(rows: Sequence[SweepRow]) -> Section | None:
     """Which run has gone on from which."""
-    if not any(row.proposal.parent is not None for row in rows):
+    if not any(row.suggestion.parent is not None for row in rows):
         return None
     by_number = {row.number: row for row in rows}
     lanes = _lanes(by_number)
     plot = Figure(figsize=(9, 0.8 + 0.3 * (1 + max(lanes.values()))), layout="constrained")
     axes = plot.subplots()
     for row in (row for row in rows if "epoch" in row.status):  # the others have not begun
-        epoch, lane, parent = row.status["epoch"], lanes[row.number], row.proposal.parent
+        epoch, lane, parent = row.status["epoch"], lanes[row.number], row.suggestion.parent
         begun, came = (0, lane) if parent is None else (by_number[parent].status["epoch"], lanes[parent])
         axes.plot([begun, epoch], [came, lane], color="grey" if came == lane else "tab:orange")
         axes.plot([epoch], [lane], "o", color="black", markersize=3)
@@ -226,14 +226,14 @@ def _lanes(rows: Mapping[int, SweepRow]) -> dict[int, int]:
     """The place of each run among those of its generation: its parent's, for the one that went on as it was."""
     generation: dict[int, int] = {}
     for number, row in rows.items():
-        parent = row.proposal.parent
+        parent = row.suggestion.parent
         generation[number] = 0 if parent is None else generation[parent] + 1
     lanes: dict[int, int] = {}
     for each in sorted(set(generation.values())):
         numbers = [number for number in rows if generation[number] == each]
         for number in numbers:
-            parent = rows[number].proposal.parent
-            if parent is not None and rows[parent].proposal.values == rows[number].proposal.values:
+            parent = rows[number].suggestion.parent
+            if parent is not None and rows[parent].suggestion.values == rows[number].suggestion.values:
                 lanes[number] = lanes[parent]
         taken = {lanes[number] for number in numbers if number in lanes}
         free = (lane for lane in range(len(rows)) if lane not in taken)

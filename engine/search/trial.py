@@ -9,27 +9,27 @@ from typing import Any
 
 from hydra.core.utils import JobReturn
 
-from sightsmith.core.contracts.tuner import Proposal
+from sightsmith.core.contracts.tuner import Suggestion
 from sightsmith.core.util.errors import StoppedError
-from sightsmith.engine.runs.run_dir import FINISHED, WAITING, RunFolder, read_status
+from sightsmith.engine.runs.run_dir import FINISHED, WAITING, RunDir, read_status
 from sightsmith.engine.search.sweep_plan import quoted
 
 RESUME = "trainer.resume"
 
 
 @dataclass(frozen=True)
-class SweepRun:
-    """``number`` is the name of its folder in ``sweep``, ``overrides`` are what it is started with, and ``proposal``
+class Trial:
+    """``number`` is the name of its folder in ``sweep``, ``overrides`` are what it is started with, and ``suggestion``
     is why."""
 
     sweep: Path
     number: int
     overrides: tuple[str, ...]
-    proposal: Proposal
+    suggestion: Suggestion
 
     @property
-    def folder(self) -> RunFolder:
-        return RunFolder(self.sweep / str(self.number))
+    def folder(self) -> RunDir:
+        return RunDir(self.sweep / str(self.number))
 
     @property
     def status(self) -> dict[str, Any]:
@@ -38,7 +38,7 @@ class SweepRun:
     def done(self, status: Mapping[str, Any] | None = None) -> bool:
         """Whether it is at its end, or where it was to pause, as its ``status`` says."""
         status = self.status if status is None else status
-        return status["status"] == FINISHED or self.proposal.epochs is not None and bool(status.get("paused"))
+        return status["status"] == FINISHED or self.suggestion.epochs is not None and bool(status.get("paused"))
 
     @property
     def score(self) -> float | None:

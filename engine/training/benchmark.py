@@ -14,19 +14,19 @@ import torch
 from torch import nn
 from torch.utils.data import Dataset
 
-from sightsmith.core.contracts.plan import Mode
+from sightsmith.core.contracts.plan import ComputeMode
 from sightsmith.core.contracts.results import Model
 from sightsmith.core.contracts.schema import HyperConfig
 from sightsmith.core.contracts.task import Task
 from sightsmith.core.util.errors import UserError
 from sightsmith.engine.training.optim import build_optimizer, freeze
-from sightsmith.engine.training.sampler import Pass
+from sightsmith.engine.training.sampler import MicroBatch
 
 STEPS = 3
 PRECISION_GAIN, FORMAT_GAIN = 1.15, 1.05
 """How much faster than the first mode one of a lower precision, or of another memory format alone, must be."""
 
-HOPELESS = 3.0
+MAX_SLOWDOWN = 3.0
 """A mode is given up at a step this many times slower than the one before it needed at its slowest."""
 
 LONG_STEP = 30.0
@@ -46,8 +46,8 @@ DTYPES = {"fp32": None, "bf16": torch.bfloat16, "fp16": torch.float16}
 class Measurement:
     """The fastest of the trial's steps, of one rank."""
 
-    mode: Mode
-    pass_seconds: dict[Mode, float]
+    mode: ComputeMode
+    micro_batch_seconds: dict[ComputeMode, float]
     """forward, backward and step of one pass"""
     load_seconds: float
     """loading one pass's images in this process"""
@@ -55,7 +55,7 @@ class Measurement:
     """bytes: allocated on the GPU, or this process's peak on the CPU"""
 
 
-def candidates(precision: str, memory_format: str, device: torch.device) -> tuple[Mode, ...]:
+def candidates(precision: str, memory_format: str, device: torch.device) -> tuple[ComputeMode, ...]:
     """The modes to compare: as asked for, or, for auto, fp32 and what the device may do faster, in both formats.
 
     Raises UserError for a precision that the device does not have.
@@ -68,7 +68,7 @@ def candidates(precision: str, memory_format: str, device: torch.device) -> tupl
     if precision == "auto":
         precisions = ("fp32",) if device.type == "cpu" and emulates_bf16() else ("fp32", lower)
     formats = tuple(FORMATS) if memory_format == "auto" else (memory_format,)
-    return tuple(Mode(*choice) for choice in product(precisions, formats))
+    return tuple(ComputeMode(*choice) for choice in product(precisions, formats))
 
 
 def emulates_bf16() -> bool:
@@ -77,8 +77,9 @@ def emulates_bf16() -> bool:
     return bool(found) and not any(there for name, there in found.items() if "bf16" in name)
 
 
-def measure(task: Task, model: Model, dataset: Dataset[object], passes: Sequence[Pass], hyper: HyperConfig,
-            modes: Sequence[Mode], device: torch.device, slowest: Callable[[float], float] = float) -> Measurement:
+def benchmark(task: Task, model: Model, dataset: Dataset[object], passes: Sequence[MicroBatch], hyper: HyperConfig,
+            modes: Sequence[ComputeMode], device: torch.device, slowest: Callable[[float],
+                                                                                  float] = float) -> Measurement:
     """Train ``model`` for a few steps and put it back as it was.
 
     Every rank does so, in step with the others: some losses add up over ranks. ``slowest`` gives the
@@ -91,12 +92,12 @@ def measure(task: Task, model: Model, dataset: Dataset[object], passes: Sequence
         load_times.append(time.perf_counter() - begun)
     model.to(device).train()
     backbone = task.backbone(model)
-    if hyper.backbone_rate == 0:
+    if hyper.backbone_lr_scale == 0:
         freeze(backbone)
     before = {name: value.clone() for name, value in model.state_dict().items()}
     if device.type == "cuda":
         torch.cuda.reset_peak_memory_stats(device)
-    seconds: dict[Mode, float] = {}
+    seconds: dict[ComputeMode, float] = {}
     longest = LONG_STEP
     try:
         for mode in modes:
@@ -104,7 +105,7 @@ def measure(task: Task, model: Model, dataset: Dataset[object], passes: Sequence
             times = _times(model, backbone, batches, hyper, DTYPES[mode.precision], device, longest, slowest)
             # Not the first step, which allocates and picks kernels; the fastest: other programs only slow one down.
             seconds[mode] = min(times[1:] or times)
-            longest = min(longest, HOPELESS * max(times))
+            longest = min(longest, MAX_SLOWDOWN * max(times))
     except RuntimeError as error:
         if TOO_SMALL.search(str(error)):
             raise UserError(f"The network {task.network.name} cannot take images of {task.input_size()} px: {error}",
@@ -117,7 +118,7 @@ def measure(task: Task, model: Model, dataset: Dataset[object], passes: Sequence
     return Measurement(_chosen(seconds), seconds, sorted(load_times)[len(load_times) // 2], _memory(device))
 
 
-def _chosen(seconds: Mapping[Mode, float]) -> Mode:
+def _chosen(seconds: Mapping[ComputeMode, float]) -> ComputeMode:
     """The fastest mode that is worth leaving the first one for."""
     first = next(iter(seconds))
     for mode in sorted(seconds, key=lambda mode: seconds[mode]):

@@ -11,7 +11,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from sightsmith.core.contracts.callback import TrainState
 from sightsmith.core.contracts.logger import MetricLogger
-from sightsmith.core.util.text import duration, figure
+from sightsmith.core.util.text import format_duration, format_metric
 from sightsmith.engine.runs.run_dir import Status
 
 PLAIN_SECONDS = 30.0
@@ -43,7 +43,7 @@ class ProgressReporter:
     def __exit__(self, *_: object) -> None:
         self._bar.stop()
 
-    def on_update(self, state: TrainState, losses: Mapping[str, float], rate: float) -> None:
+    def on_step(self, state: TrainState, losses: Mapping[str, float], rate: float) -> None:
         done = state.epoch * self._updates + state.step
         if self._first is None:
             self._first, self._begun = done - 1, time.monotonic() - 1e-3
@@ -63,8 +63,8 @@ class ProgressReporter:
         left = metrics["seconds"] / state.epoch * (self._epochs - state.epoch)
         self._console.print(
             f"{self._title}epoch {state.epoch}/{self._epochs}  train loss {metrics['train_loss']:.4f}  "
-            f"validation loss {figure(metrics.get('loss'))}  {self._score} {figure(score)}"
-            f"{'  best' if state.best_epoch == state.epoch else ''}  {duration(left)} left")
+            f"validation loss {format_metric(metrics.get('loss'))}  {self._score} {format_metric(score)}"
+            f"{'  best' if state.best_epoch == state.epoch else ''}  {format_duration(left)} left")
 
 
 class StatusReporter:
@@ -77,7 +77,7 @@ class StatusReporter:
         self._status, self._updates, self._epochs = status, updates, epochs
         self._done, self._trainings = done, trainings
 
-    def on_update(self, state: TrainState, losses: Mapping[str, float], rate: float) -> None:
+    def on_step(self, state: TrainState, losses: Mapping[str, float], rate: float) -> None:
         self._report(state)
 
     def on_validation(self, done: int, batches: int) -> None:
@@ -98,7 +98,7 @@ class LoggerReporter:
     def __init__(self, loggers: list[MetricLogger], updates: int) -> None:
         self._loggers, self._updates = loggers, updates
 
-    def on_update(self, state: TrainState, losses: Mapping[str, float], rate: float) -> None:
+    def on_step(self, state: TrainState, losses: Mapping[str, float], rate: float) -> None:
         step = state.epoch * self._updates + state.step
         figures = {f"train/{name}": value for name, value in losses.items()} | {"train/learning_rate": rate}
         for logger in self._loggers:

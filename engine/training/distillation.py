@@ -35,8 +35,8 @@ class Distillation:
             self._task.run_backbone(self._teacher, inputs)
         learnt, taught = list(_tensors(self._learnt.value)), list(_tensors(self._taught.value))
         if [value.shape[1:] for value in learnt] != [value.shape[1:] for value in taught]:
-            raise UserError(f"source.distillation: the backbone of {self._task.network.name} has other features in "
-                            "training than in use", hint="leave source.distillation out")
+            raise UserError(f"base_run.distillation: the backbone of {self._task.network.name} has other features in "
+                            "training than in use", hint="leave base_run.distillation out")
         distances = [(ours.float() - theirs.float()).square().sum() / theirs.float().square().expand_as(ours).sum()
                      for ours, theirs in zip(learnt, taught, strict=True)]
         return {"loss_distillation": self._weight * torch.stack(distances).mean()}

@@ -67,7 +67,7 @@ def launch(count: int, function: Callable[..., T], *arguments: Any) -> T:
         hung = [rank for rank, failure in error.failures.items() if failure.exitcode == watchdog.EXIT_CODE]
         if hung:
             raise HungError(f"Rank {', '.join(map(str, hung))} of {count} did nothing for longer than "
-                            "trainer.hang_minutes; where each was is said above. Go on with trainer.resume=true."
+                            "trainer.watchdog_minutes; where each was is said above. Go on with trainer.resume=true."
                             ) from error
         raise
     finally:

@@ -17,13 +17,13 @@ def build_optimizer(model: nn.Module, hyper: HyperConfig, backbone: Sequence[nn.
     """SGD, Adam or AdamW over the trainable parameters. Weights of one dimension (biases and
     normalization) do not decay. All of a step in one kernel: on the CPU many times faster than one by one.
 
-    A group's ``factor`` is its part of the learning rate: ``hyper.backbone_rate`` for the modules of ``backbone``.
+    A group's ``factor`` is its part of the learning rate: ``hyper.backbone_lr_scale`` for the modules of ``backbone``.
     """
     slow = {parameter for module in backbone for parameter in module.parameters()}
     kinds: dict[tuple[float, bool], list[nn.Parameter]] = {}
     for parameter in model.parameters():
         if parameter.requires_grad:
-            factor = hyper.backbone_rate if parameter in slow else 1.0
+            factor = hyper.backbone_lr_scale if parameter in slow else 1.0
             kinds.setdefault((factor, parameter.ndim > 1), []).append(parameter)
     # The full rate first: it is the one that is shown.
     groups = [{"params": kinds[factor, decays], "factor": factor, "lr": factor * hyper.learning_rate,
@@ -52,13 +52,13 @@ def load_state(optimizer: torch.optim.Optimizer, saved: dict[str, Any]) -> None:
                 state[name] = torch.empty_like(parameter, dtype=value.dtype).copy_(value)
 
 
-def learning_rate(hyper: HyperConfig, update: int, updates_per_epoch: int) -> float:
+def learning_rate(hyper: HyperConfig, update: int, steps_per_epoch: int) -> float:
     """The learning rate of the ``update``-th optimizer step of the run, counted from 0."""
-    epoch = update / updates_per_epoch
+    epoch = update / steps_per_epoch
     if epoch < hyper.warmup_epochs:
-        return hyper.learning_rate * (update + 1) / math.ceil(hyper.warmup_epochs * updates_per_epoch)
+        return hyper.learning_rate * (update + 1) / math.ceil(hyper.warmup_epochs * steps_per_epoch)
     if hyper.schedule == "step":
-        return hyper.learning_rate * hyper.step_factor ** (int(epoch) // hyper.step_epochs)
+        return hyper.learning_rate * hyper.lr_gamma ** (int(epoch) // hyper.lr_step_size)
     if hyper.schedule == "cosine":
         length = max(hyper.epochs - hyper.warmup_epochs, 1e-9)
         done = min((epoch - hyper.warmup_epochs) / length, 1.0)

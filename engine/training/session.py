@@ -17,7 +17,7 @@ from sightsmith.core.contracts.schema import Config
 from sightsmith.core.contracts.task import Task
 from sightsmith.core.plugins.manager import load_plugins
 from sightsmith.engine.runs.bundle import open_model, open_task
-from sightsmith.engine.runs.run_dir import RunFolder
+from sightsmith.engine.runs.run_dir import RunDir
 from sightsmith.engine.training.benchmark import FORMATS
 from sightsmith.engine.training.sampler import EpochSampler, validation_batches
 from sightsmith.engine.training.trainer import Trainer, seed_everything
@@ -33,16 +33,16 @@ class Training:
         task.prepare(model, train)
         self.train_data = task.dataset(train, training=True)
         self.validation_data = task.dataset(validation, training=False)
-        self.sampler = EpochSampler(len(train), config.hyper.batch_size, config.trainer.accumulate,
+        self.sampler = EpochSampler(len(train), config.hyper.batch_size, config.trainer.gradient_accumulation,
                                     seed=config.trainer.seed, rank=state.process_index, world=state.num_processes,
-                                    weights=task.draw_weights(train))
+                                    weights=task.sampling_weights(train))
 
-    def trainer(self, run: RunFolder, plan: Plan, callbacks: Sequence[Callback]) -> Trainer:
+    def trainer(self, run: RunDir, plan: Plan, callbacks: Sequence[Callback]) -> Trainer:
         """Ready to fit, from the last checkpoint in ``run`` where there is one; computes as ``plan`` says."""
         precision = {"fp32": "no"}.get(plan.precision, plan.precision)
         accelerator = Accelerator(mixed_precision=precision, cpu=self.state.device.type == "cpu")
-        loading: dict[str, Any] = {"num_workers": plan.workers, "collate_fn": self.task.collate,
-                                   "persistent_workers": plan.workers > 0,
+        loading: dict[str, Any] = {"num_workers": plan.num_workers, "collate_fn": self.task.collate,
+                                   "persistent_workers": plan.num_workers > 0,
                                    "pin_memory": self.state.device.type == "cuda"}
         accelerator.free_memory()  # that of an earlier training in this process
         batches = validation_batches(len(self.validation), self.config.hyper.batch_size, self.state.process_index,
@@ -58,9 +58,9 @@ class Training:
         return trainer
 
     def _teacher(self) -> Model | None:
-        """The source run's model, where the one that is trained is held near it."""
-        source = self.config.source
-        if not source.distillation:
+        """The base run's model, where the one that is trained is held near it."""
+        base_run = self.config.base_run
+        if not base_run.distillation:
             return None
-        run = Path(str(source.run))
+        run = Path(str(base_run.path))
         return open_model(run, open_task(run, load_plugins()))

@@ -22,12 +22,12 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
 from sightsmith.core.contracts.callback import Callback, TrainState
-from sightsmith.core.contracts.results import Model, Outcome
+from sightsmith.core.contracts.results import Model, SampleResult
 from sightsmith.core.contracts.schema import Config
 from sightsmith.core.contracts.task import Task
 from sightsmith.core.util.errors import NonFiniteLossError, StoppedError
 from sightsmith.engine.runs.checkpoint import load_tree, save_tree
-from sightsmith.engine.runs.run_dir import RunFolder
+from sightsmith.engine.runs.run_dir import RunDir
 from sightsmith.engine.training.distillation import Distillation
 from sightsmith.engine.training.optim import (
     build_ema,
@@ -37,7 +37,7 @@ from sightsmith.engine.training.optim import (
     load_state,
     set_learning_rate,
 )
-from sightsmith.engine.training.sampler import EpochSampler, Update
+from sightsmith.engine.training.sampler import EpochSampler, OptimizerStep
 from sightsmith.engine.training.stop_signal import StopSignal
 from sightsmith.engine.training.watchdog import Watchdog
 
@@ -61,7 +61,7 @@ class Trainer:
     """Trains one model. Every rank has one; ``run`` is written on rank 0 only."""
 
     def __init__(self, *, accelerator: Accelerator, task: Task, model: Model, config: Config, sampler: EpochSampler,
-                 train_loader: DataLoader[Any], validation_loader: DataLoader[Any], score: str, run: RunFolder,
+                 train_loader: DataLoader[Any], validation_loader: DataLoader[Any], score: str, run: RunDir,
                  callbacks: Sequence[Callback] = (), memory_format: torch.memory_format = torch.contiguous_format,
                  teacher: Model | None = None) -> None:
         self.accelerator, self.task, self.config = accelerator, task, config
@@ -70,35 +70,35 @@ class Trainer:
         self.score, self.run, self.callbacks = score, run, callbacks
         self.state = TrainState()
         self.history: list[dict[str, Any]] = []
-        self.best_outcomes: list[Outcome] | None = None
+        self.best_outcomes: list[SampleResult] | None = None
         """of the best epoch, where this process has trained it"""
         model.to(accelerator.device)
         nn.Module.to(model, memory_format=memory_format)  # a network's own `to` may take a device alone
         if accelerator.num_processes > 1 and accelerator.device.type == "cuda":
             model = nn.SyncBatchNorm.convert_sync_batchnorm(model)
         backbone = task.backbone(model)
-        self.frozen = backbone if self.hyper.backbone_rate == 0 else ()
+        self.frozen = backbone if self.hyper.backbone_lr_scale == 0 else ()
         freeze(self.frozen)
         # Before `prepare`, which patches forward: the average must be a plain copy.
-        self.ema = build_ema(model, self.hyper.ema)
+        self.ema = build_ema(model, self.hyper.ema_decay)
         self.distillation = None
         if teacher is not None:
             teacher.to(accelerator.device)
-            self.distillation = Distillation(task, model, teacher, config.source.distillation)
+            self.distillation = Distillation(task, model, teacher, config.base_run.distillation)
         if config.trainer.compile:
             model.compile()
-        self.bare = model
+        self.unwrapped = model
         self.model, self.optimizer = accelerator.prepare(model, build_optimizer(model, self.hyper, backbone))
         self._pending: list[tuple[int, list[tuple[dict[str, Tensor], int]]]] = []
         self._saved_at = time.monotonic()
         self._stop = StopSignal()
-        self._watchdog = Watchdog(config.trainer.hang_minutes if accelerator.num_processes > 1 else 0,
+        self._watchdog = Watchdog(config.trainer.watchdog_minutes if accelerator.num_processes > 1 else 0,
                                   accelerator.process_index)
 
     @property
-    def evaluated(self) -> Model:
+    def eval_model(self) -> Model:
         """The model that is validated and kept: the average of the weights where there is one."""
-        return self.bare if self.ema is None else self.ema.module
+        return self.unwrapped if self.ema is None else self.ema.module
 
     def fit(self, epochs: int | None = None) -> TrainState:
         """Train to the end, or only the first ``epochs`` of as many as are planned, from the checkpoint that
@@ -110,10 +110,10 @@ class Trainer:
             while not self.finished and (epochs is None or self.state.epoch < epochs):
                 begun = time.monotonic()
                 train_loss = self.train_epoch()
-                outcomes = self.evaluate()
-                metrics = self.task.metrics(outcomes)
+                results = self.evaluate()
+                metrics = self.task.metrics(results)
                 self.state.seconds += time.monotonic() - begun
-                self._finish_epoch(train_loss, metrics, outcomes)
+                self._finish_epoch(train_loss, metrics, results)
         return self.state
 
     def train_epoch(self) -> float:
@@ -121,57 +121,57 @@ class Trainer:
         state = self.state
         updates = self.sampler.start(state.epoch, skip=state.step)
         batches = iter(self.train_loader)
-        self.bare.train()
+        self.unwrapped.train()
         freeze(self.frozen)
         for update in updates:
             self._update(update, batches)
-            stop, due = self._wishes()
+            stop, due = self._poll_signals()
             if stop or due:
                 self.checkpoint()
             if stop:
                 raise StoppedError
-        self._look_at_losses()
+        self._flush_losses()
         sums = torch.tensor([state.loss_sum, state.images], dtype=torch.float64, device=self.accelerator.device)
         total, images = self.accelerator.reduce(sums, "sum").tolist()
         return total / images
 
-    def _update(self, update: Update, batches: Iterator[dict[str, Any]]) -> None:
+    def _update(self, update: OptimizerStep, batches: Iterator[dict[str, Any]]) -> None:
         """One optimizer step. The gradient is that of the mean over the update's images, however they
         are spread over passes and ranks: each pass weighs as much as its share of the images."""
         state, accelerator = self.state, self.accelerator
         seed_everything(self.seed, state.epoch, state.step, accelerator.process_index)
-        done = state.epoch * self.sampler.updates_per_epoch + state.step
-        set_learning_rate(self.optimizer, learning_rate(self.hyper, done, self.sampler.updates_per_epoch))
+        done = state.epoch * self.sampler.steps_per_epoch + state.step
+        set_learning_rate(self.optimizer, learning_rate(self.hyper, done, self.sampler.steps_per_epoch))
         losses: list[tuple[dict[str, Tensor], int]] = []
-        for number, part in enumerate(update.passes, 1):
+        for number, part in enumerate(update.micro_batches, 1):
             where = f"epoch {state.epoch + 1}, update {state.step + 1}, pass {number}"
             self._watchdog.hear(f"{where}, loading images")
-            batch = self.bare.data_preprocessor(next(batches), True)
+            batch = self.unwrapped.data_preprocessor(next(batches), True)
             self._watchdog.hear(f"{where}, computing")
-            last = number == len(update.passes)
+            last = number == len(update.micro_batches)
             with contextlib.nullcontext() if last else accelerator.no_sync(self.model):
                 found = self.model(**batch, mode="loss")
                 if self.distillation is not None:
                     with accelerator.autocast():
                         found |= self.distillation.losses(batch["inputs"])
-                loss, parts = self.bare.parse_losses(found)
+                loss, parts = self.unwrapped.parse_losses(found)
                 if number == 1:
                     # Not after the step: the memory it frees is what backward takes next.
                     self.optimizer.zero_grad()
                 # DDP averages over ranks, so the share is of one rank's part.
                 accelerator.backward(loss * (part.count * accelerator.num_processes / update.total))
             losses.append(({name: value.detach() for name, value in parts.items()}, part.count))
-        if self.hyper.clip_norm is not None:
-            accelerator.clip_grad_norm_(self.model.parameters(), self.hyper.clip_norm)
+        if self.hyper.clip_grad_norm is not None:
+            accelerator.clip_grad_norm_(self.model.parameters(), self.hyper.clip_grad_norm)
         self.optimizer.step()
         if self.ema is not None:
-            self.ema.update_parameters(self.bare)
+            self.ema.update_parameters(self.unwrapped)
         self._pending.append((state.step, losses))
         state.step += 1
         if accelerator.device.type == "cpu" or state.step % CHECK_EVERY == 0:
-            self._look_at_losses()
+            self._flush_losses()
 
-    def _look_at_losses(self) -> None:
+    def _flush_losses(self) -> None:
         """Fetch the losses since the last look; stop at the first that is not finite."""
         rate = self.optimizer.param_groups[0]["lr"]
         for step, losses in self._pending:
@@ -189,47 +189,47 @@ class Trainer:
             self.state.loss_sum += mean["loss"] * images
             self.state.images += images
             for callback in self.callbacks:
-                callback.on_update(self.state, mean, rate)
+                callback.on_step(self.state, mean, rate)
         self._pending.clear()
 
     @torch.no_grad()
-    def evaluate(self) -> list[Outcome]:
-        """The outcomes of the whole validation set, sorted by sample, on every rank."""
+    def evaluate(self) -> list[SampleResult]:
+        """The results of the whole validation set, sorted by sample, on every rank."""
         self._share_buffers()
-        model = self.evaluated.eval()
-        outcomes: list[Outcome] = []
+        model = self.eval_model.eval()
+        results: list[SampleResult] = []
         for number, batch in enumerate(self.validation_loader, 1):
             self._watchdog.hear(f"epoch {self.state.epoch + 1}, validation batch {number}")
             with self.accelerator.autocast():
-                outcomes += self.task.outcomes(model, batch)
+                results += self.task.evaluation_step(model, batch)
             for callback in self.callbacks:
                 callback.on_validation(number, len(self.validation_loader))
         if self.accelerator.num_processes > 1:
-            outcomes = gather_object(outcomes)
-        return sorted(outcomes, key=lambda outcome: outcome["index"])
+            results = gather_object(results)
+        return sorted(results, key=lambda result: result["index"])
 
     def _share_buffers(self) -> None:
         """Rank 0's batch-normalization statistics everywhere: each rank has gathered its own since it last
         got them, while all must evaluate, and a run that goes on must start from, the same model."""
         if self.accelerator.num_processes > 1:
-            models = [self.bare] if self.ema is None else [self.bare, self.ema]
+            models = [self.unwrapped] if self.ema is None else [self.unwrapped, self.ema]
             for buffer in (buffer for model in models for buffer in model.buffers()):
                 broadcast(buffer)
 
-    def _finish_epoch(self, train_loss: float, metrics: dict[str, float | None], outcomes: list[Outcome]) -> None:
+    def _finish_epoch(self, train_loss: float, metrics: dict[str, float | None], results: list[SampleResult]) -> None:
         state = self.state
         state.epoch, state.step, state.loss_sum, state.images = state.epoch + 1, 0, 0.0, 0
         loss, score = metrics.get("loss"), metrics.get(self.score)
-        lower = loss is not None and loss < state.lowest_loss
+        lower = loss is not None and loss < state.best_validation_loss
         better = score is not None and (state.best_score is None or score > state.best_score)
-        state.lowest_loss = loss if loss is not None and lower else state.lowest_loss
+        state.best_validation_loss = loss if loss is not None and lower else state.best_validation_loss
         # The score too: a detector that finds nothing yet has a low loss.
-        state.stale = 0 if lower or better else state.stale + 1
+        state.epochs_without_improvement = 0 if lower or better else state.epochs_without_improvement + 1
         if state.best_epoch == 0 or better:
             state.best_score, state.best_epoch = score, state.epoch
-            self.best_outcomes = outcomes
+            self.best_outcomes = results
             if self.accelerator.is_main_process:
-                save_tree(self.run.best, {"model": self.evaluated.state_dict(), "epoch": state.epoch,
+                save_tree(self.run.best, {"model": self.eval_model.state_dict(), "epoch": state.epoch,
                                           "classes": list(self.task.classes), "metrics": metrics})
         entry = {"epoch": state.epoch, "train_loss": train_loss, **metrics, "seconds": round(state.seconds, 3),
                  "learning_rate": self.optimizer.param_groups[0]["lr"]}
@@ -245,10 +245,10 @@ class Trainer:
     @property
     def finished(self) -> bool:
         """Whether all epochs are done, or more of them would not help."""
-        stale = self.hyper.early_stop and self.state.stale >= self.hyper.patience
-        return stale or self.state.epoch >= self.hyper.epochs
+        idle = self.hyper.early_stop and self.state.epochs_without_improvement >= self.hyper.patience
+        return idle or self.state.epoch >= self.hyper.epochs
 
-    def _wishes(self) -> list[bool]:
+    def _poll_signals(self) -> list[bool]:
         """Whether to stop, and whether a checkpoint is due. Ranks compare notes only now and then."""
         if self.accelerator.num_processes > 1 and self.state.step % CHECK_EVERY:
             return [False, False]
@@ -264,13 +264,13 @@ class Trainer:
 
     def checkpoint(self) -> None:
         """Write everything that :meth:`resume` needs, atomically."""
-        self._look_at_losses()
+        self._flush_losses()
         sums = self._gathered_sums()
         if self.accelerator.is_main_process:
             scaler = self.accelerator.scaler
             save_tree(self.run.last, {
                 "state": asdict(self.state), "sums": sums,
-                "model": self.bare.state_dict(), "ema": self.ema.state_dict() if self.ema else None,
+                "model": self.unwrapped.state_dict(), "ema": self.ema.state_dict() if self.ema else None,
                 "optimizer": self.optimizer.state_dict(), "scaler": scaler.state_dict() if scaler else None,
             })
         self._saved_at = time.monotonic()
@@ -286,7 +286,7 @@ class Trainer:
         saved = load_tree(self.run.last)
         self.state = TrainState(**saved["state"])
         self.state.loss_sum, self.state.images = saved["sums"][self.accelerator.process_index]
-        self.bare.load_state_dict(saved["model"])
+        self.unwrapped.load_state_dict(saved["model"])
         load_state(self.optimizer, saved["optimizer"])
         if self.ema is not None:
             self.ema.load_state_dict(saved["ema"])

@@ -41,7 +41,7 @@ def augment(image: Tensor, size: int, config: AugmentConfig, seed: int, *, colou
     image = image.float() / 255 if image.dtype == torch.uint8 else image
     if config.horizontal_flip and uniform(0, 1) < 0.5:
         image = transforms.horizontal_flip(image)
-    if config.quarter_turns:
+    if config.rotate90:
         image = torch.rot90(image, int(uniform(0, 4)), (1, 2))
     if config.rotation or config.translation:
         angle = uniform(-config.rotation, config.rotation)

@@ -24,7 +24,7 @@ SPARE = 1.5
 """In training, images are shrunk to this many times the network's input, so that a random crop stays sharp."""
 
 
-class ImageLabels(Dataset[Any]):
+class ClassificationDataset(Dataset[Any]):
     """Items ``(image (C, size, size) float32 in [0, 1], label, index)``.
 
     The label is a class number, :data:`UNLABELLED` where there is none, or a float32 vector (K,) for multi-label. In

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from sightsmith.core.contracts.exporter import Exporter, Outputs
-from sightsmith.core.contracts.results import Model, Outcome
+from sightsmith.core.contracts.results import Model, SampleResult
 
 
 class _Probabilities(nn.Module):
@@ -39,7 +39,7 @@ class ClassifierExporter(Exporter):
         inputs: Tensor = batch["inputs"]
         return inputs
 
-    def outcomes(self, outputs: Outputs, batch: dict[str, Any]) -> list[Outcome]:
+    def evaluation_step(self, outputs: Outputs, batch: dict[str, Any]) -> list[SampleResult]:
         """Logits are those that these probabilities would be of."""
         found = torch.from_numpy(outputs["probabilities"]).double()
         logits = (found.logit() if self.multi_label else found.log()).float().numpy()

@@ -10,18 +10,18 @@ import numpy as np
 from scipy.special import expit, softmax
 from sklearn import metrics
 
-from sightsmith.core.contracts.results import Outcome
+from sightsmith.core.contracts.results import SampleResult
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
 
-def scores_and_truth(outcomes: Sequence[Outcome], multi_label: bool) -> tuple[Array, Array]:
+def scores_and_truth(results: Sequence[SampleResult], multi_label: bool) -> tuple[Array, Array]:
     """Probabilities (N, K) float64, and the truth as zeros and ones (N, K)."""
-    scores = probabilities(np.stack([outcome["logits"] for outcome in outcomes]), multi_label)
+    scores = probabilities(np.stack([result["logits"] for result in results]), multi_label)
     if multi_label:
-        return scores, np.stack([outcome["label"] for outcome in outcomes]).astype(int)
+        return scores, np.stack([result["label"] for result in results]).astype(int)
     truth = np.zeros(scores.shape, int)
-    truth[np.arange(len(truth)), [outcome["label"] for outcome in outcomes]] = 1
+    truth[np.arange(len(truth)), [result["label"] for result in results]] = 1
     return scores, truth
 
 
@@ -40,15 +40,15 @@ def predictions(scores: Array, multi_label: bool) -> Array:
     return predicted
 
 
-def compute(outcomes: Sequence[Outcome], classes: Sequence[str], multi_label: bool) -> dict[str, float | None]:
+def compute(results: Sequence[SampleResult], classes: Sequence[str], multi_label: bool) -> dict[str, float | None]:
     """loss, accuracy, macro F1 and ROC AUC, and precision, recall, F1 and AUC of each class.
 
     ``accuracy`` of multi-label is that of whole label sets. Means over classes leave out those that
     have no positives, where recall and AUC are undefined. AUC is one class against the rest.
     """
-    scores, truth = scores_and_truth(outcomes, multi_label)
+    scores, truth = scores_and_truth(results, multi_label)
     predicted = predictions(scores, multi_label)
-    loss = float(np.mean([outcome["loss"] for outcome in outcomes]))
+    loss = float(np.mean([result["loss"] for result in results]))
     finite = bool(np.isfinite(scores).all())  # a network that has diverged orders nothing
     figures: dict[str, float | None] = {
         "loss": loss if np.isfinite(loss) else None,
@@ -132,9 +132,9 @@ def doubtful(scores: Array, truth: Array) -> list[tuple[int, int]]:
     return [(int(place), int(likelier[place])) for place in places[np.argsort(margin, kind="stable")]]
 
 
-def score_of_draws(outcomes: Sequence[Outcome], multi_label: bool) -> Callable[[Array], float | None]:
-    """Accuracy, or macro F1 of multi-label, of outcomes drawn so often (N,): as :func:`compute` has it of copies."""
-    scores, truth = scores_and_truth(outcomes, multi_label)
+def bootstrap_score(results: Sequence[SampleResult], multi_label: bool) -> Callable[[Array], float | None]:
+    """Accuracy, or macro F1 of multi-label, of results drawn so often (N,): as :func:`compute` has it of copies."""
+    scores, truth = scores_and_truth(results, multi_label)
     predicted = predictions(scores, multi_label)
     right = (predicted == truth).all(1)
 

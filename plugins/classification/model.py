@@ -172,7 +172,7 @@ def load_starting_weights(model: Classifier, name: str, chosen: NetworkConfig, c
         state = dict(interpolate_embeddings(network.image_size, network.patch_size, OrderedDict(state)))
     origin = f"{source} ({path.name})" if source == "imagenet" else str(path)
     return load_by_class(
-        network, WeightsFile(state, file.classes).renamed(chosen.renames), origin, file_digest(path), classes,
+        network, WeightsFile(state, file.classes).renamed(chosen.renamed_classes), origin, file_digest(path), classes,
         lambda: find_heads(network.state_dict(), larger().network.state_dict(), lambda *_: plain_layout))
 
 

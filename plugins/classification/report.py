@@ -11,10 +11,10 @@ from sklearn import metrics as sklearn_metrics
 
 from sightsmith.core.contracts.dataset import Sample
 from sightsmith.core.contracts.report import Picture, Section
-from sightsmith.core.contracts.results import Outcome
+from sightsmith.core.contracts.results import SampleResult
 from sightsmith.core.contracts.schema import Config
-from sightsmith.core.util.text import figure
-from sightsmith.engine.data.thumbnails import SHOWN, picture_of, plain
+from sightsmith.core.util.text import format_metric
+from sightsmith.engine.data.thumbnails import SHOWN, load_rgb, plain
 from sightsmith.plugins.classification import metrics
 from sightsmith.plugins.classification.metrics import Array, compute, predictions, scores_and_truth
 
@@ -22,25 +22,25 @@ DRAWN_CLASSES = 12
 SHOWN_ERRORS = 12
 
 
-def sections(outcomes: Sequence[Outcome], samples: Sequence[Sample], classes: Sequence[str], multi_label: bool,
+def sections(results: Sequence[SampleResult], samples: Sequence[Sample], classes: Sequence[str], multi_label: bool,
              config: Config) -> list[Section]:
-    """In the order of the page. ``outcomes`` and ``samples`` are in step."""
-    scores, truth = scores_and_truth(outcomes, multi_label)
+    """In the order of the page. ``results`` and ``samples`` are in step."""
+    scores, truth = scores_and_truth(results, multi_label)
     predicted = predictions(scores, multi_label)
-    parts = [_per_class(outcomes, truth, predicted, classes, multi_label)]
+    parts = [_per_class(results, truth, predicted, classes, multi_label)]
     if not multi_label and len(classes) <= 40:
         parts.append(_confusion(truth, predicted, classes))
     parts += [_curves(scores, truth, classes), _calibration(scores, truth, multi_label),
               _found(samples, scores, truth, predicted, classes, config),
-              _errors(outcomes, samples, scores, truth, classes, multi_label, config)]
+              _errors(results, samples, scores, truth, classes, multi_label, config)]
     if not multi_label:
         parts.append(_doubtful(samples, scores, truth, classes, config))
     return parts
 
 
-def _per_class(outcomes: Sequence[Outcome], truth: Array, predicted: Array, classes: Sequence[str],
+def _per_class(results: Sequence[SampleResult], truth: Array, predicted: Array, classes: Sequence[str],
                multi_label: bool) -> Section:
-    figures = compute(outcomes, classes, multi_label)
+    figures = compute(results, classes, multi_label)
     rows = []
     for number, name in enumerate(classes):
         real, said = truth[:, number], predicted[:, number]
@@ -109,11 +109,11 @@ def _curves(scores: Array, truth: Array, classes: Sequence[str]) -> Section:
                    html=f"<p class='soft'>{escape(' '.join(notes))}</p>" if notes else "")
 
 
-def _errors(outcomes: Sequence[Outcome], samples: Sequence[Sample], scores: Array, truth: Array,
+def _errors(results: Sequence[SampleResult], samples: Sequence[Sample], scores: Array, truth: Array,
             classes: Sequence[str], multi_label: bool, config: Config) -> Section:
     """The images of which the model is most sure, and wrong."""
     wrong: list[tuple[float, int, str]] = []
-    for place in range(len(outcomes)):
+    for place in range(len(results)):
         if multi_label:
             off = np.abs(scores[place] - truth[place])
             number = int(off.argmax())
@@ -129,9 +129,9 @@ def _errors(outcomes: Sequence[Outcome], samples: Sequence[Sample], scores: Arra
     for confidence, place, said in wrong[:SHOWN_ERRORS]:
         sample = samples[place]
         real = ", ".join(sample.labels) or "none"
-        pictures.append(Picture(picture_of(sample, config.image), f"is {real}\nsaid {said} {100 * confidence:.0f} %"))
+        pictures.append(Picture(load_rgb(sample, config.image), f"is {real}\nsaid {said} {100 * confidence:.0f} %"))
         rows.append((sample.key, real, said, confidence))
-    note = f"<p class='soft'>{len(wrong)} of {len(outcomes)} images are wrong.</p>"
+    note = f"<p class='soft'>{len(wrong)} of {len(results)} images are wrong.</p>"
     return Section("Most confident errors", html=note, pictures=(("", tuple(pictures)),),
                    header=("image", "is", "said", "confidence"), rows=tuple(rows), name="errors")
 
@@ -147,7 +147,7 @@ def _calibration(scores: Array, truth: Array, multi_label: bool) -> Section:
     axes.grid(alpha=0.25)
     said = "each class's probability of yes" if multi_label else "the probability of the predicted class"
     note = (f"<p class='soft'>Of {said}, in bins of a tenth. Expected calibration error: "
-            f"{figure(found.error)} (Guo et al. 2017; 0 is best).</p>")
+            f"{format_metric(found.error)} (Guo et al. 2017; 0 is best).</p>")
     rows = tuple((f"{part.low:.1f} to {part.low + 0.1:.1f}", part.count, part.confidence, part.right)
                  for part in found.bins)
     return Section("Calibration", html=note, figures=(plot,), name="calibration", rows=rows,
@@ -163,7 +163,7 @@ def _found(samples: Sequence[Sample], scores: Array, truth: Array, predicted: Ar
         for title, chosen, order in (("hits", real & said, -score), ("false", ~real & said, -score),
                                      ("missed", real & ~said, score)):
             places = [place for place in np.argsort(order, kind="stable").tolist() if chosen[place]]
-            pictures = tuple(Picture(picture_of(samples[place], config.image), f"{score[place]:.2f}")
+            pictures = tuple(Picture(load_rgb(samples[place], config.image), f"{score[place]:.2f}")
                              for place in places[:SHOWN])
             if pictures:
                 rows.append((f"{name}, {title}: {len(places)}", pictures))
@@ -185,7 +185,7 @@ def _doubtful(samples: Sequence[Sample], scores: Array, truth: Array, classes: S
         label = classes[int(truth[place].argmax())]
         if len(pictures) < SHOWN_ERRORS:
             caption = f"is {label}\nrather {classes[number]}?"
-            pictures.append(Picture(picture_of(samples[place], config.image), caption))
+            pictures.append(Picture(load_rgb(samples[place], config.image), caption))
         rows.append((samples[place].key, label, classes[number], float(scores[place, number])))
     note = ("<p class='soft'>The model gives another class at least the probability that it gives, in the mean, to "
             "that class's own images, and more than to the label (confident learning, Northcutt et al. 2021). The "

@@ -16,11 +16,11 @@ from sightsmith.core.contracts.dataset import Sample
 from sightsmith.core.contracts.image import Array
 from sightsmith.core.contracts.prediction import Prediction
 from sightsmith.core.contracts.report import Section
-from sightsmith.core.contracts.results import Model, Outcome, Part
+from sightsmith.core.contracts.results import Model, RawPrediction, SampleResult
 from sightsmith.core.contracts.task import Task
 from sightsmith.core.contracts.weights import LoadReport
 from sightsmith.core.util.errors import UserError
-from sightsmith.plugins.classification import data, heat, metrics, report
+from sightsmith.plugins.classification import cam, data, metrics, report
 from sightsmith.plugins.classification.export import ClassifierExporter
 from sightsmith.plugins.classification.model import before_last_layer, load_starting_weights
 
@@ -46,8 +46,9 @@ class ClassificationTask(Task):
     def input_size(self) -> int:
         return self.config.image.size or self.network.input_size
 
-    def dataset(self, samples: Sequence[Sample], *, training: bool) -> data.ImageLabels:
-        return data.ImageLabels(samples, self.classes, self.config, self.input_size(), multi_label=self.multi_label,
+    def dataset(self, samples: Sequence[Sample], *, training: bool) -> data.ClassificationDataset:
+        return data.ClassificationDataset(samples, self.classes, self.config, self.input_size(),
+                                          multi_label=self.multi_label,
                                 training=training)
 
     def collate(self, items: list[Any]) -> dict[str, Any]:
@@ -103,7 +104,7 @@ class ClassificationTask(Task):
             weights = [len(samples) / (len(counts) * count) if count else 0.0 for count in counts.values()]
         model.set_class_weight(weights)
 
-    def outcomes(self, model: Model, batch: dict[str, Any]) -> list[Outcome]:
+    def evaluation_step(self, model: Model, batch: dict[str, Any]) -> list[SampleResult]:
         batch = model.data_preprocessor(batch, False)
         logits = self._logits(model, batch)
         label = batch["data_samples"]["label"]
@@ -121,27 +122,28 @@ class ClassificationTask(Task):
         logits: Tensor = model(**batch, mode="predict").float()
         return logits
 
-    def predict(self, model: Model, batch: dict[str, Any]) -> list[Part]:
+    def predict(self, model: Model, batch: dict[str, Any]) -> list[RawPrediction]:
         logits = self._logits(model, model.data_preprocessor(batch, False))
         return [{"scores": scores} for scores in metrics.probabilities(logits.cpu().numpy(), self.multi_label)]
 
     def heat_maps(self, model: Model, batch: dict[str, Any]) -> list[Array]:
-        return heat.heat_maps(model, model.data_preprocessor(batch, False), self.network.name)
+        return cam.heat_maps(model, model.data_preprocessor(batch, False), self.network.name)
 
     def exporter(self, model: Model, sizes: Collection[tuple[int, int]]) -> ClassifierExporter:
         return ClassifierExporter(model, channels=data.input_channels(self.config), size=self.input_size(),
                                   multi_label=self.multi_label)
 
-    def prediction(self, parts: Sequence[Part], samples: Sequence[Sample], size: tuple[int, int]) -> Prediction:
+    def prediction(self, parts: Sequence[RawPrediction], samples: Sequence[Sample], size: tuple[int,
+                                                                                                int]) -> Prediction:
         scores = zip(self.classes, parts[0]["scores"].tolist(), strict=True)  # labels have no tiles
         return Prediction(samples[0].path, size[1], size[0], samples[0].frame,
                           scores=dict(sorted(scores, key=lambda pair: -pair[1])))
 
-    def metrics(self, outcomes: Sequence[Outcome]) -> dict[str, float | None]:
-        return metrics.compute(outcomes, self.classes, self.multi_label)
+    def metrics(self, results: Sequence[SampleResult]) -> dict[str, float | None]:
+        return metrics.compute(results, self.classes, self.multi_label)
 
-    def score_of_draws(self, outcomes: Sequence[Outcome]) -> Callable[[Array], float | None]:
-        return metrics.score_of_draws(outcomes, self.multi_label)
+    def bootstrap_score(self, results: Sequence[SampleResult]) -> Callable[[Array], float | None]:
+        return metrics.bootstrap_score(results, self.multi_label)
 
     def baseline(self, train: Sequence[Sample], validation: Sequence[Sample]) -> float | None:
         if self.multi_label:
@@ -149,5 +151,5 @@ class ClassificationTask(Task):
         (most, _), = Counter(sample.labels[0] for sample in train).most_common(1)
         return sum(sample.labels[0] == most for sample in validation) / len(validation)
 
-    def report(self, outcomes: Sequence[Outcome], samples: Sequence[Sample], folder: Path) -> list[Section]:
-        return report.sections(outcomes, samples, self.classes, self.multi_label, self.config)
+    def report(self, results: Sequence[SampleResult], samples: Sequence[Sample], folder: Path) -> list[Section]:
+        return report.sections(results, samples, self.classes, self.multi_label, self.config)

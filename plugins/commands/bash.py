@@ -9,7 +9,7 @@ LINE = "COMP_LINE"
 """Bash's name for what is typed so far."""
 
 WITH_OVERRIDES = ("train", "inspect")
-CHOOSING = ("task=", "preset=", "source=")
+CHOOSING = ("task=", "preset=", "base_run=")
 """What a line needs to be composed."""
 
 SCRIPT = """\

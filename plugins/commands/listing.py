@@ -12,11 +12,11 @@ from rich.console import Console
 from rich.table import Table
 
 from sightsmith.core.config.presets import Preset, choice_of, data_rows, load_presets
-from sightsmith.core.contracts.annotation import carries
-from sightsmith.core.contracts.schema import typed, walk
+from sightsmith.core.contracts.annotation import can_derive
+from sightsmith.core.contracts.schema import format_override, walk
 from sightsmith.core.plugins.manager import load_plugins
 from sightsmith.engine.data.statistics import describe
-from sightsmith.engine.runs.run_dir import RunFolder, read_status
+from sightsmith.engine.runs.run_dir import RunDir, read_status
 
 if TYPE_CHECKING:
     from sightsmith.core.contracts.dataset import CheckedDataset
@@ -48,8 +48,9 @@ def rows(kind: str, task: str | None = None, output_dir: Path = Path("runs")) ->
     if kind == "datasets":
         return [{"name": item.name, "description": item.description, "annotations": list(item.annotations),
                  "layout": item.layout, "written": item.writer is not None,
-                 "provider": str(plugins.provider("dataset_loaders", item.name))}
-                for item in plugins.dataset_loaders.values() if task is None or carries(item.annotations, annotation)]
+                 "provider": str(plugins.provider("dataset_formats", item.name))}
+                for item in plugins.dataset_formats.values() if task is None or can_derive(item.annotations,
+                                                                                           annotation)]
     if kind == "tasks":
         return [{"name": item.name, "description": item.description, "score": item.score,
                  "annotation": item.annotation, "provider": str(plugins.provider(kind, item.name))}
@@ -58,7 +59,7 @@ def rows(kind: str, task: str | None = None, output_dir: Path = Path("runs")) ->
         return [{"name": item.name, "description": item.description, "provider": str(plugins.provider(kind, item.name))}
                 for item in plugins.loggers.values()]
     if kind == "tuners":
-        return [{"name": item.name, "jobs": item.jobs, "space": dict(item.space), "options": dict(item.options),
+        return [{"name": item.name, "trials": item.trials, "space": dict(item.space), "options": dict(item.options),
                  "description": item.description, "provider": str(plugins.provider(kind, item.name))}
                 for item in plugins.tuners.values()]
     if kind == "plugins":
@@ -76,7 +77,7 @@ def preset_row(preset: Preset) -> dict[str, Any]:
 
 
 def _run(status_file: Path) -> dict[str, Any]:
-    run = RunFolder(status_file.parent)
+    run = RunDir(status_file.parent)
     status = read_status(run)
     plan, data = _content(run.plan), _content(run.data)
     return {"run": str(run.path), "name": plan.get("name"), "task": plan.get("task"), "network": plan.get("network"),
@@ -98,7 +99,7 @@ COLUMNS = {
     "networks": ("name", "task", "parameters", "input_size", "gflops", "score", "weights", "licence"),
     "presets": ("name", "task", "title", "modality", "classes", "cases", "network"),
     "datasets": ("name", "description", "layout", "written"),
-    "tuners": ("name", "jobs", "space", "description"),
+    "tuners": ("name", "trials", "space", "description"),
     "runs": ("run", "network", "status", "progress", "score", "created"),
 }
 
@@ -221,7 +222,7 @@ def print_train_help() -> None:
         if key in ("task.name", "network.name", "logger"):
             continue
         meta = entry.metadata
-        default = "" if entry.default in (dataclasses.MISSING, "???") else f" [{typed(entry.default)}]"
+        default = "" if entry.default in (dataclasses.MISSING, "???") else f" [{format_override(entry.default)}]"
         allowed = "|".join(meta.get("choices") or ())
         if meta.get("low") is not None:
             allowed = f"{meta['low']:g} to {meta['high']:g}" if meta["high"] is not None else f"from {meta['low']:g}"

@@ -23,7 +23,7 @@ SMALLEST_SIDE = 1.0
 """Pixels; an object that augmentation leaves smaller is not learnt."""
 
 
-class ImageBoxes(AnnotatedImages):
+class DetectionDataset(AnnotatedImages):
     """Items whose ``data_samples`` is a ``DetDataSample``.
 
     ``gt_instances`` holds boxes xyxy in pixels of the item, class numbers and, ``with_masks``, masks;

@@ -18,7 +18,7 @@ from sightsmith.plugins.openmmlab.adapt import walk
 from sightsmith.plugins.openmmlab.build import alone, scope
 from sightsmith.plugins.openmmlab.data import View
 from sightsmith.plugins.openmmlab.export import OpenMMLabExporter, normalised
-from sightsmith.plugins.openmmlab.task import drawn_alike
+from sightsmith.plugins.openmmlab.task import fixed_rng
 
 if TYPE_CHECKING:
     from sightsmith.plugins.detection.task import DetectionTask
@@ -44,7 +44,7 @@ class _Detections(nn.Module):
         sample = DetDataSample(metainfo={
             "img_id": 0, "img_shape": self.shape, "ori_shape": self.shape, "pad_shape": self.shape,
             "batch_input_shape": self.shape, "scale_factor": (1.0, 1.0), "border": (0, 0, 0, 0)})
-        with scope("mmdet"), alone(), drawn_alike():
+        with scope("mmdet"), alone(), fixed_rng():
             [said] = self.model.predict(normalised(self.model.data_preprocessor, images), [sample])
         found = said.pred_instances
         scores = found.scores.float()
@@ -78,7 +78,7 @@ class DetectorExporter(OpenMMLabExporter):
     """
 
     batched = False
-    strays = 0.05
+    max_mismatch_ratio = 0.05
 
     def __init__(self, task: DetectionTask, model: Model, sizes: Collection[tuple[int, int]], most: int) -> None:
         preprocessor = model.data_preprocessor

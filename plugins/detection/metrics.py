@@ -14,7 +14,7 @@ from torchvision.ops import batched_nms
 
 from sightsmith.core.contracts.annotation import RunLengths
 from sightsmith.core.contracts.image import Array
-from sightsmith.core.contracts.results import Outcome
+from sightsmith.core.contracts.results import SampleResult
 from sightsmith.engine.data.masks import encode
 
 MERGE_IOU = 0.5
@@ -25,12 +25,12 @@ SUMMARY = ("ap", "ap50", "ap75", "ap_small", "ap_medium", "ap_large",
 """COCO's summary, in its order: small is below 32², large from 96² pixels of the whole image."""
 
 
-def compute(outcomes: Sequence[Outcome], classes: Sequence[str], with_masks: bool) -> dict[str, float | None]:
+def compute(results: Sequence[SampleResult], classes: Sequence[str], with_masks: bool) -> dict[str, float | None]:
     """AP and AR over IoU 0.5 to 0.95, by area, and each class's AP; of masks as ``mask_...`` beside those of boxes.
 
     The score ``ap`` is that of masks where there are masks, and the boxes' is ``box_ap``.
     """
-    images = merged(outcomes)
+    images = merged(results)
     boxes = _figures(evaluate(images, classes, "bbox"), classes)
     if not with_masks:
         return boxes
@@ -38,15 +38,15 @@ def compute(outcomes: Sequence[Outcome], classes: Sequence[str], with_masks: boo
     return masks | {f"box_{name}": value for name, value in boxes.items()}
 
 
-def merged(outcomes: Sequence[Outcome]) -> list[Outcome]:
-    """One outcome an image: predictions of its tiles after non-maximum suppression, and its whole truth."""
-    tiles: dict[str, list[Outcome]] = defaultdict(list)
-    for outcome in outcomes:
-        tiles[outcome["truth"]["image"]].append(outcome)
+def merged(results: Sequence[SampleResult]) -> list[SampleResult]:
+    """One result an image: predictions of its tiles after non-maximum suppression, and its whole truth."""
+    tiles: dict[str, list[SampleResult]] = defaultdict(list)
+    for result in results:
+        tiles[result["truth"]["image"]].append(result)
     return [parts[0] if len(parts) == 1 else _merge(parts) for parts in tiles.values()]
 
 
-def evaluate(images: Sequence[Outcome], classes: Sequence[str], kind: str) -> Any:
+def evaluate(images: Sequence[SampleResult], classes: Sequence[str], kind: str) -> Any:
     """An accumulated and summarised ``COCOeval_faster`` of ``kind`` bbox or segm; class ``i`` has the id ``i + 1``."""
     from faster_coco_eval import COCO, COCOeval_faster
 
@@ -57,7 +57,7 @@ def evaluate(images: Sequence[Outcome], classes: Sequence[str], kind: str) -> An
     return evaluation
 
 
-def match(images: Sequence[Outcome], classes: Sequence[str], kind: str) -> Any:
+def match(images: Sequence[SampleResult], classes: Sequence[str], kind: str) -> Any:
     """pycocotools' ``COCOeval``, evaluated only: it keeps, in ``evalImgs``, which prediction of each image hit."""
     from pycocotools.coco import COCO
     from pycocotools.cocoeval import COCOeval
@@ -68,7 +68,7 @@ def match(images: Sequence[Outcome], classes: Sequence[str], kind: str) -> Any:
     return evaluation
 
 
-def _sides(images: Sequence[Outcome], classes: Sequence[str], kind: str, index: Callable[[], Any]) -> list[Any]:
+def _sides(images: Sequence[SampleResult], classes: Sequence[str], kind: str, index: Callable[[], Any]) -> list[Any]:
     """The truth and the predictions, each in an ``index``."""
     truth, found = [], []
     for number, image in enumerate(images):
@@ -100,7 +100,7 @@ def whole_masks(masks: Array, truth: dict[str, Any]) -> list[RunLengths]:
     return found
 
 
-def _merge(tiles: Sequence[Outcome]) -> Outcome:
+def _merge(tiles: Sequence[SampleResult]) -> SampleResult:
     boxes, scores, labels = (np.concatenate([tile[key] for tile in tiles]) for key in ("boxes", "scores", "labels"))
     kept = batched_nms(torch.from_numpy(boxes), torch.from_numpy(scores), torch.from_numpy(labels), MERGE_IOU).tolist()
     result = {**tiles[0], "boxes": boxes[kept], "scores": scores[kept], "labels": labels[kept],

@@ -12,9 +12,9 @@ from sightsmith.core.contracts.annotation import Box
 from sightsmith.core.contracts.dataset import Sample
 from sightsmith.core.contracts.image import Array
 from sightsmith.core.contracts.report import Colour, Picture, Section
-from sightsmith.core.contracts.results import Outcome
+from sightsmith.core.contracts.results import SampleResult
 from sightsmith.core.contracts.schema import Config
-from sightsmith.engine.data.thumbnails import FALSE, HIT, MISSED, SHOWN, cut_out, picture_of, plain
+from sightsmith.engine.data.thumbnails import FALSE, HIT, MISSED, SHOWN, cut_out, load_rgb, plain
 from sightsmith.plugins.detection.froc import RATES, froc
 from sightsmith.plugins.detection.metrics import SUMMARY, compute, evaluate, match, merged
 
@@ -26,11 +26,11 @@ SURE = 0.3
 """Predictions of this score and more are drawn."""
 
 
-def sections(outcomes: Sequence[Outcome], samples: Sequence[Sample], classes: Sequence[str], with_masks: bool,
+def sections(results: Sequence[SampleResult], samples: Sequence[Sample], classes: Sequence[str], with_masks: bool,
              config: Config) -> list[Section]:
-    """In the order of the page. ``outcomes`` and ``samples`` are in step."""
-    figures = compute(outcomes, classes, with_masks)
-    images = merged(outcomes)
+    """In the order of the page. ``results`` and ``samples`` are in step."""
+    figures = compute(results, classes, with_masks)
+    images = merged(results)
     matched = match(images, classes, "segm" if with_masks else "bbox")
     return [_summary(figures, with_masks), _per_class(images, figures, classes), _curves(images, classes, with_masks),
             _froc(matched, len(images), classes), _found(matched, images, samples, classes, config),
@@ -47,7 +47,7 @@ def _summary(figures: dict[str, float | None], with_masks: bool) -> Section:
                    name="average-precision")
 
 
-def _per_class(images: Sequence[Outcome], figures: dict[str, float | None], classes: Sequence[str]) -> Section:
+def _per_class(images: Sequence[SampleResult], figures: dict[str, float | None], classes: Sequence[str]) -> Section:
     rows = []
     for number, name in enumerate(classes):
         objects = sum(int(((image["truth"]["labels"] == number) & ~image["truth"]["crowd"]).sum()) for image in images)
@@ -55,7 +55,7 @@ def _per_class(images: Sequence[Outcome], figures: dict[str, float | None], clas
     return Section("Per class", header=("class", "objects", "AP", "AP50"), rows=tuple(rows), name="per-class")
 
 
-def _curves(images: Sequence[Outcome], classes: Sequence[str], with_masks: bool) -> Section:
+def _curves(images: Sequence[SampleResult], classes: Sequence[str], with_masks: bool) -> Section:
     evaluation = evaluate(images, classes, "segm" if with_masks else "bbox")
     plot = Figure(figsize=(9, 4), layout="constrained")
     for axes, (place, title) in zip(plot.subplots(1, 2), ((0, "IoU 0.50"), (5, "IoU 0.75")), strict=True):
@@ -93,7 +93,7 @@ def _froc(evaluation: Any, images: int, classes: Sequence[str]) -> Section:
                    header=("recall at false detections an image", *(f"{rate:g}" for rate in RATES)))
 
 
-def _found(evaluation: Any, images: Sequence[Outcome], samples: Sequence[Sample], classes: Sequence[str],
+def _found(evaluation: Any, images: Sequence[SampleResult], samples: Sequence[Sample], classes: Sequence[str],
            config: Config) -> Section:
     """Of each class the surest hits, the surest false detections, and objects that were missed."""
     by_image = {sample.image: sample for sample in samples}
@@ -131,11 +131,12 @@ def _box(annotation: dict[str, Any]) -> Box:
 
 
 def _cut(sample: Sample, box: Box, colour: Colour, caption: str, config: Config) -> Picture:
-    cut, inside = cut_out(picture_of(sample, config.image), box)
+    cut, inside = cut_out(load_rgb(sample, config.image), box)
     return Picture(cut, caption, ((inside, colour, ""),))
 
 
-def _pictures(images: Sequence[Outcome], samples: Sequence[Sample], classes: Sequence[str], config: Config) -> Section:
+def _pictures(images: Sequence[SampleResult], samples: Sequence[Sample], classes: Sequence[str],
+              config: Config) -> Section:
     """The images with the highest loss, with what is there and what was found."""
     by_image = {sample.image: sample for sample in samples}
     pictures = []
@@ -145,7 +146,7 @@ def _pictures(images: Sequence[Outcome], samples: Sequence[Sample], classes: Seq
         boxes = [(_tuple(box), HIT, "") for box in image["truth"]["boxes"]]
         boxes += [(_tuple(image["boxes"][place]), FALSE, f"{classes[image['labels'][place]]} "
                    f"{image['scores'][place]:.2f}") for place in sure]
-        pictures.append(Picture(picture_of(sample, config.image), sample.image, tuple(boxes), LARGE))
+        pictures.append(Picture(load_rgb(sample, config.image), sample.image, tuple(boxes), LARGE))
     note = (f"<p class='soft'>Those of the highest loss. Green: what is there; red: found with a score of {SURE:g} or "
             "more.</p>")
     return Section("Hardest images", html=note, pictures=(("", tuple(pictures)),))

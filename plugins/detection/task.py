@@ -13,11 +13,11 @@ from sightsmith.core.contracts.dataset import Sample
 from sightsmith.core.contracts.image import Array
 from sightsmith.core.contracts.prediction import PredictedObject, Prediction
 from sightsmith.core.contracts.report import Section
-from sightsmith.core.contracts.results import Model, Outcome, Part
+from sightsmith.core.contracts.results import Model, RawPrediction, SampleResult
 from sightsmith.engine.runs.heads import Layout
 from sightsmith.plugins.detection import metrics, report
-from sightsmith.plugins.detection.data import ImageBoxes
-from sightsmith.plugins.detection.draws import ap_of_draws
+from sightsmith.plugins.detection.bootstrap_ap import ap_of_draws
+from sightsmith.plugins.detection.data import DetectionDataset
 from sightsmith.plugins.detection.export import DetectorExporter
 from sightsmith.plugins.openmmlab import adapt, zoo
 from sightsmith.plugins.openmmlab.head_layout import box_layout
@@ -36,8 +36,8 @@ class DetectionTask(OpenMMLabTask):
     def with_masks(self) -> bool:
         return self.network.annotation_of(self.config.network.config) == "masks"
 
-    def dataset(self, samples: Sequence[Sample], *, training: bool) -> ImageBoxes:
-        return ImageBoxes(samples, self.classes, self.config, self.input_size(), training=training,
+    def dataset(self, samples: Sequence[Sample], *, training: bool) -> DetectionDataset:
+        return DetectionDataset(samples, self.classes, self.config, self.input_size(), training=training,
                           with_masks=self.with_masks)
 
     def adapted(self) -> tuple[dict[str, Any], list[str]]:
@@ -57,7 +57,7 @@ class DetectionTask(OpenMMLabTask):
     def head_layout(self, name: str, rows: int, per_class: int) -> Layout:
         return box_layout(name, per_class)
 
-    def outcome(self, sample: Any) -> Outcome:
+    def result(self, sample: Any) -> SampleResult:
         """Boxes (n, 4) float32 xyxy, scores (n,), class numbers (n,), and masks, in pixels of the whole image."""
         found, truth = sample.pred_instances, sample.truth
         best = found.scores.float().argsort(descending=True, stable=True)[:MOST_PREDICTIONS]
@@ -70,24 +70,25 @@ class DetectionTask(OpenMMLabTask):
             "masks": metrics.whole_masks(found.masks[best].cpu().numpy(), truth) if self.with_masks else None,
         }
 
-    def part(self, sample: Any) -> Part:
-        return self.outcome(sample)
+    def part(self, sample: Any) -> RawPrediction:
+        return self.result(sample)
 
     def exporter(self, model: Model, sizes: Collection[tuple[int, int]]) -> DetectorExporter:
         return DetectorExporter(self, model, sizes, MOST_PREDICTIONS)
 
-    def prediction(self, parts: Sequence[Part], samples: Sequence[Sample], size: tuple[int, int]) -> Prediction:
+    def prediction(self, parts: Sequence[RawPrediction], samples: Sequence[Sample], size: tuple[int,
+                                                                                                int]) -> Prediction:
         image, = metrics.merged(parts)
         masks = image["masks"] or [None] * len(image["boxes"])
         found = zip(image["labels"].tolist(), image["scores"].tolist(), image["boxes"].tolist(), masks, strict=True)
         return Prediction(samples[0].path, size[1], size[0], samples[0].frame, objects=tuple(
             PredictedObject(self.classes[number], score, tuple(box), mask) for number, score, box, mask in found))
 
-    def metrics(self, outcomes: Sequence[Outcome]) -> dict[str, float | None]:
-        return {"loss": self.mean_loss(outcomes), **metrics.compute(outcomes, self.classes, self.with_masks)}
+    def metrics(self, results: Sequence[SampleResult]) -> dict[str, float | None]:
+        return {"loss": self.mean_loss(results), **metrics.compute(results, self.classes, self.with_masks)}
 
-    def score_of_draws(self, outcomes: Sequence[Outcome]) -> Callable[[Array], float | None]:
-        return ap_of_draws(outcomes, self.classes, self.with_masks)
+    def bootstrap_score(self, results: Sequence[SampleResult]) -> Callable[[Array], float | None]:
+        return ap_of_draws(results, self.classes, self.with_masks)
 
     def statistics(self, samples: Sequence[Sample]) -> Mapping[str, int]:
         """Objects of each class."""
@@ -97,5 +98,5 @@ class DetectionTask(OpenMMLabTask):
                 counts[item.label] += not item.crowd
         return counts
 
-    def report(self, outcomes: Sequence[Outcome], samples: Sequence[Sample], folder: Path) -> list[Section]:
-        return report.sections(outcomes, samples, self.classes, self.with_masks, self.config)
+    def report(self, results: Sequence[SampleResult], samples: Sequence[Sample], folder: Path) -> list[Section]:
+        return report.sections(results, samples, self.classes, self.with_masks, self.config)

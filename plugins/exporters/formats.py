@@ -161,7 +161,7 @@ def _open_onnx(path: Path, exporter: Exporter) -> Runner:
 @contextmanager
 def _recording(exporter: Exporter, images: Tensor) -> Iterator[tuple[Tensor, ...]]:
     """What the module gives, run once before it is recorded, without what the recorder says of every layer."""
-    with (torch.no_grad(), plain_operations(), exporter.recordable(), warnings.catch_warnings(),
+    with (torch.no_grad(), plain_operations(), exporter.traceable(), warnings.catch_warnings(),
           redirect_stdout(io.StringIO())):
         warnings.simplefilter("ignore")
         yield exporter.module(images)

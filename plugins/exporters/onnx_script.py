@@ -141,7 +141,7 @@ def predict(path: str, session: Any, card: dict[str, Any], folder: Path) -> dict
     if parts:
         return said | {"outputs": parts}
     if "logits" in card["outputs"]:
-        return said | {"class_map": write_map(folder / f"{Path(path).stem}-classes.png", summed.argmax(0))}
+        return said | {"semantic_mask": write_map(folder / f"{Path(path).stem}-classes.png", summed.argmax(0))}
     found = merged(objects) if len(places) > 1 else objects
     if "masks" in card["outputs"]:
         numbers = np.zeros((image.height, image.width), np.uint8)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from sightsmith.core.contracts.dataset import DatasetIndex, Recognition, Sample, Split
+from sightsmith.core.contracts.dataset import DatasetIndex, FormatMatch, Sample, Split
 from sightsmith.core.util.errors import Problem, listed
 from sightsmith.plugins.formats.files import has_images, inside, is_image, natural, relative, subfolders, walk
 
@@ -15,14 +15,14 @@ TOP = "classes"
 class ClassFolders:
     """``Classes/<class>/*``, or ``<class>/*`` directly in the root; images may lie deeper in a class."""
 
-    def recognise(self, root: Path) -> Recognition | None:
+    def detect(self, root: Path) -> FormatMatch | None:
         top = self._top(root)
         filled = [folder for folder in subfolders(top) if has_images(folder)]
         if top != root and subfolders(top):
-            return Recognition(0.95, f"a folder {top.name}/ with {len(subfolders(top))} class folders")
+            return FormatMatch(0.95, f"a folder {top.name}/ with {len(subfolders(top))} class folders")
         if len(filled) > 1 or (filled and len(subfolders(top)) > 1):
-            return Recognition(0.6, f"{len(filled)} folders of images")
-        return Recognition(0.3, f"one folder of images, {filled[0].name}/") if filled else None
+            return FormatMatch(0.6, f"{len(filled)} folders of images")
+        return FormatMatch(0.3, f"one folder of images, {filled[0].name}/") if filled else None
 
     def read(self, root: Path, report: Callable[[str], None] | None = None) -> DatasetIndex:
         top = self._top(root)

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from sightsmith.core.contracts.annotation import ClassMap
+from sightsmith.core.contracts.annotation import SemanticMask
 from sightsmith.core.util.errors import Problem
 from sightsmith.engine.data.masks import IGNORED
 from sightsmith.plugins.formats.files import read_text, relative
@@ -37,8 +37,8 @@ class ClassTable:
     def classes(self) -> tuple[str, ...]:
         return tuple(dict.fromkeys(name for _, name in (*self.values, *self.colours) if name is not None))
 
-    def map_of(self, path: Path, name: str, colour: bool) -> ClassMap:
-        return ClassMap(path, name, self.colours if colour else self.values, self.ignored)
+    def map_of(self, path: Path, name: str, colour: bool) -> SemanticMask:
+        return SemanticMask(path, name, self.colours if colour else self.values, self.ignored)
 
 
 def numbered(names: Iterable[str]) -> ClassTable:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from sightsmith.core.contracts.annotation import Object, richest
-from sightsmith.core.contracts.dataset import DatasetIndex, Recognition, Sample, Split, contained_path
+from sightsmith.core.contracts.dataset import DatasetIndex, FormatMatch, Sample, Split, contained_path
 from sightsmith.core.util.errors import Problem, listed
 from sightsmith.plugins.formats.coco_objects import read_object
 from sightsmith.plugins.formats.files import read_json, relative, walk
@@ -27,9 +27,9 @@ class Coco:
     annotations is a negative.
     """
 
-    def recognise(self, root: Path) -> Recognition | None:
+    def detect(self, root: Path) -> FormatMatch | None:
         found = _annotation_files(root)
-        return Recognition(0.9, f"COCO annotation in {', '.join(relative(path, root) for path in found)}") \
+        return FormatMatch(0.9, f"COCO annotation in {', '.join(relative(path, root) for path in found)}") \
             if found else None
 
     def read(self, root: Path, report: Callable[[str], None] | None = None) -> DatasetIndex:
@@ -60,7 +60,7 @@ class Coco:
         annotation = richest(sample.objects for sample in samples)
         if bare and annotation != "labels":
             problems.append(Problem(f"{len(bare)} annotations have neither a bbox nor a segmentation: {listed(bare)}",
-                                    spoils="boxes"))
+                                    affects="boxes"))
         return DatasetIndex(root, "coco", tuple(classes), tuple(samples), multi_label, tuple(problems), annotation)
 
 

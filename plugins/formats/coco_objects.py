@@ -18,7 +18,7 @@ def read_object(annotation: dict[str, Any], label: str, mark: str) -> tuple[Obje
     try:
         mask = _mask(annotation.get("segmentation"))
     except ValueError as error:
-        problems.append(Problem(f"the {mark}: {error}", spoils="masks"))
+        problems.append(Problem(f"the {mark}: {error}", affects="masks"))
     bbox = annotation.get("bbox")
     values = numbers(bbox, 4)
     around: Box | None = None
@@ -27,7 +27,7 @@ def read_object(annotation: dict[str, Any], label: str, mark: str) -> tuple[Obje
         around = left, top, left + width, top + height
     elif bbox:
         problems.append(Problem(f"the {mark}: the bbox {str(bbox)[:60]} is not four numbers [x, y, width, height]",
-                                spoils="boxes"))
+                                affects="boxes"))
     elif mask is not None:
         around = _around(mask)
     if around is None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from sightsmith.core.contracts.annotation import Annotation, Object
-from sightsmith.core.contracts.dataset import DatasetIndex, Recognition, Sample
+from sightsmith.core.contracts.dataset import DatasetIndex, FormatMatch, Sample
 from sightsmith.core.util.errors import Problem, listed
 from sightsmith.plugins.formats.files import is_image, natural, relative, walk
 from sightsmith.plugins.formats.label_csv_objects import read_object
@@ -15,7 +15,7 @@ from sightsmith.plugins.formats.label_csv_table import Images, Row, read_rows
 
 FILES = ("label.csv", "labels.csv")
 ANNOTATIONS: dict[int, Annotation] = {2: "labels", 3: "labels", 5: "masks", 6: "boxes"}
-"""What a table of so many columns carries."""
+"""What a table of so many columns can_derive."""
 
 
 @dataclass
@@ -37,9 +37,9 @@ class LabelCsv:
     left out.
     """
 
-    def recognise(self, root: Path) -> Recognition | None:
+    def detect(self, root: Path) -> FormatMatch | None:
         table = _table(root)
-        return Recognition(0.96, f"a table {table.name}") if table else None
+        return FormatMatch(0.96, f"a table {table.name}") if table else None
 
     def read(self, root: Path, report: Callable[[str], None] | None = None) -> DatasetIndex:
         table = _table(root)

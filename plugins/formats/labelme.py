@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from sightsmith.core.contracts.annotation import richest
-from sightsmith.core.contracts.dataset import IMAGE_SUFFIXES, DatasetIndex, Recognition, Sample, contained_path
+from sightsmith.core.contracts.dataset import IMAGE_SUFFIXES, DatasetIndex, FormatMatch, Sample, contained_path
 from sightsmith.core.util.errors import Problem
 from sightsmith.core.util.files import cache_dir, write_atomic
 from sightsmith.plugins.formats.files import inside, natural, read_json, relative, walk
@@ -28,7 +28,7 @@ class LabelMe:
     file, the embedded ``imageData`` is taken. An image without labels is a negative.
     """
 
-    def recognise(self, root: Path) -> Recognition | None:
+    def detect(self, root: Path) -> FormatMatch | None:
         found = [path for path in walk(root) if path.suffix.lower() == ".json"]
         for path in found[:LOOKED_AT]:
             try:
@@ -37,7 +37,7 @@ class LabelMe:
             except OSError:
                 continue
             if b'"shapes"' in head or b'"imagePath"' in head:
-                return Recognition(0.85, f"{len(found)} JSON files as LabelMe writes them")
+                return FormatMatch(0.85, f"{len(found)} JSON files as LabelMe writes them")
         return None
 
     def read(self, root: Path, report: Callable[[str], None] | None = None) -> DatasetIndex:

@@ -26,7 +26,7 @@ POLYGONS = ("polygon", "oriented_rectangle")
 
 
 def read_shapes(content: dict[str, Any], file: str) -> tuple[tuple[Object, ...], list[Problem]]:
-    """The objects of a file, rectangles without a mask, and what spoils boxes and masks."""
+    """The objects of a file, rectangles without a mask, and what affects boxes and masks."""
     objects, problems = [], []
     for number, shape in enumerate(content.get("shapes") or [], 1):
         label = shape.get("label") if isinstance(shape, dict) else None
@@ -35,7 +35,7 @@ def read_shapes(content: dict[str, Any], file: str) -> tuple[tuple[Object, ...],
                 item = _object(shape, label.strip(), image_size(content))
                 objects.append(replace(item, mark=f"shape {number}"))
             except ValueError as error:
-                problems.append(Problem(f"shape {number}: {error}", file=file, spoils="boxes",
+                problems.append(Problem(f"shape {number}: {error}", file=file, affects="boxes",
                                         hint="draw it again as a rectangle or a polygon, or take it out"))
     return tuple(objects), problems
 

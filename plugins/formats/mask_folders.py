@@ -6,11 +6,11 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
-from sightsmith.core.contracts.dataset import DatasetIndex, Recognition
-from sightsmith.plugins.formats.class_maps import about_unpaired, index_of_maps
+from sightsmith.core.contracts.dataset import DatasetIndex, FormatMatch
 from sightsmith.plugins.formats.class_table import read_class_table
 from sightsmith.plugins.formats.files import images_in, relative, stems, subfolders
-from sightsmith.plugins.formats.sides import with_split
+from sightsmith.plugins.formats.semantic_masks import about_unpaired, index_of_maps
+from sightsmith.plugins.formats.splits import with_split
 
 IMAGES = ("images", "image", "imgs", "img")
 MASKS = ("masks", "mask", "labels", "annotations")
@@ -25,11 +25,11 @@ class MaskFolders:
     as in ``classes.txt``. Without that, each value is a class.
     """
 
-    def recognise(self, root: Path) -> Recognition | None:
+    def detect(self, root: Path) -> FormatMatch | None:
         for images, masks in _sisters(root):
             by_stem = {path.stem for path in images_in(masks, root)}
             if any(path.stem in by_stem for path in images_in(images, root)):
-                return Recognition(0.92, f"folders {relative(images, root)}/ and {relative(masks, root)}/ of images of "
+                return FormatMatch(0.92, f"folders {relative(images, root)}/ and {relative(masks, root)}/ of images of "
                                          "the same names")
         return None
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from sightsmith.core.contracts.annotation import Annotation
-from sightsmith.core.contracts.records import DatasetLoaderRecord
+from sightsmith.core.contracts.records import DatasetFormatRecord
 from sightsmith.core.plugins.hookspecs import hookimpl
 
 PACKAGE = "sightsmith.plugins.formats"
@@ -31,9 +31,9 @@ WRITTEN = ("label_csv", "labelme", "coco", "voc", "yolo")
 
 
 @hookimpl
-def sightsmith_dataset_loaders() -> list[DatasetLoaderRecord]:
+def sightsmith_dataset_formats() -> list[DatasetFormatRecord]:
     return [
-        DatasetLoaderRecord(name=name, description=description, annotations=annotations, layout=layout,
+        DatasetFormatRecord(name=name, description=description, annotations=annotations, layout=layout,
                             builder=f"{PACKAGE}.{name}:{builder}",
                             writer=f"{PACKAGE}.write_{name}:write_{name}" if name in WRITTEN else None)
         for name, description, annotations, layout, builder in FORMATS

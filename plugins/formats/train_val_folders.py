@@ -6,20 +6,20 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
-from sightsmith.core.contracts.dataset import DatasetIndex, Recognition, Sample, Split
+from sightsmith.core.contracts.dataset import DatasetIndex, FormatMatch, Sample, Split
 from sightsmith.core.util.errors import Problem
 from sightsmith.plugins.formats.class_folders import read_classes
 from sightsmith.plugins.formats.files import natural, subfolders
-from sightsmith.plugins.formats.sides import SIDES
+from sightsmith.plugins.formats.splits import SIDES
 
 
 class TrainValFolders:
     """``train/<class>/*`` and ``val/<class>/*``, and maybe ``test/<class>/*``."""
 
-    def recognise(self, root: Path) -> Recognition | None:
+    def detect(self, root: Path) -> FormatMatch | None:
         train, validation = _find(root, "train"), _find(root, "validation")
         if train and validation and subfolders(train):
-            return Recognition(0.9, f"folders {train.name}/ and {validation.name}/ with class folders")
+            return FormatMatch(0.9, f"folders {train.name}/ and {validation.name}/ with class folders")
         return None
 
     def read(self, root: Path, report: Callable[[str], None] | None = None) -> DatasetIndex:

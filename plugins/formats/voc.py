@@ -10,10 +10,10 @@ from pathlib import Path
 from xml.etree.ElementTree import Element
 
 from sightsmith.core.contracts.annotation import Object, richest
-from sightsmith.core.contracts.dataset import DatasetIndex, Recognition, Sample
+from sightsmith.core.contracts.dataset import DatasetIndex, FormatMatch, Sample
 from sightsmith.core.util.errors import Problem
 from sightsmith.plugins.formats.files import natural, numbers, relative, stems, walk
-from sightsmith.plugins.formats.sides import with_split
+from sightsmith.plugins.formats.splits import with_split
 from sightsmith.plugins.formats.voc_folder import IMAGES, voc_folder
 from sightsmith.plugins.formats.xml_file import LINE, read_xml
 
@@ -32,10 +32,10 @@ class Voc:
     that: its coordinates are taken as they are, from 0 to the width and height.
     """
 
-    def recognise(self, root: Path) -> Recognition | None:
+    def detect(self, root: Path) -> FormatMatch | None:
         folder = voc_folder(root, ANNOTATIONS)
         if folder is not None and any(path.suffix.lower() == ".xml" for path in (folder / ANNOTATIONS).iterdir()):
-            return Recognition(0.94, f"folders {ANNOTATIONS}/ and {IMAGES}/ of Pascal VOC")
+            return FormatMatch(0.94, f"folders {ANNOTATIONS}/ and {IMAGES}/ of Pascal VOC")
         for path in itertools.islice(_xml_files(root), LOOKED_AT):
             try:
                 with path.open("rb") as stream:
@@ -43,7 +43,7 @@ class Voc:
             except OSError:
                 continue
             if b"<annotation" in head and (b"<object" in head or b"<filename" in head):
-                return Recognition(0.86, "XML files as Pascal VOC has them")
+                return FormatMatch(0.86, "XML files as Pascal VOC has them")
         return None
 
     def read(self, root: Path, report: Callable[[str], None] | None = None) -> DatasetIndex:
@@ -67,7 +67,7 @@ class Voc:
         from_zero = any(item.box[0] == 0 or item.box[1] == 0 for sample in found for item in sample.objects)
         if from_zero:
             problems.append(Problem("some boxes begin at 0, so coordinates are taken as counted from 0, unlike Pascal "
-                                    "VOC's own", severity="warning", spoils="boxes"))
+                                    "VOC's own", severity="warning", affects="boxes"))
         else:
             found = [_counted_from_zero(sample) for sample in found]
             if report is not None and any(sample.objects for sample in found):
@@ -123,7 +123,8 @@ def _sample(path: Path, root: Path, images: _Images, problems: list[Problem]) ->
         item = _object(element, label)
         if item is None:
             problems.append(Problem(f"an object of the class {label!r} has no bndbox with numbers in "
-                                    f"{', '.join(CORNERS)}", file=name, line=int(element.get(LINE, 1)), spoils="boxes"))
+                                    f"{', '.join(CORNERS)}", file=name, line=int(element.get(LINE, 1)),
+                                    affects="boxes"))
         else:
             objects.append(item)
     try:

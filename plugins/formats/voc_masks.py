@@ -6,12 +6,12 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
-from sightsmith.core.contracts.dataset import DatasetIndex, Recognition
+from sightsmith.core.contracts.dataset import DatasetIndex, FormatMatch
 from sightsmith.core.util.errors import Problem
-from sightsmith.plugins.formats.class_maps import about_unpaired, index_of_maps
 from sightsmith.plugins.formats.class_table import numbered, read_class_table
 from sightsmith.plugins.formats.files import images_in, stems
-from sightsmith.plugins.formats.sides import with_split
+from sightsmith.plugins.formats.semantic_masks import about_unpaired, index_of_maps
+from sightsmith.plugins.formats.splits import with_split
 from sightsmith.plugins.formats.voc_folder import IMAGES, voc_folder
 
 MAPS = "SegmentationClass"
@@ -27,9 +27,9 @@ class VocMasks:
     itself. Images without a map are left out without a word: most of Pascal VOC has boxes only.
     """
 
-    def recognise(self, root: Path) -> Recognition | None:
+    def detect(self, root: Path) -> FormatMatch | None:
         folder = voc_folder(root, MAPS)
-        return Recognition(0.93, f"folders {MAPS}/ and {IMAGES}/ of Pascal VOC") if folder else None
+        return FormatMatch(0.93, f"folders {MAPS}/ and {IMAGES}/ of Pascal VOC") if folder else None
 
     def read(self, root: Path, report: Callable[[str], None] | None = None) -> DatasetIndex:
         folder = voc_folder(root, MAPS)

@@ -13,7 +13,7 @@ from sightsmith.core.contracts.image import ImageInfo
 from sightsmith.core.util.files import write_json
 from sightsmith.engine.data.masks import area, encoded
 from sightsmith.plugins.formats.copies import copy_images
-from sightsmith.plugins.formats.sides import SIDES
+from sightsmith.plugins.formats.splits import SIDES
 
 
 def write_coco(index: DatasetIndex, infos: Mapping[str, ImageInfo], folder: Path) -> list[str]:

@@ -17,7 +17,7 @@ from sightsmith.core.contracts.image import Array, ImageInfo
 from sightsmith.core.util.files import write_json
 from sightsmith.engine.data.write import of_crowds
 from sightsmith.plugins.formats.copies import copy_images, mask_of, same_stems
-from sightsmith.plugins.formats.outlines import outline
+from sightsmith.plugins.formats.polygons import outline
 
 VERSION = "5.5.0"
 """Of LabelMe, which opens what it wrote itself in this version."""

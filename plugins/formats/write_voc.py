@@ -10,7 +10,7 @@ from sightsmith.core.contracts.dataset import DatasetIndex, Sample
 from sightsmith.core.contracts.image import ImageInfo
 from sightsmith.core.util.errors import UserError, listed
 from sightsmith.plugins.formats.copies import copy_images
-from sightsmith.plugins.formats.sides import SIDES
+from sightsmith.plugins.formats.splits import SIDES
 from sightsmith.plugins.formats.voc import ANNOTATIONS, CORNERS
 from sightsmith.plugins.formats.voc_folder import IMAGES
 

@@ -12,8 +12,8 @@ from sightsmith.core.contracts.dataset import DatasetIndex
 from sightsmith.core.contracts.image import Array, ImageInfo
 from sightsmith.engine.data.write import of_crowds
 from sightsmith.plugins.formats.copies import IMAGES, copy_images, mask_of, same_stems
-from sightsmith.plugins.formats.outlines import outline, outlines
-from sightsmith.plugins.formats.sides import SIDES
+from sightsmith.plugins.formats.polygons import outline, outlines
+from sightsmith.plugins.formats.splits import SIDES
 
 
 def write_yolo(index: DatasetIndex, infos: Mapping[str, ImageInfo], folder: Path) -> list[str]:

@@ -8,10 +8,10 @@ from dataclasses import replace
 from pathlib import Path
 
 from sightsmith.core.contracts.annotation import Object, Polygons, richest
-from sightsmith.core.contracts.dataset import DatasetIndex, Recognition, Sample, Split, contained_path
+from sightsmith.core.contracts.dataset import DatasetIndex, FormatMatch, Sample, Split, contained_path
 from sightsmith.core.util.errors import Problem, listed
 from sightsmith.plugins.formats.files import images_in, numbers, read_text, relative, walk
-from sightsmith.plugins.formats.sides import with_split
+from sightsmith.plugins.formats.splits import with_split
 from sightsmith.plugins.formats.yolo_yaml import CLASSES, DataFile, data_file, read_data_file
 
 IMAGES, LABELS = "images", "labels"
@@ -28,13 +28,13 @@ class Yolo:
     height. An image without a text is a negative.
     """
 
-    def recognise(self, root: Path) -> Recognition | None:
+    def detect(self, root: Path) -> FormatMatch | None:
         path = data_file(root)
         if path is not None:
-            return Recognition(0.97, f"{path.name} names classes and folders, as YOLO has it")
+            return FormatMatch(0.97, f"{path.name} names classes and folders, as YOLO has it")
         texts = (path for path in walk(root) if path.suffix == ".txt" and LABELS in path.relative_to(root).parts[:-1])
         if next(texts, None) and any(_text_of(image, root).is_file() for image in images_in(root, root)):
-            return Recognition(0.93, f"folders {IMAGES}/ and {LABELS}/ with a text for each image, as YOLO has them")
+            return FormatMatch(0.93, f"folders {IMAGES}/ and {LABELS}/ with a text for each image, as YOLO has them")
         return None
 
     def read(self, root: Path, report: Callable[[str], None] | None = None) -> DatasetIndex:
@@ -112,7 +112,7 @@ def _sample(image: Path, root: Path, data: DataFile, problems: list[Problem]) ->
         try:
             objects.append(_object(label, line.split()[1:], number))
         except ValueError as error:
-            problems.append(Problem(str(error), file=file, line=number, spoils="boxes",
+            problems.append(Problem(str(error), file=file, line=number, affects="boxes",
                                     hint="a row is: class cx cy width height, or: class x y x y x y ..."))
     return Sample(image, name, tuple(label for label in data.names.values() if label in labels), file=file,
                   objects=tuple(objects))

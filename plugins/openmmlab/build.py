@@ -9,8 +9,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from sightsmith.plugins.openmmlab.mends import name_missing_losses, paste_anywhere
 from sightsmith.plugins.openmmlab.ops.extension import provide_operators
+from sightsmith.plugins.openmmlab.patches import name_missing_losses, paste_anywhere
 
 
 def build_model(model: dict[str, Any], package: str) -> Any:

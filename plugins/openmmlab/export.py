@@ -11,9 +11,9 @@ import torch
 from torch import Tensor
 
 from sightsmith.core.contracts.exporter import Exporter, Outputs
-from sightsmith.core.contracts.results import Model, Outcome
-from sightsmith.plugins.openmmlab.recordable import recordable
+from sightsmith.core.contracts.results import Model, SampleResult
 from sightsmith.plugins.openmmlab.task import OpenMMLabTask
+from sightsmith.plugins.openmmlab.traceable import traceable
 
 
 class OpenMMLabExporter(Exporter):
@@ -26,8 +26,8 @@ class OpenMMLabExporter(Exporter):
         self.task, self.model = task, deepcopy(model).cpu().eval()
         self.longest, self.height, self.width = task.input_size(), height, width
 
-    def recordable(self) -> AbstractContextManager[Any]:
-        return recordable()
+    def traceable(self) -> AbstractContextManager[Any]:
+        return traceable()
 
     def images(self, batch: dict[str, Any]) -> Tensor:
         return torch.stack([self._padded(image.float() / 255) for image in batch["inputs"]])
@@ -38,8 +38,8 @@ class OpenMMLabExporter(Exporter):
         padded[:, :height, :width] = image
         return padded
 
-    def outcomes(self, outputs: Outputs, batch: dict[str, Any]) -> list[Outcome]:
-        return [{"index": int(sample.img_id), "loss": float("nan"), **self.task.outcome(sample)}
+    def evaluation_step(self, outputs: Outputs, batch: dict[str, Any]) -> list[SampleResult]:
+        return [{"index": int(sample.img_id), "loss": float("nan"), **self.task.result(sample)}
                 for sample in self.predicted({name: torch.from_numpy(values) for name, values in outputs.items()},
                                              batch["data_samples"])]
 

@@ -15,7 +15,7 @@ from accelerate.utils import convert_to_fp32
 from torch import Tensor, nn
 
 from sightsmith.core.contracts.dataset import Sample
-from sightsmith.core.contracts.results import Model, Outcome, Part
+from sightsmith.core.contracts.results import Model, RawPrediction, SampleResult
 from sightsmith.core.contracts.task import Task
 from sightsmith.core.contracts.weights import LoadReport
 from sightsmith.core.util.errors import Problem, UserError
@@ -121,32 +121,32 @@ class OpenMMLabTask(Task):
         """Lists, not stacks: images may differ in size."""
         return {key: [item[key] for item in items] for key in items[0]}
 
-    def outcomes(self, model: Model, batch: dict[str, Any]) -> list[Outcome]:
+    def evaluation_step(self, model: Model, batch: dict[str, Any]) -> list[SampleResult]:
         batch = model.data_preprocessor(batch, True)  # as in training: without truth there is no loss
         # The features as in training, the head in full precision: bf16 knows positions to a few pixels only.
         with (scope(self.package), alone(), _features_once(model, batch["inputs"].device.type),
               torch.autocast(batch["inputs"].device.type, enabled=False)):
             loss = _validation_loss(model, batch)
             predicted = _predicted(model, batch)
-        return [{"index": int(sample.img_id), "loss": loss, **self.outcome(sample)} for sample in predicted]
+        return [{"index": int(sample.img_id), "loss": loss, **self.result(sample)} for sample in predicted]
 
     @abstractmethod
-    def outcome(self, sample: Any) -> Outcome:
+    def result(self, sample: Any) -> SampleResult:
         """What evaluation keeps of one predicted sample, in pixels of the original image."""
 
-    def predict(self, model: Model, batch: dict[str, Any]) -> list[Part]:
+    def predict(self, model: Model, batch: dict[str, Any]) -> list[RawPrediction]:
         batch = model.data_preprocessor(batch, True)  # as in validation
         with scope(self.package), alone():
             return [self.part(sample) for sample in _predicted(model, batch)]
 
     @abstractmethod
-    def part(self, sample: Any) -> Part:
+    def part(self, sample: Any) -> RawPrediction:
         """What prediction keeps of one predicted sample, in pixels of the original image or tile."""
 
     @staticmethod
-    def mean_loss(outcomes: Sequence[Outcome]) -> float | None:
+    def mean_loss(results: Sequence[SampleResult]) -> float | None:
         """The mean validation loss; None where a network has diverged."""
-        mean = float(torch.tensor([outcome["loss"] for outcome in outcomes], dtype=torch.float64).mean())
+        mean = float(torch.tensor([result["loss"] for result in results], dtype=torch.float64).mean())
         return mean if mean == mean and abs(mean) != float("inf") else None
 
 
@@ -156,7 +156,7 @@ def _predicted(model: Model, batch: dict[str, Any]) -> list[Any]:
 
     inputs, samples = batch["inputs"], batch["data_samples"]
     one_by_one = any(isinstance(module, MaskedConv2d) for module in model.modules())
-    with drawn_alike():
+    with fixed_rng():
         if one_by_one:
             return [sample for place in range(len(samples))
                     for sample in model.predict(inputs[place:place + 1], samples[place:place + 1])]
@@ -168,14 +168,14 @@ def _validation_loss(model: Model, batch: dict[str, Any]) -> float:
 
     It is that of the batch: the networks give no loss of a single image.
     """
-    with _as_in_training(model), drawn_alike():
+    with _as_in_training(model), fixed_rng():
         loss, _ = model.parse_losses(model.loss(batch["inputs"], batch["data_samples"]))
     return float(loss)
 
 
 @contextmanager
-def drawn_alike() -> Iterator[None]:
-    """What is drawn inside is the same each time: samples of proposals and points, bases that a head starts from."""
+def fixed_rng() -> Iterator[None]:
+    """What is drawn inside is the same each time: samples of suggestions and points, bases that a head starts from."""
     with torch.random.fork_rng():
         torch.manual_seed(0)
         yield

@@ -28,7 +28,7 @@ def augmentations(config: AugmentConfig, size: int) -> list[Callable[[Results], 
                   transforms.Resize((size, size), keep_ratio=True)]
     if config.horizontal_flip:
         found.append(transforms.RandomFlip(0.5))
-    if config.quarter_turns:
+    if config.rotate90:
         found.append(QuarterTurns())
     if config.rotation:
         found.append(transforms.Rotate(1.0, max_mag=float(config.rotation), **border))

@@ -34,7 +34,7 @@ def load_starting_weights(model: Any, chosen: NetworkConfig, published: Sequence
     else:
         path = Path(source).expanduser()
     origin = f"{source} ({path.name})" if source == "imagenet" else str(path)
-    return load_file(model, path, origin, classes, heads, chosen.renames)
+    return load_file(model, path, origin, classes, heads, chosen.renamed_classes)
 
 
 def load_file(model: Any, path: Path, origin: str, classes: Sequence[str], heads: Heads,

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from sightsmith.core.util.errors import UserError, near
-from sightsmith.plugins.openmmlab import unsuited
+from sightsmith.plugins.openmmlab import unsupported
 from sightsmith.plugins.openmmlab.ops.extension import provide_operators
 
 
@@ -61,7 +61,7 @@ def load_model(package: str, name: str) -> dict[str, Any]:
     masks or maps from images."""
     config = load(package, name)
     model = copy.deepcopy(config.model.to_dict()) if "model" in config else None
-    if why := unsuited.reason(model, package):
+    if why := unsupported.reason(model, package):
         raise UserError(f"{package}'s configuration {name} is for no task here: {why}")
     assert model is not None
     return model

@@ -18,7 +18,7 @@ from sightsmith.plugins.openmmlab.data import AnnotatedImages, View
 from sightsmith.plugins.openmmlab.transforms import Results
 
 
-class ImageMaps(AnnotatedImages):
+class SegmentationDataset(AnnotatedImages):
     """Items whose ``data_samples`` is a ``SegDataSample``, padded below and to the right to a square.
 
     ``gt_sem_seg`` is (1, size, size) int64: 0 background, i + 1 class i, 255 ignored, padding too.

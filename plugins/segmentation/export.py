@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from sightsmith.core.contracts.results import Model
 from sightsmith.plugins.openmmlab.build import alone, scope
 from sightsmith.plugins.openmmlab.export import OpenMMLabExporter, normalised
-from sightsmith.plugins.openmmlab.task import OpenMMLabTask, drawn_alike
+from sightsmith.plugins.openmmlab.task import OpenMMLabTask, fixed_rng
 
 
 class _Maps(nn.Module):
@@ -20,7 +20,7 @@ class _Maps(nn.Module):
     def forward(self, images: Tensor) -> tuple[Tensor]:
         meta = {"img_shape": self.shape, "ori_shape": self.shape, "pad_shape": self.shape,
                 "batch_input_shape": self.shape, "padding_size": [0] * 4}
-        with scope("mmseg"), alone(), drawn_alike():
+        with scope("mmseg"), alone(), fixed_rng():
             return (self.model.encode_decode(normalised(self.model.data_preprocessor, images), [meta]),)
 
 

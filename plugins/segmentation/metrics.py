@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from sightsmith.core.contracts.image import Array
-from sightsmith.core.contracts.results import Outcome
+from sightsmith.core.contracts.results import SampleResult
 from sightsmith.engine.data.masks import IGNORED
 
 PER_CLASS = ("dice", "iou", "precision", "recall", "specificity", "accuracy")
@@ -21,9 +21,9 @@ def count(truth: Array, predicted: Array, classes: int) -> Array:
     return np.bincount(pairs, minlength=(classes + 1) ** 2).reshape(classes + 1, classes + 1)
 
 
-def total(outcomes: Sequence[Outcome]) -> Array:
-    """The counts of all outcomes together."""
-    summed: Array = np.sum([outcome["counts"] for outcome in outcomes], axis=0)
+def total(results: Sequence[SampleResult]) -> Array:
+    """The counts of all results together."""
+    summed: Array = np.sum([result["counts"] for result in results], axis=0)
     return summed
 
 
@@ -45,12 +45,12 @@ def figures(counts: Array, number: int) -> dict[str, Any]:
     }
 
 
-def compute(outcomes: Sequence[Outcome], classes: Sequence[str]) -> dict[str, float | None]:
+def compute(results: Sequence[SampleResult], classes: Sequence[str]) -> dict[str, float | None]:
     """Means over the classes, without background, of which there are true pixels; and each class's figures.
 
     ``pixel_accuracy`` counts the background too.
     """
-    counts = total(outcomes)
+    counts = total(results)
     each = {name: figures(counts, number) for number, name in enumerate(classes, 1)}
     result: dict[str, float | None] = {"pixel_accuracy": _ratio(int(np.trace(counts)), int(counts.sum()))}
     for key, mean in (("dice", "dice"), ("iou", "miou"), ("precision", "precision"), ("recall", "recall")):
@@ -61,11 +61,11 @@ def compute(outcomes: Sequence[Outcome], classes: Sequence[str]) -> dict[str, fl
     return result
 
 
-def dice_of_draws(outcomes: Sequence[Outcome]) -> Callable[[Array], float | None]:
-    """The mean Dice of outcomes drawn so often (N,): as :func:`compute` has it of copies."""
+def dice_of_draws(results: Sequence[SampleResult]) -> Callable[[Array], float | None]:
+    """The mean Dice of results drawn so often (N,): as :func:`compute` has it of copies."""
     # Of each image and class without background: pixels that are of it, said to be of it, and both.
-    true, said, hits = np.stack([(outcome["counts"].sum(1), outcome["counts"].sum(0), np.diag(outcome["counts"]))
-                                 for outcome in outcomes], axis=1)[:, :, 1:]
+    true, said, hits = np.stack([(result["counts"].sum(1), result["counts"].sum(0), np.diag(result["counts"]))
+                                 for result in results], axis=1)[:, :, 1:]
 
     def dice(drawn: Array) -> float | None:
         pixels = drawn @ true

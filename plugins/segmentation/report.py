@@ -10,10 +10,10 @@ import numpy as np
 from sightsmith.core.contracts.dataset import Sample
 from sightsmith.core.contracts.image import Array
 from sightsmith.core.contracts.report import Picture, Section
-from sightsmith.core.contracts.results import Outcome
+from sightsmith.core.contracts.results import SampleResult
 from sightsmith.core.contracts.schema import Config
 from sightsmith.engine.data.masks import IGNORED, semantic_map
-from sightsmith.engine.data.thumbnails import FALSE, HIT, MISSED, SHOWN, blended, picture_of
+from sightsmith.engine.data.thumbnails import FALSE, HIT, MISSED, SHOWN, blended, load_rgb
 from sightsmith.plugins.segmentation.metrics import PER_CLASS, compute, figures, total
 
 LISTED = 20
@@ -23,7 +23,7 @@ COUNTS = ("TP", "FP", "FN", "TN")
 
 
 def packed(numbers: Array) -> tuple[tuple[int, int], bytes]:
-    """A map (height, width) uint8 for an outcome, which is to be small."""
+    """A map (height, width) uint8 for an result, which is to be small."""
     return (numbers.shape[0], numbers.shape[1]), zlib.compress(numbers.tobytes(), 1)
 
 
@@ -32,15 +32,15 @@ def unpacked(found: tuple[tuple[int, int], bytes]) -> Array:
     return np.frombuffer(zlib.decompress(content), np.uint8).reshape(shape)
 
 
-def sections(outcomes: Sequence[Outcome], samples: Sequence[Sample], classes: Sequence[str], config: Config,
+def sections(results: Sequence[SampleResult], samples: Sequence[Sample], classes: Sequence[str], config: Config,
              ) -> list[Section]:
-    """In the order of the page. ``outcomes`` and ``samples`` are in step."""
-    return [_per_class(outcomes, classes), _confusion(outcomes, classes),
-            _found(outcomes, samples, classes, config), _worst(outcomes, samples, classes)]
+    """In the order of the page. ``results`` and ``samples`` are in step."""
+    return [_per_class(results, classes), _confusion(results, classes),
+            _found(results, samples, classes, config), _worst(results, samples, classes)]
 
 
-def _per_class(outcomes: Sequence[Outcome], classes: Sequence[str]) -> Section:
-    counts = total(outcomes)
+def _per_class(results: Sequence[SampleResult], classes: Sequence[str]) -> Section:
+    counts = total(results)
     rows = []
     for number, name in enumerate(("background", *classes)):
         found = figures(counts, number)
@@ -51,47 +51,48 @@ def _per_class(outcomes: Sequence[Outcome], classes: Sequence[str]) -> Section:
     return Section("Per class", html=note, header=header, rows=tuple(rows), name="per-class")
 
 
-def _confusion(outcomes: Sequence[Outcome], classes: Sequence[str]) -> Section:
-    counts, names = total(outcomes), ("background", *classes)
+def _confusion(results: Sequence[SampleResult], classes: Sequence[str]) -> Section:
+    counts, names = total(results), ("background", *classes)
     return Section("Confusion of pixels", header=("true", *names), name="confusion-matrix",
                    rows=tuple((name, *map(int, row)) for name, row in zip(names, counts, strict=True)))
 
 
-def _found(outcomes: Sequence[Outcome], samples: Sequence[Sample], classes: Sequence[str], config: Config) -> Section:
+def _found(results: Sequence[SampleResult], samples: Sequence[Sample], classes: Sequence[str],
+           config: Config) -> Section:
     """Of each class the images in which it is found worst and best, with the pixels that are right and wrong."""
     rows = []
     for number, name in enumerate(classes[:DRAWN_CLASSES], 1):
-        scored = sorted((dice, place) for place, outcome in enumerate(outcomes)
-                        if (dice := figures(outcome["counts"], number)["dice"]) is not None)
+        scored = sorted((dice, place) for place, result in enumerate(results)
+                        if (dice := figures(result["counts"], number)["dice"]) is not None)
         if not scored:
             continue
         worst = scored[:SHOWN]
         best = [item for item in scored[::-1] if item not in worst][:SHOWN]
         rows += [(f"{name}, {title}", tuple(
-            _coloured(outcomes[place], samples[place], classes, number, f"Dice {dice:.2f}", config)
+            _coloured(results[place], samples[place], classes, number, f"Dice {dice:.2f}", config)
             for dice, place in chosen)) for title, chosen in (("worst", worst), ("best", best)) if chosen]
     note = ("<p class='soft'>Of each class the images in which it is found worst, and best. Green: its pixels that are "
             "found; red: pixels that are taken for it; blue: its pixels that are missed.</p>")
     return Section("What is found", html=note, pictures=tuple(rows))
 
 
-def _coloured(outcome: Outcome, sample: Sample, classes: Sequence[str], number: int, caption: str, config: Config,
+def _coloured(result: SampleResult, sample: Sample, classes: Sequence[str], number: int, caption: str, config: Config,
               ) -> Picture:
-    image = picture_of(sample, config.image)
+    image = load_rgb(sample, config.image)
     truth = semantic_map(sample, classes, *image.shape[:2])
     if sample.tile is not None:
         left, top, width, height = sample.tile
         image, truth = (part[top:top + height, left:left + width] for part in (image, truth))
-    predicted = unpacked(outcome["map"])
+    predicted = unpacked(result["map"])
     said, real = (predicted == number) & (truth != IGNORED), truth == number
     colours = np.select([(said & real)[..., None], said[..., None]], [np.array(HIT), np.array(FALSE)], np.array(MISSED))
     return Picture(blended(image, colours, OPACITY * (said | real)), caption)
 
 
-def _worst(outcomes: Sequence[Outcome], samples: Sequence[Sample], classes: Sequence[str]) -> Section:
+def _worst(results: Sequence[SampleResult], samples: Sequence[Sample], classes: Sequence[str]) -> Section:
     scored = []
-    for outcome, sample in zip(outcomes, samples, strict=True):
-        dice = compute([outcome], classes)["dice"]
+    for result, sample in zip(results, samples, strict=True):
+        dice = compute([result], classes)["dice"]
         if dice is not None:
             scored.append((dice, sample.key))
     rows = tuple((key, dice) for dice, key in sorted(scored)[:LISTED])

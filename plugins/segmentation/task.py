@@ -12,13 +12,13 @@ from sightsmith.core.contracts.dataset import Sample
 from sightsmith.core.contracts.image import Array
 from sightsmith.core.contracts.prediction import Prediction
 from sightsmith.core.contracts.report import Section
-from sightsmith.core.contracts.results import Model, Outcome, Part
+from sightsmith.core.contracts.results import Model, RawPrediction, SampleResult
 from sightsmith.engine.runs.heads import Layout
 from sightsmith.plugins.openmmlab import adapt, zoo
 from sightsmith.plugins.openmmlab.head_layout import map_layout
 from sightsmith.plugins.openmmlab.task import OpenMMLabTask
 from sightsmith.plugins.segmentation import metrics, report
-from sightsmith.plugins.segmentation.data import ImageMaps
+from sightsmith.plugins.segmentation.data import SegmentationDataset
 from sightsmith.plugins.segmentation.export import SegmentationExporter
 
 
@@ -31,9 +31,9 @@ class SegmentationTask(OpenMMLabTask):
         """None in validation: there each pixel counts once."""
         return super().tile_overlap(training) if training else 0.0
 
-    def dataset(self, samples: Sequence[Sample], *, training: bool) -> ImageMaps:
+    def dataset(self, samples: Sequence[Sample], *, training: bool) -> SegmentationDataset:
         edges = zoo.transform(self.package, self.zoo_name, "GenerateEdge")
-        return ImageMaps(samples, self.classes, self.config, self.input_size(), training=training,
+        return SegmentationDataset(samples, self.classes, self.config, self.input_size(), training=training,
                          edge_width=edges["edge_width"] if edges else None)
 
     def adapted(self) -> tuple[dict[str, Any], list[str]]:
@@ -51,32 +51,33 @@ class SegmentationTask(OpenMMLabTask):
     def head_layout(self, name: str, rows: int, per_class: int) -> Layout:
         return map_layout(beside=rows - len(self.classes) - 1)
 
-    def outcome(self, sample: Any) -> Outcome:
+    def result(self, sample: Any) -> SampleResult:
         """Counts of pixels by true and predicted class, see :func:`metrics.count`, and the predicted map, packed."""
         predicted = sample.pred_sem_seg.data[0].cpu().numpy().astype(np.uint8)
         return {"counts": metrics.count(sample.truth, predicted, len(self.classes)), "map": report.packed(predicted)}
 
-    def part(self, sample: Any) -> Part:
+    def part(self, sample: Any) -> RawPrediction:
         """Logits (K + 1, h, w) float32, background first."""
         return {"logits": sample.seg_logits.data.float().cpu().numpy()}
 
     def exporter(self, model: Model, sizes: Collection[tuple[int, int]]) -> SegmentationExporter:
         return SegmentationExporter(self, model)
 
-    def prediction(self, parts: Sequence[Part], samples: Sequence[Sample], size: tuple[int, int]) -> Prediction:
+    def prediction(self, parts: Sequence[RawPrediction], samples: Sequence[Sample], size: tuple[int,
+                                                                                                int]) -> Prediction:
         """Where tiles overlap, the class whose logits have the largest mean."""
         summed = np.zeros((len(self.classes) + 1, *size), np.float32)
         for part, sample in zip(parts, samples, strict=True):
             left, top, width, height = sample.tile or (0, 0, size[1], size[0])
             summed[:, top:top + height, left:left + width] += part["logits"]
         return Prediction(samples[0].path, size[1], size[0], samples[0].frame,
-                          class_map=summed.argmax(0).astype(np.uint8))
+                          semantic_mask=summed.argmax(0).astype(np.uint8))
 
-    def metrics(self, outcomes: Sequence[Outcome]) -> dict[str, float | None]:
-        return {"loss": self.mean_loss(outcomes), **metrics.compute(outcomes, self.classes)}
+    def metrics(self, results: Sequence[SampleResult]) -> dict[str, float | None]:
+        return {"loss": self.mean_loss(results), **metrics.compute(results, self.classes)}
 
-    def score_of_draws(self, outcomes: Sequence[Outcome]) -> Callable[[Array], float | None]:
-        return metrics.dice_of_draws(outcomes)
+    def bootstrap_score(self, results: Sequence[SampleResult]) -> Callable[[Array], float | None]:
+        return metrics.dice_of_draws(results)
 
-    def report(self, outcomes: Sequence[Outcome], samples: Sequence[Sample], folder: Path) -> list[Section]:
-        return report.sections(outcomes, samples, self.classes, self.config)
+    def report(self, results: Sequence[SampleResult], samples: Sequence[Sample], folder: Path) -> list[Section]:
+        return report.sections(results, samples, self.classes, self.config)

@@ -6,18 +6,18 @@ from collections.abc import Sequence
 from itertools import product
 
 from sightsmith.core.contracts.search_space import count
-from sightsmith.core.contracts.tuner import Proposal, Search, Tuner
+from sightsmith.core.contracts.tuner import SearchSpace, Suggestion, Tuner
 from sightsmith.core.util.errors import Problem, UserError
 
 
 class Grid(Tuner):
-    """Every combination of the axes' choices, the last axis fastest. Its jobs are as many as there are."""
+    """Every combination of the parameters' choices, the last parameter fastest. Its trials are as many as there are."""
 
-    def __init__(self, search: Search) -> None:
+    def __init__(self, search: SearchSpace) -> None:
         super().__init__(search)
-        if ranges := [axis for axis in search.space if not axis.choices]:
-            raise UserError("A grid has a list of values on each axis, and these have no end of them:",
-                            problems=[Problem(str(axis)) for axis in ranges],
+        if ranges := [parameter for parameter in search.space if not parameter.choices]:
+            raise UserError("A grid has a list of values on each parameter, and these have no end of them:",
+                            problems=[Problem(str(parameter)) for parameter in ranges],
                             hint=f"list the values: {ranges[0].key}=A,B; or search with tuner=random")
         self._asked = False
 
@@ -29,10 +29,10 @@ class Grid(Tuner):
     def runs(self) -> int:
         return count(self.search.space)
 
-    def ask(self) -> Sequence[Proposal]:
+    def ask(self) -> Sequence[Suggestion]:
         if self._asked:
             return []
         self._asked = True
-        names = [axis.name for axis in self.search.space]
-        return [Proposal(dict(zip(names, values, strict=True)))
-                for values in product(*(axis.choices for axis in self.search.space))]
+        names = [parameter.name for parameter in self.search.space]
+        return [Suggestion(dict(zip(names, values, strict=True)))
+                for values in product(*(parameter.choices for parameter in self.search.space))]

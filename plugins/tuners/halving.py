@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from sightsmith.core.contracts.tuner import Proposal, Scored, Search, Tuner, ranked
+from sightsmith.core.contracts.tuner import SearchSpace, Suggestion, TrialResult, Tuner, ranked
 from sightsmith.core.util.errors import UserError
 
 
@@ -17,10 +17,10 @@ class Halving(Tuner):
     all of the epochs.
     """
 
-    def __init__(self, search: Search) -> None:
+    def __init__(self, search: SearchSpace) -> None:
         super().__init__(search)
         factor = factor_of(search)
-        counts = [search.jobs]
+        counts = [search.trials]
         while counts[-1] > 1:
             counts.append(max(counts[-1] // factor, 1))
         rungs = [max(round(search.epochs / factor**power), 1) for power in reversed(range(len(counts)))]
@@ -28,9 +28,9 @@ class Halving(Tuner):
         self._rungs = [(number, epochs) for number, epochs, after in zip(counts, rungs, [*rungs[1:], None], strict=True)
                        if epochs != after]
         if len(self._rungs) < len(counts):
-            self._rungs[0] = (search.jobs, self._rungs[0][1])
+            self._rungs[0] = (search.trials, self._rungs[0][1])
         self._rung = 0
-        self._scored: list[Scored] = []
+        self._scored: list[TrialResult] = []
 
     @property
     def epochs(self) -> int:
@@ -41,7 +41,7 @@ class Halving(Tuner):
     def runs(self) -> int:
         return sum(number for number, _ in self._rungs)
 
-    def ask(self) -> Sequence[Proposal]:
+    def ask(self) -> Sequence[Suggestion]:
         if self._rung == len(self._rungs):
             return []
         number, epochs = self._rungs[self._rung]
@@ -49,14 +49,14 @@ class Halving(Tuner):
         self._rung += 1
         if self._rung == 1:
             generator = np.random.default_rng(self.search.seed)
-            return [Proposal(self.search.draw(generator), until) for _ in range(number)]
-        return [Proposal(item.proposal.values, until, item.number) for item in ranked(self._scored)[:number]]
+            return [Suggestion(self.search.sample(generator), until) for _ in range(number)]
+        return [Suggestion(item.suggestion.values, until, item.number) for item in ranked(self._scored)[:number]]
 
-    def tell(self, scored: Sequence[Scored]) -> None:
+    def tell(self, scored: Sequence[TrialResult]) -> None:
         self._scored = list(scored)
 
 
-def factor_of(search: Search) -> int:
+def factor_of(search: SearchSpace) -> int:
     """Of so many runs one goes on, to so many times the epochs. Raises UserError for an option that is no such."""
     factor = search.options["factor"]
     if not isinstance(factor, int) or factor < 2:

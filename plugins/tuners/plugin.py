@@ -20,7 +20,7 @@ def sightsmith_tuners() -> list[TunerRecord]:
     grid = "sightsmith.plugins.tuners.grid:Grid"
     options: dict[str, Any] = {"generations": 5, "quantile": 0.25, "resample": 0.25}
     population: dict[str, Any] = {
-        "builder": "sightsmith.plugins.tuners.population:Population", "jobs": 24, "overrides": WHOLE,
+        "builder": "sightsmith.plugins.tuners.population:Population", "trials": 24, "overrides": WHOLE,
         "options": options}
     ray: dict[str, Any] = {"address": None, "cpus": None}
     return [
@@ -30,21 +30,21 @@ def sightsmith_tuners() -> list[TunerRecord]:
                                              "around what it chose", **population),
         TunerRecord(name="grid", description="all combinations", builder=grid, space={
             "hyper.learning_rate": "0.001,0.01", "hyper.weight_decay": "0,0.001", "hyper.momentum": "0,0.9"}),
-        TunerRecord(name="random", description="drawn from ranges", jobs=8, space=SAMPLED,
+        TunerRecord(name="random", description="drawn from ranges", trials=8, space=SAMPLED,
                     builder="sightsmith.plugins.tuners.sampling:RandomSearch"),
-        TunerRecord(name="tpe", description="tree-structured Parzen estimator: drawn where good runs were", jobs=8,
+        TunerRecord(name="tpe", description="tree-structured Parzen estimator: drawn where good runs were", trials=8,
                     space=SAMPLED, builder="sightsmith.plugins.tuners.sampling:ParzenEstimator"),
         TunerRecord(name="halving", description="successive halving: many short runs, the better half of which goes on",
-                    jobs=8, space=SAMPLED, builder="sightsmith.plugins.tuners.halving:Halving", overrides=WHOLE,
+                    trials=8, space=SAMPLED, builder="sightsmith.plugins.tuners.halving:Halving", overrides=WHOLE,
                     options={"factor": 2}),
         TunerRecord(name="pbt", description="population based training: members take over weights and hyper-parameters "
                                             "of better ones", space=POPULATION, **population),
         TunerRecord(name="ray_pbt", description="population based training whose members do not wait for one another, "
                                                 "on Ray Tune: one machine or a cluster",
-                    jobs=24, space=POPULATION, overrides=WHOLE, options={**options, **ray},
+                    trials=24, space=POPULATION, overrides=WHOLE, options={**options, **ray},
                     builder="sightsmith.plugins.tuners.ray_tune:RayPopulation"),
         TunerRecord(name="ray_asha", description="successive halving that does not wait for the slower runs, on Ray "
                                                  "Tune: one machine or a cluster",
-                    jobs=8, space=SAMPLED, overrides=WHOLE, options={"factor": 2, **ray},
+                    trials=8, space=SAMPLED, overrides=WHOLE, options={"factor": 2, **ray},
                     builder="sightsmith.plugins.tuners.ray_tune:RayHalving"),
     ]

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from sightsmith.core.contracts.tuner import Proposal, Scored, Search, Tuner, ranked
-from sightsmith.plugins.tuners.explore import Exploration
+from sightsmith.core.contracts.tuner import SearchSpace, Suggestion, TrialResult, Tuner, ranked
+from sightsmith.plugins.tuners.pbt import Exploration
 
 
 class Population(Tuner):
@@ -16,38 +16,39 @@ class Population(Tuner):
     highest, drawn at random. The first member starts with the values that are given, and alone it is trained with them.
     """
 
-    def __init__(self, search: Search) -> None:
+    def __init__(self, search: SearchSpace) -> None:
         super().__init__(search)
         self._exploration = Exploration(search)
         self._ends = self._exploration.ends
         self._generations = len(self._ends)
-        self._members: list[Scored] = []
+        self._members: list[TrialResult] = []
 
     @property
     def runs(self) -> int:
-        return self.search.jobs * self._generations
+        return self.search.trials * self._generations
 
-    def ask(self) -> Sequence[Proposal]:
+    def ask(self) -> Sequence[Suggestion]:
         if not self._ends:
             return []
         end = self._ends.pop(0)
         until = end if self._ends else None
         if not self._members:
-            return [Proposal(values, until) for values in self._exploration.starts()]
+            return [Suggestion(values, until) for values in self._exploration.starts()]
         best_first = ranked(self._members)
         if not best_first:
             return []
         few = max(int(self.search.options["quantile"] * len(self._members)), 1)
         best = best_first[:few]
         last = {item.number for item in best_first[max(len(self._members) - few, 1):]}
-        proposals = []
+        suggestions = []
         for member in self._members:
             if member.score is not None and member.number not in last:
-                proposals.append(Proposal(member.proposal.values, until, member.number))
+                suggestions.append(Suggestion(member.suggestion.values, until, member.number))
             else:
                 parent = best[self._exploration.pick(len(best))]
-                proposals.append(Proposal(self._exploration.explored(parent.proposal.values), until, parent.number))
-        return proposals
+                suggestions.append(Suggestion(self._exploration.explored(parent.suggestion.values), until,
+                                              parent.number))
+        return suggestions
 
-    def tell(self, scored: Sequence[Scored]) -> None:
+    def tell(self, scored: Sequence[TrialResult]) -> None:
         self._members = list(scored)

@@ -7,7 +7,7 @@ from typing import Any
 
 from ray import tune
 
-from sightsmith.core.contracts.tuner import Proposal, Train
+from sightsmith.core.contracts.tuner import Suggestion, Train
 from sightsmith.plugins.tuners.ray_tune import EPOCH, FAILED, SCORE
 
 RUN = "run"
@@ -31,7 +31,7 @@ class Member(tune.Trainable):
         member = int(self.trial_id.rpartition("_")[2])  # Ray counts the trials there
         end = next((end for end in self._ends if end > self._epoch), self._ends[-1])
         last = end == self._ends[-1]
-        scored = self._train(member, Proposal(self._values, None if last else end, self._run))
+        scored = self._train(member, Suggestion(self._values, None if last else end, self._run))
         failed = scored.score is None
         if not failed:  # else whoever goes on does so from where this began
             self._run = scored.number

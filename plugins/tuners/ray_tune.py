@@ -17,10 +17,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from sightsmith.core.contracts.search_space import Value
-from sightsmith.core.contracts.tuner import Asked, AsynchronousTuner, Search, Train
+from sightsmith.core.contracts.tuner import Asked, AsynchronousTuner, SearchSpace, Train
 from sightsmith.core.util.errors import UserError
-from sightsmith.plugins.tuners.explore import Exploration
 from sightsmith.plugins.tuners.halving import factor_of
+from sightsmith.plugins.tuners.pbt import Exploration
 
 if TYPE_CHECKING:
     from ray.tune.schedulers import TrialScheduler
@@ -37,7 +37,7 @@ OBJECT_STORE = 100 * 2**20
 class RayTuner(AsynchronousTuner):
     """A search by one of Ray Tune's schedulers."""
 
-    def __init__(self, search: Search) -> None:
+    def __init__(self, search: SearchSpace) -> None:
         super().__init__(search)
         # Ray reads these when it is imported. Its own reporting home is not ours to switch on.
         os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
@@ -124,13 +124,13 @@ class RayPopulation(RayTuner):
 
     replaced = True
 
-    def __init__(self, search: Search) -> None:
+    def __init__(self, search: SearchSpace) -> None:
         super().__init__(search)
         self._exploration = Exploration(search)
 
     @property
     def runs(self) -> int:
-        return self.search.jobs * len(self.ends)
+        return self.search.trials * len(self.ends)
 
     @property
     def ends(self) -> Sequence[int]:
@@ -138,10 +138,10 @@ class RayPopulation(RayTuner):
 
     def starts(self, earlier: Sequence[Asked]) -> list[dict[str, Any]]:
         starts = [_start(values) for values in self._exploration.starts()]
-        reached = {asked.number: asked.proposal.epochs or self.search.epochs for asked in earlier}
+        reached = {asked.number: asked.suggestion.epochs or self.search.epochs for asked in earlier}
         for asked in earlier:  # of each member the last counts; one that is not to pause is asked for again
-            run = asked.number if asked.done and asked.proposal.epochs is not None else asked.proposal.parent
-            starts[asked.member] = _start(asked.proposal.values, run, 0 if run is None else reached[run])
+            run = asked.number if asked.done and asked.suggestion.epochs is not None else asked.suggestion.parent
+            starts[asked.member] = _start(asked.suggestion.values, run, 0 if run is None else reached[run])
         return starts
 
     def scheduler(self) -> TrialScheduler:
@@ -162,7 +162,7 @@ class RayHalving(RayTuner):
 
     replaced = False
 
-    def __init__(self, search: Search) -> None:
+    def __init__(self, search: SearchSpace) -> None:
         super().__init__(search)
         self._factor = factor_of(search)
 
@@ -177,12 +177,12 @@ class RayHalving(RayTuner):
         return sum(self._surviving(rung) for rung in range(len(self.ends)))
 
     def _surviving(self, rung: int) -> int:
-        return max(self.search.jobs // self._factor**rung, 1)
+        return max(self.search.trials // self._factor**rung, 1)
 
     @property
     def ends(self) -> Sequence[int]:
         rungs = 0
-        while self._factor ** (rungs + 1) <= min(self.search.jobs, self.search.epochs):
+        while self._factor ** (rungs + 1) <= min(self.search.trials, self.search.epochs):
             rungs += 1
         first = self.search.epochs // self._factor**rungs
         return [*(first * self._factor**rung for rung in range(rungs)), self.search.epochs]
@@ -190,7 +190,7 @@ class RayHalving(RayTuner):
     def starts(self, earlier: Sequence[Asked]) -> list[dict[str, Any]]:
         # Those of earlier are asked for again, and done at once: so the rungs are filled again, too.
         generator = np.random.default_rng(self.search.seed)
-        return [_start(self.search.draw(generator)) for _ in range(self.search.jobs)]
+        return [_start(self.search.sample(generator)) for _ in range(self.search.trials)]
 
     def scheduler(self) -> TrialScheduler:
         from ray.tune.schedulers import ASHAScheduler

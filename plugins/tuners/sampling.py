@@ -10,7 +10,7 @@ import optuna
 from optuna.samplers import BaseSampler, RandomSampler, TPESampler
 from optuna.trial import TrialState
 
-from sightsmith.core.contracts.tuner import Proposal, Scored, Search, Tuner
+from sightsmith.core.contracts.tuner import SearchSpace, Suggestion, TrialResult, Tuner
 
 UNINFORMED = 3
 """Of so many runs of a Parzen estimator the first is drawn at random, at most ten: optuna's own number."""
@@ -19,15 +19,15 @@ UNINFORMED = 3
 class Sampling(Tuner):
     """Asks an optuna study for the values of each run."""
 
-    def __init__(self, search: Search) -> None:
+    def __init__(self, search: SearchSpace) -> None:
         super().__init__(search)
         optuna.logging.set_verbosity(optuna.logging.ERROR)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
             self._study = optuna.create_study(direction="maximize", sampler=self.sampler())
-        self._distributions = {axis.name: axis.distribution() for axis in search.space}
+        self._distributions = {parameter.name: parameter.distribution() for parameter in search.space}
         self._pending: list[optuna.Trial] = []
-        self._left = search.jobs
+        self._left = search.trials
 
     @abstractmethod
     def sampler(self) -> BaseSampler:
@@ -38,15 +38,15 @@ class Sampling(Tuner):
         """How many runs are drawn before the scores of any are told."""
         return self.search.parallel
 
-    def ask(self) -> Sequence[Proposal]:
+    def ask(self) -> Sequence[Suggestion]:
         number = min(self.batch, self._left)
         self._left -= number
         self._pending = [self._study.ask(self._distributions) for _ in range(number)]
-        axes = {axis.name: axis for axis in self.search.space}
-        return [Proposal({name: value if axes[name].choices else axes[name].number(value)
+        parameters = {parameter.name: parameter for parameter in self.search.space}
+        return [Suggestion({name: value if parameters[name].choices else parameters[name].number(value)
                           for name, value in trial.params.items()}) for trial in self._pending]
 
-    def tell(self, scored: Sequence[Scored]) -> None:
+    def tell(self, scored: Sequence[TrialResult]) -> None:
         for trial, result in zip(self._pending, scored, strict=True):
             if result.score is None:
                 self._study.tell(trial, state=TrialState.FAIL)
@@ -62,7 +62,7 @@ class RandomSearch(Sampling):
 
     @property
     def batch(self) -> int:
-        return self.search.jobs
+        return self.search.trials
 
 
 class ParzenEstimator(Sampling):
@@ -70,6 +70,6 @@ class ParzenEstimator(Sampling):
 
     def sampler(self) -> BaseSampler:
         # The constant liar keeps runs that are drawn together from being alike.
-        return TPESampler(seed=self.search.seed, n_startup_trials=min(10, max(1, self.search.jobs // UNINFORMED)),
+        return TPESampler(seed=self.search.seed, n_startup_trials=min(10, max(1, self.search.trials // UNINFORMED)),
                           constant_liar=self.search.parallel > 1)
 

@@ -115,7 +115,7 @@ def test_maps_and_what_they_become(name, annotation, read, tmp_path):
         if annotation == "masks":
             assert np.array_equal(semantic_map(sample, ("cat", "dog"), HEIGHT, WIDTH), sets.class_values(number))
         else:
-            assert sample.class_map is None
+            assert sample.semantic_mask is None
             boxes = [(item.label, item.box) for item in sample.objects]
             assert boxes == ([(label(number), BOX)] if label(number) and annotation == "boxes" else [])
 

@@ -33,7 +33,7 @@ def read(learns):
 
 
 def written(dataset, form, folder):
-    record = find_writer(form, load_plugins().dataset_loaders, dataset.index.annotation)
+    record = find_writer(form, load_plugins().dataset_formats, dataset.index.annotation)
     return write_dataset(dataset.index, dataset.infos, record, folder)
 
 
@@ -95,7 +95,7 @@ def test_masks_to_the_pixel(read, tmp_path, form):
     from sightsmith.engine.data.images import probe
 
     infos = {sample.name: probe(sample.path) for sample in index.samples}
-    record = find_writer(form, load_plugins().dataset_loaders, "masks")
+    record = find_writer(form, load_plugins().dataset_formats, "masks")
     write_dataset(index, infos, record, tmp_path / "out")
     second = by_stem(read("masks", [f"dataset.root={tmp_path / 'out'}"]))
     for sample in index.samples:
@@ -110,7 +110,7 @@ def test_yolo_keeps_what_one_polygon_can_say_and_tells_of_the_rest(read, tmp_pat
 
     index = to_objects(masked(tmp_path / "set", SHAPES.values()))
     infos = {sample.name: probe(sample.path) for sample in index.samples}
-    record = find_writer("yolo", load_plugins().dataset_loaders, "masks")
+    record = find_writer("yolo", load_plugins().dataset_formats, "masks")
     said = write_dataset(index, infos, record, tmp_path / "out")
     assert len(said) == 1
     second = by_stem(read("masks", [f"dataset.root={tmp_path / 'out'}"]))
@@ -166,4 +166,4 @@ def test_maps_of_classes_and_what_cannot_be_written(read, tmp_path):
         written(first, "coco", tmp_path / "out")
     for name, says in (("voc", "has no masks"), ("mask_folders", "cannot be written"), ("cocoa", "is no format")):
         with pytest.raises(UserError, match=says):
-            find_writer(name, load_plugins().dataset_loaders, "masks")
+            find_writer(name, load_plugins().dataset_formats, "masks")

@@ -9,7 +9,7 @@ import numpy as np
 from torch import Tensor, nn
 
 from sightsmith.core.contracts.exporter import Exporter, Outputs
-from sightsmith.core.contracts.results import Model, Outcome
+from sightsmith.core.contracts.results import Model, SampleResult
 from sightsmith_keypoints.model import located
 
 
@@ -37,7 +37,7 @@ class PointsExporter(Exporter):
         inputs: Tensor = batch["inputs"]
         return inputs
 
-    def outcomes(self, outputs: Outputs, batch: dict[str, Any]) -> list[Outcome]:
+    def evaluation_step(self, outputs: Outputs, batch: dict[str, Any]) -> list[SampleResult]:
         truth = batch["data_samples"]
         errors = np.abs(outputs["points"][..., :2] - truth["points"].numpy()).max(-1)
         return [{"index": index, "loss": np.nan, "error": error}

@@ -14,7 +14,7 @@ from sightsmith.core.contracts.dataset import Sample
 from sightsmith.core.contracts.exporter import Exporter
 from sightsmith.core.contracts.prediction import PredictedObject, Prediction
 from sightsmith.core.contracts.report import Section
-from sightsmith.core.contracts.results import Model, Outcome, Part
+from sightsmith.core.contracts.results import Model, RawPrediction, SampleResult
 from sightsmith.core.contracts.task import Task
 from sightsmith.core.contracts.weights import LoadReport
 from sightsmith.engine.runs.weights import load_matching, read_weights
@@ -53,7 +53,7 @@ class KeypointTask(Task):
     def backbone(self, model: Model) -> Sequence[nn.Module]:
         return list(model.features)
 
-    def outcomes(self, model: Model, batch: dict[str, Any]) -> list[Outcome]:
+    def evaluation_step(self, model: Model, batch: dict[str, Any]) -> list[SampleResult]:
         batch = model.data_preprocessor(batch, False)
         logits, truth = model(batch["inputs"]), batch["data_samples"]["points"]
         losses, found = place_losses(logits, truth).cpu().numpy(), located(logits).cpu().numpy()
@@ -61,11 +61,12 @@ class KeypointTask(Task):
         return [{"index": index, "loss": loss, "error": np.abs(points[:, :2] - true).max(-1)}
                 for index, loss, points, true in rows]
 
-    def predict(self, model: Model, batch: dict[str, Any]) -> list[Part]:
+    def predict(self, model: Model, batch: dict[str, Any]) -> list[RawPrediction]:
         batch = model.data_preprocessor(batch, False)
         return [{"points": points} for points in located(model(batch["inputs"])).cpu().numpy()]
 
-    def prediction(self, parts: Sequence[Part], samples: Sequence[Sample], size: tuple[int, int]) -> Prediction:
+    def prediction(self, parts: Sequence[RawPrediction], samples: Sequence[Sample], size: tuple[int,
+                                                                                                int]) -> Prediction:
         """The surest of the tiles has each point; a small box around it stands for it."""
         height, width = size
         objects = []
@@ -81,13 +82,13 @@ class KeypointTask(Task):
     def exporter(self, model: Model, sizes: Collection[tuple[int, int]]) -> Exporter:
         return PointsExporter(model, self.input_size())
 
-    def metrics(self, outcomes: Sequence[Outcome]) -> dict[str, float | None]:
+    def metrics(self, outcomes: Sequence[SampleResult]) -> dict[str, float | None]:
         losses, errors = (np.array([item[key] for item in outcomes]) for key in ("loss", "error"))
         each = {f"pck/{name}": _part_near(errors[:, place]) for place, name in enumerate(self.classes)}
         loss = None if np.isnan(losses).all() else float(np.nanmean(losses))
         return {"loss": loss, "pck": _part_near(errors), **each}
 
-    def report(self, outcomes: Sequence[Outcome], samples: Sequence[Sample], folder: Path) -> list[Section]:
+    def report(self, outcomes: Sequence[SampleResult], samples: Sequence[Sample], folder: Path) -> list[Section]:
         errors = np.array([item["error"] for item in outcomes])
         rows = tuple((name, int((~np.isnan(errors[:, place])).sum()), _shown(_part_near(errors[:, place])),
                       _shown(None if np.isnan(errors[:, place]).all() else float(np.nanmedian(errors[:, place]))))

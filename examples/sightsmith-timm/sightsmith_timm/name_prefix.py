@@ -5,19 +5,19 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from sightsmith.core.contracts.dataset import IMAGE_SUFFIXES, DatasetIndex, Recognition, Sample
+from sightsmith.core.contracts.dataset import IMAGE_SUFFIXES, DatasetIndex, FormatMatch, Sample
 from sightsmith.core.util.errors import Problem, listed
 
 
 class NamePrefix:
     """The class is what stands before the first underscore."""
 
-    def recognise(self, root: Path) -> Recognition | None:
+    def detect(self, root: Path) -> FormatMatch | None:
         named, others = _images(root)
         classes = {path.name.partition("_")[0] for path in named}
         if others or len(classes) < 2 or any(path.is_dir() for path in root.iterdir()):
             return None
-        return Recognition(0.5, f"names of images begin with {listed(sorted(classes))}")
+        return FormatMatch(0.5, f"names of images begin with {listed(sorted(classes))}")
 
     def read(self, root: Path, report: Callable[[str], None] | None = None) -> DatasetIndex:
         named, others = _images(root)

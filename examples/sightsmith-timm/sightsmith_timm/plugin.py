@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from sightsmith.core.contracts.records import (
-    DatasetLoaderRecord,
+    DatasetFormatRecord,
     LoggerRecord,
     NetworkRecord,
     PresetFolder,
@@ -33,8 +33,8 @@ def sightsmith_networks() -> list[NetworkRecord]:
 
 
 @hookimpl
-def sightsmith_dataset_loaders() -> list[DatasetLoaderRecord]:
-    return [DatasetLoaderRecord(name="name_prefix", description="a flat folder of <class>_<anything>.png",
+def sightsmith_dataset_formats() -> list[DatasetFormatRecord]:
+    return [DatasetFormatRecord(name="name_prefix", description="a flat folder of <class>_<anything>.png",
                                 builder="sightsmith_timm.name_prefix:NamePrefix", annotations=("labels",),
                                 layout="cat_1.png cat_2.png dog_1.png ...")]
 

@@ -12,7 +12,7 @@ from sightsmith.core.contracts.search_space import count
 from sightsmith.core.util.errors import UserError
 
 
-def axis(text, key="hyper.momentum"):
+def parameter(text, key="hyper.momentum"):
     [found] = parse_space({key: text}, "test")
     return found
 
@@ -22,17 +22,18 @@ def axis(text, key="hyper.momentum"):
     ("null,'a b'", ("null", "'a b'")), ("[1,2],[3,4]", ("[1,2]", "[3,4]")),
 ])
 def test_choices_stay_as_they_are_typed(text, choices):
-    found = axis(text)
+    found = parameter(text)
     assert found.choices == choices
     assert found.override(choices[0]) == f"hyper.momentum={choices[0]}"
-    assert {found.draw(np.random.default_rng(seed)) for seed in range(40)} == set(choices)
+    assert {found.sample(np.random.default_rng(seed)) for seed in range(40)} == set(choices)
     assert found.holds(choices[0]) and not found.holds("other")
 
 
 def test_ranges():
-    plain, log, whole = axis("interval(0.5,0.9)"), axis("tag(log,interval(1e-5,0.1))"), axis("int(interval(1,6))")
+    plain, log = parameter("interval(0.5,0.9)"), parameter("tag(log,interval(1e-5,0.1))")
+    whole = parameter("int(interval(1,6))")
     assert (str(plain), str(log)) == ("hyper.momentum: 0.5 to 0.9", "hyper.momentum: 1e-05 to 0.1, logarithmic")
-    draws = [[found.draw(np.random.default_rng(seed)) for seed in range(400)] for found in (plain, log, whole)]
+    draws = [[found.sample(np.random.default_rng(seed)) for seed in range(400)] for found in (plain, log, whole)]
     for found, values in zip((plain, log, whole), draws, strict=True):
         assert all(found.low <= value <= found.high for value in values)
     assert 0.68 < np.mean(draws[0]) < 0.72
@@ -40,7 +41,7 @@ def test_ranges():
     assert all(isinstance(value, int) for value in draws[2])
     assert (plain.number(2.0), whole.number(2.6), plain.number(0.123456789)) == (0.9, 3, 0.5)
     assert plain.number(0.612345678) == 0.612346
-    assert axis("interval(0.1,0.1234567891)").number(1) == 0.1234567891
+    assert parameter("interval(0.1,0.1234567891)").number(1) == 0.1234567891
     assert plain.holds(0.5) and not plain.holds(0.91) and not plain.holds(None)
 
 
@@ -60,7 +61,7 @@ def test_combinations_are_counted():
 
 
 def test_distributions_are_those_of_optuna():
-    assert axis("tag(log,interval(1e-5,0.1))").distribution().log
-    assert axis("int(interval(1,6))").distribution().high == 6
-    assert axis("a,b").distribution().choices == ("a", "b")
-    assert math.isclose(axis("interval(0.5,0.9)").distribution().low, 0.5)
+    assert parameter("tag(log,interval(1e-5,0.1))").distribution().log
+    assert parameter("int(interval(1,6))").distribution().high == 6
+    assert parameter("a,b").distribution().choices == ("a", "b")
+    assert math.isclose(parameter("interval(0.5,0.9)").distribution().low, 0.5)

@@ -80,7 +80,7 @@ def test_values_out_of_range_are_refused_with_the_range(key, meta):
     ("image.std=[0,1,1]", "above 0"),
     ("image.mean=[0.5]", "3 numbers"),
     ("trainer.devices=0", "neither auto nor a whole number from 1"),
-    ("trainer.workers=many", "neither auto nor a whole number from 0"),
+    ("trainer.num_workers=many", "neither auto nor a whole number from 0"),
     ("name=" + "x" * 101, "at most 100"),
     ("hyper.epochs=[1", "cannot be read"),
 ])

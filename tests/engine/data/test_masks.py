@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from sightsmith.core.contracts.annotation import ClassMap, Object, Polygons, RunLengths
+from sightsmith.core.contracts.annotation import Object, Polygons, RunLengths, SemanticMask
 from sightsmith.core.contracts.dataset import Sample
 from sightsmith.engine.data.masks import (
     MaskError,
@@ -116,12 +116,12 @@ def test_a_colour_picture_gives_its_colours(tmp_path):
 
 def test_a_class_map_is_numbered(tmp_path):
     path = save(tmp_path, np.array([[0, 7, 9, 255]], np.uint8))
-    class_map = ClassMap(path, "map.png", ((0, None), (7, "b"), (9, "a")))
-    assert class_numbers(class_map, ("a", "b"), 1, 4).tolist() == [[0, 2, 1, 255]]
+    semantic_mask = SemanticMask(path, "map.png", ((0, None), (7, "b"), (9, "a")))
+    assert class_numbers(semantic_mask, ("a", "b"), 1, 4).tolist() == [[0, 2, 1, 255]]
     with pytest.raises(MaskError, match="map is 4 x 1 px"):
-        class_numbers(class_map, ("a", "b"), 4, 1)
+        class_numbers(semantic_mask, ("a", "b"), 4, 1)
     with pytest.raises(MaskError, match="values that are no class: 9"):
-        class_numbers(ClassMap(path, "map.png", ((0, None), (7, "b"))), ("a", "b"), 1, 4)
+        class_numbers(SemanticMask(path, "map.png", ((0, None), (7, "b"))), ("a", "b"), 1, 4)
 
 
 def square(label, left, **keys):

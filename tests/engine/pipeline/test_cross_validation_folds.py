@@ -16,11 +16,11 @@ from sightsmith.core.contracts.dataset import CheckedDataset, DatasetIndex, Samp
 from sightsmith.core.util.errors import StoppedError, UserError
 from sightsmith.engine.pipeline.cross_validation import choose_folds, cross_validate, pooled
 from sightsmith.engine.pipeline.replay import PREFIX
-from sightsmith.engine.runs.run_dir import RunFolder
+from sightsmith.engine.runs.run_dir import RunDir
 from sightsmith.engine.training import distributed as ranks
 from sightsmith.engine.training.bootstrap import interval
 
-PLAN = SimpleNamespace(precision="fp32", memory_format="contiguous", workers=0, folds=3, repeats=2)
+PLAN = SimpleNamespace(precision="fp32", memory_format="contiguous", num_workers=0, folds=3, repeats=2)
 
 
 def dataset(images, validation, **keys):
@@ -43,7 +43,7 @@ class Watch:
         assert number == len(self.trainings)
         yield [self]
 
-    def on_update(self, state, losses, rate):
+    def on_step(self, state, losses, rate):
         self.updates[-1] += 1
         if (len(self.updates), self.updates[-1]) == self.stop:
             os.kill(os.getpid(), signal.SIGINT)
@@ -60,7 +60,7 @@ def run(folder, watch, checked, epochs=2, **keys):
     task = TinyTask(None, config, None, ["a", "b", "c"])
     state = ranks.open_state()
     try:
-        return cross_validate(config, task, checked, PLAN, epochs, RunFolder(folder), state, lambda part: part,
+        return cross_validate(config, task, checked, PLAN, epochs, RunDir(folder), state, lambda part: part,
                               watch.reporters)
     finally:
         ranks.close_state(state)
@@ -77,7 +77,7 @@ def test_each_image_is_left_out_once_a_repeat_and_trained_on_otherwise(tmp_path)
             assert {sample.key for sample in training.train} == every - left_out
     assert [training.validation for training in watch.trainings[:3]] != [
         training.validation for training in watch.trainings[3:]]
-    assert watch.updates == [2 * training.sampler.updates_per_epoch for training in watch.trainings]
+    assert watch.updates == [2 * training.sampler.steps_per_epoch for training in watch.trainings]
     assert [(fold.repeat, fold.fold, fold.left_out) for fold in found.folds] == [
         (repeat, fold, len(training.validation)) for (repeat, fold), training in zip(
             [(1, 1), (1, 2), (1, 3), (2, 1), (2, 2), (2, 3)], watch.trainings, strict=True)]
@@ -102,7 +102,7 @@ def test_what_the_source_was_trained_on_is_left_out_of_no_training(tmp_path):
 def test_the_images_left_out_stop_no_training(tmp_path):
     watch = Watch()
     run(tmp_path, watch, dataset(20, 4), epochs=3, learning_rate=0.0, patience=1)
-    assert watch.updates == [3 * training.sampler.updates_per_epoch for training in watch.trainings]
+    assert watch.updates == [3 * training.sampler.steps_per_epoch for training in watch.trainings]
 
 
 def test_the_score_is_that_of_all_folds_together_and_of_both_repeats(tmp_path):
@@ -139,7 +139,7 @@ def test_images_of_a_group_are_left_out_and_drawn_together(tmp_path):
     for training in watch.trainings:
         model = training.model.eval()
         batch = training.task.collate([training.validation_data[place] for place in range(len(training.validation))])
-        for sample, outcome in zip(training.validation, training.task.outcomes(model, batch), strict=True):
+        for sample, outcome in zip(training.validation, training.task.evaluation_step(model, batch), strict=True):
             right.setdefault(sample.key, []).append(outcome["right"])
     values = np.array([np.mean(right[sample.key]) for sample in grouped])
     expected = interval(lambda drawn: float(drawn @ values / drawn.sum()), grouped, seed=0)

@@ -26,9 +26,9 @@ from sightsmith.engine.pipeline.recommend import (
     MOST_SIDE,
     PERMISSIVE,
     STOPS,
-    Facts,
-    choose,
-    front,
+    DatasetStatistics,
+    pareto_front,
+    recommend,
 )
 
 TASKS = {"classification": "labels", "detection": "boxes", "segmentation": "masks"}
@@ -40,10 +40,10 @@ def defaults(task: str) -> Config:
     return compose([f"task={task}", "dataset.root=x", "tuner=auto"])
 
 
-def facts(task: str = "classification", **known) -> Facts:
+def facts(task: str = "classification", **known) -> DatasetStatistics:
     usual = {"annotation": TASKS[task], "train_images": 1000, "side": 2000, "monochrome": False, "modalities": (None,),
              "object_side": None if task == "classification" else 300.0, "frequent": ("a", 500), "rare": ("b", 500)}
-    return Facts(**usual | known)
+    return DatasetStatistics(**usual | known)
 
 
 def chosen(task: str = "classification", *, balance=3, image_type="other", limits=None, windows=(), **known):
@@ -51,7 +51,7 @@ def chosen(task: str = "classification", *, balance=3, image_type="other", limit
     config = replace(config, preference=PreferenceConfig(balance, image_type),
                      limits=limits or config.limits, image=replace(config.image, windows=list(windows)))
     plugins = load_plugins()
-    choice = choose(config, plugins.task(task), plugins.networks.values(), facts(task, **known))
+    choice = recommend(config, plugins.task(task), plugins.networks.values(), facts(task, **known))
     assert check_values(choice.applied(config)) == []
     return choice, choice.applied(config)
 
@@ -93,7 +93,7 @@ def test_the_same_preferences_and_data_give_the_same_choice():
 def test_a_choice_made_again_from_what_it_resolved_to_is_the_same(task, image_type, known):
     plugins = load_plugins()
     _, config = chosen(task, image_type=image_type, **known)
-    again = choose(config, plugins.task(task), plugins.networks.values(), facts(task, **known))
+    again = recommend(config, plugins.task(task), plugins.networks.values(), facts(task, **known))
     assert again.applied(config) == config
 
 
@@ -110,7 +110,7 @@ def network(name, parameters, score, **keys) -> NetworkRecord:
 
 
 def names(*networks):
-    return [record.name for record in front(networks, TASK, "boxes")]
+    return [record.name for record in pareto_front(networks, TASK, "boxes")]
 
 
 GOOD = network("small", 10, 40), network("large", 100, 60)
@@ -150,7 +150,7 @@ def test_fewer_networks_than_stops():
     found = []
     for balance in range(1, 6):
         config = replace(config, preference=PreferenceConfig(balance))
-        found.append(choose(config, TASK, GOOD, facts("detection")).decisions[0].value)
+        found.append(recommend(config, TASK, GOOD, facts("detection")).decisions[0].value)
     assert found == ["small", "small", "large", "large", "large"]
 
 
@@ -209,7 +209,7 @@ def test_a_network_is_not_shrunk_below_what_is_known_to_work():
     config = defaults("detection")
 
     def size(record):
-        return choose(config, TASK, [record], facts("detection", side=100)).applied(config).image.size
+        return recommend(config, TASK, [record], facts("detection", side=100)).applied(config).image.size
 
     assert size(fixed) == 224
     assert size(replace(fixed, min_size=160)) == 160
@@ -266,9 +266,9 @@ def test_limits_hold():
 
 def test_accumulated_passes_count():
     config = defaults("classification")
-    config = replace(config, trainer=replace(config.trainer, accumulate=4))
+    config = replace(config, trainer=replace(config.trainer, gradient_accumulation=4))
     plugins = load_plugins()
-    alone, four = (choose(one, plugins.task("classification"), plugins.networks.values(), facts()).applied(one)
+    alone, four = (recommend(one, plugins.task("classification"), plugins.networks.values(), facts()).applied(one)
                    for one in (defaults("classification"), config))
     assert four.hyper.learning_rate == pytest.approx(2 * alone.hyper.learning_rate, rel=0.05)
     assert four.hyper.epochs > alone.hyper.epochs
@@ -297,7 +297,7 @@ def test_the_space_is_that_of_population_based_training_narrowed():
 def test_a_preset_keeps_its_values():
     config = compose(["preset=pneumothorax", "dataset.root=x", "tuner=auto"])
     plugins = load_plugins()
-    choice = choose(config, plugins.task("classification"), plugins.networks.values(), facts())
+    choice = recommend(config, plugins.task("classification"), plugins.networks.values(), facts())
     assert choice.applied(config) == config
     assert "pneumothorax" in reason(choice, "hyper.epochs")
     assert {item.key: item.high for item in choice.space}["hyper.weight_decay"] == 0.01  # the preset's own
@@ -306,7 +306,7 @@ def test_a_preset_keeps_its_values():
 def test_the_space_of_sgd_is_the_whole():
     config = compose(["preset=pneumothorax", "dataset.root=x"])
     config = replace(config, hyper=replace(config.hyper, optimizer="sgd", weight_decay=0))
-    choice = choose(config, TASK, (), facts())
+    choice = recommend(config, TASK, (), facts())
     rate, decay, _ = choice.space
     assert (rate.low, rate.high) == (1e-5, 0.1)
     assert (decay.low, decay.high, decay.log) == (0, 0.002, False)
@@ -315,16 +315,16 @@ def test_the_space_of_sgd_is_the_whole():
 # -- facts
 
 
-def measured(*overrides) -> Facts:
+def measured(*overrides) -> DatasetStatistics:
     dataset = check(compose(overrides), load_plugins(), lambda line: None)
     dataset.raise_for_errors()
-    return Facts.of(dataset)
+    return DatasetStatistics.of(dataset)
 
 
 def test_facts_of_labelled_images(tmp_path):
     folders(tmp_path, (("cat", 5), ("dog", 20)))
     found = measured("task=classification", f"dataset.root={tmp_path}")
-    assert found == Facts("labels", 20, 24, None, ("dog", 16), ("cat", 4), False, (None,))
+    assert found == DatasetStatistics("labels", 20, 24, None, ("dog", 16), ("cat", 4), False, (None,))
 
 
 def test_facts_of_monochrome_and_of_dicom_images(tmp_path):

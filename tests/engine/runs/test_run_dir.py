@@ -13,18 +13,18 @@ from tiny import tiny_config
 
 from sightsmith.core.contracts.schema import DatasetConfig
 from sightsmith.core.util.errors import UserError
-from sightsmith.engine.runs.resume import check_same, find_run
-from sightsmith.engine.runs.run_dir import ERROR, FINISHED, RUNNING, STOPPED, RunFolder, Status, read_status
+from sightsmith.engine.runs.resume import ensure_resumable, find_run
+from sightsmith.engine.runs.run_dir import ERROR, FINISHED, RUNNING, STOPPED, RunDir, Status, read_status
 
 
 def test_two_runs_of_a_second_have_two_folders(tmp_path):
-    runs = {RunFolder.create(tmp_path / "runs", "a name/with: signs").path.name for _ in range(3)}
+    runs = {RunDir.create(tmp_path / "runs", "a name/with: signs").path.name for _ in range(3)}
     assert len(runs) == 3
     assert all("a-name-with-signs" in name for name in runs)
 
 
 def test_a_status_of_this_process_is_running(tmp_path):
-    run = RunFolder(tmp_path)
+    run = RunDir(tmp_path)
     status = Status(run, devices=2, epochs=5)
     status.update(status=RUNNING, progress=0.5)
     assert read_status(run)["status"] == RUNNING
@@ -36,7 +36,7 @@ def test_a_status_of_this_process_is_running(tmp_path):
 
 
 def test_a_status_of_a_process_that_is_gone_is_stopped(tmp_path):
-    run = RunFolder(tmp_path)
+    run = RunDir(tmp_path)
     Status(run, devices=1, epochs=5).update(status=RUNNING)
     gone = subprocess.Popen([sys.executable, "-c", ""])
     gone.wait()
@@ -46,14 +46,14 @@ def test_a_status_of_a_process_that_is_gone_is_stopped(tmp_path):
 
 
 def test_a_damaged_status_is_an_error(tmp_path):
-    run = RunFolder(tmp_path)
+    run = RunDir(tmp_path)
     assert read_status(run)["status"] == ERROR
     run.status.write_text('{"status": "runn')
     assert read_status(run)["status"] == ERROR
 
 
 def test_device_hours_add_up_over_continuations(tmp_path):
-    run = RunFolder(tmp_path)
+    run = RunDir(tmp_path)
     Status(run, devices=1, epochs=5).end(STOPPED)
     status = json.loads(run.status.read_text()) | {"device_hours": 2.0}
     run.status.write_text(json.dumps(status))
@@ -63,7 +63,7 @@ def test_device_hours_add_up_over_continuations(tmp_path):
 
 
 def test_metrics_leave_out_a_line_that_a_kill_cut(tmp_path):
-    run = RunFolder(tmp_path)
+    run = RunDir(tmp_path)
     assert run.read_metrics() == []
     run.write_metrics([{"epoch": 1}, {"epoch": 2}])
     with run.metrics.open("a") as stream:
@@ -73,7 +73,7 @@ def test_metrics_leave_out_a_line_that_a_kill_cut(tmp_path):
 
 @pytest.fixture
 def unfinished(tmp_path):
-    run = RunFolder.create(tmp_path / "runs", "tiny")
+    run = RunDir.create(tmp_path / "runs", "tiny")
     run.config.write_text(yaml.safe_dump(_plain(tiny_config())))
     Status(run, devices=1, epochs=2).end(STOPPED)
     run.lock.write_text(json.dumps({"data": "d", "split": "s", "weights": None}))
@@ -112,9 +112,9 @@ def test_a_running_run_is_not_resumed(unfinished):
 
 def test_a_run_goes_on_only_with_the_same_settings_and_data(unfinished):
     lock = {"data": "d", "split": "s", "weights": None}
-    check_same(unfinished, resuming(unfinished, "true", workers="2", cache=False), lock)
+    ensure_resumable(unfinished, resuming(unfinished, "true", num_workers="2", cache=False), lock)
     with pytest.raises(UserError) as caught:
-        check_same(unfinished, resuming(unfinished, "true", epochs=9, seed=4), lock | {"data": "e"})
+        ensure_resumable(unfinished, resuming(unfinished, "true", epochs=9, seed=4), lock | {"data": "e"})
     text = caught.value.text()
     assert "hyper.epochs was 2 and is now 9" in text
     assert "trainer.seed was 0 and is now 4" in text

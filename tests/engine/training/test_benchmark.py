@@ -6,22 +6,22 @@ import pytest
 import torch
 from tiny import TinyModel, tiny_config, tiny_trainer
 
-from sightsmith.core.contracts.plan import Mode, estimate_seconds
+from sightsmith.core.contracts.plan import ComputeMode, estimate_seconds
 from sightsmith.core.util.errors import UserError
-from sightsmith.engine.training.benchmark import FORMATS, _chosen, candidates, measure
+from sightsmith.engine.training.benchmark import FORMATS, _chosen, benchmark, candidates
 
 CPU = torch.device("cpu")
-MODES = [Mode("fp32"), Mode("bf16")]
+MODES = [ComputeMode("fp32"), ComputeMode("bf16")]
 
 
 def test_it_measures_and_puts_the_model_back(tmp_path):
     trainer = tiny_trainer(tmp_path, tiny_config())
     model = TinyModel()
     before = {name: value.clone() for name, value in model.state_dict().items()}
-    passes = [part for update in trainer.sampler.start(0) for part in update.passes]
-    found = measure(trainer.task, model, trainer.train_loader.dataset, passes, trainer.hyper, MODES, CPU)
-    assert set(found.pass_seconds) == set(MODES)
-    assert found.mode in found.pass_seconds
+    passes = [part for update in trainer.sampler.start(0) for part in update.micro_batches]
+    found = benchmark(trainer.task, model, trainer.train_loader.dataset, passes, trainer.hyper, MODES, CPU)
+    assert set(found.micro_batch_seconds) == set(MODES)
+    assert found.mode in found.micro_batch_seconds
     assert found.memory > 2**20
     assert all(value.equal(before[name]) for name, value in model.state_dict().items())
     assert all(parameter.grad is None for parameter in model.parameters())
@@ -29,7 +29,7 @@ def test_it_measures_and_puts_the_model_back(tmp_path):
 
 def test_a_hopeless_precision_is_given_up_after_one_step(tmp_path, monkeypatch):
     trainer = tiny_trainer(tmp_path, tiny_config())
-    passes = [part for update in trainer.sampler.start(0) for part in update.passes]
+    passes = [part for update in trainer.sampler.start(0) for part in update.micro_batches]
     clock = iter(range(1000))
     # Each look at the clock is a second later; a step in bf16 takes ten looks.
     monkeypatch.setattr("sightsmith.engine.training.benchmark.time.perf_counter", lambda: float(next(clock)))
@@ -44,20 +44,20 @@ def test_a_hopeless_precision_is_given_up_after_one_step(tmp_path, monkeypatch):
                 next(clock)
             return super().forward(*arguments, **keys)
 
-    found = measure(trainer.task, Emulated(), trainer.train_loader.dataset, passes, trainer.hyper, MODES, CPU)
+    found = benchmark(trainer.task, Emulated(), trainer.train_loader.dataset, passes, trainer.hyper, MODES, CPU)
     assert Emulated.steps == [False] * 4 + [True]
-    assert found.mode == Mode("fp32")
-    assert found.pass_seconds == dict(zip(MODES, (1.0, 11.0), strict=True))
+    assert found.mode == ComputeMode("fp32")
+    assert found.micro_batch_seconds == dict(zip(MODES, (1.0, 11.0), strict=True))
 
 
 def test_candidates(monkeypatch):
     monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"avx512_bf16": True, "amx_bf16": False}, raising=False)
     assert candidates("auto", "contiguous", CPU) == tuple(MODES)
     monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"avx512_bf16": False, "avx2": True})
-    assert candidates("auto", "auto", CPU) == (Mode("fp32"), Mode("fp32", "channels_last"))
+    assert candidates("auto", "auto", CPU) == (ComputeMode("fp32"), ComputeMode("fp32", "channels_last"))
     monkeypatch.delattr(torch.cpu, "get_capabilities")
     assert candidates("auto", "contiguous", CPU) == tuple(MODES)
-    assert candidates("bf16", "channels_last", CPU) == (Mode("bf16", "channels_last"),)
+    assert candidates("bf16", "channels_last", CPU) == (ComputeMode("bf16", "channels_last"),)
     with pytest.raises(UserError, match=r"trainer\.precision=bf16"):
         candidates("fp16", "auto", CPU)
 
@@ -66,12 +66,12 @@ def test_candidates(monkeypatch):
     ((1.0, 0.97, 0.9, 0.9), 0), ((1.0, 0.9, 0.92, 0.91), 1), ((1.0, 0.9, 0.6, 0.5), 3), ((1.0, 0.9, 0.89, 0.88), 1),
 ])
 def test_another_mode_must_be_worth_it(seconds, chosen):
-    modes = [Mode(precision, memory_format) for precision in ("fp32", "bf16") for memory_format in FORMATS]
+    modes = [ComputeMode(precision, memory_format) for precision in ("fp32", "bf16") for memory_format in FORMATS]
     assert _chosen(dict(zip(modes, seconds, strict=True))) == modes[chosen]
 
 
 def test_the_estimate_counts_training_validation_and_loading():
-    keys = {"pass_seconds": 3.0, "load_seconds": 1.0, "batch_images": 10, "train_images": 100, "validation_images": 20,
-            "epochs": 2}
+    keys = {"micro_batch_seconds": 3.0, "load_seconds": 1.0, "batch_images": 10, "train_images": 100,
+            "validation_images": 20, "epochs": 2}
     assert estimate_seconds(workers=0, **keys) == pytest.approx(2 * (10 * 4 + 2 * 2))
     assert estimate_seconds(workers=4, **keys) == pytest.approx(2 * (10 * 3 + 2 * 1))

@@ -75,5 +75,5 @@ def test_a_task_that_brings_metrics_alone_has_an_interval():
     drawn = np.random.default_rng(0).integers(0, 3, 40)
     seen = []
     task.metrics = lambda copies: seen.extend(copies) or TinyTask.metrics(task, copies)
-    assert task.score_of_draws(outcomes)(drawn) == mean_of(np.arange(40) % 4 != 0)(drawn)
+    assert task.bootstrap_score(outcomes)(drawn) == mean_of(np.arange(40) % 4 != 0)(drawn)
     assert [copy["index"] for copy in seen] == list(range(drawn.sum()))

@@ -26,7 +26,7 @@ def test_constant():
 
 
 def test_step_decays_after_each_interval():
-    values = rates(6, schedule="step", step_epochs=2, step_factor=0.5)
+    values = rates(6, schedule="step", lr_step_size=2, lr_gamma=0.5)
     assert values[19] == pytest.approx(0.1)
     assert values[20] == pytest.approx(0.05)
     assert values[40] == pytest.approx(0.025)
@@ -61,7 +61,7 @@ def test_optimizers_take_momentum_and_decay(name, kind):
 
 def test_the_backbone_learns_at_its_part_of_the_rate():
     model = torch.nn.Sequential(torch.nn.Linear(2, 2), torch.nn.Linear(2, 2))
-    hyper = HyperConfig(weight_decay=0.01, backbone_rate=0.1, momentum=0)
+    hyper = HyperConfig(weight_decay=0.01, backbone_lr_scale=0.1, momentum=0)
     optimizer = build_optimizer(model, hyper, [model[0]])
     set_learning_rate(optimizer, 0.5)
     rates = {parameter: group["lr"] for group in optimizer.param_groups for parameter in group["params"]}
@@ -69,7 +69,7 @@ def test_the_backbone_learns_at_its_part_of_the_rate():
     assert {rates[parameter] for parameter in model[1].parameters()} == {0.5}
     assert optimizer.param_groups[0]["lr"] == 0.5  # what is shown as the learning rate
     freeze([model[0]])
-    frozen = build_optimizer(model, HyperConfig(backbone_rate=0), [model[0]])
+    frozen = build_optimizer(model, HyperConfig(backbone_lr_scale=0), [model[0]])
     assert {parameter for group in frozen.param_groups for parameter in group["params"]} == set(model[1].parameters())
 
 

@@ -8,20 +8,21 @@ from sightsmith.engine.training.sampler import EpochSampler, validation_batches
 
 
 def real_items(update):
-    return [item for part in update.passes for item in part.items[:part.count]]
+    return [item for part in update.micro_batches for item in part.items[:part.count]]
 
 
-@pytest.mark.parametrize(("size", "batch", "accumulate"), [(1, 8, 1), (7, 8, 1), (33, 32, 1), (100, 8, 4), (64, 2, 4)])
+@pytest.mark.parametrize(("size", "batch", "gradient_accumulation"), [(1, 8, 1), (7, 8, 1), (33, 32, 1), (100, 8, 4),
+                                                                      (64, 2, 4)])
 @pytest.mark.parametrize("world", [1, 2, 3])
-def test_every_sample_is_seen_once_on_all_ranks_together(size, batch, accumulate, world):
-    ranks = [EpochSampler(size, batch, accumulate, seed=3, rank=rank, world=world) for rank in range(world)]
+def test_every_sample_is_seen_once_on_all_ranks_together(size, batch, gradient_accumulation, world):
+    ranks = [EpochSampler(size, batch, gradient_accumulation, seed=3, rank=rank, world=world) for rank in range(world)]
     plans = [rank.start(5) for rank in ranks]
     seen = sorted(index for plan in plans for update in plan for index, _ in real_items(update))
     assert seen == list(range(size))
     for updates in zip(*plans, strict=True):
-        assert len({len(update.passes) for update in updates}) == 1, "ranks would fall out of step"
+        assert len({len(update.micro_batches) for update in updates}) == 1, "ranks would fall out of step"
         assert sum(len(real_items(update)) for update in updates) == updates[0].total
-        assert all(part.items for update in updates for part in update.passes)
+        assert all(part.items for update in updates for part in update.micro_batches)
 
 
 def test_no_update_is_tiny():

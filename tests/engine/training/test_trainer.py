@@ -14,7 +14,7 @@ from sightsmith.engine.training import distributed as ranks
 
 
 def weights(trainer):
-    return {name: value.clone() for name, value in trainer.bare.state_dict().items()}
+    return {name: value.clone() for name, value in trainer.unwrapped.state_dict().items()}
 
 
 def assert_equal(first, second):
@@ -37,7 +37,7 @@ def without_time(history):
 def test_accumulation_gives_the_update_of_the_whole_batch(tmp_path, images):
     whole = tiny_trainer(tmp_path / "a", tiny_config(batch_size=8), images=images)
     whole.fit()
-    cut = tiny_trainer(tmp_path / "b", tiny_config(batch_size=2, accumulate=4), images=images)
+    cut = tiny_trainer(tmp_path / "b", tiny_config(batch_size=2, gradient_accumulation=4), images=images)
     cut.fit()
     assert_close(weights(whole), weights(cut))
 
@@ -52,7 +52,8 @@ def test_accumulation_differs_from_small_batches(tmp_path):
         assert_close(weights(whole), weights(small))
 
 
-@pytest.mark.parametrize("keys", [{"batch_size": 8}, {"batch_size": 4, "accumulate": 2, "clip_norm": 0.5, "ema": 0.9}])
+@pytest.mark.parametrize("keys", [{"batch_size": 8}, {"batch_size": 4, "gradient_accumulation": 2,
+                                                      "clip_grad_norm": 0.5, "ema_decay": 0.9}])
 def test_two_ranks_equal_one(tmp_path, keys):
     alone, history = train_as_rank(str(tmp_path / "one"), keys)
     (tmp_path / "two").mkdir()
@@ -65,7 +66,7 @@ def test_two_ranks_equal_one(tmp_path, keys):
 
 
 def test_a_hang_is_broken_and_says_where_each_rank_was(tmp_path, capfd):
-    with pytest.raises(HungError, match=r"of 2 did nothing for longer than trainer.hang_minutes"):
+    with pytest.raises(HungError, match=r"of 2 did nothing for longer than trainer.watchdog_minutes"):
         ranks.launch(2, hang_as_rank, str(tmp_path))
     output = capfd.readouterr().err
     assert "rank 1 has done nothing for 0.2 minutes: epoch 1, update 3, pass 1, loading images" in output
@@ -78,7 +79,7 @@ class StopAt:
     def __init__(self, epoch, step, number=signal.SIGINT):
         self.epoch, self.step, self.number = epoch, step, number
 
-    def on_update(self, state, losses, rate):
+    def on_step(self, state, losses, rate):
         if (state.epoch, state.step) == (self.epoch, self.step):
             os.kill(os.getpid(), self.number)
 
@@ -93,7 +94,8 @@ class StopAt:
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 @pytest.mark.parametrize(("epoch", "step"), [(0, 1), (1, 2), (1, 0), (3, 0)])
 def test_a_stopped_run_goes_on_bit_for_bit(tmp_path, epoch, step, number):
-    keys = {"epochs": 3, "ema": 0.8, "optimizer": "adamw", "schedule": "cosine", "accumulate": 2, "batch_size": 4}
+    keys = {"epochs": 3, "ema_decay": 0.8, "optimizer": "adamw", "schedule": "cosine", "gradient_accumulation": 2,
+            "batch_size": 4}
     whole = tiny_trainer(tmp_path / "a", tiny_config(**keys))
     whole.fit()
     stopped = tiny_trainer(tmp_path / "b", tiny_config(**keys), callbacks=[StopAt(epoch, step, number)])
@@ -122,7 +124,7 @@ def test_checkpoints_are_written_within_a_long_epoch(tmp_path):
     seen = []
 
     class Look(StopAt):
-        def on_update(self, state, losses, rate):
+        def on_step(self, state, losses, rate):
             seen.append(trainer.run.last.is_file())
 
     trainer = tiny_trainer(tmp_path, tiny_config(epochs=1, checkpoint_minutes=1e-9), callbacks=[Look(9, 9)])
@@ -163,7 +165,7 @@ def test_a_rising_score_keeps_a_run_going_while_the_loss_rises(tmp_path):
 
 def test_clipping_bounds_the_update(tmp_path):
     before = weights(tiny_trainer(tmp_path / "a", tiny_config()))
-    trainer = tiny_trainer(tmp_path / "b", tiny_config(epochs=1, batch_size=32, clip_norm=1e-3, momentum=0.0))
+    trainer = tiny_trainer(tmp_path / "b", tiny_config(epochs=1, batch_size=32, clip_grad_norm=1e-3, momentum=0.0))
     trainer.fit()
     moved = sum((weights(trainer)[name] - before[name]).square().sum() for name in before).sqrt()
     assert 0 < moved <= 0.05 * 1e-3 * 1.001

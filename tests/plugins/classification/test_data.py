@@ -162,7 +162,7 @@ def test_nothing_is_drawn_where_augmentation_is_off():
 
 def test_quarter_turns_are_exact_and_all_drawn():
     image = torch.rand(3, 16, 16)
-    config = AugmentConfig(**STILL, quarter_turns=True, color_jitter=NO_JITTER)
+    config = AugmentConfig(**STILL, rotate90=True, color_jitter=NO_JITTER)
     drawn = [augment(image, 16, config, seed, colour=True) for seed in range(24)]
     turns = [next(turn for turn in range(4) if torch.equal(result, image.rot90(turn, (1, 2)))) for result in drawn]
     assert set(turns) == {0, 1, 2, 3}

@@ -10,7 +10,7 @@ import pytest
 
 from sightsmith.core.contracts.dataset import Sample
 from sightsmith.core.contracts.task import Task
-from sightsmith.plugins.classification.metrics import calibration, compute, doubtful, score_of_draws
+from sightsmith.plugins.classification.metrics import bootstrap_score, calibration, compute, doubtful
 
 CLASSES = ("cat", "cow", "dog")
 
@@ -90,12 +90,12 @@ def test_draws_are_copies(make_task, multi_label):
     outcomes = [outcome(index, (random.random(3) < 0.15).astype(np.int8) if multi_label else int(random.integers(3)),
                         random.normal(size=3)) for index in range(12)]
     task = make_task(multi_label=multi_label)
-    score, plain = task.score_of_draws(outcomes), Task.score_of_draws(task, outcomes)
+    score, plain = task.bootstrap_score(outcomes), Task.bootstrap_score(task, outcomes)
     for drawn in random.multinomial(12, np.full(12, 1 / 12), 30):
         assert score(drawn) == pytest.approx(plain(drawn))
     if multi_label:
         empty = [outcome(0, np.zeros(3, np.int8), [1, 1, 1])]
-        assert score_of_draws(empty, multi_label)(np.array([1])) is None
+        assert bootstrap_score(empty, multi_label)(np.array([1])) is None
 
 
 @pytest.mark.parametrize("multi_label", [False, True])

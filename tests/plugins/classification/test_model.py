@@ -74,7 +74,7 @@ def test_a_training_step_of_each_family(make_task, network, size):
     # As the engine does it: from a plain dict of tensors.
     model.load_state_dict(dict(model.state_dict()))
     with torch.no_grad():
-        outcomes = task.outcomes(model.eval(), batch(size=size))
+        outcomes = task.evaluation_step(model.eval(), batch(size=size))
     assert [outcome["logits"].shape for outcome in outcomes] == [(3,), (3,)]
 
 
@@ -146,8 +146,8 @@ def test_multi_label_loss_weighs_positives(make_task):
 def test_sampling_draws_every_class_alike(make_task):
     task = make_task(hyper=HyperConfig(class_balance="sampling"))
     samples = [Sample(None, str(number), (name,)) for number, name in enumerate(["cat", "cat", "cat", "dog"])]
-    assert task.draw_weights(samples) == [1 / 3, 1 / 3, 1 / 3, 1]
-    assert make_task().draw_weights(samples) is None
+    assert task.sampling_weights(samples) == [1 / 3, 1 / 3, 1 / 3, 1]
+    assert make_task().sampling_weights(samples) is None
 
 
 def test_a_model_is_copied_with_what_it_needs(make_task):

@@ -37,7 +37,7 @@ def test_the_longer_side_becomes_the_networks_input(make_task, squares):
 @pytest.mark.parametrize("augment", [
     {"horizontal_flip": True}, {"translation": 20.0}, {"resized_crop": True},
     {"horizontal_flip": True, "translation": 10.0, "resized_crop": True},
-    {"quarter_turns": True, "translation": 10.0, "resized_crop": True},
+    {"rotate90": True, "translation": 10.0, "resized_crop": True},
 ], ids=lambda augment: "+".join(augment))
 def test_boxes_follow_the_picture(make_task, squares, augment):
     data = make_task(size=80, **augment).dataset([squares("a", (80, 80), [(30, 20, 60, 50)])], training=True)
@@ -50,7 +50,7 @@ def test_boxes_follow_the_picture(make_task, squares, augment):
 
 
 def test_boxes_and_masks_turn_by_quarters_with_the_picture(make_task, squares):
-    task = make_task("rtmdet_ins_tiny", size=80, quarter_turns=True)
+    task = make_task("rtmdet_ins_tiny", size=80, rotate90=True)
     data = task.dataset([squares("a", (40, 80), [(50, 5, 70, 35)])], training=True)
     turned = {}
     for seed in range(24):

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from test_bootstrap_ap import noisy
 from test_detection_metrics import CLASSES, LARGE, outcome
-from test_draws import noisy
 
 from sightsmith.plugins.detection.froc import froc
 from sightsmith.plugins.detection.metrics import evaluate, match, merged

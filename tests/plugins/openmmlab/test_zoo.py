@@ -65,7 +65,7 @@ def test_names_are_those_of_the_files_without_their_parts():
     ("mmdet", "../secret", "no configuration"),
     ("mmdet", "common/ms_3x_coco", "it is a part of other configurations"),
     ("mmdet", "glip/glip_atss_swin-l_fpn_dyhead_16xb2_ms-2x_funtune_coco", "text beside the image"),
-    ("mmdet", "fast_rcnn/fast-rcnn_r50_fpn_1x_coco", "proposals beside the image"),
+    ("mmdet", "fast_rcnn/fast-rcnn_r50_fpn_1x_coco", "suggestions beside the image"),
     ("mmdet", "mask2former/mask2former_r50_8xb2-lsj-50e_coco-panoptic", "panoptic annotation"),
     ("mmdet", "panoptic_fpn/panoptic-fpn_r50_fpn_1x_coco", "panoptic annotation"),
     ("mmdet", "soft_teacher/soft-teacher_faster-rcnn_r50-caffe_fpn_180k_semi-0.1-coco", "without annotation too"),

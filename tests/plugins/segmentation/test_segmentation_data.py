@@ -40,8 +40,9 @@ def test_a_map_is_that_of_its_image_whatever_its_shape(make_task, squares, shape
     sample = squares("a", shape, [(4, 4, 24, 24)])
     data = task.dataset([sample], training=False)
     with torch.no_grad():
-        [part], [outcome] = task.predict(model, task.collate([data[0]])), task.outcomes(model, task.collate([data[0]]))
-    found = task.prediction([part], [sample], shape).class_map
+        [part], [outcome] = task.predict(model, task.collate([data[0]])), task.evaluation_step(model,
+                                                                                               task.collate([data[0]]))
+    found = task.prediction([part], [sample], shape).semantic_mask
     expected = np.zeros(shape, np.uint8)
     expected[4:24, 4:24] = 1
     assert found.shape == shape
@@ -53,7 +54,7 @@ def test_a_map_is_that_of_its_image_whatever_its_shape(make_task, squares, shape
 @pytest.mark.parametrize("augment", [
     {"horizontal_flip": True}, {"translation": 20.0}, {"resized_crop": True}, {"rotation": 30.0},
     {"horizontal_flip": True, "translation": 10.0, "resized_crop": True, "rotation": 30.0},
-    {"quarter_turns": True, "rotation": 30.0},
+    {"rotate90": True, "rotation": 30.0},
 ], ids=lambda augment: "+".join(augment))
 def test_maps_follow_the_picture(make_task, squares, augment):
     data = make_task(size=80, **augment).dataset([squares("a", (80, 80), [(30, 20, 60, 50)])], training=True)
@@ -64,7 +65,7 @@ def test_maps_follow_the_picture(make_task, squares, augment):
 
 
 def test_maps_turn_by_quarters_with_the_picture(make_task, squares):
-    data = make_task(size=80, quarter_turns=True).dataset([squares("a", (40, 80), [(50, 5, 70, 35)])], training=True)
+    data = make_task(size=80, rotate90=True).dataset([squares("a", (40, 80), [(50, 5, 70, 35)])], training=True)
     shapes = set()
     for seed in range(12):
         item = data[(0, seed)]

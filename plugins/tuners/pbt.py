@@ -8,7 +8,7 @@ import numpy as np
 
 from sightsmith.core.contracts.schema import is_among
 from sightsmith.core.contracts.search_space import Value
-from sightsmith.core.contracts.tuner import Search
+from sightsmith.core.contracts.tuner import SearchSpace
 from sightsmith.core.util.errors import Problem, UserError
 from sightsmith.engine.runs.resume import CHANGEABLE
 
@@ -23,13 +23,13 @@ class Exploration:
     a population, and for what cannot change in the middle of a training.
     """
 
-    def __init__(self, search: Search) -> None:
+    def __init__(self, search: SearchSpace) -> None:
         problems = [Problem(f"tuner.options.{key}={search.options[key]} is not {kind}") for key, kind, right in (
             ("generations", "a whole number from 1", lambda value: isinstance(value, int) and value >= 1),
             ("quantile", "between 0 and 0.5", lambda value: 0 < value <= 0.5),
             ("resample", "from 0 to 1", lambda value: 0 <= value <= 1)) if not right(search.options[key])]
-        problems += [Problem(f"{axis.name} cannot change in the middle of a training") for axis in search.space
-                     if not is_among(axis.name, CHANGEABLE)]
+        problems += [Problem(f"{parameter.name} cannot change in the middle of a training")
+                     for parameter in search.space if not is_among(parameter.name, CHANGEABLE)]
         if problems:
             raise UserError("Population based training cannot search this:", problems=problems,
                             hint=f"what can change: {', '.join(CHANGEABLE)}; tuner=tpe searches everything")
@@ -40,15 +40,15 @@ class Exploration:
     def ends(self) -> list[int]:
         """The epochs with which the generations end, which are of equal length."""
         search = self._search
-        generations = min(search.options["generations"], search.epochs) if search.jobs > 1 else 1
+        generations = min(search.options["generations"], search.epochs) if search.trials > 1 else 1
         return [round(search.epochs * number / generations) for number in range(1, generations + 1)]
 
     def starts(self) -> list[dict[str, Value]]:
         """Of each member the values; the first has those that are given."""
-        drawn = [self._search.draw(self._generator) for _ in range(self._search.jobs)]
+        drawn = [self._search.sample(self._generator) for _ in range(self._search.trials)]
         given = self._search.given
-        drawn[0] |= {axis.name: axis.number(given[axis.name]) for axis in self._search.space
-                     if not axis.choices and axis.holds(given.get(axis.name))}
+        drawn[0] |= {parameter.name: parameter.number(given[parameter.name]) for parameter in self._search.space
+                     if not parameter.choices and parameter.holds(given.get(parameter.name))}
         return drawn
 
     def pick(self, number: int) -> int:
@@ -58,13 +58,13 @@ class Exploration:
     def explored(self, values: Mapping[str, Value]) -> dict[str, Value]:
         """What one goes on with that takes over from a member of these ``values``."""
         explored: dict[str, Value] = {}
-        for axis in self._search.space:
-            value = values[axis.name]
+        for parameter in self._search.space:
+            value = values[parameter.name]
             if self._generator.random() < self._search.options["resample"]:
-                explored[axis.name] = axis.draw(self._generator)
+                explored[parameter.name] = parameter.sample(self._generator)
             elif isinstance(value, str):
-                near = axis.choices.index(value) + int(self._generator.choice((-1, 1)))
-                explored[axis.name] = axis.choices[min(max(near, 0), len(axis.choices) - 1)]
+                near = parameter.choices.index(value) + int(self._generator.choice((-1, 1)))
+                explored[parameter.name] = parameter.choices[min(max(near, 0), len(parameter.choices) - 1)]
             else:
-                explored[axis.name] = axis.number(value * self._generator.choice(PERTURB))
+                explored[parameter.name] = parameter.number(value * self._generator.choice(PERTURB))
         return explored

@@ -15,7 +15,7 @@ from test_ops_deform_conv import SETTINGS, tensors
 from test_ops_nms import boxes_and_scores
 from torch import nn
 
-from sightsmith.plugins.openmmlab.recordable import recordable
+from sightsmith.plugins.openmmlab.traceable import traceable
 
 
 @pytest.mark.parametrize("setting", SETTINGS)
@@ -33,7 +33,7 @@ def test_deformable_convolution(setting, modulated):
         return mmcv.ops.deform_conv2d(input, offset, weight, stride, padding, dilation, groups, deform_groups)
 
     expected = run()
-    with recordable():
+    with traceable():
         torch.testing.assert_close(run(), expected)
 
 
@@ -41,7 +41,7 @@ def test_convolution_of_one_pixel_with_computed_weights():
     input, weight, bias = torch.randn(1, 12, 5, 4), torch.randn(9, 4, 1, 1), torch.randn(9)
     fixed = nn.Parameter(torch.randn(9, 4, 3, 3))
     expected = F.conv2d(input, weight, bias, groups=3), F.conv2d(input, fixed, bias, padding=1, groups=3)
-    with recordable():
+    with traceable():
         torch.testing.assert_close((F.conv2d(input, weight, bias, groups=3),
                                     F.conv2d(input, fixed, bias, padding=1, groups=3)), expected)
 
@@ -51,7 +51,7 @@ def test_non_maximum_suppression_keeps_as_many_as_there_are():
     expected, kept = mmcv.ops.nms(boxes, scores, 0.3)
     classes = torch.arange(60) % 3
     of_classes, kept_of_classes = mmcv.ops.batched_nms(boxes, scores, classes, {"type": "nms", "iou_threshold": 0.3})
-    with recordable():
+    with traceable():
         found, places = sys.modules["mmcv.ops.nms"].nms(boxes, scores, 0.3)
         both = mmcv.ops.batched_nms(boxes, scores, classes, {"type": "nms", "iou_threshold": 0.3})
     assert 0 < len(kept) < len(places) == 60
@@ -66,7 +66,7 @@ def test_boxes_around_masks():
     masks = torch.zeros(4, 9, 7, dtype=torch.bool)
     masks[0, 2:5, 1:6] = masks[1, 8, 6] = masks[2] = True
     expected = mask2bbox(masks)
-    with recordable():
+    with traceable():
         assert maskformer_fusion_head.mask2bbox(masks).equal(expected)
     assert maskformer_fusion_head.mask2bbox is mask2bbox
 
@@ -75,7 +75,7 @@ def test_region_alignment():
     align = mmcv.ops.RoIAlign(7, spatial_scale=0.5, sampling_ratio=0)
     features, rois = torch.randn(2, 4, 16, 16), torch.tensor([[0, 1.0, 2, 20, 24], [1, 5, 5, 6, 30]])
     expected = align(features, rois)
-    with recordable():
+    with traceable():
         torch.testing.assert_close(align(features, rois), expected)
 
 
@@ -87,7 +87,7 @@ def test_regions_of_any_level():
     large = torch.tensor([[0, 5.0, 5, 250, 250], [0, 20, 20, 140, 150]])
     assert set(extractor.map_roi_levels(torch.cat([small, large]), 3).tolist()) == {0, 1, 2}
     expected = extractor(features, small), extractor(features, large), extractor(features, large, roi_scale_factor=1.3)
-    with recordable():
+    with traceable():
         recorded = torch.jit.trace(lambda rois: extractor(features, rois), small, check_trace=False)
         torch.testing.assert_close(extractor(features, large, roi_scale_factor=1.3), expected[2])
     torch.testing.assert_close((recorded(small), recorded(large)), expected[:2])
@@ -100,7 +100,7 @@ def test_draws_become_constants_and_all_is_put_back():
 
     before = [torch.rand, torch.Tensor.split, F.conv2d, mmcv.ops.deform_conv2d]
     images = torch.zeros(1, 4)
-    with recordable():
+    with traceable():
         first = Draws()(images)
         recorded = torch.jit.trace(Draws(), images, check_trace=False)
     assert recorded(images).equal(first)

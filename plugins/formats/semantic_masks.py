@@ -50,10 +50,10 @@ def index_of_maps(root: Path, form: str, pairs: Sequence[tuple[Path, Path]], nam
     for image, picture, shown, colour in found:
         if colour and not table.colours:
             continue
-        class_map = table.map_of(picture, relative(picture, root), colour)
-        names = {name for value, name in class_map.values if value in shown}
+        semantic_mask = table.map_of(picture, relative(picture, root), colour)
+        names = {name for value, name in semantic_mask.values if value in shown}
         samples.append(Sample(image, relative(image, root), tuple(name for name in table.classes if name in names),
-                              file=class_map.name, class_map=class_map))
+                              file=semantic_mask.name, semantic_mask=semantic_mask))
     return DatasetIndex(root, form, table.classes, tuple(samples), problems=tuple(problems), annotation="masks")
 
 

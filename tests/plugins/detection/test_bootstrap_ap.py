@@ -8,7 +8,7 @@ from test_detection_metrics import CLASSES, LARGE, outcome
 
 from sightsmith.core.contracts.dataset import Sample
 from sightsmith.engine.training.bootstrap import interval
-from sightsmith.plugins.detection.draws import ap_of_draws
+from sightsmith.plugins.detection.bootstrap_ap import ap_of_draws
 from sightsmith.plugins.detection.metrics import compute
 
 
@@ -71,4 +71,4 @@ def test_the_task_uses_them(make_task):
     outcomes = noisy(6)
     drawn = np.array([2, 0, 1, 1, 0, 2])
     expected = compute(copies(outcomes, drawn), ("light", "dark"), False)["ap"]
-    assert make_task().score_of_draws(outcomes)(drawn) == pytest.approx(expected, abs=1e-9)
+    assert make_task().bootstrap_score(outcomes)(drawn) == pytest.approx(expected, abs=1e-9)

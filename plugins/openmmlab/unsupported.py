@@ -46,7 +46,7 @@ def reason(model: dict[str, Any] | None, package: str) -> str | None:
     if len((model.get("data_preprocessor") or {}).get("mean") or ()) > COLOURS:
         return "it takes two images at once"
     if "roi_head" in model and not model.get("rpn_head"):
-        return "it takes proposals beside the image"
+        return "it takes suggestions beside the image"
     kind = registry(package).get(model["type"])
     if kind is None:
         return f"{package} has no network {model['type']}"

@@ -20,7 +20,7 @@ MOST_KEPT = 2000
 
 
 @contextmanager
-def recordable() -> Iterator[None]:
+def traceable() -> Iterator[None]:
     """Inside, what the exporters of torch cannot record is computed by operations that they can.
 
     The results are the same. What a module draws at random is taken from the last time that it was run in here

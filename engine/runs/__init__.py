@@ -1,0 +1,1 @@
+"""A run on disk: its folder, lockfile, checkpoints and starting weights."""
