@@ -196,6 +196,66 @@ class TunerRecord(Record):
                           "options": dict(self.options)}, **mode}
 
 
+@dataclass(frozen=True, kw_only=True)
+class CommandRecord(Record):
+    """A verb of the command line. The builder is a function ``(arguments: list[str], plugins: Plugins) -> int``: it
+    gets what follows the verb, prints for people, and returns the exit code. It raises UserError for the user's
+    mistakes, which are printed without a trace and end with exit code 2.
+
+    ``description`` and ``usage``, the usual arguments, are its line in ``sightsmith --help``; ``example`` holds
+    arguments for its own help. ``settings``, where given, is the builder of the dataclass that declares its keys and
+    flags; completion and the reference of the command line are made from it.
+    """
+
+    usage: str = ""
+    example: str = ""
+    settings: str | None = None
+
+    def build_settings(self) -> type[Any] | None:
+        """The dataclass that declares the keys; None where the command declares none."""
+        return replace(self, builder=self.settings).build() if self.settings else None
+
+
+@dataclass(frozen=True, kw_only=True)
+class ImageReaderRecord(Record):
+    """A format of image files beside JPEG, PNG, TIFF and BMP. The builder is called with a path and returns a
+    :class:`sightsmith.core.contracts.image.Reader`, or raises
+    :class:`sightsmith.core.contracts.image.ImageError`.
+
+    A file is of this format where one of ``magic``, pairs (offset, bytes) in its first 512 bytes, is there, or where
+    its name ends in one of ``suffixes`` (lower case, with the dot). ``title`` is the format's name for people.
+    ``install`` is what to type where a package of the reader is missing.
+    """
+
+    title: str
+    magic: tuple[tuple[int, bytes], ...] = ()
+    suffixes: tuple[str, ...] = ()
+    install: str = ""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not self.magic and not self.suffixes:
+            raise ValueError(f"the image reader {self.name!r} has neither magic bytes nor suffixes to know its files by")
+
+    def marks(self, head: bytes) -> bool:
+        """Whether the first 512 bytes of a file have one of the magic marks."""
+        return any(head[offset:].startswith(mark) for offset, mark in self.magic)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExportFormatRecord(Record):
+    """A file format of exported models. The builder is a class, made without arguments, with the methods of
+    :class:`sightsmith.core.contracts.exporter.ExportFormat`.
+
+    ``file`` is the name of the model's file in the exported folder; ``needs`` the modules that have to be installed,
+    and ``install`` what to type where one is missing.
+    """
+
+    file: str
+    needs: tuple[str, ...] = ()
+    install: str = ""
+
+
 @dataclass(frozen=True)
 class ConfigPath:
     """A Hydra search path of a plugin, such as ``pkg://my_plugin.conf``."""

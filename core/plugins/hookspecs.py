@@ -26,9 +26,12 @@ if TYPE_CHECKING:
     from sightsmith.core.contracts.dataset import CheckedDataset
     from sightsmith.core.contracts.plan import Plan
     from sightsmith.core.contracts.records import (
+        CommandRecord,
         ConfigPath,
         DatasetFormatRecord,
+        ExportFormatRecord,
         Finding,
+        ImageReaderRecord,
         LoggerRecord,
         NetworkRecord,
         PresetFolder,
@@ -77,6 +80,77 @@ def sightsmith_tuners() -> Iterable[TunerRecord]:  # type: ignore[empty-body]
 @hookspec
 def sightsmith_loggers() -> Iterable[LoggerRecord]:  # type: ignore[empty-body]
     """Metric loggers; each becomes an option of the config group ``logger``."""
+
+
+@hookspec
+def sightsmith_commands() -> Iterable[CommandRecord]:  # type: ignore[empty-body]
+    """Verbs of the command line: ``sightsmith NAME ...``.
+
+    Called once in each process that loads the plugins, on every rank, without arguments. The records of all plugins
+    are put together, sightsmith's own first; None is not allowed: a plugin without verbs leaves the hook out. A name
+    that another plugin has already registered makes the later plugin broken, and the message names both. An exception
+    makes the plugin broken, too.
+
+    ``sightsmith --help`` lists the records; the builder is imported only when its verb is typed. It is called once, in
+    the process of the command line, with the arguments after the verb and the loaded plugins, and returns the exit
+    code. UserError becomes its text and exit code 2, any other exception a trace and exit code 1.
+
+    Example::
+
+        @hookimpl
+        def sightsmith_commands():
+            return [CommandRecord(name="hello", description="greet somebody", usage="NAME",
+                                  builder="my_plugin.hello:hello")]
+
+        # my_plugin/hello.py
+        def hello(arguments, plugins):
+            print("Hello,", *arguments)
+            return 0
+    """
+
+
+@hookspec
+def sightsmith_image_readers() -> Iterable[ImageReaderRecord]:  # type: ignore[empty-body]
+    """Formats of image files beside JPEG, PNG, TIFF and BMP, which are built in.
+
+    Called once in each process that loads the plugins, on every rank, without arguments. The records of all plugins
+    are put together in the order of the plugins; None is not allowed. A name that is taken, or an exception, makes
+    the plugin broken.
+
+    Each file is offered to the readers in their order while the data set is checked: first by magic bytes, before the
+    built-in formats are tried, then by suffix. The builder of the first that matches is called with the path, in the
+    process that checks, and in every DataLoader worker that decodes the image. An ImageError, and any other exception,
+    becomes a problem of that file; a ModuleNotFoundError of a package asks for ``install``.
+
+    Example::
+
+        @hookimpl
+        def sightsmith_image_readers():
+            return [ImageReaderRecord(name="fits", title="FITS", description="astronomy", magic=((0, b"SIMPLE  ="),),
+                                      suffixes=(".fits",), builder="my_plugin.fits:FitsReader")]
+    """
+
+
+@hookspec
+def sightsmith_export_formats() -> Iterable[ExportFormatRecord]:  # type: ignore[empty-body]
+    """File formats of exported models: ``sightsmith export run=DIR format=NAME``.
+
+    Called once in each process that loads the plugins, on every rank, without arguments. The records of all plugins
+    are put together; None is not allowed. A name that is taken, or an exception, makes the plugin broken.
+
+    The builder is used by one export at a time, in the process of the command line. The engine has it write a file,
+    open the file again and run it, compares the outputs with the model's own, and keeps the file only where outputs
+    and score agree. An exception while writing or running means that the model cannot be exported: its text becomes
+    the reason.
+
+    Example::
+
+        @hookimpl
+        def sightsmith_export_formats():
+            return [ExportFormatRecord(name="openvino", description="for Intel's runtime", file="model.xml",
+                                       needs=("openvino",), install="pip install openvino",
+                                       builder="my_plugin.openvino:OpenVino")]
+    """
 
 
 @hookspec

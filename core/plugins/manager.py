@@ -17,9 +17,12 @@ from typing import Any, TypeVar
 import pluggy
 
 from sightsmith.core.contracts.records import (
+    CommandRecord,
     ConfigPath,
     DatasetFormatRecord,
+    ExportFormatRecord,
     Finding,
+    ImageReaderRecord,
     LoggerRecord,
     NetworkRecord,
     PresetFolder,
@@ -69,6 +72,9 @@ class Plugins:
         self.networks: dict[str, NetworkRecord] = {}
         self.tuners: dict[str, TunerRecord] = {}
         self.loggers: dict[str, LoggerRecord] = {}
+        self.image_readers: dict[str, ImageReaderRecord] = {}
+        self.export_formats: dict[str, ExportFormatRecord] = {}
+        self.commands: dict[str, CommandRecord] = {}
         self.config_paths: list[tuple[ConfigPath, Provider]] = []
         self.preset_folders: list[tuple[PresetFolder, Provider]] = []
         self.providers: list[Provider] = []
@@ -89,6 +95,8 @@ class Plugins:
                 for kind, expected in (
                     ("tasks", TaskRecord), ("dataset_formats", DatasetFormatRecord),
                     ("networks", NetworkRecord), ("tuners", TunerRecord), ("loggers", LoggerRecord),
+                    ("image_readers", ImageReaderRecord), ("export_formats", ExportFormatRecord),
+                    ("commands", CommandRecord),
                 )
             }
             paths = list(self._records(module, "sightsmith_config_paths", ConfigPath))
