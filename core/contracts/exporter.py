@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 import numpy as np
 
@@ -13,10 +13,14 @@ from sightsmith.core.contracts.image import Array
 from sightsmith.core.contracts.results import SampleResult
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from torch import Tensor, nn
 
 Outputs = Mapping[str, Array]
 """An exported model's outputs, by name; the first axis is the image."""
+Runner = Callable[[Array], Outputs]
+"""From images (N, channels, height, width) float32 in [0, 1] to what a model gives, N entries in each output."""
 
 
 class Exporter(ABC):
@@ -74,3 +78,22 @@ class Exporter(ABC):
         fed["scaling"] = ("bilinear, antialiased where it shrinks" if self.fit == "stretch" else
                           "area where it shrinks, bilinear where it enlarges")
         return {"input": fed, "outputs": dict(self.outputs)}
+
+
+class ExportFormat(Protocol):
+    """A file format of exported models; made without arguments."""
+
+    def write(self, exporter: Exporter, images: Tensor, path: Path, each_image: bool) -> None:
+        """Write ``exporter.module`` to ``path``, replacing what an earlier attempt left there.
+
+        ``images`` (1, channels, height, width) float32 in [0, 1] are an example to record the module's operations with.
+        The file takes a batch of any size; with ``each_image`` it runs the module once for each image of a batch, for
+        a module that takes one at a time. More files may be written beside ``path``. Any exception means that the
+        module cannot be exported.
+        """
+
+    def open(self, path: Path, exporter: Exporter) -> Runner:
+        """Open the file again as its users do, on the CPU; outputs are named as ``exporter.outputs`` is."""
+
+    def companions(self) -> Mapping[str, bytes]:
+        """Files to put beside the model, by name, such as a script that runs it."""

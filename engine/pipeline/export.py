@@ -6,7 +6,6 @@ import importlib.util
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +13,10 @@ import numpy as np
 import torch
 
 from sightsmith.core.contracts.dataset import CheckedDataset, Sample
-from sightsmith.core.contracts.exporter import Exporter
+from sightsmith.core.contracts.exporter import Exporter, Outputs, Runner
 from sightsmith.core.contracts.image import Array
+from sightsmith.core.contracts.records import ExportFormatRecord
+from sightsmith.core.plugins.manager import Plugins
 from sightsmith.core.util.console import tracked
 from sightsmith.core.util.errors import ExportError, UserError, describe_error, near
 from sightsmith.core.util.files import ensure_writable, make_folder, write_atomic, write_json
@@ -24,10 +25,9 @@ from sightsmith.engine.pipeline.evaluate import labelled, shown
 from sightsmith.engine.pipeline.inference import batches, outcomes
 from sightsmith.engine.pipeline.result import Result
 from sightsmith.engine.runs.run_dir import RunDir
-from sightsmith.plugins.exporters.formats import FORMATS, ExportFormat, Runner, run_module
 
 FORMAT = 1
-CARD, SCRIPT = "model.json", "predict.py"
+CARD = "model.json"
 TOLERANCE = 1e-3
 MOST_LOST = 0.005
 """Of the score, in parts of 1: half a point."""
@@ -71,16 +71,16 @@ class Export:
                 f"Exported: {self.folder}"]
 
 
-def export(result: Result, form: str, settings: Mapping[str, str] = {}, tolerance: float = TOLERANCE,
+def export(result: Result, form: str, plugins: Plugins, settings: Mapping[str, str] = {}, tolerance: float = TOLERANCE,
            output_dir: Path | None = None, report: Callable[[str], None] = print) -> Export:
-    """Write ``result``'s model in the format ``form`` into a new folder of ``output_dir``, by default ``exports`` of
-    the run: the model, a card that says how to feed it, and for ONNX a script that runs it.
+    """Write ``result``'s model in the format ``form`` of ``plugins`` into a new folder of ``output_dir``, by default
+    ``exports`` of the run: the model, a card that describes its input and outputs, and the format's companions.
 
     The model is compared on the run's validation images, or on all of the data set that ``settings`` name (keys of
     :data:`.evaluate.SETTINGS`). Nothing is left behind where it differs: ExportError says by how much, or what could
     not be exported. Raises UserError where the format or its packages are missing.
     """
-    chosen = _find(form)
+    chosen = _find(form, plugins)
     task, parent = result.task, output_dir or result.run_dir / "exports"
     ensure_writable(parent)
     parts, dataset = labelled(result, settings, report)
@@ -96,8 +96,8 @@ def export(result: Result, form: str, settings: Mapping[str, str] = {}, toleranc
         written = write(chosen, exporter, path, exporter.images(next(iter(batches(task, samples)))).numpy(), tolerance)
         compared = _compare(result, exporter, written.run, samples, tolerance)
         write_json(path.parent / CARD, _card(result, exporter, chosen, written, compared))
-        if chosen.name == "onnx":
-            write_atomic(path.parent / SCRIPT, files("sightsmith.core").joinpath("export_script.py").read_bytes())
+        for name, content in chosen.build()().companions().items():
+            write_atomic(path.parent / name, content)
         folder = RunDir.create(parent, chosen.name).path
         for file in path.parent.iterdir():
             file.replace(folder / file.name)
@@ -110,29 +110,42 @@ def _size(sample: Sample, dataset: CheckedDataset) -> tuple[int, int]:
     return (sample.tile[3], sample.tile[2]) if sample.tile else (info.height, info.width)
 
 
-def _find(form: str) -> ExportFormat:
-    names = [known.name for known in FORMATS]
-    if form not in names:
-        raise UserError(f"format={form}: there is no such format of a model.{near(form, names)}",
-                        hint=f"there is {', '.join(names)}")
-    chosen = FORMATS[names.index(form)]
+def _find(form: str, plugins: Plugins) -> ExportFormatRecord:
+    known = plugins.export_formats
+    if form not in known:
+        raise UserError(f"format={form}: no installed plugin exports this format.{near(form, known)}",
+                        hint=f"there is {', '.join(known)}")
+    chosen = known[form]
     if missing := [name for name in chosen.needs if importlib.util.find_spec(name) is None]:
         raise UserError(f"format={form} needs {' and '.join(missing)}, which {'is' if len(missing) == 1 else 'are'} "
-                        "not installed.", hint="pip install 'sightsmith[export]'")
+                        "not installed.", hint=chosen.install or None)
     return chosen
 
 
+def run_module(exporter: Exporter) -> Runner:
+    """The exporter's own module, one image at a time: what it says of one does not depend on others."""
+    def run(images: Array) -> Outputs:
+        with torch.no_grad():
+            parts = [exporter.module(torch.from_numpy(images[place:place + 1])) for place in range(len(images))]
+        return {name: torch.cat(values).numpy()
+                for name, values in zip(exporter.outputs, zip(*parts, strict=True), strict=True)}
+
+    return run
+
+
 @dataclass(frozen=True)
-class Written:
+class ExportedModel:
     """A file that was opened again: ``each_image`` says that the model runs once for each image of a batch."""
 
     run: Runner
     each_image: bool
 
 
-def write(form: ExportFormat, exporter: Exporter, path: Path, images: Array, tolerance: float = TOLERANCE) -> Written:
+def write(record: ExportFormatRecord, exporter: Exporter, path: Path, images: Array, tolerance: float = TOLERANCE,
+          ) -> ExportedModel:
     """Write ``path``, and compare it on a few ``images``. A model that mixes up the images of a batch is written to run
     for each of them. Raises ExportError that says what is wrong with either."""
+    form = record.build()()
     exporter.module.eval()  # a recorder puts back the mode that it finds
     images = np.concatenate([images, images[::-1]])[:TRIED]
     expected = run_module(exporter)(images)
@@ -146,9 +159,9 @@ def write(form: ExportFormat, exporter: Exporter, path: Path, images: Array, tol
             said.append(" ".join(describe_error(error).split())[:SAID])
             continue
         if (apart > tolerance).sum() <= exporter.max_mismatch_ratio * apart.size:
-            return Written(run, each_image)
+            return ExportedModel(run, each_image)
         said.append(f"its outputs differ by up to {apart.max():.2g}, and {tolerance:g} is allowed")
-    raise ExportError(f"The model cannot be exported as {form.name}: {'; '.join(dict.fromkeys(said))}")
+    raise ExportError(f"The model cannot be exported as {record.name}: {'; '.join(dict.fromkeys(said))}")
 
 
 def _compare(result: Result, exporter: Exporter, run: Runner, samples: Sequence[Sample], tolerance: float) -> Parity:
@@ -173,7 +186,7 @@ def _compare(result: Result, exporter: Exporter, run: Runner, samples: Sequence[
     return compared
 
 
-def _card(result: Result, exporter: Exporter, form: ExportFormat, written: Written, compared: Parity,
+def _card(result: Result, exporter: Exporter, form: ExportFormatRecord, written: ExportedModel, compared: Parity,
           ) -> dict[str, Any]:
     task, config = result.task, result.task.config
     return {

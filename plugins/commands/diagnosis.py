@@ -11,7 +11,7 @@ from pathlib import Path
 import psutil
 
 from sightsmith.core.contracts.records import Finding
-from sightsmith.core.plugins.manager import DISABLE_VARIABLE, load_plugins
+from sightsmith.core.plugins.manager import DISABLE_VARIABLE, Plugins
 from sightsmith.core.util.files import cache_dir
 from sightsmith.engine.runs.lockfile import packages
 
@@ -27,13 +27,13 @@ EXTRAS = (
 """Topic, extra, its modules, and what it is for."""
 
 
-def findings() -> list[Finding]:
+def findings(plugins: Plugins) -> list[Finding]:
     """Everything that a run depends on. Imports torch."""
-    return [*_versions(), *_devices(), *_plugins(), *_machine()]
+    return [*_versions(plugins), *_devices(), *_plugins(plugins), *_machine()]
 
 
-def _versions() -> list[Finding]:
-    found = packages(load_plugins())
+def _versions(plugins: Plugins) -> list[Finding]:
+    found = packages(plugins)
     text = ", ".join(f"{name} {version}" for name, version in found.items())
     result = [Finding("python", f"{platform.python_version()} on {platform.platform()}"), Finding("packages", text)]
     for topic, extra, modules, purpose in EXTRAS:
@@ -63,8 +63,7 @@ def _devices() -> list[Finding]:
     return result
 
 
-def _plugins() -> list[Finding]:
-    plugins = load_plugins()
+def _plugins(plugins: Plugins) -> list[Finding]:
     result = [Finding("plugins", ", ".join(map(str, plugins.providers)) or "none")]
     for item in plugins.broken:
         result.append(Finding("plugins", f"{item.provider} is broken: {item.cause}", ok=False,

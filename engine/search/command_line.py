@@ -1,0 +1,59 @@
+"""``sightsmith train`` as a Hydra application. Hydra's own errors come out as ours, with exit code 2."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+
+import hydra
+from hydra.core.hydra_config import HydraConfig
+from hydra.errors import HydraException
+from hydra.types import RunMode
+from omegaconf import DictConfig
+from omegaconf.errors import OmegaConfBaseException
+
+from sightsmith.core.config.compose import explain, install
+from sightsmith.core.util.errors import HungError, NonFiniteLossError, StoppedError, UserError
+
+RERUN = "--experimental-rerun"
+"""Hydra's own, which takes its shortenings too."""
+
+
+def is_override(text: str) -> bool:
+    return text.startswith("~") or ("=" in text and not text.startswith("-"))
+
+
+def train_with_hydra(arguments: Sequence[str]) -> None:
+    """Train as ``arguments``, Hydra's overrides and flags, say. Raises what the run raises; UserError for a
+    configuration that cannot be composed."""
+    if any(len(text) > 2 and RERUN.startswith(text.partition("=")[0]) for text in arguments):
+        raise UserError(f"{RERUN} would unpickle a file, which can execute code",
+                        hint="a finished run is trained again by `sightsmith verify run=DIR rerun=true`")
+    overrides = [text for text in arguments if is_override(text)]
+    install(overrides)
+    # Hydra would print an error and exit with 1; this makes it raise instead.
+    os.environ["HYDRA_FULL_ERROR"] = "1"
+    # Hydra wants its flags on one side of the overrides.
+    sys.argv = ["sightsmith train", *(text for text in arguments if not is_override(text)), *overrides]
+
+    ended: list[Exception] = []
+
+    @hydra.main(version_base="1.3", config_path=None, config_name="config")
+    def application(composed: DictConfig) -> float | None:
+        from sightsmith.engine.search.application import run_composed  # torch, which --cfg does without
+
+        try:
+            return run_composed(composed)
+        except (UserError, OmegaConfBaseException, NonFiniteLossError, StoppedError, HungError) as error:
+            if HydraConfig.get().mode == RunMode.MULTIRUN:
+                raise
+            ended.append(error)  # past Hydra, which would print the overrides before it
+            return None
+
+    try:
+        application()
+        if ended:
+            raise ended[0]
+    except (HydraException, OmegaConfBaseException) as error:
+        raise explain(error, overrides) from error

@@ -1,0 +1,44 @@
+"""``sightsmith evaluate``: a finished run on labelled images."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from sightsmith.plugins.commands.labelled_data import LabelledData
+from sightsmith.plugins.commands.settings import flag, key, parse
+
+if TYPE_CHECKING:
+    from sightsmith.core.plugins.manager import Plugins
+
+
+@dataclass(frozen=True, kw_only=True)
+class Evaluate(LabelledData):
+    """Evaluate a finished run on labelled images, each split by itself: metrics with confidence intervals, and a
+    report. Without dataset.root, the data set of its training is used. Classes are matched by name."""
+
+    run: Path = key("the run's folder", metavar="DIR")
+    split: str | None = key("evaluate this split only", None, metavar="NAME")
+    output_dir: Path | None = key("folder of the results, by default RUN/evaluations", None, metavar="FOLDER")
+    json: bool = flag("print one JSON object")
+
+
+def evaluate_command(arguments: list[str], plugins: Plugins) -> int:
+    options = parse(Evaluate, arguments, plugins.commands["evaluate"])
+
+    from sightsmith.core.util.console import console
+    from sightsmith.engine.pipeline.evaluate import evaluate
+    from sightsmith.engine.pipeline.result import Result
+    from sightsmith.plugins.commands.output import print_json, stdout_as_stderr
+
+    result = Result.load(options.run)
+    with stdout_as_stderr(options.json):
+        evaluation = evaluate(result, options.dataset(), options.split,
+                              options.output_dir and options.output_dir.resolve())
+    if options.json:
+        print_json({"report": str(evaluation.report), "splits": evaluation.to_json()})
+    else:
+        console().print(evaluation.table())
+        print(f"Report: {evaluation.report}")
+    return 0

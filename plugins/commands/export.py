@@ -1,0 +1,45 @@
+"""``sightsmith export``: a finished run's model as a file for other programs."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from sightsmith.plugins.commands.labelled_data import LabelledData
+from sightsmith.plugins.commands.settings import flag, key, parse
+
+if TYPE_CHECKING:
+    from sightsmith.core.plugins.manager import Plugins
+
+
+@dataclass(frozen=True, kw_only=True)
+class Export(LabelledData):
+    """Write a finished run's model as a file that other programs run, with a card that describes its input and outputs
+    and, for ONNX, a script that needs onnxruntime alone. The file is compared with the original on the validation
+    images, or on those of dataset.root: where its outputs differ or its score is lower, nothing is written and the exit
+    code is 1. ONNX needs `pip install 'sightsmith[export]'`."""
+
+    run: Path = key("the run's folder", metavar="DIR")
+    format: str = key("the file's format: `sightsmith list exporters`", metavar="onnx")
+    tolerance: float = key("how far an output may be off", 0.001, low=0, high=1)
+    output_dir: Path | None = key("folder of the results, by default RUN/exports", None, metavar="FOLDER")
+    json: bool = flag("print one JSON object")
+
+
+def export_command(arguments: list[str], plugins: Plugins) -> int:
+    options = parse(Export, arguments, plugins.commands["export"])
+
+    from sightsmith.engine.pipeline.export import export
+    from sightsmith.engine.pipeline.result import Result
+    from sightsmith.plugins.commands.output import print_json, stdout_as_stderr
+
+    result = Result.load(options.run)
+    with stdout_as_stderr(options.json):
+        exported = export(result, options.format, plugins, options.dataset(), options.tolerance,
+                          options.output_dir and options.output_dir.resolve())
+    if options.json:
+        print_json({"folder": str(exported.folder), **asdict(exported.compared)})
+    else:
+        print(*exported.lines(), sep="\n")
+    return 0

@@ -1,0 +1,42 @@
+"""Registers the verbs of the command line, in the order of ``sightsmith --help``."""
+
+from __future__ import annotations
+
+from sightsmith.core.contracts.records import CommandRecord
+from sightsmith.core.plugins.hookspecs import hookimpl
+
+RUN = "run=runs/2026-01-31_12-00-00"
+
+
+def _command(name: str, usage: str, description: str, example: str, *, settings: str = "") -> CommandRecord:
+    module = f"{__package__}.{name}"
+    return CommandRecord(name=name, usage=usage, description=description, example=example,
+                         builder=f"{module}:{name}_command", settings=f"{module}:{settings}" if settings else None)
+
+
+@hookimpl
+def sightsmith_commands() -> list[CommandRecord]:
+    return [
+        _command("train", "task=classification dataset.root=photos", "train, evaluate, report",
+                 "task=classification dataset.root=photos"),
+        _command("inspect", "task=classification dataset.root=photos", "check a data set, convert it",
+                 "task=detection dataset.root=photos --html photos-report", settings="Inspect"),
+        _command("evaluate", "run=runs/... [dataset.root=photos]", "evaluate a run on labelled images",
+                 f"{RUN}-classification dataset.root=new_photos", settings="Evaluate"),
+        _command("predict", "run=runs/... input=photos [format=labelme]", "predict images: JSON, pictures, annotation",
+                 f"{RUN}-detection input=photos format=labelme", settings="Predict"),
+        _command("export", "run=runs/... format=onnx", "write the model for other programs, compared first",
+                 f"{RUN}-classification format=onnx", settings="Export"),
+        _command("serve", "run=runs/... [port=8000]", "predict over HTTP",
+                 f"{RUN}-detection port=8000, then curl --data-binary @photo.jpg localhost:8000/predict",
+                 settings="Serve"),
+        _command("verify", "run=runs/... [rerun=true] [--json]", "compare a run with its lock; train it again",
+                 f"{RUN}-classification rerun=true", settings="Verify"),
+        _command("list", "networks|presets|formats|... [--task T]", "what is installed, and what was run",
+                 "networks --task classification", settings="List"),
+        _command("preset", "create run=runs/... name=NAME", "make a preset with its weights from a run",
+                 f"create {RUN}-segmentation name=my_nuclei modality=microscopy package=true", settings="CreatePreset"),
+        _command("doctor", "[--json]", "versions, devices, and what is missing", "--json", settings="Doctor"),
+        _command("completion", "", 'completion for bash: eval "$(sightsmith completion)"', "> completion.bash",
+                 settings="Completion"),
+    ]

@@ -1,0 +1,46 @@
+"""``sightsmith predict``: a finished run's predictions of images, as files."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from sightsmith.plugins.commands.settings import flag, key, parse
+
+if TYPE_CHECKING:
+    from sightsmith.core.plugins.manager import Plugins
+
+
+@dataclass(frozen=True)
+class Predict:
+    """Predict images with a finished run: predictions.json, pictures with the predictions drawn, and annotation in a
+    format that a person can correct and `train` reads."""
+
+    run: Path = key("the run's folder", metavar="DIR")
+    input: str = key("an image, a folder or a zip", metavar="PATH")
+    format: str | None = key("also write annotation in this format: `sightsmith list formats`", None, metavar="NAME")
+    min_score: float = key("least score of the objects that are drawn and annotated", 0.3, low=0, high=1)
+    pictures: bool = key("draw the predictions", True)
+    heatmaps: bool = key("show which parts of an image speak for its class; classification only", False)
+    output_dir: Path | None = key("folder of the results, by default RUN/predictions", None, metavar="FOLDER")
+    json: bool = flag("print the content of predictions.json")
+
+
+def predict_command(arguments: list[str], plugins: Plugins) -> int:
+    options = parse(Predict, arguments, plugins.commands["predict"])
+
+    from sightsmith.engine.pipeline.predict_files import FILE, PredictOptions, predict_files
+    from sightsmith.engine.pipeline.result import Result
+    from sightsmith.plugins.commands.output import stdout_as_stderr
+
+    wanted = PredictOptions(options.min_score, options.pictures, options.heatmaps, options.format)
+    result = Result.load(options.run)
+    with stdout_as_stderr(options.json):
+        folder, lines = predict_files(result, options.input, wanted, options.output_dir and
+                                      options.output_dir.resolve())
+    if options.json:
+        print((folder / FILE).read_text(), end="")
+    else:
+        print(*lines, f"Predictions: {folder / FILE}", sep="\n")
+    return 0

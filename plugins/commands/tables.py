@@ -1,0 +1,127 @@
+"""Tables for people: what ``list`` found, a preset's card, a checked data set."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from rich.console import Console
+from rich.table import Table
+
+from sightsmith.core.config.presets import Preset, choice_of, data_rows
+from sightsmith.engine.data.statistics import describe
+
+if TYPE_CHECKING:
+    from sightsmith.core.contracts.dataset import CheckedDataset
+
+NO_RUNS = "No runs in this folder. Start one: sightsmith train task=classification dataset.root=sample"
+COLUMNS = {
+    "networks": ("name", "task", "parameters", "input_size", "gflops", "score", "weights", "licence"),
+    "presets": ("name", "task", "title", "modality", "classes", "cases", "network"),
+    "formats": ("name", "description", "layout", "written"),
+    "tuners": ("name", "trials", "space", "description"),
+    "runs": ("run", "network", "status", "progress", "score", "created"),
+}
+
+
+def print_rows(kind: str, found: Sequence[dict[str, Any]]) -> None:
+    """A table for people; the width is the terminal's, or what the rows need where there is none."""
+    if not found:
+        print(NO_RUNS if kind == "runs" else f"No {kind} found.")
+    elif kind == "networks":
+        _print_networks(found)
+    else:
+        _print_table(COLUMNS.get(kind, tuple(found[0])), found)
+
+
+def print_card(preset: Preset) -> None:
+    """All that a preset says of itself."""
+    card = preset.card
+    print(f"{card.title}: {card.description}\n" if card.description else f"{card.title}\n")
+    table = Table(box=None, show_header=False, pad_edge=False)
+    for label, text in (
+        ("type", f"sightsmith train preset={choice_of(card)} dataset.root=FOLDER"), ("task", preset.task),
+        *data_rows(card), ("modality", ", ".join(filter(None, (card.modality, card.body_part)))),
+        ("cases", f"about {card.cases}, well labelled" if card.cases else ""), ("network", preset.network),
+        ("weights", card.weights or preset.config.get("network", {}).get("weights", "")),
+        ("reference score", card.score or "none measured"),
+        ("free", ", ".join((*card.tunable, "hyper.*", "trainer.*", "the data's keys"))),
+        ("licence", card.licence), ("provider", str(preset.provider)),
+    ):
+        if text:
+            table.add_row(label, text)
+    Console(highlight=False).print(table, markup=False)
+
+
+def _print_networks(found: Sequence[dict[str, Any]]) -> None:
+    """Zoos first: what most people look for then stands last, where a terminal has stopped."""
+    zoos = [row for row in found if row["config"]]
+    names = [row for row in found if not row["config"]]
+    if zoos:
+        width = max(len(row["config"]) for row in zoos)
+        lines = [f"{row['name']:7} {row['config']:{width}}  {row['annotation'] or '':6}  {_verdict(row)}"
+                 for row in zoos]
+        print("Networks of zoos: network=NAME network.config=CONFIG", *lines, "", sep="\n")
+    if names:
+        print("Networks with a name of their own: network=NAME")
+        _print_table(COLUMNS["networks"], names)
+    able = sum(row["trainable"] is True for row in zoos)
+    print(f"\n{len(names)} names" + (f"; {len(zoos)} networks of zoos, {able} of them trainable" if zoos else ""))
+
+
+def _verdict(row: dict[str, Any]) -> str:
+    if row["trainable"] is None:
+        return str(row["reason"])
+    return "trainable" if row["trainable"] else f"not trainable: {row['reason']}"
+
+
+def _print_table(columns: Sequence[str], found: Sequence[dict[str, Any]]) -> None:
+    console = Console(highlight=False)
+    if not console.is_terminal:
+        console.width = 200
+    table = Table(box=None, header_style="bold", pad_edge=False)
+    for column in columns:
+        table.add_column(column.replace("_", " "), overflow="fold",
+                         justify="right" if isinstance(found[0][column], (int, float)) else "left")
+    for row in found:
+        table.add_row(*(_cell(column, row[column]) for column in columns))
+    console.print(table)
+
+
+def _cell(column: str, value: Any) -> str:
+    if value is None:
+        return ""
+    if column == "parameters":
+        return f"{value / 1e6:.1f} M"
+    if column == "progress":
+        return f"{100 * value:.0f} %"
+    if isinstance(value, float):
+        return f"{value:.4g}"
+    if isinstance(value, dict):
+        return "\n".join(f"{key}={item}" for key, item in value.items())
+    return ", ".join(map(str, value)) if isinstance(value, list) else str(value)
+
+
+def print_dataset(dataset: CheckedDataset) -> None:
+    """The statistics of a checked data set, and its warnings."""
+    console = Console(highlight=False)
+    summary = describe(dataset)
+    objects = summary.get("objects", {}).get("classes", {})
+    header = ["class", "training", "validation"] + ["objects in training", "in validation"] * bool(objects)
+    table = Table(*header, box=None, header_style="bold", pad_edge=False)
+    for name, images in summary["classes"].items():
+        table.add_row(name, *(str(part[side]) for part in (images, objects.get(name)) if part
+                              for side in ("train", "validation")))
+    console.print(table, markup=False)
+    keys = ["images", "annotation", "negatives", "sizes", "channels", "bits", "modalities", "groups"]
+    for key in keys + ["multi_label"] * (summary["annotation"] == "labels"):
+        if summary.get(key) not in (None, [], {}):
+            console.print(f"{key.replace('_', ' ')}: {summary[key]}")
+    for key, value in summary.get("objects", {}).items():
+        if key != "classes":
+            console.print(f"objects, {key.replace('_', ' ')}: {value}")
+    for name, part in summary.get("mask_coverage", {}).items():
+        console.print(f"mask coverage, {name}: {100 * part:.2g} %", markup=False)
+    for problem in dataset.problems:
+        if problem.severity == "warning":
+            console.print(f"warning: {problem}", markup=False)

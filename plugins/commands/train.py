@@ -1,0 +1,74 @@
+"""``sightsmith train``: the configuration's keys, composed by Hydra."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from sightsmith.core.plugins.manager import Plugins
+
+HEAD = """\
+Train a model on your own images:
+
+  sightsmith train task=classification dataset.root=photos
+  sightsmith train task=classification dataset.root=photos network=resnet50 hyper.epochs=50
+  sightsmith train task=classification dataset.root=photos --multirun network=resnet18,resnet50
+"""
+TAIL = """
+The composed configuration: add --cfg job. Hydra's own flags: --hydra-help. --json prints the result's folder and metrics
+as JSON."""
+
+
+def train_command(arguments: list[str], plugins: Plugins) -> int:
+    if not arguments or "--help" in arguments or "-h" in arguments:
+        _print_help(plugins)
+        return 0 if arguments else 2
+    if "--json" in arguments:
+        return _train_as_json([text for text in arguments if text != "--json"])
+
+    from sightsmith.engine.search.command_line import train_with_hydra
+    from sightsmith.plugins.commands.bash import QUERY, prepare_query
+
+    if QUERY in arguments:
+        prepare_query(next(iter(plugins.tasks)))
+    train_with_hydra(arguments)
+    return 0
+
+
+def _train_as_json(overrides: list[str]) -> int:
+    """One run, or a search, of which the best run is printed."""
+    from sightsmith.core.util.errors import UserError
+    from sightsmith.engine.search.application import train
+    from sightsmith.engine.search.command_line import is_override
+    from sightsmith.plugins.commands.output import print_json, stdout_as_stderr
+
+    if flags := [text for text in overrides if not is_override(text)]:
+        raise UserError(f"--json goes with KEY=VALUE alone, not with {', '.join(flags)}",
+                        hint="a sweep by hand has its table in sweep.csv")
+    with stdout_as_stderr():
+        result = train(overrides)
+    print_json({"run": str(result.run_dir), "report": str(result.report), "score": result.task.score,
+                "metrics": result.metrics})
+    return 0
+
+
+def _print_help(plugins: Plugins) -> None:
+    """Every key of the configuration with its default, range and meaning."""
+    from sightsmith.core.contracts.schema import format_override, walk
+
+    print(f"{HEAD}\ntask:     {', '.join(plugins.tasks)}\n"
+          f"network:  {len(plugins.networks)}, see `sightsmith list networks`\n"
+          f"tuner:    {', '.join(plugins.tuners)}, see `sightsmith list tuners`\n"
+          f"logger:   {', '.join(plugins.loggers)}; several as logger=[a,b], none as logger=[]\n\n"
+          "key=value (defaults are the schema's; a task may set others):\n")
+    for key, entry, _ in walk():
+        if key in ("task.name", "network.name", "logger"):
+            continue
+        meta = entry.metadata
+        default = "" if entry.default in (dataclasses.MISSING, "???") else f" [{format_override(entry.default)}]"
+        allowed = "|".join(meta.get("choices") or ())
+        if meta.get("low") is not None:
+            allowed = f"{meta['low']:g} to {meta['high']:g}" if meta["high"] is not None else f"from {meta['low']:g}"
+        print(f"  {key}{default}" + (f"  {allowed}" if allowed else "") + f"\n      {meta['help']}")
+    print(TAIL)

@@ -1,0 +1,43 @@
+"""``sightsmith verify``: a finished run against its lock."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from sightsmith.plugins.commands.settings import flag, key, parse
+
+if TYPE_CHECKING:
+    from sightsmith.core.plugins.manager import Plugins
+
+
+@dataclass(frozen=True)
+class Verify:
+    """Compare what a finished run was made from with what is there now, and, with rerun=true, train it again and compare
+    the weights. Exit code 0: everything is the same."""
+
+    run: Path = key("the run's folder", metavar="DIR")
+    rerun: bool = key("train again, into a new folder", False)
+    json: bool = flag("print one JSON object")
+
+
+def verify_command(arguments: list[str], plugins: Plugins) -> int:
+    options = parse(Verify, arguments, plugins.commands["verify"])
+
+    from sightsmith.engine.pipeline import verify
+    from sightsmith.plugins.commands.output import print_json, stdout_as_stderr
+
+    run = options.run.resolve()
+    checks = verify.check_run(run, (lambda line: None) if options.json else print)
+    if not options.json:
+        verify.print_checks(checks)
+    again = None
+    if options.rerun:
+        with stdout_as_stderr(options.json):
+            again = verify.train_again(run, checks)
+    if options.json:
+        print_json({"checks": [asdict(item) for item in checks], "rerun": again and again.to_json()})
+    elif again is not None:
+        print(*again.lines(), sep="\n")
+    return 0 if all(item.state == verify.SAME for item in checks) and (again is None or again.same) else 1
