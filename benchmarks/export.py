@@ -28,9 +28,8 @@ from sightsmith.core.contracts.task import Task
 from sightsmith.core.plugins.manager import load_plugins
 from sightsmith.core.util.errors import ExportError, UserError, describe_error
 from sightsmith.core.util.files import write_atomic
-from sightsmith.engine.pipeline.export import TOLERANCE, write
+from sightsmith.engine.pipeline.export import TOLERANCE, run_module, write
 from sightsmith.engine.training.trainer import seed_everything
-from sightsmith.plugins.exporters.formats import FORMATS, run_module
 
 TABLE = Path(__file__).resolve().parent.parent / "docs" / "exported-networks.md"
 SIZES = (128, 112, 224, 256, 512)
@@ -94,7 +93,7 @@ def _cells(name: str) -> list[str]:
         images = exporter.images(task.collate([data[0], data[1]])).numpy()
         images = np.concatenate([images, images[..., ::-1]])
         cells = [str(exporter.width)]
-        for form in FORMATS:
+        for form in load_plugins().export_formats.values():
             path = folder / form.name / form.file
             path.parent.mkdir()
             try:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import random
 
+from reading import probe
+
 from sightsmith.core.contracts.image import ImageError
-from sightsmith.engine.data.images import probe
 
 
 def refusals(path, sources, reaches) -> int:

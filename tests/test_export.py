@@ -20,9 +20,10 @@ from sightsmith.core.contracts.exporter import Exporter
 from sightsmith.core.plugins.manager import load_plugins
 from sightsmith.core.util.errors import ExportError, UserError
 from sightsmith.engine.pipeline import export as exporting
-from sightsmith.engine.pipeline.export import TOLERANCE, export, write
-from sightsmith.plugins.exporters.formats import FORMATS, run_module
+from sightsmith.engine.pipeline.export import TOLERANCE, export, run_module, write
 
+PLUGINS = load_plugins()
+FORMATS = list(PLUGINS.export_formats.values())
 ALONE = """
 import runpy, sys
 for name in ("torch", "torchvision", "cv2", "sightsmith"):
@@ -96,7 +97,7 @@ def test_labels_from_onnxruntime_alone(digits, tmp_path):
 def test_objects_from_onnxruntime_alone(photos, tmp_path, settings):
     result = sightsmith.train([*COMMON, *settings, "task=detection", f"dataset.root={photos / 'boxes'}",
                                "hyper.learning_rate=0.002", "hyper.epochs=12", f"output_dir={tmp_path / 'runs'}"])
-    found = export(result, "onnx", output_dir=tmp_path / "out", report=lambda line: None)
+    found = export(result, "onnx", PLUGINS, output_dir=tmp_path / "out", report=lambda line: None)
     assert found.compared.largest_difference < TOLERANCE
     assert found.compared.exported == pytest.approx(found.compared.original, abs=0.005)
     card = json.loads((found.folder / "model.json").read_text())
@@ -124,7 +125,7 @@ def test_maps_from_onnxruntime_alone(photos, tmp_path):
     result = sightsmith.train([*COMMON, "network=segformer_b0", "task=segmentation", f"dataset.root={photos / 'maps'}",
                                "image.size=128", "hyper.learning_rate=0.001", "hyper.epochs=12", "hyper.batch_size=2",
                                f"output_dir={tmp_path / 'runs'}"])
-    found = export(result, "onnx", output_dir=tmp_path / "out", report=lambda line: None)
+    found = export(result, "onnx", PLUGINS, output_dir=tmp_path / "out", report=lambda line: None)
     assert found.compared.original > 0.5
     assert found.compared.exported == pytest.approx(found.compared.original, abs=1e-4)
     images = [photos / "maps" / "images" / f"{number}.png" for number in (0, 7)]
@@ -160,8 +161,9 @@ def test_large_detectors_are_the_same_but_for_ties(tmp_path, model_of, form, nam
     """They learn too slowly for a test, and what has learnt nothing is of hardly any opinion."""
     exporter, images = model_of(name)
     path = tmp_path / form.file
-    form.write(exporter, torch.from_numpy(images[:1]), path, True)
-    expected, found = run_module(exporter)(images[:2]), form.open(path, exporter)(images[:2])
+    made = form.build()()
+    made.write(exporter, torch.from_numpy(images[:1]), path, True)
+    expected, found = run_module(exporter)(images[:2]), made.open(path, exporter)(images[:2])
     assert {key: (values.shape, values.dtype) for key, values in found.items()} == \
         {key: (values.shape, values.dtype) for key, values in expected.items()}
     assert (np.abs(found["scores"] - expected["scores"]) < TOLERANCE).mean() > 0.9
@@ -229,7 +231,7 @@ def test_a_batch_is_not_mixed_up(tmp_path, form):
 
 def test_nothing_is_left_of_a_model_that_differs(digits, tmp_path, monkeypatch):
     with pytest.raises(ExportError, match="differ by up to"):
-        export(digits, "onnx", tolerance=0.0, output_dir=tmp_path, report=lambda line: None)
+        export(digits, "onnx", PLUGINS, tolerance=0.0, output_dir=tmp_path, report=lambda line: None)
     assert not list(tmp_path.iterdir())
     code, _, errors = command("export", f"run={digits.run_dir}", "format=onnx", "tolerance=0", f"output_dir={tmp_path}")
     assert (code, "Traceback" in errors) == (1, False)
@@ -237,7 +239,7 @@ def test_nothing_is_left_of_a_model_that_differs(digits, tmp_path, monkeypatch):
     real = exporting.Parity
     monkeypatch.setattr(exporting, "Parity", lambda *values: real(*values[:-1], values[-1] - 0.006))
     with pytest.raises(ExportError, match="worse than the original"):
-        export(digits, "onnx", output_dir=tmp_path, report=lambda line: None)
+        export(digits, "onnx", PLUGINS, output_dir=tmp_path, report=lambda line: None)
     assert not list(tmp_path.iterdir())
 
 
@@ -275,4 +277,4 @@ def test_mistakes(digits, tmp_path, monkeypatch):
         assert says in refused("export", *arguments)
     monkeypatch.setattr(exporting.importlib.util, "find_spec", lambda name: None)
     with pytest.raises(UserError, match="onnx and onnxruntime, which are not installed"):
-        export(digits, "onnx", output_dir=tmp_path)
+        export(digits, "onnx", PLUGINS, output_dir=tmp_path)

@@ -5,9 +5,12 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
+
+if TYPE_CHECKING:
+    from sightsmith.core.contracts.records import ImageReaderRecord
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
@@ -28,7 +31,8 @@ class ImageInfo:
     are stored bits a channel (8 for 8 or fewer, up to 32). ``study`` and ``modality`` are DICOM's.
     ``maximum`` is the largest finite stored value of all frames. ``digests`` has the SHA-256 of
     every frame's decoded pixels, shape and type: a lossless copy in another encoding has the same.
-    ``monochrome`` says that no pixel has a colour, however many channels there are.
+    ``monochrome`` says that no pixel has a colour, however many channels there are. ``reader`` is the plugin's reader
+    that read the file (None: a JPEG, PNG, TIFF or BMP).
     """
 
     width: int
@@ -41,6 +45,7 @@ class ImageInfo:
     maximum: float
     digests: tuple[str, ...]
     monochrome: bool = False
+    reader: ImageReaderRecord | None = None
 
 
 @dataclass(frozen=True)
@@ -84,15 +89,20 @@ class Frame:
 
 
 class Reader(Protocol):
-    """An open image file. ``careful`` outlives a decoder that aborts on damaged pixels, which costs time."""
+    """An open image file. What making one or :meth:`frame` raises becomes the reason why the file cannot be used."""
 
     frames: int
+    """how many there are; 1 for a single image"""
     size: tuple[int, int]
     """(width, height) as the header has it, before the image is turned upright"""
     study: str | None
+    """what groups the files of one DICOM study, or the like; None where there is nothing of the kind"""
     modality: str | None
+    """DICOM's, such as "CT"; None for other images"""
 
-    def frame(self, index: int, careful: bool = False) -> Frame: ...
+    def frame(self, index: int, careful: bool = False) -> Frame:
+        """Decode the frame ``index``, counted from 0, whole. ``careful`` outlives a decoder that aborts the process on
+        damaged pixels, which costs time: each file is read so once, before all else."""
 
 
 def window_limits(centre: float, width: float) -> tuple[float, float]:

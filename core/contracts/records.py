@@ -235,7 +235,7 @@ class ImageReaderRecord(Record):
     def __post_init__(self) -> None:
         super().__post_init__()
         if not self.magic and not self.suffixes:
-            raise ValueError(f"the image reader {self.name!r} has neither magic bytes nor suffixes to know its files by")
+            raise ValueError(f"the image reader {self.name!r} must state magic bytes or suffixes of its files")
 
     def marks(self, head: bytes) -> bool:
         """Whether the first 512 bytes of a file have one of the magic marks."""

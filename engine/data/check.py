@@ -13,7 +13,7 @@ from pathlib import Path
 from sightsmith.core.contracts.annotation import Annotation, can_derive
 from sightsmith.core.contracts.dataset import CheckedDataset, DatasetIndex, Sample
 from sightsmith.core.contracts.image import ImageError, ImageInfo
-from sightsmith.core.contracts.records import DatasetFormatRecord
+from sightsmith.core.contracts.records import DatasetFormatRecord, ImageReaderRecord
 from sightsmith.core.contracts.schema import Config
 from sightsmith.core.util.errors import NAMED, Problem, has_errors, listed
 from sightsmith.engine.data.convert import to_labels, to_objects
@@ -27,11 +27,12 @@ SMALLEST_SIDE, LARGEST_SIDE = 16, 4096
 
 
 
-def check_dataset(config: Config, loaders: Sequence[DatasetFormatRecord], annotation: Annotation, cache_dir: Path,
-                  report: Callable[[str], None] | None = None, *, judged: bool = False) -> CheckedDataset:
+def check_dataset(config: Config, loaders: Sequence[DatasetFormatRecord], readers: Sequence[ImageReaderRecord],
+                  annotation: Annotation, cache_dir: Path, report: Callable[[str], None] | None = None, *,
+                  judged: bool = False) -> CheckedDataset:
     """Find, read, look at and split the data set that ``config.dataset`` names, as ``annotation``.
 
-    ``loaders`` are those that may be used; archives are unpacked below ``cache_dir``. Richer annotation
+    ``loaders`` and ``readers`` are those that may be used; archives are unpacked below ``cache_dir``. Richer annotation
     is converted. Raises UserError only where there is nothing to read; what is wrong with the data is
     collected. With ``judged`` a model is only to be judged by it: all images are in ``validation``, those of a test
     side too, and nothing is demanded of classes and split.
@@ -50,7 +51,7 @@ def check_dataset(config: Config, loaders: Sequence[DatasetFormatRecord], annota
         index = _without_test(index, problems)
     index = to_labels(index) if annotation == "labels" else to_objects(index)
     samples = _limited(index.samples, config)
-    infos = _look(samples, problems)
+    infos = _look(samples, readers, problems)
     index = replace(index, samples=tuple(sample for sample in samples if sample.name in infos))
     objects = None
     if annotation != "labels":
@@ -98,13 +99,14 @@ def _limited(samples: tuple[Sample, ...], config: Config) -> tuple[Sample, ...]:
     return tuple(sample for sample in samples if sample.key in names)
 
 
-def _look(samples: Sequence[Sample], problems: list[Problem]) -> dict[str, ImageInfo]:
+def _look(samples: Sequence[Sample], readers: Sequence[ImageReaderRecord], problems: list[Problem],
+          ) -> dict[str, ImageInfo]:
     """Decode every file; one that cannot be used becomes a problem."""
     files = {sample.name: sample for sample in samples}
 
     def look(sample: Sample) -> ImageInfo | str:
         try:
-            return probe(sample.path)
+            return probe(sample.path, readers)
         except ImageError as error:
             return str(error)
 
@@ -122,14 +124,14 @@ def _look(samples: Sequence[Sample], problems: list[Problem]) -> dict[str, Image
 
 
 def frames_of(samples: Iterable[Sample], infos: Mapping[str, ImageInfo]) -> tuple[Sample, ...]:
-    """``samples`` whose image could be read, one for each frame of a file that has several."""
+    """``samples`` whose image could be read, with what reads it, one for each frame of a file that has several."""
     expanded: list[Sample] = []
     for sample in samples:
         info = infos.get(sample.name)
         if info is not None and info.frames > 1:
-            expanded += [replace(sample, frame=number) for number in range(info.frames)]
+            expanded += [replace(sample, frame=number, reader=info.reader) for number in range(info.frames)]
         elif info is not None:
-            expanded.append(sample)
+            expanded.append(replace(sample, reader=info.reader))
     return tuple(expanded)
 
 

@@ -1,24 +1,30 @@
 """Reading images: every pixel is decoded, nothing above 8 bits is cut, bad files become one sentence.
 
-A file's format is told by its content, never by its name alone. Rasters are read here, DICOM in
-:mod:`sightsmith.plugins.readers.dicom`, which is imported when the first DICOM file is met.
+A file's format is found by its content, never by its name alone. JPEG, PNG, TIFF and BMP are read here, other formats
+by the plugins' readers; :func:`probe` finds which, and a sample carries it to :func:`read_image`.
 """
 
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
 from sightsmith.core.contracts.image import Array, Frame, ImageError, ImageInfo, Reader
+from sightsmith.core.contracts.records import ImageReaderRecord
 
-SUPPORTED = "JPEG, PNG, TIFF, BMP and DICOM"
+if TYPE_CHECKING:
+    from sightsmith.core.contracts.dataset import Sample
+
+BUILT_IN = ("JPEG", "PNG", "TIFF", "BMP")
+HEAD = 512
+"""Bytes by which a file's format is known."""
 MAX_SIDE = 16_384
 MAX_FRAMES = 4_096
 MAX_PIXELS = 1_000_000_000
@@ -39,8 +45,9 @@ _ORIENTATION, _BITS, _PHOTOMETRIC, _EXTRA_SAMPLES, _SAMPLE_FORMAT = 274, 258, 26
 
 
 
-def probe(path: Path) -> ImageInfo:
-    """Decode every pixel of every frame. Raises ImageError for a file that cannot be used.
+def probe(path: Path, readers: Collection[ImageReaderRecord]) -> ImageInfo:
+    """Decode every pixel of every frame, by one of ``readers`` what is not built in. Raises ImageError for a file that
+    cannot be used.
 
     To be called before :func:`read_image`, where damaged DICOM pixels may end the process. What has not changed since
     this process saw it last is not decoded again: the runs of a search have the same images.
@@ -48,17 +55,17 @@ def probe(path: Path) -> ImageInfo:
     try:
         found = path.stat()
     except OSError:
-        return _probe(path)
-    return _probe_once(path, found.st_mtime_ns, found.st_size, found.st_ino)
+        return _probe(path, tuple(readers))
+    return _probe_once(path, tuple(readers), found.st_mtime_ns, found.st_size, found.st_ino)
 
 
 @lru_cache(maxsize=2**16)
-def _probe_once(path: Path, *stamp: int) -> ImageInfo:
-    return _probe(path)
+def _probe_once(path: Path, readers: tuple[ImageReaderRecord, ...], *stamp: int) -> ImageInfo:
+    return _probe(path, readers)
 
 
-def _probe(path: Path) -> ImageInfo:
-    with _opened(path) as reader:
+def _probe(path: Path, readers: tuple[ImageReaderRecord, ...]) -> ImageInfo:
+    with _opened(path, readers) as (reader, record):
         shapes, bits, maxima, digests, grey = [], [], [], [], []
         for index in range(reader.frames):
             frame = reader.frame(index, careful=True)
@@ -68,18 +75,19 @@ def _probe(path: Path) -> ImageInfo:
             digests.append(frame.digest())
             grey.append(bool((frame.values == frame.values[..., :1]).all()))
         return ImageInfo(shapes[0][1], shapes[0][0], max(shape[2] for shape in shapes), max(bits), reader.frames,
-                         reader.study, reader.modality, max(maxima), tuple(digests), all(grey))
+                         reader.study, reader.modality, max(maxima), tuple(digests), all(grey), record)
 
 
-def announced_pixels(path: Path) -> int:
+def announced_pixels(path: Path, readers: Collection[ImageReaderRecord]) -> int:
     """Of all frames, by the header alone: nothing is decoded. Raises ImageError for a file that cannot be used."""
-    with _opened(path) as reader:
+    with _opened(path, readers) as (reader, _):
         return reader.size[0] * reader.size[1] * reader.frames
 
 
-def read_image(path: Path, frame: int | None = None, *, windows: Sequence[Sequence[float]] = (),
-               value_range: Sequence[float] | None = None) -> Array:
-    """Decode one frame (None: the first) to (H, W, C), upright, transparency over black.
+def read_image(sample: Sample, *, windows: Sequence[Sequence[float]] = (), value_range: Sequence[float] | None = None,
+               ) -> Array:
+    """Decode the frame of a checked ``sample`` (None: the first) to (H, W, C), upright, transparency over black; the
+    whole image, also of a tile.
 
     uint8 in 0..255 from at most 8 stored bits, else float32 in [0, 1] with every stored bit kept.
     C is 1 for grey, 3 for RGB, ``len(windows)`` for grey DICOM where ``windows`` are given.
@@ -91,8 +99,8 @@ def read_image(path: Path, frame: int | None = None, *, windows: Sequence[Sequen
 
     Raises ImageError for a file or frame that cannot be read so.
     """
-    with _opened(path) as reader:
-        index = frame or 0
+    with _opened(sample.path, (sample.reader,) if sample.reader else ()) as (reader, _):
+        index = sample.frame or 0
         if not 0 <= index < reader.frames:
             raise ImageError(f"it has no frame {index}: they are numbered from 0 to {reader.frames - 1}")
         return reader.frame(index).picture(windows, value_range)
@@ -126,21 +134,27 @@ def largest(values: Array) -> float:
 
 
 @contextmanager
-def _opened(path: Path) -> Iterator[Reader]:
+def _opened(path: Path, readers: Collection[ImageReaderRecord]) -> Iterator[tuple[Reader, ImageReaderRecord | None]]:
+    """The open file, and which of ``readers`` has opened it."""
+    raster: str | None = None
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             with path.open("rb") as file:
-                head = file.read(512)
+                head = file.read(HEAD)
+            if not head:
+                raise ImageError("the file is empty")
+            record = next((item for item in readers if item.marks(head)), None)
             raster = next((name for magic, name in _RASTERS.items() if head.startswith(magic)), None)
-            dicom = head[128:132] == b"DICM"
-            if raster and not dicom:
+            if record is None and raster is not None:
                 with Image.open(path, formats=(raster,)) as image:
-                    yield _Raster(image, path, head)
-            elif dicom or head and path.suffix.lower() in (".dcm", ".dicom"):
-                yield _dicom_reader(path)
-            else:
-                raise ImageError(f"{_looks_like(head)}; images are {SUPPORTED}" if head else "the file is empty")
+                    yield _Raster(image, path, head), None
+                return
+            record = record or next((item for item in readers if path.name.lower().endswith(item.suffixes)), None)
+            if record is None:
+                *names, last = (*BUILT_IN, *(item.title for item in readers))
+                raise ImageError(f"{_looks_like(head)}; images are {', '.join(names)} and {last}")
+            yield _built(record)(path), record
     except (ImageError, MemoryError):
         raise
     except UnidentifiedImageError as error:
@@ -152,14 +166,13 @@ def _opened(path: Path) -> Iterator[Reader]:
         raise ImageError(f"the file cannot be decoded: {reason}") from error
 
 
-def _dicom_reader(path: Path) -> Reader:
+def _built(record: ImageReaderRecord) -> Callable[[Path], Reader]:
     try:
-        from sightsmith.plugins.readers.dicom import DicomReader
+        builder: Callable[[Path], Reader] = record.build()
     except ModuleNotFoundError as error:
-        if error.name != "pydicom":
-            raise
-        raise ImageError("reading DICOM needs the extra: pip install 'sightsmith[dicom]'") from error
-    return DicomReader(path)
+        raise ImageError(f"reading {record.title} needs {error.name}, which is not installed"
+                         + (f": {record.install}" if record.install else "")) from error
+    return builder
 
 
 def _looks_like(head: bytes) -> str:

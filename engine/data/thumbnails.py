@@ -47,7 +47,7 @@ def plain(text: str) -> str:
 
 def load_rgb(sample: Sample, image: ImageConfig) -> Array:
     """(H, W, 3) uint8 of the sample's whole image, as a person sees it."""
-    return as_rgb(read_image(sample.path, sample.frame, windows=image.windows[:1], value_range=image.range))
+    return as_rgb(read_image(sample, windows=image.windows[:1], value_range=image.range))
 
 
 def as_rgb(image: Array) -> Array:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from itertools import groupby
 from pathlib import Path
 
@@ -11,6 +11,7 @@ import torch
 from sightsmith.core.contracts.dataset import Sample
 from sightsmith.core.contracts.image import ImageError, ImageInfo
 from sightsmith.core.contracts.prediction import Prediction
+from sightsmith.core.contracts.records import ImageReaderRecord
 from sightsmith.core.contracts.results import Model, RawPrediction
 from sightsmith.core.contracts.task import Task
 from sightsmith.core.util.errors import Problem, UserError
@@ -20,12 +21,14 @@ from sightsmith.engine.data.tiling import tiled
 from sightsmith.engine.pipeline.inference import batches
 
 
-def predict(task: Task, model: Model, paths: Iterable[str | Path], device: torch.device) -> Iterator[Prediction]:
+def predict(task: Task, model: Model, paths: Iterable[str | Path], device: torch.device,
+            readers: Collection[ImageReaderRecord]) -> Iterator[Prediction]:
     """One prediction an image, in the order of ``paths``, and of each frame of a file that has several.
 
-    All files are looked at first. Raises UserError that names each one that cannot be read.
+    All files are looked at first; ``readers`` are those that may be used. Raises UserError that names each one that
+    cannot be read.
     """
-    infos = _probed(paths)
+    infos = _probed(paths, readers)
     model = model.to(device)
     samples = frames_of([Sample(Path(name), name) for name in infos], infos)
     side = task.config.dataset.tile
@@ -36,11 +39,11 @@ def predict(task: Task, model: Model, paths: Iterable[str | Path], device: torch
         yield task.prediction(parts, shown, (info.height, info.width))
 
 
-def _probed(paths: Iterable[str | Path]) -> dict[str, ImageInfo]:
+def _probed(paths: Iterable[str | Path], readers: Collection[ImageReaderRecord]) -> dict[str, ImageInfo]:
     infos, problems = {}, []
     for path in paths:
         try:
-            infos[str(path)] = probe(Path(path))
+            infos[str(path)] = probe(Path(path), readers)
         except (ImageError, OSError) as error:
             problems.append(Problem(f"{path}: {error}"))
     if problems:

@@ -17,12 +17,13 @@ from sightsmith.core.contracts.annotation import Object
 from sightsmith.core.contracts.dataset import IMAGE_SUFFIXES, DatasetIndex, Sample
 from sightsmith.core.contracts.image import Array, ImageInfo
 from sightsmith.core.contracts.prediction import Prediction
+from sightsmith.core.contracts.records import ImageReaderRecord
 from sightsmith.core.plugins.manager import load_plugins
 from sightsmith.core.util.console import tracked
 from sightsmith.core.util.errors import UserError, near
 from sightsmith.core.util.files import cache_dir, ensure_writable, fill_file, write_json
 from sightsmith.engine.data.archive import unpack
-from sightsmith.engine.data.images import probe
+from sightsmith.engine.data.images import HEAD, probe
 from sightsmith.engine.data.thumbnails import blended, load_rgb, palette
 from sightsmith.engine.data.write import find_writer, regions, write_dataset
 from sightsmith.engine.pipeline.inference import batches
@@ -59,6 +60,12 @@ class Said:
     name: str
     prediction: Prediction
     files: dict[str, str] = field(default_factory=dict)
+    reader: ImageReaderRecord | None = None
+
+    @property
+    def sample(self) -> Sample:
+        """The image again, without annotation."""
+        return Sample(self.prediction.path, self.name, frame=self.prediction.frame, reader=self.reader)
 
     def to_json(self) -> dict[str, Any]:
         said = self.prediction
@@ -74,7 +81,7 @@ class Said:
         return content | self.files
 
 
-def find_images(text: str) -> dict[str, Path]:
+def find_images(text: str, readers: Sequence[ImageReaderRecord]) -> dict[str, Path]:
     """By name below it, the images that ``input=text`` stands for: a file, a zip, or all in a folder and those below.
 
     Raises UserError where there are none.
@@ -87,23 +94,29 @@ def find_images(text: str) -> dict[str, Path]:
     if given.is_file() and given.suffix.lower() != ".zip":
         return {given.name: given}
     root = unpack(given, cache_dir() / "archives") if given.is_file() else given
-    found = {path.relative_to(root).as_posix(): path for path in _files(root)}
+    found = {path.relative_to(root).as_posix(): path for path in _files(root, readers)}
     if not found:
-        raise UserError(f"input={text} holds no image", hint=f"images are {', '.join(sorted(IMAGE_SUFFIXES))}, and "
-                        "DICOM files of any name")
+        raise UserError(f"input={text} holds no image", hint=f"images are {', '.join(sorted(_suffixes(readers)))}, and "
+                        f"{' and '.join(item.title for item in readers if item.magic)} files without a suffix")
     return found
 
 
-def _files(root: Path) -> Iterator[Path]:
+def _files(root: Path, readers: Sequence[ImageReaderRecord]) -> Iterator[Path]:
+    suffixes = _suffixes(readers)
     for path in sorted(root.rglob("*")):
         if path.is_file() and not any(part.startswith((".", "__MACOSX")) for part in path.relative_to(root).parts) \
-                and (path.suffix.lower() in IMAGE_SUFFIXES or not path.suffix and _is_dicom(path)):
+                and (path.name.lower().endswith(suffixes) or not path.suffix and _is_marked(path, readers)):
             yield path
 
 
-def _is_dicom(path: Path) -> bool:
+def _suffixes(readers: Sequence[ImageReaderRecord]) -> tuple[str, ...]:
+    return tuple(IMAGE_SUFFIXES.union(*(item.suffixes for item in readers)))
+
+
+def _is_marked(path: Path, readers: Sequence[ImageReaderRecord]) -> bool:
     with path.open("rb") as stream:
-        return stream.read(132)[128:] == b"DICM"
+        head = stream.read(HEAD)
+    return any(item.marks(head) for item in readers)
 
 
 def predict_files(result: Result, text: str, wanted: PredictOptions, output_dir: Path | None = None) -> tuple[Path,
@@ -115,24 +128,31 @@ def predict_files(result: Result, text: str, wanted: PredictOptions, output_dir:
     """
     parent = output_dir or result.run_dir / "predictions"
     ensure_writable(parent)
-    images = find_images(text)
+    plugins = load_plugins()
+    readers = list(plugins.image_readers.values())
+    images = find_images(text, readers)
     annotation = _annotation(result)
-    writer = find_writer(wanted.format, load_plugins().dataset_formats, annotation) if wanted.format else None
+    writer = find_writer(wanted.format, plugins.dataset_formats, annotation) if wanted.format else None
     names = {path: name for name, path in images.items()}
     device = "cuda" if torch.cuda.is_available() else "cpu"
     said: list[dict[str, Any]] = []
     samples: list[Sample] = []
     predictions = result.predict(images.values(), device)
     first = next(predictions)  # which looks at all images
-    first_heat = _heat(result, first) if wanted.heatmaps else None  # which the task may not have
+    infos: dict[str, ImageInfo] = {name: probe(path, readers) for name, path in images.items()}
+
+    def item_of(prediction: Prediction) -> Said:
+        name = names[prediction.path]
+        return Said(name, prediction, reader=infos[name].reader)
+
+    first_heat = _heat(result, item_of(first)) if wanted.heatmaps else None  # which the task may not have
     folder = RunDir.create(parent, Path(text).stem).path
-    infos: dict[str, ImageInfo] = {name: probe(path) for name, path in images.items()}
     frames = sum(info.frames for info in infos.values())
     for prediction in tracked(chain([first], predictions), "predicting", frames):
-        item = Said(names[prediction.path], prediction)
+        item = item_of(prediction)
         heat = None
         if wanted.heatmaps:
-            heat = first_heat if prediction is first else _heat(result, prediction)
+            heat = first_heat if prediction is first else _heat(result, item)
         _write_pictures(folder, result, item, wanted, heat)
         if writer is not None:
             samples.append(_as_sample(item, wanted.min_score, multi_label=result.task.multi_label,
@@ -179,10 +199,10 @@ def _write_pictures(folder: Path, result: Result, item: Said, wanted: PredictOpt
         _write_map(folder / MAPS / f"{place}.png", prediction.semantic_mask, result.classes)
     if wanted.pictures:
         item.files["picture"] = f"{PICTURES}/{place}.png"
-        _write_picture(folder / PICTURES / f"{place}.png", result, prediction, wanted.min_score)
+        _write_picture(folder / PICTURES / f"{place}.png", result, item, wanted.min_score)
     if heat is not None:
         item.files["heat_map"] = f"{HEAT}/{place}.png"
-        _write_heat(folder / HEAT / f"{place}.png", result, prediction, heat)
+        _write_heat(folder / HEAT / f"{place}.png", result, item, heat)
 
 
 def _write_map(path: Path, semantic_mask: Array, classes: Sequence[str]) -> None:
@@ -192,22 +212,22 @@ def _write_map(path: Path, semantic_mask: Array, classes: Sequence[str]) -> None
     fill_file(path, lambda place: picture.save(place, format="PNG"))
 
 
-def _write_picture(path: Path, result: Result, prediction: Prediction, min_score: float) -> None:
+def _write_picture(path: Path, result: Result, item: Said, min_score: float) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    pixels = load_rgb(Sample(prediction.path, "", frame=prediction.frame), result.task.config.image)
-    picture = drawn(pixels, prediction, result.classes, min_score)
+    pixels = load_rgb(item.sample, result.task.config.image)
+    picture = drawn(pixels, item.prediction, result.classes, min_score)
     fill_file(path, lambda place: picture.save(place, format="PNG"))
 
 
-def _heat(result: Result, prediction: Prediction) -> Array:
-    [batch] = batches(result.task, [Sample(prediction.path, prediction.path.name, frame=prediction.frame)])
+def _heat(result: Result, item: Said) -> Array:
+    [batch] = batches(result.task, [item.sample])
     [heat] = result.task.heat_maps(result.model, batch)
     return heat
 
 
-def _write_heat(path: Path, result: Result, prediction: Prediction, values: Array) -> None:
+def _write_heat(path: Path, result: Result, item: Said, values: Array) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    pixels = load_rgb(Sample(prediction.path, "", frame=prediction.frame), result.task.config.image)
+    pixels = load_rgb(item.sample, result.task.config.image)
     heat = Image.fromarray(values).resize(pixels.shape[1::-1], Image.Resampling.BILINEAR)
     strength = np.clip(np.array(heat), 0, 1)
     picture = Image.fromarray(blended(pixels, 255 * colormaps["inferno"](strength)[..., :3], HOTTEST * strength))

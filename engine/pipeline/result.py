@@ -53,7 +53,7 @@ class Result:
 
         from sightsmith.engine.pipeline.predict import predict
 
-        return predict(self.task, self.model, paths, torch.device(device))
+        return predict(self.task, self.model, paths, torch.device(device), load_plugins().image_readers.values())
 
     @classmethod
     def load(cls, run: str | Path) -> Result:

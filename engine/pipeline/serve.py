@@ -21,6 +21,7 @@ from fastapi.responses import JSONResponse
 from starlette.requests import ClientDisconnect
 
 from sightsmith.core.contracts.image import ImageError
+from sightsmith.core.plugins.manager import load_plugins
 from sightsmith.core.util.errors import UserError
 from sightsmith.engine.data.images import announced_pixels
 from sightsmith.engine.data.masks import encode
@@ -113,7 +114,7 @@ async def _receive(request: Request, write: Callable[[bytes], object], limits: L
 
 def _predicted(result: Result, path: Path, limits: Limits) -> list[dict[str, Any]]:
     """Raises ImageError and HTTPException."""
-    pixels = announced_pixels(path)
+    pixels = announced_pixels(path, load_plugins().image_readers.values())
     if pixels > 1e6 * limits.megapixels:
         raise HTTPException(TOO_LARGE, f"the image has {pixels / 1e6:.1f} million pixels, and "
                             f"{limits.megapixels:g} are taken")

@@ -64,7 +64,7 @@ class ClassificationDataset(Dataset[Any]):
         """(C, H, W), uint8 or float32 in [0, 1], and whether its channels are RGB."""
         image = self.config.image
         try:
-            values = read_image(sample.path, sample.frame, windows=image.windows, value_range=image.range)
+            values = read_image(sample, windows=image.windows, value_range=image.range)
         except ImageError as error:
             raise UserError(f"{sample.key} was readable when the data set was checked, and is not now: {error}"
                             ) from error

@@ -8,8 +8,8 @@
         times: int = key("how often", 1, low=1, high=10)
         json: bool = flag("print a JSON object")
 
-``parse(Greeting, ["name=Ada", "--json"], record)`` is ``Greeting("Ada", 1, True)``. Keys read ``key=value``, as those of
-``train`` do; flags begin with ``--``; a word is told by its place.
+``parse(Greeting, ["name=Ada", "--json"], record)`` is ``Greeting("Ada", 1, True)``. Keys read ``key=value``, as those
+of ``train`` do; flags begin with ``--``; words are known by their place.
 """
 
 from __future__ import annotations

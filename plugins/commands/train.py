@@ -16,8 +16,8 @@ Train a model on your own images:
   sightsmith train task=classification dataset.root=photos --multirun network=resnet18,resnet50
 """
 TAIL = """
-The composed configuration: add --cfg job. Hydra's own flags: --hydra-help. --json prints the result's folder and metrics
-as JSON."""
+The composed configuration: add --cfg job. Hydra's own flags: --hydra-help. --json prints the result's folder and
+metrics as JSON."""
 
 
 def train_command(arguments: list[str], plugins: Plugins) -> int:

@@ -14,8 +14,8 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Verify:
-    """Compare what a finished run was made from with what is there now, and, with rerun=true, train it again and compare
-    the weights. Exit code 0: everything is the same."""
+    """Compare what a finished run was made from with what is there now, and, with rerun=true, train it again and
+    compare the weights. Exit code 0: everything is the same."""
 
     run: Path = key("the run's folder", metavar="DIR")
     rerun: bool = key("train again, into a new folder", False)

@@ -89,7 +89,7 @@ class AnnotatedImages(Dataset[Any], ABC):
         image = self.config.image
         if self._last is None or self._last[0] != sample.image:
             try:
-                values = read_image(sample.path, sample.frame, windows=image.windows, value_range=image.range)
+                values = read_image(sample, windows=image.windows, value_range=image.range)
             except ImageError as error:
                 raise UserError(f"{sample.key} was readable when the data set was checked, and is not now: {error}"
                                 ) from error

@@ -1,4 +1,4 @@
-"""DICOM images through pydicom. Import this only where a DICOM file is met: pydicom is an extra."""
+"""DICOM images through pydicom, which is an extra."""
 
 from __future__ import annotations
 

@@ -92,7 +92,7 @@ def masked(folder, shapes):
 @pytest.mark.parametrize("form", ["label_csv", "labelme", "coco"])
 def test_masks_to_the_pixel(read, tmp_path, form):
     index = to_objects(masked(tmp_path / "set", SHAPES.values()))
-    from sightsmith.engine.data.images import probe
+    from reading import probe
 
     infos = {sample.name: probe(sample.path) for sample in index.samples}
     record = find_writer(form, load_plugins().dataset_formats, "masks")
@@ -106,7 +106,7 @@ def test_masks_to_the_pixel(read, tmp_path, form):
 
 
 def test_yolo_keeps_what_one_polygon_can_say_and_tells_of_the_rest(read, tmp_path):
-    from sightsmith.engine.data.images import probe
+    from reading import probe
 
     index = to_objects(masked(tmp_path / "set", SHAPES.values()))
     infos = {sample.name: probe(sample.path) for sample in index.samples}

@@ -33,7 +33,7 @@ class ImagePoints(Dataset[Any]):
     def __getitem__(self, key: int | tuple[int, int]) -> tuple[Tensor, Tensor, int]:
         index, seed = key if isinstance(key, tuple) else (key, None)
         sample, settings = self.samples[index], self.config.image
-        values = read_image(sample.path, sample.frame, windows=settings.windows, value_range=settings.range)
+        values = read_image(sample, windows=settings.windows, value_range=settings.range)
         height, width = values.shape[:2]
         points = torch.full((len(self.names), 2), torch.nan)
         for item in sample.objects:

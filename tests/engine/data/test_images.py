@@ -12,10 +12,10 @@ import numpy as np
 import pytest
 from damaged_images import refusals
 from PIL import Image, ImageOps
+from reading import probe, read_image
 
 from sightsmith.core.contracts.image import ImageError
 from sightsmith.engine.data import images
-from sightsmith.engine.data.images import probe, read_image
 
 RNG = np.random.default_rng(0)
 GREY = np.array([[0, 10, 200], [255, 128, 7]], np.uint8)
@@ -302,7 +302,7 @@ def test_what_has_not_changed_is_not_decoded_again(tmp_path: Path, monkeypatch: 
     first = probe(path)
     opened: list[Path] = []
     inner = images._opened
-    monkeypatch.setattr(images, "_opened", lambda path: opened.append(path) or inner(path))
+    monkeypatch.setattr(images, "_opened", lambda path, readers: opened.append(path) or inner(path, readers))
     assert probe(path) is first and not opened
     Image.new("L", (40, 30), 7).save(path)
     assert probe(path).width == 40 and opened == [path]

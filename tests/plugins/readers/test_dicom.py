@@ -13,9 +13,9 @@ from damaged_images import refusals
 from dicom_files import dicom
 from pydicom.data import get_testdata_file
 from pydicom.dataset import Dataset
+from reading import probe, read_image
 
 from sightsmith.core.contracts.image import ImageError
-from sightsmith.engine.data.images import probe, read_image
 
 TEST_FILES = Path(pydicom.data.__file__).parent / "test_files"
 
