@@ -12,7 +12,8 @@ import mmengine  # noqa: F401  by pytest's own process first: yapf's cache, writ
 import pytest
 from hydra.core.global_hydra import GlobalHydra
 
-from sightsmith.core.plugins.manager import load_plugins
+from sightsmith.core.plugins.hookspecs import hookimpl
+from sightsmith.plugins.classification import plugin as classification
 
 
 @pytest.fixture(autouse=True, scope="session")
@@ -42,6 +43,7 @@ def digits(tmp_path_factory):
 def learns(monkeypatch):
     """``learns("boxes")``: the task of this test learns from boxes, whatever it does with them."""
     def change(annotation: str) -> None:
-        tasks = load_plugins().tasks
-        monkeypatch.setitem(tasks, "classification", replace(tasks["classification"], annotation=annotation))
+        [record] = classification.sightsmith_tasks()
+        monkeypatch.setattr(classification, "sightsmith_tasks",
+                            hookimpl(lambda: [replace(record, annotation=annotation)]))
     return change

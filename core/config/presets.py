@@ -16,8 +16,9 @@ from typing import TYPE_CHECKING, Any
 
 import yaml
 
+from sightsmith.core.contracts.records import Provider
 from sightsmith.core.contracts.schema import PresetConfig
-from sightsmith.core.plugins.manager import Provider, load_plugins
+from sightsmith.core.plugins.manager import load_plugins
 from sightsmith.core.util.digest import digest
 from sightsmith.core.util.errors import UserError, near
 

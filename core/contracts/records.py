@@ -24,9 +24,24 @@ _FIGURE = re.compile(r"(.+) (\d+(?:\.\d+)?)(?: %)?")
 _BUILDER = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*")
 
 
+@dataclass(frozen=True)
+class Provider:
+    """Where a plugin comes from: its entry point's name and its distribution."""
+
+    plugin: str
+    distribution: str
+    version: str
+    target: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.plugin} ({self.distribution} {self.version})"
+
+
 @dataclass(frozen=True, kw_only=True)
 class Record:
     """A name, one line about it, and where its builder is (``"package.module:attribute"``).
+
+    ``provider`` is the plugin that registered it, which sightsmith fills in.
 
     Raises ValueError for a name or a builder that is not of the stated form: names are refused,
     never repaired.
@@ -35,6 +50,7 @@ class Record:
     name: str
     description: str
     builder: str
+    provider: Provider | None = field(default=None, compare=False, repr=False)
 
     def __post_init__(self) -> None:
         if not _NAME.fullmatch(self.name):

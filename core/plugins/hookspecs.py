@@ -43,9 +43,11 @@ PROJECT = "sightsmith"
 hookspec = pluggy.HookspecMarker(PROJECT)
 hookimpl = pluggy.HookimplMarker(PROJECT)
 
-# Registration: called once a process, when the plugins are collected; on every rank. An exception, a
-# record that is not of the stated type, or a name that another plugin has already registered makes the
-# plugin (the later one, for a name) "broken": it is listed with the cause and none of it is used.
+# Registration: called when the plugins are loaded, once for each process, on every rank; again where another plugin
+# turns out to be broken. sightsmith's own plugins come first, then by distribution and name; pluggy's ``tryfirst``,
+# ``trylast`` and wrappers apply. A wrapper is called around each plugin's own implementation. An exception, a record
+# that is not of the stated type, or a name that another plugin has already registered makes the plugin (the later
+# one, for a name) "broken": it is listed with the cause and none of it is used.
 
 
 @hookspec
@@ -161,8 +163,8 @@ def sightsmith_presets() -> Iterable[PresetFolder]:  # type: ignore[empty-body]
     """
 
 
-# Diagnostics: called by ``sightsmith doctor`` alone, in the order of registration. What a plugin raises is shown as a
-# finding that is not ok.
+# Diagnostics: called by ``sightsmith doctor`` alone, in the same order. What a plugin raises is shown as a finding that
+# is not ok.
 
 
 @hookspec
@@ -174,9 +176,9 @@ def sightsmith_diagnostics() -> Iterable[Finding]:  # type: ignore[empty-body]
     """
 
 
-# Lifecycle: called on rank 0 only (sightsmith_dataset_checked: in the process that checks), in the
-# order of registration. The results are ignored. An exception stops the run with status `error`; one in
-# sightsmith_on_run_error is logged beside the error that it was told of.
+# Lifecycle: called on rank 0 only (sightsmith_dataset_checked: in the process that checks), in the same order. The
+# results are ignored. An exception stops the run with status `error`; one in sightsmith_after_run is a warning of the
+# run, which is finished, and one in sightsmith_on_run_error is logged beside the error that the run ended with.
 
 
 @hookspec
@@ -196,7 +198,10 @@ def sightsmith_after_epoch(run_dir: Path, epoch: int, metrics: Mapping[str, floa
 
 @hookspec
 def sightsmith_after_run(run_dir: Path, metrics: Mapping[str, float | None]) -> None:
-    """The run is finished: model bundle and report are written. ``metrics`` are those of the best checkpoint."""
+    """The run is finished: model bundle and report are written. ``metrics`` are those of the best checkpoint.
+
+    Every plugin is called, also where one before it fails; a wrapper is called around each.
+    """
 
 
 @hookspec

@@ -6,13 +6,14 @@ the cause, shown by ``sightsmith list plugins`` and ``sightsmith doctor``, and n
 
 from __future__ import annotations
 
-import functools
+import logging
 import os
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.metadata import entry_points
+from pathlib import Path
 from types import ModuleType
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import pluggy
 
@@ -26,31 +27,36 @@ from sightsmith.core.contracts.records import (
     LoggerRecord,
     NetworkRecord,
     PresetFolder,
+    Provider,
     Record,
     TaskRecord,
     TunerRecord,
 )
 from sightsmith.core.plugins import hookspecs
-from sightsmith.core.util.errors import UserError, near
+from sightsmith.core.util.errors import UserError, describe_error, near
+
+if TYPE_CHECKING:
+    from sightsmith.core.contracts.dataset import CheckedDataset
+    from sightsmith.core.contracts.plan import Plan
 
 GROUP = "sightsmith.plugins"
 OWN_DISTRIBUTION = "sightsmith"
 DISABLE_VARIABLE = "SIGHTSMITH_DISABLE_PLUGINS"
 
+KINDS: Mapping[str, type[Record]] = {
+    "tasks": TaskRecord,
+    "dataset_formats": DatasetFormatRecord,
+    "networks": NetworkRecord,
+    "tuners": TunerRecord,
+    "loggers": LoggerRecord,
+    "image_readers": ImageReaderRecord,
+    "export_formats": ExportFormatRecord,
+    "commands": CommandRecord,
+}
+"""What is registered by name: the hook ``sightsmith_<kind>``, and the attribute of :class:`Plugins`."""
+
 R = TypeVar("R", bound=Record)
-
-
-@dataclass(frozen=True)
-class Provider:
-    """Where a plugin comes from: its entry point's name and its distribution."""
-
-    plugin: str
-    distribution: str
-    version: str
-    target: str = ""
-
-    def __str__(self) -> str:
-        return f"{self.plugin} ({self.distribution} {self.version})"
+log = logging.getLogger("sightsmith")
 
 
 @dataclass(frozen=True)
@@ -61,8 +67,17 @@ class Broken:
     cause: str
 
 
+class _Fault(Exception):
+    """The plugin of ``provider`` is broken."""
+
+    def __init__(self, provider: Provider, error: Exception) -> None:
+        super().__init__(f"{type(error).__name__}: {error}")
+        self.provider = provider
+
+
 class Plugins:
-    """The registered plugins and their records, by kind and name."""
+    """The registered plugins and their records, by kind and name. Pickled, it is loaded again from what is installed
+    where it is unpickled."""
 
     def __init__(self, candidates: Iterable[tuple[Provider, Callable[[], ModuleType]]]) -> None:
         self._manager = pluggy.PluginManager(hookspecs.PROJECT)
@@ -77,63 +92,109 @@ class Plugins:
         self.commands: dict[str, CommandRecord] = {}
         self.config_paths: list[tuple[ConfigPath, Provider]] = []
         self.preset_folders: list[tuple[PresetFolder, Provider]] = []
-        self.providers: list[Provider] = []
         self.broken: list[Broken] = []
-        self._provider_of: dict[tuple[str, str], Provider] = {}
+        self._modules: dict[Provider, ModuleType] = {}
         for provider, load in candidates:
             try:
-                self._add(provider, load())
+                self._modules[provider] = load()
             except Exception as error:  # whatever a stranger's module raises must not take the rest down
-                self.broken.append(Broken(provider, f"{type(error).__name__}: {error}"))
+                self._drop(_Fault(provider, error))
+        for provider in reversed(list(self._modules)):  # pluggy calls the last that is registered first
+            try:
+                self._manager.register(self._modules[provider], name=str(provider))
+                self._manager.check_pending()
+            except Exception as error:
+                self._drop(_Fault(provider, error))
+        while True:
+            try:
+                return self._collect()
+            except _Fault as fault:
+                self._drop(fault)
 
-    def _add(self, provider: Provider, module: ModuleType) -> None:
-        self._manager.register(module, name=f"{provider.distribution}:{provider.plugin}")
-        try:
-            self._manager.check_pending()
-            found = {
-                kind: list(self._records(module, f"sightsmith_{kind}", expected))
-                for kind, expected in (
-                    ("tasks", TaskRecord), ("dataset_formats", DatasetFormatRecord),
-                    ("networks", NetworkRecord), ("tuners", TunerRecord), ("loggers", LoggerRecord),
-                    ("image_readers", ImageReaderRecord), ("export_formats", ExportFormatRecord),
-                    ("commands", CommandRecord),
-                )
-            }
-            paths = list(self._records(module, "sightsmith_config_paths", ConfigPath))
-            folders = list(self._records(module, "sightsmith_presets", PresetFolder))
-            for kind, records in found.items():
-                self._refuse_duplicates(kind, records)
-        except BaseException:
-            self._manager.unregister(module)
-            raise
+    def __reduce__(self) -> tuple[Callable[[], Plugins], tuple[()]]:
+        return load_plugins, ()
+
+    @property
+    def providers(self) -> list[Provider]:
+        """The plugins that are used, sightsmith's own first."""
+        return list(self._modules)
+
+    def _drop(self, fault: _Fault) -> None:
+        self.broken.append(Broken(fault.provider, str(fault)))
+        self._modules.pop(fault.provider, None)
+        if self._manager.has_plugin(str(fault.provider)):
+            self._manager.unregister(name=str(fault.provider))
+
+    def _collect(self) -> None:
+        """Ask all plugins for their records. Raises _Fault for the first that is broken."""
+        found = {kind: self._records(f"sightsmith_{kind}", record) for kind, record in KINDS.items()}
+        paths = self._records("sightsmith_config_paths", ConfigPath)
+        folders = self._records("sightsmith_presets", PresetFolder)
         for kind, records in found.items():
-            for record in records:
-                getattr(self, kind)[record.name] = record
-                self._provider_of[kind, record.name] = provider
-        self.config_paths += [(path, provider) for path in paths]
-        self.preset_folders += [(folder, provider) for folder in folders]
-        self.providers.append(provider)
+            self._ensure_unique(kind, records)
+        for kind, records in found.items():
+            getattr(self, kind).update((record.name, replace(record, provider=provider))
+                                       for record, provider in records)
+        self.config_paths, self.preset_folders = paths, folders
 
-    def _records(self, module: object, hook: str, expected: type) -> Iterable[Any]:
-        for implementation in getattr(self._manager.hook, hook).get_hookimpls():
-            if implementation.plugin is module:
-                for record in implementation.function():
-                    if not isinstance(record, expected):
-                        raise TypeError(f"{hook} returned a {type(record).__name__}, not a {expected.__name__}")
-                    yield record
+    def _records(self, hook: str, expected: type) -> list[tuple[Any, Provider]]:
+        """What all plugins return for ``hook``, in the order in which pluggy calls them."""
+        found = []
+        for provider in self._implementers(hook):
+            try:
+                found += [(record, provider) for record in self._returned(hook, provider, expected)]
+            except Exception as error:
+                raise _Fault(self._culprit(hook, provider, expected), error) from error
+        return found
 
-    def _refuse_duplicates(self, kind: str, records: list[Record]) -> None:
-        names: set[str] = set()
+    def _implementers(self, hook: str) -> list[Provider]:
+        """Whose ``hook`` is called, in pluggy's order; where it is only wrapped, the first that does."""
+        own, wrappers = self._hooked(hook)
+        return own or wrappers[:1]
+
+    def _hooked(self, hook: str) -> tuple[list[Provider], list[Provider]]:
+        """The plugins that implement ``hook``, and those that wrap it."""
+        provider_of = {module: provider for provider, module in self._modules.items()}
+        called: tuple[list[Provider], list[Provider]] = ([], [])
+        for item in reversed(getattr(self._manager.hook, hook).get_hookimpls()):
+            called[item.wrapper or item.hookwrapper].append(provider_of[item.plugin])
+        return called
+
+    def _caller(self, hook: str, provider: Provider, without: Iterable[Provider] = ()) -> pluggy.HookCaller:
+        """A call of the ``hook`` of one plugin, within the wrappers of all but those ``without``."""
+        others = {*self._implementers(hook), *without} - {provider}
+        return self._manager.subset_hook_caller(hook, [self._modules[other] for other in others])
+
+    def _returned(self, hook: str, provider: Provider, expected: type, without: Iterable[Provider] = ()) -> list[Any]:
+        records = [record for result in self._caller(hook, provider, without)() for record in result]
         for record in records:
-            if record.name in names:
-                raise ValueError(f"{kind[:-1]} {record.name!r} is registered twice by this plugin")
-            if other := self._provider_of.get((kind, record.name)):
-                raise ValueError(f"{kind[:-1]} {record.name!r} is already registered by {other}")
-            names.add(record.name)
+            if not isinstance(record, expected):
+                raise TypeError(f"{hook} returned a {type(record).__name__}, not a {expected.__name__}")
+        return records
+
+    def _culprit(self, hook: str, provider: Provider, expected: type) -> Provider:
+        """Of whom the failing ``hook`` of ``provider`` is: its own, or, where it works alone, of one that wraps it."""
+        _, wrappers = self._hooked(hook)
+        for suspect in (provider, *wrappers):
+            try:
+                self._returned(hook, provider, expected, without={*wrappers} - {suspect})
+            except Exception:
+                return suspect
+        return provider
+
+    def _ensure_unique(self, kind: str, records: Iterable[tuple[Record, Provider]]) -> None:
+        """Raises _Fault for a plugin with a name that another one before it has, whatever the order of the calls."""
+        owners: dict[str, Provider] = {}
+        for record, provider in sorted(records, key=lambda item: self.providers.index(item[1])):
+            if other := owners.get(record.name):
+                by = "registered twice by this plugin" if other == provider else f"already registered by {other}"
+                raise _Fault(provider, ValueError(f"{kind[:-1]} {record.name!r} is {by}"))
+            owners[record.name] = provider
 
     def provider(self, kind: str, name: str) -> Provider:
         """Which plugin registered the ``kind`` (``"networks"``, ...) called ``name``."""
-        return self._provider_of[kind, name]
+        provider: Provider = getattr(self, kind)[name].provider
+        return provider
 
     def task(self, name: str) -> TaskRecord:
         return self._find("task", self.tasks, name)
@@ -159,44 +220,54 @@ class Plugins:
     def diagnostics(self) -> list[Finding]:
         """What the plugins found of themselves; one that raises is a finding that is not ok."""
         found: list[Finding] = []
-        for name, module in self._manager.list_name_plugin():
+        for provider in self._implementers("sightsmith_diagnostics"):
             try:
-                found += list(self._records(module, "sightsmith_diagnostics", Finding))
+                found += self._returned("sightsmith_diagnostics", provider, Finding)
             except Exception as error:  # whatever a stranger's module raises must not take the rest down
                 cause = f"{type(error).__name__}: {error}"
-                found.append(Finding("plugins", f"{name} cannot be looked at: {cause}", ok=False))
+                found.append(Finding("plugins", f"{provider} failed in sightsmith_diagnostics: {cause}", ok=False))
         return found
 
-    def dataset_checked(self, **arguments: Any) -> None:
-        self._manager.hook.sightsmith_dataset_checked(**arguments)
+    def dataset_checked(self, dataset: CheckedDataset) -> None:
+        self._manager.hook.sightsmith_dataset_checked(dataset=dataset)
 
-    def before_run(self, **arguments: Any) -> None:
-        self._manager.hook.sightsmith_before_run(**arguments)
+    def before_run(self, plan: Plan, run_dir: Path) -> None:
+        self._manager.hook.sightsmith_before_run(plan=plan, run_dir=run_dir)
 
-    def after_epoch(self, **arguments: Any) -> None:
-        self._manager.hook.sightsmith_after_epoch(**arguments)
+    def after_epoch(self, run_dir: Path, epoch: int, metrics: Mapping[str, float | None]) -> None:
+        self._manager.hook.sightsmith_after_epoch(run_dir=run_dir, epoch=epoch, metrics=metrics)
 
-    def after_run(self, **arguments: Any) -> None:
-        self._manager.hook.sightsmith_after_run(**arguments)
+    def after_run(self, run_dir: Path, metrics: Mapping[str, float | None]) -> list[str]:
+        """Call every plugin, whichever fails; a warning for each that did, whose trace is logged. The run is finished
+        all the same."""
+        warnings = []
+        for provider in self._implementers("sightsmith_after_run"):
+            try:
+                self._caller("sightsmith_after_run", provider)(run_dir=run_dir, metrics=metrics)
+            except Exception as error:  # whatever a stranger's module raises, the run is finished
+                warnings.append(f"{provider} failed in sightsmith_after_run: {describe_error(error)}")
+                log.warning(warnings[-1], exc_info=True)
+        return warnings
 
-    def on_run_error(self, **arguments: Any) -> None:
-        self._manager.hook.sightsmith_on_run_error(**arguments)
+    def on_run_error(self, run_dir: Path, error: BaseException) -> None:
+        self._manager.hook.sightsmith_on_run_error(run_dir=run_dir, error=error)
 
 
 def installed() -> Iterable[tuple[Provider, Callable[[], ModuleType]]]:
     """The entry points of this environment, sightsmith's own first."""
     only_own = os.environ.get(DISABLE_VARIABLE, "") not in ("", "0")
     found = []
+    names: dict[object, tuple[str, str]] = {}  # of a distribution, which parses its metadata each time it is asked
     for entry in entry_points(group=GROUP):
-        distribution = entry.dist.name if entry.dist else "unknown"
+        if entry.dist not in names:
+            names[entry.dist] = (entry.dist.name, entry.dist.version) if entry.dist else ("unknown", "?")
+        distribution, version = names[entry.dist]
         if distribution == OWN_DISTRIBUTION or not only_own:
-            version = entry.dist.version if entry.dist else "?"
             found.append((Provider(entry.name, distribution, version, entry.value), entry.load))
     return sorted(found, key=lambda item: (item[0].distribution != OWN_DISTRIBUTION, item[0].distribution,
                                            item[0].plugin))
 
 
-@functools.lru_cache(maxsize=1)
 def load_plugins() -> Plugins:
-    """The plugins installed in this environment, loaded once a process."""
+    """The plugins installed in this environment. Where a process begins loads them, and hands them on."""
     return Plugins(installed())

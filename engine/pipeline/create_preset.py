@@ -17,8 +17,9 @@ import yaml
 from sightsmith.core.config.base_run import recipe
 from sightsmith.core.config.model_card import CARD, WEIGHTS, read_card, restore_config
 from sightsmith.core.config.presets import SUFFIX, load_presets
+from sightsmith.core.contracts.records import Provider
 from sightsmith.core.contracts.schema import Config, PresetConfig, is_among, walk
-from sightsmith.core.plugins.manager import Provider, load_plugins
+from sightsmith.core.plugins.manager import load_plugins
 from sightsmith.core.util.errors import Problem, UserError
 from sightsmith.core.util.files import fill_folder, make_folder, write_atomic
 from sightsmith.engine.runs.run_dir import RunDir

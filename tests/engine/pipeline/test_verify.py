@@ -19,8 +19,8 @@ from sightsmith.cli import main
 from sightsmith.core.config.compose import compose
 from sightsmith.core.config.model_card import restore_config
 from sightsmith.core.config.presets import Preset, load_presets
+from sightsmith.core.contracts.records import Provider
 from sightsmith.core.contracts.schema import PresetConfig
-from sightsmith.core.plugins.manager import Provider
 from sightsmith.core.util.errors import UserError
 from sightsmith.engine.pipeline.start import start
 from sightsmith.engine.pipeline.verify import CHANGED, SAME, UNKNOWN, check_run, train_again
