@@ -5,10 +5,30 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from sightsmith.core.contracts.annotation import Box
-from sightsmith.core.contracts.dataset import Sample, Tile
+from sightsmith.core.contracts.dataset import CheckedDataset, Sample, Tile
 from sightsmith.core.contracts.image import ImageInfo
+from sightsmith.core.util.errors import UserError
+
+if TYPE_CHECKING:
+    from sightsmith.core.contracts.task import Task
+
+
+def tile_dataset(dataset: CheckedDataset, side: int | None, task: Task) -> CheckedDataset:
+    """``dataset`` with images larger than ``side`` pixels cut as ``task`` wants it; None: as it is.
+
+    Raises UserError where the annotation belongs to whole images.
+    """
+    if side is None:
+        return dataset
+    if dataset.index.annotation == "labels":
+        raise UserError(f"dataset.tile={side}: labels are those of a whole image, not of its tiles",
+                        hint="leave dataset.tile out")
+    train, validation = (tiled(part, dataset.infos, side, task.tile_overlap(training))
+                         for part, training in ((dataset.train, True), (dataset.validation, False)))
+    return replace(dataset, train=train, validation=validation)
 
 
 def tiled(samples: Sequence[Sample], infos: Mapping[str, ImageInfo], side: int, overlap: float) -> tuple[Sample, ...]:

@@ -10,25 +10,26 @@ import statistics
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
+from functools import partial
 from html import escape
+from typing import Protocol
 
 import numpy as np
-from accelerate import PartialState
 
 from sightsmith.core.contracts.callback import Callback
 from sightsmith.core.contracts.dataset import CheckedDataset, Sample
 from sightsmith.core.contracts.image import Array
-from sightsmith.core.contracts.plan import Plan
 from sightsmith.core.contracts.report import Section
 from sightsmith.core.contracts.results import SampleResult
-from sightsmith.core.contracts.schema import Config
 from sightsmith.core.contracts.task import Task
 from sightsmith.core.util.errors import UserError
 from sightsmith.core.util.text import format_metric
 from sightsmith.engine.data.split import folds
+from sightsmith.engine.data.tiling import tile_dataset
 from sightsmith.engine.pipeline.replay import PREFIX
+from sightsmith.engine.pipeline.stages import PlannedRun, RunContext
 from sightsmith.engine.runs.run_dir import RunDir
-from sightsmith.engine.training import distributed as ranks
+from sightsmith.engine.training import distributed
 from sightsmith.engine.training.bootstrap import Interval, interval
 from sightsmith.engine.training.session import Training
 from sightsmith.engine.training.trainer import seed_everything
@@ -37,8 +38,12 @@ FEW_CASES = 30
 """A validation part of fewer cases says too little by itself: for ``dataset.folds=auto``."""
 AUTO_FOLDS = 5
 
-Reporters = Callable[[Training, int, int], AbstractContextManager[Sequence[Callback]]]
-"""The callbacks of a training, for so many epochs, by its number from 1."""
+
+class Reporters(Protocol):
+    """The callbacks of a training of ``epochs``, which is fold ``number``, from 1."""
+
+    def __call__(self, training: Training, epochs: int, number: int) -> AbstractContextManager[Sequence[Callback]]:
+        ...
 
 
 @dataclass(frozen=True)
@@ -112,40 +117,45 @@ def _new(dataset: CheckedDataset) -> list[Sample]:
     return [sample for sample in dataset.index.samples if sample.image not in known]
 
 
-def cross_validate(config: Config, task: Task, dataset: CheckedDataset, plan: Plan, epochs: int, run: RunDir,
-                   state: PartialState, tile: Callable[[CheckedDataset], CheckedDataset], reporters: Reporters,
+def cross_validate(context: RunContext, planned: PlannedRun, epochs: int, run: RunDir, reporters: Reporters,
                    ) -> CrossValidation:
     """Train ``epochs`` epochs for each fold of each repeat, in ``run``'s folder ``folds/<repeat>-<fold>``.
 
-    Images that the base run was trained on are in every training, and left out of none. A training that is finished
-    there is only eval_model again, one that was cut short goes on. ``tile`` cuts the images of a data set. On every
-    rank.
+    Images that the base run was trained on are in every training, and left out of none. A fold that is finished there
+    is only evaluated again, one that was cut short resumes. On every rank.
     """
-    # What would stop a training early is the score on the cases left out.
-    config = replace(config, hyper=replace(config.hyper, early_stop=False))
-    samples, new, seed = dataset.index.samples, _new(dataset), config.trainer.seed
-
-    def outcomes(part: CheckedDataset, folder: str, number: int) -> list[SampleResult]:
-        seed_everything(seed)
-        training = Training(config, task, task.build_model()[0], part.train, part.validation, state)
-        with reporters(training, epochs, number) as callbacks:
-            trainer = training.trainer(RunDir(run.path / "folds" / folder), plan, callbacks)
-            trainer.fit(epochs)
-            return trainer.evaluate()
-
+    task, dataset, plan = planned.task, planned.dataset, planned.plan
+    samples, new, seed = dataset.index.samples, _new(dataset), planned.config.trainer.seed
     scores: list[FoldScore] = []
     pools: list[list[tuple[Sample, SampleResult]]] = []
     for repeat in range(1, plan.repeats + 1):
         pools.append([])
         for fold, left_out in enumerate(folds(new, plan.folds, seed + repeat - 1), 1):
             keys = {sample.key for sample in left_out}
-            part = tile(replace(dataset, validation=left_out,
-                                train=tuple(sample for sample in samples if sample.key not in keys)))
-            found = outcomes(part, f"{repeat}-{fold}", len(scores) + 1)
+            part = replace(dataset, validation=left_out,
+                           train=tuple(sample for sample in samples if sample.key not in keys))
+            part = tile_dataset(part, planned.config.dataset.tile, task)
+            found = _train_fold(context, planned, part, epochs, RunDir(run.path / "folds" / f"{repeat}-{fold}"),
+                                partial(reporters, number=len(scores) + 1))
             scores.append(FoldScore(repeat, fold, len(left_out), task.metrics(found)[task.score]))
             pools[-1] += zip(part.validation, found, strict=True)
-    score, span = ranks.on_main(state, lambda: pooled(task, pools, seed))
+    score, span = distributed.on_main(context.state, lambda: pooled(task, pools, seed))
     return CrossValidation(task.score, epochs, tuple(scores), score, span)
+
+
+def _train_fold(context: RunContext, planned: PlannedRun, part: CheckedDataset, epochs: int, folder: RunDir,
+                reporters: Callable[[Training, int], AbstractContextManager[Sequence[Callback]]],
+                ) -> list[SampleResult]:
+    """The results on the images that ``part`` leaves out."""
+    # What would stop a training early is the score on the cases left out.
+    config = replace(planned.config, hyper=replace(planned.config.hyper, early_stop=False))
+    seed_everything(config.trainer.seed)
+    training = Training(config, planned.task, planned.task.build_model()[0], part.train, part.validation,
+                        context.state, context.plugins)
+    with reporters(training, epochs) as callbacks:
+        trainer = training.trainer(folder, planned.plan, callbacks)
+        trainer.fit(epochs)
+        return trainer.evaluate()
 
 
 def pooled(task: Task, pools: Sequence[Sequence[tuple[Sample, SampleResult]]], seed: int,

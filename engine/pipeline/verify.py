@@ -152,7 +152,7 @@ def train_again(path: Path, checks: Iterable[Check]) -> Rerun:
     config = replace(config, trainer=replace(config.trainer, **planned, resume="false", dry_run=False))
     overrides = [*yaml.safe_load(run.overrides.read_text()),
                  *(f"trainer.{key}={format_override(value)}" for key, value in planned.items())]
-    result = start(config, overrides)
+    result = start(config, overrides, load_plugins())
     assert result is not None  # not a dry run
     again = RunDir(result.run_dir)
     lock_again = read_lock(again.lock)

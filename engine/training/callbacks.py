@@ -1,10 +1,11 @@
-"""What a person sees while a run is under way: bars on a terminal, plain lines elsewhere."""
+"""What listens to a training: bars on a terminal and plain lines elsewhere, the status, loggers, plugins."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
@@ -14,12 +15,11 @@ from sightsmith.core.contracts.logger import MetricLogger
 from sightsmith.core.util.text import format_duration, format_metric
 from sightsmith.engine.runs.run_dir import Status
 
+if TYPE_CHECKING:
+    from sightsmith.core.plugins.manager import Plugins
+
 PLAIN_SECONDS = 30.0
 """Without a terminal, a long epoch says this often where it is."""
-
-
-
-
 
 
 class ProgressReporter:
@@ -113,5 +113,17 @@ class LoggerReporter:
             logger.log(state.epoch * self._updates, figures)
 
 
+class HookReporter:
+    """A callback of the loop: calls the plugins' hook after each epoch."""
 
+    def __init__(self, plugins: Plugins, run_dir: Path) -> None:
+        self._plugins, self._run_dir = plugins, run_dir
 
+    def on_step(self, state: TrainState, losses: Mapping[str, float], rate: float) -> None:
+        pass
+
+    def on_validation(self, done: int, batches: int) -> None:
+        pass
+
+    def on_epoch(self, state: TrainState, metrics: Mapping[str, Any]) -> None:
+        self._plugins.after_epoch(run_dir=self._run_dir, epoch=state.epoch, metrics=metrics)

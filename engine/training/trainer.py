@@ -45,10 +45,6 @@ CHECK_EVERY = 10
 """Updates between two looks at the losses on a GPU and at the other ranks: each costs a synchronisation."""
 
 
-
-
-
-
 def seed_everything(*entropy: int) -> None:
     """Seed Python, NumPy and torch from all of ``entropy``."""
     value = int(np.random.SeedSequence(entropy).generate_state(1)[0])

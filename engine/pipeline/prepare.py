@@ -1,0 +1,145 @@
+"""The steps of a run before its folder: load the data, recommend, build the model, measure and plan."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from functools import partial
+
+import torch
+
+from sightsmith.core.contracts.dataset import CheckedDataset
+from sightsmith.core.contracts.plan import ComputeMode, Plan, estimate_seconds
+from sightsmith.core.contracts.recommendation import Recommendation
+from sightsmith.core.contracts.schema import AUTO, Config
+from sightsmith.core.util.errors import UserError
+from sightsmith.engine.data.tiling import tile_dataset
+from sightsmith.engine.pipeline.cross_validation import choose_folds
+from sightsmith.engine.pipeline.load_dataset import check
+from sightsmith.engine.pipeline.recommend import DatasetStatistics, recommend
+from sightsmith.engine.pipeline.stages import BuiltRun, LoadedRun, PlannedRun, RecommendedRun, RunContext
+from sightsmith.engine.runs.resume import find_run, planned_mode
+from sightsmith.engine.runs.run_dir import RunDir
+from sightsmith.engine.runs.weights import ensure_complete_weights, ensure_preset_weights
+from sightsmith.engine.training import distributed
+from sightsmith.engine.training.benchmark import Measurement, benchmark, candidates
+from sightsmith.engine.training.session import Training
+from sightsmith.engine.training.trainer import seed_everything
+
+
+def prepare(context: RunContext, config: Config) -> PlannedRun:
+    """Everything up to the plan, which is printed; the same on every rank. Raises UserError."""
+    loaded = _load(context, config)
+    recommended = _recommend(context, loaded)
+    built = _build(context, recommended.config, loaded.dataset)
+    plan = _plan(context, built, recommended.recommendation, loaded.resumed)
+    return PlannedRun(**vars(built), plan=plan, resumed=loaded.resumed)
+
+
+def _load(context: RunContext, config: Config) -> LoadedRun:
+    network = context.plugins.network(config.network.name)
+    if network.task != config.task.name:
+        raise UserError(f"The network {network.name!r} is for {network.task}, not for {config.task.name}.",
+                        hint=f"`sightsmith list networks --task {config.task.name}` shows what fits")
+    resumed = distributed.on_main(context.state, lambda: find_run(config))
+    return LoadedRun(config, distributed.on_main(context.state, lambda: _check(context, config)), resumed)
+
+
+def _check(context: RunContext, config: Config) -> CheckedDataset:
+    dataset = check(config, context.plugins, context.details.print)
+    context.plugins.dataset_checked(dataset=dataset)
+    for problem in dataset.problems:
+        if problem.severity == "warning":
+            context.details.print(f"warning: {problem}")
+    dataset.raise_for_errors()
+    return dataset
+
+
+def _recommend(context: RunContext, loaded: LoadedRun) -> RecommendedRun:
+    """What tuner=auto makes of the data and the preferences; the same on every rank."""
+    config, plugins = loaded.config, context.plugins
+    if config.tuner.name != AUTO:
+        return RecommendedRun(config, None)
+    found = recommend(config, plugins.task(config.task.name), plugins.networks.values(),
+                      DatasetStatistics.of(loaded.dataset))
+    found.show(context.details)
+    return RecommendedRun(found.applied(config), found)
+
+
+def _build(context: RunContext, config: Config, whole: CheckedDataset) -> BuiltRun:
+    record, index = context.plugins.task(config.task.name), whole.index
+    # Rank 0 imports first: yapf, which mmengine imports, writes a cache then that is not safe to read meanwhile.
+    distributed.on_main(context.state, lambda: bool(record.build()))
+    task = record.build()(record, config, context.plugins.network(config.network.name), index.classes,
+                          index.multi_label)
+    dataset = tile_dataset(whole, config.dataset.tile, task)
+    seed_everything(config.trainer.seed)
+    model, loaded = task.build_model()
+    if loaded is not None:
+        for line in loaded.lines():
+            context.details.print(line)
+        if config.base_run.path is not None:
+            ensure_complete_weights(loaded, config)
+    ensure_preset_weights(loaded, config.preset)
+    if config.hyper.backbone_lr_scale != 1 and not task.backbone(model):
+        raise UserError(f"hyper.backbone_lr_scale={config.hyper.backbone_lr_scale:g}: the task {config.task.name} "
+                        "does not say which layers are the backbone", hint="leave it out")
+    training = Training(config, task, model, dataset.train, dataset.validation, context.state, context.plugins)
+    return BuiltRun(config, task, whole, dataset, loaded.digest if loaded else None, training)
+
+
+def _plan(context: RunContext, built: BuiltRun, recommendation: Recommendation | None, resumed: RunDir | None) -> Plan:
+    """The same on every rank. A run that is resumed keeps its mode: measured again, another could win."""
+    config, state = built.config, context.state
+    hyper, trainer, task = config.hyper, config.trainer, built.task
+    planned = distributed.on_main(state, lambda: planned_mode(resumed) if resumed else None)
+    modes = (planned,) if planned else candidates(trainer.precision, trainer.memory_format, state.device)
+    measured = _measure(context, built, modes)
+    seconds = measured.micro_batch_seconds
+    speeds = ", ".join(f"{mode} {1000 * taken:.0f} ms" for mode, taken in seconds.items())
+    pick = "measured" if len(modes) > 1 else "as the run was planned" if planned else "as asked"
+    train, validation = len(built.dataset.train), len(built.dataset.validation)
+    workers = _workers(config, context)
+    folds, why = choose_folds(built.dataset, config.dataset.folds)
+    plan = Plan(
+        name=config.name, task=config.task.name, network=config.network.name, weights=config.network.weights,
+        input_size=task.input_size(), classes=len(built.dataset.index.classes), train_images=train,
+        validation_images=validation, epochs=hyper.epochs, steps_per_epoch=built.training.sampler.steps_per_epoch,
+        batch_size=hyper.batch_size, gradient_accumulation=trainer.gradient_accumulation, devices=state.num_processes,
+        device=_device_name(state.device),
+        optimizer=f"{hyper.optimizer}, learning rate {hyper.learning_rate:g} {hyper.schedule}, "
+                  f"weight decay {hyper.weight_decay:g}, momentum {hyper.momentum:g}",
+        precision=measured.mode.precision, memory_format=measured.mode.memory_format,
+        mode_reason=f"{pick}: {speeds} a pass", num_workers=workers,
+        folds=folds, repeats=config.dataset.repeats, folds_reason=why,
+        estimated_seconds=(1 + folds * config.dataset.repeats) * estimate_seconds(
+            micro_batch_seconds=seconds[measured.mode], load_seconds=measured.load_seconds, workers=workers,
+            batch_images=min(hyper.batch_size, train), train_images=train, validation_images=validation,
+            epochs=hyper.epochs),
+        estimated_memory=measured.memory, choice=recommendation)
+    if state.is_main_process:
+        context.details.print(plan.table())
+    return plan
+
+
+def _measure(context: RunContext, built: BuiltRun, modes: Sequence[ComputeMode]) -> Measurement:
+    """Rank 0's measurement, which all ranks have taken part in."""
+    training, state = built.training, context.state
+    micro_batches = [part for step in training.sampler.start(0) for part in step.micro_batches]
+    measured = benchmark(built.task, training.model, training.train_data, micro_batches, built.config.hyper, modes,
+                         state.device, partial(distributed.slowest, state))
+    return distributed.on_main(state, lambda: measured)
+
+
+def _workers(config: Config, context: RunContext) -> int:
+    if config.trainer.num_workers != "auto":
+        return int(config.trainer.num_workers)
+    if context.state.device.type == "cpu":
+        return 0  # the training itself has every core busy
+    return min(8, (os.cpu_count() or 1) // context.state.num_processes)
+
+
+def _device_name(device: torch.device) -> str:
+    if device.type == "cuda":
+        return torch.cuda.get_device_name(device)
+    return f"CPU ({torch.get_num_threads()} threads of {os.cpu_count()} cores)"

@@ -1,0 +1,105 @@
+"""What the steps of a run hand on, from one to the next."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from accelerate import PartialState
+from rich.console import Console
+
+from sightsmith.core.contracts.dataset import CheckedDataset
+from sightsmith.core.contracts.plan import Plan
+from sightsmith.core.contracts.recommendation import Recommendation
+from sightsmith.core.contracts.results import SampleResult
+from sightsmith.core.contracts.schema import Config
+from sightsmith.core.contracts.task import Task
+from sightsmith.core.util.console import console
+from sightsmith.engine.runs.run_dir import RunDir
+from sightsmith.engine.training.session import Training
+
+if TYPE_CHECKING:
+    from sightsmith.core.plugins.manager import Plugins
+
+
+@dataclass(frozen=True)
+class RunContext:
+    """What all steps of one run share. Every rank has one.
+
+    ``overrides`` are what the run was started with, ``sweep_folder`` is the folder that a sweep gave it. ``details`` is
+    for what all runs of a sweep have in common, or their reports contain.
+    """
+
+    overrides: Sequence[str]
+    sweep_folder: Path | None
+    state: PartialState
+    plugins: Plugins
+    console: Console
+    details: Console
+
+    @classmethod
+    def of(cls, config: Config, overrides: Sequence[str], sweep_folder: Path | None, state: PartialState,
+           plugins: Plugins) -> RunContext:
+        """Only rank 0 prints."""
+        everything, details = console(), console()
+        everything.quiet = not state.is_main_process
+        details.quiet = everything.quiet or sweep_folder is not None and not config.trainer.dry_run
+        return cls(list(overrides), sweep_folder, state, plugins, everything, details)
+
+    def continuation(self, run: RunDir) -> str:
+        """The command that resumes ``run``."""
+        kept = [override for override in self.overrides if not override.lstrip("+").startswith("trainer.resume")]
+        return "sightsmith train " + shlex.join([*kept, f"trainer.resume={run.path}"])
+
+
+@dataclass(frozen=True)
+class LoadedRun:
+    """The checked data set, and the run to resume, if any."""
+
+    config: Config
+    dataset: CheckedDataset
+    resumed: RunDir | None
+
+
+@dataclass(frozen=True)
+class RecommendedRun:
+    """``config`` with what tuner=auto chose, if it did."""
+
+    config: Config
+    recommendation: Recommendation | None
+
+
+@dataclass(frozen=True)
+class BuiltRun:
+    """The task, and the training of its model, ready to start.
+
+    ``whole`` is the data set as it is on disk, ``dataset`` the same with large images cut into tiles, and
+    ``weights_digest`` that of the file of starting weights.
+    """
+
+    config: Config
+    task: Task
+    whole: CheckedDataset
+    dataset: CheckedDataset
+    weights_digest: str | None
+    training: Training
+
+
+@dataclass(frozen=True)
+class PlannedRun(BuiltRun):
+    """All that is known before the first epoch."""
+
+    plan: Plan
+    resumed: RunDir | None
+
+
+@dataclass(frozen=True)
+class FittedRun:
+    """The best checkpoint, its results on the validation images, and one entry of metrics an epoch."""
+
+    best: dict[str, Any]
+    results: list[SampleResult]
+    history: list[dict[str, Any]]
