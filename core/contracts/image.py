@@ -10,6 +10,7 @@ from typing import Any, Protocol
 import numpy as np
 
 Array = np.ndarray[Any, np.dtype[Any]]
+"""A numpy array of any type; shape and units stand where it is used."""
 
 
 class ImageError(Exception):

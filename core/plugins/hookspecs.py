@@ -39,6 +39,7 @@ if TYPE_CHECKING:
 PROJECT = "sightsmith"
 hookspec = pluggy.HookspecMarker(PROJECT)
 hookimpl = pluggy.HookimplMarker(PROJECT)
+"""Decorator of a plugin's functions that implement a hook; the function has the hook's name."""
 
 # Registration: called once a process, when the plugins are collected; on every rank. An exception, a
 # record that is not of the stated type, or a name that another plugin has already registered makes the

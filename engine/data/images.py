@@ -20,6 +20,7 @@ from sightsmith.core.contracts.image import Array, Frame, ImageError, ImageInfo,
 
 SUPPORTED = "JPEG, PNG, TIFF, BMP and DICOM"
 MAX_SIDE = 16_384
+"""Pixels of the longer side of an image."""
 MAX_FRAMES = 4_096
 MAX_PIXELS = 1_000_000_000
 

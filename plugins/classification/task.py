@@ -12,14 +12,18 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from sightsmith.core.contracts.dataset import Sample
-from sightsmith.core.contracts.image import Array
-from sightsmith.core.contracts.prediction import Prediction
-from sightsmith.core.contracts.report import Section
-from sightsmith.core.contracts.results import Model, RawPrediction, SampleResult
-from sightsmith.core.contracts.task import Task
-from sightsmith.core.contracts.weights import LoadReport
-from sightsmith.core.util.errors import UserError
+from sightsmith.plugin import (
+    Array,
+    LoadReport,
+    Model,
+    Prediction,
+    RawPrediction,
+    Sample,
+    SampleResult,
+    Section,
+    Task,
+    UserError,
+)
 from sightsmith.plugins.classification import cam, data, metrics, report
 from sightsmith.plugins.classification.export import ClassifierExporter
 from sightsmith.plugins.classification.model import before_last_layer, load_starting_weights

@@ -9,12 +9,17 @@ from typing import Any
 
 import numpy as np
 
-from sightsmith.core.contracts.dataset import Sample
-from sightsmith.core.contracts.image import Array
-from sightsmith.core.contracts.prediction import PredictedObject, Prediction
-from sightsmith.core.contracts.report import Section
-from sightsmith.core.contracts.results import Model, RawPrediction, SampleResult
-from sightsmith.engine.runs.heads import Layout
+from sightsmith.plugin import (
+    Array,
+    HeadLayout,
+    Model,
+    PredictedObject,
+    Prediction,
+    RawPrediction,
+    Sample,
+    SampleResult,
+    Section,
+)
 from sightsmith.plugins.detection import metrics, report
 from sightsmith.plugins.detection.bootstrap_ap import ap_of_draws
 from sightsmith.plugins.detection.data import DetectionDataset
@@ -54,7 +59,7 @@ class DetectionTask(OpenMMLabTask):
         adapt.fit_queries(model, self.input_size())
         return model, downloads
 
-    def head_layout(self, name: str, rows: int, per_class: int) -> Layout:
+    def head_layout(self, name: str, rows: int, per_class: int) -> HeadLayout:
         return box_layout(name, per_class)
 
     def result(self, sample: Any) -> SampleResult:
@@ -74,7 +79,7 @@ class DetectionTask(OpenMMLabTask):
         return self.result(sample)
 
     def exporter(self, model: Model, sizes: Collection[tuple[int, int]]) -> DetectorExporter:
-        return DetectorExporter(self, model, sizes, MOST_PREDICTIONS)
+        return DetectorExporter(self, model, sizes, MOST_PREDICTIONS, with_masks=self.with_masks)
 
     def prediction(self, parts: Sequence[RawPrediction], samples: Sequence[Sample], size: tuple[int,
                                                                                                 int]) -> Prediction:

@@ -11,15 +11,22 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from accelerate.utils import convert_to_fp32
 from torch import Tensor, nn
 
-from sightsmith.core.contracts.dataset import Sample
-from sightsmith.core.contracts.results import Model, RawPrediction, SampleResult
-from sightsmith.core.contracts.task import Task
-from sightsmith.core.contracts.weights import LoadReport
-from sightsmith.core.util.errors import Problem, UserError
-from sightsmith.engine.runs.heads import Head, Layout, find_heads
+from sightsmith.plugin import (
+    Head,
+    HeadLayout,
+    LoadReport,
+    Model,
+    Problem,
+    RawPrediction,
+    Sample,
+    SampleResult,
+    Task,
+    UserError,
+    find_heads,
+    to_float32,
+)
 from sightsmith.plugins.openmmlab import adapt, zoo
 from sightsmith.plugins.openmmlab.batch_norm import survive_single_values
 from sightsmith.plugins.openmmlab.build import alone, assemble, build_model, scope
@@ -99,7 +106,7 @@ class OpenMMLabTask(Task):
         return find_heads(model.state_dict(), assemble(adapted(larger), self.package).state_dict(), self.head_layout)
 
     @abstractmethod
-    def head_layout(self, name: str, rows: int, per_class: int) -> Layout:
+    def head_layout(self, name: str, rows: int, per_class: int) -> HeadLayout:
         """What the rows of the head's tensor ``name`` are for; it has ``rows``, ``per_class`` of each class."""
 
     def prepare(self, model: Model, samples: Sequence[Sample]) -> None:
@@ -209,7 +216,7 @@ def _features_once(model: Model, device: str) -> Iterator[None]:
     def extract_feat(inputs: Any) -> Any:
         if id(inputs) not in kept:
             with precision:
-                features = convert_to_fp32(compute(inputs))
+                features = to_float32(compute(inputs))
             kept[id(inputs)] = inputs, features  # with the images, whose id is then no other's
         return kept[id(inputs)][1]
 

@@ -8,12 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from sightsmith.core.contracts.dataset import Sample
-from sightsmith.core.contracts.image import Array
-from sightsmith.core.contracts.prediction import Prediction
-from sightsmith.core.contracts.report import Section
-from sightsmith.core.contracts.results import Model, RawPrediction, SampleResult
-from sightsmith.engine.runs.heads import Layout
+from sightsmith.plugin import Array, HeadLayout, Model, Prediction, RawPrediction, Sample, SampleResult, Section
 from sightsmith.plugins.openmmlab import adapt, zoo
 from sightsmith.plugins.openmmlab.head_layout import map_layout
 from sightsmith.plugins.openmmlab.task import OpenMMLabTask
@@ -48,7 +43,7 @@ class SegmentationTask(OpenMMLabTask):
             model["test_cfg"] = {"mode": "whole"}
         return model, downloads
 
-    def head_layout(self, name: str, rows: int, per_class: int) -> Layout:
+    def head_layout(self, name: str, rows: int, per_class: int) -> HeadLayout:
         return map_layout(beside=rows - len(self.classes) - 1)
 
     def result(self, sample: Any) -> SampleResult:
