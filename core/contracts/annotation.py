@@ -48,6 +48,7 @@ class RunLengths:
 
 
 Mask: TypeAlias = Polygons | RunLengths
+"""Which pixels an object covers."""
 
 
 @dataclass(frozen=True)

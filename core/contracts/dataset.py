@@ -19,10 +19,12 @@ if TYPE_CHECKING:
     from sightsmith.core.contracts.records import ImageReaderRecord
 
 Split = Literal["train", "validation", "test"]
+"""A part of a data set; nothing is trained with "test"."""
 Tile: TypeAlias = tuple[int, int, int, int]
 """(left, top, width, height) in pixels of the whole image"""
 
 IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".tif", ".tiff", ".bmp", ".dcm", ".dicom"})
+"""Suffixes, in small letters, of files that are images."""
 LONGEST_NAME = 255
 """Bytes of a file's name."""
 

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from sightsmith.core.contracts.records import ImageReaderRecord
 
 Array = np.ndarray[Any, np.dtype[Any]]
+"""A numpy array of any type; shape and units stand where it is used."""
 
 
 class ImageError(Exception):

@@ -30,6 +30,7 @@ class Section:
 
 
 Colour = tuple[int, int, int]
+"""Red, green and blue, 0 to 255."""
 
 
 SIDE = 120

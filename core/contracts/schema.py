@@ -55,6 +55,8 @@ class DatasetConfig:
 
 @dataclass
 class ImageConfig:
+    """Keys under ``image``: how pictures become the network's input."""
+
     size: int | None = _value(None, "side of the square network input, pixels; null is the network's own", low=16,
                               high=4096)
     windows: list[Any] = _list("DICOM windows [[centre, width], ...] in the units after rescale; one channel each")
@@ -66,6 +68,8 @@ class ImageConfig:
 
 @dataclass
 class NetworkConfig:
+    """Keys under ``network``: which network, and its starting weights."""
+
     name: str = _value(MISSING, "a name of `sightsmith list networks`")
     weights: str = _value("imagenet", "starting weights: none, imagenet, or the path of a .safetensors or .pth file")
     options: dict[str, Any] = _options("passed to the network's builder")
@@ -114,6 +118,8 @@ class ColorJitterConfig:
 
 @dataclass
 class AugmentConfig:
+    """Keys under ``augment``: random changes of the training images."""
+
     horizontal_flip: bool = _value(True, "mirror left and right with probability 0.5; wrong where sides differ")
     rotate90: bool = _value(False, "turn by 0, 90, 180 or 270 degrees, for pictures without up and down; unlike "
                                  "rotation it leaves boxes tight")

@@ -42,6 +42,7 @@ if TYPE_CHECKING:
 PROJECT = "sightsmith"
 hookspec = pluggy.HookspecMarker(PROJECT)
 hookimpl = pluggy.HookimplMarker(PROJECT)
+"""Decorator of a plugin's functions that implement a hook; the function has the hook's name."""
 
 # Registration: called when the plugins are loaded, once for each process, on every rank; again where another plugin
 # turns out to be broken. sightsmith's own plugins come first, then by distribution and name; pluggy's ``tryfirst``,

@@ -76,6 +76,7 @@ def _unwritable(folder: Path, reason: str) -> UserError:
 
 
 def write_json(path: Path, value: Any) -> None:
+    """Replace ``path`` by ``value`` as indented JSON, in one step."""
     write_atomic(path, json.dumps(value, indent=2, ensure_ascii=False) + "\n")
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 
 def format_metric(value: float | None) -> str:
+    """A metric of four decimals; None is ``undefined``."""
     return "undefined" if value is None else f"{value:.4f}"
 
 

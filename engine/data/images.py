@@ -26,6 +26,7 @@ BUILT_IN = ("JPEG", "PNG", "TIFF", "BMP")
 HEAD = 512
 """Bytes by which a file's format is known."""
 MAX_SIDE = 16_384
+"""Pixels of the longer side of an image."""
 MAX_FRAMES = 4_096
 MAX_PIXELS = 1_000_000_000
 

@@ -66,8 +66,7 @@ PLUGIN = '''\
 
 from __future__ import annotations
 
-from sightsmith.core.plugins.hookspecs import hookimpl
-from sightsmith.core.contracts.records import PresetFolder
+from sightsmith.plugin import PresetFolder, hookimpl
 
 
 @hookimpl

@@ -13,8 +13,7 @@ from torch import Tensor
 from torchvision.transforms.v2 import InterpolationMode
 from torchvision.transforms.v2 import functional as transforms
 
-from sightsmith.core.contracts.schema import AugmentConfig
-from sightsmith.engine.data.color_jitter import Uniform, color_jitter
+from sightsmith.plugin import AugmentConfig, Uniform, color_jitter
 
 CROP_AREA = (0.5, 1.0)
 CROP_RATIO = (3 / 4, 4 / 3)

@@ -8,9 +8,7 @@ import torch
 from torch import Tensor, nn
 from torchvision.models.vision_transformer import VisionTransformer
 
-from sightsmith.core.contracts.image import Array
-from sightsmith.core.contracts.results import Model
-from sightsmith.core.util.errors import UserError
+from sightsmith.plugin import Array, Model, UserError
 
 
 def heat_maps(model: Model, batch: dict[str, Any], name: str) -> list[Array]:

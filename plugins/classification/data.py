@@ -10,12 +10,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from sightsmith.core.contracts.dataset import Sample
-from sightsmith.core.contracts.image import ImageError
-from sightsmith.core.contracts.schema import Config
-from sightsmith.core.util.errors import UserError
-from sightsmith.engine.data.cache import MemoryCache
-from sightsmith.engine.data.images import read_image
+from sightsmith.plugin import Config, ImageError, MemoryCache, Sample, UserError, read_image
 from sightsmith.plugins.classification.augment import augment, resize
 
 UNLABELLED = -1

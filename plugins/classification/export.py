@@ -9,8 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from sightsmith.core.contracts.exporter import Exporter, Outputs
-from sightsmith.core.contracts.results import Model, SampleResult
+from sightsmith.plugin import Exporter, Model, Outputs, SampleResult
 
 
 class _Probabilities(nn.Module):

@@ -10,7 +10,7 @@ import numpy as np
 from scipy.special import expit, softmax
 from sklearn import metrics
 
-from sightsmith.core.contracts.results import SampleResult
+from sightsmith.plugin import SampleResult
 
 Array = np.ndarray[Any, np.dtype[Any]]
 

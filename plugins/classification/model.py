@@ -15,11 +15,18 @@ from torch.nn import functional
 from torchvision.models import MNASNet, get_model, get_model_weights
 from torchvision.models.vision_transformer import VisionTransformer, interpolate_embeddings
 
-from sightsmith.core.contracts.schema import NetworkConfig
-from sightsmith.core.contracts.weights import LoadReport
-from sightsmith.core.util.errors import UserError
-from sightsmith.engine.runs.heads import find_heads, plain_layout
-from sightsmith.engine.runs.weights import WeightsFile, fetch, file_digest, load_by_class, read_weights
+from sightsmith.plugin import (
+    LoadReport,
+    NetworkConfig,
+    UserError,
+    WeightsFile,
+    fetch_weights,
+    file_digest,
+    find_heads,
+    load_by_class,
+    plain_layout,
+    read_weights,
+)
 
 AUXILIARY = {"googlenet": 0.3, "inception_v3": 0.4}
 """Weight of each auxiliary loss: arXiv 1409.4842 section 5; arXiv 1512.00567 as in torchvision's recipe."""
@@ -190,4 +197,4 @@ def _published(name: str) -> Path:
     except ValueError as error:
         raise UserError(f"The network {name} has no ImageNet weights in torchvision",
                         hint="type network.weights=none, or the path of a file") from error
-    return fetch(url)
+    return fetch_weights(url)

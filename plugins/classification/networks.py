@@ -9,7 +9,7 @@ import csv
 from importlib.resources import files
 from typing import Any
 
-from sightsmith.core.contracts.records import NetworkRecord
+from sightsmith.plugin import NetworkRecord
 
 TABLE = "networks.csv"
 COLUMNS = ("name", "family", "parameters", "input_size", "min_size", "top1", "top5", "gflops", "weights",

@@ -9,12 +9,17 @@ import numpy as np
 from matplotlib.figure import Figure
 from sklearn import metrics as sklearn_metrics
 
-from sightsmith.core.contracts.dataset import Sample
-from sightsmith.core.contracts.report import Picture, Section
-from sightsmith.core.contracts.results import SampleResult
-from sightsmith.core.contracts.schema import Config
-from sightsmith.core.util.text import format_metric
-from sightsmith.engine.data.thumbnails import SHOWN, load_rgb, plain
+from sightsmith.plugin import (
+    SHOWN_THUMBNAILS,
+    Config,
+    Picture,
+    Sample,
+    SampleResult,
+    Section,
+    escape_dollars,
+    format_metric,
+    load_rgb,
+)
 from sightsmith.plugins.classification import metrics
 from sightsmith.plugins.classification.metrics import Array, compute, predictions, scores_and_truth
 
@@ -66,7 +71,7 @@ def _confusion(truth: Array, predicted: Array, classes: Sequence[str]) -> Sectio
     shares = matrix / np.maximum(matrix.sum(1, keepdims=True), 1)
     axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
     axes.set(xticks=range(len(classes)), yticks=range(len(classes)), xlabel="predicted", ylabel="true")
-    names = [plain(name) for name in classes]
+    names = [escape_dollars(name) for name in classes]
     axes.set_xticklabels(names, rotation=45, ha="right")
     axes.set_yticklabels(names)
     for (row, column), count in np.ndenumerate(matrix):
@@ -88,10 +93,10 @@ def _curves(scores: Array, truth: Array, classes: Sequence[str]) -> Section:
         elif drawn < DRAWN_CLASSES:
             drawn += 1
             false, hit, _ = sklearn_metrics.roc_curve(real, scores[:, number])
-            roc.plot(false, hit, label=f"{plain(name)}  {sklearn_metrics.auc(false, hit):.3f}")
+            roc.plot(false, hit, label=f"{escape_dollars(name)}  {sklearn_metrics.auc(false, hit):.3f}")
             precision, recall, _ = sklearn_metrics.precision_recall_curve(real, scores[:, number])
             average = sklearn_metrics.average_precision_score(real, scores[:, number])
-            precision_recall.plot(recall, precision, label=f"{plain(name)}  {average:.3f}")
+            precision_recall.plot(recall, precision, label=f"{escape_dollars(name)}  {average:.3f}")
     roc.plot([0, 1], [0, 1], color="grey", linewidth=0.8, linestyle="--")
     roc.set(title="ROC (AUC)", xlabel="1 - specificity", ylabel="recall")
     precision_recall.set(title="Precision and recall (average precision)", xlabel="recall", ylabel="precision",
@@ -156,26 +161,26 @@ def _calibration(scores: Array, truth: Array, multi_label: bool) -> Section:
 
 def _found(samples: Sequence[Sample], scores: Array, truth: Array, predicted: Array, classes: Sequence[str],
            config: Config) -> Section:
-    """Of each class the surest hits, the surest false ones, and the images that were missed."""
+    """Of each class the surest true and false positives, and the false negatives."""
     rows = []
     for number, name in enumerate(classes[:DRAWN_CLASSES]):
         real, said, score = truth[:, number] == 1, predicted[:, number] == 1, scores[:, number]
-        for title, chosen, order in (("hits", real & said, -score), ("false", ~real & said, -score),
-                                     ("missed", real & ~said, score)):
+        for title, chosen, order in (("true positives", real & said, -score), ("false positives", ~real & said, -score),
+                                     ("false negatives", real & ~said, score)):
             places = [place for place in np.argsort(order, kind="stable").tolist() if chosen[place]]
             pictures = tuple(Picture(load_rgb(samples[place], config.image), f"{score[place]:.2f}")
-                             for place in places[:SHOWN])
+                             for place in places[:SHOWN_THUMBNAILS])
             if pictures:
                 rows.append((f"{name}, {title}: {len(places)}", pictures))
-    note = ("<p class='soft'>Of each class, with its probability: the surest hits, images of other classes that are "
-            "taken for it, and its images that are not found.</p>")
+    note = ("<p class='soft'>Each class with its probability: the surest true positives; false positives, images of "
+            "other classes that are taken for it; false negatives, images of it that are not found.</p>")
     return Section("What is found", html=note, pictures=tuple(rows))
 
 
 def _doubtful(samples: Sequence[Sample], scores: Array, truth: Array, classes: Sequence[str], config: Config,
               ) -> Section:
     """Images whose label may be wrong."""
-    title = "Labels to look at again"
+    title = "Suspected label errors"
     places = metrics.doubtful(scores, truth)
     if not places:
         return Section(title, html="<p>None: no image looks as typical of another class as that class's own.</p>")

@@ -8,7 +8,7 @@ import numpy as np
 from PIL import Image
 from sklearn.datasets import load_digits
 
-from sightsmith.core.util.files import fill_folder
+from sightsmith.plugin import fill_folder
 
 SIDE = 32
 """pixels; the digits are 8 x 8, below the smallest side that is accepted"""

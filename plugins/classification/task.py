@@ -12,17 +12,24 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from sightsmith.core.contracts.dataset import Sample
-from sightsmith.core.contracts.image import Array
-from sightsmith.core.contracts.prediction import Prediction
-from sightsmith.core.contracts.report import Section
-from sightsmith.core.contracts.results import Model, RawPrediction, SampleResult
-from sightsmith.core.contracts.task import Task
-from sightsmith.core.contracts.weights import LoadReport
-from sightsmith.core.util.errors import UserError
+from sightsmith.plugin import (
+    Array,
+    LoadReport,
+    Model,
+    ModuleNetworkRecord,
+    Prediction,
+    RawPrediction,
+    Sample,
+    SampleResult,
+    Section,
+    Task,
+    UserError,
+    build_module,
+    load_module_weights,
+)
 from sightsmith.plugins.classification import cam, data, metrics, report
 from sightsmith.plugins.classification.export import ClassifierExporter
-from sightsmith.plugins.classification.model import before_last_layer, load_starting_weights
+from sightsmith.plugins.classification.model import Classifier, Preprocessor, before_last_layer, load_starting_weights
 
 IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 HALF = (0.5, 0.5, 0.5)
@@ -59,12 +66,20 @@ class ClassificationTask(Task):
         self._try(model, data.input_channels(self.config))
         if not load_weights:
             return model, None
+        if isinstance(self.network, ModuleNetworkRecord):
+            return model, load_module_weights(model.network, self.config.network, self.classes,
+                                              lambda: self._build(len(self.classes) + 1).network)
         return model, load_starting_weights(model, self.network.name, self.config.network, self.classes,
                                             lambda: self._build(len(self.classes) + 1))
 
     def _build(self, classes: int) -> Model:
         config, channels = self.config, data.input_channels(self.config)
         usual = self._normalisation(channels)
+        if isinstance(self.network, ModuleNetworkRecord):
+            module = build_module(self.network, num_classes=classes, channels=channels, size=self.input_size(),
+                                  options=config.network.options)
+            return Classifier(module, Preprocessor(config.image.mean or usual[0], config.image.std or usual[1]),
+                              multi_label=self.multi_label, label_smoothing=config.hyper.label_smoothing)
         return self.network.build()(
             self.network.name, classes, channels=channels, size=self.input_size(),
             mean=config.image.mean or usual[0], std=config.image.std or usual[1], multi_label=self.multi_label,
@@ -72,24 +87,33 @@ class ClassificationTask(Task):
 
     def _normalisation(self, channels: int) -> tuple[Sequence[float], Sequence[float]]:
         """Mean and deviation of each channel: what the published weights were trained with."""
+        if isinstance(self.network, ModuleNetworkRecord) and len(self.network.mean) == channels:
+            return self.network.mean, self.network.std
         if channels != 3:
             return (0.5,) * channels, (0.25,) * channels
         return (HALF, HALF) if self.network.name in TRAINED_ON_HALF else (IMAGENET_MEAN, IMAGENET_STD)
 
     def _try(self, model: Model, channels: int) -> None:
-        """Some networks need a larger input than others: find out before anything else is done."""
-        size = self.input_size()
-        if size == self.network.input_size and not self.config.network.options:
+        """Some networks need a larger input than others, a plain module may return anything: find out before anything
+        else is done."""
+        size, plain = self.input_size(), isinstance(self.network, ModuleNetworkRecord)
+        if size == self.network.input_size and not self.config.network.options and not plain:
             return
         try:
             with torch.no_grad():
-                model.eval()(torch.zeros(1, channels, size, size))
+                logits = model.eval()(torch.zeros(1, channels, size, size))
         except (RuntimeError, AssertionError, ValueError) as error:
             raise UserError(f"The network {self.network.name} cannot take images of {size} px: {error}",
                             hint=f"leave image.size out (this network's own is {self.network.input_size}), or choose "
                                  "another network") from error
+        shape = tuple(logits.shape) if isinstance(logits, Tensor) else type(logits).__name__
+        if plain and shape != (1, len(self.classes)):
+            raise UserError(f"The network {self.network.name} returned {shape} for images (1, {channels}, {size}, "
+                            f"{size}), not logits (1, {len(self.classes)}), one a class")
 
     def backbone(self, model: Model) -> Sequence[nn.Module]:
+        if isinstance(self.network, ModuleNetworkRecord) and self.network.backbone:
+            return [model.network.get_submodule(self.network.backbone)]
         return before_last_layer(model)
 
     def prepare(self, model: Model, samples: Sequence[Sample]) -> None:

@@ -12,8 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from sightsmith.core.contracts.image import Array
-from sightsmith.core.contracts.results import SampleResult
+from sightsmith.plugin import Array, SampleResult
 from sightsmith.plugins.detection.metrics import match, merged
 
 

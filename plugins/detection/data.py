@@ -9,10 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from sightsmith.core.contracts.annotation import Mask, Object
-from sightsmith.core.contracts.dataset import Sample
-from sightsmith.core.contracts.schema import Config
-from sightsmith.engine.data.masks import decode, encoded
+from sightsmith.plugin import Config, Mask, Object, Sample, decode_mask, run_lengths
 from sightsmith.plugins.openmmlab.data import AnnotatedImages, View
 from sightsmith.plugins.openmmlab.transforms import Results
 
@@ -50,7 +47,7 @@ class DetectionDataset(AnnotatedImages):
             "gt_ignore_flags": crowd[kept],
         }
         if self.with_masks:
-            masks = [view.map(decode(self._annotated(sample.objects[place]), *shape).astype(np.uint8))
+            masks = [view.map(decode_mask(self._annotated(sample.objects[place]), *shape).astype(np.uint8))
                      for place in kept]
             found["gt_masks"] = BitmapMasks(masks, *view.shape)
         if not self.training:
@@ -85,7 +82,7 @@ class DetectionDataset(AnnotatedImages):
             "boxes": np.array([item.box for item in objects], np.float32).reshape(-1, 4),
             "labels": np.array([self._numbers[item.label] for item in objects], np.int64),
             "crowd": np.array([item.crowd for item in objects], bool),
-            "masks": [encoded(self._annotated(item), *shape) for item in objects] if self.with_masks else None,
+            "masks": [run_lengths(self._annotated(item), *shape) for item in objects] if self.with_masks else None,
         }
 
     @staticmethod

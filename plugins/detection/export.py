@@ -4,24 +4,19 @@ from __future__ import annotations
 
 import math
 from collections.abc import Collection
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from sightsmith.core.contracts.exporter import Outputs
-from sightsmith.core.contracts.image import Array
-from sightsmith.core.contracts.results import Model
+from sightsmith.plugin import Array, Model, Outputs
 from sightsmith.plugins.openmmlab.adapt import walk
 from sightsmith.plugins.openmmlab.build import alone, scope
 from sightsmith.plugins.openmmlab.data import View
 from sightsmith.plugins.openmmlab.export import OpenMMLabExporter, normalised
-from sightsmith.plugins.openmmlab.task import fixed_rng
-
-if TYPE_CHECKING:
-    from sightsmith.plugins.detection.task import DetectionTask
+from sightsmith.plugins.openmmlab.task import OpenMMLabTask, fixed_rng
 
 SURE = 0.05
 """The score from which a detection is compared: mmdet's own configurations drop those below."""
@@ -80,7 +75,8 @@ class DetectorExporter(OpenMMLabExporter):
     batched = False
     max_mismatch_ratio = 0.05
 
-    def __init__(self, task: DetectionTask, model: Model, sizes: Collection[tuple[int, int]], most: int) -> None:
+    def __init__(self, task: OpenMMLabTask, model: Model, sizes: Collection[tuple[int, int]], most: int, *,
+                 with_masks: bool) -> None:
         preprocessor = model.data_preprocessor
         divisor = preprocessor.pad_size_divisor
         shapes = [View((0, 0, width, height), task.input_size()).shape for height, width in sizes]
@@ -90,15 +86,15 @@ class DetectorExporter(OpenMMLabExporter):
         if preprocessor._enable_normalize:
             fill = fill * preprocessor.std.flatten().cpu() + preprocessor.mean.flatten().cpu()
         self.pad = (fill.flip(0) if preprocessor._channel_conversion else fill).div(255).tolist()
-        self.with_masks = task.with_masks
+        self.with_masks = with_masks
         self.outputs = {
             "boxes": f"(batch, {most}, 4) float32, left, top, right, bottom in pixels of the input; "
                      "those whose centre is in the padding are none",
             "scores": f"(batch, {most}) float32 in [0, 1], the surest first; 0 where there is no further detection",
             "labels": f"(batch, {most}) int64, places in `classes`"}
-        if self.with_masks:
+        if with_masks:
             self.outputs["masks"] = f"(batch, {most}, height, width) uint8, 1 where the object is, in the input"
-        self.module = _Detections(self.model, (self.height, self.width), most, with_masks=self.with_masks).eval()
+        self.module = _Detections(self.model, (self.height, self.width), most, with_masks=with_masks).eval()
 
     def predicted(self, outputs: dict[str, Tensor], samples: list[Any]) -> list[Any]:
         from mmengine.structures import InstanceData

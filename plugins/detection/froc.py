@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from sightsmith.core.contracts.image import Array
+from sightsmith.plugin import Array
 from sightsmith.plugins.detection.bootstrap_ap import matches
 
 RATES = (0.05, 0.1, 0.2, 0.5, 1.0, 2.0)

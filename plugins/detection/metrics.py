@@ -12,10 +12,7 @@ import numpy as np
 import torch
 from torchvision.ops import batched_nms
 
-from sightsmith.core.contracts.annotation import RunLengths
-from sightsmith.core.contracts.image import Array
-from sightsmith.core.contracts.results import SampleResult
-from sightsmith.engine.data.masks import encode
+from sightsmith.plugin import Array, RunLengths, SampleResult, encode_mask
 
 MERGE_IOU = 0.5
 """Predictions of neighbouring tiles that overlap more are of one object."""
@@ -90,13 +87,13 @@ def _sides(images: Sequence[SampleResult], classes: Sequence[str], kind: str, in
 def whole_masks(masks: Array, truth: dict[str, Any]) -> list[RunLengths]:
     """Masks (n, h, w) of an image, or of its tile, as run lengths of the whole image."""
     if truth["tile"] is None:
-        return [encode(mask) for mask in masks]
+        return [encode_mask(mask) for mask in masks]
     left, top, width, height = truth["tile"]
     found = []
     for mask in masks:
         whole = np.zeros(truth["size"], bool)
         whole[top:top + height, left:left + width] = mask
-        found.append(encode(whole))
+        found.append(encode_mask(whole))
     return found
 
 

@@ -3,18 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, Literal
 
 import numpy as np
 from matplotlib.figure import Figure
 
-from sightsmith.core.contracts.annotation import Box
-from sightsmith.core.contracts.dataset import Sample
-from sightsmith.core.contracts.image import Array
-from sightsmith.core.contracts.report import Colour, Picture, Section
-from sightsmith.core.contracts.results import SampleResult
-from sightsmith.core.contracts.schema import Config
-from sightsmith.engine.data.thumbnails import FALSE, HIT, MISSED, SHOWN, cut_out, load_rgb, plain
+from sightsmith.plugin import (
+    FALSE_NEGATIVE,
+    FALSE_POSITIVE,
+    SHOWN_THUMBNAILS,
+    TRUE_POSITIVE,
+    Array,
+    Box,
+    Colour,
+    Config,
+    Picture,
+    Sample,
+    SampleResult,
+    Section,
+    cut_out,
+    escape_dollars,
+    load_rgb,
+)
 from sightsmith.plugins.detection.froc import RATES, froc
 from sightsmith.plugins.detection.metrics import SUMMARY, compute, evaluate, match, merged
 
@@ -32,9 +43,10 @@ def sections(results: Sequence[SampleResult], samples: Sequence[Sample], classes
     figures = compute(results, classes, with_masks)
     images = merged(results)
     matched = match(images, classes, "segm" if with_masks else "bbox")
+    findings = _findings(matched, len(images), len(classes))
     return [_summary(figures, with_masks), _per_class(images, figures, classes), _curves(images, classes, with_masks),
-            _froc(matched, len(images), classes), _found(matched, images, samples, classes, config),
-            _pictures(images, samples, classes, config)]
+            _froc(matched, len(images), classes), _found(findings, images, samples, classes, config),
+            _hardest(findings, images, samples, classes, config)]
 
 
 def _summary(figures: dict[str, float | None], with_masks: bool) -> Section:
@@ -62,7 +74,7 @@ def _curves(images: Sequence[SampleResult], classes: Sequence[str], with_masks: 
         for number, name in enumerate(classes[:DRAWN_CLASSES]):
             precision = evaluation.eval["precision"][place, :, number, 0, 2]
             if (precision > -1).any():
-                axes.plot(evaluation.params.recThrs, precision, label=f"{plain(name)}  {precision.mean():.3f}")
+                axes.plot(evaluation.params.recThrs, precision, label=f"{escape_dollars(name)}  {precision.mean():.3f}")
         axes.set(title=f"{title} (average precision)", xlabel="recall", ylabel="precision", xlim=(0, 1.02),
                  ylim=(0, 1.02))
         axes.grid(alpha=0.25)
@@ -80,7 +92,7 @@ def _froc(evaluation: Any, images: int, classes: Sequence[str]) -> Section:
         curve = curves[name]
         if curve is not None:
             axes.step([least, *curve.false[1:].clip(least)], curve.recall, where="post",
-                      label=plain(name or "all classes"), color="black" if name is None else None)
+                      label=escape_dollars(name or "all classes"), color="black" if name is None else None)
     axes.set(xscale="log", xlabel="false detections an image", ylabel="recall", ylim=(0, 1.02))
     axes.grid(alpha=0.25)
     if axes.lines:
@@ -93,35 +105,56 @@ def _froc(evaluation: Any, images: int, classes: Sequence[str]) -> Section:
                    header=("recall at false detections an image", *(f"{rate:g}" for rate in RATES)))
 
 
-def _found(evaluation: Any, images: Sequence[SampleResult], samples: Sequence[Sample], classes: Sequence[str],
-           config: Config) -> Section:
-    """Of each class the surest hits, the surest false detections, and objects that were missed."""
-    by_image = {sample.image: sample for sample in samples}
-    rows = []
-    for number, name in enumerate(classes[:DRAWN_CLASSES]):
-        begin = number * len(evaluation.params.areaRng) * len(images)
-        hits: list[tuple[float, int, Box]] = []
-        false: list[tuple[float, int, Box]] = []
-        missed: list[tuple[float, int, Box]] = []
-        for place, entry in enumerate(evaluation.evalImgs[begin:begin + len(images)]):
+@dataclass(frozen=True)
+class _Finding:
+    """A detection or a missed object of class ``number`` in the image at ``place``; ``score`` is 0 where missed."""
+
+    kind: Literal["true positives", "false positives", "false negatives"]
+    number: int
+    place: int
+    score: float
+    box: Box
+
+
+COLOURS = {"true positives": TRUE_POSITIVE, "false positives": FALSE_POSITIVE, "false negatives": FALSE_NEGATIVE}
+
+
+def _findings(evaluation: Any, images: int, classes: int) -> list[_Finding]:
+    """At an IoU of 0.5: detections with a score of :data:`SURE` or more, and objects without one. Crowds and what
+    matches them are left out."""
+    found = []
+    for number in range(classes):
+        begin = number * len(evaluation.params.areaRng) * images
+        for place, entry in enumerate(evaluation.evalImgs[begin:begin + images]):
             if entry is None:
                 continue
             for key, matched, ignored, score in zip(entry["dtIds"], entry["dtMatches"][0], entry["dtIgnore"][0],
                                                     entry["dtScores"], strict=True):
                 if score >= SURE and not ignored:
-                    (hits if matched else false).append((score, place, _box(evaluation.cocoDt.anns[key])))
-            found = dict(zip(entry["dtIds"], entry["dtScores"], strict=True))
+                    found.append(_Finding("true positives" if matched else "false positives", number, place,
+                                          float(score), _box(evaluation.cocoDt.anns[key])))
+            scores = dict(zip(entry["dtIds"], entry["dtScores"], strict=True))
             for key, matched, ignored in zip(entry["gtIds"], entry["gtMatches"][0], entry["gtIgnore"], strict=True):
-                if not ignored and not (matched and found.get(int(matched), 0) >= SURE):
-                    missed.append((0.0, place, _box(evaluation.cocoGt.anns[key])))
-        for title, colour, items in (("hits", HIT, hits), ("false", FALSE, false), ("missed", MISSED, missed)):
-            chosen = sorted(items, key=lambda item: (-item[0], item[1]))[:SHOWN]
+                if not ignored and not (matched and scores.get(int(matched), 0) >= SURE):
+                    found.append(_Finding("false negatives", number, place, 0.0, _box(evaluation.cocoGt.anns[key])))
+    return found
+
+
+def _found(findings: Sequence[_Finding], images: Sequence[SampleResult], samples: Sequence[Sample],
+           classes: Sequence[str], config: Config) -> Section:
+    """Of each class the surest true and false positives, and objects that were missed."""
+    by_image = {sample.image: sample for sample in samples}
+    rows = []
+    for number, name in enumerate(classes[:DRAWN_CLASSES]):
+        for kind, colour in COLOURS.items():
+            items = [item for item in findings if (item.number, item.kind) == (number, kind)]
+            chosen = sorted(items, key=lambda item: (-item.score, item.place))[:SHOWN_THUMBNAILS]
             if chosen:
-                pictures = tuple(_cut(by_image[images[place]["truth"]["image"]], box, colour,
-                                      f"{score:.2f}" if score else "", config) for score, place, box in chosen)
-                rows.append((f"{name}, {title}: {len(items)}", pictures))
-    note = (f"<p class='soft'>Of each class, at an IoU of 0.5 and a score of {SURE:g} or more: the surest hits, the "
-            "surest false detections, and objects that were missed.</p>")
+                pictures = tuple(_cut(by_image[images[item.place]["truth"]["image"]], item.box, colour,
+                                      f"{item.score:.2f}" if item.score else "", config) for item in chosen)
+                rows.append((f"{name}, {kind}: {len(items)}", pictures))
+    note = (f"<p class='soft'>Each class at an IoU of 0.5 and a score of {SURE:g} or more: the surest true positives, "
+            "the surest false positives, and false negatives, the objects that were missed.</p>")
     return Section("What is found", html=note, pictures=tuple(rows))
 
 
@@ -135,20 +168,29 @@ def _cut(sample: Sample, box: Box, colour: Colour, caption: str, config: Config)
     return Picture(cut, caption, ((inside, colour, ""),))
 
 
-def _pictures(images: Sequence[SampleResult], samples: Sequence[Sample], classes: Sequence[str],
-              config: Config) -> Section:
-    """The images with the highest loss, with what is there and what was found."""
+def _hardest(findings: Sequence[_Finding], images: Sequence[SampleResult], samples: Sequence[Sample],
+             classes: Sequence[str], config: Config) -> Section:
+    """The images with the most errors, with what is there and what was found."""
     by_image = {sample.image: sample for sample in samples}
+    wrong = [[item for item in findings if item.place == place and item.kind != "true positives"]
+             for place in range(len(images))]
+    places = sorted((place for place in range(len(images)) if wrong[place]),  # of as many errors, the surest first
+                    key=lambda place: (-len(wrong[place]), -sum(item.score for item in wrong[place])))
     pictures = []
-    for image in sorted(images, key=lambda image: -image["loss"])[:SHOWN_IMAGES]:
+    for place in places[:SHOWN_IMAGES]:
+        image = images[place]
         sample = by_image[image["truth"]["image"]]
         sure = np.flatnonzero(image["scores"] >= SURE)
-        boxes = [(_tuple(box), HIT, "") for box in image["truth"]["boxes"]]
-        boxes += [(_tuple(image["boxes"][place]), FALSE, f"{classes[image['labels'][place]]} "
-                   f"{image['scores'][place]:.2f}") for place in sure]
-        pictures.append(Picture(load_rgb(sample, config.image), sample.image, tuple(boxes), LARGE))
-    note = (f"<p class='soft'>Those of the highest loss. Green: what is there; red: found with a score of {SURE:g} or "
-            "more.</p>")
+        boxes = [(_tuple(box), TRUE_POSITIVE, "") for box in image["truth"]["boxes"]]
+        boxes += [(_tuple(image["boxes"][number]), FALSE_POSITIVE, f"{classes[image['labels'][number]]} "
+                   f"{image['scores'][number]:.2f}") for number in sure]
+        missed = sum(item.kind == "false negatives" for item in wrong[place])
+        caption = f"{sample.image}\n{missed} missed, {len(wrong[place]) - missed} false"
+        pictures.append(Picture(load_rgb(sample, config.image), caption, tuple(boxes), LARGE))
+    if not pictures:
+        return Section("Hardest images", html="<p>None: every object is found, and nothing else.</p>")
+    note = ("<p class='soft'>The images with the most false negatives and false positives. Green: what is there; red: "
+            f"found with a score of {SURE:g} or more.</p>")
     return Section("Hardest images", html=note, pictures=(("", tuple(pictures)),))
 
 

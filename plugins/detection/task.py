@@ -8,19 +8,29 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from torch import nn
 
-from sightsmith.core.contracts.dataset import Sample
-from sightsmith.core.contracts.image import Array
-from sightsmith.core.contracts.prediction import PredictedObject, Prediction
-from sightsmith.core.contracts.report import Section
-from sightsmith.core.contracts.results import Model, RawPrediction, SampleResult
-from sightsmith.engine.runs.heads import Layout
+from sightsmith.plugin import (
+    Array,
+    HeadLayout,
+    Model,
+    ModuleNetworkRecord,
+    PredictedObject,
+    Prediction,
+    RawPrediction,
+    Sample,
+    SampleResult,
+    Section,
+    UserError,
+)
 from sightsmith.plugins.detection import metrics, report
 from sightsmith.plugins.detection.bootstrap_ap import ap_of_draws
 from sightsmith.plugins.detection.data import DetectionDataset
 from sightsmith.plugins.detection.export import DetectorExporter
+from sightsmith.plugins.detection.module import ModuleDetector, background_first_layout
 from sightsmith.plugins.openmmlab import adapt, zoo
 from sightsmith.plugins.openmmlab.head_layout import box_layout
+from sightsmith.plugins.openmmlab.module import ModuleModel, build_preprocessor
 from sightsmith.plugins.openmmlab.task import OpenMMLabTask
 
 MOST_PREDICTIONS = 100
@@ -54,7 +64,13 @@ class DetectionTask(OpenMMLabTask):
         adapt.fit_queries(model, self.input_size())
         return model, downloads
 
-    def head_layout(self, name: str, rows: int, per_class: int) -> Layout:
+    def wrapped(self, record: ModuleNetworkRecord, module: nn.Module) -> ModuleModel:
+        preprocessor = build_preprocessor(self.package, "DetDataPreprocessor", record, self.config, pad_size_divisor=32)
+        return ModuleDetector(module, preprocessor, record.backbone)
+
+    def head_layout(self, name: str, rows: int, per_class: int) -> HeadLayout:
+        if isinstance(self.network, ModuleNetworkRecord):
+            return background_first_layout(name, per_class)
         return box_layout(name, per_class)
 
     def result(self, sample: Any) -> SampleResult:
@@ -74,7 +90,11 @@ class DetectionTask(OpenMMLabTask):
         return self.result(sample)
 
     def exporter(self, model: Model, sizes: Collection[tuple[int, int]]) -> DetectorExporter:
-        return DetectorExporter(self, model, sizes, MOST_PREDICTIONS)
+        if isinstance(self.network, ModuleNetworkRecord):
+            raise UserError(f"The network {self.network.name} is a plain module; such detectors cannot be exported, as "
+                            "the number of boxes that they return is not fixed",
+                            hint="a detector of `sightsmith list networks --task detection` can")
+        return DetectorExporter(self, model, sizes, MOST_PREDICTIONS, with_masks=self.with_masks)
 
     def prediction(self, parts: Sequence[RawPrediction], samples: Sequence[Sample], size: tuple[int,
                                                                                                 int]) -> Prediction:

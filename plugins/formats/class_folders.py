@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from sightsmith.core.contracts.dataset import DatasetIndex, FormatMatch, Sample, Split
-from sightsmith.core.util.errors import Problem, listed
+from sightsmith.plugin import DatasetIndex, FormatMatch, Problem, Sample, Split, listed
 from sightsmith.plugins.formats.files import has_images, inside, is_image, natural, relative, subfolders, walk
 
 TOP = "classes"

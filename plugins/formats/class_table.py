@@ -7,9 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from sightsmith.core.contracts.annotation import SemanticMask
-from sightsmith.core.util.errors import Problem
-from sightsmith.engine.data.masks import IGNORED
+from sightsmith.plugin import IGNORED, Problem, SemanticMask
 from sightsmith.plugins.formats.files import read_text, relative
 
 FILES = ("classes.txt", "names.txt", "class_names.txt", "labels.txt", "labelmap.txt", "label_colors.txt",

@@ -9,9 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from sightsmith.core.contracts.annotation import Object, richest
-from sightsmith.core.contracts.dataset import DatasetIndex, FormatMatch, Sample, Split, contained_path
-from sightsmith.core.util.errors import Problem, listed
+from sightsmith.plugin import DatasetIndex, FormatMatch, Object, Problem, Sample, Split, contained_path, listed, richest
 from sightsmith.plugins.formats.coco_objects import read_object
 from sightsmith.plugins.formats.files import read_json, relative, walk
 

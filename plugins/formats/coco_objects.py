@@ -4,10 +4,19 @@ from __future__ import annotations
 
 from typing import Any
 
-from sightsmith.core.contracts.annotation import Box, Mask, Object, Polygons, RunLengths
-from sightsmith.core.util.errors import Problem
-from sightsmith.engine.data.images import MAX_SIDE
-from sightsmith.engine.data.masks import MaskError, box, encoded, from_counts
+from sightsmith.plugin import (
+    MAX_SIDE,
+    Box,
+    Mask,
+    MaskError,
+    Object,
+    Polygons,
+    Problem,
+    RunLengths,
+    mask_box,
+    mask_from_counts,
+    run_lengths,
+)
 from sightsmith.plugins.formats.files import numbers
 
 
@@ -52,7 +61,7 @@ def _mask(value: Any) -> Mask | None:
     if isinstance(counts, str):
         return RunLengths(height, width, counts.encode("utf-8", "replace"))
     try:
-        return from_counts(counts, height, width)
+        return mask_from_counts(counts, height, width)
     except MaskError as error:
         raise ValueError(f"the segmentation: {error}") from error
 
@@ -61,6 +70,6 @@ def _around(mask: Mask) -> Box:
     if isinstance(mask, Polygons):
         return mask.extent()
     try:
-        return box(encoded(mask, mask.height, mask.width))
+        return mask_box(run_lengths(mask, mask.height, mask.width))
     except MaskError:  # which the check says
         return 0.0, 0.0, 0.0, 0.0

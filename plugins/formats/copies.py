@@ -9,10 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from sightsmith.core.contracts.annotation import Object
-from sightsmith.core.contracts.dataset import DatasetIndex, Sample
-from sightsmith.core.contracts.image import Array, ImageInfo
-from sightsmith.engine.data.masks import decode
+from sightsmith.plugin import Array, DatasetIndex, ImageInfo, Object, Sample, decode_mask
 
 IMAGES = "images"
 
@@ -33,7 +30,7 @@ def copy_images(index: DatasetIndex, folder: Path, below: str = IMAGES) -> list[
 def mask_of(item: Object, info: ImageInfo) -> Array:
     """(height, width) bool of an object that has a mask."""
     assert item.mask is not None
-    return decode(item.mask, info.height, info.width)
+    return decode_mask(item.mask, info.height, info.width)
 
 
 def by_class(sample: Sample, info: ImageInfo) -> Mapping[str, Array]:

@@ -10,8 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from sightsmith.core.contracts.dataset import IMAGE_SUFFIXES
-from sightsmith.core.util.errors import Problem
+from sightsmith.plugin import IMAGE_SUFFIXES, Problem
 
 LARGEST_JSON = 2 * 2**30
 LARGEST_TEXT = 64 * 2**20

@@ -6,9 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from sightsmith.core.contracts.annotation import Annotation, Object
-from sightsmith.core.contracts.dataset import DatasetIndex, FormatMatch, Sample
-from sightsmith.core.util.errors import Problem, listed
+from sightsmith.plugin import Annotation, DatasetIndex, FormatMatch, Object, Problem, Sample, listed
 from sightsmith.plugins.formats.files import is_image, natural, relative, walk
 from sightsmith.plugins.formats.label_csv_objects import read_object
 from sightsmith.plugins.formats.label_csv_table import Images, Row, read_rows

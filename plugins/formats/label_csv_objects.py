@@ -7,9 +7,7 @@ import zlib
 
 import numpy as np
 
-from sightsmith.core.contracts.annotation import Object
-from sightsmith.engine.data.images import MAX_SIDE
-from sightsmith.engine.data.masks import box, encode
+from sightsmith.plugin import MAX_SIDE, Object, encode_mask, mask_box
 from sightsmith.plugins.formats.files import numbers
 from sightsmith.plugins.formats.label_csv_table import Row
 
@@ -51,5 +49,5 @@ def _mask(row: Row) -> Object:
         raise ValueError(f"the mask of {width} x {height} px needs {wanted} bytes, and there are {there}"
                          + ("" if stream.eof or len(content) > wanted else " in a stream cut short"))
     bits = np.unpackbits(np.frombuffer(content, dtype=np.uint8), count=width * height)
-    mask = encode(bits.reshape(height, width))
-    return Object(row.label or "", box(mask), mask, region=True, line=row.line)
+    mask = encode_mask(bits.reshape(height, width))
+    return Object(row.label or "", mask_box(mask), mask, region=True, line=row.line)

@@ -8,8 +8,7 @@ from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
-from sightsmith.core.contracts.dataset import contained_path
-from sightsmith.core.util.errors import Problem, listed
+from sightsmith.plugin import Problem, contained_path, listed
 from sightsmith.plugins.formats.files import relative, stems
 
 OLDER_FOLDER = "image"

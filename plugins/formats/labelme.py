@@ -8,10 +8,17 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from sightsmith.core.contracts.annotation import richest
-from sightsmith.core.contracts.dataset import IMAGE_SUFFIXES, DatasetIndex, FormatMatch, Sample, contained_path
-from sightsmith.core.util.errors import Problem
-from sightsmith.core.util.files import cache_dir, write_atomic
+from sightsmith.plugin import (
+    IMAGE_SUFFIXES,
+    DatasetIndex,
+    FormatMatch,
+    Problem,
+    Sample,
+    cache_dir,
+    contained_path,
+    richest,
+    write_atomic,
+)
 from sightsmith.plugins.formats.files import inside, natural, read_json, relative, walk
 from sightsmith.plugins.formats.labelme_shapes import as_masks, image_size, read_shapes
 

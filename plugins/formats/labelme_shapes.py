@@ -11,11 +11,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from sightsmith.core.contracts.annotation import Object, Polygons
-from sightsmith.core.contracts.dataset import Sample
-from sightsmith.core.util.errors import Problem
-from sightsmith.engine.data.images import check_size
-from sightsmith.engine.data.masks import box, encode
+from sightsmith.plugin import Object, Polygons, Problem, Sample, check_image_size, encode_mask, mask_box
 from sightsmith.plugins.formats.files import numbers
 
 CORNERS = 64
@@ -92,9 +88,9 @@ def _mask(label: str, x: float, y: float, text: Any, size: tuple[int, int] | Non
     if size is None:
         raise ValueError("it is a mask, and the file has no imageWidth and imageHeight")
     try:
-        check_size(*size)
+        check_image_size(*size)
         with Image.open(io.BytesIO(base64.b64decode(str(text), validate=True)), formats=("PNG",)) as picture:
-            check_size(*picture.size)
+            check_image_size(*picture.size)
             cut = np.array(picture.convert("L")) > 0
         left, top = round(x), round(y)
     except Exception as error:  # decoders raise nearly every built-in exception on broken bytes
@@ -104,5 +100,5 @@ def _mask(label: str, x: float, y: float, text: Any, size: tuple[int, int] | Non
         raise ValueError(f"its mask reaches out of the image of {size[0]} x {size[1]} px")
     whole = np.zeros(size[::-1], dtype=bool)
     whole[top:top + height, left:left + width] = cut
-    mask = encode(whole)
-    return Object(label, box(mask), mask)
+    mask = encode_mask(whole)
+    return Object(label, mask_box(mask), mask)

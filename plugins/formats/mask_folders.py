@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
-from sightsmith.core.contracts.dataset import DatasetIndex, FormatMatch
+from sightsmith.plugin import DatasetIndex, FormatMatch
 from sightsmith.plugins.formats.class_table import read_class_table
 from sightsmith.plugins.formats.files import images_in, relative, stems, subfolders
 from sightsmith.plugins.formats.semantic_masks import about_unpaired, index_of_maps

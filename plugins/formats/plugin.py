@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from sightsmith.core.contracts.annotation import Annotation
-from sightsmith.core.contracts.records import DatasetFormatRecord
-from sightsmith.core.plugins.hookspecs import hookimpl
+from sightsmith.plugin import Annotation, DatasetFormatRecord, hookimpl
 
 PACKAGE = "sightsmith.plugins.formats"
 

@@ -8,9 +8,7 @@ import numpy as np
 from scipy import ndimage
 from skimage.measure import find_contours
 
-from sightsmith.core.contracts.annotation import Polygons
-from sightsmith.core.contracts.image import Array
-from sightsmith.engine.data.masks import decode
+from sightsmith.plugin import Array, Polygons, decode_mask
 
 
 def outline(mask: Array) -> tuple[float, ...] | None:
@@ -24,7 +22,7 @@ def outline(mask: Array) -> tuple[float, ...] | None:
     points = tuple(float(value) for value in ring.ravel())
     if len(points) < 6:
         return None
-    same = np.array_equal(decode(Polygons((points,)), *mask.shape), mask)
+    same = np.array_equal(decode_mask(Polygons((points,)), *mask.shape), mask)
     return points if same else None
 
 

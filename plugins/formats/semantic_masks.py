@@ -8,9 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from sightsmith.core.contracts.dataset import DatasetIndex, Sample
-from sightsmith.core.util.errors import Problem, listed
-from sightsmith.engine.data.masks import IGNORED, MaskError, picture_values
+from sightsmith.plugin import IGNORED, DatasetIndex, MaskError, Problem, Sample, listed, picture_values
 from sightsmith.plugins.formats.class_table import ClassTable, used_values
 from sightsmith.plugins.formats.files import relative
 

@@ -6,8 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from sightsmith.core.contracts.dataset import Sample, Split
-from sightsmith.core.util.errors import Problem, listed
+from sightsmith.plugin import Problem, Sample, Split, listed
 from sightsmith.plugins.formats.files import read_text, relative
 
 SIDES: Mapping[Split, tuple[str, ...]] = {

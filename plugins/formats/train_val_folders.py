@@ -6,8 +6,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
-from sightsmith.core.contracts.dataset import DatasetIndex, FormatMatch, Sample, Split
-from sightsmith.core.util.errors import Problem
+from sightsmith.plugin import DatasetIndex, FormatMatch, Problem, Sample, Split
 from sightsmith.plugins.formats.class_folders import read_classes
 from sightsmith.plugins.formats.files import natural, subfolders
 from sightsmith.plugins.formats.splits import SIDES

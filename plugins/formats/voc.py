@@ -9,9 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from xml.etree.ElementTree import Element
 
-from sightsmith.core.contracts.annotation import Object, richest
-from sightsmith.core.contracts.dataset import DatasetIndex, FormatMatch, Sample
-from sightsmith.core.util.errors import Problem
+from sightsmith.plugin import DatasetIndex, FormatMatch, Object, Problem, Sample, richest
 from sightsmith.plugins.formats.files import natural, numbers, relative, stems, walk
 from sightsmith.plugins.formats.splits import with_split
 from sightsmith.plugins.formats.voc_folder import IMAGES, voc_folder

@@ -6,8 +6,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
-from sightsmith.core.contracts.dataset import DatasetIndex, FormatMatch
-from sightsmith.core.util.errors import Problem
+from sightsmith.plugin import DatasetIndex, FormatMatch, Problem
 from sightsmith.plugins.formats.class_table import numbered, read_class_table
 from sightsmith.plugins.formats.files import images_in, stems
 from sightsmith.plugins.formats.semantic_masks import about_unpaired, index_of_maps

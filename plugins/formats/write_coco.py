@@ -7,11 +7,7 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
-from sightsmith.core.contracts.annotation import Object, Polygons
-from sightsmith.core.contracts.dataset import DatasetIndex, Sample
-from sightsmith.core.contracts.image import ImageInfo
-from sightsmith.core.util.files import write_json
-from sightsmith.engine.data.masks import area, encoded
+from sightsmith.plugin import DatasetIndex, ImageInfo, Object, Polygons, Sample, mask_area, run_lengths, write_json
 from sightsmith.plugins.formats.copies import copy_images
 from sightsmith.plugins.formats.splits import SIDES
 
@@ -48,8 +44,8 @@ def _content(item: Object, index: DatasetIndex, info: ImageInfo) -> dict[str, An
     content: dict[str, Any] = {"bbox": [left, top, right - left, bottom - top], "iscrowd": int(item.crowd),
                                "area": (right - left) * (bottom - top)}
     if index.annotation == "masks" and item.mask is not None:
-        runs = encoded(item.mask, info.height, info.width)
-        content["area"] = area([runs])
+        runs = run_lengths(item.mask, info.height, info.width)
+        content["area"] = mask_area([runs])
         content["segmentation"] = [list(ring) for ring in item.mask.rings] if isinstance(item.mask, Polygons) else \
             {"size": [runs.height, runs.width], "counts": runs.counts.decode()}
     return content

@@ -10,9 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from sightsmith.core.contracts.dataset import DatasetIndex, Sample
-from sightsmith.core.contracts.image import Array, ImageInfo
-from sightsmith.engine.data.write import of_crowds
+from sightsmith.plugin import Array, DatasetIndex, ImageInfo, Sample, of_crowds
 from sightsmith.plugins.formats.copies import by_class, copy_images
 
 

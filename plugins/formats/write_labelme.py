@@ -11,11 +11,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from sightsmith.core.contracts.annotation import Object, Polygons
-from sightsmith.core.contracts.dataset import DatasetIndex
-from sightsmith.core.contracts.image import Array, ImageInfo
-from sightsmith.core.util.files import write_json
-from sightsmith.engine.data.write import of_crowds
+from sightsmith.plugin import Array, DatasetIndex, ImageInfo, Object, Polygons, of_crowds, write_json
 from sightsmith.plugins.formats.copies import copy_images, mask_of, same_stems
 from sightsmith.plugins.formats.polygons import outline
 

@@ -6,9 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from xml.etree.ElementTree import Element, ElementTree, SubElement, indent
 
-from sightsmith.core.contracts.dataset import DatasetIndex, Sample
-from sightsmith.core.contracts.image import ImageInfo
-from sightsmith.core.util.errors import UserError, listed
+from sightsmith.plugin import DatasetIndex, ImageInfo, Sample, UserError, listed
 from sightsmith.plugins.formats.copies import copy_images
 from sightsmith.plugins.formats.splits import SIDES
 from sightsmith.plugins.formats.voc import ANNOTATIONS, CORNERS

@@ -7,10 +7,7 @@ from pathlib import Path
 
 import yaml
 
-from sightsmith.core.contracts.annotation import Object, Polygons
-from sightsmith.core.contracts.dataset import DatasetIndex
-from sightsmith.core.contracts.image import Array, ImageInfo
-from sightsmith.engine.data.write import of_crowds
+from sightsmith.plugin import Array, DatasetIndex, ImageInfo, Object, Polygons, of_crowds
 from sightsmith.plugins.formats.copies import IMAGES, copy_images, mask_of, same_stems
 from sightsmith.plugins.formats.polygons import outline, outlines
 from sightsmith.plugins.formats.splits import SIDES

@@ -6,7 +6,7 @@ from pathlib import Path
 from xml.etree.ElementTree import Element, TreeBuilder
 from xml.parsers import expat
 
-from sightsmith.core.util.errors import Problem
+from sightsmith.plugin import Problem
 from sightsmith.plugins.formats.files import LARGEST_TEXT, inside, relative
 
 LINE = "line"

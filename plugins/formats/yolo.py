@@ -7,9 +7,18 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
-from sightsmith.core.contracts.annotation import Object, Polygons, richest
-from sightsmith.core.contracts.dataset import DatasetIndex, FormatMatch, Sample, Split, contained_path
-from sightsmith.core.util.errors import Problem, listed
+from sightsmith.plugin import (
+    DatasetIndex,
+    FormatMatch,
+    Object,
+    Polygons,
+    Problem,
+    Sample,
+    Split,
+    contained_path,
+    listed,
+    richest,
+)
 from sightsmith.plugins.formats.files import images_in, numbers, read_text, relative, walk
 from sightsmith.plugins.formats.splits import with_split
 from sightsmith.plugins.formats.yolo_yaml import CLASSES, DataFile, data_file, read_data_file

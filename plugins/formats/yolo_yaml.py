@@ -9,8 +9,7 @@ from typing import Any
 
 import yaml
 
-from sightsmith.core.contracts.dataset import Split, contained_path
-from sightsmith.core.util.errors import Problem
+from sightsmith.plugin import Problem, Split, contained_path
 from sightsmith.plugins.formats.files import read_text, relative
 
 CLASSES = "classes.txt"

@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from sightsmith.core.util.errors import Problem, UserError
+from sightsmith.plugin import Problem, UserError
 
 Node = dict[str, Any]
 

@@ -15,13 +15,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from sightsmith.core.contracts.dataset import Sample
-from sightsmith.core.contracts.image import Array, ImageError
-from sightsmith.core.contracts.schema import Config
-from sightsmith.core.util.errors import UserError
-from sightsmith.engine.data.cache import MemoryCache
-from sightsmith.engine.data.color_jitter import color_jitter
-from sightsmith.engine.data.images import read_image
+from sightsmith.plugin import Array, Config, ImageError, MemoryCache, Sample, UserError, color_jitter, read_image
 from sightsmith.plugins.openmmlab.ops.extension import provide_operators
 from sightsmith.plugins.openmmlab.transforms import Results, augmentations
 

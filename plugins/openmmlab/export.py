@@ -10,8 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from sightsmith.core.contracts.exporter import Exporter, Outputs
-from sightsmith.core.contracts.results import Model, SampleResult
+from sightsmith.plugin import Exporter, Model, Outputs, SampleResult
 from sightsmith.plugins.openmmlab.task import OpenMMLabTask
 from sightsmith.plugins.openmmlab.traceable import traceable
 

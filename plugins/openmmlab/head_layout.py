@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from sightsmith.engine.runs.heads import Layout, Row
+from sightsmith.plugin import HeadLayout, HeadRow
 
 BACKGROUND = "background"
 
@@ -15,9 +15,9 @@ MOST_BESIDE = 3
 """Rows beside the classes that a head has at most, all behind them: no object, and seesaw's two for object or not."""
 
 
-def box_layout(name: str, per_class: int) -> Layout:
+def box_layout(name: str, per_class: int) -> HeadLayout:
     """Of mmdet's heads: the regressions of a class together, or the classes of an anchor together."""
-    def layout(rows: int, classes: Sequence[str]) -> Sequence[Row] | None:
+    def layout(rows: int, classes: Sequence[str]) -> Sequence[HeadRow] | None:
         of_anchor, left = divmod(rows, per_class)
         row = None if left else _row(classes, of_anchor - len(classes))
         if row is None:
@@ -29,12 +29,12 @@ def box_layout(name: str, per_class: int) -> Layout:
     return layout
 
 
-def map_layout(beside: int) -> Layout:
+def map_layout(beside: int) -> HeadLayout:
     """Of mmsegmentation's heads with ``beside`` rows behind the classes.
 
     Ours have the background before the classes; those of a data set whose every pixel is of a class have none.
     """
-    def layout(rows: int, classes: Sequence[str]) -> Sequence[Row] | None:
+    def layout(rows: int, classes: Sequence[str]) -> Sequence[HeadRow] | None:
         if rows == len(classes) + 1 + beside:
             classes = [BACKGROUND, *classes]
         return _row(classes, beside) if rows == len(classes) + beside else None
@@ -42,7 +42,7 @@ def map_layout(beside: int) -> Layout:
     return layout
 
 
-def _row(classes: Sequence[str], beside: int) -> Sequence[Row] | None:
+def _row(classes: Sequence[str], beside: int) -> Sequence[HeadRow] | None:
     others = [("", number) for number in range(beside)]
     if beside == BOX_FIRST:
         return [*others, *classes]

@@ -12,7 +12,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-from sightsmith.core.contracts.records import NetworkRecord, ZooNetwork
+from sightsmith.plugin import NetworkRecord, ZooNetwork
 
 TABLE = "networks.csv"
 ZOO = "zoo.csv"

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from sightsmith.core.contracts.records import Finding
-from sightsmith.core.plugins.hookspecs import hookimpl
+from sightsmith.plugin import Finding, hookimpl
 from sightsmith.plugins.openmmlab.ops.extension import operators
 
 

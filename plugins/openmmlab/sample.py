@@ -11,8 +11,7 @@ import numpy as np
 from PIL import Image
 from sklearn.datasets import load_digits
 
-from sightsmith.core.contracts.image import Array
-from sightsmith.core.util.files import fill_folder
+from sightsmith.plugin import Array, fill_folder
 
 SIDE = 128
 """Pixels of a square canvas."""

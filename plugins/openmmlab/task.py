@@ -11,18 +11,29 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from accelerate.utils import convert_to_fp32
 from torch import Tensor, nn
 
-from sightsmith.core.contracts.dataset import Sample
-from sightsmith.core.contracts.results import Model, RawPrediction, SampleResult
-from sightsmith.core.contracts.task import Task
-from sightsmith.core.contracts.weights import LoadReport
-from sightsmith.core.util.errors import Problem, UserError
-from sightsmith.engine.runs.heads import Head, Layout, find_heads
+from sightsmith.plugin import (
+    Head,
+    HeadLayout,
+    LoadReport,
+    Model,
+    ModuleNetworkRecord,
+    Problem,
+    RawPrediction,
+    Sample,
+    SampleResult,
+    Task,
+    UserError,
+    build_module,
+    find_heads,
+    load_module_weights,
+    to_float32,
+)
 from sightsmith.plugins.openmmlab import adapt, zoo
 from sightsmith.plugins.openmmlab.batch_norm import survive_single_values
 from sightsmith.plugins.openmmlab.build import alone, assemble, build_model, scope
+from sightsmith.plugins.openmmlab.module import ModuleModel
 from sightsmith.plugins.openmmlab.progress import tell_progress
 from sightsmith.plugins.openmmlab.weights import load_file, load_starting_weights
 
@@ -76,6 +87,8 @@ class OpenMMLabTask(Task):
 
     def build_model(self, *, load_weights: bool = True) -> tuple[Model, LoadReport | None]:
         self._refuse_settings()
+        if isinstance(self.network, ModuleNetworkRecord):
+            return self._build_module(self.network, load_weights)
         model, downloads = self.adapted()
         built = build_model(model, self.package)
         tell_progress(built)
@@ -85,8 +98,24 @@ class OpenMMLabTask(Task):
         heads = partial(self._heads, built, lambda task: task.adapted()[0])
         return built, load_starting_weights(built, self.config.network, downloads, self.classes, heads)
 
+    def _build_module(self, record: ModuleNetworkRecord, load_weights: bool) -> tuple[Model, LoadReport | None]:
+        built = self.wrapped(record, self._module(record, len(self.classes)))
+        survive_single_values(built)
+        if not load_weights:
+            return built, None
+        return built, load_module_weights(built.network, self.config.network, self.classes,
+                                          lambda: self._module(record, len(self.classes) + 1), self.head_layout)
+
+    def _module(self, record: ModuleNetworkRecord, classes: int) -> nn.Module:
+        return build_module(record, num_classes=classes + 1, channels=3, size=self.input_size(),
+                            options=self.config.network.options)
+
+    @abstractmethod
+    def wrapped(self, record: ModuleNetworkRecord, module: nn.Module) -> ModuleModel:
+        """A plain ``module`` as a model of this task."""
+
     def backbone(self, model: Model) -> Sequence[nn.Module]:
-        return [model.backbone]
+        return [] if model.backbone is None else [model.backbone]
 
     def run_backbone(self, model: Model, inputs: Tensor) -> None:
         with scope(self.package):
@@ -99,7 +128,7 @@ class OpenMMLabTask(Task):
         return find_heads(model.state_dict(), assemble(adapted(larger), self.package).state_dict(), self.head_layout)
 
     @abstractmethod
-    def head_layout(self, name: str, rows: int, per_class: int) -> Layout:
+    def head_layout(self, name: str, rows: int, per_class: int) -> HeadLayout:
         """What the rows of the head's tensor ``name`` are for; it has ``rows``, ``per_class`` of each class."""
 
     def prepare(self, model: Model, samples: Sequence[Sample]) -> None:
@@ -203,18 +232,20 @@ def _features_once(model: Model, device: str) -> Iterator[None]:
 
     They are computed in the precision in which they are outside, and float32 from there on.
     """
+    if isinstance(model, ModuleModel) or _needs_training(model):
+        yield
+        return
     compute, kept = model.extract_feat, {}
     precision = torch.autocast(device, torch.get_autocast_dtype(device), enabled=torch.is_autocast_enabled(device))
 
     def extract_feat(inputs: Any) -> Any:
         if id(inputs) not in kept:
             with precision:
-                features = convert_to_fp32(compute(inputs))
+                features = to_float32(compute(inputs))
             kept[id(inputs)] = inputs, features  # with the images, whose id is then no other's
         return kept[id(inputs)][1]
 
-    if not _needs_training(model):
-        model.extract_feat = extract_feat
+    model.extract_feat = extract_feat
     try:
         yield
     finally:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from sightsmith.core.contracts.schema import AugmentConfig
+from sightsmith.plugin import AugmentConfig
 
 Results = dict[str, Any]
 """What mmdet's transforms pass on: ``img`` (H, W, 3) and ``gt_...`` in its pixels."""

@@ -8,11 +8,17 @@ from typing import Any
 
 from torch import Tensor
 
-from sightsmith.core.contracts.schema import NetworkConfig
-from sightsmith.core.contracts.weights import LoadReport
-from sightsmith.core.util.errors import UserError
-from sightsmith.engine.runs.heads import Head
-from sightsmith.engine.runs.weights import fetch, file_digest, load_by_class, load_matching, read_weights
+from sightsmith.plugin import (
+    Head,
+    LoadReport,
+    NetworkConfig,
+    UserError,
+    fetch_weights,
+    file_digest,
+    load_by_class,
+    load_matching,
+    read_weights,
+)
 
 Heads = Callable[[], Mapping[str, Head]]
 
@@ -30,7 +36,7 @@ def load_starting_weights(model: Any, chosen: NetworkConfig, published: Sequence
         if not published:
             raise UserError("This network's configuration names no published backbone weights",
                             hint="type network.weights=none, or the path of a file")
-        path = fetch(address(published[0]))
+        path = fetch_weights(address(published[0]))
     else:
         path = Path(source).expanduser()
     origin = f"{source} ({path.name})" if source == "imagenet" else str(path)

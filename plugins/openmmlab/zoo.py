@@ -9,7 +9,7 @@ import importlib.util
 from pathlib import Path
 from typing import Any
 
-from sightsmith.core.util.errors import UserError, near
+from sightsmith.plugin import UserError, near
 from sightsmith.plugins.openmmlab import unsupported
 from sightsmith.plugins.openmmlab.ops.extension import provide_operators
 

@@ -10,10 +10,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from sightsmith.core.contracts.dataset import Sample
-from sightsmith.core.contracts.image import Array
-from sightsmith.core.contracts.schema import Config
-from sightsmith.engine.data.masks import IGNORED, semantic_map
+from sightsmith.plugin import IGNORED, Array, Config, Sample, semantic_map
 from sightsmith.plugins.openmmlab.data import AnnotatedImages, View
 from sightsmith.plugins.openmmlab.transforms import Results
 

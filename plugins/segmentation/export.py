@@ -6,7 +6,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from sightsmith.core.contracts.results import Model
+from sightsmith.plugin import Model
 from sightsmith.plugins.openmmlab.build import alone, scope
 from sightsmith.plugins.openmmlab.export import OpenMMLabExporter, normalised
 from sightsmith.plugins.openmmlab.task import OpenMMLabTask, fixed_rng

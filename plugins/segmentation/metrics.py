@@ -7,9 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from sightsmith.core.contracts.image import Array
-from sightsmith.core.contracts.results import SampleResult
-from sightsmith.engine.data.masks import IGNORED
+from sightsmith.plugin import IGNORED, Array, SampleResult
 
 PER_CLASS = ("dice", "iou", "precision", "recall", "specificity", "accuracy")
 

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from sightsmith.core.contracts.records import ConfigPath, NetworkRecord, TaskRecord
-from sightsmith.core.plugins.hookspecs import hookimpl
+from sightsmith.plugin import ConfigPath, NetworkRecord, TaskRecord, hookimpl
 from sightsmith.plugins.openmmlab.networks import records
 
 

@@ -7,13 +7,22 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from sightsmith.core.contracts.dataset import Sample
-from sightsmith.core.contracts.image import Array
-from sightsmith.core.contracts.report import Picture, Section
-from sightsmith.core.contracts.results import SampleResult
-from sightsmith.core.contracts.schema import Config
-from sightsmith.engine.data.masks import IGNORED, semantic_map
-from sightsmith.engine.data.thumbnails import FALSE, HIT, MISSED, SHOWN, blended, load_rgb
+from sightsmith.plugin import (
+    FALSE_NEGATIVE,
+    FALSE_POSITIVE,
+    IGNORED,
+    SHOWN_THUMBNAILS,
+    TRUE_POSITIVE,
+    Array,
+    Config,
+    Picture,
+    Sample,
+    SampleResult,
+    Section,
+    blended,
+    load_rgb,
+    semantic_map,
+)
 from sightsmith.plugins.segmentation.metrics import PER_CLASS, compute, figures, total
 
 LISTED = 20
@@ -66,8 +75,8 @@ def _found(results: Sequence[SampleResult], samples: Sequence[Sample], classes: 
                         if (dice := figures(result["counts"], number)["dice"]) is not None)
         if not scored:
             continue
-        worst = scored[:SHOWN]
-        best = [item for item in scored[::-1] if item not in worst][:SHOWN]
+        worst = scored[:SHOWN_THUMBNAILS]
+        best = [item for item in scored[::-1] if item not in worst][:SHOWN_THUMBNAILS]
         rows += [(f"{name}, {title}", tuple(
             _coloured(results[place], samples[place], classes, number, f"Dice {dice:.2f}", config)
             for dice, place in chosen)) for title, chosen in (("worst", worst), ("best", best)) if chosen]
@@ -85,7 +94,8 @@ def _coloured(result: SampleResult, sample: Sample, classes: Sequence[str], numb
         image, truth = (part[top:top + height, left:left + width] for part in (image, truth))
     predicted = unpacked(result["map"])
     said, real = (predicted == number) & (truth != IGNORED), truth == number
-    colours = np.select([(said & real)[..., None], said[..., None]], [np.array(HIT), np.array(FALSE)], np.array(MISSED))
+    colours = np.select([(said & real)[..., None], said[..., None]],
+                        [np.array(TRUE_POSITIVE), np.array(FALSE_POSITIVE)], np.array(FALSE_NEGATIVE))
     return Picture(blended(image, colours, OPACITY * (said | real)), caption)
 
 

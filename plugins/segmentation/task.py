@@ -7,19 +7,29 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
+from torch import nn
 
-from sightsmith.core.contracts.dataset import Sample
-from sightsmith.core.contracts.image import Array
-from sightsmith.core.contracts.prediction import Prediction
-from sightsmith.core.contracts.report import Section
-from sightsmith.core.contracts.results import Model, RawPrediction, SampleResult
-from sightsmith.engine.runs.heads import Layout
+from sightsmith.plugin import (
+    Array,
+    HeadLayout,
+    Model,
+    ModuleNetworkRecord,
+    Prediction,
+    RawPrediction,
+    Sample,
+    SampleResult,
+    Section,
+    UserError,
+)
 from sightsmith.plugins.openmmlab import adapt, zoo
 from sightsmith.plugins.openmmlab.head_layout import map_layout
+from sightsmith.plugins.openmmlab.module import ModuleModel, build_preprocessor
 from sightsmith.plugins.openmmlab.task import OpenMMLabTask
 from sightsmith.plugins.segmentation import metrics, report
 from sightsmith.plugins.segmentation.data import SegmentationDataset
 from sightsmith.plugins.segmentation.export import SegmentationExporter
+from sightsmith.plugins.segmentation.module import ModuleSegmenter
 
 
 class SegmentationTask(OpenMMLabTask):
@@ -32,7 +42,8 @@ class SegmentationTask(OpenMMLabTask):
         return super().tile_overlap(training) if training else 0.0
 
     def dataset(self, samples: Sequence[Sample], *, training: bool) -> SegmentationDataset:
-        edges = zoo.transform(self.package, self.zoo_name, "GenerateEdge")
+        edges = None if isinstance(self.network, ModuleNetworkRecord) else \
+            zoo.transform(self.package, self.zoo_name, "GenerateEdge")
         return SegmentationDataset(samples, self.classes, self.config, self.input_size(), training=training,
                          edge_width=edges["edge_width"] if edges else None)
 
@@ -48,7 +59,18 @@ class SegmentationTask(OpenMMLabTask):
             model["test_cfg"] = {"mode": "whole"}
         return model, downloads
 
-    def head_layout(self, name: str, rows: int, per_class: int) -> Layout:
+    def wrapped(self, record: ModuleNetworkRecord, module: nn.Module) -> ModuleModel:
+        side = self.input_size()
+        preprocessor = build_preprocessor(self.package, "SegDataPreProcessor", record, self.config, size=(side, side))
+        with torch.no_grad():
+            logits = module.eval()(torch.zeros(1, 3, side, side))
+        if not isinstance(logits, torch.Tensor) or logits.ndim != 4 or logits.shape[1] != len(self.classes) + 1:
+            shape = tuple(logits.shape) if isinstance(logits, torch.Tensor) else type(logits).__name__
+            raise UserError(f"The network {record.name} returned {shape} for images (1, 3, {side}, {side}), not logits "
+                            f"(1, {len(self.classes) + 1}, H, W): the background and {len(self.classes)} classes")
+        return ModuleSegmenter(module, preprocessor, record.backbone)
+
+    def head_layout(self, name: str, rows: int, per_class: int) -> HeadLayout:
         return map_layout(beside=rows - len(self.classes) - 1)
 
     def result(self, sample: Any) -> SampleResult:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from itertools import product
 
-from sightsmith.core.contracts.search_space import count
-from sightsmith.core.contracts.tuner import SearchSpace, Suggestion, Tuner
-from sightsmith.core.util.errors import Problem, UserError
+from sightsmith.plugin import Problem, SearchSpace, Suggestion, Tuner, UserError
 
 
 class Grid(Tuner):
@@ -23,11 +22,11 @@ class Grid(Tuner):
 
     @property
     def epochs(self) -> int:
-        return count(self.search.space) * self.search.epochs
+        return math.prod(len(parameter.choices) for parameter in self.search.space) * self.search.epochs
 
     @property
     def runs(self) -> int:
-        return count(self.search.space)
+        return math.prod(len(parameter.choices) for parameter in self.search.space)
 
     def ask(self) -> Sequence[Suggestion]:
         if self._asked:

@@ -6,8 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from sightsmith.core.contracts.tuner import SearchSpace, Suggestion, TrialResult, Tuner, ranked
-from sightsmith.core.util.errors import UserError
+from sightsmith.plugin import SearchSpace, Suggestion, TrialResult, Tuner, UserError, ranked
 
 
 class Halving(Tuner):

@@ -6,11 +6,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from sightsmith.core.contracts.schema import is_among
-from sightsmith.core.contracts.search_space import Value
-from sightsmith.core.contracts.tuner import SearchSpace
-from sightsmith.core.util.errors import Problem, UserError
-from sightsmith.engine.runs.resume import CHANGEABLE
+from sightsmith.plugin import CHANGEABLE, Problem, SearchSpace, UserError, Value, is_among
 
 PERTURB = (0.8, 1.2)
 

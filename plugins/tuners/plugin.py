@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from sightsmith.core.contracts.records import TunerRecord
-from sightsmith.core.plugins.hookspecs import hookimpl
+from sightsmith.plugin import TunerRecord, hookimpl
 
 POPULATION = {"hyper.learning_rate": "tag(log,interval(1e-5,0.1))",
               "hyper.weight_decay": "tag(log,interval(5e-6,0.002))", "hyper.momentum": "interval(0.8,0.99)"}

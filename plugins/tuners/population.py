@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from sightsmith.core.contracts.tuner import SearchSpace, Suggestion, TrialResult, Tuner, ranked
+from sightsmith.plugin import SearchSpace, Suggestion, TrialResult, Tuner, ranked
 from sightsmith.plugins.tuners.pbt import Exploration
 
 

@@ -7,10 +7,12 @@ from typing import Any
 
 from ray import tune
 
-from sightsmith.core.contracts.tuner import Suggestion, Train
-from sightsmith.plugins.tuners.ray_tune import EPOCH, FAILED, SCORE
+from sightsmith.plugin import Suggestion, Train
 
-RUN = "run"
+SCORE, EPOCH, RUN = "score", "epoch", "run"
+"""What a member reports to Ray."""
+FAILED = -1e30
+"""The score of a run that has none: below all others, and finite, as Ray's percentiles need it."""
 
 
 class Member(tune.Trainable):

@@ -16,18 +16,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from sightsmith.core.contracts.search_space import Value
-from sightsmith.core.contracts.tuner import Asked, AsynchronousTuner, SearchSpace, Train
-from sightsmith.core.util.errors import UserError
+from sightsmith.plugin import Asked, AsynchronousTuner, SearchSpace, Train, UserError, Value
 from sightsmith.plugins.tuners.halving import factor_of
 from sightsmith.plugins.tuners.pbt import Exploration
 
 if TYPE_CHECKING:
     from ray.tune.schedulers import TrialScheduler
 
-SCORE, EPOCH = "score", "epoch"
-FAILED = -1e30
-"""The score of a run that has none: below all others, and finite, as Ray's percentiles need it."""
 LOST = 5
 """How often a member may lose its process or machine."""
 OBJECT_STORE = 100 * 2**20
@@ -100,7 +95,7 @@ class RayTuner(AsynchronousTuner):
         import ray
         from ray import tune
 
-        from sightsmith.plugins.tuners.ray_member import Ender, Listener, Member
+        from sightsmith.plugins.tuners.ray_member import SCORE, Ender, Listener, Member
 
         listener = Listener(heard)
         resources = {kind.lower(): number for kind, number in self._resources.items()}
@@ -146,6 +141,8 @@ class RayPopulation(RayTuner):
 
     def scheduler(self) -> TrialScheduler:
         from ray.tune.schedulers import PopulationBasedTraining
+
+        from sightsmith.plugins.tuners.ray_member import EPOCH
 
         return PopulationBasedTraining(
             time_attr=EPOCH, perturbation_interval=1, quantile_fraction=self.search.options["quantile"],
@@ -194,6 +191,8 @@ class RayHalving(RayTuner):
 
     def scheduler(self) -> TrialScheduler:
         from ray.tune.schedulers import ASHAScheduler
+
+        from sightsmith.plugins.tuners.ray_member import EPOCH
 
         return ASHAScheduler(time_attr=EPOCH, max_t=self.search.epochs, grace_period=self.ends[0],
                              reduction_factor=self._factor)

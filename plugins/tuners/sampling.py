@@ -10,7 +10,7 @@ import optuna
 from optuna.samplers import BaseSampler, RandomSampler, TPESampler
 from optuna.trial import TrialState
 
-from sightsmith.core.contracts.tuner import SearchSpace, Suggestion, TrialResult, Tuner
+from sightsmith.plugin import SearchSpace, Suggestion, TrialResult, Tuner
 
 UNINFORMED = 3
 """Of so many runs of a Parzen estimator the first is drawn at random, at most ten: optuna's own number."""

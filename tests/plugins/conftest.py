@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 import numpy as np
 import pytest
 import torch
@@ -9,6 +11,7 @@ from PIL import Image
 
 from sightsmith.core.contracts.annotation import Object
 from sightsmith.core.contracts.dataset import Sample
+from sightsmith.core.plugins.manager import load_plugins
 from sightsmith.engine.data.masks import encode
 
 
@@ -52,3 +55,29 @@ def configure():
                       image=ImageConfig(size=size, windows=list(windows)))
 
     return make
+
+
+@pytest.fixture
+def fake_distribution(tmp_path, monkeypatch):
+    """``fake_distribution("my_plugin", source)``: a module as if it were installed with a plugin's entry point."""
+    names = []
+
+    def install(name: str, source: str) -> None:
+        folder = tmp_path / "site"
+        metadata = folder / f"{name}-0.1.dist-info"
+        metadata.mkdir(parents=True)
+        (folder / f"{name}.py").write_text(source)
+        (metadata / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: 0.1\n")
+        (metadata / "entry_points.txt").write_text(f"[sightsmith.plugins]\n{name} = {name}\n")
+        monkeypatch.syspath_prepend(str(folder))
+        names.append(name)
+        _forget()
+
+    def _forget():
+        getattr(load_plugins, "cache_clear", lambda: None)()
+
+    yield install
+    for name in names:
+        sys.modules.pop(name, None)
+    monkeypatch.undo()
+    _forget()

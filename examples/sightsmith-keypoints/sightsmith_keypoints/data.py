@@ -11,10 +11,7 @@ from torch import Tensor
 from torch.nn import functional
 from torch.utils.data import Dataset
 
-from sightsmith.core.contracts.dataset import Sample
-from sightsmith.core.contracts.schema import Config
-from sightsmith.engine.data.color_jitter import color_jitter
-from sightsmith.engine.data.images import read_image
+from sightsmith.plugin import Config, Sample, color_jitter, read_image
 
 
 class ImagePoints(Dataset[Any]):

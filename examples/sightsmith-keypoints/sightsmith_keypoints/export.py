@@ -8,8 +8,7 @@ from typing import Any
 import numpy as np
 from torch import Tensor, nn
 
-from sightsmith.core.contracts.exporter import Exporter, Outputs
-from sightsmith.core.contracts.results import Model, SampleResult
+from sightsmith.plugin import Exporter, Model, Outputs, SampleResult
 from sightsmith_keypoints.model import located
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageDraw
 
-from sightsmith.core.util.files import fill_folder
+from sightsmith.plugin import fill_folder
 
 SIDE, PINS = 96, 240
 NAMES = ("head", "tip")

@@ -10,14 +10,20 @@ import numpy as np
 import torch
 from torch import nn
 
-from sightsmith.core.contracts.dataset import Sample
-from sightsmith.core.contracts.exporter import Exporter
-from sightsmith.core.contracts.prediction import PredictedObject, Prediction
-from sightsmith.core.contracts.report import Section
-from sightsmith.core.contracts.results import Model, RawPrediction, SampleResult
-from sightsmith.core.contracts.task import Task
-from sightsmith.core.contracts.weights import LoadReport
-from sightsmith.engine.runs.weights import load_matching, read_weights
+from sightsmith.plugin import (
+    Exporter,
+    LoadReport,
+    Model,
+    PredictedObject,
+    Prediction,
+    RawPrediction,
+    Sample,
+    SampleResult,
+    Section,
+    Task,
+    load_matching,
+    read_weights,
+)
 from sightsmith_keypoints.data import ImagePoints
 from sightsmith_keypoints.export import PointsExporter
 from sightsmith_keypoints.model import located, place_losses

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from sightsmith.core.contracts.dataset import IMAGE_SUFFIXES, DatasetIndex, FormatMatch, Sample
-from sightsmith.core.util.errors import Problem, listed
+from sightsmith.plugin import IMAGE_SUFFIXES, DatasetIndex, FormatMatch, Problem, Sample, listed
 
 
 class NamePrefix:

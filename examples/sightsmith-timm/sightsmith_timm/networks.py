@@ -7,7 +7,7 @@ from typing import Any
 
 import timm
 
-from sightsmith.core.util.errors import UserError
+from sightsmith.plugin import UserError
 from sightsmith.plugins.classification.model import Classifier, Preprocessor
 
 

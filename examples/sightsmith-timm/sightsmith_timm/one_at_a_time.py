@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from sightsmith.core.contracts.tuner import SearchSpace, Suggestion, TrialResult, Tuner
-from sightsmith.core.util.errors import Problem, UserError
+from sightsmith.plugin import Problem, SearchSpace, Suggestion, TrialResult, Tuner, UserError
 
 
 class OneAtATime(Tuner):

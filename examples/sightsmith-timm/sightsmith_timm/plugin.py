@@ -2,14 +2,7 @@
 
 from __future__ import annotations
 
-from sightsmith.core.contracts.records import (
-    DatasetFormatRecord,
-    LoggerRecord,
-    NetworkRecord,
-    PresetFolder,
-    TunerRecord,
-)
-from sightsmith.core.plugins.hookspecs import hookimpl
+from sightsmith.plugin import DatasetFormatRecord, LoggerRecord, NetworkRecord, PresetFolder, TunerRecord, hookimpl
 
 LICENCE = "Apache-2.0 (timm)"
 NETWORKS = (

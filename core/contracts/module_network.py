@@ -1,0 +1,54 @@
+"""Networks that are plain ``torch.nn.Module``s: what their record states, and what their builder is called with."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol
+
+from sightsmith.core.contracts.records import NetworkRecord
+
+if TYPE_CHECKING:
+    from torch import nn
+
+
+class ModuleBuilder(Protocol):
+    """Builds a network with random weights."""
+
+    def __call__(self, *, num_classes: int, channels: int, size: int, **options: Any) -> nn.Module:
+        """The network for images of ``channels`` channels, normalised, whose longer side has ``size`` pixels.
+
+        Classification: ``num_classes`` counts the classes; images (N, C, size, size) float32 give logits
+        (N, num_classes).
+
+        Segmentation: ``num_classes`` also counts the background, number 0; images (N, C, size, size) float32 give
+        logits (N, num_classes, H, W), which are scaled bilinearly to the image where they are smaller.
+
+        Detection, as in torchvision: ``num_classes`` also counts the background, number 0. In training mode
+        ``module(images, targets)`` returns a dict of losses, in eval mode ``module(images)`` a list of dicts: ``boxes``
+        (n, 4) float32 xyxy in pixels of the image it was given, ``labels`` (n,) int64 from 1, ``scores`` (n,) in
+        [0, 1]. ``images`` is a list of (C, h, w) float32, ``targets`` one of dicts with ``boxes`` and ``labels``, which
+        may be empty.
+        """
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModuleNetworkRecord(NetworkRecord):
+    """A network that is a plain ``torch.nn.Module``; the task makes it fit the engine.
+
+    The builder is a :class:`ModuleBuilder`; it is called with :attr:`options`, over which go the user's
+    ``network.options``. Images are given to the module as (value - ``mean``) / ``std``, of values in [0, 1] and by
+    channel; 0 and 1 where it normalises by itself. ``backbone`` is the dotted name of the submodule that makes features
+    of an image: ``hyper.backbone_lr_scale`` slows or freezes it, ``base_run.distillation`` compares its output. Left
+    empty, it is everything before a classifier's last layer; a detector or segmenter then has none.
+
+    Raises ValueError where ``mean`` and ``std`` differ in length, or a deviation is not above 0.
+    """
+
+    mean: tuple[float, ...] = (0.485, 0.456, 0.406)
+    std: tuple[float, ...] = (0.229, 0.224, 0.225)
+    backbone: str = ""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if len(self.mean) != len(self.std) or any(value <= 0 for value in self.std):
+            raise ValueError(f"mean and std of {self.name!r} must have a value for each channel, those of std above 0")

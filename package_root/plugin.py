@@ -1,0 +1,223 @@
+"""Everything of sightsmith that a plugin needs: ``from sightsmith.plugin import NetworkRecord, hookimpl``.
+
+Importing this module is cheap, as every command imports every plugin: what registration needs is there at once, and
+each name of :data:`LAZY` is imported when it is first asked for. Helpers whose names lean on their module are given
+one that stands alone (``masks.decode`` is :func:`decode_mask`). Nothing else of sightsmith is stable.
+"""
+
+from __future__ import annotations
+
+from pkgutil import resolve_name
+from typing import TYPE_CHECKING, Any
+
+from sightsmith.core.contracts.annotation import (
+    Annotation,
+    Box,
+    Mask,
+    Object,
+    Polygons,
+    RunLengths,
+    SemanticMask,
+    richest,
+)
+from sightsmith.core.contracts.module_network import ModuleNetworkRecord
+from sightsmith.core.contracts.records import (
+    ConfigPath,
+    DatasetFormatRecord,
+    Finding,
+    LoggerRecord,
+    NetworkRecord,
+    PresetFolder,
+    TaskRecord,
+    TunerRecord,
+    ZooNetwork,
+)
+from sightsmith.core.plugins.hookspecs import hookimpl
+from sightsmith.core.util.errors import Problem, UserError, listed, near
+
+if TYPE_CHECKING:
+    from sightsmith.core.contracts.dataset import (
+        IMAGE_SUFFIXES,
+        CheckedDataset,
+        DatasetFormat,
+        DatasetIndex,
+        FormatMatch,
+        Sample,
+        Split,
+        Writer,
+        contained_path,
+    )
+    from sightsmith.core.contracts.exporter import Exporter, Outputs
+    from sightsmith.core.contracts.image import Array, Frame, ImageError, ImageInfo, Reader, window_limits
+    from sightsmith.core.contracts.logger import MetricLogger
+    from sightsmith.core.contracts.module_network import ModuleBuilder
+    from sightsmith.core.contracts.plan import Plan
+    from sightsmith.core.contracts.prediction import PredictedObject, Prediction
+    from sightsmith.core.contracts.report import Colour, Picture, Section
+    from sightsmith.core.contracts.results import Model, RawPrediction, SampleResult
+    from sightsmith.core.contracts.schema import AugmentConfig, Config, ImageConfig, NetworkConfig, is_among
+    from sightsmith.core.contracts.search_space import Parameter, Value
+    from sightsmith.core.contracts.task import Task
+    from sightsmith.core.contracts.tuner import (
+        Asked,
+        AsynchronousTuner,
+        SearchSpace,
+        Suggestion,
+        Train,
+        TrialResult,
+        Tuner,
+        ranked,
+    )
+    from sightsmith.core.contracts.weights import LoadReport
+    from sightsmith.core.util.files import cache_dir, fill_folder, write_atomic, write_json
+    from sightsmith.core.util.text import format_metric
+    from sightsmith.engine.data.cache import MemoryCache
+    from sightsmith.engine.data.color_jitter import Uniform, color_jitter
+    from sightsmith.engine.data.images import MAX_SIDE, read_image
+    from sightsmith.engine.data.images import check_size as check_image_size
+    from sightsmith.engine.data.masks import IGNORED, MaskError, picture_values, semantic_map
+    from sightsmith.engine.data.masks import area as mask_area
+    from sightsmith.engine.data.masks import box as mask_box
+    from sightsmith.engine.data.masks import decode as decode_mask
+    from sightsmith.engine.data.masks import encode as encode_mask
+    from sightsmith.engine.data.masks import encoded as run_lengths
+    from sightsmith.engine.data.masks import from_counts as mask_from_counts
+    from sightsmith.engine.data.thumbnails import (
+        FALSE_NEGATIVE,
+        FALSE_POSITIVE,
+        TRUE_POSITIVE,
+        blended,
+        cut_out,
+        load_rgb,
+    )
+    from sightsmith.engine.data.thumbnails import SHOWN as SHOWN_THUMBNAILS
+    from sightsmith.engine.data.thumbnails import plain as escape_dollars
+    from sightsmith.engine.data.write import of_crowds
+    from sightsmith.engine.runs.heads import Head, find_heads, plain_layout
+    from sightsmith.engine.runs.heads import Layout as HeadLayout
+    from sightsmith.engine.runs.heads import Row as HeadRow
+    from sightsmith.engine.runs.resume import CHANGEABLE
+    from sightsmith.engine.runs.weights import WeightsFile, file_digest, load_by_class, load_matching, read_weights
+    from sightsmith.engine.runs.weights import fetch as fetch_weights
+    from sightsmith.engine.training.network_module import build_module, load_module_weights
+    from sightsmith.engine.training.precision import to_float32
+
+LAZY = {
+    "IMAGE_SUFFIXES": "sightsmith.core.contracts.dataset:IMAGE_SUFFIXES",
+    "CheckedDataset": "sightsmith.core.contracts.dataset:CheckedDataset",
+    "DatasetFormat": "sightsmith.core.contracts.dataset:DatasetFormat",
+    "DatasetIndex": "sightsmith.core.contracts.dataset:DatasetIndex",
+    "FormatMatch": "sightsmith.core.contracts.dataset:FormatMatch",
+    "Sample": "sightsmith.core.contracts.dataset:Sample",
+    "Split": "sightsmith.core.contracts.dataset:Split",
+    "Writer": "sightsmith.core.contracts.dataset:Writer",
+    "contained_path": "sightsmith.core.contracts.dataset:contained_path",
+    "Exporter": "sightsmith.core.contracts.exporter:Exporter",
+    "Outputs": "sightsmith.core.contracts.exporter:Outputs",
+    "Array": "sightsmith.core.contracts.image:Array",
+    "Frame": "sightsmith.core.contracts.image:Frame",
+    "ImageError": "sightsmith.core.contracts.image:ImageError",
+    "ImageInfo": "sightsmith.core.contracts.image:ImageInfo",
+    "Reader": "sightsmith.core.contracts.image:Reader",
+    "window_limits": "sightsmith.core.contracts.image:window_limits",
+    "MetricLogger": "sightsmith.core.contracts.logger:MetricLogger",
+    "ModuleBuilder": "sightsmith.core.contracts.module_network:ModuleBuilder",
+    "Plan": "sightsmith.core.contracts.plan:Plan",
+    "PredictedObject": "sightsmith.core.contracts.prediction:PredictedObject",
+    "Prediction": "sightsmith.core.contracts.prediction:Prediction",
+    "Colour": "sightsmith.core.contracts.report:Colour",
+    "Picture": "sightsmith.core.contracts.report:Picture",
+    "Section": "sightsmith.core.contracts.report:Section",
+    "Model": "sightsmith.core.contracts.results:Model",
+    "RawPrediction": "sightsmith.core.contracts.results:RawPrediction",
+    "SampleResult": "sightsmith.core.contracts.results:SampleResult",
+    "AugmentConfig": "sightsmith.core.contracts.schema:AugmentConfig",
+    "Config": "sightsmith.core.contracts.schema:Config",
+    "ImageConfig": "sightsmith.core.contracts.schema:ImageConfig",
+    "NetworkConfig": "sightsmith.core.contracts.schema:NetworkConfig",
+    "is_among": "sightsmith.core.contracts.schema:is_among",
+    "Parameter": "sightsmith.core.contracts.search_space:Parameter",
+    "Value": "sightsmith.core.contracts.search_space:Value",
+    "Task": "sightsmith.core.contracts.task:Task",
+    "Asked": "sightsmith.core.contracts.tuner:Asked",
+    "AsynchronousTuner": "sightsmith.core.contracts.tuner:AsynchronousTuner",
+    "SearchSpace": "sightsmith.core.contracts.tuner:SearchSpace",
+    "Suggestion": "sightsmith.core.contracts.tuner:Suggestion",
+    "Train": "sightsmith.core.contracts.tuner:Train",
+    "TrialResult": "sightsmith.core.contracts.tuner:TrialResult",
+    "Tuner": "sightsmith.core.contracts.tuner:Tuner",
+    "ranked": "sightsmith.core.contracts.tuner:ranked",
+    "LoadReport": "sightsmith.core.contracts.weights:LoadReport",
+    "cache_dir": "sightsmith.core.util.files:cache_dir",
+    "fill_folder": "sightsmith.core.util.files:fill_folder",
+    "write_atomic": "sightsmith.core.util.files:write_atomic",
+    "write_json": "sightsmith.core.util.files:write_json",
+    "format_metric": "sightsmith.core.util.text:format_metric",
+    "MemoryCache": "sightsmith.engine.data.cache:MemoryCache",
+    "Uniform": "sightsmith.engine.data.color_jitter:Uniform",
+    "color_jitter": "sightsmith.engine.data.color_jitter:color_jitter",
+    "MAX_SIDE": "sightsmith.engine.data.images:MAX_SIDE",
+    "read_image": "sightsmith.engine.data.images:read_image",
+    "check_image_size": "sightsmith.engine.data.images:check_size",
+    "IGNORED": "sightsmith.engine.data.masks:IGNORED",
+    "MaskError": "sightsmith.engine.data.masks:MaskError",
+    "picture_values": "sightsmith.engine.data.masks:picture_values",
+    "semantic_map": "sightsmith.engine.data.masks:semantic_map",
+    "mask_area": "sightsmith.engine.data.masks:area",
+    "mask_box": "sightsmith.engine.data.masks:box",
+    "decode_mask": "sightsmith.engine.data.masks:decode",
+    "encode_mask": "sightsmith.engine.data.masks:encode",
+    "run_lengths": "sightsmith.engine.data.masks:encoded",
+    "mask_from_counts": "sightsmith.engine.data.masks:from_counts",
+    "FALSE_NEGATIVE": "sightsmith.engine.data.thumbnails:FALSE_NEGATIVE",
+    "FALSE_POSITIVE": "sightsmith.engine.data.thumbnails:FALSE_POSITIVE",
+    "TRUE_POSITIVE": "sightsmith.engine.data.thumbnails:TRUE_POSITIVE",
+    "blended": "sightsmith.engine.data.thumbnails:blended",
+    "cut_out": "sightsmith.engine.data.thumbnails:cut_out",
+    "load_rgb": "sightsmith.engine.data.thumbnails:load_rgb",
+    "SHOWN_THUMBNAILS": "sightsmith.engine.data.thumbnails:SHOWN",
+    "escape_dollars": "sightsmith.engine.data.thumbnails:plain",
+    "of_crowds": "sightsmith.engine.data.write:of_crowds",
+    "Head": "sightsmith.engine.runs.heads:Head",
+    "find_heads": "sightsmith.engine.runs.heads:find_heads",
+    "plain_layout": "sightsmith.engine.runs.heads:plain_layout",
+    "HeadLayout": "sightsmith.engine.runs.heads:Layout",
+    "HeadRow": "sightsmith.engine.runs.heads:Row",
+    "CHANGEABLE": "sightsmith.engine.runs.resume:CHANGEABLE",
+    "WeightsFile": "sightsmith.engine.runs.weights:WeightsFile",
+    "file_digest": "sightsmith.engine.runs.weights:file_digest",
+    "load_by_class": "sightsmith.engine.runs.weights:load_by_class",
+    "load_matching": "sightsmith.engine.runs.weights:load_matching",
+    "read_weights": "sightsmith.engine.runs.weights:read_weights",
+    "fetch_weights": "sightsmith.engine.runs.weights:fetch",
+    "build_module": "sightsmith.engine.training.network_module:build_module",
+    "load_module_weights": "sightsmith.engine.training.network_module:load_module_weights",
+    "to_float32": "sightsmith.engine.training.precision:to_float32",
+}
+"""Names that are imported when they are first asked for, and where each is."""
+
+__all__ = [
+    "CHANGEABLE", "FALSE_NEGATIVE", "FALSE_POSITIVE", "IGNORED", "IMAGE_SUFFIXES", "MAX_SIDE", "SHOWN_THUMBNAILS",
+    "TRUE_POSITIVE", "Annotation", "Array", "Asked", "AsynchronousTuner", "AugmentConfig", "Box", "CheckedDataset",
+    "Colour", "Config", "ConfigPath", "DatasetFormat", "DatasetFormatRecord", "DatasetIndex", "Exporter", "Finding",
+    "FormatMatch", "Frame", "Head", "HeadLayout", "HeadRow", "ImageConfig", "ImageError", "ImageInfo", "LoadReport",
+    "LoggerRecord", "Mask", "MaskError", "MemoryCache", "MetricLogger", "Model", "ModuleBuilder",
+    "ModuleNetworkRecord", "NetworkConfig", "NetworkRecord", "Object", "Outputs", "Parameter", "Picture", "Plan",
+    "Polygons", "PredictedObject", "Prediction", "PresetFolder", "Problem", "RawPrediction", "Reader", "RunLengths",
+    "Sample", "SampleResult", "SearchSpace", "Section", "SemanticMask", "Split", "Suggestion", "Task", "TaskRecord",
+    "Train", "TrialResult", "Tuner", "TunerRecord", "Uniform", "UserError", "Value", "WeightsFile", "Writer",
+    "ZooNetwork", "blended", "build_module", "cache_dir", "check_image_size", "color_jitter", "contained_path",
+    "cut_out", "decode_mask", "encode_mask", "escape_dollars", "fetch_weights", "file_digest", "fill_folder",
+    "find_heads", "format_metric", "hookimpl", "is_among", "listed", "load_by_class", "load_matching",
+    "load_module_weights", "load_rgb", "mask_area", "mask_box", "mask_from_counts", "near", "of_crowds",
+    "picture_values", "plain_layout", "ranked", "read_image", "read_weights", "richest", "run_lengths", "semantic_map",
+    "to_float32", "window_limits", "write_atomic", "write_json",
+]
+
+if not TYPE_CHECKING:  # else a type checker would believe in any name
+
+    def __getattr__(name: str) -> Any:
+        if name not in LAZY:
+            raise AttributeError(f"sightsmith.plugin has no {name!r}.{near(name, __all__)}")
+        globals()[name] = value = resolve_name(LAZY[name])
+        return value

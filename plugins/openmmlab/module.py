@@ -1,0 +1,52 @@
+"""A plain ``torch.nn.Module`` where a model of mmdet or mmsegmentation is expected."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from typing import Any
+
+from mmengine.model import BaseModel
+from torch import Tensor, nn
+
+from sightsmith.plugin import Config, ModuleNetworkRecord, UserError
+from sightsmith.plugins.openmmlab.build import registry
+
+
+class ModuleModel(BaseModel):
+    """``network`` in mmengine's BaseModel contract; ``backbone`` is the part of it that makes features, or None."""
+
+    def __init__(self, network: nn.Module, preprocessor: nn.Module, backbone: str) -> None:
+        super().__init__(data_preprocessor=preprocessor)
+        self.network = network
+        self._backbone = backbone
+
+    @property
+    def backbone(self) -> nn.Module | None:
+        return self.network.get_submodule(self._backbone) if self._backbone else None
+
+    def forward(self, inputs: Tensor, data_samples: list[Any] | None = None, mode: str = "tensor") -> Any:
+        if mode == "tensor":
+            return self.network(inputs)
+        assert data_samples is not None
+        return self.loss(inputs, data_samples) if mode == "loss" else self.predict(inputs, data_samples)
+
+    @abstractmethod
+    def loss(self, inputs: Tensor, samples: list[Any]) -> dict[str, Tensor]:
+        """The parts of the loss of a batch; each name holds "loss"."""
+
+    @abstractmethod
+    def predict(self, inputs: Tensor, samples: list[Any]) -> list[Any]:
+        """``samples`` with what the network found, in pixels of the original image or tile."""
+
+
+def build_preprocessor(package: str, kind: str, record: ModuleNetworkRecord, config: Config, **settings: Any,
+                       ) -> nn.Module:
+    """``package``'s data preprocessor ``kind`` for RGB of 0 to 255, with the mean and deviation of ``record`` unless
+    ``config`` has others. Raises UserError where the record's are not of three channels."""
+    if len(record.mean) != 3:
+        raise UserError(f"The network {record.name} is for images of {len(record.mean)} channels; those of the task "
+                        f"{record.task} have 3")
+    mean, std = config.image.mean or record.mean, config.image.std or record.std
+    built: nn.Module = registry(package).build({"type": kind, "mean": [255 * value for value in mean],
+                                                "std": [255 * value for value in std], **settings})
+    return built
