@@ -71,7 +71,7 @@ def main() -> None:
             plain.append(old * blocks / math.ceil(blocks / every))
             indexed.append(new)
         old, new = statistics.median(plain), statistics.median(indexed)
-        print(f"| {size:,} | {len(found):,} | {old:.3g} | {new:.3g} | **{old / new:.3g}** |", flush=True)
+        print(f"| {size:,} | {len(found):,} | {old:.3g} | {new:.3g} | **{old / new:,.3g}** |", flush=True)
 
 
 if __name__ == "__main__":
