@@ -6,7 +6,7 @@ A record is created when a plugin is listed, so it costs nothing: no heavy libra
 
 from __future__ import annotations
 
-import importlib
+import pkgutil
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field, replace
@@ -60,8 +60,7 @@ class Record:
 
     def build(self) -> Any:
         """Import the module and return the attribute that ``builder`` names."""
-        module, _, attribute = self.builder.partition(":")
-        return getattr(importlib.import_module(module), attribute)
+        return pkgutil.resolve_name(self.builder)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -10,6 +10,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import platformdirs
+
 from sightsmith.core.util.errors import UserError
 
 
@@ -81,6 +83,7 @@ def write_json(path: Path, value: Any) -> None:
 
 
 def cache_dir() -> Path:
-    """Where unpacked archives and the embedded data sets live: ``$SIGHTSMITH_CACHE`` or ``~/.cache/sightsmith``."""
-    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(os.environ.get("SIGHTSMITH_CACHE") or Path(base) / "sightsmith").expanduser()
+    """Folder of unpacked archives and embedded data sets: ``$SIGHTSMITH_CACHE``, or the user's cache folder on this
+    system, which is ``~/.cache/sightsmith`` on Linux."""
+    own = os.environ.get("SIGHTSMITH_CACHE")
+    return Path(own).expanduser() if own else platformdirs.user_cache_path("sightsmith", appauthor=False)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 
 import pytest
 
 from sightsmith.core.util.errors import UserError
-from sightsmith.core.util.files import ensure_writable, make_folder
+from sightsmith.core.util.files import cache_dir, ensure_writable, make_folder
 
 
 def test_a_folder_that_can_be_is_made_only_when_asked(tmp_path):
@@ -32,3 +33,11 @@ def test_a_folder_of_others_is_named(tmp_path, monkeypatch):
     monkeypatch.setattr(os, "access", lambda path, mode: False)  # root may do everything
     with pytest.raises(UserError, match=f"you may not write to {tmp_path}"):
         ensure_writable(tmp_path / "a")
+
+
+def test_the_cache_is_in_the_users_cache_folder_unless_it_is_moved(tmp_path, monkeypatch):
+    monkeypatch.setenv("SIGHTSMITH_CACHE", "~/elsewhere")
+    assert cache_dir() == Path.home() / "elsewhere"
+    monkeypatch.delenv("SIGHTSMITH_CACHE")
+    monkeypatch.setattr("platformdirs.user_cache_path", lambda name, appauthor: tmp_path / name)
+    assert cache_dir() == tmp_path / "sightsmith"
