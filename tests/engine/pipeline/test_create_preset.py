@@ -11,7 +11,7 @@ import sys
 
 import pytest
 import yaml
-from processes import finish, start
+from command_line import refused
 from shades import class_folders
 
 import sightsmith
@@ -139,8 +139,8 @@ def test_what_is_free_in_it(preset):
 
 
 def test_files_in_quotes_are_swept_too(preset, tmp_path):
-    code, output = finish(start(tmp_path, "-m", f"preset='{preset}',pneumothorax", "dataset.root=x", "image.size=64"))
-    assert code == 2
+    output = refused("train", f"output_dir={tmp_path}", "-m", f"preset='{preset}',pneumothorax", "dataset.root=x",
+                     "image.size=64")
     assert f"The preset two_shades of {preset}" in output
     assert "image.size is locked to 48" in output
 

@@ -9,9 +9,9 @@ import shutil
 import numpy as np
 import pytest
 import torch
+from command_line import refused
 from object_datasets import box_csv, mask_csv
 from PIL import Image
-from processes import finish, start
 from shades import class_folders
 from torch import nn
 
@@ -69,10 +69,9 @@ def test_a_locked_key_is_refused_with_both_values_and_before_a_sweep(base_run, t
     with pytest.raises(UserError, match=r"image.size is locked to 32, and this run asks for 64") as raised:
         compose([f"base_run={base_run.run_dir}", "dataset.root=any", "image.size=64"])
     assert f"The base run {base_run.run_dir}" in str(raised.value)
-    code, output = finish(start(tmp_path, "-m", f"base_run={base_run.run_dir}", "dataset.root=any",
-                                "network=resnet18,resnet34"))
-    assert code == 2
-    assert "network.name is locked to resnet18" in output
+    assert "network.name is locked to resnet18" in refused(
+        "train", f"output_dir={tmp_path}", "-m", f"base_run={base_run.run_dir}", "dataset.root=any",
+        "network=resnet18,resnet34")
     assert not list(tmp_path.rglob("config.yaml"))
 
 

@@ -7,34 +7,14 @@ import json
 import numpy as np
 import pytest
 import torch
-from PIL import Image
 from processes import start, succeed
+from small_runs import COMMON, SMALL, coco
 
 import sightsmith
 from sightsmith.core.plugins.manager import load_plugins
 from sightsmith.core.util.errors import UserError
 from sightsmith.engine.pipeline.load_dataset import check
 from sightsmith.plugins.openmmlab.build import scope
-
-COMMON = ["network.weights=none", "image.size=64", "hyper.epochs=1", "hyper.batch_size=4", "trainer.precision=fp32",
-          "trainer.memory_format=contiguous", "hyper.optimizer=adamw", "logger=[]"]
-SMALL = [*COMMON, "dataset.root=sample", "dataset.limit=20", "dataset.validation_percentage=30"]
-
-
-def coco(root, images, boxes_of) -> str:
-    """A COCO set of noise; ``boxes_of(number)`` are xywh boxes of one class."""
-    content = {"images": [], "annotations": [], "categories": [{"id": 1, "name": "thing"}]}
-    root.mkdir()
-    for number in range(images):
-        values = np.random.default_rng(number).integers(0, 90, (64, 64, 3), dtype=np.uint8)
-        content["images"].append({"id": number, "file_name": f"{number}.png", "width": 64, "height": 64})
-        for left, top, width, height in boxes_of(number):
-            values[top:top + height, left:left + width] = 230
-            content["annotations"].append({"id": len(content["annotations"]), "image_id": number, "category_id": 1,
-                                           "bbox": [left, top, width, height], "area": width * height, "iscrowd": 0})
-        Image.fromarray(values).save(root / f"{number}.png")
-    (root / "annotations.json").write_text(json.dumps(content))
-    return f"dataset.root={root}"
 
 
 def dry_run(overrides) -> None:
@@ -95,9 +75,9 @@ def test_a_network_that_draws_predicts_the_same_each_time(tmp_path):
     assert all((one["counts"] == two["counts"]).all() for one, two in zip(*outcomes, strict=True))
 
 
-def test_validation_computes_features_in_the_precision_of_training_and_once(tmp_path):
+def test_validation_computes_features_in_the_precision_of_training_and_once(boxes):
     """The head has them in full precision: it gives positions."""
-    result = sightsmith.train([*SMALL, "task=detection", "network=rtmdet_tiny", f"output_dir={tmp_path}"])
+    result = sightsmith.load(str(boxes.run_dir))  # its own: hooks stay on the model
     task, model = result.task, result.model
     data = task.dataset(check(task.config, load_plugins(), print).validation, training=False)
     features, given = [], []
