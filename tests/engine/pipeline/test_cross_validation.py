@@ -64,6 +64,7 @@ def test_a_run_with_folds(tmp_path, capsys):
     assert not (alone.run_dir / "folds").exists()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("devices", [1, 2])
 def test_a_run_killed_in_a_fold_ends_as_an_undisturbed_one(tmp_path, devices):
     train = [*SMALL, "dataset.folds=2", "trainer.checkpoint_minutes=0.001", f"trainer.devices={devices}"]

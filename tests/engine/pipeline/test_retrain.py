@@ -26,13 +26,16 @@ STILL = [*TRAINER, "hyper.learning_rate=1e-6", "hyper.momentum=0"]
 """So little is learnt that what was loaded can be told."""
 
 
-@pytest.fixture(scope="module")
-def base_run(tmp_path_factory):
-    """A classifier of four shades."""
-    root = tmp_path_factory.mktemp("base_run")
-    data = class_folders(root / "data", {"black": 0, "dark": 60, "grey": 120, "white": 190})
-    return sightsmith.train([data, "task=classification", "network=resnet18", "image.size=32", *RECIPE,
-                             "hyper.epochs=4", "hyper.warmup_epochs=1", f"output_dir={root}"])
+@pytest.fixture(scope="session")
+def base_run(once):
+    """A classifier of four shades, beside its data."""
+    def make(root):
+        data = class_folders(root / "data", {"black": 0, "dark": 60, "grey": 120, "white": 190})
+        sightsmith.train([data, "task=classification", "network=resnet18", "image.size=32", *RECIPE,
+                          "hyper.epochs=4", "hyper.warmup_epochs=1", f"output_dir={root}"])
+
+    [model] = once("shades", make).glob("*/model")
+    return sightsmith.load(str(model.parent))
 
 
 def rows(result, name="network.fc.weight"):

@@ -34,6 +34,7 @@ OBJECTS = ["dataset.root=sample", "network.weights=none", "image.size=64", "hype
            "trainer.checkpoint_minutes=0.001", "logger=[]", "augment.horizontal_flip=true", "augment.rotation=10"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("devices", [1, 2])
 def test_a_killed_run_ends_as_an_undisturbed_one(tmp_path, devices):
     train = [*TRAIN, f"trainer.devices={devices}"]
@@ -49,6 +50,7 @@ def test_a_killed_run_ends_as_an_undisturbed_one(tmp_path, devices):
     assert_same(whole, cut)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("task", "network"), [("detection", "rtmdet_tiny"), ("segmentation", "fastscnn")])
 def test_a_killed_run_of_objects_ends_as_an_undisturbed_one(tmp_path, task, network):
     train = [f"task={task}", f"network={network}", *OBJECTS]
@@ -57,7 +59,7 @@ def test_a_killed_run_of_objects_ends_as_an_undisturbed_one(tmp_path, task, netw
     assert_same(whole, cut)
 
 
-@pytest.mark.parametrize("devices", [1, 2])
+@pytest.mark.parametrize("devices", [1, pytest.param(2, marks=pytest.mark.slow)])
 def test_ctrl_c_stops_with_the_command_that_goes_on(tmp_path, devices):
     process = start(tmp_path / "runs", *TRAIN, "hyper.epochs=200", "hyper.early_stop=false",
                     f"trainer.devices={devices}")

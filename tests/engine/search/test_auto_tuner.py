@@ -143,6 +143,7 @@ def test_weights_that_cannot_be_had_are_the_usual_error(tmp_path, monkeypatch):
         sightsmith.train([*GENERAL, *SMALL, "trainer.dry_run=true"])
 
 
+@pytest.mark.slow
 def test_one_job_trains_what_is_chosen_and_goes_on_with_the_same_choice_when_killed(tmp_path, published):
     published("classification")
     runs = tmp_path / "runs"

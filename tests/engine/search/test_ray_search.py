@@ -54,6 +54,7 @@ def assert_whole(sweep, members, generations):
     assert sightsmith.load(str(sweep / best["run"])).metrics["accuracy"] == float(best["score"])
 
 
+@pytest.mark.slow
 def test_a_killed_population_goes_on(tmp_path):
     killed_from_outside(Written(tmp_path, f"*/3/{CHECKPOINT}"), *PBT)
     sweep = run_folder(tmp_path)
@@ -65,6 +66,7 @@ def test_a_killed_population_goes_on(tmp_path):
     assert_whole(sweep, 3, 2)
 
 
+@pytest.mark.slow
 def test_halving_stops_runs_and_counts_those_that_fail(tmp_path):
     search = [*RUN, "hyper.epochs=4", "tuner=ray_asha", "tuner.trials=4",
               "network=shufflenet_v2_x0_5,inception_v3", "tuner.max_failure_rate=1", "trainer.seed=3"]
@@ -79,6 +81,7 @@ def test_halving_stops_runs_and_counts_those_that_fail(tmp_path):
     assert len(failed) <= 2  # a member that failed makes no further run
 
 
+@pytest.mark.slow
 def test_a_cluster_that_loses_a_machine_still_searches(tmp_path):
     from ray.cluster_utils import Cluster
 

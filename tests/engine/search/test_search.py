@@ -35,6 +35,7 @@ def written(sweep):
     return {path.parents[1].name: path.stat().st_mtime_ns for path in sweep.glob("*/model/model.safetensors")}
 
 
+@pytest.mark.slow
 def test_a_killed_population_goes_on_to_the_same_end(tmp_path):
     whole, cut = tmp_path / "whole", tmp_path / "cut"
     output = " ".join(succeed(start(whole, *PBT)).replace("│", " ").split())
@@ -68,6 +69,7 @@ def test_a_killed_population_goes_on_to_the_same_end(tmp_path):
     assert "Report: " in output
 
 
+@pytest.mark.slow
 def test_a_killed_worker_costs_no_run(tmp_path):
     search = [*RUN, "hyper.epochs=6", "tuner=random", "tuner.trials=3", "hyper.learning_rate=interval(0.001,0.01)",
               "hydra/launcher=joblib", "hydra.launcher.n_jobs=2"]
@@ -86,6 +88,7 @@ def test_a_killed_worker_costs_no_run(tmp_path):
         assert_same_run(run_folder(whole) / number, run_folder(cut) / number)
 
 
+@pytest.mark.slow
 def test_too_many_failures_stop_a_search(tmp_path):
     search = [*RUN, "hyper.epochs=1", "tuner=grid", "hyper.learning_rate=0.001", "hyper.weight_decay=0",
               "hyper.momentum=0.9", "network=shufflenet_v2_x0_5,inception_v3,googlenet,alexnet,squeezenet1_1"]
@@ -152,6 +155,7 @@ def test_python_searches_too_and_gets_the_best_run(tmp_path):
     assert not (tmp_path / "dry").exists()
 
 
+@pytest.mark.slow
 def test_a_paused_run_goes_on_to_the_same_end(tmp_path):
     run = [*RUN[:-2], "hyper.epochs=3", "hyper.schedule=cosine", "augment.horizontal_flip=true"]
     whole, paused = tmp_path / "whole", tmp_path / "paused"

@@ -64,6 +64,7 @@ def test_any_folder_is_read_as_it_is(path):
     assert override.value() == path
 
 
+@pytest.mark.slow
 def test_what_is_finished_is_not_run_again_and_the_values_must_be_the_same(tmp_path):
     sweep = [*RUN, "hyper.epochs=1", "hyper.learning_rate=0.001,0.002", "hyper.weight_decay=0,0.01"]
     output = succeed(start(tmp_path, *sweep))
@@ -112,6 +113,7 @@ def test_a_mistake_in_one_combination_is_told_before_the_first_run(tmp_path):
     assert not list(tmp_path.rglob("config.yaml"))
 
 
+@pytest.mark.slow
 def test_a_killed_sweep_goes_on_to_the_same_end(tmp_path):
     sweep = [*RUN, "hyper.epochs=2", "trainer.checkpoint_minutes=0.001", "hyper.learning_rate=0.001,0.002,0.003"]
     whole, cut = tmp_path / "whole", tmp_path / "cut"

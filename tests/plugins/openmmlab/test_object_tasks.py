@@ -50,6 +50,7 @@ def test_tiles_in_training_and_validation(tmp_path):
     assert result.metrics["ap"] is not None
 
 
+@pytest.mark.slow
 def test_workers_average_and_balance(tmp_path):
     """The same figures from images that other processes load."""
     run = [*SMALL, "task=detection", "hyper.ema_decay=0.9", "hyper.class_balance=sampling",
@@ -88,6 +89,7 @@ def test_validation_computes_features_in_the_precision_of_training_and_once(boxe
     assert (features, given) == ([torch.bfloat16], [torch.float32, torch.float32])
 
 
+@pytest.mark.slow
 def test_a_zoo_configuration_by_its_own_name(tmp_path):
     result = sightsmith.train([*SMALL, "task=segmentation", "network=mmseg",
                                "network.config=erfnet/erfnet_fcn_4xb4-160k_cityscapes-512x1024",
@@ -160,7 +162,7 @@ def test_mistakes_are_user_errors(tmp_path, overrides, expected):
     assert not list(tmp_path.iterdir())
 
 
-@pytest.mark.parametrize("devices", [1, 2])
+@pytest.mark.parametrize("devices", [1, pytest.param(2, marks=pytest.mark.slow)])
 def test_batches_and_ranks_without_any_box(tmp_path, devices):
     """Of 12 images 3 have an object: most batches, and most shares of a rank, have none."""
     root = coco(tmp_path / "set", 12, lambda number: [(20, 20, 24, 24)] if number in (2, 5, 8) else [])
