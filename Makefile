@@ -12,13 +12,16 @@ SETTINGS_segmentation := network=segformer_b0 network.weights=none image.size=12
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: train test lint clean
+.PHONY: train test test-slow lint clean
 
 train: $(VENV)/.installed-all
 	$(BIN)/sightsmith train task=$(TASK) dataset.root=sample $(SETTINGS_$(TASK)) $(OVERRIDES)
 
 test: $(VENV)/.installed-test
-	$(BIN)/pytest -n 2 --dist worksteal
+	$(BIN)/pytest -n 2 --dist worksteal -m "not slow" --seconds 10
+
+test-slow: $(VENV)/.installed-test
+	$(BIN)/pytest -n 2 --dist worksteal -m slow
 
 lint: $(VENV)/.installed-test
 	$(BIN)/ruff check .

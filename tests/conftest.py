@@ -1,42 +1,77 @@
-"""What every test has: one thread a process, a cache of its own, Hydra's globals put back."""
+"""What every test has: one thread a process, a cache of its own, Hydra's globals put back, and a limit of time."""
 
 from __future__ import annotations
 
 import os
+import time
 from dataclasses import replace
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("CUDA_VISIBLE_DEVICES", "")
 
 import mmengine  # noqa: F401  by pytest's own process first: yapf's cache, written now, is not safe to read meanwhile
+import psutil
 import pytest
 from hydra.core.global_hydra import GlobalHydra
 
 from sightsmith.core.plugins.hookspecs import hookimpl
 from sightsmith.plugins.classification import plugin as classification
 
+pytest_plugins = ["shared_runs"]
+SECONDS = pytest.StashKey[float]()
+KEPT_PROCESSES = ("multiprocessing.forkserver", "multiprocessing.resource_tracker")
+"""What Python itself keeps until the end of the process that it serves."""
+
+
+def pytest_addoption(parser):
+    # Given by `make test` alone: what is marked slow may take its time, and one test by hand may too.
+    parser.addoption("--seconds", type=float, default=None,
+                     help="fail a test that takes longer and is not marked slow; more is allowed on a busy machine")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_fixture_setup(fixturedef, request):
+    """Of fixtures those of one test count: a shared run is trained within whichever test comes first."""
+    began = time.perf_counter()
+    try:
+        return (yield)
+    finally:
+        if fixturedef.scope == "function":
+            request.node.stash[SECONDS] = request.node.stash.get(SECONDS, 0.0) + time.perf_counter() - began
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call(item):
+    began = time.perf_counter()
+    result = yield
+    seconds = item.stash.get(SECONDS, 0.0) + time.perf_counter() - began
+    limit = item.config.getoption("seconds")
+    # A machine of two cores that has six processes to run gives each a third of the speed.
+    if limit and not item.get_closest_marker("slow") and seconds > limit * max(1, os.getloadavg()[0] / os.cpu_count()):
+        pytest.fail(f"It took {seconds:.1f} s, more than {limit:g}: make it faster, or mark it slow", pytrace=False)
+    return result
+
 
 @pytest.fixture(autouse=True, scope="session")
-def _own_cache(tmp_path_factory):
+def _own_cache(session_folder):
     """Embedded data sets and archives go to a folder of this test session."""
-    os.environ["SIGHTSMITH_CACHE"] = str(tmp_path_factory.getbasetemp() / "cache")
-    return
+    os.environ["SIGHTSMITH_CACHE"] = str(session_folder / "cache")
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _no_process_is_left():
+    yield
+    left = [(process, " ".join(process.cmdline())) for process in psutil.Process().children()]
+    left = [(process, line) for process, line in left if line and not any(name in line for name in KEPT_PROCESSES)]
+    for process, _ in left:
+        process.kill()
+    assert not left, "a test left these processes"
 
 
 @pytest.fixture(autouse=True)
 def _hydra_restored():
     yield
     assert not GlobalHydra.instance().is_initialized(), "a test left Hydra initialised"
-
-
-@pytest.fixture(scope="module")
-def digits(tmp_path_factory):
-    """A run of the embedded digits, trained once a module."""
-    from test_evaluate import LABELS
-
-    import sightsmith
-
-    return sightsmith.train([*LABELS, f"output_dir={tmp_path_factory.mktemp('runs')}"])
 
 
 @pytest.fixture

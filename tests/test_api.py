@@ -97,6 +97,7 @@ def test_class_balance_by_sampling(tmp_path):
     assert result.metrics["accuracy"] is not None
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("launcher", [
     ["torch.distributed.run", "--nproc-per-node=2", "--local-addr=localhost", "--rdzv-backend=c10d",
      "--rdzv-endpoint=localhost:0"],

@@ -17,6 +17,7 @@ from sightsmith.core.util.files import cache_dir
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
 NAMES = ("sightsmith-timm", "sightsmith-keypoints")
+pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(scope="module")

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 PAGES = sorted((Path(__file__).parents[1] / "docs" / "tutorials").glob("*.md"))
+pytestmark = pytest.mark.slow
 
 
 def commands(page):

@@ -4,27 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from test_detection_metrics import CLASSES, LARGE, outcome
+from detections import CLASSES, LARGE, noisy, outcome
 
 from sightsmith.core.contracts.dataset import Sample
 from sightsmith.engine.training.bootstrap import interval
 from sightsmith.plugins.detection.bootstrap_ap import ap_of_draws
 from sightsmith.plugins.detection.metrics import compute
-
-
-def noisy(count, seed=0, masks=False):
-    """Outcomes of ``count`` images with objects of two classes, crowds, misses and false detections."""
-    random = np.random.default_rng(seed)
-    found = []
-    for index in range(count):
-        real = [((*corner, *(corner + random.integers(8, 50, 2))), int(random.integers(2)))
-                for corner in random.integers(0, 40, (random.integers(0, 5), 2))]
-        said = [(tuple(np.clip(np.array(box) + random.normal(0, 3, 4), 0, 99)),
-                 label if random.random() < 0.8 else 1 - label, float(random.random()))
-                for box, label in real for _ in range(2) if random.random() < 0.8]
-        crowd = () if index % 4 or not real else (0,)
-        found.append(outcome(index, real, [*said, (LARGE, 1, float(random.random()))], masks=masks, crowd=crowd))
-    return found
 
 
 def copies(outcomes, drawn):

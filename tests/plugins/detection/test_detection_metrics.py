@@ -6,39 +6,11 @@ import io
 
 import numpy as np
 import pytest
+from detections import CLASSES, LARGE, A, B, outcome
 
 from sightsmith.core.contracts.schema import Config
-from sightsmith.engine.data.masks import encode
 from sightsmith.plugins.detection.metrics import SUMMARY, compute, merged
 from sightsmith.plugins.detection.report import sections
-
-CLASSES = ("a", "b", "never")
-SIZE = (100, 120)
-
-
-def square(box):
-    mask = np.zeros(SIZE, bool)
-    left, top, right, bottom = map(int, box)
-    mask[top:bottom, left:right] = True
-    return encode(mask)
-
-
-def outcome(index, truth, found, *, masks=False, tile=None, crowd=()):
-    """``truth`` [(box, label)], ``found`` [(box, label, score)]."""
-    def boxes(items):
-        return np.array([item[0] for item in items], np.float32).reshape(-1, 4)
-
-    return {
-        "index": index, "loss": 1.0, "boxes": boxes(found), "scores": np.array([item[2] for item in found], np.float32),
-        "labels": np.array([item[1] for item in found], np.int64),
-        "masks": [square(item[0]) for item in found] if masks else None,
-        "truth": {"image": "same" if tile else f"{index}", "size": SIZE, "tile": tile, "boxes": boxes(truth),
-                  "labels": np.array([item[1] for item in truth], np.int64),
-                  "crowd": np.array([place in crowd for place in range(len(truth))], bool),
-                  "masks": [square(item[0]) for item in truth] if masks else None}}
-
-
-A, B, LARGE = (10, 10, 30, 30), (50, 20, 80, 60), (0, 0, 110, 99)
 
 
 @pytest.mark.parametrize("masks", [False, True])

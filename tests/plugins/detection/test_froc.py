@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from test_bootstrap_ap import noisy
-from test_detection_metrics import CLASSES, LARGE, outcome
+from detections import CLASSES, LARGE, noisy, outcome
 
 from sightsmith.plugins.detection.froc import froc
 from sightsmith.plugins.detection.metrics import evaluate, match, merged

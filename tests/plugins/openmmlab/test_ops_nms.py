@@ -9,12 +9,7 @@ import pytest
 import torch
 from loops import iou
 from mmcv.ops import batched_nms, nms, nms_match, soft_nms
-
-
-def boxes_and_scores(number=60, side=30.0, dtype=torch.float32):
-    corner = torch.rand(number, 2, dtype=dtype) * side
-    boxes = torch.cat([corner, corner + 1 + torch.rand(number, 2, dtype=dtype) * side / 2], dim=1)
-    return boxes, torch.rand(number, dtype=dtype)
+from operator_inputs import boxes_and_scores
 
 
 def loop_nms(boxes, scores, threshold, offset=0):

@@ -11,8 +11,7 @@ import torch.nn.functional as F
 from mmdet.models.roi_heads.roi_extractors import SingleRoIExtractor
 from mmdet.models.seg_heads.panoptic_fusion_heads import maskformer_fusion_head
 from mmdet.structures.mask import mask2bbox
-from test_ops_deform_conv import SETTINGS, tensors
-from test_ops_nms import boxes_and_scores
+from operator_inputs import SETTINGS, boxes_and_scores, tensors
 from torch import nn
 
 from sightsmith.plugins.openmmlab.traceable import traceable

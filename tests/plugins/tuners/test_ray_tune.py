@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from test_tuners import SPACE, make
+from tuner_calls import SPACE, make
 
 from sightsmith.core.contracts.tuner import Asked, Suggestion
 from sightsmith.core.util.errors import UserError

@@ -5,19 +5,11 @@ from __future__ import annotations
 import math
 
 import pytest
+from tuner_calls import SPACE, make
 
 from sightsmith.core.config.sweep_syntax import parse_space
-from sightsmith.core.contracts.tuner import SearchSpace, TrialResult
-from sightsmith.core.plugins.manager import load_plugins
+from sightsmith.core.contracts.tuner import TrialResult
 from sightsmith.core.util.errors import UserError
-
-SPACE = {"hyper.learning_rate": "tag(log,interval(1e-5,0.1))", "hyper.momentum": "interval(0.5,0.99)"}
-
-
-def make(name, space=SPACE, *, trials=8, epochs=10, seed=0, parallel=1, given=(), **options):
-    record = load_plugins().tuner(name)
-    return record.build()(SearchSpace(tuple(parse_space(space, "test")), trials, epochs, seed, parallel, dict(given),
-                                 {**record.options, **options}))
 
 
 def quality(values) -> float:

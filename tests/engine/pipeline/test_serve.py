@@ -12,8 +12,8 @@ import httpx
 import numpy as np
 import psutil
 import pytest
+from command_line import refused
 from PIL import Image
-from test_evaluate import refused
 
 from sightsmith.core.util.files import cache_dir
 

@@ -9,9 +9,9 @@ import shutil
 import numpy as np
 import pytest
 import torch
+from command_line import refused
 from object_datasets import box_csv, mask_csv
 from PIL import Image
-from processes import finish, start
 from shades import class_folders
 from torch import nn
 
@@ -26,13 +26,16 @@ STILL = [*TRAINER, "hyper.learning_rate=1e-6", "hyper.momentum=0"]
 """So little is learnt that what was loaded can be told."""
 
 
-@pytest.fixture(scope="module")
-def base_run(tmp_path_factory):
-    """A classifier of four shades."""
-    root = tmp_path_factory.mktemp("base_run")
-    data = class_folders(root / "data", {"black": 0, "dark": 60, "grey": 120, "white": 190})
-    return sightsmith.train([data, "task=classification", "network=resnet18", "image.size=32", *RECIPE,
-                             "hyper.epochs=4", "hyper.warmup_epochs=1", f"output_dir={root}"])
+@pytest.fixture(scope="session")
+def base_run(once):
+    """A classifier of four shades, beside its data."""
+    def make(root):
+        data = class_folders(root / "data", {"black": 0, "dark": 60, "grey": 120, "white": 190})
+        sightsmith.train([data, "task=classification", "network=resnet18", "image.size=32", *RECIPE,
+                          "hyper.epochs=4", "hyper.warmup_epochs=1", f"output_dir={root}"])
+
+    [model] = once("shades", make).glob("*/model")
+    return sightsmith.load(str(model.parent))
 
 
 def rows(result, name="network.fc.weight"):
@@ -69,10 +72,9 @@ def test_a_locked_key_is_refused_with_both_values_and_before_a_sweep(base_run, t
     with pytest.raises(UserError, match=r"image.size is locked to 32, and this run asks for 64") as raised:
         compose([f"base_run={base_run.run_dir}", "dataset.root=any", "image.size=64"])
     assert f"The base run {base_run.run_dir}" in str(raised.value)
-    code, output = finish(start(tmp_path, "-m", f"base_run={base_run.run_dir}", "dataset.root=any",
-                                "network=resnet18,resnet34"))
-    assert code == 2
-    assert "network.name is locked to resnet18" in output
+    assert "network.name is locked to resnet18" in refused(
+        "train", f"output_dir={tmp_path}", "-m", f"base_run={base_run.run_dir}", "dataset.root=any",
+        "network=resnet18,resnet34")
     assert not list(tmp_path.rglob("config.yaml"))
 
 

@@ -2,32 +2,32 @@
 
 from __future__ import annotations
 
-import csv
 import json
 import os
 import signal
 
 import pytest
-from processes import CHECKPOINT, assert_same_run, finish, kill, killed_when, run_folder, start, succeed, wait_for
+from command_line import refused
+from processes import (
+    CHECKPOINT,
+    Written,
+    assert_same_run,
+    finish,
+    killed_when,
+    run_folder,
+    start,
+    succeed,
+    wait_for,
+)
+from small_runs import SEARCH
+from sweep_tables import numbered, table
 
 import sightsmith
 from sightsmith.core.util.errors import UserError
 from sightsmith.engine.pipeline.verify import train_again
 
-RUN = ["task=classification", "network=shufflenet_v2_x0_5", "network.weights=none", "dataset.root=sample",
-       "dataset.limit=60", "image.size=32", "trainer.precision=fp32", "trainer.memory_format=contiguous", "logger=[]",
-       "limits.min_trials=2", "trainer.checkpoint_minutes=0.001"]
+RUN = [*SEARCH, "limits.min_trials=2", "trainer.checkpoint_minutes=0.001"]
 PBT = [*RUN, "hyper.epochs=4", "tuner=pbt", "tuner.trials=3", "tuner.options.generations=2"]
-
-
-def table(sweep):
-    """``sweep.csv`` without what depends on the clock."""
-    rows = list(csv.DictReader((sweep / "sweep.csv").open()))
-    return [{key: value for key, value in row.items() if key not in ("device_hours", "message")} for row in rows]
-
-
-def numbered(sweep):
-    return sorted(int(path.name) for path in sweep.iterdir() if path.name.isdigit())
 
 
 def written(sweep):
@@ -35,13 +35,14 @@ def written(sweep):
     return {path.parents[1].name: path.stat().st_mtime_ns for path in sweep.glob("*/model/model.safetensors")}
 
 
+@pytest.mark.slow
 def test_a_killed_population_goes_on_to_the_same_end(tmp_path):
     whole, cut = tmp_path / "whole", tmp_path / "cut"
     output = " ".join(succeed(start(whole, *PBT)).replace("│", " ").split())
     for part in ("hyper.learning_rate", "1e-05 to 0.1, logarithmic", "estimated time", "run 3, on from run", "Best: ",
                  "12 epochs, 3 times those of a run, in 6 runs, 1 at a time"):
         assert part in output
-    killed_when(start(cut, *PBT), lambda: list(cut.glob(f"*/4/{CHECKPOINT}")))
+    killed_when(Written(cut, f"*/4/{CHECKPOINT}"), *PBT)
     before = written(run_folder(cut))
     assert before.keys() == {"3"}
     output = succeed(start(cut, *PBT, "trainer.resume=true"))
@@ -68,6 +69,7 @@ def test_a_killed_population_goes_on_to_the_same_end(tmp_path):
     assert "Report: " in output
 
 
+@pytest.mark.slow
 def test_a_killed_worker_costs_no_run(tmp_path):
     search = [*RUN, "hyper.epochs=6", "tuner=random", "tuner.trials=3", "hyper.learning_rate=interval(0.001,0.01)",
               "hydra/launcher=joblib", "hydra.launcher.n_jobs=2"]
@@ -79,13 +81,14 @@ def test_a_killed_worker_costs_no_run(tmp_path):
         os.kill(json.loads((run_folder(cut) / "0" / "status.json").read_text())["pid"], signal.SIGKILL)
         code, output = finish(process)
     finally:
-        kill(process)
+        process.kill()
     assert code == 0, output[-3000:]
     assert table(run_folder(cut)) == table(run_folder(whole))
     for number in ("0", "1", "2"):
         assert_same_run(run_folder(whole) / number, run_folder(cut) / number)
 
 
+@pytest.mark.slow
 def test_too_many_failures_stop_a_search(tmp_path):
     search = [*RUN, "hyper.epochs=1", "tuner=grid", "hyper.learning_rate=0.001", "hyper.weight_decay=0",
               "hyper.momentum=0.9", "network=shufflenet_v2_x0_5,inception_v3,googlenet,alexnet,squeezenet1_1"]
@@ -129,19 +132,16 @@ def test_when_the_time_is_spent_the_best_run_is_trained_to_its_end(tmp_path):
 ])
 def test_mistakes(tmp_path, overrides, says):
     taken = ("network", "image.size") if "tuner=auto" in overrides else ()  # auto's own
-    code, output = finish(start(tmp_path, *(text for text in RUN if not text.startswith(taken or " ")), *overrides))
-    assert code == 2, output
-    assert says in output
-    assert "Traceback" not in output
+    assert says in refused("train", f"output_dir={tmp_path}",
+                           *(text for text in RUN if not text.startswith(taken or " ")), *overrides)
     assert not list(tmp_path.iterdir())
 
 
 def test_locks_hold_in_a_search(tmp_path):
     for parameter in ("image.size=32,64", "network=resnet18,resnet34", "network.weights=none,imagenet"):
-        code, output = finish(start(tmp_path, "preset=pneumothorax", "dataset.root=sample", "tuner=random",
-                                    "hyper.momentum=0.9", parameter))
-        assert code == 2
-        assert "locks what this run changes" in output
+        assert "locks what this run changes" in refused(
+            "train", f"output_dir={tmp_path}", "preset=pneumothorax", "dataset.root=sample", "tuner=random",
+            "hyper.momentum=0.9", parameter)
         assert not list(tmp_path.iterdir())
 
 
@@ -155,6 +155,7 @@ def test_python_searches_too_and_gets_the_best_run(tmp_path):
     assert not (tmp_path / "dry").exists()
 
 
+@pytest.mark.slow
 def test_a_paused_run_goes_on_to_the_same_end(tmp_path):
     run = [*RUN[:-2], "hyper.epochs=3", "hyper.schedule=cosine", "augment.horizontal_flip=true"]
     whole, paused = tmp_path / "whole", tmp_path / "paused"

@@ -9,17 +9,27 @@ import signal
 from pathlib import Path
 
 import pytest
+from command_line import refused
 from hydra.core.override_parser.overrides_parser import OverridesParser
-from processes import CHECKPOINT, assert_same_run, finish, kill, killed_when, run_folder, start, succeed, wait_for
+from processes import (
+    CHECKPOINT,
+    Written,
+    assert_same_run,
+    finish,
+    killed_when,
+    run_folder,
+    start,
+    succeed,
+    wait_for,
+)
+from small_runs import SEARCH
 
 from sightsmith.core.contracts.tuner import SearchSpace
 from sightsmith.core.plugins.manager import load_plugins
 from sightsmith.core.util.errors import UserError
 from sightsmith.engine.search.sweep_plan import SweepPlan, quoted
 
-RUN = ["task=classification", "network=shufflenet_v2_x0_5", "network.weights=none", "dataset.root=sample",
-       "dataset.limit=60", "image.size=32", "trainer.precision=fp32", "trainer.memory_format=contiguous", "logger=[]",
-       "--multirun"]
+RUN = [*SEARCH, "--multirun"]
 
 
 def started(*overrides):
@@ -54,6 +64,7 @@ def test_any_folder_is_read_as_it_is(path):
     assert override.value() == path
 
 
+@pytest.mark.slow
 def test_what_is_finished_is_not_run_again_and_the_values_must_be_the_same(tmp_path):
     sweep = [*RUN, "hyper.epochs=1", "hyper.learning_rate=0.001,0.002", "hyper.weight_decay=0,0.01"]
     output = succeed(start(tmp_path, *sweep))
@@ -68,12 +79,10 @@ def test_what_is_finished_is_not_run_again_and_the_values_must_be_the_same(tmp_p
     before = times(tmp_path)
     succeed(start(tmp_path, *sweep, "trainer.resume=true"))
     assert (times(tmp_path), table(tmp_path)) == (before, rows)
-    code, output = finish(start(tmp_path, *sweep[:-1], f"trainer.resume={run_folder(tmp_path)}"))
-    assert code == 2
-    assert "is not a sweep over the same values" in output
-    code, output = finish(start(tmp_path, *sweep, f"hydra.sweep.dir={run_folder(tmp_path)}"))
-    assert code == 2
-    assert "holds a sweep already" in output
+    for overrides, says in (([*sweep[:-1], f"trainer.resume={run_folder(tmp_path)}"],
+                             "is not a sweep over the same values"),
+                            ([*sweep, f"hydra.sweep.dir={run_folder(tmp_path)}"], "holds a sweep already")):
+        assert says in refused("train", f"output_dir={tmp_path}", *overrides)
 
 
 def test_a_run_that_fails_stops_no_other(tmp_path):
@@ -91,8 +100,7 @@ def test_a_run_that_fails_stops_no_other(tmp_path):
 
 
 def test_a_reason_is_told_once_and_a_defect_is_no_mistake_of_the_user(tmp_path):
-    code, output = finish(start(tmp_path, *RUN, "dataset.root=nowhere", "hyper.epochs=1,2"))
-    assert code == 2
+    output = refused("train", f"output_dir={tmp_path}", *RUN, "dataset.root=nowhere", "hyper.epochs=1,2")
     assert "2 of 2 runs failed:\n  run 0, 1: dataset.root=nowhere: there is no such folder." in output
     code, output = finish(start(tmp_path, *RUN, "hyper.epochs=1,9", "network=squeezenet1_1", "hyper.optimizer=sgd",
                                 "hyper.learning_rate=1", "hyper.batch_size=4", "hyper.early_stop=false"))
@@ -101,17 +109,16 @@ def test_a_reason_is_told_once_and_a_defect_is_no_mistake_of_the_user(tmp_path):
 
 
 def test_a_mistake_in_one_combination_is_told_before_the_first_run(tmp_path):
-    code, output = finish(start(tmp_path, *RUN, "hyper.epochs=1,100000"))
-    assert code == 2
-    assert "hyper.epochs" in output
+    assert "hyper.epochs" in refused("train", f"output_dir={tmp_path}", *RUN, "hyper.epochs=1,100000")
     assert not list(tmp_path.rglob("config.yaml"))
 
 
+@pytest.mark.slow
 def test_a_killed_sweep_goes_on_to_the_same_end(tmp_path):
     sweep = [*RUN, "hyper.epochs=2", "trainer.checkpoint_minutes=0.001", "hyper.learning_rate=0.001,0.002,0.003"]
     whole, cut = tmp_path / "whole", tmp_path / "cut"
     succeed(start(whole, *sweep))
-    killed_when(start(cut, *sweep), lambda: list(cut.glob(f"*/1/{CHECKPOINT}")))
+    killed_when(Written(cut, f"*/1/{CHECKPOINT}"), *sweep)
     before = times(cut)
     assert before.keys() == {"0"}
     succeed(start(cut, *sweep, "trainer.resume=true"))
@@ -128,7 +135,7 @@ def test_ctrl_c_stops_all_of_it(tmp_path):
         os.kill(process.pid, signal.SIGINT)
         code, output = finish(process)
     finally:
-        kill(process)
+        process.kill()
     assert code == 130
     assert f"The sweep is stopped. Go on with:\n  sightsmith train --multirun output_dir={tmp_path} {RUN[0]}" in output
     assert [row["status"] for row in table(tmp_path)] == ["stopped", "waiting"]

@@ -7,7 +7,16 @@ import json
 from types import SimpleNamespace
 
 import pytest
-from processes import CHECKPOINT, assert_same, run_folder, start, succeed, whole_and_cut
+from processes import (
+    CHECKPOINT,
+    assert_same,
+    killed_from_outside,
+    killed_when,
+    run_folder,
+    start,
+    succeed,
+    whole_and_cut,
+)
 
 import sightsmith
 from sightsmith.core.config.compose import compose
@@ -55,10 +64,12 @@ def test_a_run_with_folds(tmp_path, capsys):
     assert not (alone.run_dir / "folds").exists()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("devices", [1, 2])
 def test_a_run_killed_in_a_fold_ends_as_an_undisturbed_one(tmp_path, devices):
     train = [*SMALL, "dataset.folds=2", "trainer.checkpoint_minutes=0.001", f"trainer.devices={devices}"]
-    whole, cut = whole_and_cut(tmp_path, *train, written=f"folds/1-2/{CHECKPOINT}")
+    whole, cut = whole_and_cut(tmp_path, *train, written=f"folds/1-2/{CHECKPOINT}",
+                               kill=killed_when if devices == 1 else killed_from_outside)
     finished = run_folder(cut) / "folds" / "1-1" / CHECKPOINT
     written = finished.stat().st_mtime_ns
     succeed(start(cut, *train, "trainer.resume=true"))

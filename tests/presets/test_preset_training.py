@@ -46,6 +46,7 @@ def bounded(monkeypatch):
     compose._reference.cache_clear()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", load_presets())
 def test_two_steps_on_data_as_the_card_asks(tmp_path, monkeypatch, hub, bounded, name):
     preset = bounded(name)

@@ -7,34 +7,14 @@ import json
 import numpy as np
 import pytest
 import torch
-from PIL import Image
 from processes import start, succeed
+from small_runs import COMMON, SMALL, coco
 
 import sightsmith
 from sightsmith.core.plugins.manager import load_plugins
 from sightsmith.core.util.errors import UserError
 from sightsmith.engine.pipeline.load_dataset import check
 from sightsmith.plugins.openmmlab.build import scope
-
-COMMON = ["network.weights=none", "image.size=64", "hyper.epochs=1", "hyper.batch_size=4", "trainer.precision=fp32",
-          "trainer.memory_format=contiguous", "hyper.optimizer=adamw", "logger=[]"]
-SMALL = [*COMMON, "dataset.root=sample", "dataset.limit=20", "dataset.validation_percentage=30"]
-
-
-def coco(root, images, boxes_of) -> str:
-    """A COCO set of noise; ``boxes_of(number)`` are xywh boxes of one class."""
-    content = {"images": [], "annotations": [], "categories": [{"id": 1, "name": "thing"}]}
-    root.mkdir()
-    for number in range(images):
-        values = np.random.default_rng(number).integers(0, 90, (64, 64, 3), dtype=np.uint8)
-        content["images"].append({"id": number, "file_name": f"{number}.png", "width": 64, "height": 64})
-        for left, top, width, height in boxes_of(number):
-            values[top:top + height, left:left + width] = 230
-            content["annotations"].append({"id": len(content["annotations"]), "image_id": number, "category_id": 1,
-                                           "bbox": [left, top, width, height], "area": width * height, "iscrowd": 0})
-        Image.fromarray(values).save(root / f"{number}.png")
-    (root / "annotations.json").write_text(json.dumps(content))
-    return f"dataset.root={root}"
 
 
 def dry_run(overrides) -> None:
@@ -70,6 +50,7 @@ def test_tiles_in_training_and_validation(tmp_path):
     assert result.metrics["ap"] is not None
 
 
+@pytest.mark.slow
 def test_workers_average_and_balance(tmp_path):
     """The same figures from images that other processes load."""
     run = [*SMALL, "task=detection", "hyper.ema_decay=0.9", "hyper.class_balance=sampling",
@@ -95,9 +76,9 @@ def test_a_network_that_draws_predicts_the_same_each_time(tmp_path):
     assert all((one["counts"] == two["counts"]).all() for one, two in zip(*outcomes, strict=True))
 
 
-def test_validation_computes_features_in_the_precision_of_training_and_once(tmp_path):
+def test_validation_computes_features_in_the_precision_of_training_and_once(boxes):
     """The head has them in full precision: it gives positions."""
-    result = sightsmith.train([*SMALL, "task=detection", "network=rtmdet_tiny", f"output_dir={tmp_path}"])
+    result = sightsmith.load(str(boxes.run_dir))  # its own: hooks stay on the model
     task, model = result.task, result.model
     data = task.dataset(check(task.config, load_plugins(), print).validation, training=False)
     features, given = [], []
@@ -108,6 +89,7 @@ def test_validation_computes_features_in_the_precision_of_training_and_once(tmp_
     assert (features, given) == ([torch.bfloat16], [torch.float32, torch.float32])
 
 
+@pytest.mark.slow
 def test_a_zoo_configuration_by_its_own_name(tmp_path):
     result = sightsmith.train([*SMALL, "task=segmentation", "network=mmseg",
                                "network.config=erfnet/erfnet_fcn_4xb4-160k_cityscapes-512x1024",
@@ -180,7 +162,7 @@ def test_mistakes_are_user_errors(tmp_path, overrides, expected):
     assert not list(tmp_path.iterdir())
 
 
-@pytest.mark.parametrize("devices", [1, 2])
+@pytest.mark.parametrize("devices", [1, pytest.param(2, marks=pytest.mark.slow)])
 def test_batches_and_ranks_without_any_box(tmp_path, devices):
     """Of 12 images 3 have an object: most batches, and most shares of a rank, have none."""
     root = coco(tmp_path / "set", 12, lambda number: [(20, 20, 24, 24)] if number in (2, 5, 8) else [])

@@ -3,44 +3,24 @@
 from __future__ import annotations
 
 import csv
-import io
 import json
 import shutil
-import subprocess
-import sys
-from contextlib import redirect_stderr
 
 import pytest
+from command_line import refused
 from PIL import Image
-from test_object_tasks import SMALL
+from processes import command
+from shared_runs import copied
+from small_runs import LABELS
 
 import sightsmith
-from sightsmith.cli import main
 from sightsmith.core.util.errors import UserError
 from sightsmith.core.util.files import cache_dir
 from sightsmith.engine.pipeline.evaluate import evaluate
 
-LABELS = ["task=classification", "network=shufflenet_v2_x0_5", "network.weights=none", "dataset.root=sample",
-          "dataset.limit=120", "image.size=32", "hyper.epochs=2", "trainer.precision=fp32",
-          "trainer.memory_format=contiguous", "logger=[]"]
 
-
-def command(*arguments):
-    done = subprocess.run([sys.executable, "-m", "sightsmith", *map(str, arguments)], capture_output=True, text=True,
-                          timeout=240)
-    return done.returncode, done.stdout, done.stderr
-
-
-def refused(*arguments):
-    """What the command line, in this process, says of a mistake."""
-    said = io.StringIO()
-    with redirect_stderr(said), pytest.raises(SystemExit) as ended:
-        main(list(map(str, arguments)))
-    assert ended.value.code == 2, arguments
-    return said.getvalue()
-
-
-def test_its_own_data_has_the_figures_of_the_training(digits):
+def test_its_own_data_has_the_figures_of_the_training(digits, tmp_path):
+    digits = copied(digits, tmp_path)
     found = evaluate(digits)
     assert list(found.splits) == ["train", "validation"]
     for name, value in found.splits["validation"].metrics.items():
@@ -124,12 +104,10 @@ def test_mistakes(digits, tmp_path):
         evaluate(sightsmith.load(tmp_path / "moved"))
 
 
-@pytest.mark.parametrize(("task", "network", "score"), [
-    ("detection", "rtmdet_tiny", "ap"), ("segmentation", "fastscnn", "dice")])
-def test_tiles_are_judged_as_in_validation(tmp_path, task, network, score):
-    result = sightsmith.train([*SMALL, f"task={task}", f"network={network}", "dataset.tile=40",
-                               f"output_dir={tmp_path}"])
-    found = evaluate(result, split="validation").splits["validation"]
+@pytest.mark.parametrize(("run", "score"), [("box_tiles", "ap"), ("map_tiles", "dice")])
+def test_tiles_are_judged_as_in_validation(request, tmp_path, run, score):
+    result = request.getfixturevalue(run)
+    found = evaluate(result, split="validation", output_dir=tmp_path).splits["validation"]
     assert found.metrics[score] == pytest.approx(result.metrics[score], abs=1e-6)
     assert (found.trust.low, found.trust.high) == (result.metrics[f"{score}_low"], result.metrics[f"{score}_high"])
 
@@ -139,5 +117,5 @@ def test_images_of_no_class_or_several_are_named_where_one_is_given(digits, tmp_
         Image.new("L", (32, 32), shade).save(tmp_path / f"{name}.png")
     (tmp_path / "label.csv").write_text("a.png,0,1\na.png,1,1\nb.png,0,0\nb.png,1,0\n")
     with pytest.raises(UserError) as raised:
-        evaluate(digits, {"dataset.root": str(tmp_path)})
+        evaluate(digits, {"dataset.root": str(tmp_path)}, output_dir=tmp_path / "out")
     assert [problem.message for problem in raised.value.problems] == ["a.png: 0, 1", "b.png: no class"]

@@ -11,7 +11,7 @@ import sys
 
 import pytest
 import yaml
-from processes import finish, start
+from command_line import refused
 from shades import class_folders
 
 import sightsmith
@@ -25,17 +25,16 @@ from sightsmith.engine.runs.weights import file_digest
 FAST = ["trainer.precision=fp32", "trainer.memory_format=contiguous", "logger=[]"]
 
 
-@pytest.fixture(scope="module")
-def data(tmp_path_factory):
-    return class_folders(tmp_path_factory.mktemp("data"), {"dark": 20, "light": 180}, images=8)
+@pytest.fixture(scope="session")
+def data(once):
+    return f"dataset.root={once('two_shades', lambda root: class_folders(root, {'dark': 20, 'light': 180}, images=8))}"
 
 
-@pytest.fixture(scope="module")
-def run(tmp_path_factory, data):
-    runs = tmp_path_factory.mktemp("runs")
-    return sightsmith.train([data, "task=classification", "network=mobilenet_v3_small", "network.weights=none",
-                             "image.size=48", "hyper.epochs=2", "hyper.batch_size=4", "hyper.optimizer=adamw",
-                             "augment.rotation=3", "description='Dark or light'", *FAST, f"output_dir={runs}"])
+@pytest.fixture(scope="session")
+def run(data, trained):
+    return trained("two_shades_run", data, "task=classification", "network=mobilenet_v3_small", "network.weights=none",
+                   "image.size=48", "hyper.epochs=2", "hyper.batch_size=4", "hyper.optimizer=adamw",
+                   "augment.rotation=3", "description='Dark or light'", *FAST)
 
 
 @pytest.fixture
@@ -139,8 +138,8 @@ def test_what_is_free_in_it(preset):
 
 
 def test_files_in_quotes_are_swept_too(preset, tmp_path):
-    code, output = finish(start(tmp_path, "-m", f"preset='{preset}',pneumothorax", "dataset.root=x", "image.size=64"))
-    assert code == 2
+    output = refused("train", f"output_dir={tmp_path}", "-m", f"preset='{preset}',pneumothorax", "dataset.root=x",
+                     "image.size=64")
     assert f"The preset two_shades of {preset}" in output
     assert "image.size is locked to 48" in output
 
@@ -208,6 +207,7 @@ def test_what_is_typed_wrong(settings, says, capsys, tmp_path, monkeypatch):
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.slow
 def test_a_package_is_installed_listed_and_trained(run, data, tmp_path, capsys):
     call("create", f"run={run.run_dir}", "name=two_shades", f"output_dir={tmp_path}", "package=true")
     shown = capsys.readouterr().out

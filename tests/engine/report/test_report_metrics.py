@@ -12,8 +12,6 @@ from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 from sklearn import metrics
 from sklearn.calibration import calibration_curve
-from test_export import photos  # noqa: F401  a fixture
-from test_object_tasks import COMMON
 
 import sightsmith
 from sightsmith.core.plugins.manager import load_plugins
@@ -109,12 +107,10 @@ def test_classification(shapes, tmp_path, several):
         same(row["part that is so"], two)
 
 
-@pytest.mark.parametrize(("network", "kind"), [("rtmdet_tiny", "bbox"), ("rtmdet_ins_tiny", "segm")])
-def test_detection(photos, tmp_path, network, kind):  # noqa: F811
+@pytest.mark.parametrize(("run", "kind"), [("photo_boxes", "bbox"), ("photo_masks", "segm")])
+def test_detection(request, run, kind):
     """pycocotools is given boxes and masks as the data set has them, and as the model predicts them."""
-    result = sightsmith.train([*COMMON, f"network={network}", "task=detection", f"dataset.root={photos / 'boxes'}",
-                               "dataset.validation_percentage=30", "hyper.learning_rate=0.002", "hyper.epochs=25",
-                               f"output_dir={tmp_path}"])
+    result = request.getfixturevalue(run)
     samples = check(result.task.config, load_plugins(), lambda line: None).validation
     content = {"images": [], "annotations": [], "categories": [{"id": 1, "name": "thing"}]}
     predictions = []
@@ -155,11 +151,9 @@ def test_detection(photos, tmp_path, network, kind):  # noqa: F811
     same(table(result.report.parent, "score")["validation"]["ap"], evaluation.stats[0])
 
 
-def test_segmentation(photos, tmp_path):  # noqa: F811
+def test_segmentation(photos, photo_maps):
     """Pixel by pixel of the images in their own size, which is not that of the network's input."""
-    result = sightsmith.train([*COMMON, "network=segformer_b0", "task=segmentation", f"dataset.root={photos / 'maps'}",
-                               "dataset.validation_percentage=40", "hyper.learning_rate=0.001", "hyper.epochs=8",
-                               "hyper.batch_size=2", f"output_dir={tmp_path}"])
+    result = photo_maps
     samples = check(result.task.config, load_plugins(), lambda line: None).validation
     paths = [sample.path for sample in samples]
     truth = np.concatenate([np.array(Image.open(photos / "maps" / "masks" / path.name)).ravel() for path in paths])

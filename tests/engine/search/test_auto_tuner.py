@@ -8,7 +8,7 @@ from html import unescape
 import pytest
 import torch
 import yaml
-from processes import killed_when, start
+from processes import Written, killed_when
 
 import sightsmith
 from sightsmith.core.config.compose import compose
@@ -143,12 +143,13 @@ def test_weights_that_cannot_be_had_are_the_usual_error(tmp_path, monkeypatch):
         sightsmith.train([*GENERAL, *SMALL, "trainer.dry_run=true"])
 
 
+@pytest.mark.slow
 def test_one_job_trains_what_is_chosen_and_goes_on_with_the_same_choice_when_killed(tmp_path, published):
     published("classification")
     runs = tmp_path / "runs"
     command = [f"output_dir={runs}", *GENERAL, *SMALL, "tuner.trials=1", "preference.image_type=xray",
                "limits.epochs=2", "trainer.checkpoint_minutes=0.001"]
-    killed_when(start(runs, *command[1:]), lambda: list(runs.glob("*/0/metrics.jsonl")))
+    killed_when(Written(runs, "*/0/metrics.jsonl"), *command[1:])
     with pytest.raises(UserError, match="holds no sweep over the same values"):
         sightsmith.train([*command, "trainer.resume=true", "preference.image_type=ct"])
     result = sightsmith.train([*command, "trainer.resume=true"])

@@ -6,18 +6,13 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from test_object_tasks import COMMON, SMALL, coco
 
-import sightsmith
 from sightsmith.core.plugins.manager import load_plugins
 from sightsmith.core.util.errors import UserError
 from sightsmith.engine.data.masks import decode
 from sightsmith.engine.data.tiling import tiled
 from sightsmith.engine.pipeline.load_dataset import check
 from sightsmith.plugins.detection.metrics import merged
-
-LABELS = ["task=classification", "network=shufflenet_v2_x0_5", "network.weights=none", "dataset.root=sample",
-          "dataset.limit=60", "image.size=32", "hyper.epochs=1", "trainer.precision=fp32", "logger=[]"]
 
 
 def validated(result, samples):
@@ -32,8 +27,8 @@ def checked(result):
     return check(result.task.config, load_plugins(), print)
 
 
-def test_labels_have_the_probabilities_of_validation(tmp_path):
-    result = sightsmith.train([*LABELS, f"output_dir={tmp_path}"])
+def test_labels_have_the_probabilities_of_validation(digits):
+    result = digits
     samples = checked(result).validation
     logits = np.stack([outcome["logits"] for outcome in validated(result, samples)])
     said = list(result.predict(sample.path for sample in samples))
@@ -45,27 +40,22 @@ def test_labels_have_the_probabilities_of_validation(tmp_path):
         assert (item.objects, item.semantic_mask) == ((), None)
 
 
-def test_each_frame_of_a_file_and_every_file_that_cannot_be_read(tmp_path):
-    result = sightsmith.train([*LABELS, f"output_dir={tmp_path / 'runs'}"])
+def test_each_frame_of_a_file_and_every_file_that_cannot_be_read(digits, tmp_path):
     pages = [Image.fromarray(np.full((30, 20), shade, np.uint8)) for shade in (0, 120, 250)]
     pages[0].save(tmp_path / "pages.tif", save_all=True, append_images=pages[1:])
-    said = list(result.predict([tmp_path / "pages.tif"]))
+    said = list(digits.predict([tmp_path / "pages.tif"]))
     assert [(item.frame, item.width, item.height) for item in said] == [(0, 20, 30), (1, 20, 30), (2, 20, 30)]
     assert len({tuple(sorted(item.scores.items())) for item in said}) == 3
     (tmp_path / "text.png").write_text("no picture")
     with pytest.raises(UserError) as refused:
-        list(result.predict([tmp_path / "text.png", tmp_path / "pages.tif", tmp_path / "gone.png"]))
+        list(digits.predict([tmp_path / "text.png", tmp_path / "pages.tif", tmp_path / "gone.png"]))
     assert [str(problem).split(":")[0].rsplit("/", 1)[-1] for problem in refused.value.problems] == [
         "text.png", "gone.png"]
 
 
-@pytest.mark.parametrize("network", ["rtmdet_tiny", "rtmdet_ins_tiny"])
-def test_objects_of_tiles_are_merged_as_in_validation(tmp_path, network):
-    run = [*COMMON, coco(tmp_path / "set", 8, lambda number: [(5 + number, 20, 16, 16)])]
-    if network == "rtmdet_ins_tiny":
-        run = [*SMALL]
-    result = sightsmith.train([*run, "task=detection", f"network={network}", "dataset.tile=40",
-                               f"output_dir={tmp_path / 'runs'}"])
+@pytest.mark.parametrize("run", ["box_tiles", "mask_tiles"])
+def test_objects_of_tiles_are_merged_as_in_validation(request, run):
+    result = request.getfixturevalue(run)
     whole = checked(result)
     tiles = tiled(whole.validation, whole.infos, 40, result.task.tile_overlap(False))
     assert len(tiles) > len(whole.validation)
@@ -82,9 +72,8 @@ def test_objects_of_tiles_are_merged_as_in_validation(tmp_path, network):
     assert any(item.objects for item in said)
 
 
-def test_the_map_of_tiles_has_the_mean_where_they_overlap(tmp_path):
-    result = sightsmith.train([*SMALL, "task=segmentation", "network=fastscnn", "dataset.tile=40",
-                               "dataset.tile_overlap=25", f"output_dir={tmp_path}"])
+def test_the_map_of_tiles_has_the_mean_where_they_overlap(map_tiles):
+    result = map_tiles
     whole, task = checked(result), result.task
     sample = whole.validation[0]
     tiles = tiled([sample], whole.infos, 40, 25)

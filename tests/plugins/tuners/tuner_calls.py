@@ -1,0 +1,15 @@
+"""Tuners of a space of two parameters."""
+
+from __future__ import annotations
+
+from sightsmith.core.config.sweep_syntax import parse_space
+from sightsmith.core.contracts.tuner import SearchSpace
+from sightsmith.core.plugins.manager import load_plugins
+
+SPACE = {"hyper.learning_rate": "tag(log,interval(1e-5,0.1))", "hyper.momentum": "interval(0.5,0.99)"}
+
+
+def make(name, space=SPACE, *, trials=8, epochs=10, seed=0, parallel=1, given=(), **options):
+    record = load_plugins().tuner(name)
+    return record.build()(SearchSpace(tuple(parse_space(space, "test")), trials, epochs, seed, parallel, dict(given),
+                                 {**record.options, **options}))
