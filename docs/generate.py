@@ -87,23 +87,25 @@ def code(value: Any) -> str:
 
 def configuration() -> str:
     """Every key of the schema, by group."""
-    groups: dict[str, list[tuple[str, ...]]] = {}
+    groups: dict[str, list[str]] = {}
     for key, field, _ in walk():
         group = key.rpartition(".")[0].partition(".")[0]
-        groups.setdefault(group, []).append((code(key), str(field.type).removeprefix("Optional"), _range(field),
-                                             _default(field), field.metadata["help"]))
-    parts = ["# Configuration\n", "Every key that you can set on the command line as `key=value`. A task, a network or "
-             "a preset may bring other defaults: `--cfg job` shows what your command comes to. A key that does not "
-             "exist, or a value out of range, is an error that names the nearest match and the range.\n"]
-    for group, rows in groups.items():
-        parts += [f"## {group or 'The run itself'}\n", table(("key", "type", "range", "default", "meaning"), rows)]
+        facts = (code(field.type), _range(field), _default(field))
+        entry = f"`{key}`\n:   {field.metadata['help']}<br>*{', '.join(filter(None, facts))}*\n"
+        groups.setdefault(group, []).append(entry)
+    parts = ["# Configuration\n", "Every key that you can set on the command line as `key=value`, with its type, its "
+             "range or choices, and its default. A task, a network or a preset may bring other defaults: `--cfg job` "
+             "shows what your command comes to. A key that does not exist, or a value out of range, is an error that "
+             "names the nearest match and the range.\n"]
+    for group, entries in groups.items():
+        parts += [f"## {group or 'The run itself'}\n", *entries]
     return "\n".join(parts)
 
 
 def _range(field: dataclasses.Field[Any]) -> str:
     low, high, choices = (field.metadata.get(name) for name in ("low", "high", "choices"))
     if choices:
-        return ", ".join(code(choice) for choice in choices if choice)
+        return "one of " + ", ".join(code(choice) for choice in choices if choice)
     if low is None:
         return ""
     return f"{low:g} or more" if high is None else f"{low:g} to {high:g}"
@@ -111,9 +113,9 @@ def _range(field: dataclasses.Field[Any]) -> str:
 
 def _default(field: dataclasses.Field[Any]) -> str:
     if field.default is not dataclasses.MISSING:
-        return "**required**" if field.default == "???" else code(format_override(field.default))
+        return "required" if field.default == "???" else f"default {code(format_override(field.default)) or 'empty'}"
     assert field.default_factory is not dataclasses.MISSING
-    return code(field.default_factory())
+    return f"default `{field.default_factory()}`"
 
 
 def command_line() -> str:
