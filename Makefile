@@ -12,7 +12,7 @@ SETTINGS_segmentation := network=segformer_b0 network.weights=none image.size=12
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: train test test-slow lint clean
+.PHONY: train test test-slow lint docs typing_root clean
 
 train: $(VENV)/.installed-all
 	$(BIN)/sightsmith train task=$(TASK) dataset.root=sample $(SETTINGS_$(TASK)) $(OVERRIDES)
@@ -23,15 +23,23 @@ test: $(VENV)/.installed-test
 test-slow: $(VENV)/.installed-test
 	$(BIN)/pytest -n 2 --dist worksteal -m slow
 
-lint: $(VENV)/.installed-test
+docs: $(VENV)/.installed-docs typing_root
+	$(BIN)/python docs/generate.py build/docs
+	$(BIN)/zensical build --clean --strict
+	$(BIN)/python docs/check_links.py site
+
+lint: $(VENV)/.installed-test typing_root
 	$(BIN)/ruff check .
+	MYPYPATH=typing_root $(BIN)/mypy --explicit-package-bases --namespace-packages -p sightsmith
+	PYTHONPATH=typing_root $(BIN)/lint-imports
+
+# The package as its names have it, for tools that read files and know nothing of setup.cfg.
+typing_root:
 	mkdir -p typing_root/sightsmith
 	cp package_root/*.py typing_root/sightsmith/
 	for part in core engine plugins conf presets; do ln -sfn ../../$$part typing_root/sightsmith/$$part; done
 	mkdir -p typing_root/hydra_plugins
 	ln -sfn ../../package_root/hydra_plugin typing_root/hydra_plugins/sightsmith
-	MYPYPATH=typing_root $(BIN)/mypy --explicit-package-bases --namespace-packages -p sightsmith
-	PYTHONPATH=typing_root $(BIN)/lint-imports
 
 $(VENV)/.installed-%: setup.cfg pyproject.toml
 	$(PYTHON) -m venv $(VENV)
@@ -40,4 +48,4 @@ $(VENV)/.installed-%: setup.cfg pyproject.toml
 	touch $@
 
 clean:
-	rm -rf $(VENV) typing_root
+	rm -rf $(VENV) typing_root site

@@ -41,12 +41,11 @@ RATES = {"detection": 1e-3, "segmentation": 1e-4}
 
 HEAD = f"""# Exported networks
 
-Written by `python benchmarks/export.py`: the networks of the short lists (`sightsmith list networks`), trained for
-some steps on two made-up images of {len(CLASSES)} classes (classifiers: of random weights that tell them apart),
-exported, and compared with the original on these and their reflections, alone and in a batch. A difference is that of
-[export.md](export.md); {TOLERANCE:g} is allowed.
-*At once* and *image by image* say how a batch is run. Other networks of the zoos are tried when they are asked for:
-`sightsmith export` compares each anew.
+Written by `python benchmarks/export.py`: the networks with a short name (`sightsmith list networks`), trained for a few
+steps on two generated images of {len(CLASSES)} classes (classifiers: with random weights that separate them), exported,
+and compared with the original on these images and their reflections, alone and in a batch.
+[Export](how-to/export.md) defines the difference; {TOLERANCE:g} is allowed. *At once* and *image by image* say how a
+batch is run. Other networks of the model zoos are compared when you export them.
 
 | task | network | input, pixels | ONNX | difference | MB | TorchScript | difference | MB |
 |---|---|---|---|---|---|---|---|---|
