@@ -103,13 +103,14 @@ def _train(arguments: list[str]) -> int:
     from omegaconf.errors import OmegaConfBaseException
 
     from sightsmith.core.config.compose import explain, install
+    from sightsmith.core.plugins.manager import load_plugins
+    from sightsmith.engine.search.hydra_task import HydraTask
 
     if any(len(text) > 2 and RERUN.startswith(text.partition("=")[0]) for text in arguments):
         raise UserError(f"{RERUN} would unpickle a file, which can execute code",
                         hint="a finished run is trained again by `sightsmith verify run=DIR rerun=true`")
     overrides = [text for text in arguments if _is_override(text)]
     if "query=bash" in overrides:
-        from sightsmith.core.plugins.manager import load_plugins
         from sightsmith.plugins.commands.bash import prepare_query
 
         prepare_query(next(iter(load_plugins().tasks)))
@@ -121,20 +122,18 @@ def _train(arguments: list[str]) -> int:
 
     ended: list[Exception] = []
 
-    @hydra.main(version_base="1.3", config_path=None, config_name="config")
-    def application(composed: DictConfig) -> float | None:
-        from sightsmith.engine.search.application import run_composed
-
-        try:
-            return run_composed(composed)
-        except (UserError, OmegaConfBaseException, NonFiniteLossError, StoppedError, HungError) as error:
-            if HydraConfig.get().mode == RunMode.MULTIRUN:
-                raise
-            ended.append(error)  # past Hydra, which would print the overrides before it
-            return None
+    class Application(HydraTask):
+        def __call__(self, composed: DictConfig) -> float | None:
+            try:
+                return super().__call__(composed)
+            except (UserError, OmegaConfBaseException, NonFiniteLossError, StoppedError, HungError) as error:
+                if HydraConfig.get().mode == RunMode.MULTIRUN:
+                    raise
+                ended.append(error)  # past Hydra, which would print the overrides before it
+                return None
 
     try:
-        application()
+        hydra.main(version_base="1.3", config_path=None, config_name="config")(Application(load_plugins()))()
         if ended:
             raise ended[0]
     except (HydraException, OmegaConfBaseException) as error:
@@ -152,10 +151,11 @@ def _train_as_json(overrides: list[str]) -> int:
         raise UserError(f"--json goes with KEY=VALUE alone, not with {', '.join(flags)}",
                         hint="a sweep by hand has its table in sweep.csv")
 
+    from sightsmith.core.plugins.manager import load_plugins
     from sightsmith.engine.search.application import train
 
     with _stdout_as_stderr():
-        result = train(overrides)
+        result = train(overrides, load_plugins())
     print(json.dumps({"run": str(result.run_dir), "report": str(result.report), "score": result.task.score,
                       "metrics": result.metrics}, indent=2))
     return 0

@@ -24,7 +24,7 @@ from sightsmith.engine.pipeline.cross_validation import cross_validate
 from sightsmith.engine.pipeline.fit import fit, reporters
 from sightsmith.engine.pipeline.prepare import prepare
 from sightsmith.engine.pipeline.result import Result
-from sightsmith.engine.pipeline.stages import FittedRun, PlannedRun, RunContext
+from sightsmith.engine.pipeline.stages import PlannedRun, RunContext
 from sightsmith.engine.report.report import write_report
 from sightsmith.engine.runs.bundle import save_bundle
 from sightsmith.engine.runs.checkpoint import tensors_digest

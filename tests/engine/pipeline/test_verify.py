@@ -20,7 +20,7 @@ from sightsmith.core.config.compose import compose
 from sightsmith.core.config.model_card import restore_config
 from sightsmith.core.config.presets import Preset, load_presets
 from sightsmith.core.contracts.schema import PresetConfig
-from sightsmith.core.plugins.manager import Provider
+from sightsmith.core.plugins.manager import Provider, load_plugins
 from sightsmith.core.util.errors import UserError
 from sightsmith.engine.pipeline.start import start
 from sightsmith.engine.pipeline.verify import CHANGED, SAME, UNKNOWN, check_run, train_again
@@ -328,7 +328,7 @@ def test_objects_come_out_the_same(tmp_path, network):
 
 def test_a_job_of_a_sweep_is_made_again_beside_the_sweep(place):
     overrides = [*TRAIN, f"dataset.root={place / 'set'}", "network.weights=none", f"output_dir={place / 'swept'}"]
-    result = start(compose(overrides), overrides, place / "swept" / "a-sweep" / "0")
+    result = start(compose(overrides), overrides, load_plugins(), place / "swept" / "a-sweep" / "0")
     again = train_again(result.run_dir, [])
     assert again.same
     assert again.run_dir.parent == place / "swept"
