@@ -33,8 +33,8 @@ from sightsmith.engine.search.hydra_task import HydraTask
 from sightsmith.engine.search.launcher import TrialLauncher, is_serial
 from sightsmith.engine.search.scheduler import finish_best, run_batches
 from sightsmith.engine.search.sweep_plan import SweepPlan, quoted
-from sightsmith.engine.search.sweep_report import best_row, summary, write_sweep_report
 from sightsmith.engine.search.sweep_state import SweepState, discard_checkpoints, find_folder, read_plan, write_plan
+from sightsmith.engine.search.sweep_table import best_row, summary, write_table
 from sightsmith.engine.search.trial import RESUME, Trial
 
 SWEEP_FREE_KEYS = (RESUME, "tuner.time_budget", "tuner.max_failure_rate")
@@ -134,7 +134,10 @@ def _run(state: SweepState, tuner: Tuner | AsynchronousTuner, first: Sequence[Su
         console().print(f"The sweep is stopped. Go on with:\n  {state.continuation}")
         raise
     finally:
+        from sightsmith.engine.search.sweep_report import write_sweep_report  # matplotlib: no trial waits for it
+
         rows = state.rows()
+        write_table(state.folder, state.plan, rows)
         write_sweep_report(state.folder, state.plan, rows)
         console().print(summary(state.folder, state.plan, rows))
     best = best_row(rows)

@@ -15,7 +15,7 @@ from sightsmith.core.util.errors import FailedRunsError, UserError, describe_err
 from sightsmith.core.util.files import make_folder, write_json
 from sightsmith.engine.runs.run_dir import ERROR, FINISHED
 from sightsmith.engine.search.sweep_plan import SweepPlan
-from sightsmith.engine.search.sweep_report import SweepRow
+from sightsmith.engine.search.sweep_table import SweepRow
 from sightsmith.engine.search.trial import RESUME, Trial
 
 CARD, PROGRESS = "sweep.json", "progress.json"

@@ -20,7 +20,7 @@ from sightsmith.core.contracts.results import Model, RawPrediction, SampleResult
 from sightsmith.core.contracts.task import Task
 from sightsmith.core.contracts.weights import LoadReport
 from sightsmith.core.util.errors import UserError
-from sightsmith.plugins.classification import cam, data, metrics, report
+from sightsmith.plugins.classification import cam, data, metrics
 from sightsmith.plugins.classification.export import ClassifierExporter
 from sightsmith.plugins.classification.model import before_last_layer, load_starting_weights
 
@@ -152,4 +152,6 @@ class ClassificationTask(Task):
         return sum(sample.labels[0] == most for sample in validation) / len(validation)
 
     def report(self, results: Sequence[SampleResult], samples: Sequence[Sample], folder: Path) -> list[Section]:
+        from sightsmith.plugins.classification import report  # imports matplotlib and scikit-learn
+
         return report.sections(results, samples, self.classes, self.multi_label, self.config)
