@@ -23,9 +23,10 @@ def train(overrides: list[str] | None = None) -> Result:
     :class:`sightsmith.core.util.errors.UserError` for everything that the command line reports with
     exit code 2.
     """
+    from sightsmith.core.plugins.manager import load_plugins
     from sightsmith.engine.search.application import train as run_train
 
-    return run_train(list(overrides or []))
+    return run_train(list(overrides or []), load_plugins())
 
 
 def load(run: str) -> Result:

@@ -151,7 +151,7 @@ def _train_fold(context: RunContext, planned: PlannedRun, part: CheckedDataset, 
     config = replace(planned.config, hyper=replace(planned.config.hyper, early_stop=False))
     seed_everything(config.trainer.seed)
     training = Training(config, planned.task, planned.task.build_model()[0], part.train, part.validation,
-                        context.state, context.plugins)
+                        context.state)
     with reporters(training, epochs) as callbacks:
         trainer = training.trainer(folder, planned.plan, callbacks)
         trainer.fit(epochs)

@@ -11,8 +11,9 @@ import torch
 from sightsmith.core.contracts.dataset import CheckedDataset
 from sightsmith.core.contracts.plan import ComputeMode, Plan, estimate_seconds
 from sightsmith.core.contracts.recommendation import Recommendation
-from sightsmith.core.contracts.schema import AUTO, Config
-from sightsmith.core.util.errors import UserError
+from sightsmith.core.contracts.schema import AUTO, Config, PresetConfig
+from sightsmith.core.contracts.weights import LoadReport
+from sightsmith.core.util.errors import Problem, UserError
 from sightsmith.engine.data.tiling import tile_dataset
 from sightsmith.engine.pipeline.cross_validation import choose_folds
 from sightsmith.engine.pipeline.load_dataset import check
@@ -20,7 +21,6 @@ from sightsmith.engine.pipeline.recommend import DatasetStatistics, recommend
 from sightsmith.engine.pipeline.stages import BuiltRun, LoadedRun, PlannedRun, RecommendedRun, RunContext
 from sightsmith.engine.runs.resume import find_run, planned_mode
 from sightsmith.engine.runs.run_dir import RunDir
-from sightsmith.engine.runs.weights import ensure_complete_weights, ensure_preset_weights
 from sightsmith.engine.training import distributed
 from sightsmith.engine.training.benchmark import Measurement, benchmark, candidates
 from sightsmith.engine.training.session import Training
@@ -79,13 +79,31 @@ def _build(context: RunContext, config: Config, whole: CheckedDataset) -> BuiltR
         for line in loaded.lines():
             context.details.print(line)
         if config.base_run.path is not None:
-            ensure_complete_weights(loaded, config)
-    ensure_preset_weights(loaded, config.preset)
+            _ensure_complete_weights(loaded, config)
+    _ensure_preset_weights(loaded, config.preset)
     if config.hyper.backbone_lr_scale != 1 and not task.backbone(model):
         raise UserError(f"hyper.backbone_lr_scale={config.hyper.backbone_lr_scale:g}: the task {config.task.name} "
                         "does not say which layers are the backbone", hint="leave it out")
-    training = Training(config, task, model, dataset.train, dataset.validation, context.state, context.plugins)
+    training = Training(config, task, model, dataset.train, dataset.validation, context.state)
     return BuiltRun(config, task, whole, dataset, loaded.digest if loaded else None, training)
+
+
+def _ensure_preset_weights(loaded: LoadReport | None, card: PresetConfig) -> None:
+    """Raises UserError where the file of starting weights is not the one that the preset was made with."""
+    if card.weights_sha256 and (loaded is None or loaded.digest != card.weights_sha256):
+        raise UserError(f"{card.weights} is not the file of weights that the preset {card.name} was made with: "
+                        f"its digest is not {card.weights_sha256}", hint="get the preset and its weights again")
+
+
+def _ensure_complete_weights(loaded: LoadReport, config: Config) -> None:
+    """Raises UserError where the base run's weights are not all that its network takes: it is another one by now."""
+    problems = [Problem(f"{name} is {shapes}") for name, shapes in loaded.mismatched]
+    problems += [Problem(f"{name} is not in its bundle") for name in loaded.missing]
+    problems += [Problem(f"{name} of its bundle is not in the network") for name in loaded.unused]
+    if problems:
+        raise UserError(f"The weights of {config.base_run.path} do not fit the network {config.network.name}:",
+                        problems=problems, hint="it was made with another version of the network's package; "
+                        "`sightsmith verify` tells which")
 
 
 def _plan(context: RunContext, built: BuiltRun, recommendation: Recommendation | None, resumed: RunDir | None) -> Plan:

@@ -25,7 +25,6 @@ from sightsmith.engine.pipeline.fit import fit, reporters
 from sightsmith.engine.pipeline.prepare import prepare
 from sightsmith.engine.pipeline.result import Result
 from sightsmith.engine.pipeline.stages import PlannedRun, RunContext
-from sightsmith.engine.report.report import write_report
 from sightsmith.engine.runs.bundle import save_bundle
 from sightsmith.engine.runs.checkpoint import tensors_digest
 from sightsmith.engine.runs.lockfile import add_bundle, make_lock
@@ -153,6 +152,8 @@ def _fit_and_report(context: RunContext, planned: PlannedRun, run: RunDir, statu
         scores.append(("cross-validation", crossed.score, crossed.interval))
         sections.append(crossed.section())
     if context.state.is_main_process:
+        from sightsmith.engine.report.report import write_report  # matplotlib: no training waits for it
+
         save_bundle(run, task, fitted.best["model"], metrics)
         add_bundle(run.lock, tensors_digest(fitted.best["model"]))
         if config.base_run.path is not None:

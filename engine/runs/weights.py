@@ -16,9 +16,8 @@ import torch
 from safetensors import safe_open
 from torch import Tensor, nn
 
-from sightsmith.core.contracts.schema import Config, PresetConfig
 from sightsmith.core.contracts.weights import LoadReport
-from sightsmith.core.util.errors import Problem, UserError, listed, near
+from sightsmith.core.util.errors import UserError, listed, near
 from sightsmith.engine.runs.checkpoint import load_tree
 from sightsmith.engine.runs.heads import Head
 
@@ -27,8 +26,6 @@ _BOOKKEEPING = ("argparse.", "builtins.getattr", "mmengine.", "numpy.")
 
 _WRAPPERS = ("state_dict", "model", "model_state_dict", "state_dict_ema")
 _PREFIXES = ("module.", "_orig_mod.")
-
-
 
 
 @dataclass(frozen=True)
@@ -47,8 +44,7 @@ class WeightsFile:
                             f"{there}")
         if len({names.get(name, name) for name in self.classes}) < len(self.classes):
             raise UserError(f"network.class_renames: two classes would have one name; those of the file of starting "
-                            f"weights "
-                            f"are {', '.join(self.classes)}")
+                            f"weights are {', '.join(self.classes)}")
         return replace(self, classes=tuple(names.get(name, name) for name in self.classes), renames=names)
 
 
@@ -70,7 +66,7 @@ def fetch(url: str) -> Path:
     path = folder / url.rsplit("/", 1)[-1]
     if path.is_file():
         return path
-    # The file name can_derive the first eight digits of its sha256, which torch compares.
+    # The file name has the first eight digits of its sha256, which torch compares.
     prefix = re.search(r"-([0-9a-f]{8})$", path.stem)
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -94,8 +90,7 @@ def _hub() -> Path:
 
 
 def find_published(digest: str) -> Path | None:
-    """The file in torch's hub folder whose name can_derive the start of its sha256 ``digest``, as those of published
-    weights do."""
+    """The file in torch's hub folder whose name has the start of its sha256 ``digest``, as published weights do."""
     return next(_hub().glob(f"*-{digest[:8]}*"), None)
 
 
@@ -284,25 +279,5 @@ def _by_order(own: Mapping[str, Tensor], state: Mapping[str, Tensor], first: str
     return renamed | dict(list(state.items())[len(names):])
 
 
-
-
 def _shape(value: Tensor) -> str:
     return "×".join(map(str, value.shape)) or "scalar"
-
-
-def ensure_preset_weights(loaded: LoadReport | None, card: PresetConfig) -> None:
-    """Raises UserError where the file of starting weights is not the one that the preset was made with."""
-    if card.weights_sha256 and (loaded is None or loaded.digest != card.weights_sha256):
-        raise UserError(f"{card.weights} is not the file of weights that the preset {card.name} was made with: "
-                        f"its digest is not {card.weights_sha256}", hint="get the preset and its weights again")
-
-
-def ensure_complete_weights(loaded: LoadReport, config: Config) -> None:
-    """Raises UserError where the base run's weights are not all that its network takes: it is another one by now."""
-    problems = [Problem(f"{name} is {shapes}") for name, shapes in loaded.mismatched]
-    problems += [Problem(f"{name} is not in its bundle") for name in loaded.missing]
-    problems += [Problem(f"{name} of its bundle is not in the network") for name in loaded.unused]
-    if problems:
-        raise UserError(f"The weights of {config.base_run.path} do not fit the network {config.network.name}:",
-                        problems=problems, hint="it was made with another version of the network's package; "
-                        "`sightsmith verify` tells which")

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import socket
 import time
 import uuid
@@ -17,14 +18,19 @@ from typing import Any
 
 from hydra._internal.core_plugins.basic_launcher import BasicLauncher
 from hydra.core.singleton import Singleton
-from hydra.types import HydraContext, TaskFunction
+from hydra.types import HydraContext
 from omegaconf import DictConfig
 
-from sightsmith.core.contracts.tuner import Asked, Suggestion, TrialResult
+from sightsmith.core.contracts.tuner import Asked, AsynchronousTuner, Suggestion, TrialResult
+from sightsmith.core.util.console import console
 from sightsmith.core.util.errors import UserError, describe_error
 from sightsmith.core.util.files import write_json
+from sightsmith.core.util.text import format_metric
 from sightsmith.engine.runs.run_dir import RUNNING, STOPPED, RunDir, read_status
+from sightsmith.engine.search.budget import Budget
+from sightsmith.engine.search.hydra_task import HydraTask
 from sightsmith.engine.search.sweep_plan import SweepPlan
+from sightsmith.engine.search.sweep_state import SweepState
 from sightsmith.engine.search.trial import Trial, failure
 
 PATIENCE = 60.0
@@ -84,6 +90,33 @@ class Register:
                 for path in sorted(self._folder.glob("[0-9]*.json"), key=lambda path: int(path.stem))}
 
 
+def run_asynchronously(tuner: AsynchronousTuner, state: SweepState, budget: Budget, train: TrainHere) -> None:
+    """Have ``tuner`` make the trials on its own engine. Raises FailedRunsError for too many failures."""
+    register, seconds, begun = Register(state.folder), state.seconds, time.monotonic()
+
+    def heard(number: int) -> bool:
+        _, trial = register.runs(state.plan)[number]
+        score = trial.score
+        console().print(f"{trial.line(state.plan)}: {'failed' if score is None else format_metric(score)}",
+                        soft_wrap=True)
+        state.seconds = seconds + time.monotonic() - begun
+        state.save()
+        state.failures = register.failures()
+        return not budget.spent(state.seconds) and not budget.too_many(len(state.failures), tuner.runs)
+
+    scratch = state.folder / ".engine"
+    shutil.rmtree(scratch, ignore_errors=True)  # of one that was killed
+    scratch.mkdir()
+    try:
+        tuner.run(train, asked(register, state.plan), heard, scratch)
+    finally:
+        state.trials = [trial for _, trial in register.runs(state.plan)]
+        state.failures = register.failures()
+        shutil.rmtree(scratch, ignore_errors=True)
+    if budget.too_many(len(state.failures), tuner.runs):
+        raise state.failed_runs(budget.max_failure_rate)
+
+
 def asked(register: Register, plan: SweepPlan) -> list[Asked]:
     """For the tuner of a search that goes on."""
     return [Asked(run.number, member, run.suggestion, run.done()) for member, run in register.runs(plan)]
@@ -97,7 +130,7 @@ class TrainHere:
     sweep: Path
     config: DictConfig
     context: HydraContext
-    task_function: TaskFunction
+    task_function: HydraTask
     singletons: Any
 
     def __call__(self, member: int, suggestion: Suggestion) -> TrialResult:
@@ -109,7 +142,7 @@ class TrainHere:
             Singleton.set_state(self.singletons)
             launcher = BasicLauncher()
             launcher.setup(hydra_context=self.context, task_function=self.task_function, config=self.config)
-            [result] = launcher.launch([run.typed()], initial_job_idx=number)
+            [result] = launcher.launch([run.launch_overrides()], initial_job_idx=number)
             if error := failure(result):
                 register.fail(number, error)
         return TrialResult(number, suggestion, run.score)

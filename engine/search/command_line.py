@@ -14,7 +14,9 @@ from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
 from sightsmith.core.config.compose import explain, install
+from sightsmith.core.plugins.manager import Plugins
 from sightsmith.core.util.errors import HungError, NonFiniteLossError, StoppedError, UserError
+from sightsmith.engine.search.hydra_task import HydraTask
 
 RERUN = "--experimental-rerun"
 """Hydra's own, which takes its shortenings too."""
@@ -24,7 +26,7 @@ def is_override(text: str) -> bool:
     return text.startswith("~") or ("=" in text and not text.startswith("-"))
 
 
-def train_with_hydra(arguments: Sequence[str]) -> None:
+def train_with_hydra(arguments: Sequence[str], plugins: Plugins) -> None:
     """Train as ``arguments``, Hydra's overrides and flags, say. Raises what the run raises; UserError for a
     configuration that cannot be composed."""
     if any(len(text) > 2 and RERUN.startswith(text.partition("=")[0]) for text in arguments):
@@ -39,20 +41,18 @@ def train_with_hydra(arguments: Sequence[str]) -> None:
 
     ended: list[Exception] = []
 
-    @hydra.main(version_base="1.3", config_path=None, config_name="config")
-    def application(composed: DictConfig) -> float | None:
-        from sightsmith.engine.search.application import run_composed  # torch, which --cfg does without
-
-        try:
-            return run_composed(composed)
-        except (UserError, OmegaConfBaseException, NonFiniteLossError, StoppedError, HungError) as error:
-            if HydraConfig.get().mode == RunMode.MULTIRUN:
-                raise
-            ended.append(error)  # past Hydra, which would print the overrides before it
-            return None
+    class Application(HydraTask):
+        def __call__(self, composed: DictConfig) -> float | None:
+            try:
+                return super().__call__(composed)
+            except (UserError, OmegaConfBaseException, NonFiniteLossError, StoppedError, HungError) as error:
+                if HydraConfig.get().mode == RunMode.MULTIRUN:
+                    raise
+                ended.append(error)  # past Hydra, which would print the overrides before it
+                return None
 
     try:
-        application()
+        hydra.main(version_base="1.3", config_path=None, config_name="config")(Application(plugins))()
         if ended:
             raise ended[0]
     except (HydraException, OmegaConfBaseException) as error:

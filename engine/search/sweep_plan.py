@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from hydra.core.config_loader import ConfigLoader
 from hydra.core.override_parser.types import Override, Quote, QuotedString
@@ -23,6 +23,9 @@ from sightsmith.core.contracts.search_space import Parameter, count
 from sightsmith.core.contracts.tuner import AsynchronousTuner, SearchMethod, SearchSpace, Suggestion, Tuner
 from sightsmith.core.util.errors import Problem, UserError, near
 from sightsmith.core.util.text import format_duration
+
+if TYPE_CHECKING:
+    from sightsmith.core.plugins.manager import Plugins
 
 SHARING = "tuner.runs_per_device"
 """The one key of tuner.* that a run itself goes by."""
@@ -54,8 +57,9 @@ class SweepPlan:
 
     @classmethod
     def searched(cls, parsed: Sequence[Override], config: DictConfig, loader: ConfigLoader, record: TunerRecord,
-                 ) -> SweepPlan:
-        """What the tuner ``record`` searches, with what one run of it would be, measured. Raises UserError."""
+                 plugins: Plugins) -> SweepPlan:
+        """What the tuner ``record`` searches, with what one run of it would be, measured. Raises UserError, for a space
+        that does not depend on the data before these are looked at."""
         from sightsmith.engine.pipeline.start import plan  # torch: not needed to compose
 
         fixed, parameters = _split(parsed)
@@ -69,24 +73,22 @@ class SweepPlan:
         probe = ["trainer.devices=1", *(fixed.values() if auto else [*common.values(), f"tuner={MANUAL}"]),
                  *(parameter.override(parameter.choices[0]) for parameter in parameters.values() if parameter.choices)]
         run = resolve(*without_hydra(loader.load_sweep_config(config, probe)))
-        begun = time.monotonic()
-        planned = plan(run)  # what a run does before its first epoch
-        start_seconds = time.monotonic() - begun
         usual: Any = OmegaConf.to_container(config.tuner.space)
-        known = parse_space(usual, f"tuner.space of {record.name}")
+        space = _space(parse_space(usual, f"tuner.space of {record.name}"), fixed, parameters)
+        if not auto:
+            _ensure_searchable(space, config, record)
+        begun = time.monotonic()
+        planned = plan(run, plugins)  # what a run does before its first epoch
+        start_seconds = time.monotonic() - begun
         settings = [f"tuner={MANUAL}", "dataset.folds=none", "trainer.devices=1",
                     f"trainer.precision={planned.precision}", f"trainer.memory_format={planned.memory_format}",
                     *(record.overrides if config.tuner.trials != 1 else ())]  # one run is compared with none
         common = {text.partition("=")[0]: text for text in settings} | common
         if planned.choice is not None:
-            known = [Parameter(item.key, (), item.low, item.high, item.log) for item in planned.choice.space]
+            chosen = [Parameter(item.key, (), item.low, item.high, item.log) for item in planned.choice.space]
+            space = _space(chosen, fixed, parameters)
             common |= _decided(planned.choice, run)
             run = planned.choice.applied(run)
-        space = [*(parameter for parameter in known if parameter.key not in (*fixed, *parameters)),
-                 *parameters.values()]
-        if not space:
-            raise UserError(f"tuner={record.name} has nothing to search: every key of its space is given",
-                            hint="leave one of them out, or type several values: hyper.learning_rate=0.001,0.01")
         searched = {parameter.name for parameter in space}
         return cls(tuple(text for key, text in common.items() if key not in searched), tuple(space), planned.epochs,
                    planned.estimated_seconds / planned.trainings, start_seconds, planned.devices,
@@ -95,17 +97,17 @@ class SweepPlan:
 
     def tuner(self, config: DictConfig, record: TunerRecord) -> Tuner | AsynchronousTuner:
         """Raises UserError where it cannot search this space in so many runs."""
-        trials, limits = config.tuner.trials, config.limits
         if unknown := [key for key in config.tuner.options if key not in record.options]:
             raise UserError(f"tuner={record.name} has no such option:",
                             problems=[Problem(f"tuner.options.{key}{near(key, list(record.options))}")
                                       for key in unknown],
                             hint=f"it has {', '.join(record.options) or 'none'}")
         if record.searches:
-            _refuse_jobs(trials, limits, self.space, single=record.name == AUTO)
+            _ensure_searchable(self.space, config, record)
         return record.build()(SearchSpace(
-            space=self.space, trials=trials or count(self.space), epochs=self.epochs, seed=config.trainer.seed,
-            parallel=parallel(config), devices=self.devices / config.tuner.runs_per_device, given=self.given,
+            space=self.space, trials=config.tuner.trials or count(self.space), epochs=self.epochs,
+            seed=config.trainer.seed, parallel=parallel(config), given=self.given,
+            devices=self.devices / config.tuner.runs_per_device,
             options=OmegaConf.to_container(config.tuner.options)))  # type: ignore[arg-type]
 
     def probes(self) -> list[Suggestion]:
@@ -182,13 +184,23 @@ def _split(parsed: Sequence[Override]) -> tuple[dict[str, str], dict[str, Parame
     return fixed, parameters
 
 
-def _refuse_jobs(trials: int | None, limits: DictConfig, space: Sequence[Parameter], *, single: bool) -> None:
-    """Raises UserError for a number of runs beyond the limits."""
+def _space(known: Iterable[Parameter], fixed: Mapping[str, str], parameters: Mapping[str, Parameter],
+           ) -> list[Parameter]:
+    """``parameters``, and those of ``known`` whose key is not set otherwise."""
+    return [*(parameter for parameter in known if parameter.key not in (*fixed, *parameters)), *parameters.values()]
+
+
+def _ensure_searchable(space: Sequence[Parameter], config: DictConfig, record: TunerRecord) -> None:
+    """Raises UserError for an empty space, and for a number of trials beyond the limits."""
+    trials, limits = config.tuner.trials, config.limits
+    if not space:
+        raise UserError(f"tuner={record.name} has nothing to search: every key of its space is given",
+                        hint="leave one of them out, or type several values: hyper.learning_rate=0.001,0.01")
     if trials is None:
         if all(parameter.choices for parameter in space) and count(space) > limits.max_trials:
             sizes = " x ".join(f"{len(parameter.choices)} of {parameter.name}" for parameter in space)
             raise UserError(f"{sizes} are {count(space)} runs, and limits.max_trials is {limits.max_trials}",
                             hint=f"leave values out, or type limits.max_trials={count(space)}, or tuner=random")
-    elif not (limits.min_trials <= trials <= limits.max_trials or single and trials == 1):
+    elif not (limits.min_trials <= trials <= limits.max_trials or record.name == AUTO and trials == 1):
         raise UserError(f"tuner.trials={trials} is not from {limits.min_trials} to {limits.max_trials}",
                         hint="type limits.max_trials or limits.min_trials if you mean it")

@@ -1,81 +1,32 @@
-"""What has become of the runs of a sweep: a table, a CSV, and a page with what the search has shown."""
+"""The report of a sweep: a page with what the search has shown."""
 
 from __future__ import annotations
 
-import csv
-import io
 import math
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
-from rich.table import Table
 
 from sightsmith.core.contracts.recommendation import Recommendation
 from sightsmith.core.contracts.report import Section
 from sightsmith.core.contracts.search_space import Parameter
-from sightsmith.core.contracts.tuner import Suggestion
-from sightsmith.core.util.files import write_atomic
 from sightsmith.core.util.text import format_metric
 from sightsmith.engine.report.page import write_page
 from sightsmith.engine.runs.run_dir import FINISHED
 from sightsmith.engine.search.sweep_plan import SweepPlan
+from sightsmith.engine.search.sweep_table import SweepRow, best_row, value_text
 
-TABLE = "sweep.csv"
-STATUS = ("status", "score", "score_low", "score_high", "device_hours", "message")
 LEAST = 8
 """Fewer scores say nothing of what matters."""
 
 
-@dataclass(frozen=True)
-class SweepRow:
-    """A run: its number, what it was started for, and its status."""
-
-    number: int
-    suggestion: Suggestion
-    status: Mapping[str, Any]
-
-    @property
-    def score(self) -> float | None:
-        return self.status.get("score")
-
-
-def best_row(rows: Iterable[SweepRow]) -> SweepRow | None:
-    """The finished run with the best score, the later one of equals; of those that are not finished only where there
-    is no other."""
-    scored = [row for row in rows if row.score is not None]
-    return max(scored, key=lambda row: (row.status["status"] == FINISHED, row.score, row.number), default=None)
-
-
-def summary(folder: Path, plan: SweepPlan, rows: Sequence[SweepRow]) -> Table:
-    """For people; the best run is marked."""
-    names = [parameter.name for parameter in plan.space]
-    short = [parameter.label for parameter in plan.space]
-    best = best_row(rows)
-    columns = short if len(set(short)) == len(short) else names
-    table = Table("run", *columns, "status", "score", title=f"Sweep {folder}", title_justify="left")
-    for row in rows:
-        shown = "" if row.score is None else format_metric(row.score) + (" best" if row is best else "")
-        values = (_text(row.suggestion.values[name]) for name in names)
-        table.add_row(str(row.number), *values, row.status["status"], shown)
-    return table
-
-
 def write_sweep_report(folder: Path, plan: SweepPlan, rows: Sequence[SweepRow]) -> None:
-    """Write ``sweep.csv`` and the page ``report/index.html`` into the sweep's folder."""
+    """Write the page ``report/index.html`` into the sweep's folder."""
     names = [parameter.name for parameter in plan.space]
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(["run", "parent", "epochs", *names, *STATUS])
-    for row in rows:
-        values = (row.suggestion.values[name] for name in names)
-        writer.writerow([row.number, row.suggestion.parent, row.status.get("epoch"), *values,
-                         *(row.status.get(key) for key in STATUS)])
-    write_atomic(folder / TABLE, text.getvalue())
     best = best_row(rows)
     hours = sum(row.status.get("device_hours", 0.0) for row in rows)
     scored = [row for row in rows if row.score is not None]
@@ -92,14 +43,11 @@ def write_sweep_report(folder: Path, plan: SweepPlan, rows: Sequence[SweepRow]) 
     write_page(folder / "report", f"Sweep {folder.name}", "", "", headline, sections)
 
 
-def _text(value: Any) -> str:
-    return f"{value:g}" if isinstance(value, float) else str(value)
-
-
 def _runs(names: Sequence[str], rows: Sequence[SweepRow], best: SweepRow | None) -> Section:
     header = ("run", *names, "epochs", "status", "score", "interval", "")
-    cells = tuple((row.number, *(_text(row.suggestion.values[name]) for name in names), row.status.get("epoch", ""),
-                   row.status["status"], "" if row.score is None else format_metric(row.score), _span(row.status),
+    cells = tuple((row.number, *(value_text(row.suggestion.values[name]) for name in names),
+                   row.status.get("epoch", ""), row.status["status"],
+                   "" if row.score is None else format_metric(row.score), _span(row.status),
                    "best" if row is best else str(row.status.get("message") or "")) for row in rows)
     note = "" if best is None else (
         f"<p>The best run's folder is <code>{best.number}</code>, beside this report's. The best of many scores on the "

@@ -12,7 +12,7 @@ from hydra.core.utils import JobReturn
 from sightsmith.core.contracts.tuner import Suggestion
 from sightsmith.core.util.errors import StoppedError
 from sightsmith.engine.runs.run_dir import FINISHED, WAITING, RunDir, read_status
-from sightsmith.engine.search.sweep_plan import quoted
+from sightsmith.engine.search.sweep_plan import SweepPlan, quoted
 
 RESUME = "trainer.resume"
 
@@ -46,9 +46,16 @@ class Trial:
         status = self.status
         return status.get("score") if self.done(status) else None
 
-    def typed(self) -> list[str]:
-        """What it is started with now: one that has begun goes on."""
+    def launch_overrides(self) -> list[str]:
+        """What it is started with now: one that has begun resumes."""
         return [*self.overrides, *([f"{RESUME}={quoted(self.folder.path)}"] if self.folder.config.is_file() else [])]
+
+    def line(self, plan: SweepPlan) -> str:
+        """What is printed of it."""
+        parent = self.suggestion.parent
+        whence = "" if parent is None else f", on from run {parent}"
+        return f"run {self.number}{whence}: " + " ".join(
+            parameter.override(self.suggestion.values[parameter.name]) for parameter in plan.space)
 
 
 def failure(result: JobReturn) -> Exception | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from accelerate import Accelerator, PartialState
 from torch.utils.data import DataLoader
@@ -15,22 +15,19 @@ from sightsmith.core.contracts.plan import Plan
 from sightsmith.core.contracts.results import Model
 from sightsmith.core.contracts.schema import Config
 from sightsmith.core.contracts.task import Task
-from sightsmith.engine.runs.bundle import open_model, open_task
+from sightsmith.engine.runs.bundle import open_model, restore_task
 from sightsmith.engine.runs.run_dir import RunDir
 from sightsmith.engine.training.benchmark import FORMATS
 from sightsmith.engine.training.sampler import EpochSampler, validation_batches
 from sightsmith.engine.training.trainer import Trainer, seed_everything
-
-if TYPE_CHECKING:
-    from sightsmith.core.plugins.manager import Plugins
 
 
 class Training:
     """Prepares ``model`` for the samples. Every rank has one, each with its share of every pass."""
 
     def __init__(self, config: Config, task: Task, model: Model, train: Sequence[Sample], validation: Sequence[Sample],
-                 state: PartialState, plugins: Plugins) -> None:
-        self.config, self.task, self.model, self.state, self.plugins = config, task, model, state, plugins
+                 state: PartialState) -> None:
+        self.config, self.task, self.model, self.state = config, task, model, state
         self.train, self.validation = train, validation
         task.prepare(model, train)
         self.train_data = task.dataset(train, training=True)
@@ -60,9 +57,9 @@ class Training:
         return trainer
 
     def _teacher(self) -> Model | None:
-        """The base run's model, where the one that is trained is held near it."""
+        """The base run's model, of the same network, where the one that is trained is held near it."""
         base_run = self.config.base_run
         if not base_run.distillation:
             return None
         run = Path(str(base_run.path))
-        return open_model(run, open_task(run, self.plugins))
+        return open_model(run, restore_task(run, self.task.record, self.task.network))

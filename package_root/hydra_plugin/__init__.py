@@ -21,7 +21,7 @@ class SightsmithSweeper(Sweeper):
         self._context, self._task_function, self._config = hydra_context, task_function, config
 
     def sweep(self, arguments: list[str]) -> list[JobReturn]:
-        from sightsmith.engine.search.sweep import Sweep
+        from sightsmith.engine.search.sweep import run_sweep
 
         given = [*(f"{key}={value}" for key, value in self._params.items()), *arguments]
-        return Sweep(self._config, self._context, self._task_function).run(given)
+        return run_sweep(self._config, self._context, self._task_function, given).returns

@@ -7,8 +7,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from scipy.special import expit, softmax
-from sklearn import metrics
 
 from sightsmith.plugin import SampleResult
 
@@ -27,6 +25,8 @@ def scores_and_truth(results: Sequence[SampleResult], multi_label: bool) -> tupl
 
 def probabilities(logits: Array, multi_label: bool) -> Array:
     """Of the last axis's classes, float64: they sum to 1, or for multi-label each is that of yes."""
+    from scipy.special import expit, softmax  # slow to import, and no training step needs them
+
     found: Array = expit(logits.astype(np.float64)) if multi_label else softmax(logits.astype(np.float64), axis=-1)
     return found
 
@@ -46,6 +46,8 @@ def compute(results: Sequence[SampleResult], classes: Sequence[str], multi_label
     ``accuracy`` of multi-label is that of whole label sets. Means over classes leave out those that
     have no positives, where recall and AUC are undefined. AUC is one class against the rest.
     """
+    from sklearn import metrics  # the first optimizer step comes sooner without
+
     scores, truth = scores_and_truth(results, multi_label)
     predicted = predictions(scores, multi_label)
     loss = float(np.mean([result["loss"] for result in results]))

@@ -6,7 +6,6 @@ from pathlib import Path
 
 import numpy as np
 from PIL import Image
-from sklearn.datasets import load_digits
 
 from sightsmith.plugin import fill_folder
 
@@ -20,6 +19,8 @@ def write(folder: Path) -> None:
 
 
 def _fill(folder: Path) -> None:
+    from sklearn.datasets import load_digits  # slow to import, and needed only the first time
+
     digits = load_digits()
     for number, (values, label) in enumerate(zip(digits.images, digits.target, strict=True)):
         path = folder / "Classes" / str(label) / f"digit-{number:04d}.png"

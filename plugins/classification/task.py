@@ -27,7 +27,7 @@ from sightsmith.plugin import (
     build_module,
     load_module_weights,
 )
-from sightsmith.plugins.classification import cam, data, metrics, report
+from sightsmith.plugins.classification import cam, data, metrics
 from sightsmith.plugins.classification.export import ClassifierExporter
 from sightsmith.plugins.classification.model import Classifier, Preprocessor, before_last_layer, load_starting_weights
 
@@ -176,4 +176,6 @@ class ClassificationTask(Task):
         return sum(sample.labels[0] == most for sample in validation) / len(validation)
 
     def report(self, results: Sequence[SampleResult], samples: Sequence[Sample], folder: Path) -> list[Section]:
+        from sightsmith.plugins.classification import report  # imports matplotlib and scikit-learn
+
         return report.sections(results, samples, self.classes, self.multi_label, self.config)

@@ -32,7 +32,7 @@ def train_command(arguments: list[str], plugins: Plugins) -> int:
 
     if QUERY in arguments:
         prepare_query(next(iter(plugins.tasks)))
-    train_with_hydra(arguments)
+    train_with_hydra(arguments, plugins)
     return 0
 
 

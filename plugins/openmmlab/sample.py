@@ -9,7 +9,6 @@ from pathlib import Path
 
 import numpy as np
 from PIL import Image
-from sklearn.datasets import load_digits
 
 from sightsmith.plugin import Array, fill_folder
 
@@ -41,6 +40,8 @@ class Canvas:
 
 def canvases() -> Iterator[Canvas]:
     """The same each time; digits do not overlap, and every pixel of a mask is ink."""
+    from sklearn.datasets import load_digits  # slow to import, and needed only the first time
+
     random = np.random.default_rng(0)
     digits = load_digits()
     name_of = {digit: name for name, digit in CLASSES.items()}

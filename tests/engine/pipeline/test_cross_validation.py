@@ -22,6 +22,7 @@ import sightsmith
 from sightsmith.core.config.compose import compose
 from sightsmith.core.config.presets import load_presets
 from sightsmith.core.contracts.callback import TrainState
+from sightsmith.core.plugins.manager import load_plugins
 from sightsmith.core.util.errors import UserError
 from sightsmith.engine.pipeline.start import start as start_run
 from sightsmith.engine.training.callbacks import StatusReporter
@@ -101,7 +102,7 @@ def test_tiles_of_an_image_are_left_out_together(tmp_path):
 def test_the_plan_says_what_it_costs_and_why(tmp_path, capsys, monkeypatch, overrides, folds, expected):
     monkeypatch.setenv("COLUMNS", "200")
     run = [*SMALL, f"output_dir={tmp_path}", *overrides, "trainer.dry_run=true"]
-    assert start_run(compose(run), run) is None
+    assert start_run(compose(run), run, load_plugins()) is None
     output = capsys.readouterr().out
     assert all(text in output for text in expected)
     assert ("cross-validation" in output) is bool(expected)

@@ -16,8 +16,9 @@ from sightsmith.core.contracts.dataset import CheckedDataset, DatasetIndex, Samp
 from sightsmith.core.util.errors import StoppedError, UserError
 from sightsmith.engine.pipeline.cross_validation import choose_folds, cross_validate, pooled
 from sightsmith.engine.pipeline.replay import PREFIX
+from sightsmith.engine.pipeline.stages import PlannedRun, RunContext
 from sightsmith.engine.runs.run_dir import RunDir
-from sightsmith.engine.training import distributed as ranks
+from sightsmith.engine.training import distributed
 from sightsmith.engine.training.bootstrap import interval
 
 PLAN = SimpleNamespace(precision="fp32", memory_format="contiguous", num_workers=0, folds=3, repeats=2)
@@ -58,12 +59,13 @@ class Watch:
 def run(folder, watch, checked, epochs=2, **keys):
     config = tiny_config(**{"epochs": 5, "batch_size": 4, **keys})
     task = TinyTask(None, config, None, ["a", "b", "c"])
-    state = ranks.open_state()
+    state = distributed.open_state()
     try:
-        return cross_validate(config, task, checked, PLAN, epochs, RunDir(folder), state, lambda part: part,
+        planned = PlannedRun(config, task, checked, checked, None, None, PLAN, None)
+        return cross_validate(RunContext.of(config, [], None, state, None), planned, epochs, RunDir(folder),
                               watch.reporters)
     finally:
-        ranks.close_state(state)
+        distributed.close_state(state)
 
 
 def test_each_image_is_left_out_once_a_repeat_and_trained_on_otherwise(tmp_path):

@@ -328,7 +328,7 @@ def test_objects_come_out_the_same(tmp_path, network):
 
 def test_a_job_of_a_sweep_is_made_again_beside_the_sweep(place):
     overrides = [*TRAIN, f"dataset.root={place / 'set'}", "network.weights=none", f"output_dir={place / 'swept'}"]
-    result = start(compose(overrides), overrides, place / "swept" / "a-sweep" / "0")
+    result = start(compose(overrides), overrides, load_plugins(), place / "swept" / "a-sweep" / "0")
     again = train_again(result.run_dir, [])
     assert again.same
     assert again.run_dir.parent == place / "swept"

@@ -1,0 +1,26 @@
+"""What a sweep may take: time, and failures."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from omegaconf import DictConfig
+
+
+@dataclass(frozen=True)
+class Budget:
+    """``hours`` of all runs together, None without a limit; a search stops when more than ``max_failure_rate`` of its
+    runs have failed, a sweep by hand never."""
+
+    hours: float | None
+    max_failure_rate: float | None
+
+    @classmethod
+    def of(cls, config: DictConfig, *, searches: bool) -> Budget:
+        return cls(config.tuner.time_budget, config.tuner.max_failure_rate if searches else None)
+
+    def spent(self, seconds: float) -> bool:
+        return self.hours is not None and seconds >= 3600 * self.hours
+
+    def too_many(self, failures: int, trials: int) -> bool:
+        return self.max_failure_rate is not None and failures > self.max_failure_rate * trials

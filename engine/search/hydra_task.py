@@ -1,0 +1,41 @@
+"""What Hydra calls for each run: on the command line, in a sweep, and in the processes of its launchers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from hydra.core.hydra_config import HydraConfig
+from hydra.types import RunMode
+from omegaconf import DictConfig
+
+from sightsmith.core.config.compose import resolve
+from sightsmith.core.plugins.manager import Plugins
+from sightsmith.core.util.errors import UserError
+
+
+def run_composed(composed: DictConfig, plugins: Plugins) -> float | None:
+    """Train one run; its score."""
+    from sightsmith.engine.pipeline.start import start  # torch: not needed to compose
+
+    with_hydra = HydraConfig.get()
+    config = resolve(composed, with_hydra.runtime.choices)
+    if plugins.tuner(config.tuner.name).searches:
+        raise UserError(f"tuner={config.tuner.name} searches with many runs, and hydra.mode=RUN is one",
+                        hint="leave hydra.mode out, or type tuner=manual")
+    folder = Path(with_hydra.runtime.output_dir) if with_hydra.mode == RunMode.MULTIRUN else None
+    result = start(config, list(with_hydra.overrides.task), plugins, folder)
+    if result is None:
+        return None
+    print(f"Report: {result.report}")
+    return result.metrics.get(plugins.task(config.task.name).score)
+
+
+@dataclass(frozen=True)
+class HydraTask:
+    """Hydra's task function. A launcher pickles it; the process that unpickles it loads the plugins again."""
+
+    plugins: Plugins
+
+    def __call__(self, composed: DictConfig) -> float | None:
+        return run_composed(composed, self.plugins)

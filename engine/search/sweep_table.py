@@ -1,0 +1,72 @@
+"""What became of the runs of a sweep, as a table for people and as a CSV."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from rich.table import Table
+
+from sightsmith.core.contracts.tuner import Suggestion
+from sightsmith.core.util.files import write_atomic
+from sightsmith.core.util.text import format_metric
+from sightsmith.engine.runs.run_dir import FINISHED
+from sightsmith.engine.search.sweep_plan import SweepPlan
+
+TABLE = "sweep.csv"
+STATUS = ("status", "score", "score_low", "score_high", "device_hours", "message")
+
+
+@dataclass(frozen=True)
+class SweepRow:
+    """A run: its number, what it was started for, and its status."""
+
+    number: int
+    suggestion: Suggestion
+    status: Mapping[str, Any]
+
+    @property
+    def score(self) -> float | None:
+        return self.status.get("score")
+
+
+def best_row(rows: Iterable[SweepRow]) -> SweepRow | None:
+    """The finished run with the best score, the later one of equals; of those that are not finished only where there
+    is no other."""
+    scored = [row for row in rows if row.score is not None]
+    return max(scored, key=lambda row: (row.status["status"] == FINISHED, row.score, row.number), default=None)
+
+
+def summary(folder: Path, plan: SweepPlan, rows: Sequence[SweepRow]) -> Table:
+    """For people; the best run is marked."""
+    names = [parameter.name for parameter in plan.space]
+    short = [parameter.label for parameter in plan.space]
+    best = best_row(rows)
+    columns = short if len(set(short)) == len(short) else names
+    table = Table("run", *columns, "status", "score", title=f"Sweep {folder}", title_justify="left")
+    for row in rows:
+        shown = "" if row.score is None else format_metric(row.score) + (" best" if row is best else "")
+        values = (value_text(row.suggestion.values[name]) for name in names)
+        table.add_row(str(row.number), *values, row.status["status"], shown)
+    return table
+
+
+def write_table(folder: Path, plan: SweepPlan, rows: Sequence[SweepRow]) -> None:
+    """Write ``sweep.csv`` into the sweep's folder."""
+    names = [parameter.name for parameter in plan.space]
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(["run", "parent", "epochs", *names, *STATUS])
+    for row in rows:
+        values = (row.suggestion.values[name] for name in names)
+        writer.writerow([row.number, row.suggestion.parent, row.status.get("epoch"), *values,
+                         *(row.status.get(key) for key in STATUS)])
+    write_atomic(folder / TABLE, text.getvalue())
+
+
+def value_text(value: Any) -> str:
+    return f"{value:g}" if isinstance(value, float) else str(value)

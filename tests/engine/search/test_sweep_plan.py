@@ -1,0 +1,27 @@
+"""What is refused before a search looks at data and weights."""
+
+from __future__ import annotations
+
+import pytest
+
+import sightsmith
+from sightsmith.core.util.errors import UserError
+
+GRID = ["task=classification", "tuner=grid", "limits.min_trials=2", "limits.max_trials=6"]
+
+
+@pytest.mark.parametrize("overrides", [
+    ["network=resnet18", "network.weights=none", "dataset.root={}/nowhere"],
+    ["network=resnet18", "network.weights={}/nowhere.pth", "dataset.root=sample"],
+], ids=["no such folder", "no such weights"])
+def test_a_grid_that_is_too_large_is_refused_before_data_and_weights_are_looked_at(tmp_path, overrides):
+    here = [override.format(tmp_path) for override in (*overrides, "output_dir={}/runs")]
+    with pytest.raises(UserError, match="are 8 runs, and limits.max_trials is 6"):
+        sightsmith.train([*GRID, *here])
+    assert not (tmp_path / "runs").exists()
+
+
+def test_a_search_of_nothing_is_refused_before_the_data_are_looked_at(tmp_path):
+    with pytest.raises(UserError, match="nothing to search"):
+        sightsmith.train(["task=classification", "tuner=random", "hyper.learning_rate=0.1", "hyper.weight_decay=0",
+                          "hyper.momentum=0.9", f"dataset.root={tmp_path / 'nowhere'}"])
