@@ -31,7 +31,7 @@ def test_help_and_version():
 @pytest.mark.parametrize(("arguments", "expected"), [
     ([], "sightsmith train"),
     (["trian"], "Did you mean 'train'"),
-    (["list", "network"], "invalid choice"),
+    (["list", "network"], "Did you mean 'networks'?"),
     (["list", "networks", "--task", "clasification"], "Did you mean 'classification'"),
     (["train"], "hyper.learning_rate"),
     (["train", "dataset.root=sample"], "no task is chosen"),
@@ -60,7 +60,7 @@ def test_lists_are_complete(tmp_path):
     assert all(row["provider"] for row in networks)
     tasks = [row["name"] for row in json.loads(sightsmith("list", "tasks", "--json").stdout)]
     assert tasks == ["classification", "detection", "segmentation"]
-    formats = {row["name"] for row in json.loads(sightsmith("list", "datasets", "--json").stdout)}
+    formats = {row["name"] for row in json.loads(sightsmith("list", "formats", "--json").stdout)}
     assert formats == {"class_folders", "train_val_folders", "label_csv", "labelme", "coco", "voc", "voc_masks", "yolo",
                        "mask_folders"}
     assert "No runs" in sightsmith("list", "runs", cwd=tmp_path).stdout

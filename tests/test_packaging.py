@@ -34,7 +34,7 @@ def test_a_bare_import_is_refused(name):
 
 
 @pytest.mark.parametrize("arguments", [
-    ["--help"], ["list", "networks"], ["list", "tasks", "--json"], ["list", "plugins"], ["list", "datasets"],
+    ["--help"], ["list", "networks"], ["list", "tasks", "--json"], ["list", "plugins"], ["list", "formats"],
     ["list", "presets"], ["list", "presets", "pneumothorax"],
     ["train", "preset=pneumothorax", "dataset.root=x", "--cfg", "job"],
     ["verify", "--help"], ["preset", "--help"], ["train", "--help"],
