@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+import sys
 
 import numpy as np
 import pytest
@@ -50,16 +51,16 @@ def test_files_are_known_by_content_and_by_name(tmp_path, plugins, monkeypatch):
     (tmp_path / "a.any").write_bytes(b"HALF\x07\x09")
     info = probe(tmp_path / "a.any", readers(plugins))
     assert (info.frames, info.width, info.channels, info.maximum) == (2, SIDE, 1, 9)
-    assert info.reader == plugins.image_readers["halves"]
+    assert info.reader == plugins.image_readers["halves"].builder
     (tmp_path / "b.HALF.bin").write_bytes(b"half\x07")
     assert probe(tmp_path / "b.HALF.bin", readers(plugins)).reader == info.reader
     (tmp_path / "c.half.bin").write_bytes(b"\x89PNG\r\n\x1a\n")
     with pytest.raises(ImageError, match="PNG is broken"):
         probe(tmp_path / "c.half.bin", readers(plugins))
+    (tmp_path / "d.bin").write_bytes(b"\0\1\2")
     with pytest.raises(ImageError, match="images are JPEG, PNG, TIFF, BMP, DICOM and Halves$"):
-        (tmp_path / "d.bin").write_bytes(b"\0\1\2")
         probe(tmp_path / "d.bin", readers(plugins))
-    monkeypatch.setitem(__import__("sys").modules, "stranger", None)
+    monkeypatch.setitem(sys.modules, "stranger", None)
     (tmp_path / "e.any").write_bytes(b"HALF\x07")
     with pytest.raises(ImageError, match="reading Halves needs stranger, which is not installed: pip install stranger"):
         probe(tmp_path / "e.any", readers(plugins))
