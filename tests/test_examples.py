@@ -51,7 +51,7 @@ def listed(environment, kind):
 def test_all_of_it_is_listed(environment):
     assert listed(environment, "plugins")["timm"] == {
         "name": "timm", "distribution": "sightsmith-timm", "version": "0.1.0", "status": "ok"}
-    for kind, name in (("networks", "tf_efficientnet_lite0"), ("datasets", "name_prefix"), ("tuners", "one_at_a_time"),
+    for kind, name in (("networks", "tf_efficientnet_lite0"), ("formats", "name_prefix"), ("tuners", "one_at_a_time"),
                        ("loggers", "csv"), ("presets", "surface_grades")):
         assert listed(environment, kind)[name]["provider"] == "timm (sightsmith-timm 0.1.0)"
     output = environment("-m", "sightsmith", "train", "--help")

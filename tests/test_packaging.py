@@ -16,7 +16,7 @@ SETUP.read(ROOT / "setup.cfg")
 
 def test_every_python_folder_is_listed():
     folders = {"sightsmith", "hydra_plugins.sightsmith"}
-    for top in ("core", "plugins", "conf", "presets"):
+    for top in ("core", "engine", "plugins", "conf", "presets"):
         folders |= {"sightsmith." + ".".join(path.parent.relative_to(ROOT).parts)
                     for path in (ROOT / top).rglob("__init__.py")}
         for path in (ROOT / top).rglob("*"):
@@ -34,7 +34,7 @@ def test_a_bare_import_is_refused(name):
 
 
 @pytest.mark.parametrize("arguments", [
-    ["--help"], ["list", "networks"], ["list", "tasks", "--json"], ["list", "plugins"], ["list", "datasets"],
+    ["--help"], ["list", "networks"], ["list", "tasks", "--json"], ["list", "plugins"], ["list", "formats"],
     ["list", "presets"], ["list", "presets", "pneumothorax"],
     ["train", "preset=pneumothorax", "dataset.root=x", "--cfg", "job"],
     ["verify", "--help"], ["preset", "--help"], ["train", "--help"],

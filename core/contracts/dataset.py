@@ -16,7 +16,6 @@ from sightsmith.core.util.errors import Problem, UserError
 
 if TYPE_CHECKING:
     from sightsmith.core.contracts.image import ImageInfo
-    from sightsmith.core.contracts.records import ImageReaderRecord
 
 Split = Literal["train", "validation", "test"]
 """A part of a data set; nothing is trained with "test"."""
@@ -38,8 +37,8 @@ class Sample:
     ``objects`` or a ``semantic_mask``, the classes of these. ``group`` joins samples that must not be torn
     apart by the split; ``split`` is set where the data set brings its own, and nothing is trained with "test".
     ``file`` and ``line`` say where the annotation stands, ``size`` the (width, height) in pixels that it gives the
-    image. ``tile`` is the part of the image that this sample shows (None: all of it). ``reader`` reads the file, as the
-    check of the data set found (None: a JPEG, PNG, TIFF or BMP).
+    image. ``tile`` is the part of the image that this sample shows (None: all of it). ``reader`` is the builder of the
+    plugin's reader that the check of the data set found for the file (None: a JPEG, PNG, TIFF or BMP).
     """
 
     path: Path
@@ -54,7 +53,7 @@ class Sample:
     semantic_mask: SemanticMask | None = None
     size: tuple[int, int] | None = None
     tile: Tile | None = None
-    reader: ImageReaderRecord | None = None
+    reader: str | None = None
 
     @property
     def key(self) -> str:

@@ -5,12 +5,9 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any, Protocol
 
 import numpy as np
-
-if TYPE_CHECKING:
-    from sightsmith.core.contracts.records import ImageReaderRecord
 
 Array = np.ndarray[Any, np.dtype[Any]]
 """A numpy array of any type; shape and units stand where it is used."""
@@ -32,8 +29,8 @@ class ImageInfo:
     are stored bits a channel (8 for 8 or fewer, up to 32). ``study`` and ``modality`` are DICOM's.
     ``maximum`` is the largest finite stored value of all frames. ``digests`` has the SHA-256 of
     every frame's decoded pixels, shape and type: a lossless copy in another encoding has the same.
-    ``monochrome`` says that no pixel has a colour, however many channels there are. ``reader`` is the plugin's reader
-    that read the file (None: a JPEG, PNG, TIFF or BMP).
+    ``monochrome`` says that no pixel has a colour, however many channels there are. ``reader`` is the builder of the
+    plugin's reader that read the file, ``"package.module:Class"`` (None: a JPEG, PNG, TIFF or BMP).
     """
 
     width: int
@@ -46,7 +43,7 @@ class ImageInfo:
     maximum: float
     digests: tuple[str, ...]
     monochrome: bool = False
-    reader: ImageReaderRecord | None = None
+    reader: str | None = None
 
 
 @dataclass(frozen=True)

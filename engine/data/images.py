@@ -6,8 +6,9 @@ by the plugins' readers; :func:`probe` finds which, and a sample carries it to :
 
 from __future__ import annotations
 
+import pkgutil
 import warnings
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path
@@ -66,7 +67,7 @@ def _probe_once(path: Path, readers: tuple[ImageReaderRecord, ...], *stamp: int)
 
 
 def _probe(path: Path, readers: tuple[ImageReaderRecord, ...]) -> ImageInfo:
-    with _opened(path, readers) as (reader, record):
+    with _opened(path, readers) as (reader, builder):
         shapes, bits, maxima, digests, grey = [], [], [], [], []
         for index in range(reader.frames):
             frame = reader.frame(index, careful=True)
@@ -76,7 +77,7 @@ def _probe(path: Path, readers: tuple[ImageReaderRecord, ...]) -> ImageInfo:
             digests.append(frame.digest())
             grey.append(bool((frame.values == frame.values[..., :1]).all()))
         return ImageInfo(shapes[0][1], shapes[0][0], max(shape[2] for shape in shapes), max(bits), reader.frames,
-                         reader.study, reader.modality, max(maxima), tuple(digests), all(grey), record)
+                         reader.study, reader.modality, max(maxima), tuple(digests), all(grey), builder)
 
 
 def announced_pixels(path: Path, readers: Collection[ImageReaderRecord]) -> int:
@@ -100,7 +101,7 @@ def read_image(sample: Sample, *, windows: Sequence[Sequence[float]] = (), value
 
     Raises ImageError for a file or frame that cannot be read so.
     """
-    with _opened(sample.path, (sample.reader,) if sample.reader else ()) as (reader, _):
+    with _opened(sample.path, builder=sample.reader) as (reader, _):
         index = sample.frame or 0
         if not 0 <= index < reader.frames:
             raise ImageError(f"it has no frame {index}: they are numbered from 0 to {reader.frames - 1}")
@@ -135,8 +136,10 @@ def largest(values: Array) -> float:
 
 
 @contextmanager
-def _opened(path: Path, readers: Collection[ImageReaderRecord]) -> Iterator[tuple[Reader, ImageReaderRecord | None]]:
-    """The open file, and which of ``readers`` has opened it."""
+def _opened(path: Path, readers: Collection[ImageReaderRecord] = (), builder: str | None = None,
+            ) -> Iterator[tuple[Reader, str | None]]:
+    """The open file, and the builder that opened it: ``builder``, else that of the first of ``readers`` whose format it
+    is; None for a built-in format."""
     raster: str | None = None
     try:
         with warnings.catch_warnings():
@@ -145,17 +148,13 @@ def _opened(path: Path, readers: Collection[ImageReaderRecord]) -> Iterator[tupl
                 head = file.read(HEAD)
             if not head:
                 raise ImageError("the file is empty")
-            record = next((item for item in readers if item.marks(head)), None)
-            raster = next((name for magic, name in _RASTERS.items() if head.startswith(magic)), None)
-            if record is None and raster is not None:
+            if builder is None:
+                builder, raster = _recognise(path, head, readers)
+            if raster is not None:
                 with Image.open(path, formats=(raster,)) as image:
                     yield _Raster(image, path, head), None
-                return
-            record = record or next((item for item in readers if path.name.lower().endswith(item.suffixes)), None)
-            if record is None:
-                *names, last = (*BUILT_IN, *(item.title for item in readers))
-                raise ImageError(f"{_looks_like(head)}; images are {', '.join(names)} and {last}")
-            yield _built(record)(path), record
+            elif builder is not None:
+                yield pkgutil.resolve_name(builder)(path), builder
     except (ImageError, MemoryError):
         raise
     except UnidentifiedImageError as error:
@@ -167,13 +166,23 @@ def _opened(path: Path, readers: Collection[ImageReaderRecord]) -> Iterator[tupl
         raise ImageError(f"the file cannot be decoded: {reason}") from error
 
 
-def _built(record: ImageReaderRecord) -> Callable[[Path], Reader]:
+def _recognise(path: Path, head: bytes, readers: Collection[ImageReaderRecord]) -> tuple[str | None, str | None]:
+    """The builder of a plugin's reader, or the name of a built-in format. Raises ImageError where the file is of none,
+    or what reads it is not installed."""
+    record = next((item for item in readers if item.marks(head)), None)
+    raster = next((name for magic, name in _RASTERS.items() if head.startswith(magic)), None)
+    if record is None and raster is not None:
+        return None, raster
+    record = record or next((item for item in readers if path.name.lower().endswith(item.suffixes)), None)
+    if record is None:
+        *names, last = (*BUILT_IN, *(item.title for item in readers))
+        raise ImageError(f"{_looks_like(head)}; images are {', '.join(names)} and {last}")
     try:
-        builder: Callable[[Path], Reader] = record.build()
+        record.build()
     except ModuleNotFoundError as error:
         raise ImageError(f"reading {record.title} needs {error.name}, which is not installed"
                          + (f": {record.install}" if record.install else "")) from error
-    return builder
+    return record.builder, None
 
 
 def _looks_like(head: bytes) -> str:

@@ -60,7 +60,7 @@ class Said:
     name: str
     prediction: Prediction
     files: dict[str, str] = field(default_factory=dict)
-    reader: ImageReaderRecord | None = None
+    reader: str | None = None
 
     @property
     def sample(self) -> Sample:

@@ -179,14 +179,18 @@ def parse(settings: type[Settings], arguments: Sequence[str], record: CommandRec
 
 
 def _parser(settings: type[Any], known: Sequence[Argument], record: CommandRecord) -> argparse.ArgumentParser:
-    typed = [item.usage if item.required else f"[{item.usage}]" for item in known]
+    known = sorted(known, key=lambda item: not item.required)
+    short = [item.usage if item.required else f"[{item.usage}]" for item in known if item.kind in ("word", "flag")
+             or item.required]
+    if any(item.kind in ("key", "overrides") and not item.required for item in known):
+        short.append("[KEY=VALUE ...]")
     rows = [(item.usage, item.details) for item in known if item.kind != "flag"]
     width = min(max((len(usage) for usage, _ in rows), default=0), 28)
     lines = [textwrap.fill(f"{usage:{width}}  {details}", WIDTH, initial_indent="  ",
                            subsequent_indent=" " * (width + 4)) for usage, details in rows]
     example = f"example: sightsmith {record.name} {record.example}".rstrip()
     parser = argparse.ArgumentParser(
-        prog=f"sightsmith {record.name}", usage=f"sightsmith {record.name} {' '.join(typed)}",
+        prog=f"sightsmith {record.name}", usage=f"sightsmith {record.name} {' '.join(short)}",
         description="\n".join([textwrap.fill(" ".join(cleandoc(settings.__doc__ or "").split()), WIDTH), "", *lines]),
         epilog=example, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("arguments", nargs="*", help=argparse.SUPPRESS)

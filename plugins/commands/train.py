@@ -25,7 +25,7 @@ def train_command(arguments: list[str], plugins: Plugins) -> int:
         _print_help(plugins)
         return 0 if arguments else 2
     if "--json" in arguments:
-        return _train_as_json([text for text in arguments if text != "--json"])
+        return _train_as_json([text for text in arguments if text != "--json"], plugins)
 
     from sightsmith.engine.search.command_line import train_with_hydra
     from sightsmith.plugins.commands.bash import QUERY, prepare_query
@@ -36,7 +36,7 @@ def train_command(arguments: list[str], plugins: Plugins) -> int:
     return 0
 
 
-def _train_as_json(overrides: list[str]) -> int:
+def _train_as_json(overrides: list[str], plugins: Plugins) -> int:
     """One run, or a search, of which the best run is printed."""
     from sightsmith.core.util.errors import UserError
     from sightsmith.engine.search.application import train
@@ -47,7 +47,7 @@ def _train_as_json(overrides: list[str]) -> int:
         raise UserError(f"--json goes with KEY=VALUE alone, not with {', '.join(flags)}",
                         hint="a sweep by hand has its table in sweep.csv")
     with stdout_as_stderr():
-        result = train(overrides)
+        result = train(overrides, plugins)
     print_json({"run": str(result.run_dir), "report": str(result.report), "score": result.task.score,
                 "metrics": result.metrics})
     return 0

@@ -47,7 +47,7 @@ def test_help_and_version():
 @pytest.mark.parametrize(("arguments", "expected"), [
     ([], "sightsmith train"),
     (["trian"], "Did you mean 'train'"),
-    (["list", "network"], "invalid choice"),
+    (["list", "network"], "Did you mean 'networks'?"),
     (["list", "networks", "--task", "clasification"], "Did you mean 'classification'"),
     (["train"], "hyper.learning_rate"),
     (["train", "dataset.root=sample"], "no task is chosen"),
@@ -80,7 +80,7 @@ def test_lists_are_complete():
     assert all(row["provider"] for row in networks)
     tasks = [row["name"] for row in json.loads(said("list", "tasks", "--json"))]
     assert tasks == ["classification", "detection", "segmentation"]
-    formats = {row["name"] for row in json.loads(said("list", "datasets", "--json"))}
+    formats = {row["name"] for row in json.loads(said("list", "formats", "--json"))}
     assert formats == {"class_folders", "train_val_folders", "label_csv", "labelme", "coco", "voc", "voc_masks", "yolo",
                        "mask_folders"}
     assert "No runs" in said("list", "runs")

@@ -24,7 +24,8 @@ echo "${COMPREPLY[@]}"
 @pytest.mark.parametrize(("typed", "offered"), [
     ("sightsmith tr", "train"),
     ("sightsmith train task=", "task=classification task=detection task=segmentation"),
-    ("sightsmith train task=detection hyper.l", "hyper.label_smoothing= hyper.learning_rate="),
+    ("sightsmith train task=detection hyper.lr", "hyper.lr_gamma= hyper.lr_step_size="),
+    ("sightsmith predict min", "min_score="),
     ("sightsmith train network=resnet1", "network=resnet101 network=resnet152 network=resnet18"),
     ("sightsmith inspect preset=cell_nuclei task", "task. task="),
     ("sightsmith doctor x", ""),

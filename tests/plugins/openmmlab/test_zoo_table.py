@@ -42,7 +42,7 @@ def test_every_short_name_is_of_a_trainable_configuration():
 
 
 def test_the_listing_has_short_names_and_zoos_with_their_verdict():
-    listed = rows("networks", "detection")
+    listed = rows("networks", load_plugins(), "detection")
     assert {row["task"] for row in listed} == {"detection"}
     assert "mmdet" not in {row["name"] for row in listed if row["config"] is None}
     zoos = {row["config"]: row for row in listed if row["config"]}
