@@ -107,6 +107,7 @@ def _installed(fake_distribution):
     fake_distribution("tiny_modules", SOURCE)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("task", KINDS)
 def test_it_trains_is_judged_predicts_is_frozen_retrained_and_exported(task, tmp_path, capsys):
     run = sightsmith.train(arguments(task, KINDS[task], tmp_path / "runs"))
