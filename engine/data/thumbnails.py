@@ -14,7 +14,7 @@ from sightsmith.core.contracts.report import Colour
 from sightsmith.core.contracts.schema import ImageConfig
 from sightsmith.engine.data.images import read_image
 
-TRUE_POSITIVE, FALSE_POSITIVE, FALSE_NEGATIVE = (44, 160, 44), (214, 39, 40), (31, 119, 180)
+HIT, FALSE, MISSED = (44, 160, 44), (214, 39, 40), (31, 119, 180)
 """Colours of what was found rightly, what was found and is not there, and what was not found."""
 SHOWN = 6
 """How many pictures say enough of one thing."""

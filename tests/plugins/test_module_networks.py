@@ -98,9 +98,8 @@ KINDS = {"classification": "tiny_labels", "detection": "tiny_boxes", "segmentati
 def arguments(task, network, folder, *more):
     return [f"task={task}", f"network={network}", "dataset.root=sample", "dataset.limit=30",
             "dataset.min_images_per_class=1", "image.size=32", "hyper.epochs=1", "hyper.batch_size=6",
-            "trainer.devices=1", "trainer.precision=fp32",
-            "trainer.memory_format=contiguous", "trainer.num_workers=0", "logger=[]", f"output_dir={folder}",
-            "hyper.optimizer=adamw", "hyper.learning_rate=0.01", *more]
+            "hyper.optimizer=adamw", "hyper.learning_rate=0.01", "trainer.devices=1", "trainer.precision=fp32",
+            "trainer.memory_format=contiguous", "trainer.num_workers=0", "logger=[]", f"output_dir={folder}", *more]
 
 
 @pytest.fixture(autouse=True)
@@ -108,6 +107,7 @@ def _installed(fake_distribution):
     fake_distribution("tiny_modules", SOURCE)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("task", KINDS)
 def test_it_trains_is_judged_predicts_is_frozen_retrained_and_exported(task, tmp_path, capsys):
     run = sightsmith.train(arguments(task, KINDS[task], tmp_path / "runs"))

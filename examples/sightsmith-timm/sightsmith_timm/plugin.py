@@ -2,9 +2,20 @@
 
 from __future__ import annotations
 
-from sightsmith.plugin import DatasetFormatRecord, LoggerRecord, NetworkRecord, PresetFolder, TunerRecord, hookimpl
+from typing import Any
+
+from sightsmith.plugin import (
+    DatasetFormatRecord,
+    LoggerRecord,
+    ModuleNetworkRecord,
+    PresetFolder,
+    TunerRecord,
+    hookimpl,
+)
 
 LICENCE = "Apache-2.0 (timm)"
+HALF: dict[str, Any] = {"mean": (0.5, 0.5, 0.5), "std": (0.5, 0.5, 0.5)}
+"""What timm's weights of the EfficientNet-Lite were trained with; those of the others with ImageNet's."""
 NETWORKS = (
     # name, family, parameters, side of the input in pixels, smallest side
     ("tf_efficientnet_lite0", "efficientnet_lite", 4_652_008, 224, 32),
@@ -18,10 +29,11 @@ NETWORKS = (
 
 
 @hookimpl
-def sightsmith_networks() -> list[NetworkRecord]:
-    return [NetworkRecord(name=name, description=f"{family}, timm", task="classification", family=family,
-                          builder="sightsmith_timm.networks:build_network", parameters=parameters, input_size=side,
-                          min_size=smallest, licence=LICENCE)
+def sightsmith_networks() -> list[ModuleNetworkRecord]:
+    return [ModuleNetworkRecord(name=name, description=f"{family}, timm", task="classification", family=family,
+                                builder="sightsmith_timm.networks:build_network", options={"name": name},
+                                parameters=parameters, input_size=side, min_size=smallest, licence=LICENCE,
+                                **HALF if family == "efficientnet_lite" else {})
             for name, family, parameters, side, smallest in NETWORKS]
 
 
