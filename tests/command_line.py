@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import logging.config  # noqa: F401  patched
 import os
 import sys
 from contextlib import redirect_stderr, redirect_stdout
@@ -16,8 +17,9 @@ from sightsmith.cli import main
 def within(*arguments: object) -> tuple[int, str, str]:
     """Exit code, output and errors of ``sightsmith ARGUMENTS``."""
     output, errors = io.StringIO(), io.StringIO()
-    with (mock.patch.object(sys, "argv", sys.argv), mock.patch.dict(os.environ), redirect_stdout(output),
-          redirect_stderr(errors), pytest.raises(SystemExit) as ended):
+    with (mock.patch.object(sys, "argv", sys.argv), mock.patch.dict(os.environ),
+          mock.patch("logging.config.dictConfig"),  # by which Hydra would silence the loggers of later tests
+          redirect_stdout(output), redirect_stderr(errors), pytest.raises(SystemExit) as ended):
         main(list(map(str, arguments)))
     return ended.value.code, output.getvalue(), errors.getvalue()
 

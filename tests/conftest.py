@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import time
+from contextlib import suppress
 from dataclasses import replace
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -61,11 +63,14 @@ def _own_cache(session_folder):
 @pytest.fixture(autouse=True, scope="session")
 def _no_process_is_left():
     yield
-    left = [(process, " ".join(process.cmdline())) for process in psutil.Process().children()]
-    left = [(process, line) for process, line in left if line and not any(name in line for name in KEPT_PROCESSES)]
-    for process, _ in left:
-        process.kill()
-    assert not left, "a test left these processes"
+    gc.collect()  # of loaders, whose workers end with them
+    left = []
+    for process in psutil.Process().children():
+        with suppress(psutil.Error):  # it has just ended
+            if not any(name in " ".join(process.cmdline()) for name in KEPT_PROCESSES):
+                left.append(str(process))
+                process.kill()
+    assert not left, "tests of this worker left these processes"
 
 
 @pytest.fixture(autouse=True)

@@ -45,7 +45,7 @@ def once(session_folder):
 @pytest.fixture(scope="session")
 def trained(once):
     """``trained(name, *overrides)``: the result of the run of these, trained in whichever worker came first."""
-    def get(name: str, *overrides: str) -> sightsmith.engine.pipeline.result.Result:
+    def get(name: str, *overrides: str):
         [run] = once(name, lambda folder: sightsmith.train([*overrides, f"output_dir={folder}"])).iterdir()
         return sightsmith.load(str(run))
     return get

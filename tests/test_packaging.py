@@ -25,7 +25,7 @@ def test_every_python_folder_is_listed():
     assert set(SETUP["options"]["packages"].split()) == folders
 
 
-@pytest.mark.parametrize("name", ["core", "plugins", "conf", "presets"])
+@pytest.mark.parametrize("name", ["core", "engine", "plugins", "conf", "presets"])
 def test_a_bare_import_is_refused(name):
     done = subprocess.run([sys.executable, "-c", f"import {name}"], cwd=ROOT, capture_output=True, text=True,
                           check=False)

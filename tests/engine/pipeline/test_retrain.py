@@ -54,6 +54,7 @@ def test_a_source_locks_task_network_and_preprocessing(base_run, override):
         compose([f"base_run={base_run.run_dir}", "dataset.root=any", override])
 
 
+@pytest.mark.slow
 def test_tuner_auto_keeps_the_recipe_of_the_source(base_run, tmp_path, capsys):
     run = [f"base_run={base_run.run_dir}", "dataset.root=any", "tuner=auto"]
     for override in ("hyper.epochs=7", "augment.rotation=3", "preference.balance=1"):
@@ -199,6 +200,7 @@ def test_a_source_that_is_none_or_damaged_is_refused(base_run, tmp_path):
         compose(["task=classification", "base_run.replay=10", "dataset.root=any"])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("task", "network", "maker", "head"), [
     ("detection", "rtmdet_tiny", box_csv, "bbox_head.rtm_cls.0.weight"),
     ("segmentation", "fastscnn", mask_csv, "decode_head.conv_seg.weight"),

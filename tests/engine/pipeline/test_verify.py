@@ -317,6 +317,7 @@ def test_the_digest_of_tensors_knows_names_types_shapes_and_bytes_and_no_layout(
     assert len({tensors_digest(tensors) for tensors in [first, *others]}) == 7
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("network", ["task=detection network=rtmdet_tiny", "task=segmentation network=fastscnn"])
 def test_objects_come_out_the_same(tmp_path, network):
     run = sightsmith.train([*network.split(), "dataset.root=sample", "dataset.limit=16", "network.weights=none",
@@ -334,6 +335,7 @@ def test_a_job_of_a_sweep_is_made_again_beside_the_sweep(place):
     assert again.run_dir.parent == place / "swept"
 
 
+@pytest.mark.slow
 def test_two_devices_with_json(run, capfd):
     """As many as the run had; what the ranks, processes of their own, say must not get into the JSON."""
     edit(run / "lock.json", '"devices": 1', '"devices": 2')
