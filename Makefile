@@ -25,7 +25,7 @@ test-slow: $(VENV)/.installed-test
 
 docs: $(VENV)/.installed-docs typing_root
 	$(BIN)/python docs/generate.py build/docs
-	$(BIN)/zensical build --clean --strict
+	PYTHONPATH=docs $(BIN)/zensical build --clean --strict
 	$(BIN)/python docs/check_links.py site
 
 lint: $(VENV)/.installed-test typing_root

@@ -12,19 +12,23 @@ from __future__ import annotations
 import dataclasses
 import importlib
 import inspect
+import io
 import json
+import os
 import pkgutil
 import posixpath
 import re
 import shutil
-import subprocess
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
+from contextlib import redirect_stdout
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
-from docstrings import markdown
+from markup import code, markdown, table
 
+from sightsmith.cli import main
 from sightsmith.core.contracts.schema import format_override, walk
 from sightsmith.core.plugins import hookspecs
 
@@ -59,27 +63,15 @@ def relinked(text: str, page: str) -> str:
 
 
 def run(*arguments: str) -> str:
-    """What ``sightsmith ARGUMENTS`` prints."""
-    done = subprocess.run([sys.executable, "-m", "sightsmith", *arguments], capture_output=True, text=True, check=True,
-                          cwd=ROOT)
-    return done.stdout
-
-
-def table(header: Iterable[str], rows: Iterable[Iterable[Any]]) -> str:
-    """A table in Markdown."""
-    header = list(header)
-    lines = [header, ["---"] * len(header), *rows]
-    return "".join("| " + " | ".join(_cell(cell) for cell in line) + " |\n" for line in lines)
-
-
-def _cell(value: Any) -> str:
-    if isinstance(value, (list, tuple)):
-        value = ", ".join(map(str, value))
-    return "" if value is None else " ".join(str(value).split()).replace("|", "\\|")
-
-
-def code(value: Any) -> str:
-    return f"`{value}`" if value not in (None, "") else ""
+    """What ``sightsmith ARGUMENTS`` prints. Raises RuntimeError where it fails."""
+    output = io.StringIO()
+    with redirect_stdout(output), patch.dict(os.environ, COLUMNS="100"):
+        try:
+            main(arguments)
+        except SystemExit as ended:
+            if ended.code:
+                raise RuntimeError(f"sightsmith {' '.join(arguments)} ended with {ended.code}") from ended
+    return output.getvalue()
 
 
 # What the program has
@@ -182,7 +174,7 @@ def networks() -> str:
         parts += [f"## {task}\n", table(
             ("name", "annotation", "parameters", "input", "GFLOPs", "published score", "licence"),
             ((code(row["name"]), row["annotation"], f"{row['parameters'] / 1e6:.1f} M", row["input_size"],
-              row["gflops"], _score(row["score"]), row["licence"]) for row in named))]
+              row["gflops"], _score(row["score"]).replace(" ", "\u00a0"), row["licence"]) for row in named))]
         zoos: dict[str, list[dict[str, Any]]] = {}
         for row in rows:
             if row["config"]:
@@ -210,7 +202,7 @@ def presets() -> str:
                  ("reference score", row["score"] or "none measured"), ("free keys", row["tunable"]),
                  ("licence", row["licence"]))
         parts += [f"## {row['name']}\n", f"{row['title']}: {row['description']}.\n",
-                  table(("", ""), (fact for fact in facts if fact[1]))]
+                  table(("card", ""), (fact for fact in facts if fact[1]))]
     return "\n".join(parts)
 
 
@@ -259,7 +251,7 @@ def _sources(folder: Path) -> Iterator[str]:
     for path in sorted(folder.rglob("*")):
         hidden = any(part.endswith(".egg-info") or part in ("build", "dist") for part in path.parts)
         if path.suffix in languages and not hidden and path.read_text().strip():
-            yield f"## {path.relative_to(folder).as_posix()}\n\n```{languages[path.suffix]}\n{path.read_text()}```"
+            yield f"## `{path.relative_to(folder).as_posix()}`\n\n```{languages[path.suffix]}\n{path.read_text()}```"
 
 
 PAGES: dict[str, Callable[[], str]] = {
