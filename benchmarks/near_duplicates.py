@@ -66,8 +66,8 @@ def main() -> None:
         plain, indexed = [], []
         for seed in range(arguments.rounds):
             hashes = clustered(size, seed)
-            (old, expected), (new, found) = seconds(partial(compare_all, every=every), hashes), seconds(close_pairs,
-                                                                                                        hashes)
+            old, expected = seconds(partial(compare_all, every=every), hashes)
+            new, found = seconds(close_pairs, hashes)
             assert expected == {pair for pair in found if pair[0] // BLOCK % every == 0}
             plain.append(old * blocks / math.ceil(blocks / every))
             indexed.append(new)

@@ -14,10 +14,13 @@ from sightsmith.core.contracts.image import Array
 
 @dataclass(frozen=True)
 class Section:
-    """A part of the report: a title, text in HTML, a table, plots, and rows of pictures."""
+    """A part of the report: a title, a note, a table, plots, and rows of pictures."""
 
     title: str
+    note: str = ""
+    """plain text below the title"""
     html: str = ""
+    """anything else below it: HTML from a template with autoescape"""
     header: tuple[str, ...] = ()
     rows: tuple[tuple[Any, ...], ...] = ()
     """of the table; a float is rounded on the page and whole in the CSV, None is undefined"""

@@ -1,4 +1,4 @@
-"""Unpacking a zipped data set without trusting it."""
+"""Safe unpacking of a zipped data set."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def unpack(archive: Path, target_parent: Path, *, max_files: int = 200_000, max_
     """Unpack a zip once and return the data set's folder.
 
     The folder is ``<stem>-<12 hex of the archive's SHA-256>`` in ``target_parent``, or the only folder
-    inside it. It appears complete or not at all, and is reused where it exists. Raises UserError with
+    inside it. It appears complete or not at all, and is reused if it exists. Raises UserError listing
     every entry that would leave the folder, is a link, encrypted, a special file or a duplicate, and for
     archives of more than ``max_files`` entries, ``max_bytes`` or, above 100 MiB, ``max_ratio`` times
     their packed size.
@@ -48,17 +48,17 @@ def _unpack_new(archive: Path, target: Path, max_files: int, max_bytes: int, max
             entries = source.infolist()
             problems = _check(archive.name, entries, max_files, max_bytes, max_ratio)
             if problems:
-                raise UserError(f"{archive.name} is not unpacked", problems=problems)
-            wanted = [entry for entry in entries if not _is_clutter(entry.filename)]
+                raise UserError(f"{archive.name} cannot be unpacked safely:", problems=problems)
+            kept = [entry for entry in entries if not _is_clutter(entry.filename)]
             target.parent.mkdir(parents=True, exist_ok=True)
-            needed = sum(entry.file_size for entry in wanted)
+            needed = sum(entry.file_size for entry in kept)
             free = shutil.disk_usage(target.parent).free
             if needed > free:
                 raise UserError(f"{archive.name} needs {_size(needed)} in {target.parent}; {_size(free)} are free",
-                                hint="free some space, or put the unpacked folder elsewhere yourself")
-            _extract_all(source, wanted, target)
+                                hint="free some space, or unpack it elsewhere and name that folder")
+            _extract_all(source, kept, target)
     except (zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, RuntimeError, ValueError) as error:
-        raise UserError(f"{archive.name} is not a zip that can be unpacked: {error}",
+        raise UserError(f"{archive.name} is damaged or not a supported zip: {error}",
                         hint="copy or download it again, or zip it again without encryption") from error
     except OSError as error:
         raise UserError(f"{archive.name} cannot be unpacked to {target.parent}: {error.strerror or error}") from error
@@ -78,7 +78,7 @@ def _extract_all(source: zipfile.ZipFile, entries: Sequence[zipfile.ZipInfo], ta
         try:
             temporary.rename(target)
         except OSError:
-            if not target.is_dir():  # else another process was first, with the same content
+            if not target.is_dir():  # otherwise another process was faster, with the same content
                 raise
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
@@ -98,7 +98,7 @@ def _extract(source: zipfile.ZipFile, entry: zipfile.ZipInfo, path: Path) -> Non
 
 def _check(name: str, entries: Sequence[zipfile.ZipInfo], max_files: int, max_bytes: int,
            max_ratio: float) -> list[Problem]:
-    """Everything wrong with the archive's table of contents."""
+    """All problems of the archive's table of contents."""
     messages = []
     if len(entries) > max_files:
         messages.append(f"it has {len(entries):,} entries; at most {max_files:,} are unpacked")
@@ -106,7 +106,7 @@ def _check(name: str, entries: Sequence[zipfile.ZipInfo], max_files: int, max_by
     if unpacked > max_bytes:
         messages.append(f"it unpacks to {_size(unpacked)}; at most {_size(max_bytes)} are unpacked")
     if unpacked > _RATIO_FROM and unpacked > max_ratio * packed:
-        messages.append(f"it unpacks to more than {max_ratio:g} times its size: not a data set of images")
+        messages.append(f"it unpacks to more than {max_ratio:g} times its size, unlike a data set of images")
     seen: dict[str, bool] = {}
     for entry in entries:
         if reason := _refusal(entry):
@@ -114,7 +114,7 @@ def _check(name: str, entries: Sequence[zipfile.ZipInfo], max_files: int, max_by
             continue
         key = str(_path(entry.filename)).casefold()
         if key in seen and not (entry.is_dir() and seen[key]):
-            messages.append(f"'{entry.filename}' is there twice (capitals make no difference)")
+            messages.append(f"'{entry.filename}' is duplicated (upper and lower case are equal)")
         seen[key] = entry.is_dir()
     messages += [f"'{key}' lies inside a file" for key in seen
                  if not all(seen.get(str(parent), True) for parent in PurePosixPath(key).parents)]
@@ -124,7 +124,7 @@ def _check(name: str, entries: Sequence[zipfile.ZipInfo], max_files: int, max_by
 def _refusal(entry: zipfile.ZipInfo) -> str | None:
     name = entry.orig_filename.replace("\\", "/")
     if "\0" in name or not (entry.is_dir() or _path(name).name):
-        return "is no usable name"
+        return "is not a usable name"
     if name.startswith("/") or name[1:2] == ":":
         return "is an absolute path"
     if ".." in name.split("/"):

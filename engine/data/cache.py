@@ -1,4 +1,4 @@
-"""Decoded images kept in memory while there is some to spare."""
+"""A cache of decoded images that leaves half of the machine's memory free."""
 
 from __future__ import annotations
 
@@ -7,32 +7,31 @@ from typing import Generic, TypeVar
 
 import psutil
 
-KEPT_FREE = 0.5
-"""RawPrediction of the machine's memory that is left when no further image is kept: by any rank or worker, of any
-set."""
+MIN_FREE = 0.5
+"""Share of the machine's memory below which no rank or worker caches further images."""
 
 T = TypeVar("T")
 
 
 class MemoryCache(Generic[T]):
-    """What ``read`` returns for a sample's place, kept where memory allows, so that it is decoded once.
+    """Caches what ``read`` returns for a sample's index while memory allows, so that each image is decoded once.
 
-    ``read`` must give the same for the same place, kept or not.
+    ``read`` must always return the same for the same index.
     """
 
     def __init__(self, read: Callable[[int], T], *, enabled: bool) -> None:
         self._read, self._enabled = read, enabled
-        self._kept: dict[int, T] = {}
+        self._cached: dict[int, T] = {}
 
-    def __getitem__(self, place: int) -> T:
-        found = self._kept.get(place)
+    def __getitem__(self, index: int) -> T:
+        found = self._cached.get(index)
         if found is None:
-            found = self._read(place)
-            if self._enabled and _memory_to_spare():
-                self._kept[place] = found
+            found = self._read(index)
+            if self._enabled and _memory_left():
+                self._cached[index] = found
         return found
 
 
-def _memory_to_spare() -> bool:
+def _memory_left() -> bool:
     memory = psutil.virtual_memory()
-    return bool(memory.available > KEPT_FREE * memory.total)
+    return bool(memory.available > MIN_FREE * memory.total)

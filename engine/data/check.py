@@ -1,4 +1,4 @@
-"""The check of a data set: every image is decoded, every problem collected, before anything trains."""
+"""The check of a data set before training: every image is decoded and every problem collected."""
 
 from __future__ import annotations
 
@@ -27,31 +27,31 @@ SMALLEST_SIDE, LARGEST_SIDE = 16, 4096
 
 
 
-def check_dataset(config: Config, loaders: Sequence[DatasetFormatRecord], readers: Sequence[ImageReaderRecord],
+def check_dataset(config: Config, formats: Sequence[DatasetFormatRecord], readers: Sequence[ImageReaderRecord],
                   annotation: Annotation, cache_dir: Path, report: Callable[[str], None] | None = None, *,
-                  judged: bool = False) -> CheckedDataset:
-    """Find, read, look at and split the data set that ``config.dataset`` names, as ``annotation``.
+                  for_evaluation: bool = False) -> CheckedDataset:
+    """Find, read, check and split the data set that ``config.dataset`` names; richer annotation becomes ``annotation``.
 
-    ``loaders`` and ``readers`` are those that may be used; archives are unpacked below ``cache_dir``. Richer annotation
-    is converted. Raises UserError only where there is nothing to read; what is wrong with the data is
-    collected. With ``judged`` a model is only to be judged by it: all images are in ``validation``, those of a test
-    side too, and nothing is demanded of classes and split.
+    ``formats`` and ``readers`` are the dataset formats and image readers that may be used; archives are unpacked below
+    ``cache_dir``. Raises UserError only if there is nothing to read; problems of the data are collected.
+    ``for_evaluation`` puts all images into ``validation``, including those of a test split, and checks neither classes
+    nor split.
     """
     say = report or (lambda line: None)
     root = choose_folder(config.dataset.root, cache_dir)
-    loader, reason = choose_format(root, config.dataset.format, loaders, annotation)
-    say(f"Data set {root}: {loader.name} ({reason})")
-    index: DatasetIndex = loader.build()().read(root, say)
+    record, reason = choose_format(root, config.dataset.format, formats, annotation)
+    say(f"Data set {root}: {record.name} ({reason})")
+    index: DatasetIndex = record.build()().read(root, say)
     problems = [problem for problem in index.problems if can_derive([annotation], problem.affects)]
     if not index.samples and not has_errors(problems):
-        problems.append(Problem("no image with an annotation was found", hint=f"{loader.name} reads {loader.layout}"))
+        problems.append(Problem("no image with an annotation was found", hint=f"{record.name} reads {record.layout}"))
     if not has_errors(problems):
-        ensure_annotation(index, annotation, config.task.name, loaders)
-    if not judged:
+        ensure_annotation(index, annotation, config.task.name, formats)
+    if not for_evaluation:
         index = _without_test(index, problems)
     index = to_labels(index) if annotation == "labels" else to_objects(index)
     samples = _limited(index.samples, config)
-    infos = _look(samples, readers, problems)
+    infos = _probe_all(samples, readers, problems)
     index = replace(index, samples=tuple(sample for sample in samples if sample.name in infos))
     objects = None
     if annotation != "labels":
@@ -64,14 +64,14 @@ def check_dataset(config: Config, loaders: Sequence[DatasetFormatRecord], reader
     samples = assign_groups(samples, infos, config.dataset.group_by, problems)
     index = replace(index, samples=samples)
     problems += _about_images(config, infos)
-    if not judged:
+    if not for_evaluation:
         problems += _about_classes(config, index)
     content = {sample.key: infos[sample.name].digests[sample.frame or 0] for sample in samples}
     prints = {sample.key: objects.prints[sample.name] for sample in samples} if objects else {}
     problems += _about_copies(index, content, prints) + _about_groups(index, content)
-    train, validation = ((), samples) if judged else split(
+    train, validation = ((), samples) if for_evaluation else split(
         index.samples, config.dataset.validation_percentage, config.trainer.seed)
-    if samples and not judged and not has_errors(problems):
+    if samples and not for_evaluation and not has_errors(problems):
         problems += _about_split(train, validation)
     return CheckedDataset(
         index, reason, train, validation, infos, tuple(problems),
@@ -84,8 +84,8 @@ def check_dataset(config: Config, loaders: Sequence[DatasetFormatRecord], reader
 def _without_test(index: DatasetIndex, problems: list[Problem]) -> DatasetIndex:
     test = sum(sample.split == "test" for sample in index.samples)
     if test:
-        problems.append(Problem(f"{test} images are for the test and are left out of the training", severity="warning",
-                                hint="`sightsmith evaluate` judges a run by them"))
+        problems.append(Problem(f"{test} images of the test split are not used for training", severity="warning",
+                                hint="`sightsmith evaluate` evaluates a run on them"))
     return replace(index, samples=tuple(sample for sample in index.samples if sample.split != "test"))
 
 
@@ -94,17 +94,17 @@ def _limited(samples: tuple[Sample, ...], config: Config) -> tuple[Sample, ...]:
     if limit is None or limit >= len(samples):
         return samples
     free = [replace(sample, split=None) for sample in samples]
-    _, drawn = split(free, 100 * limit / len(samples), config.trainer.seed)
-    names = {sample.key for sample in drawn}
+    _, selected = split(free, 100 * limit / len(samples), config.trainer.seed)
+    names = {sample.key for sample in selected}
     return tuple(sample for sample in samples if sample.key in names)
 
 
-def _look(samples: Sequence[Sample], readers: Sequence[ImageReaderRecord], problems: list[Problem],
-          ) -> dict[str, ImageInfo]:
-    """Decode every file; one that cannot be used becomes a problem."""
+def _probe_all(samples: Sequence[Sample], readers: Sequence[ImageReaderRecord], problems: list[Problem],
+               ) -> dict[str, ImageInfo]:
+    """Decode every file; an unusable one becomes a problem."""
     files = {sample.name: sample for sample in samples}
 
-    def look(sample: Sample) -> ImageInfo | str:
+    def probed(sample: Sample) -> ImageInfo | str:
         try:
             return probe(sample.path, readers)
         except ImageError as error:
@@ -112,19 +112,19 @@ def _look(samples: Sequence[Sample], readers: Sequence[ImageReaderRecord], probl
 
     infos = {}
     with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
-        for name, found in zip(files, pool.map(look, files.values()), strict=True):
+        for name, found in zip(files, pool.map(probed, files.values()), strict=True):
             if isinstance(found, ImageInfo):
                 infos[name] = found
             else:
                 sample = files[name]
                 where = f" (named in {sample.file}:{sample.line})" if sample.line else ""
                 problems.append(Problem(f"cannot be used as an image: {found}{where}", file=name,
-                                        hint="replace the file, or take it out of the data set"))
+                                        hint="replace the file, or remove it from the data set"))
     return infos
 
 
 def frames_of(samples: Iterable[Sample], infos: Mapping[str, ImageInfo]) -> tuple[Sample, ...]:
-    """``samples`` whose image could be read, with what reads it, one for each frame of a file that has several."""
+    """``samples`` whose image could be read, with its reader; a file with several frames gives one sample per frame."""
     expanded: list[Sample] = []
     for sample in samples:
         info = infos.get(sample.name)
@@ -140,23 +140,23 @@ def _about_images(config: Config, infos: Mapping[str, ImageInfo]) -> list[Proble
     for name, info in infos.items():
         if not (min(info.width, info.height) >= SMALLEST_SIDE and max(info.width, info.height) <= LARGEST_SIDE):
             problems.append(Problem(f"is {info.width} x {info.height} px; each side must be {SMALLEST_SIDE} to "
-                                    f"{LARGEST_SIDE} px", file=name, hint="resize it, or take it out"))
+                                    f"{LARGEST_SIDE} px", file=name, hint="resize or remove it"))
     image = config.image
     if image.range is None:
         free = {name: info for name, info in infos.items() if info.bits > 16 and not (info.modality and image.windows)}
         if free:
-            problems.append(Problem(f"{len(free)} images of more than 16 bits or with decimals have no natural black "
-                                    f"and white: {listed(free)}",
-                                    hint="say what is black and white with image.range=[low,high]"))
+            problems.append(Problem(f"{len(free)} images have more than 16 bits or floating-point values, so black "
+                                    f"and white are undefined: {listed(free)}",
+                                    hint="set the values of black and white: image.range=[low,high]"))
         deep = {name: info for name, info in infos.items() if info.bits == 16 and not info.modality}
         top = max((info.maximum for info in deep.values()), default=0)
         if deep and 0 < top < 65535 / 8:
-            problems.append(Problem(f"{len(deep)} images of 16 bits use values up to {top:g} only, and will be dark",
-                                    hint=f"image.range=[0,{top:g}] uses the whole scale", severity="warning"))
+            problems.append(Problem(f"{len(deep)} 16-bit images only have values up to {top:g} and will look dark",
+                                    hint=f"set image.range=[0,{top:g}] to use the whole scale", severity="warning"))
     if image.windows:
         plain = {name: info for name, info in infos.items() if not info.modality}
         if plain:
-            problems.append(Problem(f"image.windows says nothing to {len(plain)} images that are not DICOM: "
+            problems.append(Problem(f"image.windows has no effect on {len(plain)} images that are not DICOM: "
                                     f"{listed(plain)}", severity="warning"))
     return problems
 
@@ -166,17 +166,17 @@ def _about_classes(config: Config, index: DatasetIndex) -> list[Problem]:
     least = config.dataset.min_images_per_class
     problems = [
         Problem(f"the class {name!r} has {counts[name]} image{'' if counts[name] == 1 else 's'}; at least {least} are "
-                "needed", hint=f"add images, take the class out, or set dataset.min_images_per_class={counts[name]}"
-                if counts[name] else "add images, or take the class out")
+                "needed", hint=f"add images, remove the class, or set dataset.min_images_per_class={counts[name]}"
+                if counts[name] else "add images, or remove the class")
         for name in index.classes if counts[name] < least]
     if index.annotation == "labels" and not index.multi_label and len(index.classes) == 1:
-        problems.append(Problem(f"there is only one class, {index.classes[0]!r}; a classifier needs two",
+        problems.append(Problem(f"there is only one class, {index.classes[0]!r}; a classifier needs at least two",
                                 hint="add images of another class"))
     return problems
 
 
 def _about_copies(index: DatasetIndex, content: Mapping[str, str], prints: Mapping[str, str]) -> list[Problem]:
-    """The same pixels twice: leakage, contradiction, or a mere copy. ``prints`` hash objects, where there are any."""
+    """Images with equal pixels: data leakage, contradictory labels, or copies. ``prints`` are hashes of the objects."""
     twins = defaultdict(list)
     for sample in index.samples:
         twins[content[sample.key]].append(sample)
@@ -186,52 +186,52 @@ def _about_copies(index: DatasetIndex, content: Mapping[str, str], prints: Mappi
             continue
         names = " and ".join(sample.key for sample in same[:NAMED])
         if len({sample.split for sample in same}) > 1:
-            problems.append(Problem(f"the same picture is on both sides of the given split: {names}",
-                                    hint="take it out of one side: its score would be learnt by heart"))
+            problems.append(Problem(f"the same image is in both splits of the data set: {names}",
+                                    hint="remove it from one (data leakage: the score would be inflated)"))
         elif len({frozenset(sample.labels) for sample in same}) > 1:
-            problems.append(Problem(f"the same picture has different labels: {names} ("
+            problems.append(Problem(f"the same image has different labels: {names} ("
                                     f"{' / '.join(', '.join(sample.labels) or 'none' for sample in same[:NAMED])})",
-                                    hint="correct the label, or take one out"))
+                                    hint="correct the label, or remove one of them"))
         else:
             copies += same[1:]
             if len({prints.get(sample.key) for sample in same}) > 1:
-                problems.append(Problem(f"the same picture has different objects: {names}", severity="warning",
-                                        hint="keep the better annotation: both are learnt"))
+                problems.append(Problem(f"the same image has different objects: {names}", severity="warning",
+                                        hint="keep the better annotation; otherwise the model is trained on both"))
     if copies:
-        problems.append(Problem(f"{len(copies)} pictures are copies of others, kept on the same side: "
+        problems.append(Problem(f"{len(copies)} images are copies of others and stay in the same split: "
                                 f"{listed([sample.key for sample in copies])}", severity="warning"))
     return problems
 
 
 def _about_groups(index: DatasetIndex, content: Mapping[str, str]) -> list[Problem]:
-    """Groups that the given split tears apart though their pictures differ: frames, a study, ``dataset.group_by``."""
+    """Groups of different images (frames, a study, ``dataset.group_by``) that the data set's own split separates."""
     groups = defaultdict(list)
     for sample in index.samples:
         if sample.group is not None:
             groups[sample.group].append(sample)
-    torn = []
+    separated = []
     for members in groups.values():
-        side_of = {sample.split: sample for sample in members[::-1]}
-        if len(side_of) > 1 and len({content[sample.key] for sample in members}) > 1:
-            torn.append(" and ".join(f"{sample.key} ({side})" for side, sample in side_of.items()))
-    return [Problem(f"{len(torn)} groups have images on both sides of the given split: {listed(torn)}",
-                    hint="move a group's images to one side: what is known of one helps with the others, and the "
-                         "score is too good", severity="warning")] if torn else []
+        by_split = {sample.split: sample for sample in members[::-1]}
+        if len(by_split) > 1 and len({content[sample.key] for sample in members}) > 1:
+            separated.append(" and ".join(f"{sample.key} ({name})" for name, sample in by_split.items()))
+    return [Problem(f"{len(separated)} groups have images in both splits of the data set: {listed(separated)}",
+                    hint="move all images of a group to one split (data leakage: the score would be inflated)",
+                    severity="warning")] if separated else []
 
 
 def _about_split(train: Sequence[Sample], validation: Sequence[Sample]) -> list[Problem]:
-    problems = [Problem(f"the split leaves no image for {side}",
+    problems = [Problem(f"the split leaves no image for {name}",
                         hint="change dataset.validation_percentage, add images, or regroup with dataset.group_by")
-                for side, part in (("training", train), ("validation", validation)) if not part]
+                for name, part in (("training", train), ("validation", validation)) if not part]
     seen = {label for sample in train for label in sample.labels}
     for label in sorted({label for sample in validation for label in sample.labels} - seen):
-        problems.append(Problem(f"the class {label!r} has images in validation only, so it cannot be learnt",
+        problems.append(Problem(f"the class {label!r} has images in validation only, so the model cannot learn it",
                                 hint="move some of its images to training, or regroup with dataset.group_by"))
     return problems
 
 
 def digest(rows: Iterable[Sequence[str]]) -> str:
-    """sha256 of the rows, whatever their order."""
+    """SHA-256 of the rows, independent of their order."""
     total = hashlib.sha256()
     for row in sorted(map(tuple, rows)):
         total.update("\0".join(row).encode("utf-8", "surrogateescape") + b"\n")

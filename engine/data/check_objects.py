@@ -1,4 +1,4 @@
-"""The check of objects and masks: inside their image, of some area, none twice; every mask is filled once."""
+"""The check of objects and masks: inside their image, not empty, not duplicated; every mask is decoded once."""
 
 from __future__ import annotations
 
@@ -17,20 +17,20 @@ from sightsmith.core.contracts.dataset import DatasetIndex, Sample
 from sightsmith.core.contracts.image import ImageInfo
 from sightsmith.core.util.errors import Problem, listed
 from sightsmith.engine.data.convert import learnt_labels, to_boxes, to_pixels
-from sightsmith.engine.data.masks import IGNORED, MOST_CLASSES, MaskError, area, class_numbers, encoded
+from sightsmith.engine.data.masks import IGNORED, MAX_CLASSES, MaskError, area, class_numbers, encoded
 
 TOLERANCE = 1.0
-"""Pixels that a box may reach out of its image before that is an error instead of a rounding."""
+"""Pixels that a box may extend beyond its image as a rounding error."""
 
-TWIN = 0.95
-"""Intersection over union from which two objects of a class are taken for one annotated twice."""
+DUPLICATE_IOU = 0.95
+"""Intersection over union from which two objects of a class count as one object annotated twice."""
 
 
 @dataclass(frozen=True)
 class CheckedObjects:
-    """``samples`` in the order of the index, with pixel coordinates inside the image and the wanted
-    annotation only; ``prints`` hash each sample's annotation, by name; ``coverage`` is each class's part
-    of all pixels (masks only)."""
+    """``samples`` in the order of the index, with pixel coordinates inside the image and only the annotation
+    that was asked for; ``prints`` are hashes of the annotation by sample name; ``coverage`` is the share of
+    all pixels by class (masks only)."""
 
     samples: tuple[Sample, ...]
     problems: tuple[Problem, ...]
@@ -40,35 +40,35 @@ class CheckedObjects:
 
 @dataclass
 class _Found:
-    """What the look at one sample gave. The lists hold places of what is told of in one sum."""
+    """The result of checking one sample. The lists hold places that are reported together."""
 
     sample: Sample
     problems: list[Problem] = field(default_factory=list)
     clipped: list[str] = field(default_factory=list)
     empty: list[str] = field(default_factory=list)
-    twins: list[str] = field(default_factory=list)
+    duplicates: list[str] = field(default_factory=list)
     masks: dict[str, list[RunLengths]] = field(default_factory=lambda: defaultdict(list))
     pixels: Counter[str] = field(default_factory=Counter)
     content: str = ""
 
 
 def check_objects(index: DatasetIndex, infos: Mapping[str, ImageInfo], annotation: Annotation) -> CheckedObjects:
-    """Check the objects and masks of ``index``, whose images are in ``infos``, as ``annotation`` boxes or masks."""
-    def look(sample: Sample) -> _Found:
-        return _look(sample, infos[sample.name], index, annotation)
+    """Check the objects and masks of ``index`` as ``annotation``, boxes or masks; ``infos`` are its images by name."""
+    def checked(sample: Sample) -> _Found:
+        return _check_sample(sample, infos[sample.name], index, annotation)
 
     with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
-        found = list(pool.map(look, index.samples))
+        found = list(pool.map(checked, index.samples))
     problems = [problem for item in found for problem in item.problems]
-    problems += _in_sum([place for item in found for place in item.clipped],
-                        f"boxes reach up to {TOLERANCE:g} px out of their image and are cut off")
-    problems += _in_sum([place for item in found for place in item.empty], "masks cover no pixel and are left out")
-    problems += _in_sum([place for item in found for place in item.twins],
-                        "objects lie nearly exactly on another of their class", "take out what is annotated twice")
+    problems += _summed([place for item in found for place in item.clipped],
+                        f"boxes extend up to {TOLERANCE:g} px beyond their image and are clipped")
+    problems += _summed([place for item in found for place in item.empty], "masks are empty and are ignored")
+    problems += _summed([place for item in found for place in item.duplicates],
+                        "objects nearly coincide with another of their class", "remove what is annotated twice")
     problems += _about_origin(index, infos)
-    if annotation == "masks" and len(index.classes) > MOST_CLASSES:
-        problems.append(Problem(f"there are {len(index.classes)} classes; a map of classes holds at most "
-                                f"{MOST_CLASSES}", hint="join or take out classes"))
+    if annotation == "masks" and len(index.classes) > MAX_CLASSES:
+        problems.append(Problem(f"there are {len(index.classes)} classes; a semantic mask holds at most "
+                                f"{MAX_CLASSES}", hint="merge or remove classes"))
     pixels: Counter[str] = sum((item.pixels for item in found), Counter())
     total = sum(infos[sample.name].width * infos[sample.name].height for sample in index.samples)
     return CheckedObjects(
@@ -76,14 +76,14 @@ def check_objects(index: DatasetIndex, infos: Mapping[str, ImageInfo], annotatio
         {name: pixels[name] / total for name in index.classes} if annotation == "masks" and total else {})
 
 
-def _look(sample: Sample, info: ImageInfo, index: DatasetIndex, annotation: Annotation) -> _Found:
+def _check_sample(sample: Sample, info: ImageInfo, index: DatasetIndex, annotation: Annotation) -> _Found:
     width, height = info.width, info.height
     found = _Found(sample)
     if sample.size is not None and sample.size != (width, height):
-        swapped = " (coordinates are of the upright image)" if sample.size == (height, width) else ""
+        swapped = " (coordinates refer to the upright image)" if sample.size == (height, width) else ""
         found.problems.append(Problem(
-            f"the annotation is of an image of {sample.size[0]} x {sample.size[1]} px, and {sample.name} has "
-            f"{width} x {height} px{swapped}", file=sample.file, hint="put the image there that was annotated"))
+            f"the annotation belongs to an image of {sample.size[0]} x {sample.size[1]} px, but {sample.name} has "
+            f"{width} x {height} px{swapped}", file=sample.file, hint="use the image that was annotated"))
         return found
     if index.relative:
         sample = to_pixels(sample, width, height)
@@ -102,7 +102,7 @@ def _look(sample: Sample, info: ImageInfo, index: DatasetIndex, annotation: Anno
     found.pixels.update({label: area(found.masks.pop(label)) for label in list(found.masks)})
     sample = to_boxes(sample, width, height) if annotation == "boxes" else sample
     found.sample = sample = replace(sample, labels=learnt_labels(sample))
-    _about_twins(sample, found)
+    _check_duplicates(sample, found)
     rows += [f"{item.label}\0{item.box}\0{item.crowd}\0{item.mask}" for item in sample.objects]
     found.content = hashlib.sha256("\n".join(rows).encode("utf-8", "surrogateescape")).hexdigest()
     return found
@@ -110,9 +110,9 @@ def _look(sample: Sample, info: ImageInfo, index: DatasetIndex, annotation: Anno
 
 def _checked(item: Object, sample: Sample, width: int, height: int, annotation: Annotation,
              found: _Found) -> Object | None:
-    """The object, its box cut off at the image's border; None where it cannot be used.
+    """The object with its box clipped to the image; None if it cannot be used.
 
-    A mask matters to a task that learns masks, and where boxes are made of it."""
+    Masks are checked for tasks that learn masks and where boxes are derived from them."""
     fault = None
     if annotation == "masks" or item.region:
         try:
@@ -127,7 +127,7 @@ def _checked(item: Object, sample: Sample, width: int, height: int, annotation: 
     fault = fault or _fault_of_box(item.box, width, height)
     if fault is not None:
         found.problems.append(Problem(f"{item.mark}: {fault}" if item.mark else fault, file=sample.file or sample.name,
-                                      line=item.line, hint="draw it again, or take it out"))
+                                      line=item.line, hint="redraw or remove it"))
         return None
     if _beyond(item.box, width, height) > 0:
         found.clipped.append(_place(item, sample))
@@ -139,10 +139,10 @@ def _checked(item: Object, sample: Sample, width: int, height: int, annotation: 
 def _filled(item: Object, width: int, height: int) -> RunLengths:
     """Raises MaskError."""
     if item.mask is None:
-        raise MaskError(f"the object of the class {item.label!r} has a box and no mask")
+        raise MaskError(f"the object of the class {item.label!r} has a box but no mask")
     mask = encoded(item.mask, height, width)
     if isinstance(item.mask, Polygons) and _beyond(item.mask.extent(), width, height) > TOLERANCE:
-        raise MaskError(f"the polygon reaches out of the image of {width} x {height} px")
+        raise MaskError(f"the polygon extends beyond the image of {width} x {height} px")
     return mask
 
 
@@ -159,7 +159,7 @@ def _fault_of_box(box: Box, width: int, height: int) -> str | None:
 
 
 def _beyond(box: Box, width: int, height: int) -> float:
-    """How far a box reaches out of its image, pixels."""
+    """How far a box extends beyond its image, pixels."""
     return max(-box[0], -box[1], box[2] - width, box[3] - height)
 
 
@@ -168,7 +168,7 @@ def _place(item: Object, sample: Sample) -> str:
     return f"{file}:{item.line}" if item.line is not None else f"{file} ({item.mark})" if item.mark else file
 
 
-def _about_twins(sample: Sample, found: _Found) -> None:
+def _check_duplicates(sample: Sample, found: _Found) -> None:
     items = [item for item in sample.objects if not item.crowd]
     numbers = {label: number for number, label in enumerate({item.label for item in items})}
     boxes, labels = np.array([item.box for item in items]), np.array([numbers[item.label] for item in items])
@@ -177,12 +177,12 @@ def _about_twins(sample: Sample, found: _Found) -> None:
         sides = np.minimum(box[2:], others[:, 2:]) - np.maximum(box[:2], others[:, :2])
         common = sides.clip(0).prod(1)
         union = (box[2:] - box[:2]).prod() + (others[:, 2:] - others[:, :2]).prod(1) - common
-        if ((common > TWIN * union) & (labels[:place] == labels[place])).any():
-            found.twins.append(_place(items[place], sample))
+        if ((common > DUPLICATE_IOU * union) & (labels[:place] == labels[place])).any():
+            found.duplicates.append(_place(items[place], sample))
 
 
 def _about_origin(index: DatasetIndex, infos: Mapping[str, ImageInfo]) -> list[Problem]:
-    """Boxes of whole numbers that begin at 1, never at 0, and reach the far edges were counted from 1."""
+    """Integer boxes that start at 1, never at 0, and touch the far edges have coordinates counted from 1."""
     near = far = 0
     for sample in () if index.relative else index.samples:
         info = infos[sample.name]
@@ -194,11 +194,11 @@ def _about_origin(index: DatasetIndex, infos: Mapping[str, ImageInfo]) -> list[P
             far += right >= info.width or bottom >= info.height
     if not near or not far:
         return []
-    return [Problem(f"no box begins at 0, {near} begin at 1, and {far} reach the right or bottom edge of their image: "
+    return [Problem(f"no box starts at 0, {near} start at 1, and {far} touch the right or bottom edge of their image: "
                     "the coordinates may be counted from 1", severity="warning",
-                    hint=f"{index.format} counts from 0: if they are, subtract 1 from left and top")]
+                    hint=f"{index.format} counts from 0; if they are, subtract 1 from left and top")]
 
 
-def _in_sum(places: Iterable[str], message: str, hint: str | None = None) -> list[Problem]:
+def _summed(places: Iterable[str], message: str, hint: str | None = None) -> list[Problem]:
     found = list(places)
     return [Problem(f"{len(found)} {message}: {listed(found)}", severity="warning", hint=hint)] if found else []

@@ -11,12 +11,12 @@ from torchvision.transforms.v2 import functional as transforms
 from sightsmith.core.contracts.schema import ColorJitterConfig
 
 Uniform: TypeAlias = Callable[[float, float], float]
-"""Draws a number between two."""
+"""Draws a number between a low and a high one."""
 
 
 def color_jitter(image: Tensor, config: ColorJitterConfig, uniform: Uniform, *, rgb: bool) -> Tensor:
-    """(C, H, W) float32 in [0, 1], to the same. ``rgb``: the channels are red, green and blue, which alone have
-    saturation and hue."""
+    """``image`` (C, H, W) float32 in [0, 1] with jittered colours. Saturation and hue only change where ``rgb`` says
+    that the channels are red, green and blue."""
     if config.brightness:
         image = (image * uniform(1 - config.brightness, 1 + config.brightness)).clamp(0, 1)
     if config.contrast:

@@ -1,4 +1,4 @@
-"""Richer annotation as poorer: masks as boxes, both as labels; never the other way. Classes under other names."""
+"""Conversion of annotation to a poorer kind: masks to boxes, both to labels. Renaming of classes."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def to_labels(index: DatasetIndex) -> DatasetIndex:
-    """The classes of an image's objects or map as its labels; multi-label unless each image has one."""
+    """The classes of an image's objects or semantic mask as its labels; multi-label unless each image has one."""
     if index.annotation == "labels":
         return index
     samples = tuple(replace(sample, objects=(), semantic_mask=None, size=None) for sample in index.samples)
@@ -23,19 +23,19 @@ def to_labels(index: DatasetIndex) -> DatasetIndex:
 
 
 def to_objects(index: DatasetIndex) -> DatasetIndex:
-    """For tasks that learn objects: an image's labels are the classes that it has an object to learn of.
+    """For tasks that learn objects: an image's labels are the classes of its objects, crowds excluded.
 
-    A class that is only said of whole images (LabelMe's flags) is none of these tasks.
+    Classes that only label whole images (LabelMe's flags) are dropped.
     """
     samples = tuple(replace(sample, labels=learnt_labels(sample)) for sample in index.samples)
-    told = {label for sample in index.samples if not sample.semantic_mask for label in sample.labels}
+    image_labels = {label for sample in index.samples if not sample.semantic_mask for label in sample.labels}
     seen = {item.label for sample in index.samples for item in sample.objects}
-    classes = tuple(name for name in index.classes if name in seen or name not in told)
+    classes = tuple(name for name in index.classes if name in seen or name not in image_labels)
     return replace(index, samples=samples, classes=classes, multi_label=False)
 
 
 def learnt_labels(sample: Sample) -> tuple[str, ...]:
-    """Those of the sample's labels of which it has a map, or an object that is no crowd."""
+    """The sample's labels that occur in its semantic mask or in an object that is not a crowd."""
     if sample.semantic_mask is not None:
         return sample.labels
     learnt = {item.label for item in sample.objects if not item.crowd}
@@ -43,7 +43,7 @@ def learnt_labels(sample: Sample) -> tuple[str, ...]:
 
 
 def renamed(sample: Sample, names: Mapping[str, str]) -> Sample:
-    """With the classes under the names that ``names`` gives; what is of any other class is left out."""
+    """The sample with its classes renamed by ``names``; annotation of other classes is dropped."""
     semantic_mask = sample.semantic_mask
     if semantic_mask is not None:
         semantic_mask = replace(semantic_mask, values=tuple((value, names.get(name) if name is not None else None)
@@ -55,13 +55,13 @@ def renamed(sample: Sample, names: Mapping[str, str]) -> Sample:
 
 
 def to_pixels(sample: Sample, width: int, height: int) -> Sample:
-    """Coordinates that are fractions of the image's sides, in pixels."""
+    """The sample with coordinates in pixels instead of fractions of the image's sides."""
     return replace(sample, objects=tuple(_scaled(item, width, height) for item in sample.objects))
 
 
 def to_boxes(sample: Sample, width: int, height: int) -> Sample:
-    """Objects without their masks. Each connected part (of 8 neighbours) of what tells no objects apart,
-    a class map or a region, becomes one. Raises MaskError where a mask cannot be used."""
+    """The sample with boxes instead of masks. In a semantic mask or a region, which do not separate objects, each
+    8-connected component becomes one. Raises MaskError for an unusable mask."""
     objects: list[Object] = []
     for item in sample.objects:
         if item.region and item.mask is not None:

@@ -1,4 +1,4 @@
-"""Which folder is the data set, and which format it is in."""
+"""The folder and the format of a data set."""
 
 from __future__ import annotations
 
@@ -22,60 +22,60 @@ def choose_folder(text: str, cache_dir: Path) -> Path:
     if root.is_file():
         if root.suffix.lower() != ".zip":
             raise UserError(f"dataset.root={text} is a file; it must be a folder or a zip",
-                            hint=f"did you mean the folder it is in? dataset.root={root.parent}")
+                            hint=f"did you mean its folder? dataset.root={root.parent}")
         root = unpack(root, cache_dir / "archives")
     if not any(root.iterdir()):
         raise UserError(f"dataset.root={text} is empty")
     return root.resolve()
 
 
-def choose_format(root: Path, wanted: str, loaders: Sequence[DatasetFormatRecord],
+def choose_format(root: Path, name: str, formats: Sequence[DatasetFormatRecord],
                   annotation: Annotation) -> tuple[DatasetFormatRecord, str]:
-    """The loader that ``dataset.format`` names, or the surest of those that detect ``root``, and why.
+    """The format called ``name`` (``dataset.format``), or for ``auto`` the best match for ``root``, and the reason.
 
-    Formats that can carry ``annotation`` come first. Raises UserError where none or several fit.
+    Formats that can have ``annotation`` are preferred. Raises UserError if none or several match.
     """
-    if wanted != "auto":
-        for loader in loaders:
-            if loader.name == wanted:
-                return loader, "as dataset.format says"
-        names = [loader.name for loader in loaders]
-        raise UserError(f"dataset.format={wanted} is not known.{near(wanted, names)}",
-                        hint=f"there is: auto, {', '.join(names)}")
-    able = [loader for loader in loaders if can_derive(loader.annotations, annotation)]
-    found = _recognised(root, able) or _recognised(root, [loader for loader in loaders if loader not in able])
+    if name != "auto":
+        for record in formats:
+            if record.name == name:
+                return record, "as dataset.format says"
+        names = [record.name for record in formats]
+        raise UserError(f"dataset.format={name} is not known.{near(name, names)}",
+                        hint=f"formats: auto, {', '.join(names)}")
+    able = [record for record in formats if can_derive(record.annotations, annotation)]
+    found = _detected(root, able) or _detected(root, [record for record in formats if record not in able])
     if not found:
-        raise UserError(f"{root} holds no data set of a known format.", problems=_layouts(able),
+        raise UserError(f"{root} is not a data set in a known format.", problems=_layouts(able),
                         hint="arrange it as one of these, or name the format with dataset.format=NAME")
     best = max(confidence for confidence, _, _ in found)
-    tied = [(loader, reason) for confidence, loader, reason in found if confidence == best]
+    tied = [(record, reason) for confidence, record, reason in found if confidence == best]
     if len(tied) > 1:
-        raise UserError(f"{root} could be of several formats:", problems=[
-            Problem(f"{loader.name}: {reason}") for loader, reason in tied],
-            hint=f"say which: dataset.format={tied[0][0].name}")
+        raise UserError(f"{root} matches several formats:", problems=[
+            Problem(f"{record.name}: {reason}") for record, reason in tied],
+            hint=f"choose one: dataset.format={tied[0][0].name}")
     return tied[0]
 
 
 def ensure_annotation(index: DatasetIndex, annotation: Annotation, task: str,
-                  loaders: Sequence[DatasetFormatRecord]) -> None:
-    """Raises UserError where the data set lacks the annotation that the task learns from."""
+                      formats: Sequence[DatasetFormatRecord]) -> None:
+    """Raises UserError if the data set lacks the annotation that the task learns from."""
     if not can_derive([index.annotation], annotation):
         raise UserError(
-            f"task={task} learns from {annotation}, and {index.root} ({index.format}) has {index.annotation} only. "
+            f"task={task} learns from {annotation}, but {index.root} ({index.format}) only has {index.annotation}. "
             f"Formats with {annotation}:",
-            problems=_layouts([loader for loader in loaders if can_derive(loader.annotations, annotation)]),
+            problems=_layouts([record for record in formats if can_derive(record.annotations, annotation)]),
             hint=f"annotate {annotation} in one of these formats, choose another with dataset.format=NAME, or a task "
                  f"that learns from {index.annotation}")
 
 
-def _recognised(root: Path, loaders: Sequence[DatasetFormatRecord]) -> list[tuple[float, DatasetFormatRecord, str]]:
+def _detected(root: Path, formats: Sequence[DatasetFormatRecord]) -> list[tuple[float, DatasetFormatRecord, str]]:
     found = []
-    for loader in loaders:
-        recognition = loader.build()().detect(root)
-        if recognition is not None:
-            found.append((recognition.confidence, loader, recognition.reason))
+    for record in formats:
+        match = record.build()().detect(root)
+        if match is not None:
+            found.append((match.confidence, record, match.reason))
     return found
 
 
-def _layouts(loaders: Sequence[DatasetFormatRecord]) -> list[Problem]:
-    return [Problem(f"{loader.name}: {loader.layout}") for loader in loaders]
+def _layouts(formats: Sequence[DatasetFormatRecord]) -> list[Problem]:
+    return [Problem(f"{record.name}: {record.layout}") for record in formats]

@@ -1,4 +1,4 @@
-"""Which samples belong together, so that the split does not tear them apart."""
+"""Groups of samples that must stay in the same split."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from sightsmith.core.util.errors import Problem
 
 def assign_groups(samples: Sequence[Sample], infos: Mapping[str, ImageInfo], group_by: str,
                   problems: list[Problem]) -> tuple[Sample, ...]:
-    """``samples`` with their groups, joined further where two samples show the same picture.
+    """``samples`` with their groups; groups that share an identical image are joined.
 
-    ``group_by`` is ``dataset.group_by``: ``auto`` takes the DICOM study, ``none`` nothing, anything
-    else is a regular expression on the path. Frames of a file stay together unless it is ``none``.
+    ``group_by`` is ``dataset.group_by``: ``auto`` groups by DICOM study, ``none`` not at all, anything
+    else is a regular expression for the path. Frames of a file stay together unless it is ``none``.
     """
     named = _by_pattern(samples, group_by, problems) if group_by not in ("auto", "none") else {}
     if group_by == "auto":
@@ -42,24 +42,24 @@ def _by_pattern(samples: Sequence[Sample], text: str, problems: list[Problem]) -
     try:
         pattern = re.compile(text)
     except re.error as error:
-        problems.append(Problem(f"dataset.group_by={text} is not a regular expression: {error}",
+        problems.append(Problem(f"dataset.group_by={text} is not a valid regular expression: {error}",
                                 hint="for example dataset.group_by='(patient\\d+)', quoted for the shell"))
         return {}
-    found, missed = {}, []
+    found, unmatched = {}, []
     for sample in samples:
         match = pattern.search(sample.name)
         if match is None:
-            missed.append(sample.name)
+            unmatched.append(sample.name)
         else:
             found[sample.key] = f"match {match.group(1) if pattern.groups else match.group()}"
-    if missed:
-        problems.append(Problem(f"dataset.group_by={text} matches nothing in {len(missed)} paths, such as {missed[0]}; "
-                                "each of these is a group of its own", severity="warning"))
+    if unmatched:
+        problems.append(Problem(f"dataset.group_by={text} matches nothing in {len(unmatched)} paths, such as "
+                                f"{unmatched[0]}; each of these is a group of its own", severity="warning"))
     return found
 
 
 class _Joined:
-    """Disjoint sets of names: whatever was ever joined has the same root."""
+    """Disjoint sets of names: joined names have the same root."""
 
     def __init__(self) -> None:
         self._parent: dict[str, str] = {}

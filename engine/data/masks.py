@@ -1,7 +1,7 @@
-"""Masks as arrays: run lengths and polygons filled, class maps read, one picture of all classes painted.
+"""Masks as arrays: decoding run lengths and polygons, reading and painting semantic masks.
 
-Arrays are (height, width), of the upright image. :class:`MaskError` is raised for what cannot be
-used; after the check of a data set none of its masks raises it.
+Arrays are (height, width), of the upright image. :class:`MaskError` is raised for unusable masks; none of
+a checked data set raises it.
 """
 
 from __future__ import annotations
@@ -24,16 +24,16 @@ from sightsmith.engine.data.images import check_size
 BACKGROUND, IGNORED = 0, 255
 """Values of :func:`semantic_map` beside those of the classes."""
 
-MOST_CLASSES = 254
+MAX_CLASSES = 254
 PICTURES = {".png": "PNG", ".tif": "TIFF", ".tiff": "TIFF", ".bmp": "BMP"}
-"""Formats of class maps, by suffix: those that keep every value."""
+"""Lossless formats of semantic masks, by suffix."""
 
 _LONGEST_NUMBER = 7
 """Characters of a run length, 5 bits each: more than any image has pixels."""
 
 
 class MaskError(ImageError):
-    """Why an annotation's mask cannot be used: one sentence for people."""
+    """Why a mask cannot be used, in one sentence for the user."""
 
 
 def decode(mask: Mask, height: int, width: int) -> Array:
@@ -48,23 +48,23 @@ def encode(mask: Array) -> RunLengths:
 
 
 def encoded(mask: Mask, height: int, width: int) -> RunLengths:
-    """The mask as run lengths: polygons are filled by COCO's rules and cut off at the image's border.
+    """The mask as run lengths: polygons are filled by COCO's rules and clipped to the image.
 
     Raises MaskError for a damaged mask or one of another size.
     """
     if isinstance(mask, RunLengths):
         if (mask.width, mask.height) != (width, height):
-            raise MaskError(f"the mask is {mask.width} x {mask.height} px, and its image {width} x {height} px")
+            raise MaskError(f"the mask is {mask.width} x {mask.height} px, but its image is {width} x {height} px")
         _runs(mask)
         return mask
     for ring in mask.rings:
         if len(ring) < 6 or len(ring) % 2:
-            raise MaskError(f"a polygon has {len(ring) / 2:g} points; 3 are the fewest")
+            raise MaskError(f"a polygon has {len(ring) / 2:g} points; it needs at least 3")
         if not all(map(math.isfinite, ring)):
             raise MaskError("a point of a polygon is not a finite number")
     if not mask.rings:
         raise MaskError("the mask has no polygon")
-    # COCO's code reserves memory by the length of the outline, so points far away must come near first.
+    # COCO's code allocates memory by the length of the outline, so distant points are clipped first.
     rings = [np.clip(np.reshape(ring, (-1, 2)), 0, (width, height)).ravel().tolist() for ring in mask.rings]
     return _run_lengths(coco.merge(coco.frPyObjects(rings, height, width)))
 
@@ -75,31 +75,30 @@ def from_counts(counts: Sequence[int], height: int, width: int) -> RunLengths:
     Raises MaskError unless they fill the mask exactly.
     """
     if not all(type(count) is int and 0 <= count <= height * width for count in counts):
-        raise MaskError("the run lengths are not all whole numbers from 0 to the number of pixels")
+        raise MaskError("the run lengths must be integers from 0 to the number of pixels")
     _check_runs(np.array(counts, dtype=np.int64), height, width)
     return _run_lengths(coco.frPyObjects({"size": [height, width], "counts": list(counts)}, height, width))
 
 
 def area(masks: Iterable[RunLengths]) -> int:
-    """Pixels that at least one of ``masks``, all of one size, covers."""
+    """The number of pixels covered by at least one of ``masks``, which have equal sizes."""
     return int(coco.area(coco.merge([_rle(mask) for mask in masks])))
 
 
 def box(mask: RunLengths) -> Box:
-    """The box around the mask's pixels; of no area where there are none."""
+    """The box around the mask's pixels; its area is 0 for an empty mask."""
     left, top, width, height = coco.toBbox(_rle(mask)).tolist()
     return left, top, left + width, top + height
 
 
 def picture_values(path: Path) -> tuple[Array, bool]:
-    """(height, width) unsigned integers of a class map, and whether they are colours.
+    """(height, width) unsigned integers of a semantic mask, and whether they are colours.
 
-    These are 0xRRGGBB; else they are grey values or palette indices. Raises MaskError for a file that
-    cannot be read so.
+    Colours are 0xRRGGBB, other values grey levels or palette indices. Raises MaskError for an unreadable file.
     """
     form = PICTURES.get(path.suffix.lower())
     if form is None:
-        raise MaskError(f"a map of classes is a PNG, TIFF or BMP, which keep every value, not a {path.suffix}")
+        raise MaskError(f"a semantic mask must be a PNG, TIFF or BMP, which are lossless, not a {path.suffix}")
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
@@ -113,31 +112,32 @@ def picture_values(path: Path) -> tuple[Array, bool]:
         raise
     except Exception as error:  # decoders raise nearly every built-in exception on broken bytes
         reason = getattr(error, "strerror", None) or f"it is damaged or not a {form}"
-        raise MaskError(f"cannot be read as a map of classes: {reason}") from error
+        raise MaskError(f"cannot be read as a semantic mask: {reason}") from error
     if mode == "RGB":
         red, green, blue = np.moveaxis(values.astype(np.uint32), -1, 0)
         return red << 16 | green << 8 | blue, True
     if mode not in ("1", "L", "P") and not mode.startswith("I"):
-        raise MaskError(f"its pixels ({mode}) are neither values, palette indices nor colours")
+        raise MaskError(f"its pixels ({mode}) are neither grey levels, palette indices nor colours")
     return values.astype({"b": np.uint8, "i": np.uint32}.get(values.dtype.kind, values.dtype)), False
 
 
 def class_numbers(semantic_mask: SemanticMask, classes: Sequence[str], height: int, width: int) -> Array:
     """(height, width) uint8: 0 background, i + 1 for ``classes[i]``, 255 ignored.
 
-    Raises MaskError for a picture that cannot be read, of another size, or with a value of no class.
+    Raises MaskError for a file that cannot be read, has another size, or has a value without a class.
     """
     values, colours = picture_values(semantic_mask.path)
     if values.shape != (height, width):
-        raise MaskError(f"the map is {values.shape[1]} x {values.shape[0]} px, and its image {width} x {height} px")
+        raise MaskError(f"the semantic mask is {values.shape[1]} x {values.shape[0]} px, but its image is {width} x "
+                        f"{height} px")
     numbers = _numbers(classes)
     known = {value: BACKGROUND if name is None else numbers[name] for value, name in semantic_mask.values}
     known |= dict.fromkeys(semantic_mask.ignored, IGNORED)
     found = np.unique(values)
-    strange = [value for value in found.tolist() if value not in known]
-    if strange:
-        listed = ", ".join(f"#{value:06x}" if colours else f"{value}" for value in strange[:5])
-        raise MaskError(f"values that are no class: {listed}")
+    unknown = [value for value in found.tolist() if value not in known]
+    if unknown:
+        listed = ", ".join(f"#{value:06x}" if colours else f"{value}" for value in unknown[:5])
+        raise MaskError(f"values without a class: {listed}")
     table = np.array([known[value] for value in found.tolist()], dtype=np.uint8)
     return table[np.searchsorted(found, values)]
 
@@ -145,8 +145,8 @@ def class_numbers(semantic_mask: SemanticMask, classes: Sequence[str], height: i
 def semantic_map(sample: Sample, classes: Sequence[str], height: int, width: int) -> Array:
     """(height, width) uint8: 0 background, i + 1 for ``classes[i]``, 255 ignored.
 
-    Later objects are painted over earlier ones, and all of them over crowds, which are ignored. Raises
-    MaskError for a mask that cannot be used, an object without one, and more than 254 classes.
+    Later objects are painted over earlier ones, and all over crowds, which are ignored. Raises MaskError
+    for an unusable or missing mask, and for more than 254 classes.
     """
     if sample.semantic_mask is not None:
         return class_numbers(sample.semantic_mask, classes, height, width)
@@ -154,23 +154,23 @@ def semantic_map(sample: Sample, classes: Sequence[str], height: int, width: int
     painted = np.full((height, width), BACKGROUND, dtype=np.uint8)
     for item in sorted(sample.objects, key=lambda item: not item.crowd):
         if item.mask is None:
-            raise MaskError(f"an object of the class {item.label!r} has a box and no mask")
+            raise MaskError(f"an object of the class {item.label!r} has a box but no mask")
         painted[decode(item.mask, height, width)] = IGNORED if item.crowd else numbers[item.label]
     return painted
 
 
 def _numbers(classes: Sequence[str]) -> Mapping[str, int]:
-    if len(classes) > MOST_CLASSES:
-        raise MaskError(f"there are {len(classes)} classes; a map of classes holds at most {MOST_CLASSES}")
+    if len(classes) > MAX_CLASSES:
+        raise MaskError(f"there are {len(classes)} classes; a semantic mask holds at most {MAX_CLASSES}")
     return {name: number for number, name in enumerate(classes, 1)}
 
 
 def _runs(mask: RunLengths) -> Array:
-    """The lengths of alternate runs, down the columns, the first outside the mask. Raises MaskError.
+    """The lengths of alternating runs, down the columns, the first outside the mask. Raises MaskError.
 
-    A length is written in characters from '0' up of 5 bits each, the low ones first; bit 6 says that
-    more follow, and the top bit of the last is the sign. From the fourth on it is the difference to the
-    length two before (pycocotools' maskApi.c, rleToString). Its own decoder trusts what it reads.
+    A length is encoded in characters from '0' of 5 bits each, low bits first; bit 6 marks that more follow,
+    and the top bit of the last is the sign. From the fourth length on, the difference to the length two
+    before is stored (pycocotools' maskApi.c, rleToString). Decoded here because that decoder checks nothing.
     """
     codes = np.frombuffer(mask.counts, dtype=np.uint8).astype(np.int64) - ord("0")
     ends = np.flatnonzero(codes & 0x20 == 0) + 1

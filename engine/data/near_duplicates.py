@@ -50,8 +50,8 @@ def near_duplicates(samples: Sequence[Sample], image: ImageConfig) -> list[Pair]
         found = list(pool.map(lambda sample: _hash(sample, image), samples))
     samples = [sample for sample, value in zip(samples, found, strict=True) if value is not None]
     hashes = np.array([value for value in found if value is not None], np.uint64)
-    pairs = [Pair(samples[first], samples[second], distance) for first, second,
-             distance in close_pairs(hashes).tolist()]
+    pairs = [Pair(samples[first], samples[second], distance)
+             for first, second, distance in close_pairs(hashes).tolist()]
     return sorted(pairs, key=lambda pair: (pair.distance, pair.first.key, pair.second.key))
 
 

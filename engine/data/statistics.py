@@ -1,4 +1,4 @@
-"""The figures of a checked data set, for ``inspect`` and its ``--json``."""
+"""Statistics of a checked data set, for ``inspect`` and its ``--json``."""
 
 from __future__ import annotations
 
@@ -15,29 +15,29 @@ if TYPE_CHECKING:
 
 
 FEW = 0.5
-"""A class of less than this part of the mean number of training images has too few of them."""
+"""Classes with fewer training images than this share of the mean are under-represented."""
 
 
 def under_represented(counts: Mapping[str, int]) -> set[str]:
-    """The classes that have too few of the ``counts``, of training images."""
+    """The under-represented classes by their ``counts`` of training images."""
     mean = sum(counts.values()) / max(len(counts), 1)
     return {name for name, count in counts.items() if count < FEW * mean}
 
 
 def describe(dataset: CheckedDataset) -> dict[str, Any]:
-    """Counts by class and side, sizes in pixels, hashes, problems; where there are objects, theirs."""
+    """Counts by class and split, sizes in pixels, hashes and problems; for objects also their counts and sizes."""
     index, infos = dataset.index, list(dataset.infos.values())
     sides = [min(info.width, info.height) for info in infos], [max(info.width, info.height) for info in infos]
     parts = {"train": dataset.train, "validation": dataset.validation}
     return {
         "root": str(index.root), "format": index.format, "reason": dataset.reason,
         "annotation": index.annotation, "multi_label": index.multi_label,
-        "classes": {name: {side: sum(name in sample.labels for sample in part) for side, part in parts.items()}
+        "classes": {name: {split: sum(name in sample.labels for sample in part) for split, part in parts.items()}
                     for name in index.classes},
-        "images": {side: len(part) for side, part in parts.items()},
+        "images": {split: len(part) for split, part in parts.items()},
         **_about_objects(parts, index.classes),
-        **({} if index.annotation == "labels" else {"negatives": {side: _negatives(part)
-                                                                  for side, part in parts.items()}}),
+        **({} if index.annotation == "labels" else {"negatives": {split: _negatives(part)
+                                                                  for split, part in parts.items()}}),
         **({"mask_coverage": dict(dataset.coverage)} if dataset.coverage else {}),
         "groups": len({sample.group for sample in index.samples if sample.group is not None}),
         "sizes": {"shortest_side": min(sides[0]), "median_side": statistics.median(sides[0]),
@@ -51,15 +51,15 @@ def describe(dataset: CheckedDataset) -> dict[str, Any]:
 
 
 def _about_objects(parts: dict[str, tuple[Sample, ...]], classes: Sequence[str]) -> dict[str, Any]:
-    found = {side: [_learnt(sample) for sample in part] for side, part in parts.items()}
-    counts = {side: Counter(item.label for items in images for item in items) for side, images in found.items()}
+    found = {split: [_learnt(sample) for sample in part] for split, part in parts.items()}
+    counts = {split: Counter(item.label for items in images for item in items) for split, images in found.items()}
     per_image = [len(items) for images in found.values() for items in images]
     objects = [item for images in found.values() for items in images for item in items]
     if not objects:
         return {}
     sides = [side for item in objects for side in (item.box[2] - item.box[0], item.box[3] - item.box[1])]
     return {"objects": {
-        "classes": {name: {side: counts[side][name] for side in parts} for name in classes},
+        "classes": {name: {split: counts[split][name] for split in parts} for name in classes},
         "per_image": {"mean": round(statistics.fmean(per_image), 2), "median": statistics.median(per_image),
                       "most": max(per_image)},
         "box_sides": {"smallest": round(min(sides), 2), "median": round(statistics.median(sides), 2)},
@@ -72,5 +72,5 @@ def _learnt(sample: Sample) -> list[Object]:
 
 
 def _negatives(samples: Sequence[Sample]) -> float:
-    """The part of images without anything to learn of."""
+    """The share of images without labels."""
     return round(sum(not sample.labels for sample in samples) / len(samples), 4) if samples else 0.0

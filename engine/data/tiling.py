@@ -1,4 +1,4 @@
-"""Large images cut into tiles, each a sample of its own."""
+"""Tiling: large images are cut into tiles, each a sample of its own."""
 
 from __future__ import annotations
 
@@ -34,8 +34,8 @@ def tile_dataset(dataset: CheckedDataset, side: int | None, task: Task) -> Check
 def tiled(samples: Sequence[Sample], infos: Mapping[str, ImageInfo], side: int, overlap: float) -> tuple[Sample, ...]:
     """``samples`` with those larger than ``side`` pixels cut into tiles, row by row.
 
-    Tiles overlap by at least ``overlap`` percent of their side; with 0 they share no pixel. Every tile
-    keeps the objects that reach into it, whole: whoever reads a tile cuts them.
+    Tiles overlap by at least ``overlap`` percent of their side; with 0 they share no pixel. A tile has all
+    objects that reach into it, not clipped: that is done when the tile is read.
     """
     return tuple(tile for sample in samples for tile in _tiles(sample, infos[sample.name], side, overlap / 100))
 
@@ -54,7 +54,7 @@ def _tiles(sample: Sample, info: ImageInfo, side: int, overlap: float) -> Iterat
 
 
 def _cut(length: int, side: int, overlap: float) -> list[tuple[int, int]]:
-    """``(start, size)`` of even pieces that cover ``length``."""
+    """``(start, size)`` of evenly spaced pieces that cover ``length``."""
     if length <= side:
         return [(0, length)]
     if overlap == 0:

@@ -1,4 +1,4 @@
-"""Writing a data set, or what a model says of images, in another format: with a copy of each image."""
+"""Writing a data set, or predictions, in another format, with a copy of each image."""
 
 from __future__ import annotations
 
@@ -16,35 +16,35 @@ from sightsmith.engine.data.masks import box, class_numbers, encode
 
 
 def find_writer(name: str, formats: Mapping[str, DatasetFormatRecord], annotation: str) -> DatasetFormatRecord:
-    """The format called ``name``, if it can be written with this kind of annotation. Raises UserError."""
-    able = [key for key, record in formats.items() if record.writer and annotation in record.annotations]
-    if name not in able:
+    """The format called ``name``. Raises UserError if it is unknown or cannot write this kind of ``annotation``."""
+    writable = [key for key, record in formats.items() if record.writer and annotation in record.annotations]
+    if name not in writable:
         why = "cannot be written" if name in formats and not formats[name].writer else \
-            f"has no {annotation}" if name in formats else "is no format"
-        raise UserError(f"The format {name!r} {why}.", hint=f"{annotation} can be written as {', '.join(able)}")
+            f"has no {annotation}" if name in formats else "does not exist"
+        raise UserError(f"The format {name!r} {why}.", hint=f"formats for {annotation}: {', '.join(writable)}")
     return formats[name]
 
 
 def write_dataset(index: DatasetIndex, infos: Mapping[str, ImageInfo], record: DatasetFormatRecord, folder: Path,
                   ) -> list[str]:
-    """Write ``index``, which is checked, into the new ``folder``; lines on what the format cannot say.
+    """Write the checked ``index`` into the new ``folder``; returns notes on what the format cannot express.
 
-    Raises UserError for a folder that exists, and for frames of files that have several.
+    Raises UserError if the folder exists, and for frames of multi-frame files.
     """
     if folder.exists():
-        raise UserError(f"{folder} exists already, and nothing is overwritten", hint="name another folder")
+        raise UserError(f"{folder} already exists and is not overwritten", hint="name another folder")
     if frames := [sample.key for sample in index.samples if sample.frame is not None]:
-        raise UserError(f"Frames of files that have several cannot be written: {listed(frames)}",
-                        hint="write each as a file of its own first")
+        raise UserError(f"Frames of multi-frame files cannot be written: {listed(frames)}",
+                        hint="save each frame as a separate file first")
     samples = tuple(_with_regions(sample, infos[sample.name]) for sample in index.samples)
-    said: list[str] = []
+    notes: list[str] = []
     write = record.build_writer()
-    fill_folder(folder, lambda place: said.extend(write(replace(index, samples=samples), infos, place)))
-    return said
+    fill_folder(folder, lambda place: notes.extend(write(replace(index, samples=samples), infos, place)))
+    return notes
 
 
 def _with_regions(sample: Sample, info: ImageInfo) -> Sample:
-    """A map of classes as an object for each class, all that the image has of it."""
+    """The sample with its semantic mask as one region object per class."""
     if sample.semantic_mask is None:
         return sample
     classes = list(dict.fromkeys(name for _, name in sample.semantic_mask.values if name is not None))
@@ -53,7 +53,7 @@ def _with_regions(sample: Sample, info: ImageInfo) -> Sample:
 
 
 def regions(numbers: Array, classes: Sequence[str]) -> tuple[Object, ...]:
-    """Of a map (height, width), i + 1 for ``classes[i]``, an object for each class: all that it has of it."""
+    """One region object per class that occurs in ``numbers`` (height, width), which are i + 1 for ``classes[i]``."""
     found = []
     for number, name in enumerate(classes, 1):
         if (mask := numbers == number).any():
@@ -63,6 +63,6 @@ def regions(numbers: Array, classes: Sequence[str]) -> tuple[Object, ...]:
 
 
 def of_crowds(samples: Iterable[Sample]) -> list[str]:
-    """What a format without crowds leaves out."""
+    """The note of a format without crowds on those that are left out."""
     count = sum(item.crowd for sample in samples for item in sample.objects)
-    return [f"{count} crowds are left out: this format has none"] if count else []
+    return [f"{count} crowds are left out because this format has none"] if count else []

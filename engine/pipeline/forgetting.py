@@ -1,4 +1,4 @@
-"""What a retraining has made of the classes that its base run knew: their scores before and after."""
+"""Forgetting: the scores of the base run's classes before and after retraining."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ Score = float | None
 
 def old_class_scores(base_run: Result, result: Result, rename: Mapping[str, str], samples: Sequence[Sample],
                      device: torch.device) -> dict[str, tuple[Score, Score]]:
-    """By class that ``base_run`` knew and ``result`` still knows, the score of the one and of the other on ``samples``.
+    """For each class of both runs, the scores of ``base_run`` and of ``result`` on ``samples``.
 
-    The names are those of ``result``; ``rename`` gives them for the names of the base run. Both see the same: the
-    annotation of other classes is left out, and with it, where an image has one class, the image.
+    Classes have the names of ``result``; ``rename`` maps the base run's names to these. Both models are evaluated on
+    the same data: annotation of other classes is dropped, and so are single-label images of other classes.
     """
     old_names = {new: old for old in base_run.classes if (new := rename.get(old, old)) in result.classes}
     if not result.task.multi_label:
@@ -39,18 +39,18 @@ def _class_scores(result: Result, samples: Sequence[Sample], device: torch.devic
 
 
 def means(scores: Mapping[str, tuple[Score, Score]]) -> tuple[Score, Score]:
-    """The means over the classes whose score is defined on both sides, before and after."""
+    """The mean scores before and after, over the classes whose scores are both defined."""
     pairs = [(before, after) for before, after in scores.values() if before is not None and after is not None]
     if not pairs:
         return None, None
-    before, after = (sum(side) / len(pairs) for side in zip(*pairs, strict=True))
+    before, after = (sum(values) / len(pairs) for values in zip(*pairs, strict=True))
     return before, after
 
 
 def section(scores: Mapping[str, tuple[Score, Score]], name: str) -> Section:
-    """The report's part on ``scores``, which are of the figure ``name``."""
+    """The report's section about ``scores``, values of the metric ``name``."""
     rows = [(label, before, after) for label, (before, after) in scores.items()]
     before, after = means(scores)
     return Section("Old classes", header=("class", f"{name} of the base run", f"{name} after retraining"),
                    rows=(*rows, ("mean", before, after)), name="old-classes",
-                   html="<p>On the validation images, of the classes that the base run knew.</p>")
+                   note="Scores of the base run's classes on the validation images.")

@@ -1,4 +1,4 @@
-"""Batches of images that a trained model is shown once."""
+"""A trained model's pass over images: batches, and results for evaluation."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from sightsmith.core.util.console import tracked
 
 
 def batches(task: Task, samples: Sequence[Sample]) -> DataLoader[dict[str, Any]]:
-    """``samples`` in their order, as ``task`` feeds them to its model in validation."""
+    """``samples`` in their order, prepared as in validation."""
     task = copy(task)
-    task.config = replace(task.config, trainer=replace(task.config.trainer, cache=False))  # each is shown once
+    task.config = replace(task.config, trainer=replace(task.config.trainer, cache=False))  # each is read once
     return DataLoader(task.dataset(samples, training=False), task.config.hyper.batch_size, collate_fn=task.collate)
 
 
 def outcomes(task: Task, model: Model, samples: Sequence[Sample]) -> list[SampleResult]:
-    """What evaluation keeps of each of ``samples``; ``model`` is in eval mode."""
+    """The result of the evaluation step for each of ``samples``; ``model`` is in eval mode."""
     with torch.no_grad():
-        return [outcome for batch in tracked(batches(task, samples), "judging")
-                for outcome in task.evaluation_step(model, batch)]
+        return [result for batch in tracked(batches(task, samples), "evaluating")
+                for result in task.evaluation_step(model, batch)]

@@ -1,4 +1,4 @@
-"""Prediction: images without annotation through a finished run's model, large ones in tiles as it was trained."""
+"""Prediction with a finished run's model; large images are cut into tiles where it was trained on tiles."""
 
 from __future__ import annotations
 
@@ -23,20 +23,20 @@ from sightsmith.engine.pipeline.inference import batches
 
 def predict(task: Task, model: Model, paths: Iterable[str | Path], device: torch.device,
             readers: Collection[ImageReaderRecord]) -> Iterator[Prediction]:
-    """One prediction an image, in the order of ``paths``, and of each frame of a file that has several.
+    """One prediction per image in the order of ``paths``; one per frame for files with several frames.
 
-    All files are looked at first; ``readers`` are those that may be used. Raises UserError that names each one that
-    cannot be read.
+    All files are checked first; ``readers`` are those that may be used. Raises UserError naming every file that cannot
+    be read.
     """
     infos = _probed(paths, readers)
     model = model.to(device)
     samples = frames_of([Sample(Path(name), name) for name in infos], infos)
-    side = task.config.dataset.tile
-    tiles = samples if side is None else tiled(samples, infos, side, task.config.dataset.tile_overlap)
-    for _, said in groupby(zip(_parts(task, model, tiles), tiles, strict=True), key=lambda pair: pair[1].image):
-        parts, shown = zip(*said, strict=True)
-        info = infos[shown[0].name]
-        yield task.prediction(parts, shown, (info.height, info.width))
+    tile = task.config.dataset.tile
+    tiles = samples if tile is None else tiled(samples, infos, tile, task.config.dataset.tile_overlap)
+    for _, pairs in groupby(zip(_predicted(task, model, tiles), tiles, strict=True), key=lambda pair: pair[1].image):
+        parts, of_image = zip(*pairs, strict=True)
+        info = infos[of_image[0].name]
+        yield task.prediction(parts, of_image, (info.height, info.width))
 
 
 def _probed(paths: Iterable[str | Path], readers: Collection[ImageReaderRecord]) -> dict[str, ImageInfo]:
@@ -47,13 +47,13 @@ def _probed(paths: Iterable[str | Path], readers: Collection[ImageReaderRecord])
         except (ImageError, OSError) as error:
             problems.append(Problem(f"{path}: {error}"))
     if problems:
-        raise UserError("These images cannot be read:", problems=problems, hint="leave them out, or convert them")
+        raise UserError("These images cannot be read:", problems=problems, hint="remove or convert them")
     return infos
 
 
-def _parts(task: Task, model: Model, tiles: tuple[Sample, ...]) -> Iterator[RawPrediction]:
-    """What the model says of each of ``tiles``, in their order."""
+def _predicted(task: Task, model: Model, tiles: tuple[Sample, ...]) -> Iterator[RawPrediction]:
+    """The model's prediction for each of ``tiles``, in their order."""
     for batch in batches(task, tiles):
         with torch.no_grad():
-            parts = task.predict(model, batch)
-        yield from parts
+            predictions = task.predict(model, batch)
+        yield from predictions

@@ -1,4 +1,4 @@
-"""``sightsmith predict``: what a run says of a person's images, as JSON, as pictures, and as annotation to correct."""
+"""``sightsmith predict``: predictions written as JSON, as images with drawings, and as annotation to correct."""
 
 from __future__ import annotations
 
@@ -33,19 +33,22 @@ from sightsmith.engine.runs.run_dir import RunDir
 
 FORMAT = 1
 TOP = 5
-"""Labels that are written of each image, the likeliest."""
-YES = 0.5
-"""The probability from which a label of several is one of the image."""
+"""Labels written for each image, the most likely first."""
+THRESHOLD = 0.5
+"""The probability from which a multi-label image has a label."""
 MIN_SCORE = 0.3
 FILE, PICTURES, MAPS, HEAT = "predictions.json", "pictures", "maps", "heatmaps"
-HOTTEST = 0.6
-"""How much of the picture the hottest colour covers."""
+HEAT_OPACITY = 0.6
+"""Of the hottest colour over the image."""
 
 
 @dataclass(frozen=True)
 class PredictOptions:
-    """What to write: ``min_score`` is that of objects in pictures and annotation, the JSON has all; ``format`` that of
-    annotation, None for none; ``heatmaps`` show what of an image speaks for its likeliest class."""
+    """What to write.
+
+    Objects below ``min_score`` are left out of pictures and annotation; the JSON has all. ``format`` is the dataset
+    format of the annotation, None for none. ``heatmaps`` show which regions support the most likely class.
+    """
 
     min_score: float = MIN_SCORE
     pictures: bool = True
@@ -54,8 +57,8 @@ class PredictOptions:
 
 
 @dataclass
-class Said:
-    """Of one image, its name below the input and what was said of it."""
+class ImagePrediction:
+    """The prediction for one image, the image's path relative to the input, and the files written for it by kind."""
 
     name: str
     prediction: Prediction
@@ -68,36 +71,37 @@ class Said:
         return Sample(self.prediction.path, self.name, frame=self.prediction.frame, reader=self.reader)
 
     def to_json(self) -> dict[str, Any]:
-        said = self.prediction
-        content: dict[str, Any] = {"image": self.name, "frame": said.frame, "width": said.width, "height": said.height}
-        if said.scores:
+        found = self.prediction
+        content: dict[str, Any] = {"image": self.name, "frame": found.frame, "width": found.width,
+                                   "height": found.height}
+        if found.scores:
             content["labels"] = [{"label": name, "score": round(score, 6)}
-                                 for name, score in list(said.scores.items())[:TOP]]
-        elif said.semantic_mask is None:
+                                 for name, score in list(found.scores.items())[:TOP]]
+        elif found.semantic_mask is None:
             content["objects"] = [
                 {"label": item.label, "score": round(item.score, 6), "box": [round(side, 3) for side in item.box],
                  **({"mask": {"size": [item.mask.height, item.mask.width], "counts": item.mask.counts.decode()}}
-                    if item.mask is not None else {})} for item in said.objects]
+                    if item.mask is not None else {})} for item in found.objects]
         return content | self.files
 
 
 def find_images(text: str, readers: Sequence[ImageReaderRecord]) -> dict[str, Path]:
-    """By name below it, the images that ``input=text`` stands for: a file, a zip, or all in a folder and those below.
+    """The images of ``input=text``, a file, a zip or a folder with its subfolders, by their path relative to it.
 
-    Raises UserError where there are none.
+    Raises UserError if there are none.
     """
-    given = Path(text).expanduser()
-    if not given.exists():
-        siblings = [path.name for path in given.parent.iterdir()] if given.parent.is_dir() else []
-        raise UserError(f"input={text}: there is no such file or folder.{near(given.name, siblings)}",
-                        hint="type input=IMAGE, or a folder of images, or a zip of one")
-    if given.is_file() and given.suffix.lower() != ".zip":
-        return {given.name: given}
-    root = unpack(given, cache_dir() / "archives") if given.is_file() else given
+    source = Path(text).expanduser()
+    if not source.exists():
+        siblings = [path.name for path in source.parent.iterdir()] if source.parent.is_dir() else []
+        raise UserError(f"input={text}: there is no such file or folder.{near(source.name, siblings)}",
+                        hint="type input=PATH of an image, of a folder of images, or of a zip of such a folder")
+    if source.is_file() and source.suffix.lower() != ".zip":
+        return {source.name: source}
+    root = unpack(source, cache_dir() / "archives") if source.is_file() else source
     found = {path.relative_to(root).as_posix(): path for path in _files(root, readers)}
     if not found:
-        raise UserError(f"input={text} holds no image", hint=f"images are {', '.join(sorted(_suffixes(readers)))}, and "
-                        f"{' and '.join(item.title for item in readers if item.magic)} files without a suffix")
+        raise UserError(f"input={text} contains no images", hint=f"images are {', '.join(sorted(_suffixes(readers)))}, "
+                        f"and {' and '.join(item.title for item in readers if item.magic)} files without a suffix")
     return found
 
 
@@ -119,12 +123,12 @@ def _is_marked(path: Path, readers: Sequence[ImageReaderRecord]) -> bool:
     return any(item.marks(head) for item in readers)
 
 
-def predict_files(result: Result, text: str, wanted: PredictOptions, output_dir: Path | None = None) -> tuple[Path,
-                                                                                                              list[str]]:
-    """Write what ``result`` says of ``input=text`` into a new folder of ``output_dir``, by default ``predictions`` of
-    the run; the folder, and lines on what the annotation's format cannot say.
+def predict_files(result: Result, text: str, options: PredictOptions,
+                  output_dir: Path | None = None) -> tuple[Path, list[str]]:
+    """Write the predictions of ``result`` for ``input=text`` into a new folder in ``output_dir``, by default
+    ``predictions`` of the run; returns the folder and notes on what the annotation's format cannot express.
 
-    Raises UserError that names every image that cannot be read, before anything is written.
+    Raises UserError naming every image that cannot be read, before anything is written.
     """
     parent = output_dir or result.run_dir / "predictions"
     ensure_writable(parent)
@@ -132,35 +136,35 @@ def predict_files(result: Result, text: str, wanted: PredictOptions, output_dir:
     readers = list(plugins.image_readers.values())
     images = find_images(text, readers)
     annotation = _annotation(result)
-    writer = find_writer(wanted.format, plugins.dataset_formats, annotation) if wanted.format else None
+    writer = find_writer(options.format, plugins.dataset_formats, annotation) if options.format else None
     names = {path: name for name, path in images.items()}
     device = "cuda" if torch.cuda.is_available() else "cpu"
-    said: list[dict[str, Any]] = []
+    images_json: list[dict[str, Any]] = []
     samples: list[Sample] = []
     predictions = result.predict(images.values(), device)
-    first = next(predictions)  # which looks at all images
+    first = next(predictions)  # checks all images
     infos: dict[str, ImageInfo] = {name: probe(path, readers) for name, path in images.items()}
 
-    def item_of(prediction: Prediction) -> Said:
+    def item_of(prediction: Prediction) -> ImagePrediction:
         name = names[prediction.path]
-        return Said(name, prediction, reader=infos[name].reader)
+        return ImagePrediction(name, prediction, reader=infos[name].reader)
 
-    first_heat = _heat(result, item_of(first)) if wanted.heatmaps else None  # which the task may not have
+    first_heat = _heat(result, item_of(first)) if options.heatmaps else None  # fails where the task has none
     folder = RunDir.create(parent, Path(text).stem).path
     frames = sum(info.frames for info in infos.values())
     for prediction in tracked(chain([first], predictions), "predicting", frames):
         item = item_of(prediction)
         heat = None
-        if wanted.heatmaps:
+        if options.heatmaps:
             heat = first_heat if prediction is first else _heat(result, item)
-        _write_pictures(folder, result, item, wanted, heat)
+        _write_pictures(folder, result, item, options, heat)
         if writer is not None:
-            samples.append(_as_sample(item, wanted.min_score, multi_label=result.task.multi_label,
+            samples.append(_as_sample(item, options.min_score, multi_label=result.task.multi_label,
                                       classes=result.classes))
-        said.append(item.to_json())
+        images_json.append(item.to_json())
     write_json(folder / FILE, {
         "format": FORMAT, "run": str(result.run_dir), "task": result.task.config.task.name,
-        "classes": list(result.classes), "images": said})
+        "classes": list(result.classes), "images": images_json})
     if writer is None:
         return folder, []
     index = DatasetIndex(folder, writer.name, result.classes, tuple(samples), result.task.multi_label,
@@ -173,33 +177,33 @@ def _annotation(result: Result) -> Any:
     return task.network.annotation_of(task.config.network.config) or plugins.task(task.config.task.name).annotation
 
 
-def _as_sample(item: Said, min_score: float, *, multi_label: bool, classes: Sequence[str]) -> Sample:
-    said = item.prediction
+def _as_sample(item: ImagePrediction, min_score: float, *, multi_label: bool, classes: Sequence[str]) -> Sample:
+    found = item.prediction
     objects: tuple[Object, ...] = ()
     labels: tuple[str, ...]
-    if said.scores:
-        labels = tuple(name for name in classes if said.scores[name] >= YES) if multi_label else \
-            (next(iter(said.scores)),)
+    if found.scores:
+        labels = tuple(name for name in classes if found.scores[name] >= THRESHOLD) if multi_label else \
+            (next(iter(found.scores)),)
     else:
-        if said.semantic_mask is not None:
-            objects = regions(said.semantic_mask, classes)
+        if found.semantic_mask is not None:
+            objects = regions(found.semantic_mask, classes)
         else:
-            objects = tuple(Object(found.label, found.box, found.mask) for found in said.objects
-                            if found.score >= min_score)
-        labels = tuple(name for name in classes if any(found.label == name for found in objects))
-    return Sample(said.path, item.name, labels, said.frame, objects=objects)
+            objects = tuple(Object(one.label, one.box, one.mask) for one in found.objects if one.score >= min_score)
+        labels = tuple(name for name in classes if any(one.label == name for one in objects))
+    return Sample(found.path, item.name, labels, found.frame, objects=objects)
 
 
-def _write_pictures(folder: Path, result: Result, item: Said, wanted: PredictOptions, heat: Array | None) -> None:
-    """Those of one image or frame, which ``item`` then names."""
+def _write_pictures(folder: Path, result: Result, item: ImagePrediction, options: PredictOptions,
+                    heat: Array | None) -> None:
+    """Write the pictures of one image or frame and add them to ``item.files``."""
     prediction = item.prediction
     place = item.name if prediction.frame is None else f"{item.name}-{prediction.frame}"
     if prediction.semantic_mask is not None:
         item.files["semantic_mask"] = f"{MAPS}/{place}.png"
         _write_map(folder / MAPS / f"{place}.png", prediction.semantic_mask, result.classes)
-    if wanted.pictures:
+    if options.pictures:
         item.files["picture"] = f"{PICTURES}/{place}.png"
-        _write_picture(folder / PICTURES / f"{place}.png", result, item, wanted.min_score)
+        _write_picture(folder / PICTURES / f"{place}.png", result, item, options.min_score)
     if heat is not None:
         item.files["heat_map"] = f"{HEAT}/{place}.png"
         _write_heat(folder / HEAT / f"{place}.png", result, item, heat)
@@ -212,23 +216,23 @@ def _write_map(path: Path, semantic_mask: Array, classes: Sequence[str]) -> None
     fill_file(path, lambda place: picture.save(place, format="PNG"))
 
 
-def _write_picture(path: Path, result: Result, item: Said, min_score: float) -> None:
+def _write_picture(path: Path, result: Result, item: ImagePrediction, min_score: float) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     pixels = load_rgb(item.sample, result.task.config.image)
     picture = drawn(pixels, item.prediction, result.classes, min_score)
     fill_file(path, lambda place: picture.save(place, format="PNG"))
 
 
-def _heat(result: Result, item: Said) -> Array:
+def _heat(result: Result, item: ImagePrediction) -> Array:
     [batch] = batches(result.task, [item.sample])
     [heat] = result.task.heat_maps(result.model, batch)
     return heat
 
 
-def _write_heat(path: Path, result: Result, item: Said, values: Array) -> None:
+def _write_heat(path: Path, result: Result, item: ImagePrediction, values: Array) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     pixels = load_rgb(item.sample, result.task.config.image)
     heat = Image.fromarray(values).resize(pixels.shape[1::-1], Image.Resampling.BILINEAR)
     strength = np.clip(np.array(heat), 0, 1)
-    picture = Image.fromarray(blended(pixels, 255 * colormaps["inferno"](strength)[..., :3], HOTTEST * strength))
+    picture = Image.fromarray(blended(pixels, 255 * colormaps["inferno"](strength)[..., :3], HEAT_OPACITY * strength))
     fill_file(path, lambda place: picture.save(place, format="PNG"))

@@ -1,4 +1,4 @@
-"""Replay: a part of the data that a base run was trained on, beside the new data, so that it is not forgotten."""
+"""Replay against forgetting: part of the base run's training data is added to the new data."""
 
 from __future__ import annotations
 
@@ -17,33 +17,33 @@ from sightsmith.engine.runs.lockfile import read_lock
 from sightsmith.engine.runs.run_dir import RunDir
 
 PREFIX = "base_run:"
-"""Before the names of replayed images, which may be those of new ones."""
+"""Prefix of the names of replayed images, which may be equal to those of new images."""
 
 
 def with_replay(new: CheckedDataset, old: CheckedDataset, config: Config, report: Callable[[str], None],
                 ) -> CheckedDataset:
-    """``new`` with ``config.base_run.replay`` percent of each side of ``old``, the checked data of the base run.
+    """``new`` with ``config.base_run.replay`` percent of each split of ``old``, the checked data of the base run.
 
-    The shares are stratified, and drawn with the seed. Classes go by their names of today (``network.class_renames``).
-    An old image that the new data has too is left out. Raises UserError where ``old`` is not what the base run saw.
+    The selection is stratified and depends on the seed. Classes are renamed by ``network.class_renames``. An old image
+    that is also in the new data is left out. Raises UserError if ``old`` is not the data of the base run any more.
     """
     lock = read_lock(RunDir(Path(str(config.base_run.path))).lock)
     if (lock["data"], lock["split"]) != (old.data_digest, old.split_digest):
         raise UserError(f"base_run.replay={config.base_run.replay:g}: the data of the base run, {old.index.root}, has "
-                        "changed since it was trained", hint="put it back, or leave base_run.replay out")
+                        "changed since the run was trained", hint="restore it, or omit base_run.replay")
     if old.index.annotation != new.index.annotation:
-        raise UserError(f"base_run.replay={config.base_run.replay:g}: the base run has learnt from "
-                        f"{old.index.annotation}, "
-                        f"the new data has {new.index.annotation}", hint="leave base_run.replay out")
+        raise UserError(f"base_run.replay={config.base_run.replay:g}: the base run was trained on "
+                        f"{old.index.annotation}, the new data has {new.index.annotation}",
+                        hint="omit base_run.replay")
     here = {content for info in new.infos.values() for content in info.digests}
-    train, validation = (_share(_unseen(side, old.infos, here), config) for side in (old.train, old.validation))
+    train, validation = (_share(_unseen(part, old.infos, here), config) for part in (old.train, old.validation))
     names = {name: name for name in old.index.classes} | config.network.renamed_classes
-    train, validation = (tuple(replace(renamed(sample, names), name=f"{PREFIX}{sample.name}") for sample in side)
-                         for side in (train, validation))
+    train, validation = (tuple(replace(renamed(sample, names), name=f"{PREFIX}{sample.name}") for sample in part)
+                         for part in (train, validation))
     seen = {label for sample in (*train, *validation) for label in sample.labels}
     classes = (*new.index.classes, *(name for name in names.values() if name in seen - set(new.index.classes)))
     infos = {f"{PREFIX}{name}": info for name, info in old.infos.items()}
-    report(f"Replay: {len(train)} images of the base run's data are trained on too, {len(validation)} validated on")
+    report(f"Replay: {len(train)} training and {len(validation)} validation images of the base run are added")
     return replace(
         new, index=replace(new.index, classes=classes, samples=(*new.index.samples, *train, *validation)),
         train=(*new.train, *train), validation=(*new.validation, *validation), infos={**new.infos, **infos},
@@ -61,5 +61,3 @@ def _share(samples: Sequence[Sample], config: Config) -> tuple[Sample, ...]:
     if config.base_run.replay == 100:
         return tuple(samples)
     return split(samples, config.base_run.replay, config.trainer.seed)[1]
-
-

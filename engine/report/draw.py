@@ -18,11 +18,12 @@ from sightsmith.engine.data.thumbnails import palette
 
 OPACITY = 0.45
 SMALLEST = 11
-"""Pixels of the smallest letters."""
+"""The smallest font size, pixels."""
 
 
 def drawn(image: Array, prediction: Prediction, classes: Sequence[str], min_score: float) -> Image.Image:
-    """``image`` (H, W, 3) uint8 with the masks, boxes, or labels of ``prediction``, those of ``min_score`` or more."""
+    """``image`` (H, W, 3) uint8 with the masks, boxes or labels of ``prediction``; objects below ``min_score`` are
+    left out."""
     colours = palette(classes)
     canvas = torch.from_numpy(image).permute(2, 0, 1)
     if prediction.semantic_mask is not None:
@@ -32,9 +33,9 @@ def drawn(image: Array, prediction: Prediction, classes: Sequence[str], min_scor
             canvas = draw_segmentation_masks(canvas, masks, OPACITY, [colours[classes[number - 1]]
                                                                       for number in numbers])
     found = [item for item in prediction.objects if item.score >= min_score]
-    outlines = [decode(item.mask, *image.shape[:2]) for item in found if item.mask is not None]
-    if outlines:
-        canvas = draw_segmentation_masks(canvas, torch.from_numpy(np.stack(outlines)), OPACITY,
+    instance_masks = [decode(item.mask, *image.shape[:2]) for item in found if item.mask is not None]
+    if instance_masks:
+        canvas = draw_segmentation_masks(canvas, torch.from_numpy(np.stack(instance_masks)), OPACITY,
                                          [colours[item.label] for item in found if item.mask is not None])
     if found:
         boxes = torch.tensor([item.box for item in found]).round()

@@ -1,9 +1,8 @@
-"""``sightsmith inspect --html``: what a data set is, as a page for people."""
+"""The page of ``sightsmith inspect --html``: problems, statistics, near-duplicates and a contact sheet."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from html import escape
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +17,7 @@ from sightsmith.engine.data.masks import IGNORED, semantic_map
 from sightsmith.engine.data.near_duplicates import Pair
 from sightsmith.engine.data.statistics import describe, under_represented
 from sightsmith.engine.data.thumbnails import SHOWN, blended, load_rgb, palette
-from sightsmith.engine.report.page import write_page
+from sightsmith.engine.report.page import render, write_page
 
 SHOWN_CLASSES = 40
 SHOWN_PAIRS = 24
@@ -26,43 +25,46 @@ OPACITY = 0.45
 
 
 def write_inspect_page(folder: Path, dataset: CheckedDataset, pairs: Sequence[Pair], image: ImageConfig) -> Path:
-    """Write ``index.html`` and the tables into ``folder``; the page's path."""
+    """Write ``index.html`` and the tables into ``folder``; returns the page's path.
+
+    ``pairs`` are the near-duplicates.
+    """
     summary = describe(dataset)
-    sides = summary["images"]
+    images = summary["images"]
     errors = [problem for problem in dataset.problems if problem.severity == "error"]
-    sections = [_problems(dataset), _classes(summary), _figures(summary), _pairs(pairs, dataset, image),
+    sections = [_problems(dataset), _classes(summary), _statistics(summary), _pairs(pairs, dataset, image),
                 *_contact_sheet(dataset, image)]
     write_page(folder, f"Data set {dataset.index.root.name}", f"{dataset.index.format}: {dataset.reason}",
                str(dataset.index.root),
-               headline=[("training images", str(sides["train"]), ""),
-                         ("validation images", str(sides["validation"]), ""),
+               headline=[("training images", str(images["train"]), ""),
+                         ("validation images", str(images["validation"]), ""),
                          ("classes", str(len(dataset.index.classes)), ""), ("errors", str(len(errors)), ""),
                          ("warnings", str(len(dataset.problems) - len(errors)), ""),
-                         ("look alike", f"{len(pairs)} pairs", "")], sections=sections)
+                         ("near-duplicates", f"{len(pairs)} pairs", "")], sections=sections)
     return folder / "index.html"
 
 
 def _problems(dataset: CheckedDataset) -> Section:
     if not dataset.problems:
-        return Section("Problems", html="<p>None.</p>")
+        return Section("Problems", note="None.")
     rows = tuple((item.severity, item.file or "", item.line or "", item.message, item.hint or "")
                  for item in sorted(dataset.problems, key=lambda item: item.severity))
-    return Section("Problems", header=("", "file", "line", "what", "what to do"), rows=rows, name="problems")
+    return Section("Problems", header=("severity", "file", "line", "problem", "hint"), rows=rows, name="problems")
 
 
 def _classes(summary: Mapping[str, Any]) -> Section:
     objects = summary.get("objects", {}).get("classes", {})
-    few = under_represented({name: sides["train"] for name, sides in summary["classes"].items()})
-    rows = tuple((name, sides["train"], sides["validation"],
-                  *(objects[name][side] for side in ("train", "validation") if name in objects),
+    few = under_represented({name: images["train"] for name, images in summary["classes"].items()})
+    rows = tuple((name, images["train"], images["validation"],
+                  *(objects[name][split] for split in ("train", "validation") if name in objects),
                   "under-represented" if name in few else "")
-                 for name, sides in summary["classes"].items())
+                 for name, images in summary["classes"].items())
     header = ("class", "training images", "validation images", *(("training objects", "validation objects")
                                                                  if objects else ()), "")
     return Section("Classes", header=header, rows=rows, name="classes")
 
 
-def _figures(summary: Mapping[str, Any]) -> Section:
+def _statistics(summary: Mapping[str, Any]) -> Section:
     rows: list[tuple[str, str]] = []
     for key in ("annotation", "multi_label", "negatives", "sizes", "channels", "bits", "modalities", "groups",
                 "mask_coverage"):
@@ -70,7 +72,7 @@ def _figures(summary: Mapping[str, Any]) -> Section:
             rows.append((key.replace("_", " "), _text(summary[key])))
     rows += [(f"objects, {key.replace('_', ' ')}", _text(value))
              for key, value in summary.get("objects", {}).items() if key != "classes"]
-    return Section("Figures", header=("", ""), rows=tuple(rows), name="figures")
+    return Section("Statistics", header=("", ""), rows=tuple(rows), name="statistics")
 
 
 def _text(value: Any) -> str:
@@ -80,23 +82,22 @@ def _text(value: Any) -> str:
 
 
 def _pairs(pairs: Sequence[Pair], dataset: CheckedDataset, image: ImageConfig) -> Section:
-    title = "Images that look alike"
+    title = "Near-duplicates"
     if not pairs:
-        return Section(title, html="<p>None.</p>")
-    side = {sample.key: name for name, part in (("training", dataset.train), ("validation", dataset.validation))
-            for sample in part}
-    across = [pair for pair in pairs if side.get(pair.first.key) != side.get(pair.second.key)]
-    note = (f"<p>{len(pairs)} pairs look alike (perceptual hash), {len(across)} of them on different sides of the "
-            "split: what is learnt by heart is then scored as known. <code>dataset.group_by</code> keeps images "
-            "together that belong together.</p>")
+        return Section(title, note="None.")
+    split = {sample.key: name for name, part in (("training", dataset.train), ("validation", dataset.validation))
+              for sample in part}
+    across = [pair for pair in pairs if split.get(pair.first.key) != split.get(pair.second.key)]
+    note = (f"{len(pairs)} pairs of images look alike (perceptual hash). {len(across)} of them are in different splits "
+            "(data leakage: the score would be inflated); dataset.group_by keeps images that belong together in one.")
     chosen = [*across, *(pair for pair in pairs if pair not in across)]
-    pictures = tuple((f"{side.get(pair.first.key)} and {side.get(pair.second.key)}",
+    pictures = tuple((f"{split.get(pair.first.key)} and {split.get(pair.second.key)}",
                       tuple(Picture(load_rgb(sample, image), sample.key) for sample in (pair.first, pair.second)))
                      for pair in chosen[:SHOWN_PAIRS])
-    rows = tuple((pair.first.key, side.get(pair.first.key, ""), pair.second.key, side.get(pair.second.key, ""),
+    rows = tuple((pair.first.key, split.get(pair.first.key, ""), pair.second.key, split.get(pair.second.key, ""),
                   pair.distance) for pair in chosen)
-    return Section(title, html=note, pictures=pictures, name="look-alike", rows=rows,
-                   header=("image", "side", "image", "side", "bits that differ"))
+    return Section(title, note=note, pictures=pictures, name="near-duplicates", rows=rows,
+                   header=("image", "split", "image", "split", "hash distance"))
 
 
 def _contact_sheet(dataset: CheckedDataset, image: ImageConfig) -> Iterable[Section]:
@@ -114,15 +115,14 @@ def _contact_sheet(dataset: CheckedDataset, image: ImageConfig) -> Iterable[Sect
         rows.append((f"without a class: {len(without)} images",
                      _annotated(without[:2 * SHOWN], classes, colours, image)))
     if rows:
-        legend = " ".join(f"<span style='color:rgb{colours[name]}'>&#9632;</span> {escape(name)}"
-                          for name in classes[:SHOWN_CLASSES])
         drawn = dataset.index.annotation != "labels"
-        yield Section("Contact sheet", html=f"<p class='soft'>{legend}</p>" if drawn else "", pictures=tuple(rows))
+        legend = render("legend.html", entries=[(name, colours[name]) for name in classes[:SHOWN_CLASSES]])
+        yield Section("Contact sheet", html=legend if drawn else "", pictures=tuple(rows))
 
 
 def _annotated(samples: Sequence[Sample], classes: Sequence[str], colours: Mapping[str, Colour], image: ImageConfig,
                ) -> tuple[Picture, ...]:
-    """The images with their boxes or masks drawn in; those that cannot be shown are left out, the check says why."""
+    """The images with their boxes or masks drawn in. Unreadable ones are left out; they are among the problems."""
     found = []
     for sample in samples:
         try:

@@ -24,9 +24,10 @@ from sightsmith.engine.training.bootstrap import LEVEL, RESAMPLES, Interval
 def write_report(run: RunDir, task: Task, plan: Plan, dataset: CheckedDataset, history: Sequence[Mapping[str, Any]],
                  outcomes: Sequence[SampleResult], metrics: Mapping[str, float | None], best_epoch: int,
                  scores: Sequence[tuple[str, float | None, Interval]], more: Sequence[Section] = ()) -> None:
-    """Write ``report/`` of a finished run; ``outcomes`` are those of the best checkpoint's validation.
+    """Write ``report/`` of a finished run; ``outcomes`` are the best checkpoint's results on the validation images.
 
-    ``scores`` says where each was measured, theirs first; ``more`` are sections of what else the run did.
+    ``scores`` are (data, score, interval), the score of ``outcomes`` first; ``more`` are sections about optional steps
+    of the run.
     """
     run.report.mkdir(exist_ok=True)
     sections = [
@@ -45,7 +46,7 @@ def write_report(run: RunDir, task: Task, plan: Plan, dataset: CheckedDataset, h
     write_page(
         run.report, plan.name, f"{plan.task} · {plan.network} · {len(dataset.index.classes)} classes · {run.path.name}",
         task.config.description,
-        headline=[*((f"{name}, {where}", format_metric(score), interval.span()) for where, score, interval in scores),
+        headline=[*((f"{name}, {data}", format_metric(score), interval.span()) for data, score, interval in scores),
                   ("validation loss", format_metric(metrics.get("loss")), ""),
                   ("best epoch", f"{best_epoch} of {len(history)}", ""), ("training time", format_duration(seconds),
                                                                           speed)],
@@ -53,11 +54,11 @@ def write_report(run: RunDir, task: Task, plan: Plan, dataset: CheckedDataset, h
 
 
 def _scores(name: str, scores: Sequence[tuple[str, float | None, Interval]]) -> Section:
-    note = (f"<p class='soft'>The interval says how the score varies with the choice of cases: percentile bootstrap, "
-            f"{RESAMPLES} draws of the cases with replacement. Images of a group are one case. Validation has chosen "
-            "the epoch that is kept, so its score is a little too good.</p>")
-    return Section("Score", html=note, name="score", rows=tuple(
-        (where, score, interval.low, interval.high, interval.cases) for where, score, interval in scores),
+    note = (f"The interval shows how much the score depends on the choice of cases: percentile bootstrap, cases "
+            f"resampled {RESAMPLES:,} times with replacement. Images of one group are one case. The best epoch was "
+            "chosen by the validation score, which is therefore slightly optimistic.")
+    return Section("Score", note=note, name="score", rows=tuple(
+        (data, score, interval.low, interval.high, interval.cases) for data, score, interval in scores),
         header=("", name, f"{LEVEL} % confidence interval from", "to", "cases"))
 
 

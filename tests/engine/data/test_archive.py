@@ -76,7 +76,7 @@ def test_lists_every_offender(tmp_path: Path, parent: Path) -> None:
     assert refusals(archive, parent) == [
         "'/etc/passwd' is an absolute path", "'C:\\x' is an absolute path",
         "'a/../../b' climbs out of the folder with '..'", "'..\\c' climbs out of the folder with '..'",
-        "'GOOD' is there twice (capitals make no difference)", "'\\\\host\\d' is an absolute path",
+        "'GOOD' is duplicated (upper and lower case are equal)", "'\\\\host\\d' is an absolute path",
         "'link' is a link", "'pipe' is a special file", "'good/inner' lies inside a file"]
 
 
@@ -84,7 +84,7 @@ def test_duplicate_names(tmp_path: Path, parent: Path) -> None:
     archive = write(tmp_path / "a.zip", {"x": "1"})
     with zipfile.ZipFile(archive, "a") as file, pytest.warns(UserWarning, match="Duplicate name"):
         file.writestr("x", "2")
-    assert refusals(archive, parent) == ["'x' is there twice (capitals make no difference)"]
+    assert refusals(archive, parent) == ["'x' is duplicated (upper and lower case are equal)"]
 
 
 def test_encrypted(tmp_path: Path, parent: Path) -> None:

@@ -45,7 +45,7 @@ def test_groups_by_a_regular_expression(tmp_path):
     assert not patients[0] & patients[1]
 
 
-def test_a_given_split_that_tears_a_group_apart_is_told(tmp_path):
+def test_a_split_that_separates_a_group_is_reported(tmp_path):
     for number in range(24):
         side = "val" if number % 6 == 5 else "train"
         picture(tmp_path / side / "ab"[number % 2] / f"patient{number // 8}_{number}.png", number)
@@ -56,7 +56,7 @@ def test_a_given_split_that_tears_a_group_apart_is_told(tmp_path):
     dataset = read(*given, "dataset.group_by='patient(\\d+)'")
     dataset.raise_for_errors()
     [told] = [problem for problem in dataset.problems if "groups have images" in problem.message]
-    assert told.message.startswith("3 groups have images on both sides of the given split: ")
+    assert told.message.startswith("3 groups have images in both splits of the data set: ")
     assert "patient0_" in told.message and "(train)" in told.message and "(val" in told.message
     assert told.severity == "warning"
 
@@ -74,7 +74,7 @@ def test_a_frame_is_a_sample_and_a_file_stays_together(tmp_path):
     assert not {sample.name for sample in dataset.train} & {sample.name for sample in dataset.validation}
 
 
-def test_copies_stay_on_one_side(tmp_path):
+def test_copies_stay_in_one_split(tmp_path):
     paths = folders(tmp_path, (("cat", 10), ("dog", 10)))
     for number in range(6):
         Image.open(paths[0]).save(tmp_path / "cat" / f"copy{number}.bmp")
@@ -83,7 +83,7 @@ def test_copies_stay_on_one_side(tmp_path):
     copies = [{sample.name for sample in part if "copy" in sample.name or sample.name == "cat/0.png"}
               for part in (dataset.train, dataset.validation)]
     assert sorted(map(len, copies)) == [0, 7]
-    assert any("6 pictures are copies" in str(problem) for problem in dataset.problems)
+    assert any("6 images are copies" in str(problem) for problem in dataset.problems)
 
 
 def test_dark_images_of_16_bits_are_warned_of(tmp_path):

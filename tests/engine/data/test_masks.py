@@ -120,7 +120,7 @@ def test_a_class_map_is_numbered(tmp_path):
     assert class_numbers(semantic_mask, ("a", "b"), 1, 4).tolist() == [[0, 2, 1, 255]]
     with pytest.raises(MaskError, match="map is 4 x 1 px"):
         class_numbers(semantic_mask, ("a", "b"), 4, 1)
-    with pytest.raises(MaskError, match="values that are no class: 9"):
+    with pytest.raises(MaskError, match="values without a class: 9"):
         class_numbers(SemanticMask(path, "map.png", ((0, None), (7, "b"))), ("a", "b"), 1, 4)
 
 
@@ -138,7 +138,7 @@ def test_later_objects_over_earlier_and_all_over_crowds():
 
 
 def test_what_cannot_be_painted():
-    with pytest.raises(MaskError, match="a box and no mask"):
+    with pytest.raises(MaskError, match="a box but no mask"):
         semantic_map(Sample(Path("x"), "x", objects=(Object("a", (0, 0, 1, 1)),)), ("a",), 5, 5)
     with pytest.raises(MaskError, match="at most 254"):
         semantic_map(Sample(Path("x"), "x"), [str(number) for number in range(255)], 5, 5)

@@ -1,4 +1,4 @@
-"""A finished run judged by labelled images, from the command line and from Python."""
+"""Evaluation of a finished run on labelled images, from the command line and from Python."""
 
 from __future__ import annotations
 
@@ -19,21 +19,21 @@ from sightsmith.core.util.files import cache_dir
 from sightsmith.engine.pipeline.evaluate import evaluate
 
 
-def test_its_own_data_has_the_figures_of_the_training(digits, tmp_path):
+def test_its_own_data_has_the_metrics_of_the_training(digits, tmp_path):
     digits = copied(digits, tmp_path)
     found = evaluate(digits)
     assert list(found.splits) == ["train", "validation"]
     for name, value in found.splits["validation"].metrics.items():
         assert value == pytest.approx(digits.metrics[name], abs=1e-6), name
-    assert (found.splits["validation"].trust.low, found.splits["validation"].trust.high) == (
+    assert (found.splits["validation"].interval.low, found.splits["validation"].interval.high) == (
         digits.metrics["accuracy_low"], digits.metrics["accuracy_high"])
     kept = json.loads((found.folder / "metrics.json").read_text())
     assert kept["splits"]["validation"]["metrics"] == found.splits["validation"].metrics
     assert found.folder.parent == digits.run_dir / "evaluations"
     page = found.report.read_text()
-    for title in ("Figures", "Per class, train", "Confusion matrix, validation", "Calibration, validation"):
+    for title in ("Metrics", "Per class, train", "Confusion matrix, validation", "Calibration, validation"):
         assert f"<h2>{title}</h2>" in page
-    rows = {row[0]: row[1:] for row in csv.reader((found.folder / "figures.csv").open())}
+    rows = {row[0]: row[1:] for row in csv.reader((found.folder / "metrics.csv").open())}
     assert rows[""] == ["train", "validation"]
     assert rows["images"] == [str(found.splits[name].images) for name in ("train", "validation")]
 
@@ -64,21 +64,21 @@ def test_the_command_on_another_folder_whose_classes_are_a_part(digits, tmp_path
     assert metrics["accuracy"] == pytest.approx(right / total)
 
 
-def test_a_test_side_is_judged_and_never_trained_with(tmp_path):
-    for side, count in (("train", 8), ("val", 4), ("test", 5)):
+def test_a_test_split_is_evaluated_and_never_trained_on(tmp_path):
+    for split, count in (("train", 8), ("val", 4), ("test", 5)):
         for name, shade in (("dark", 40), ("light", 200)):
             for number in range(count):
-                path = tmp_path / "set" / side / name / f"{number}.png"
+                path = tmp_path / "set" / split / name / f"{number}.png"
                 path.parent.mkdir(parents=True, exist_ok=True)
-                Image.new("L", (32, 32), shade + {"train": 0, "val": 20, "test": 40}[side] + number).save(path)
+                Image.new("L", (32, 32), shade + {"train": 0, "val": 20, "test": 40}[split] + number).save(path)
     plain = [text for text in LABELS if not text.startswith("dataset.")]
     result = sightsmith.train([*plain, f"dataset.root={tmp_path / 'set'}", "dataset.min_images_per_class=1",
                                f"output_dir={tmp_path / 'runs'}"])
     data = json.loads((result.run_dir / "data.json").read_text())
     assert data["images"] == {"train": 16, "validation": 8}
-    assert any("10 images are for the test" in problem["message"] for problem in data["problems"])
+    assert any("10 images of the test split" in problem["message"] for problem in data["problems"])
     found = evaluate(result)
-    assert {name: judged.images for name, judged in found.splits.items()} == {"train": 16, "validation": 8, "test": 10}
+    assert {name: split.images for name, split in found.splits.items()} == {"train": 16, "validation": 8, "test": 10}
     assert evaluate(result, {"dataset.root": str(tmp_path / "set")}, "test").splits.keys() == {"test"}
     with pytest.raises(UserError, match="has train, validation, test"):
         evaluate(result, split="tests")
@@ -105,11 +105,12 @@ def test_mistakes(digits, tmp_path):
 
 
 @pytest.mark.parametrize(("run", "score"), [("box_tiles", "ap"), ("map_tiles", "dice")])
-def test_tiles_are_judged_as_in_validation(request, tmp_path, run, score):
+def test_tiles_are_evaluated_as_in_validation(request, tmp_path, run, score):
     result = request.getfixturevalue(run)
     found = evaluate(result, split="validation", output_dir=tmp_path).splits["validation"]
     assert found.metrics[score] == pytest.approx(result.metrics[score], abs=1e-6)
-    assert (found.trust.low, found.trust.high) == (result.metrics[f"{score}_low"], result.metrics[f"{score}_high"])
+    assert (found.interval.low, found.interval.high) == (
+        result.metrics[f"{score}_low"], result.metrics[f"{score}_high"])
 
 
 def test_images_of_no_class_or_several_are_named_where_one_is_given(digits, tmp_path):

@@ -137,10 +137,10 @@ def test_mistakes(digits, images, tmp_path):
     for arguments, says in (
             ([f"input={images}"], "run=DIR is not given"),
             ([f"run={digits.run_dir}", f"input={images}s"], "there is no such file or folder"),
-            ([f"run={digits.run_dir}", f"input={tmp_path / 'empty'}"], "holds no image"),
+            ([f"run={digits.run_dir}", f"input={tmp_path / 'empty'}"], "contains no images"),
             ([f"run={digits.run_dir}", f"input={tmp_path / 'broken.png'}"], "cannot be read"),
             ([f"run={digits.run_dir}", f"input={images}", "format=yolo"], "has no labels"),
-            ([f"run={digits.run_dir}", f"input={images}", "format=cocoa"], "is no format"),
+            ([f"run={digits.run_dir}", f"input={images}", "format=cocoa"], "does not exist"),
             ([f"run={digits.run_dir}", f"input={images}", "min_score=high"], "is not a number from 0 to 1"),
             ([f"run={digits.run_dir}", f"input={images}", "min_score=7"], "is not a number from 0 to 1")):
         assert says in refused("predict", *arguments, f"output_dir={tmp_path / 'out'}")
@@ -156,7 +156,7 @@ def test_a_data_set_is_converted(tmp_path):
         first, second = read("detection", tmp_path / "set"), read("detection", tmp_path / form)
         assert {name: [(item.label, item.box) for item in sample.objects] for name, sample in first.items()} == \
             {name: [(item.label, item.box) for item in sample.objects] for name, sample in second.items()}
-    assert "exists already" in refused("inspect", *given, "convert=coco", f"convert_dir={tmp_path / 'coco'}")
+    assert "already exists" in refused("inspect", *given, "convert=coco", f"convert_dir={tmp_path / 'coco'}")
 
 
 def test_heat_maps_are_grad_cam(digits, images, tmp_path):

@@ -140,7 +140,7 @@ def test_replay_adds_a_share_of_the_old_images_and_their_classes(base_run, tmp_p
                                "+network.class_renames={dark: dim}",
                                *STILL, f"output_dir={tmp_path}", "hyper.epochs=1"])
     assert result.classes == ("pale", "white", "black", "dim", "grey")
-    found = re.search(r"Replay: (\d+) images .* too, (\d+) validated", capsys.readouterr().out)
+    found = re.search(r"Replay: (\d+) training and (\d+) validation images", capsys.readouterr().out)
     assert found
     train, validation = map(int, found.groups())
     assert 16 <= train <= 22
@@ -163,7 +163,7 @@ def test_replay_of_changed_data_is_refused(tmp_path):
     run = sightsmith.train([data, "task=classification", *small])
     Image.new("RGB", (32, 32), (1, 2, 3)).save(tmp_path / "data" / "Classes" / "a" / "0.png")
     new = class_folders(tmp_path / "new", {"a": 10, "c": 150}, images=5)
-    with pytest.raises(UserError, match="has changed since it was trained"):
+    with pytest.raises(UserError, match="has changed since the run was trained"):
         sightsmith.train([new, f"base_run={run.run_dir}", "base_run.replay=50", *TRAINER, f"output_dir={tmp_path}"])
 
 

@@ -84,10 +84,10 @@ def test_workers_and_cache_change_nothing(make_task, write_sample):
 
 def test_the_cache_stops_where_memory_is_short(make_task, write_sample, monkeypatch):
     data = make_task(size=32).dataset([write_sample("a.png", picture(), "cat")], training=False)
-    monkeypatch.setattr("sightsmith.engine.data.cache.KEPT_FREE", 1.1)
+    monkeypatch.setattr("sightsmith.engine.data.cache.MIN_FREE", 1.1)
     kept = data[0]
     assert data._images[0] is not data._images[0]
-    monkeypatch.setattr("sightsmith.engine.data.cache.KEPT_FREE", 0.0)
+    monkeypatch.setattr("sightsmith.engine.data.cache.MIN_FREE", 0.0)
     assert torch.equal(data[0][0], kept[0])
     assert data._images[0] is data._images[0]
 

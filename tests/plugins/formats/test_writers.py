@@ -162,8 +162,8 @@ def test_maps_of_classes_and_what_cannot_be_written(read, tmp_path):
     for stem, sample in by_stem(first).items():
         maps = [semantic_map(item, first.index.classes, HEIGHT, WIDTH) for item in (sample, second[stem])]
         assert (maps[0] == maps[1]).all()
-    with pytest.raises(UserError, match="exists already"):
+    with pytest.raises(UserError, match="already exists"):
         written(first, "coco", tmp_path / "out")
-    for name, says in (("voc", "has no masks"), ("mask_folders", "cannot be written"), ("cocoa", "is no format")):
+    for name, says in (("voc", "has no masks"), ("mask_folders", "cannot be written"), ("cocoa", "does not exist")):
         with pytest.raises(UserError, match=says):
             find_writer(name, load_plugins().dataset_formats, "masks")
