@@ -103,17 +103,18 @@ def _train(arguments: list[str]) -> int:
     from omegaconf.errors import OmegaConfBaseException
 
     from sightsmith.core.config.compose import explain, install
+    from sightsmith.core.plugins.manager import load_plugins
 
     if any(len(text) > 2 and RERUN.startswith(text.partition("=")[0]) for text in arguments):
         raise UserError(f"{RERUN} would unpickle a file, which can execute code",
                         hint="a finished run is trained again by `sightsmith verify run=DIR rerun=true`")
     overrides = [text for text in arguments if _is_override(text)]
+    plugins = load_plugins()
     if "query=bash" in overrides:
-        from sightsmith.core.plugins.manager import load_plugins
         from sightsmith.plugins.commands.bash import prepare_query
 
-        prepare_query(next(iter(load_plugins().tasks)))
-    install(overrides)
+        prepare_query(next(iter(plugins.tasks)))
+    install(overrides, plugins)
     # Hydra would print an error and exit with 1; this makes it raise instead.
     os.environ["HYDRA_FULL_ERROR"] = "1"
     # Hydra wants its flags on one side of the overrides.
@@ -138,7 +139,7 @@ def _train(arguments: list[str]) -> int:
         if ended:
             raise ended[0]
     except (HydraException, OmegaConfBaseException) as error:
-        raise explain(error, overrides) from error
+        raise explain(error, overrides, plugins) from error
     return 0
 
 
@@ -188,7 +189,7 @@ def _inspect(arguments: list[str]) -> int:
         ensure_writable(options.html)
     plugins = load_plugins()
     given = dict(text.partition("=")[::2] for text in options.overrides if text.startswith(CONVERT))
-    config = compose([text for text in options.overrides if not text.startswith(CONVERT)])
+    config = compose([text for text in options.overrides if not text.startswith(CONVERT)], plugins)
     dataset = check(config, plugins, quiet)
     plugins.dataset_checked(dataset=dataset)
     pairs = near_duplicates(dataset.index.samples, config.image)
@@ -358,15 +359,17 @@ def _verify(arguments: list[str]) -> int:
     again_too = _flag(parser, given, "rerun")
     run = Path(given["run"]).expanduser().resolve()
 
+    from sightsmith.core.plugins.manager import load_plugins
     from sightsmith.engine.pipeline import verify
 
-    checks = verify.check_run(run, (lambda line: None) if options.json else print)
+    plugins = load_plugins()
+    checks = verify.check_run(run, (lambda line: None) if options.json else print, plugins)
     if not options.json:
         verify.print_checks(checks)
     again = None
     if again_too:
         with _stdout_as_stderr() if options.json else nullcontext():
-            again = verify.train_again(run, checks)
+            again = verify.train_again(run, checks, plugins)
     if options.json:
         print(json.dumps({"checks": [asdict(item) for item in checks], "rerun": again and again.to_json()}, indent=2))
     elif again is not None:
@@ -426,6 +429,7 @@ def _stdout_as_stderr() -> Iterator[None]:
 
 def _list(arguments: list[str]) -> int:
     from sightsmith.core.config.presets import find_preset
+    from sightsmith.core.plugins.manager import load_plugins
     from sightsmith.plugins.commands import listing
 
     parser = argparse.ArgumentParser(prog="sightsmith list", description="What is installed, and what was run.",
@@ -439,7 +443,7 @@ def _list(arguments: list[str]) -> int:
     if options.name is not None and options.kind != "presets":
         parser.error(f"list {options.kind} takes no name")
     if options.name is not None:
-        preset = find_preset(options.name)
+        preset = find_preset(options.name, load_plugins())
         if not options.json:
             listing.print_card(preset)
             return 0
@@ -453,11 +457,12 @@ def _list(arguments: list[str]) -> int:
         if options.kind == "runs" and rows:
             from sightsmith.engine.report.runs_page import write_runs_page
 
-            print(f"Page: {write_runs_page(Path(options.output_dir), rows)}")
+            print(f"Page: {write_runs_page(Path(options.output_dir), rows, load_plugins())}")
     return 0
 
 
 def _preset(arguments: list[str]) -> int:
+    from sightsmith.core.plugins.manager import load_plugins
     from sightsmith.engine.pipeline.create_preset import CARD_KEYS, TUNABLE, UNLICENSED, create_preset
 
     parser = argparse.ArgumentParser(
@@ -478,7 +483,8 @@ def _preset(arguments: list[str]) -> int:
     said: dict[str, Any] = {key: " ".join(value.split()) for key, value in given.items()}
     if "tunable" in said:
         said["tunable"] = [key for key in said["tunable"].strip("[]").replace(" ", "").split(",") if key]
-    written = create_preset(run.expanduser().resolve(), name, folder.expanduser(), said, package=package)
+    written = create_preset(run.expanduser().resolve(), name, folder.expanduser(), said, load_plugins(),
+                            package=package)
     if options.json:
         print(json.dumps({"preset" if not package else "package": str(written)}))
         return 0

@@ -41,7 +41,7 @@ def dry_run(overrides) -> None:
     from sightsmith.core.config.compose import compose
     from sightsmith.engine.pipeline.start import start
 
-    assert start(compose(overrides), overrides) is None
+    assert start(compose(overrides, load_plugins()), overrides) is None
 
 
 @pytest.mark.parametrize(("task", "network", "figures"), [

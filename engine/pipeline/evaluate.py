@@ -17,7 +17,6 @@ from sightsmith.core.contracts.report import Section
 from sightsmith.core.contracts.results import SampleResult
 from sightsmith.core.contracts.schema import Config
 from sightsmith.core.contracts.task import Task
-from sightsmith.core.plugins.manager import load_plugins
 from sightsmith.core.util.errors import Problem, UserError
 from sightsmith.core.util.files import ensure_writable, write_json
 from sightsmith.core.util.text import format_metric
@@ -134,14 +133,13 @@ def shown(task: Task, samples: tuple[Sample, ...], dataset: CheckedDataset) -> t
 
 def _parts(result: Result, config: Config, *, own: bool, report: Callable[[str], None],
            ) -> tuple[dict[str, tuple[Sample, ...]], CheckedDataset]:
-    plugins = load_plugins()
-    judged = check_judged(config, plugins, report)
+    judged = check_judged(config, result.plugins, report)
     judged.raise_for_errors()
     if not own:
         names = dict.fromkeys(sample.split or WHOLE for sample in judged.validation)
         return {name: tuple(sample for sample in judged.validation if (sample.split or WHOLE) == name)
                 for name in names}, judged
-    trained = check(config, plugins, lambda line: None)
+    trained = check(config, result.plugins, lambda line: None)
     trained.raise_for_errors()
     lock = read_lock(RunDir(result.run_dir).lock)
     if (lock["data"], lock["split"]) != (trained.data_digest, trained.split_digest):

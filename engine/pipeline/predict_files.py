@@ -17,7 +17,6 @@ from sightsmith.core.contracts.annotation import Object
 from sightsmith.core.contracts.dataset import IMAGE_SUFFIXES, DatasetIndex, Sample
 from sightsmith.core.contracts.image import Array, ImageInfo
 from sightsmith.core.contracts.prediction import Prediction
-from sightsmith.core.plugins.manager import load_plugins
 from sightsmith.core.util.console import tracked
 from sightsmith.core.util.errors import UserError, near
 from sightsmith.core.util.files import cache_dir, ensure_writable, fill_file, write_json
@@ -117,7 +116,7 @@ def predict_files(result: Result, text: str, wanted: PredictOptions, output_dir:
     ensure_writable(parent)
     images = find_images(text)
     annotation = _annotation(result)
-    writer = find_writer(wanted.format, load_plugins().dataset_formats, annotation) if wanted.format else None
+    writer = find_writer(wanted.format, result.plugins.dataset_formats, annotation) if wanted.format else None
     names = {path: name for name, path in images.items()}
     device = "cuda" if torch.cuda.is_available() else "cpu"
     said: list[dict[str, Any]] = []
@@ -149,8 +148,8 @@ def predict_files(result: Result, text: str, wanted: PredictOptions, output_dir:
 
 
 def _annotation(result: Result) -> Any:
-    task, plugins = result.task, load_plugins()
-    return task.network.annotation_of(task.config.network.config) or plugins.task(task.config.task.name).annotation
+    task = result.task
+    return task.network.annotation_of(task.config.network.config) or task.record.annotation
 
 
 def _as_sample(item: Said, min_score: float, *, multi_label: bool, classes: Sequence[str]) -> Sample:

@@ -180,7 +180,7 @@ class Job:
     def _open_folder(self, resumed: RunDir | None) -> RunDir:
         lock = make_lock(asdict(self.config), data=self.dataset.data_digest, split=self.dataset.split_digest,
                          weights=self.loaded.digest if self.loaded else None,
-                         preset=preset_checksum(self.config.preset), plan=self.plan.to_json(),
+                         preset=preset_checksum(self.config.preset, self.plugins), plan=self.plan.to_json(),
                          plugins=self.plugins)
         if resumed is not None:
             ensure_resumable(resumed, self.config, lock)
@@ -291,7 +291,7 @@ class Job:
                 sections.append(self._old_classes())
             write_report(self.run, self.task, self.plan, self.dataset, history, outcomes, metrics, best["epoch"],
                          scores, sections)
-        return Result(self.run.path, metrics, self.task.classes)
+        return Result(self.run.path, metrics, self.task.classes, self.plugins)
 
     def _fit(self, status: Status | None) -> tuple[dict[str, Any], list[SampleResult], list[dict[str, Any]]] | None:
         """The best checkpoint, its outcomes on the validation part, and the history of all epochs; None where it pauses
@@ -319,8 +319,8 @@ class Job:
         """The scores of the classes that the base run knew, before and after, printed and for the report."""
         config = self.config
         scores = forgetting.old_class_scores(
-            Result.load(str(config.base_run.path)), Result.load(self.run.path), config.network.renamed_classes,
-            self.dataset.validation, self.state.device)
+            Result.load(str(config.base_run.path), self.plugins), Result.load(self.run.path, self.plugins),
+            config.network.renamed_classes, self.dataset.validation, self.state.device)
         before, after = forgetting.means(scores)
         name = self.task.class_score
         self.console.print(f"Old classes: {name} {format_metric(before)} of the base run, {format_metric(after)} "

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from sightsmith.core.contracts.report import Section
-from sightsmith.core.plugins.manager import load_plugins
+from sightsmith.core.plugins.manager import Plugins
 from sightsmith.core.util.text import format_metric
 from sightsmith.engine.report.page import write_page
 from sightsmith.engine.runs.run_dir import RunDir
@@ -19,10 +19,11 @@ WIDTH, HEIGHT = 120, 28
 COLUMNS = ("run", "task", "data set", "status", "created", "score", "score by epoch")
 
 
-def write_runs_page(folder: Path, runs: Sequence[Mapping[str, Any]]) -> Path:
+def write_runs_page(folder: Path, runs: Sequence[Mapping[str, Any]], plugins: Plugins) -> Path:
     """Write the page of ``runs``, rows of ``list runs``, into ``folder``; its path."""
     newest = sorted(runs, key=lambda row: str(row["created"]), reverse=True)
-    lines = "".join(f"<tr>{''.join(f'<td>{cell}</td>' for cell in _cells(folder, row))}</tr>" for row in newest)
+    cells = (_cells(folder, row, plugins) for row in newest)
+    lines = "".join(f"<tr>{''.join(f'<td>{cell}</td>' for cell in row)}</tr>" for row in cells)
     head = "".join(f"<th>{name}</th>" for name in COLUMNS)
     table = f"<div class='scroll'><table><thead><tr>{head}</tr></thead><tbody>{lines}</tbody></table></div>"
     write_page(folder, "Runs", str(folder.resolve()), "", headline=[("runs", str(len(runs)), "")],
@@ -30,7 +31,7 @@ def write_runs_page(folder: Path, runs: Sequence[Mapping[str, Any]]) -> Path:
     return folder / "index.html"
 
 
-def _cells(folder: Path, row: Mapping[str, Any]) -> tuple[str, ...]:
+def _cells(folder: Path, row: Mapping[str, Any], plugins: Plugins) -> tuple[str, ...]:
     """In HTML."""
     run = RunDir(Path(row["run"]))
     name = escape(run.path.name if run.path.parent == folder else os.path.relpath(run.path, folder))
@@ -39,14 +40,13 @@ def _cells(folder: Path, row: Mapping[str, Any]) -> tuple[str, ...]:
     status = escape(str(row["status"])) + (f" {100 * row['progress']:.0f} %" if row["status"] == "running" else "")
     return (link, escape(f"{row['task']}, {row['network']}"), escape(row["dataset"] or ""), status,
             escape(str(row["created"] or "")[:16].replace("T", " ")),
-            "" if row["score"] is None else format_metric(row["score"]), _spark(_history(run, row["task"])))
+            "" if row["score"] is None else format_metric(row["score"]), _spark(_history(run, row["task"], plugins)))
 
 
-def _history(run: RunDir, task: str | None) -> list[float]:
-    tasks = load_plugins().tasks
-    if task not in tasks:
+def _history(run: RunDir, task: str | None, plugins: Plugins) -> list[float]:
+    if task not in plugins.tasks:
         return []
-    values = (entry.get(tasks[task].score) for entry in run.read_metrics())
+    values = (entry.get(plugins.tasks[task].score) for entry in run.read_metrics())
     return [value for value in values if isinstance(value, (int, float))]
 
 

@@ -14,6 +14,7 @@ from sightsmith.engine.runs.run_dir import RunDir
 if TYPE_CHECKING:
     from torch import nn
 
+    from sightsmith.core.contracts.records import NetworkRecord, TaskRecord
     from sightsmith.core.contracts.task import Task
     from sightsmith.core.plugins.manager import Plugins
 
@@ -31,9 +32,14 @@ def save_bundle(run: RunDir, task: Task, state: dict[str, Any], metrics: dict[st
 def open_task(run: Path, plugins: Plugins) -> Task:
     """The task as the run used it, with its configuration and classes. Raises UserError where there is no bundle."""
     card = read_card(run)
+    return restore_task(run, plugins.task(card["task"]), plugins.network(card["network"]))
+
+
+def restore_task(run: Path, record: TaskRecord, network: NetworkRecord) -> Task:
+    """As :func:`open_task`, of a run whose task and network are known."""
+    card = read_card(run)
     config = restore_config(card["config"], card_path(run))
-    record = plugins.task(card["task"])
-    task: Task = record.build()(record, config, plugins.network(card["network"]), card["classes"], card["multi_label"])
+    task: Task = record.build()(record, config, network, card["classes"], card["multi_label"])
     return task
 
 

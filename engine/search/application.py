@@ -24,7 +24,7 @@ from sightsmith.engine.search.sweep import Sweep
 def run_composed(composed: DictConfig) -> float | None:
     """Hydra's task function: one run; its score."""
     with_hydra = HydraConfig.get()
-    config = resolve(composed, with_hydra.runtime.choices)
+    config = resolve(composed, with_hydra.runtime.choices, load_plugins())
     if load_plugins().tuner(config.tuner.name).searches:
         raise UserError(f"tuner={config.tuner.name} searches with many runs, and hydra.mode=RUN is one",
                         hint="leave hydra.mode out, or type tuner=manual")
@@ -38,7 +38,7 @@ def run_composed(composed: DictConfig) -> float | None:
 
 def train(overrides: Sequence[str]) -> Result:
     """Compose ``overrides``, train, and open the result, of a search the best run's. See :func:`sightsmith.train`."""
-    config = compose(overrides)
+    config = compose(overrides, load_plugins())
     if load_plugins().tuner(config.tuner.name).searches:
         best = _search(overrides)
         result = None if best is None else Result.load(best)
@@ -54,7 +54,7 @@ def _search(overrides: Sequence[str]) -> Path | None:
 
     By parts of Hydra that are not public: its own call for many runs is the command line's.
     """
-    install(overrides)
+    install(overrides, load_plugins())
     outer = GlobalHydra.instance().hydra
     GlobalHydra.instance().clear()
     try:

@@ -51,7 +51,8 @@ class Sweep:
     def __init__(self, config: DictConfig, context: HydraContext, task_function: TaskFunction) -> None:
         self._context, self._task_function = context, task_function
         self._loader, self._config = context.config_loader, config
-        self._record = load_plugins().tuner(config.tuner.name)
+        self._plugins = load_plugins()
+        self._record = self._plugins.tuner(config.tuner.name)
         given = OmegaConf.to_container(config.hydra.overrides)
         assert isinstance(given, dict)
         self._given = [text for text in (*given["task"], *given["hydra"])
@@ -227,7 +228,7 @@ class Sweep:
 
     def _refuse(self, runs: Sequence[Trial]) -> None:
         for run in runs:
-            resolve(*without_hydra(self._loader.load_sweep_config(self._config, list(run.overrides))))
+            resolve(*without_hydra(self._loader.load_sweep_config(self._config, list(run.overrides))), self._plugins)
 
     def _launch(self, plan: SweepPlan, folder: Path, runs: Sequence[Trial]) -> list[JobReturn]:
         """Run what of ``runs`` is not done, until the time is spent."""

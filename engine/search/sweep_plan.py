@@ -21,6 +21,7 @@ from sightsmith.core.contracts.records import TunerRecord
 from sightsmith.core.contracts.schema import AUTO, MANUAL, Config, format_override, walk
 from sightsmith.core.contracts.search_space import Parameter, count
 from sightsmith.core.contracts.tuner import AsynchronousTuner, SearchMethod, SearchSpace, Suggestion, Tuner
+from sightsmith.core.plugins.manager import load_plugins
 from sightsmith.core.util.errors import Problem, UserError, near
 from sightsmith.core.util.text import format_duration
 
@@ -68,7 +69,7 @@ class SweepPlan:
         # Of each parameter any value that is there: that of the network decides on how fast a run is.
         probe = ["trainer.devices=1", *(fixed.values() if auto else [*common.values(), f"tuner={MANUAL}"]),
                  *(parameter.override(parameter.choices[0]) for parameter in parameters.values() if parameter.choices)]
-        run = resolve(*without_hydra(loader.load_sweep_config(config, probe)))
+        run = resolve(*without_hydra(loader.load_sweep_config(config, probe)), load_plugins())
         begun = time.monotonic()
         planned = plan(run)  # what a run does before its first epoch
         start_seconds = time.monotonic() - begun

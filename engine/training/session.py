@@ -15,8 +15,7 @@ from sightsmith.core.contracts.plan import Plan
 from sightsmith.core.contracts.results import Model
 from sightsmith.core.contracts.schema import Config
 from sightsmith.core.contracts.task import Task
-from sightsmith.core.plugins.manager import load_plugins
-from sightsmith.engine.runs.bundle import open_model, open_task
+from sightsmith.engine.runs.bundle import open_model, restore_task
 from sightsmith.engine.runs.run_dir import RunDir
 from sightsmith.engine.training.benchmark import FORMATS
 from sightsmith.engine.training.sampler import EpochSampler, validation_batches
@@ -58,9 +57,9 @@ class Training:
         return trainer
 
     def _teacher(self) -> Model | None:
-        """The base run's model, where the one that is trained is held near it."""
+        """The base run's model, of the same network, where the one that is trained is held near it."""
         base_run = self.config.base_run
         if not base_run.distillation:
             return None
         run = Path(str(base_run.path))
-        return open_model(run, open_task(run, load_plugins()))
+        return open_model(run, restore_task(run, self.task.record, self.task.network))

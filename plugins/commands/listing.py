@@ -44,7 +44,7 @@ def rows(kind: str, task: str | None = None, output_dir: Path = Path("runs")) ->
              "trainable": entry.trainable, "reason": entry.reason, "provider": str(plugins.provider(kind, item.name))}
             for item in chosen for entry in item.zoo_networks.values()]
     if kind == "presets":
-        return [preset_row(item) for item in load_presets().values() if task in (None, item.task)]
+        return [preset_row(item) for item in load_presets(plugins).values() if task in (None, item.task)]
     if kind == "datasets":
         return [{"name": item.name, "description": item.description, "annotations": list(item.annotations),
                  "layout": item.layout, "written": item.writer is not None,

@@ -37,7 +37,7 @@ IMAGE_TYPES = ("ct", "mri", "xray", "fundus", "other")
 
 @cache
 def defaults(task: str) -> Config:
-    return compose([f"task={task}", "dataset.root=x", "tuner=auto"])
+    return compose([f"task={task}", "dataset.root=x", "tuner=auto"], load_plugins())
 
 
 def facts(task: str = "classification", **known) -> DatasetStatistics:
@@ -294,17 +294,16 @@ def test_the_space_is_that_of_population_based_training_narrowed():
         assert item.low <= getattr(config.hyper, item.key.removeprefix("hyper.")) <= item.high
 
 
-def test_a_preset_keeps_its_values():
-    config = compose(["preset=pneumothorax", "dataset.root=x", "tuner=auto"])
-    plugins = load_plugins()
+def test_a_preset_keeps_its_values(plugins):
+    config = compose(["preset=pneumothorax", "dataset.root=x", "tuner=auto"], plugins)
     choice = recommend(config, plugins.task("classification"), plugins.networks.values(), facts())
     assert choice.applied(config) == config
     assert "pneumothorax" in reason(choice, "hyper.epochs")
     assert {item.key: item.high for item in choice.space}["hyper.weight_decay"] == 0.01  # the preset's own
 
 
-def test_the_space_of_sgd_is_the_whole():
-    config = compose(["preset=pneumothorax", "dataset.root=x"])
+def test_the_space_of_sgd_is_the_whole(plugins):
+    config = compose(["preset=pneumothorax", "dataset.root=x"], plugins)
     config = replace(config, hyper=replace(config.hyper, optimizer="sgd", weight_decay=0))
     choice = recommend(config, TASK, (), facts())
     rate, decay, _ = choice.space
@@ -316,7 +315,7 @@ def test_the_space_of_sgd_is_the_whole():
 
 
 def measured(*overrides) -> DatasetStatistics:
-    dataset = check(compose(overrides), load_plugins(), lambda line: None)
+    dataset = check(compose(overrides, load_plugins()), load_plugins(), lambda line: None)
     dataset.raise_for_errors()
     return DatasetStatistics.of(dataset)
 
