@@ -37,7 +37,9 @@ def rows(kind: str, task: str | None = None, output_dir: Path = Path("runs")) ->
         return [{"name": item.name, "config": None, "task": item.task, "family": item.family,
                  "parameters": item.parameters, "input_size": item.input_size, "gflops": item.gflops,
                  "speed": item.speed, "annotation": item.annotation or plugins.task(item.task).annotation,
-                 "score": item.score, "source": item.score_source, "weights": item.weights, "licence": item.licence,
+                 "score": str(item.score or ""),
+                 "source": f"{item.score.source}, {item.score.dataset}" if item.score else "",
+                 "weights": item.weights, "licence": item.licence,
                  "trainable": True, "reason": "", "provider": str(plugins.provider(kind, item.name))}
                 for item in chosen if not item.zoo] + [
             {"name": item.name, "config": entry.name, "task": item.task, "annotation": entry.annotation,
