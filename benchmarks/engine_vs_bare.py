@@ -41,10 +41,10 @@ def main() -> None:
     options = parser.parse_args()
 
     images = options.batch * options.steps
+    plugins = load_plugins()
     config = compose(["task=classification", "dataset.root=sample", f"network={options.network}",
                       "network.weights=none", f"image.size={options.size}", f"hyper.batch_size={options.batch}",
-                      "trainer.precision=fp32", "logger=[]"])
-    plugins = load_plugins()
+                      "trainer.precision=fp32", "logger=[]"], plugins)
     dataset = check(config, plugins, lambda line: None)
     samples = (dataset.train * (images // len(dataset.train) + 1))[:images]
     record = plugins.task("classification")

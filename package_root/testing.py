@@ -116,8 +116,9 @@ class PluginConformance:
             logger.close()
 
     def test_presets_compose_and_say_what_they_are_for(self) -> None:
-        for name, preset in load_presets().items():
+        plugins = load_plugins()
+        for name, preset in load_presets(plugins).items():
             if getattr(preset.provider, "distribution", None) == self.distribution:
-                config = compose([f"preset={name}", "dataset.root=any"])
+                config = compose([f"preset={name}", "dataset.root=any"], plugins)
                 assert config.preset.name == name
                 assert preset.card.title and preset.card.images and preset.card.licence, f"the card of {name}"

@@ -16,8 +16,11 @@ import psutil
 import pytest
 from hydra.core.global_hydra import GlobalHydra
 
+from sightsmith.core.contracts.records import PresetFolder
 from sightsmith.core.plugins.hookspecs import hookimpl
+from sightsmith.core.plugins.manager import load_plugins
 from sightsmith.plugins.classification import plugin as classification
+from sightsmith.presets import plugin as presets
 
 pytest_plugins = ["shared_runs"]
 SECONDS = pytest.StashKey[float]()
@@ -73,10 +76,27 @@ def _no_process_is_left():
     assert not left, "tests of this worker left these processes"
 
 
+@pytest.fixture(scope="session")
+def plugins():
+    """The installed plugins."""
+    return load_plugins()
+
+
 @pytest.fixture(autouse=True)
 def _hydra_restored():
     yield
     assert not GlobalHydra.instance().is_initialized(), "a test left Hydra initialised"
+
+
+@pytest.fixture
+def preset_folder(tmp_path, monkeypatch):
+    """A folder whose presets are installed, and no others."""
+    package = f"presets_{tmp_path.name}"  # of its own name: Python imports it once
+    (tmp_path / package).mkdir()
+    (tmp_path / package / "__init__.py").touch()
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setattr(presets, "sightsmith_presets", hookimpl(lambda: [PresetFolder(package)]))
+    return tmp_path / package
 
 
 @pytest.fixture

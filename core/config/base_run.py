@@ -5,14 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from sightsmith.core.config.model_card import WEIGHTS, card_path, read_card, restore_config
 from sightsmith.core.contracts.schema import BaseRunConfig, Config
 from sightsmith.core.util.errors import UserError
-
-if TYPE_CHECKING:
-    pass
 
 RETRAIN_FREE_KEYS = ("augment", "network.class_renames", "base_run.distillation", "base_run.replay")
 """Keys of a retraining that the base run gives, but does not lock."""
@@ -36,6 +33,10 @@ class BaseRun:
     @property
     def owner(self) -> str:
         return f"The base run {self.path}"
+
+    @property
+    def choice(self) -> str:
+        return f"base_run='{self.path}'"
 
     @property
     def task(self) -> str:
@@ -67,7 +68,3 @@ def find_base_run(folder: str | Path) -> BaseRun:
         return BaseRun(path, read_card(path))
     except UserError as error:
         raise UserError(f"base_run={folder}: {error.message}", hint=error.hint) from error
-
-
-
-

@@ -9,8 +9,8 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from functools import lru_cache
 from importlib.resources import files
+from itertools import starmap
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,7 +18,7 @@ import yaml
 
 from sightsmith.core.contracts.records import Provider
 from sightsmith.core.contracts.schema import PresetConfig
-from sightsmith.core.plugins.manager import load_plugins
+from sightsmith.core.plugins.manager import Plugins
 from sightsmith.core.util.digest import digest
 from sightsmith.core.util.errors import UserError, near
 
@@ -66,6 +66,11 @@ class Preset:
         return f"The preset {self.name} of {self.provider}"
 
     @property
+    def choice(self) -> str:
+        """The override that chooses it."""
+        return f"preset='{choice_of(self.card)}'"
+
+    @property
     def checksum(self) -> str:
         """Of what the file says, wherever it stands. Keys of the card that say nothing are left out: a later version
         may know more."""
@@ -73,17 +78,14 @@ class Preset:
         return digest([self.task, self.network, card, self.config])
 
 
-@lru_cache(maxsize=1)
-def load_presets() -> dict[str, Preset]:
+def load_presets(plugins: Plugins) -> dict[str, Preset]:
     """By name, the presets of all plugins, sorted by task and name. Raises UserError for a file that is none."""
     found: dict[str, Preset] = {}
-    for folder, provider in load_plugins().preset_folders:
-        for path in _yaml_files(files(folder.package)):
-            preset = _read(path, provider)
-            if preset.name in found:
-                raise UserError(f"The preset {preset.name!r} is in {found[preset.name].provider} and in {provider}",
-                                hint="uninstall one of them")
-            found[preset.name] = preset
+    for preset in starmap(_read, _preset_files(plugins)):
+        if other := found.get(preset.name):
+            raise UserError(f"The preset {preset.name!r} is in {other.provider} and in {preset.provider}",
+                            hint="uninstall one of them")
+        found[preset.name] = preset
     return dict(sorted(found.items(), key=lambda item: (item[1].task, item[0])))
 
 
@@ -92,7 +94,7 @@ def is_file(choice: str) -> bool:
     return choice.endswith(SUFFIX)
 
 
-def find_preset(choice: str) -> Preset:
+def find_preset(choice: str, plugins: Plugins) -> Preset:
     """The preset that ``preset=choice`` names. Raises UserError where no plugin has it, or its file is none."""
     if is_file(choice):
         path = Path(choice).expanduser().resolve()
@@ -100,12 +102,13 @@ def find_preset(choice: str) -> Preset:
             raise UserError(f"preset={choice}: there is no file {path}",
                             hint="`sightsmith list presets` shows those that plugins provide")
         return _read(path, path)
-    name, presets = choice, load_presets()
-    if name not in presets:
-        raise UserError(f"No installed plugin provides the preset {name!r}.{near(name, presets)}",
-                        hint=f"`sightsmith list presets` shows all {len(presets)}; one of your own is named by its "
-                             "file: preset=FOLDER/NAME.yaml")
-    return presets[name]
+    for entry, provider in _preset_files(plugins):
+        if entry.name == choice + SUFFIX:
+            return _read(entry, provider)
+    names = [path.name.removesuffix(SUFFIX) for path, _ in _preset_files(plugins)]
+    raise UserError(f"No installed plugin provides the preset {choice!r}.{near(choice, names)}",
+                    hint=f"`sightsmith list presets` shows all {len(names)}; one of your own is named by its file: "
+                         "preset=FOLDER/NAME.yaml")
 
 
 def choice_of(card: PresetConfig) -> str | None:
@@ -113,10 +116,15 @@ def choice_of(card: PresetConfig) -> str | None:
     return card.file or card.name
 
 
-def preset_checksum(card: PresetConfig) -> str | None:
+def preset_checksum(card: PresetConfig, plugins: Plugins) -> str | None:
     """Of what the file of the preset of ``card`` says now; None without one. Raises UserError where it is gone."""
     choice = choice_of(card)
-    return None if choice is None else find_preset(choice).checksum
+    return None if choice is None else find_preset(choice, plugins).checksum
+
+
+def _preset_files(plugins: Plugins) -> Iterator[tuple[Traversable, Provider]]:
+    for folder, provider in plugins.preset_folders:
+        yield from ((path, provider) for path in _yaml_files(files(folder.package)))
 
 
 def _yaml_files(folder: Traversable) -> Iterator[Traversable]:
@@ -164,12 +172,8 @@ def _beside(path: Traversable, card: PresetConfig) -> Path:
     return path.with_name(card.weights).absolute()
 
 
-
-
 def data_rows(card: PresetConfig) -> list[tuple[str, str]]:
     """Label and text of what a preset's data must be."""
     classes = ", ".join(card.classes) or "any"
     return [("images", card.images), ("DICOM modality", ", ".join(card.dicom_modalities)),
             ("annotation", card.annotation), ("classes", classes)]
-
-

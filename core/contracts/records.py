@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from sightsmith.core.contracts.dataset import Writer
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9_.-]*")
-_FIGURE = re.compile(r"(.+) (\d+(?:\.\d+)?)(?: %)?")
 _BUILDER = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*")
 
 
@@ -109,15 +108,34 @@ class DatasetFormatRecord(Record):
         return found
 
 
+@dataclass(frozen=True)
+class Score:
+    """A published score: ``Score("box AP", 40.9, "COCO", "mmdet metafile")``; ``value`` is in percent.
+
+    Those with the same ``metric`` and ``dataset`` can be compared; ``source`` says where it was published.
+    """
+
+    metric: str
+    value: float
+    dataset: str
+    source: str
+
+    def __str__(self) -> str:
+        return f"{self.metric} {self.value}"
+
+    @property
+    def benchmark(self) -> str:
+        return f"{self.metric} on {self.dataset}"
+
+
 @dataclass(frozen=True, kw_only=True)
 class NetworkRecord(Record):
     """A network. What its builder is called with is the task's business.
 
-    ``parameters`` is the number of parameters at the published number of classes; ``score`` the
-    published figure in percent, after its metric ("box AP 40.9"), ``score_source`` where it was published
-    and, last, on which data ("mmdet metafile, COCO"); ``gflops`` per image; ``speed`` a published time with
-    its hardware, as text; ``input_size`` in pixels (height and width), ``min_size`` the smallest that is
-    known to work (None: that is ``input_size``); ``weights`` names the published weights.
+    ``parameters`` is the number of parameters at the published number of classes; ``score`` the published
+    score; ``gflops`` per image; ``speed`` a published time with its hardware, as text; ``input_size`` in pixels
+    (height and width), ``min_size`` the smallest that is known to work (None: that is ``input_size``);
+    ``weights`` names the published weights.
     ``annotation`` is the kind that it trains on where that is not the task's. A record that stands for
     a whole zoo has in ``zoo`` the builder of a function ``() -> Iterable[ZooNetwork]`` that imports no heavy library;
     ``network.config`` chooses one.
@@ -128,8 +146,7 @@ class NetworkRecord(Record):
     parameters: int
     input_size: int
     min_size: int | None = None
-    score: str = ""
-    score_source: str = ""
+    score: Score | None = None
     gflops: float | None = None
     speed: str = ""
     weights: str = ""
@@ -137,13 +154,6 @@ class NetworkRecord(Record):
     annotation: Annotation | None = None
     options: Mapping[str, Any] = field(default_factory=dict)
     zoo: str | None = None
-
-    @property
-    def figure(self) -> tuple[str, float] | None:
-        """The benchmark (metric and data), equal for networks that can be compared, and the percent of ``score``;
-        None where it does not read so."""
-        found = _FIGURE.fullmatch(self.score)
-        return (f"{found[1]} on {self.score_source.rpartition(', ')[2]}", float(found[2])) if found else None
 
     @cached_property
     def zoo_networks(self) -> dict[str, ZooNetwork]:

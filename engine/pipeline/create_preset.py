@@ -16,10 +16,10 @@ import yaml
 
 from sightsmith.core.config.base_run import recipe
 from sightsmith.core.config.model_card import CARD, WEIGHTS, read_card, restore_config
-from sightsmith.core.config.presets import SUFFIX, load_presets
+from sightsmith.core.config.presets import SUFFIX, Preset, load_presets
 from sightsmith.core.contracts.records import Provider
 from sightsmith.core.contracts.schema import Config, PresetConfig, is_among, walk
-from sightsmith.core.plugins.manager import load_plugins
+from sightsmith.core.plugins.manager import Plugins
 from sightsmith.core.util.errors import Problem, UserError
 from sightsmith.core.util.files import fill_folder, make_folder, write_atomic
 from sightsmith.engine.runs.run_dir import RunDir
@@ -89,7 +89,8 @@ Licence: {licence}. Reference score: {score}.
 """
 
 
-def create_preset(path: Path, name: str, output_dir: Path, said: Mapping[str, Any], *, package: bool) -> Path:
+def create_preset(path: Path, name: str, output_dir: Path, said: Mapping[str, Any], plugins: Plugins, *,
+                  package: bool) -> Path:
     """Write a preset that trains as the finished run in ``path`` did, and starts from its weights.
 
     Returns the preset's YAML file in ``output_dir``, or, with ``package``, the folder of a Python distribution there.
@@ -101,8 +102,8 @@ def create_preset(path: Path, name: str, output_dir: Path, said: Mapping[str, An
     config = restore_config(content["config"], run.model / CARD)
     distribution = f"sightsmith-{name.replace('_', '-')}"
     target = output_dir / (distribution if package else name + SUFFIX)
-    _refuse(name, target, distribution, said)
-    card = _card(run, config, content, name, said)
+    _refuse(name, target, distribution, said, load_presets(plugins))
+    card = _card(run, config, content, name, said, plugins)
     values = _values(config, content)
     if package:
         fill_folder(target, lambda folder: _write_package(folder, run, config, card, values, distribution))
@@ -112,12 +113,12 @@ def create_preset(path: Path, name: str, output_dir: Path, said: Mapping[str, An
     return target
 
 
-def _refuse(name: str, target: Path, distribution: str, said: Mapping[str, Any]) -> None:
+def _refuse(name: str, target: Path, distribution: str, said: Mapping[str, Any], presets: Mapping[str, Preset]) -> None:
     problems = []
     if not re.fullmatch("[a-z][a-z0-9_]*", name):
         problems.append(Problem(f"name={name} is not of small letters, digits and _, a letter first"))
-    elif name in load_presets() and not _is_of(load_presets()[name].provider, distribution):
-        problems.append(Problem(f"name={name}: {load_presets()[name].provider} has a preset of this name"))
+    elif name in presets and not _is_of(presets[name].provider, distribution):
+        problems.append(Problem(f"name={name}: {presets[name].provider} has a preset of this name"))
     keys = {key for key, _, _ in walk()}
     for key in said.get("tunable", ()):
         if not any(is_among(known, (key,)) for known in keys):
@@ -134,13 +135,12 @@ def _is_of(provider: Provider | Path, distribution: str) -> bool:
 
 
 def _card(run: RunDir, config: Config, content: Mapping[str, Any], name: str, said: Mapping[str, Any],
-          ) -> PresetConfig:
+          plugins: Plugins) -> PresetConfig:
     """What the run was, what its own preset's card says of images, and over both what the author says."""
     from sightsmith.core.util.text import format_metric
     from sightsmith.engine.runs.weights import file_digest
 
     data = _data(run)
-    plugins = load_plugins()
     task = plugins.task(content["task"])
     annotation: str = plugins.network(content["network"]).annotation_of(config.network.config) or task.annotation
     if annotation == "labels":

@@ -17,7 +17,6 @@ from sightsmith.core.contracts.report import Section
 from sightsmith.core.contracts.results import SampleResult
 from sightsmith.core.contracts.schema import Config
 from sightsmith.core.contracts.task import Task
-from sightsmith.core.plugins.manager import load_plugins
 from sightsmith.core.util.errors import Problem, UserError
 from sightsmith.core.util.files import ensure_writable, write_json
 from sightsmith.core.util.text import format_metric
@@ -137,7 +136,7 @@ def shown(task: Task, samples: tuple[Sample, ...], dataset: CheckedDataset) -> t
 
 def _parts(result: Result, config: Config, *, own: bool, report: Callable[[str], None],
            ) -> tuple[dict[str, tuple[Sample, ...]], CheckedDataset]:
-    plugins = load_plugins()
+    plugins = result.plugins
     dataset = check_judged(config, plugins, report)
     dataset.raise_for_errors()
     if not own:

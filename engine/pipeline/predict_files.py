@@ -18,7 +18,6 @@ from sightsmith.core.contracts.dataset import IMAGE_SUFFIXES, DatasetIndex, Samp
 from sightsmith.core.contracts.image import Array, ImageInfo
 from sightsmith.core.contracts.prediction import Prediction
 from sightsmith.core.contracts.records import ImageReaderRecord
-from sightsmith.core.plugins.manager import load_plugins
 from sightsmith.core.util.console import tracked
 from sightsmith.core.util.errors import UserError, near
 from sightsmith.core.util.files import cache_dir, ensure_writable, fill_file, write_json
@@ -132,7 +131,7 @@ def predict_files(result: Result, text: str, options: PredictOptions,
     """
     parent = output_dir or result.run_dir / "predictions"
     ensure_writable(parent)
-    plugins = load_plugins()
+    plugins = result.plugins
     readers = list(plugins.image_readers.values())
     images = find_images(text, readers)
     annotation = _annotation(result)
@@ -173,8 +172,8 @@ def predict_files(result: Result, text: str, options: PredictOptions,
 
 
 def _annotation(result: Result) -> Any:
-    task, plugins = result.task, load_plugins()
-    return task.network.annotation_of(task.config.network.config) or plugins.task(task.config.task.name).annotation
+    task = result.task
+    return task.network.annotation_of(task.config.network.config) or task.record.annotation
 
 
 def _as_sample(item: ImagePrediction, min_score: float, *, multi_label: bool, classes: Sequence[str]) -> Sample:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from sightsmith.core.contracts.annotation import Annotation
 from sightsmith.core.contracts.recommendation import Recommendation, RecommendedValue, SearchRange, owned
-from sightsmith.core.contracts.records import NetworkRecord, TaskRecord
+from sightsmith.core.contracts.records import NetworkRecord, Score, TaskRecord
 from sightsmith.core.contracts.schema import Config, walk
 from sightsmith.core.util.errors import UserError
 
@@ -137,38 +137,37 @@ def pareto_front(networks: Iterable[NetworkRecord], task: TaskRecord, annotation
     """
     able = [record for record in networks
             if record.task == task.name and not record.zoo and (record.annotation or task.annotation) == annotation
-            and record.weights and record.licence.startswith(PERMISSIVE) and record.figure]
+            and record.weights and record.licence.startswith(PERMISSIVE)
+            and record.score is not None]
     if not able:
         raise UserError(f"tuner=auto finds no network for {task.name} that learns from {annotation} and has published "
                         "weights, a permissive licence and a published score", hint="type tuner=manual network=NAME")
-    benchmarks = Counter(_benchmark(record) for record in able)
+    benchmarks = Counter(_score(record).benchmark for record in able)
     benchmark = min(benchmarks, key=lambda name: (-benchmarks[name], name))
-    able = [record for record in able if _benchmark(record) == benchmark]
+    able = [record for record in able if _score(record).benchmark == benchmark]
     count_operations = all(record.gflops is not None for record in able)
 
     def cost(record: NetworkRecord) -> float:
         return record.gflops if count_operations and record.gflops is not None else record.parameters
 
-    least = 100 - MOST_ERROR * (100 - max(map(_score, able)))
+    least = 100 - MOST_ERROR * (100 - max(_score(record).value for record in able))
     found: list[NetworkRecord] = []
-    for record in sorted(able, key=lambda record: (cost(record), -_score(record), record.name)):
-        if _score(record) >= least and (not found or _score(record) > _score(found[-1])):
+    for record in sorted(able, key=lambda record: (cost(record), -_score(record).value, record.name)):
+        value = _score(record).value
+        if value >= least and (not found or value > _score(found[-1]).value):
             found.append(record)
     return found
 
 
-def _benchmark(record: NetworkRecord) -> str:
-    return record.figure[0] if record.figure else ""
-
-
-def _score(record: NetworkRecord) -> float:
-    return record.figure[1] if record.figure else 0.0
+def _score(record: NetworkRecord) -> Score:
+    assert record.score is not None  # else it is none to choose from
+    return record.score
 
 
 def _figures(record: NetworkRecord) -> str:
-    operations = "" if record.gflops is None else f"{record.gflops:.2g} GFLOPs, "
-    metric, _, data = _benchmark(record).partition(" on ")
-    return f"{operations}{record.parameters / 1e6:.3g} M parameters, {metric} {_score(record):.3g} on {data}"
+    operations, score = "" if record.gflops is None else f"{record.gflops:.2g} GFLOPs, ", _score(record)
+    return (f"{operations}{record.parameters / 1e6:.3g} M parameters, {score.metric} {score.value:.3g} "
+            f"on {score.dataset}")
 
 
 def _input(network: NetworkRecord, data: DatasetStatistics) -> Iterator[RecommendedValue]:

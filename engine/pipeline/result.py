@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sightsmith.core.config.model_card import read_card
-from sightsmith.core.plugins.manager import load_plugins
+from sightsmith.core.plugins.manager import Plugins, load_plugins
 from sightsmith.engine.runs.bundle import open_model, open_task
 from sightsmith.engine.runs.run_dir import RunDir
 
@@ -31,6 +31,7 @@ class Result:
     run_dir: Path
     metrics: dict[str, float | None]
     classes: tuple[str, ...]
+    plugins: Plugins = field(repr=False, compare=False)
 
     @property
     def report(self) -> Path:
@@ -39,7 +40,7 @@ class Result:
     @cached_property
     def task(self) -> Task:
         """The task as the run used it, with its configuration and classes."""
-        return open_task(self.run_dir, load_plugins())
+        return open_task(self.run_dir, self.plugins)
 
     @cached_property
     def model(self) -> nn.Module:
@@ -56,15 +57,10 @@ class Result:
         return predict(self.task, self.model, paths, torch.device(device), load_plugins().image_readers.values())
 
     @classmethod
-    def load(cls, run: str | Path) -> Result:
-        """Raises UserError where ``run`` is not the folder of a finished run."""
+    def load(cls, run: str | Path, plugins: Plugins | None = None) -> Result:
+        """The finished run in the folder ``run``; ``plugins`` are the installed ones where none are given.
+
+        Raises UserError where ``run`` is not the folder of a finished run.
+        """
         card = read_card(Path(run))
-        return cls(Path(run).resolve(), card["metrics"], tuple(card["classes"]))
-
-
-
-
-
-
-
-
+        return cls(Path(run).resolve(), card["metrics"], tuple(card["classes"]), plugins or load_plugins())

@@ -56,7 +56,7 @@ def _open_run(context: RunContext, planned: PlannedRun) -> RunDir:
     """The folder of the run: the one to resume, or a new one with what the run is made from."""
     config = planned.config
     lock = make_lock(asdict(config), data=planned.dataset.data_digest, split=planned.dataset.split_digest,
-                     weights=planned.weights_digest, preset=preset_checksum(config.preset),
+                     weights=planned.weights_digest, preset=preset_checksum(config.preset, context.plugins),
                      plan=planned.plan.to_json(), plugins=context.plugins)
     if planned.resumed is not None:
         ensure_resumable(planned.resumed, config, lock)
@@ -160,15 +160,15 @@ def _fit_and_report(context: RunContext, planned: PlannedRun, run: RunDir, statu
             sections.append(_old_classes(context, planned, run))
         write_report(run, task, planned.plan, planned.dataset, fitted.history, fitted.results, metrics, epoch, scores,
                      sections)
-    return Result(run.path, metrics, task.classes)
+    return Result(run.path, metrics, task.classes, context.plugins)
 
 
 def _old_classes(context: RunContext, planned: PlannedRun, run: RunDir) -> Section:
     """The scores of the classes that the base run knew, before and after, printed and for the report."""
     config = planned.config
     scores = forgetting.old_class_scores(
-        Result.load(str(config.base_run.path)), Result.load(run.path), config.network.renamed_classes,
-        planned.dataset.validation, context.state.device)
+        Result.load(str(config.base_run.path), context.plugins), Result.load(run.path, context.plugins),
+        config.network.renamed_classes, planned.dataset.validation, context.state.device)
     before, after = forgetting.means(scores)
     name = planned.task.class_score
     context.console.print(f"Old classes: {name} {format_metric(before)} of the base run, {format_metric(after)} "

@@ -12,15 +12,14 @@ import yaml
 from torch import Tensor
 
 from sightsmith.core.config.compose import ensure_unlocked
-from sightsmith.core.config.model_card import WEIGHTS, restore_config
+from sightsmith.core.config.model_card import WEIGHTS, read_card, restore_config
 from sightsmith.core.config.presets import choice_of, preset_checksum
 from sightsmith.core.contracts.schema import Config, check_values, format_override
-from sightsmith.core.plugins.manager import load_plugins
+from sightsmith.core.plugins.manager import Plugins
 from sightsmith.core.util.digest import digest
 from sightsmith.core.util.errors import Problem, UserError, listed
 from sightsmith.core.util.text import format_metric
 from sightsmith.engine.pipeline.load_dataset import check
-from sightsmith.engine.pipeline.result import Result
 from sightsmith.engine.pipeline.start import start
 from sightsmith.engine.runs.checkpoint import load_tree, tensors_digest
 from sightsmith.engine.runs.lockfile import PARTS, environment, read_lock
@@ -41,7 +40,7 @@ class Check:
     text: str = ""
 
 
-def check_run(path: Path, report: Callable[[str], None]) -> list[Check]:
+def check_run(path: Path, report: Callable[[str], None], plugins: Plugins) -> list[Check]:
     """Recompute every part of the lock of the finished run in ``path``. Raises UserError where there is none."""
     run = _finished(path)
     lock = read_lock(run.lock)
@@ -56,15 +55,15 @@ def check_run(path: Path, report: Callable[[str], None]) -> list[Check]:
             yield from (_compared(part, lock, found[part]) for part in parts)
 
     def data() -> dict[str, str]:
-        dataset = check(_config(run), load_plugins(), report)
+        dataset = check(_config(run), plugins, report)
         return {"data": dataset.data_digest, "split": dataset.split_digest}
 
     return [
         *checks(data, "data", "split"),
         *checks(lambda: {"weights": _starting_weights(_config(run), lock)}, "weights"),
         *checks(lambda: {"config": digest(_content(run))}, "config"),
-        *checks(lambda: {"preset": preset_checksum(_config(run).preset)}, "preset"),
-        *checks(lambda: environment(load_plugins()), "packages", "python", "platform"),
+        *checks(lambda: {"preset": preset_checksum(_config(run).preset, plugins)}, "preset"),
+        *checks(lambda: environment(plugins), "packages", "python", "platform"),
         *checks(lambda: {"bundle": tensors_digest(_bundle(run))}, "bundle"),
     ]
 
@@ -127,7 +126,7 @@ class Rerun:
         return {**asdict(self), "run_dir": str(self.run_dir), "same": self.same}
 
 
-def train_again(path: Path, checks: Iterable[Check]) -> Rerun:
+def train_again(path: Path, checks: Iterable[Check], plugins: Plugins) -> Rerun:
     """Train the run in ``path`` once more, as it was planned, into a folder of its own, and compare.
 
     Raises UserError where ``checks`` say that its data or starting weights changed, its configuration is no more what
@@ -144,21 +143,21 @@ def train_again(path: Path, checks: Iterable[Check]) -> Rerun:
                         "passed since: it can be verified, and not be trained again")
     if problems := check_values(config):
         raise UserError(f"{run.config} has values that cannot be used:", problems=problems)
-    ensure_unlocked(config, {"preset": choice_of(config.preset), "source": config.base_run.path})
-    lock, weights, metrics = read_lock(run.lock), _bundle(run), Result.load(path).metrics  # before hours of training
+    ensure_unlocked(config, {"preset": choice_of(config.preset), "base_run": config.base_run.path}, plugins)
+    lock, weights, metrics = read_lock(run.lock), _bundle(run), read_card(path)["metrics"]  # before hours of training
     # Measured again, another mode could be the fastest.
     planned: dict[str, Any] = {key: str(lock[key]) for key in ("precision", "memory_format", "devices")}
     planned["pause_after_epoch"] = None
     config = replace(config, trainer=replace(config.trainer, **planned, resume="false", dry_run=False))
     overrides = [*yaml.safe_load(run.overrides.read_text()),
                  *(f"trainer.{key}={format_override(value)}" for key, value in planned.items())]
-    result = start(config, overrides, load_plugins())
+    result = start(config, overrides, plugins)
     assert result is not None  # not a dry run
     again = RunDir(result.run_dir)
     lock_again = read_lock(again.lock)
     differing = {} if lock["bundle"] == lock_again["bundle"] else _differing(weights, _bundle(again))
-    return Rerun(again.path, len(weights), differing, load_plugins().task(config.task.name).score, metrics,
-                 Result.load(again.path).metrics, lock["device"], lock_again["device"])
+    return Rerun(again.path, len(weights), differing, plugins.task(config.task.name).score, metrics,
+                 read_card(again.path)["metrics"], lock["device"], lock_again["device"])
 
 
 def _differing(was: Mapping[str, Tensor], now: Mapping[str, Tensor]) -> dict[str, float | None]:

@@ -22,10 +22,10 @@ from sightsmith.engine.search.sweep import run_sweep
 
 def train(overrides: Sequence[str], plugins: Plugins) -> Result:
     """Compose ``overrides``, train, and open the result, of a search the best run's. See :func:`sightsmith.train`."""
-    config = compose(overrides)
+    config = compose(overrides, plugins)
     if plugins.tuner(config.tuner.name).searches:
         best = _search(overrides, plugins)
-        result = None if best is None else Result.load(best)
+        result = None if best is None else Result.load(best, plugins)
     else:
         result = start(config, overrides, plugins)
     if result is None:
@@ -38,7 +38,7 @@ def _search(overrides: Sequence[str], plugins: Plugins) -> Path | None:
 
     By parts of Hydra that are not public: its own call for many runs is the command line's.
     """
-    install(overrides)
+    install(overrides, plugins)
     outer = GlobalHydra.instance().hydra
     GlobalHydra.instance().clear()
     try:

@@ -33,7 +33,7 @@ def train_with_hydra(arguments: Sequence[str], plugins: Plugins) -> None:
         raise UserError(f"{RERUN} would unpickle a file, which can execute code",
                         hint="a finished run is trained again by `sightsmith verify run=DIR rerun=true`")
     overrides = [text for text in arguments if is_override(text)]
-    install(overrides)
+    install(overrides, plugins)
     # Hydra would print an error and exit with 1; this makes it raise instead.
     os.environ["HYDRA_FULL_ERROR"] = "1"
     # Hydra wants its flags on one side of the overrides.
@@ -56,4 +56,4 @@ def train_with_hydra(arguments: Sequence[str], plugins: Plugins) -> None:
         if ended:
             raise ended[0]
     except (HydraException, OmegaConfBaseException) as error:
-        raise explain(error, overrides) from error
+        raise explain(error, overrides, plugins) from error

@@ -19,7 +19,7 @@ def run_composed(composed: DictConfig, plugins: Plugins) -> float | None:
     from sightsmith.engine.pipeline.start import start  # torch: not needed to compose
 
     with_hydra = HydraConfig.get()
-    config = resolve(composed, with_hydra.runtime.choices)
+    config = resolve(composed, with_hydra.runtime.choices, plugins)
     if plugins.tuner(config.tuner.name).searches:
         raise UserError(f"tuner={config.tuner.name} searches with many runs, and hydra.mode=RUN is one",
                         hint="leave hydra.mode out, or type tuner=manual")

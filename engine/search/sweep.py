@@ -57,7 +57,8 @@ def run_sweep(config: DictConfig, context: HydraContext, task_function: TaskFunc
     the last where some have failed; StoppedError.
     """
     assert isinstance(task_function, HydraTask)
-    record, loader = task_function.plugins.tuner(config.tuner.name), context.config_loader
+    plugins, loader = task_function.plugins, context.config_loader
+    record = plugins.tuner(config.tuner.name)
     command = _command(config, record)
     parsed = OverridesParser.create(config_loader=loader).parse_overrides(list(overrides))
     resume = next((str(item.value()) for item in parsed if item.key_or_group == RESUME), "false")
@@ -67,7 +68,7 @@ def run_sweep(config: DictConfig, context: HydraContext, task_function: TaskFunc
     ensure_writable(folder)
     _pass_on(config, folder)
     launcher = TrialLauncher(config, context, task_function, Budget.of(config, searches=record.searches))
-    plan = read_plan(folder) or _plan(parsed, config, loader, record, task_function.plugins)
+    plan = read_plan(folder) or _plan(parsed, config, loader, record, plugins)
     tuner = plan.tuner(config, record)
     if isinstance(tuner, AsynchronousTuner) and not is_serial(config):
         raise UserError(f"tuner={record.name} makes its runs by itself, not by a launcher",
@@ -76,9 +77,9 @@ def run_sweep(config: DictConfig, context: HydraContext, task_function: TaskFunc
         console().print(plan.table(record, tuner))
     first = tuner.ask() if isinstance(tuner, Tuner) else ()
     state = SweepState.load(folder, plan, shlex.join([*command, f"{RESUME}={folder}"]))
-    _ensure_composable(state.next_trials(first), config, loader)
+    _ensure_composable(state.next_trials(first), config, loader, plugins)
     if record.searches:
-        _ensure_composable(state.next_trials(plan.probes()), config, loader)
+        _ensure_composable(state.next_trials(plan.probes()), config, loader, plugins)
     if config.trainer.dry_run:
         alone = [] if record.searches else state.next_trials(first)
         return SweepResult([result for trial in alone for result in launcher.start([trial])])
@@ -112,9 +113,9 @@ def _pass_on(config: DictConfig, folder: Path) -> None:
         config.hydra.overrides.hydra += ["hydra.mode=MULTIRUN", f"hydra.sweep.dir={quoted(folder)}"]
 
 
-def _ensure_composable(trials: Sequence[Trial], config: DictConfig, loader: ConfigLoader) -> None:
+def _ensure_composable(trials: Sequence[Trial], config: DictConfig, loader: ConfigLoader, plugins: Plugins) -> None:
     for trial in trials:
-        resolve(*without_hydra(loader.load_sweep_config(config, list(trial.overrides))))
+        resolve(*without_hydra(loader.load_sweep_config(config, list(trial.overrides))), plugins)
 
 
 def _run(state: SweepState, tuner: Tuner | AsynchronousTuner, first: Sequence[Suggestion], launcher: TrialLauncher,

@@ -72,7 +72,7 @@ class SweepPlan:
         # Of each parameter any value that is there: that of the network decides on how fast a run is.
         probe = ["trainer.devices=1", *(fixed.values() if auto else [*common.values(), f"tuner={MANUAL}"]),
                  *(parameter.override(parameter.choices[0]) for parameter in parameters.values() if parameter.choices)]
-        run = resolve(*without_hydra(loader.load_sweep_config(config, probe)))
+        run = resolve(*without_hydra(loader.load_sweep_config(config, probe)), plugins)
         usual: Any = OmegaConf.to_container(config.tuner.space)
         space = _space(parse_space(usual, f"tuner.space of {record.name}"), fixed, parameters)
         if not auto:

@@ -9,11 +9,11 @@ import csv
 from importlib.resources import files
 from typing import Any
 
-from sightsmith.plugin import NetworkRecord
+from sightsmith.plugin import NetworkRecord, Score
 
 TABLE = "networks.csv"
 COLUMNS = ("name", "family", "parameters", "input_size", "min_size", "top1", "top5", "gflops", "weights",
-           "weights_file", "licence", "source")
+           "weights_file", "licence", "source", "dataset")
 LICENCE = "BSD-3-Clause (torchvision)"
 SWAG_LICENCE = "CC-BY-NC-4.0"
 """What the licence says that torchvision's metadata links to, for the weights that name one."""
@@ -27,7 +27,7 @@ def records() -> list[NetworkRecord]:
             name=row["name"], description=f"{row['family']}, torchvision", task="classification",
             builder="sightsmith.plugins.classification.model:build_classifier", family=row["family"],
             parameters=int(row["parameters"]), input_size=int(row["input_size"]), min_size=int(row["min_size"]),
-            gflops=float(row["gflops"]), score=f"top-1 {row['top1']} %", score_source=row["source"],
+            gflops=float(row["gflops"]), score=Score("top-1", float(row["top1"]), row["dataset"], row["source"]),
             weights=row["weights"], licence=row["licence"])
         for row in csv.DictReader(text.splitlines())
     ]
@@ -49,7 +49,8 @@ def torchvision_rows() -> list[dict[str, Any]]:
             "min_size": max(meta.get("min_size", (1, 1))), "top1": score["acc@1"], "top5": score["acc@5"],
             "gflops": meta["_ops"], "weights": best.name, "weights_file": best.url.rsplit("/", 1)[-1],
             "licence": SWAG_LICENCE if "SWAG" in meta.get("license", "") else LICENCE,
-            "source": f"torchvision {torchvision.__version__.split('+')[0]} metadata, ImageNet-1K"})
+            "source": f"torchvision {torchvision.__version__.split('+')[0]} metadata",
+            "dataset": "ImageNet-1K"})
     return rows
 
 

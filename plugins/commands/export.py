@@ -34,7 +34,7 @@ def export_command(arguments: list[str], plugins: Plugins) -> int:
     from sightsmith.engine.pipeline.result import Result
     from sightsmith.plugins.commands.output import print_json, stdout_as_stderr
 
-    result = Result.load(options.run)
+    result = Result.load(options.run, plugins)
     with stdout_as_stderr(options.json):
         exported = export(result, options.format, plugins, options.dataset(), options.tolerance,
                           options.output_dir and options.output_dir.resolve())

@@ -46,7 +46,7 @@ def inspect_command(arguments: list[str], plugins: Plugins) -> int:
     report: Callable[[str], None] = (lambda line: None) if options.json else print
     if options.html is not None:
         ensure_writable(options.html)
-    config = compose(options.overrides)
+    config = compose(options.overrides, plugins)
     dataset = check(config, plugins, report)
     plugins.dataset_checked(dataset=dataset)
     pairs = near_duplicates(dataset.index.samples, config.image)

@@ -37,7 +37,7 @@ def list_command(arguments: list[str], plugins: Plugins) -> int:
     from sightsmith.plugins.commands.output import print_json
 
     if options.name is not None:
-        preset = find_preset(options.name)
+        preset = find_preset(options.name, plugins)
         if not options.json:
             tables.print_card(preset)
             return 0
@@ -51,5 +51,5 @@ def list_command(arguments: list[str], plugins: Plugins) -> int:
     if options.kind == "runs" and rows:
         from sightsmith.engine.report.runs_page import write_runs_page
 
-        print(f"Page: {write_runs_page(options.output_dir, rows)}")
+        print(f"Page: {write_runs_page(options.output_dir, rows, plugins)}")
     return 0

@@ -32,8 +32,9 @@ def _networks(plugins: Plugins, task: str | None) -> list[Row]:
     chosen = [item for item in plugins.networks.values() if task in (None, item.task)]
     return [{"name": item.name, "config": None, "task": item.task, "family": item.family,
              "parameters": item.parameters, "input_size": item.input_size, "gflops": item.gflops, "speed": item.speed,
-             "annotation": item.annotation or plugins.task(item.task).annotation, "score": item.score,
-             "source": item.score_source, "weights": item.weights, "licence": item.licence, "trainable": True,
+             "annotation": item.annotation or plugins.task(item.task).annotation, "score": str(item.score or ""),
+             "source": f"{item.score.source}, {item.score.dataset}" if item.score else "", "weights": item.weights,
+             "licence": item.licence, "trainable": True,
              "reason": "", "provider": str(plugins.provider("networks", item.name))}
             for item in chosen if not item.zoo] + [
         {"name": item.name, "config": entry.name, "task": item.task, "annotation": entry.annotation,
@@ -42,7 +43,7 @@ def _networks(plugins: Plugins, task: str | None) -> list[Row]:
 
 
 def _presets(plugins: Plugins, task: str | None) -> list[Row]:
-    return [preset_row(item) for item in load_presets().values() if task in (None, item.task)]
+    return [preset_row(item) for item in load_presets(plugins).values() if task in (None, item.task)]
 
 
 def preset_row(preset: Preset) -> Row:

@@ -35,7 +35,7 @@ def predict_command(arguments: list[str], plugins: Plugins) -> int:
     from sightsmith.plugins.commands.output import stdout_as_stderr
 
     wanted = PredictOptions(options.min_score, options.pictures, options.heatmaps, options.format)
-    result = Result.load(options.run)
+    result = Result.load(options.run, plugins)
     with stdout_as_stderr(options.json):
         folder, lines = predict_files(result, options.input, wanted, options.output_dir and
                                       options.output_dir.resolve())

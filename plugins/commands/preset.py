@@ -43,7 +43,8 @@ def preset_command(arguments: list[str], plugins: Plugins) -> int:
     card: dict[str, Any] = {name: " ".join(text.split()) for name, text in given.items() if text is not None}
     if "tunable" in card:
         card["tunable"] = [name for name in card["tunable"].strip("[]").replace(" ", "").split(",") if name]
-    written = create_preset(options.run.resolve(), options.name, options.output_dir, card, package=options.package)
+    written = create_preset(options.run.resolve(), options.name, options.output_dir, card, plugins,
+                            package=options.package)
     if options.json:
         print_json({"package" if options.package else "preset": str(written)})
         return 0

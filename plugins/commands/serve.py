@@ -39,5 +39,5 @@ def serve_command(arguments: list[str], plugins: Plugins) -> int:
         raise UserError(f"`sightsmith serve` needs {error.name}, which is not installed.",
                         hint="pip install 'sightsmith[serve]'") from error
     limits = Limits(options.megabytes, options.megapixels, options.seconds, options.waiting)
-    serve(Result.load(options.run), options.host, options.port, limits)
+    serve(Result.load(options.run, plugins), options.host, options.port, limits)
     return 0

@@ -29,13 +29,13 @@ def verify_command(arguments: list[str], plugins: Plugins) -> int:
     from sightsmith.plugins.commands.output import print_json, stdout_as_stderr
 
     run = options.run.resolve()
-    checks = verify.check_run(run, (lambda line: None) if options.json else print)
+    checks = verify.check_run(run, (lambda line: None) if options.json else print, plugins)
     if not options.json:
         verify.print_checks(checks)
     again = None
     if options.rerun:
         with stdout_as_stderr(options.json):
-            again = verify.train_again(run, checks)
+            again = verify.train_again(run, checks, plugins)
     if options.json:
         print_json({"checks": [asdict(item) for item in checks], "rerun": again and again.to_json()})
     elif again is not None:

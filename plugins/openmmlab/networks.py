@@ -12,7 +12,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-from sightsmith.plugin import NetworkRecord, ZooNetwork
+from sightsmith.plugin import NetworkRecord, Score, ZooNetwork
 
 TABLE = "networks.csv"
 ZOO = "zoo.csv"
@@ -20,8 +20,8 @@ ZOO = "zoo.csv"
 
 ZOO_COLUMNS = ("package", "config", "annotation", "result", "input_size", "reason")
 OK, FAILED, APART, UNTRIED = "ok", "failed", "apart", "untried"
-COLUMNS = ("name", "config", "family", "annotation", "input_size", "min_size", "parameters", "score", "milliseconds",
-           "hardware", "weights", "source")
+COLUMNS = ("name", "config", "family", "annotation", "input_size", "min_size", "parameters", "metric", "score",
+           "milliseconds", "hardware", "weights", "source", "dataset")
 LICENCE = "Apache-2.0 (OpenMMLab)"
 LICENCES = {"segformer": "NVIDIA BaseRun Code License, non-commercial"}
 """Families whose head and published weights are under another licence: mmsegmentation's LICENSES.md."""
@@ -39,9 +39,10 @@ def records(package: str, task: str) -> list[NetworkRecord]:
             builder="sightsmith.plugins.openmmlab.build:build_model", family=row["family"],
             annotation=row["annotation"] or None,  # type: ignore[arg-type]
             parameters=int(row["parameters"] or 0), input_size=int(row["input_size"]),
-            min_size=int(row["min_size"]) if row["min_size"] else None, score=row["score"],
+            min_size=int(row["min_size"]) if row["min_size"] else None,
+            score=Score(row["metric"], float(row["score"]), row["dataset"], row["source"]) if row["score"] else None,
             speed=f"{row['milliseconds']} ms an image, {row['hardware']}" if row["milliseconds"] else "",
-            score_source=row["source"], weights=row["weights"], licence=LICENCES.get(row["family"], LICENCE),
+            weights=row["weights"], licence=LICENCES.get(row["family"], LICENCE),
             **({"options": {"config": row["config"]}} if row["config"] else
                {"zoo": f"{__name__}:{PACKAGES[package]}"}))
         for row in csv.DictReader(text.splitlines())
@@ -91,9 +92,10 @@ def described(package: str, row: dict[str, Any]) -> dict[str, Any]:
     results = results if isinstance(results, list) else [results]
     figures = {name: value for result in results for name, value in result.get("Metrics", {}).items()}
     wanted = ("mask AP", "box AP", "mIoU", "Dice") if row["annotation"] == "masks" else ("box AP", "mIoU", "Dice")
-    row["score"] = next((f"{name} {figures[name]}" for name in wanted if name in figures), "")
-    dataset = results[0].get("Dataset", "") if results else ""
-    row["source"] = f"{package} metafile, {dataset}" if row["score"] else ""
+    row["metric"] = next((name for name in wanted if name in figures), "")
+    row["score"] = figures.get(row["metric"], "")
+    row["source"] = f"{package} metafile" if row["metric"] else ""
+    row["dataset"] = results[0].get("Dataset", "") if row["metric"] else ""
     speeds = entry.get("Metadata", {}).get("inference time (ms/im)") or []
     speed = speeds[0] if isinstance(speeds, list) and speeds else {}
     row["milliseconds"] = speed.get("value", "")
@@ -124,7 +126,7 @@ def main() -> None:
             writer.writeheader()
             for row in rows:
                 writer.writerow(described(package, row))
-                print(row["name"], row["parameters"], row["score"], flush=True)
+                print(row["name"], row["parameters"], row["metric"], row["score"], flush=True)
 
 
 if __name__ == "__main__":

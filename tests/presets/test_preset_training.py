@@ -8,14 +8,16 @@ from __future__ import annotations
 
 import json
 import os
-from dataclasses import replace
+from pathlib import Path
 
 import pytest
+import yaml
 from preset_datasets import PUBLISHED, fitting, published_weights
 
 import sightsmith
-from sightsmith.core.config import compose
-from sightsmith.core.config.presets import load_presets
+from sightsmith import presets
+from sightsmith.core.config.presets import SUFFIX, find_preset, load_presets
+from sightsmith.core.plugins.manager import load_plugins
 from sightsmith.engine.runs.run_dir import FINISHED
 from sightsmith.engine.runs.weights import file_digest
 from sightsmith.engine.training import benchmark as trial
@@ -31,23 +33,22 @@ def hub(tmp_path_factory):
 
 
 @pytest.fixture
-def bounded(monkeypatch):
+def bounded(monkeypatch, preset_folder):
     """The preset of a name, installed with an input that is not larger than :data:`LARGEST`."""
     def install(name):
-        preset = load_presets()[name]
-        image = preset.config["image"]
-        preset = replace(preset, config={**preset.config, "image": {**image, "size": min(image["size"], LARGEST)}})
-        monkeypatch.setitem(load_presets(), name, preset)
-        compose._reference.cache_clear()
-        return preset
+        [file] = Path(presets.__path__[0]).rglob(f"{name}{SUFFIX}")
+        content = yaml.safe_load(file.read_text())
+        image = content["config"]["image"]
+        image["size"] = min(image["size"], LARGEST)
+        (preset_folder / file.name).write_text(yaml.safe_dump(content))
+        return find_preset(name, load_plugins())
 
     monkeypatch.setattr(trial, "LONG_STEP", 0)  # one step of the trial is enough
-    yield install
-    compose._reference.cache_clear()
+    return install
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", load_presets())
+@pytest.mark.parametrize("name", load_presets(load_plugins()))
 def test_two_steps_on_data_as_the_card_asks(tmp_path, monkeypatch, hub, bounded, name):
     preset = bounded(name)
     monkeypatch.setenv("TORCH_HOME", str(hub))
@@ -71,7 +72,7 @@ def test_two_steps_on_data_as_the_card_asks(tmp_path, monkeypatch, hub, bounded,
     assert result.metrics["loss"] is not None
 
 
-def test_there_are_weights_for_each_preset_that_starts_from_published_ones():
-    started = {preset.network for preset in load_presets().values()
+def test_there_are_weights_for_each_preset_that_starts_from_published_ones(plugins):
+    started = {preset.network for preset in load_presets(plugins).values()
                if "weights" not in preset.config.get("network", {})}
     assert started == PUBLISHED.keys()

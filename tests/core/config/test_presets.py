@@ -12,6 +12,7 @@ import sightsmith
 from sightsmith.core.config.compose import compose
 from sightsmith.core.config.locked_keys import is_locked
 from sightsmith.core.config.presets import find_preset, load_presets
+from sightsmith.core.plugins.manager import load_plugins
 from sightsmith.core.util.errors import UserError
 
 PRESET = "pneumothorax"
@@ -27,9 +28,9 @@ RUN = [f"preset={PRESET}", "dataset.root=nowhere"]
     "flow=general", "preset.name=null", "preset.tunable=[network]", "preset.classes=[a]", "~preset.classes",
     "preset.tunable=[network,image,augment,flow,preset,task]",
 ])
-def test_an_override_of_a_locked_key_is_refused(override):
+def test_an_override_of_a_locked_key_is_refused(override, plugins):
     with pytest.raises(UserError) as raised:
-        compose([*RUN, override])
+        compose([*RUN, override], plugins)
     assert raised.value.exit_code == 2
 
 
@@ -39,14 +40,14 @@ def test_an_override_of_a_locked_key_is_refused(override):
     ["network=densenet121"], ["image.size=320"],  # the preset's own values
     ["flow=specialized"], ["limits.epochs=500", "hyper.epochs=300"],
 ])
-def test_what_is_free_stays_free(overrides):
-    config = compose([*RUN, *overrides])
+def test_what_is_free_stays_free(overrides, plugins):
+    config = compose([*RUN, *overrides], plugins)
     assert (config.flow, config.preset.name, config.network.name) == ("specialized", PRESET, "densenet121")
 
 
-def test_one_error_names_every_key_with_both_values_and_what_to_type():
+def test_one_error_names_every_key_with_both_values_and_what_to_type(plugins):
     with pytest.raises(UserError) as raised:
-        compose([*RUN, "image.size=64", "network=resnet18", "flow=general"])
+        compose([*RUN, "image.size=64", "network=resnet18", "flow=general"], plugins)
     text = str(raised.value)
     for part in ("preset pneumothorax of presets (sightsmith", "image.size is locked to 320, and this run asks for 64",
                  "network.name is locked to densenet121, and this run asks for resnet18",
@@ -54,13 +55,13 @@ def test_one_error_names_every_key_with_both_values_and_what_to_type():
         assert part in text
 
 
-def test_the_whole_preset_cannot_be_emptied():
+def test_the_whole_preset_cannot_be_emptied(plugins):
     fields = [f"preset.{key}={value}" for key, value in (
         ("name", "null"), ("title", "''"), ("description", "''"), ("modality", "''"), ("dicom_modalities", "[]"),
         ("body_part", "''"), ("annotation", "''"), ("classes", "[]"), ("images", "''"), ("cases", "null"),
         ("tunable", "[]"))]
     with pytest.raises(UserError, match="flow is locked"):
-        compose([*RUN, *fields, "flow=general", "network=resnet18"])
+        compose([*RUN, *fields, "flow=general", "network=resnet18"], plugins)
 
 
 @pytest.mark.parametrize("overrides", [
@@ -68,14 +69,14 @@ def test_the_whole_preset_cannot_be_emptied():
     ["task=classification", "preset.name=pneumothorax"],
     ["task=classification", "preset={name:pneumothorax,classes:[a,b]}"],
 ])
-def test_a_preset_is_chosen_by_its_name_alone(overrides):
+def test_a_preset_is_chosen_by_its_name_alone(overrides, plugins):
     with pytest.raises(UserError):
-        compose([*overrides, "dataset.root=x"])
+        compose([*overrides, "dataset.root=x"], plugins)
 
 
-def test_a_name_near_a_preset():
+def test_a_name_near_a_preset(plugins):
     with pytest.raises(UserError, match="Did you mean 'pneumothorax'"):
-        compose(["preset=pneumotorax", "dataset.root=x"])
+        compose(["preset=pneumotorax", "dataset.root=x"], plugins)
 
 
 def test_the_python_api(tmp_path):
@@ -138,26 +139,26 @@ def test_routes_of_the_command_line(tmp_path, monkeypatch, files, arguments, say
     assert not list(tmp_path.rglob("config.yaml"))
 
 
-def test_presets_of_this_package_are_whole():
-    presets = load_presets()
+def test_presets_of_this_package_are_whole(plugins):
+    presets = load_presets(plugins)
     assert len(presets) >= 12
     assert {preset.task for preset in presets.values()} == {"classification", "detection", "segmentation"}
     for name, preset in presets.items():
         assert preset.card.title
         assert preset.card.cases
-        assert find_preset(name) is preset
-        config = compose([f"preset={name}", "dataset.root=x"])
+        assert find_preset(name, plugins) == preset
+        config = compose([f"preset={name}", "dataset.root=x"], plugins)
         assert (config.task.name, config.network.name, config.preset.name) == (preset.task, preset.network, name)
         for free in preset.card.tunable:
             assert not is_locked(free, preset)
 
 
-def test_the_files_say_purpose_command_data_weights_and_licence():
+def test_the_files_say_purpose_command_data_weights_and_licence(plugins):
     from importlib.resources import files
 
     found = [path for task in ("classification", "detection", "segmentation")
              for path in files("sightsmith.presets").joinpath(task).iterdir() if path.name.endswith(".yaml")]
-    assert len(found) == len(load_presets())
+    assert len(found) == len(load_presets(plugins))
     for path in found:
         head = path.read_text().split("title:")[0]
         for part in (f"sightsmith train preset={path.name.removesuffix('.yaml')}", "# Data:", "# Weights:",
@@ -205,3 +206,26 @@ def test_data_that_is_not_what_the_card_wants(tmp_path, label, rows, says):
     assert says in text
     for part in ("It wants:", "frontal chest X-ray", "single-label", "PTX, normal", "CR, DX"):
         assert part in text
+
+
+def test_a_preset_that_changes_is_composed_anew(tmp_path, plugins):
+    file = tmp_path / "mine.yaml"
+
+    def write(size):
+        file.write_text("task: classification\nnetwork: resnet18\ntitle: Mine\nannotation: single-label\n"
+                        f"config: {{image: {{size: {size}}}}}\n")
+
+    for size in (64, 96):  # the locks go by what the file says now
+        write(size)
+        assert compose([f"preset={file}", "dataset.root=x"], plugins).image.size == size
+        with pytest.raises(UserError, match=f"image.size is locked to {size}"):
+            compose([f"preset={file}", "dataset.root=x", "image.size=32"], plugins)
+
+
+def test_an_installed_preset_that_changes_is_read_anew(preset_folder):
+    plugins = load_plugins()
+    for size in (64, 96):
+        (preset_folder / "mine.yaml").write_text(
+            "task: classification\nnetwork: resnet18\ntitle: Mine\nannotation: single-label\n"
+            f"config: {{image: {{size: {size}}}}}\n")
+        assert compose(["preset=mine", "dataset.root=x"], plugins).image.size == size

@@ -8,6 +8,7 @@ import pytest
 
 from sightsmith.core.config.compose import compose
 from sightsmith.core.contracts.schema import walk
+from sightsmith.core.plugins.manager import load_plugins
 from sightsmith.core.util.errors import UserError
 
 GOOD = ["task=classification", "dataset.root=photos"]
@@ -15,12 +16,12 @@ GOOD = ["task=classification", "dataset.root=photos"]
 
 def refusal(*overrides):
     with pytest.raises(UserError) as caught:
-        compose([*GOOD, *overrides])
+        compose([*GOOD, *overrides], load_plugins())
     return caught.value.text()
 
 
-def test_defaults_of_the_task():
-    config = compose(GOOD)
+def test_defaults_of_the_task(plugins):
+    config = compose(GOOD, plugins)
     assert config.hyper.batch_size == 32
     assert config.hyper.epochs == 100
     assert config.hyper.learning_rate == 0.001
@@ -95,24 +96,24 @@ def test_all_mistakes_at_once():
     assert text.count("\n  - ") == 3
 
 
-def test_missing_task_and_root():
+def test_missing_task_and_root(plugins):
     with pytest.raises(UserError, match="task=NAME; there is: classification"):
-        compose(["dataset.root=x"])
+        compose(["dataset.root=x"], plugins)
     with pytest.raises(UserError, match="dataset.root=FOLDER"):
-        compose(["task=classification"])
+        compose(["task=classification"], plugins)
 
 
-def test_limits_can_be_raised():
-    config = compose([*GOOD, "hyper.epochs=500", "limits.epochs=500"])
+def test_limits_can_be_raised(plugins):
+    config = compose([*GOOD, "hyper.epochs=500", "limits.epochs=500"], plugins)
     assert config.hyper.epochs == 500
 
 
-def test_several_and_no_loggers():
-    assert compose([*GOOD, "logger=[]"]).logger == {}
+def test_several_and_no_loggers(plugins):
+    assert compose([*GOOD, "logger=[]"], plugins).logger == {}
 
 
-def test_the_configuration_is_plain():
-    config = compose([*GOOD, "image.windows=[[40,80],[80,200]]", "+network.options.dropout=0.5"])
+def test_the_configuration_is_plain(plugins):
+    config = compose([*GOOD, "image.windows=[[40,80],[80,200]]", "+network.options.dropout=0.5"], plugins)
     plain = dataclasses.asdict(config)
     assert plain["image"]["windows"] == [[40, 80], [80, 200]]
     assert plain["network"]["options"] == {"dropout": 0.5}

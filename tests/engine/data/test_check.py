@@ -16,7 +16,7 @@ from sightsmith.engine.pipeline.load_dataset import check
 
 
 def read(*overrides):
-    return check(compose(["task=classification", *overrides]), load_plugins(), lambda line: None)
+    return check(compose(["task=classification", *overrides], load_plugins()), load_plugins(), lambda line: None)
 
 
 def test_dicom_studies_are_not_torn_apart(tmp_path):

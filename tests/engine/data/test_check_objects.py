@@ -15,10 +15,10 @@ from sightsmith.engine.pipeline.load_dataset import check
 
 
 @pytest.fixture
-def read(learns):
+def read(learns, plugins):
     def run(annotation, overrides):
         learns(annotation)
-        return check(compose(["task=classification", *overrides]), load_plugins(), lambda line: None)
+        return check(compose(["task=classification", *overrides], plugins), load_plugins(), lambda line: None)
     return run
 
 

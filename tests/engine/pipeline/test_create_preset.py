@@ -82,7 +82,7 @@ def test_its_card(preset, capsys):
     assert (row["name"], row["file"], row["provider"]) == ("two_shades", str(preset), str(preset))
 
 
-def test_it_trains_as_the_run_did_from_its_weights(preset, run, data, tmp_path):
+def test_it_trains_as_the_run_did_from_its_weights(preset, run, data, tmp_path, plugins):
     again = sightsmith.train([f"preset={preset}", data, "hyper.epochs=1", "hyper.learning_rate=1e-6",
                               "hyper.momentum=0", "dataset.folds=none", *FAST, f"output_dir={tmp_path / 'runs'}"])
     config = yaml.safe_load((again.run_dir / "config.yaml").read_text())
@@ -91,11 +91,11 @@ def test_it_trains_as_the_run_did_from_its_weights(preset, run, data, tmp_path):
     before, after = (result.model.state_dict()["network.classifier.3.weight"] for result in (run, again))
     assert (before - after).abs().max() < 1e-3
     lock = json.loads((again.run_dir / "lock.json").read_text())
-    assert lock["weights"] == find_preset(str(preset)).card.weights_sha256
-    assert lock["preset"] == find_preset(str(preset)).checksum
+    assert lock["weights"] == find_preset(str(preset), plugins).card.weights_sha256
+    assert lock["preset"] == find_preset(str(preset), plugins).checksum
 
     elsewhere = shutil.copytree(preset.parent, tmp_path / "elsewhere")
-    assert find_preset(str(elsewhere / preset.name)).checksum == lock["preset"]
+    assert find_preset(str(elsewhere / preset.name), plugins).checksum == lock["preset"]
 
     states = {item.part: item.state for item in verify.check_run(again.run_dir, print)}
     assert states["preset"] == states["weights"] == verify.SAME
@@ -125,15 +125,15 @@ def test_weights_that_are_not_those_it_was_made_with(preset, data, tmp_path):
     "augment.horizontal_flip=false", "preset.weights_sha256=''", "preset.file=''", "preset.file=/other.yaml",
     "preset.name=other", "flow=general", "network={weights:none}", "++network.options.dropout=0.5",
 ])
-def test_it_locks_as_a_shipped_one_does(preset, override):
+def test_it_locks_as_a_shipped_one_does(preset, override, plugins):
     run = [f"preset={preset}", "dataset.root=x"]
     with pytest.raises(UserError, match=rf"The preset two_shades of {preset} locks what this run changes"):
-        compose([*run, override])
+        compose([*run, override], plugins)
 
 
-def test_what_is_free_in_it(preset):
+def test_what_is_free_in_it(preset, plugins):
     config = compose([f"preset='{preset}'", "dataset.root=x", "augment.rotation=9", "hyper.epochs=7",
-                      "trainer.seed=3"])
+                      "trainer.seed=3"], plugins)
     assert (config.augment.rotation, config.hyper.epochs, config.preset.file) == (9, 7, str(preset))
 
 
@@ -144,13 +144,13 @@ def test_files_in_quotes_are_swept_too(preset, tmp_path):
     assert "image.size is locked to 48" in output
 
 
-def test_a_relative_path(preset, monkeypatch):
+def test_a_relative_path(preset, monkeypatch, plugins):
     monkeypatch.chdir(preset.parent.parent)
     for path in ("mine/two_shades.yaml", "./mine/two_shades.yaml", "../" + preset.parent.parent.name
                  + "/mine/two_shades.yaml"):
-        assert compose([f"preset={path}", "dataset.root=x"]).preset.file == str(preset)
+        assert compose([f"preset={path}", "dataset.root=x"], plugins).preset.file == str(preset)
     monkeypatch.chdir(preset.parent)
-    assert compose(["preset=two_shades.yaml", "dataset.root=x"]).preset.file == str(preset)
+    assert compose(["preset=two_shades.yaml", "dataset.root=x"], plugins).preset.file == str(preset)
 
 
 @pytest.mark.parametrize(("change", "says"), [
@@ -162,20 +162,20 @@ def test_a_relative_path(preset, monkeypatch):
     ({"weights_sha256": ""}, "with its digest"),
     ({"title": None, "sauce": 1}, "unknown keys: sauce"),
 ])
-def test_a_file_that_would_do_more_than_a_preset_does(preset, change, says):
+def test_a_file_that_would_do_more_than_a_preset_does(preset, change, says, plugins):
     content = yaml.safe_load(preset.read_text()) | change
     preset.write_text(yaml.safe_dump(content))
     with pytest.raises(UserError, match=says):
-        compose([f"preset={preset}", "dataset.root=x"])
+        compose([f"preset={preset}", "dataset.root=x"], plugins)
 
 
-def test_a_file_that_is_none(tmp_path):
+def test_a_file_that_is_none(tmp_path, plugins):
     for name, text in (("list.yaml", "- 1"), ("broken.yaml", "a: [")):
         (tmp_path / name).write_text(text)
         with pytest.raises(UserError, match=f"{name} .*cannot be read"):
-            compose([f"preset={tmp_path / name}", "dataset.root=x"])
+            compose([f"preset={tmp_path / name}", "dataset.root=x"], plugins)
     with pytest.raises(UserError, match=r"there is no file .*gone\.yaml"):
-        compose([f"preset={tmp_path / 'gone.yaml'}", "dataset.root=x"])
+        compose([f"preset={tmp_path / 'gone.yaml'}", "dataset.root=x"], plugins)
 
 
 @pytest.mark.parametrize(("settings", "says"), [
@@ -234,10 +234,10 @@ def test_a_package_is_installed_listed_and_trained(run, data, tmp_path, capsys):
         installed / "sightsmith_two_shades" / "two_shades.safetensors")
 
 
-def test_a_preset_of_a_run_of_a_preset_keeps_what_the_card_says_of_images(preset, data, tmp_path, capsys):
+def test_a_preset_of_a_run_of_a_preset_keeps_what_the_card_says_of_images(preset, data, tmp_path, capsys, plugins):
     again = sightsmith.train([f"preset={preset}", data, "hyper.epochs=1", "dataset.folds=none", *FAST,
                               f"output_dir={tmp_path / 'runs'}"])
     call("create", f"run={again.run_dir}", "name=better_shades", f"output_dir={tmp_path}", "title=Better shades")
-    card = find_preset(str(tmp_path / "better_shades.yaml")).card
+    card = find_preset(str(tmp_path / "better_shades.yaml"), plugins).card
     assert (card.title, card.modality, card.description) == ("Better shades", "photograph", "Dark or light")
     assert (card.licence, card.weights) == ("not stated", "better_shades.safetensors")

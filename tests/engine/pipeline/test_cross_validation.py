@@ -22,7 +22,6 @@ import sightsmith
 from sightsmith.core.config.compose import compose
 from sightsmith.core.config.presets import load_presets
 from sightsmith.core.contracts.callback import TrainState
-from sightsmith.core.plugins.manager import load_plugins
 from sightsmith.core.util.errors import UserError
 from sightsmith.engine.pipeline.start import start as start_run
 from sightsmith.engine.training.callbacks import StatusReporter
@@ -99,20 +98,20 @@ def test_tiles_of_an_image_are_left_out_together(tmp_path):
     (["dataset.folds=auto", "dataset.validation_percentage=80"], (0, 1), ["none (30 validation cases are enough)"]),
     ([], (0, 1), []),
 ])
-def test_the_plan_says_what_it_costs_and_why(tmp_path, capsys, monkeypatch, overrides, folds, expected):
+def test_the_plan_says_what_it_costs_and_why(tmp_path, capsys, monkeypatch, overrides, folds, expected, plugins):
     monkeypatch.setenv("COLUMNS", "200")
     run = [*SMALL, f"output_dir={tmp_path}", *overrides, "trainer.dry_run=true"]
-    assert start_run(compose(run), run, load_plugins()) is None
+    assert start_run(compose(run, plugins), run, plugins) is None
     output = capsys.readouterr().out
     assert all(text in output for text in expected)
     assert ("cross-validation" in output) is bool(expected)
     assert not list(tmp_path.iterdir())
 
 
-def test_the_presets_leave_it_to_the_data_and_lock_nothing_of_it():
-    for name in load_presets():
-        assert compose([f"preset={name}", "dataset.root=x"]).dataset.folds == "auto"
-    assert compose(["preset=pneumothorax", "dataset.root=x", "dataset.folds=3", "dataset.repeats=2"])
+def test_the_presets_leave_it_to_the_data_and_lock_nothing_of_it(plugins):
+    for name in load_presets(plugins):
+        assert compose([f"preset={name}", "dataset.root=x"], plugins).dataset.folds == "auto"
+    assert compose(["preset=pneumothorax", "dataset.root=x", "dataset.folds=3", "dataset.repeats=2"], plugins)
 
 
 def test_the_status_counts_all_trainings():

@@ -31,7 +31,8 @@ def predictions(folder):
 
 
 def read(task, root):
-    dataset = check_judged(compose([f"task={task}", f"dataset.root={root}"]), load_plugins(), lambda line: None)
+    plugins = load_plugins()
+    dataset = check_judged(compose([f"task={task}", f"dataset.root={root}"], plugins), plugins, lambda line: None)
     dataset.raise_for_errors()
     return {sample.path.name: sample for sample in dataset.index.samples}
 

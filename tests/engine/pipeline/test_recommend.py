@@ -15,7 +15,7 @@ from PIL import Image
 
 from sightsmith.core.config.compose import compose
 from sightsmith.core.contracts.recommendation import owned
-from sightsmith.core.contracts.records import NetworkRecord, TaskRecord
+from sightsmith.core.contracts.records import NetworkRecord, Score, TaskRecord
 from sightsmith.core.contracts.schema import Config, PreferenceConfig, check_values
 from sightsmith.core.plugins.manager import load_plugins
 from sightsmith.core.util.errors import UserError
@@ -37,7 +37,7 @@ IMAGE_TYPES = ("ct", "mri", "xray", "fundus", "other")
 
 @cache
 def defaults(task: str) -> Config:
-    return compose([f"task={task}", "dataset.root=x", "tuner=auto"])
+    return compose([f"task={task}", "dataset.root=x", "tuner=auto"], load_plugins())
 
 
 def facts(task: str = "classification", **known) -> DatasetStatistics:
@@ -72,14 +72,14 @@ def test_five_stops_grow_in_cost_and_score_and_say_why(task, image_type):
         assert config.network.weights == "imagenet" and record.weights
         assert config.image.size % 32 == 0
         why = reason(choice, "network.name")
-        assert f"stop {balance} of {STOPS}" in why and f"{record.figure[1]:.3g}" in why
+        assert f"stop {balance} of {STOPS}" in why and f"{record.score.value:.3g}" in why
         assert all(row[2] for row in choice.rows())
         assert all(owned(item.key) or item.key == "image.windows" for item in choice.decisions)
         assert config.tuner.name == "auto" and config.preference == PreferenceConfig(balance, image_type)
         records.append(record)
     for fast, accurate in pairwise(records):
         assert (fast.gflops or fast.parameters) < (accurate.gflops or accurate.parameters)
-        assert fast.figure[1] < accurate.figure[1]
+        assert fast.score.value < accurate.score.value
 
 
 def test_the_same_preferences_and_data_give_the_same_choice():
@@ -103,10 +103,10 @@ def test_a_choice_made_again_from_what_it_resolved_to_is_the_same(task, image_ty
 TASK = TaskRecord(name="t", description="", builder="a:b", score="s", annotation="boxes")
 
 
-def network(name, parameters, score, **keys) -> NetworkRecord:
+def network(name, parameters, score, metric="AP", data="COCO", **keys) -> NetworkRecord:
     usual = {"description": "", "builder": "a:b", "task": "t", "family": name, "input_size": 64, "weights": "w",
-             "licence": "MIT", "score_source": "paper, COCO"}
-    return NetworkRecord(name=name, parameters=parameters, score=f"AP {score}", **usual | keys)
+             "licence": "MIT", "score": score and Score(metric, score, data, "paper")}
+    return NetworkRecord(name=name, parameters=parameters, **usual | keys)
 
 
 def names(*networks):
@@ -120,17 +120,19 @@ GOOD = network("small", 10, 40), network("large", 100, 60)
     network("other", 1, 90, task="u"), network("other", 1, 90, weights=""),
     network("other", 1, 90, licence="CC-BY-NC-4.0"), network("other", 1, 90, licence=""),
     network("other", 1, 90, annotation="masks"), network("other", 1, 90, zoo="a:b"),
-    network("other", 1, 90, score_source="paper, LVIS"), network("other", 1, "very good"), network("other", 1, ""),
+    network("other", 1, 90, data="LVIS"), network("other", 1, 90, metric="AR"), network("other", 1, None),
     network("dear", 200, 60), network("worse", 50, 30), network("hopeless", 1, 19),
 ], ids=lambda record: f"{record.name} {record.score}")
 def test_networks_that_are_no_choice(other):
     assert names(*GOOD, other) == ["small", "large"]
 
 
-def test_figures_are_read_with_their_benchmark():
-    assert network("a", 1, 40.5).figure == ("AP on COCO", 40.5)
-    assert load_plugins().network("resnet18").figure == ("top-1 on ImageNet-1K", 69.758)
-    assert load_plugins().network("mmdet").figure is None
+def test_published_scores_name_metric_data_and_source(plugins):
+    [version] = {record.score.source for record in plugins.networks.values() if record.builder.endswith("_classifier")}
+    assert plugins.network("resnet18").score == Score("top-1", 69.758, "ImageNet-1K", version)
+    assert plugins.network("rtmdet_tiny").score == Score("box AP", 40.9, "COCO", "mmdet metafile")
+    assert str(plugins.network("rtmdet_tiny").score) == "box AP 40.9"
+    assert plugins.network("mmdet").score is None
 
 
 def test_operations_count_where_all_networks_have_them():
@@ -294,17 +296,16 @@ def test_the_space_is_that_of_population_based_training_narrowed():
         assert item.low <= getattr(config.hyper, item.key.removeprefix("hyper.")) <= item.high
 
 
-def test_a_preset_keeps_its_values():
-    config = compose(["preset=pneumothorax", "dataset.root=x", "tuner=auto"])
-    plugins = load_plugins()
+def test_a_preset_keeps_its_values(plugins):
+    config = compose(["preset=pneumothorax", "dataset.root=x", "tuner=auto"], plugins)
     choice = recommend(config, plugins.task("classification"), plugins.networks.values(), facts())
     assert choice.applied(config) == config
     assert "pneumothorax" in reason(choice, "hyper.epochs")
     assert {item.key: item.high for item in choice.space}["hyper.weight_decay"] == 0.01  # the preset's own
 
 
-def test_the_space_of_sgd_is_the_whole():
-    config = compose(["preset=pneumothorax", "dataset.root=x"])
+def test_the_space_of_sgd_is_the_whole(plugins):
+    config = compose(["preset=pneumothorax", "dataset.root=x"], plugins)
     config = replace(config, hyper=replace(config.hyper, optimizer="sgd", weight_decay=0))
     choice = recommend(config, TASK, (), facts())
     rate, decay, _ = choice.space
@@ -316,7 +317,7 @@ def test_the_space_of_sgd_is_the_whole():
 
 
 def measured(*overrides) -> DatasetStatistics:
-    dataset = check(compose(overrides), load_plugins(), lambda line: None)
+    dataset = check(compose(overrides, load_plugins()), load_plugins(), lambda line: None)
     dataset.raise_for_errors()
     return DatasetStatistics.of(dataset)
 

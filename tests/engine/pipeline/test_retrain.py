@@ -49,19 +49,19 @@ def rows(result, name="network.fc.weight"):
     "dataset.tile=64", "flow=general", "base_run.path=elsewhere", "base_run.classes=[black]", "~base_run.classes",
     "preset.title=mine", "+network@network.options=resnet34",
 ])
-def test_a_source_locks_task_network_and_preprocessing(base_run, override):
+def test_a_source_locks_task_network_and_preprocessing(base_run, override, plugins):
     with pytest.raises(UserError):
-        compose([f"base_run={base_run.run_dir}", "dataset.root=any", override])
+        compose([f"base_run={base_run.run_dir}", "dataset.root=any", override], plugins)
 
 
 @pytest.mark.slow
-def test_tuner_auto_keeps_the_recipe_of_the_source(base_run, tmp_path, capsys):
+def test_tuner_auto_keeps_the_recipe_of_the_source(base_run, tmp_path, capsys, plugins):
     run = [f"base_run={base_run.run_dir}", "dataset.root=any", "tuner=auto"]
     for override in ("hyper.epochs=7", "augment.rotation=3", "preference.balance=1"):
         with pytest.raises(UserError, match=override.split("=")[0]):
-            compose([*run, override])
-    config = compose([*run, "+network.class_renames={black: 1}", "base_run.replay=10"])
-    assert config.hyper == compose(run[:2]).hyper
+            compose([*run, override], plugins)
+    config = compose([*run, "+network.class_renames={black: 1}", "base_run.replay=10"], plugins)
+    assert config.hyper == compose(run[:2], plugins).hyper
     data = class_folders(tmp_path / "data", {"black": 0, "white": 190})
     result = sightsmith.train([run[0], data, "tuner=auto", "tuner.trials=8", *TRAINER,
                                f"output_dir={tmp_path / 'runs'}"])
@@ -69,9 +69,9 @@ def test_tuner_auto_keeps_the_recipe_of_the_source(base_run, tmp_path, capsys):
     assert len((result.run_dir / "metrics.jsonl").read_text().splitlines()) <= 4
 
 
-def test_a_locked_key_is_refused_with_both_values_and_before_a_sweep(base_run, tmp_path):
+def test_a_locked_key_is_refused_with_both_values_and_before_a_sweep(base_run, tmp_path, plugins):
     with pytest.raises(UserError, match=r"image.size is locked to 32, and this run asks for 64") as raised:
-        compose([f"base_run={base_run.run_dir}", "dataset.root=any", "image.size=64"])
+        compose([f"base_run={base_run.run_dir}", "dataset.root=any", "image.size=64"], plugins)
     assert f"The base run {base_run.run_dir}" in str(raised.value)
     assert "network.name is locked to resnet18" in refused(
         "train", f"output_dir={tmp_path}", "-m", f"base_run={base_run.run_dir}", "dataset.root=any",
@@ -80,9 +80,9 @@ def test_a_locked_key_is_refused_with_both_values_and_before_a_sweep(base_run, t
 
 
 @pytest.mark.parametrize("form", ["{}", "{}/", "'{}'"])
-def test_the_recipe_is_that_of_the_source_and_can_be_changed(base_run, form):
+def test_the_recipe_is_that_of_the_source_and_can_be_changed(base_run, form, plugins):
     config = compose(["flow=retrain", f"base_run={form.format(base_run.run_dir)}", "dataset.root=any", "hyper.epochs=7",
-                      "augment.rotation=3", "+network.class_renames={dark: dim}", "base_run.replay=10"])
+                      "augment.rotation=3", "+network.class_renames={dark: dim}", "base_run.replay=10"], plugins)
     assert (config.flow, config.network.name, config.image.size) == ("retrain", "resnet18", 32)
     assert (config.hyper.epochs, config.hyper.warmup_epochs, config.hyper.learning_rate) == (7, 1, 0.01)
     assert config.network.weights == str(base_run.run_dir / "model" / "model.safetensors")
@@ -152,8 +152,9 @@ def test_replay_adds_a_share_of_the_old_images_and_their_classes(base_run, tmp_p
     assert old == {"black", "dim", "grey", "white"}
 
 
-def test_names_that_read_like_numbers_can_be_renamed(base_run):
-    config = compose([f"base_run={base_run.run_dir}", "dataset.root=any", "+network.class_renames={0: zero, black: 1}"])
+def test_names_that_read_like_numbers_can_be_renamed(base_run, plugins):
+    config = compose([f"base_run={base_run.run_dir}", "dataset.root=any",
+                      "+network.class_renames={0: zero, black: 1}"], plugins)
     assert config.network.renamed_classes == {"0": "zero", "black": "1"}
 
 
@@ -183,10 +184,10 @@ def test_what_does_not_fit_the_source_is_refused(base_run, tmp_path):
         sightsmith.train([f"dataset.root={labels.parent}", f"base_run={base_run.run_dir}"])
 
 
-def test_a_source_that_is_none_or_damaged_is_refused(base_run, tmp_path):
+def test_a_source_that_is_none_or_damaged_is_refused(base_run, tmp_path, plugins):
     for folder in (tmp_path, tmp_path / "nowhere"):
         with pytest.raises(UserError, match="holds no finished run"):
-            compose([f"base_run={folder}", "dataset.root=any"])
+            compose([f"base_run={folder}", "dataset.root=any"], plugins)
     copy = tmp_path / "copy"
     shutil.copytree(base_run.run_dir, copy)
     bundle = load_tree(copy / "model" / "model.safetensors")
@@ -195,9 +196,9 @@ def test_a_source_that_is_none_or_damaged_is_refused(base_run, tmp_path):
     with pytest.raises(UserError, match=r"layer1.0.conv1.weight is not in its bundle"):
         sightsmith.train([f"dataset.root={base_run.run_dir.parent / 'data'}", f"base_run={copy}"])
     with pytest.raises(UserError, match="exclude each other"):
-        compose([f"base_run={base_run.run_dir}", "preset=pneumothorax", "dataset.root=any"])
+        compose([f"base_run={base_run.run_dir}", "preset=pneumothorax", "dataset.root=any"], plugins)
     with pytest.raises(UserError, match="none is chosen"):
-        compose(["task=classification", "base_run.replay=10", "dataset.root=any"])
+        compose(["task=classification", "base_run.replay=10", "dataset.root=any"], plugins)
 
 
 @pytest.mark.slow

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import pytest
@@ -18,9 +18,10 @@ import sightsmith
 from sightsmith.cli import main
 from sightsmith.core.config.compose import compose
 from sightsmith.core.config.model_card import restore_config
-from sightsmith.core.config.presets import Preset, load_presets
+from sightsmith.core.config.presets import Preset
 from sightsmith.core.contracts.records import Provider
 from sightsmith.core.contracts.schema import PresetConfig
+from sightsmith.core.plugins.manager import load_plugins
 from sightsmith.core.util.errors import UserError
 from sightsmith.engine.pipeline.start import start
 from sightsmith.engine.pipeline.verify import CHANGED, SAME, UNKNOWN, check_run, train_again
@@ -66,11 +67,12 @@ def run(place):
 
 
 def states(run: Path) -> dict[str, str]:
-    return {check.part: check.state for check in check_run(run, lambda line: None)}
+    return {check.part: check.state for check in check_run(run, lambda line: None, load_plugins())}
 
 
 def texts(run: Path, state: str) -> dict[str, str]:
-    return {check.part: check.text for check in check_run(run, lambda line: None) if check.state == state}
+    checks = check_run(run, lambda line: None, load_plugins())
+    return {check.part: check.text for check in checks if check.state == state}
 
 
 def verify(capsys, *arguments: str) -> tuple[int, str]:
@@ -165,13 +167,13 @@ def test_what_is_gone_cannot_be_checked(place, run, capsys):
 
 
 @pytest.mark.parametrize("text", ["hyper: [", "a: 1", "- a", "", "name: 2026-01-01"])
-def test_a_damaged_configuration_is_no_trace(run, text):
+def test_a_damaged_configuration_is_no_trace(run, text, plugins):
     (run / "config.yaml").write_text(text)
     found = states(run)
     assert found["config"] != SAME
     assert {found[part] for part in ("data", "split", "weights", "preset")} == {UNKNOWN}
     with pytest.raises(UserError, match="config.yaml is damaged"):
-        train_again(run, [])
+        train_again(run, [], plugins)
 
 
 def test_a_configuration_looks_nothing_up(run):
@@ -223,7 +225,7 @@ def test_an_unfinished_or_unlocked_run_ends_with_2(run, capsys):
     assert code == 2 and "it is stopped" in output
 
 
-def test_a_rerun_gives_the_same_weights(place, run, capsys):
+def test_a_rerun_gives_the_same_weights(place, run, capsys, plugins):
     code, output = verify(capsys, f"run={run}", "rerun=true")
     assert code == 0, output
     assert "the same weights, bit for bit" in output
@@ -233,7 +235,7 @@ def test_a_rerun_gives_the_same_weights(place, run, capsys):
     assert kept["bundle"] == made["bundle"]
     config, overrides = (yaml.safe_load((again / name).read_text()) for name in ("config.yaml", "overrides.yaml"))
     assert all(config["trainer"][key] == str(kept[key]) for key in ("precision", "memory_format", "devices"))
-    assert compose(overrides) == restore_config(config, again)  # so that one that is stopped can go on
+    assert compose(overrides, plugins) == restore_config(config, again)  # so that one that is stopped can go on
     assert set(states(again).values()) == {SAME}
 
 
@@ -258,11 +260,11 @@ def test_a_rerun_with_another_seed_is_told_apart(place, run, capsys):
     assert "figures that differ: loss" in output
 
 
-def test_a_rerun_says_which_tensors_differ(run):
+def test_a_rerun_says_which_tensors_differ(run, plugins):
     lock = json.loads((run / "lock.json").read_text())
     (run / "lock.json").write_text(json.dumps(lock | {"bundle": "of other weights"}))
     edit_one_weight(run)
-    again = train_again(run, [])
+    again = train_again(run, [], plugins)
     assert list(again.differing) == ["network.classifier.3.bias"]
     assert again.differing["network.classifier.3.bias"] == pytest.approx(1e-3, rel=1e-3)
     assert not again.same
@@ -286,17 +288,22 @@ def test_a_rerun_without_a_bundle_to_compare_with_does_not_train(place, run, cap
     assert list((place / "runs").iterdir()) == [run]
 
 
-def test_a_preset_has_a_checksum_and_a_run_in_it_is_made_again(place, capsys, monkeypatch):
-    presets = load_presets()
-    monkeypatch.setitem(presets, "cats", PRESET)
+def install(preset, folder):
+    card = {key: value for key, value in asdict(preset.card).items() if value and key != "name"}
+    (folder / f"{preset.name}.yaml").write_text(yaml.safe_dump(
+        {"task": preset.task, "network": preset.network, **card, "config": preset.config}))
+
+
+def test_a_preset_has_a_checksum_and_a_run_in_it_is_made_again(place, capsys, preset_folder):
+    install(PRESET, preset_folder)
     run = train(place, "preset=cats")
     lock = json.loads((run / "lock.json").read_text())
     assert lock["preset"] == PRESET.checksum
     code, output = verify(capsys, f"run={run}", "rerun=true")
     assert code == 0, output
-    monkeypatch.setitem(presets, "cats", replace(PRESET, config={**PRESET.config, "image": {"size": 64}}))
+    install(replace(PRESET, config={**PRESET.config, "image": {"size": 64}}), preset_folder)
     assert texts(run, CHANGED) == {"preset": "what the preset's file says"}
-    monkeypatch.delitem(presets, "cats")
+    (preset_folder / "cats.yaml").unlink()
     assert "No installed plugin provides the preset 'cats'" in texts(run, UNKNOWN)["preset"]
 
 
@@ -319,18 +326,18 @@ def test_the_digest_of_tensors_knows_names_types_shapes_and_bytes_and_no_layout(
 
 @pytest.mark.slow
 @pytest.mark.parametrize("network", ["task=detection network=rtmdet_tiny", "task=segmentation network=fastscnn"])
-def test_objects_come_out_the_same(tmp_path, network):
+def test_objects_come_out_the_same(tmp_path, network, plugins):
     run = sightsmith.train([*network.split(), "dataset.root=sample", "dataset.limit=16", "network.weights=none",
                             "image.size=64", "hyper.epochs=1", "hyper.batch_size=4", "hyper.optimizer=adamw",
                             "dataset.validation_percentage=25", "logger=[]", f"output_dir={tmp_path}"]).run_dir
-    again = train_again(run, check_run(run, lambda line: None))
+    again = train_again(run, check_run(run, lambda line: None, plugins), plugins)
     assert again.same, again.lines()
 
 
-def test_a_job_of_a_sweep_is_made_again_beside_the_sweep(place):
+def test_a_job_of_a_sweep_is_made_again_beside_the_sweep(place, plugins):
     overrides = [*TRAIN, f"dataset.root={place / 'set'}", "network.weights=none", f"output_dir={place / 'swept'}"]
-    result = start(compose(overrides), overrides, load_plugins(), place / "swept" / "a-sweep" / "0")
-    again = train_again(result.run_dir, [])
+    result = start(compose(overrides, plugins), overrides, plugins, place / "swept" / "a-sweep" / "0")
+    again = train_again(result.run_dir, [], plugins)
     assert again.same
     assert again.run_dir.parent == place / "swept"
 

@@ -23,7 +23,7 @@ SMALL = ["preference.balance=1", "dataset.limit=40", "trainer.precision=fp32", "
 
 def refusal(*overrides) -> str:
     with pytest.raises(UserError) as raised:
-        compose(overrides)
+        compose(overrides, load_plugins())
     assert raised.value.exit_code == 2
     return raised.value.text()
 
@@ -51,10 +51,10 @@ def test_all_of_them_in_one_message():
         assert part in text
 
 
-def test_every_other_key_is_free():
+def test_every_other_key_is_free(plugins):
     config = compose([*GENERAL, "preference.balance=5", "preference.image_type=ct", "image.windows=[[40,80]]",
                       "hyper.patience=3", "hyper.early_stop=false", "limits.epochs=20", "limits.batch_size=4",
-                      "trainer.seed=3", "dataset.validation_percentage=30", "name=mine"])
+                      "trainer.seed=3", "dataset.validation_percentage=30", "name=mine"], plugins)
     assert (config.tuner.name, config.preference.balance, config.preference.image_type) == ("auto", 5, "ct")
 
 
@@ -76,10 +76,10 @@ def test_mistakes(overrides, says):
     assert says in refusal(*overrides)
 
 
-def test_a_preset_can_be_tuned_automatically():
-    config = compose([*PRESET, "tuner=auto"])
+def test_a_preset_can_be_tuned_automatically(plugins):
+    config = compose([*PRESET, "tuner=auto"], plugins)
     assert (config.tuner.name, config.network.name, config.hyper.epochs) == ("auto", "densenet121", 40)
-    assert compose([*PRESET, "tuner=manual", "hyper.epochs=3"]).hyper.epochs == 3
+    assert compose([*PRESET, "tuner=manual", "hyper.epochs=3"], plugins).hyper.epochs == 3
 
 
 # -- runs
@@ -93,7 +93,7 @@ FASTEST = {
 
 
 @pytest.fixture
-def published(tmp_path, monkeypatch):
+def published(tmp_path, monkeypatch, plugins):
     """``published(task)``: the weights of its fastest network lie where torch keeps published ones, which are random
     here; nothing is fetched."""
     def refuse(*_, **__):
@@ -101,8 +101,7 @@ def published(tmp_path, monkeypatch):
 
     def make(task: str) -> None:
         network, file = FASTEST[task]
-        config = compose([f"task={task}", "dataset.root=x", f"network={network}"])
-        plugins = load_plugins()
+        config = compose([f"task={task}", "dataset.root=x", f"network={network}"], plugins)
         record = plugins.task(task)
         built = record.build()(record, config, plugins.network(network), ("a", "b"))
         model, _ = built.build_model(load_weights=False)

@@ -156,7 +156,7 @@ def test_python_searches_too_and_gets_the_best_run(tmp_path):
 
 
 @pytest.mark.slow
-def test_a_paused_run_goes_on_to_the_same_end(tmp_path):
+def test_a_paused_run_goes_on_to_the_same_end(tmp_path, plugins):
     run = [*RUN[:-2], "hyper.epochs=3", "hyper.schedule=cosine", "augment.horizontal_flip=true"]
     whole, paused = tmp_path / "whole", tmp_path / "paused"
     sightsmith.train([*run, f"output_dir={whole}"])
@@ -167,17 +167,17 @@ def test_a_paused_run_goes_on_to_the_same_end(tmp_path):
     assert not (run_folder(paused) / "model").exists()
     sightsmith.train([*run, f"output_dir={paused}", "trainer.resume=true"])
     assert_same_run(run_folder(whole), run_folder(paused))
-    assert train_again(run_folder(paused), []).same
+    assert train_again(run_folder(paused), [], plugins).same
 
 
-def test_a_run_goes_on_from_another_under_other_hyper_parameters(tmp_path):
+def test_a_run_goes_on_from_another_under_other_hyper_parameters(tmp_path, plugins):
     run = [*RUN[:-2], "hyper.epochs=3"]
     succeed(start(tmp_path / "first", *run, "trainer.pause_after_epoch=2"))
     first = run_folder(tmp_path / "first")
     result = sightsmith.train([*run, "hyper.learning_rate=0.0001", "hyper.weight_decay=0.01",
                                f"trainer.branch_from={first}", f"output_dir={tmp_path / 'second'}"])
     with pytest.raises(UserError, match="can be verified, and not be trained again"):
-        train_again(result.run_dir, [])
+        train_again(result.run_dir, [], plugins)
     lines = [json.loads(line) for line in (result.run_dir / "metrics.jsonl").read_text().splitlines()]
     assert [(line["epoch"], line["learning_rate"]) for line in lines] == [(1, 0.001), (2, 0.001), (3, 0.0001)]
     assert lines[:2] == [json.loads(line) for line in (first / "metrics.jsonl").read_text().splitlines()]

@@ -16,7 +16,7 @@ from sightsmith.engine.pipeline.load_dataset import check
 
 def read(*overrides):
     said = []
-    dataset = check(compose(["task=classification", *overrides]), load_plugins(), said.append)
+    dataset = check(compose(["task=classification", *overrides], load_plugins()), load_plugins(), said.append)
     return dataset, "\n".join(said)
 
 

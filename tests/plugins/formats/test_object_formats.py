@@ -25,10 +25,10 @@ COMPRESSED = {"size": [HEIGHT, WIDTH], "counts": encode(mask()).counts.decode()}
 
 
 @pytest.fixture
-def read(learns):
+def read(learns, plugins):
     def run(annotation, overrides):
         learns(annotation)
-        dataset = check(compose(["task=classification", *overrides]), load_plugins(), lambda line: None)
+        dataset = check(compose(["task=classification", *overrides], plugins), load_plugins(), lambda line: None)
         dataset.raise_for_errors()
         return dataset
     return run

@@ -22,11 +22,11 @@ from sightsmith.engine.pipeline.load_dataset import check
 
 
 @pytest.fixture
-def read(learns):
+def read(learns, plugins):
     def run(annotation, overrides):
         learns(annotation)
-        dataset = check(compose(["task=classification", "dataset.min_images_per_class=1", *overrides]), load_plugins(),
-                        lambda line: None)
+        dataset = check(compose(["task=classification", "dataset.min_images_per_class=1", *overrides], plugins),
+                        load_plugins(), lambda line: None)
         dataset.raise_for_errors()
         return dataset
     return run

@@ -21,7 +21,8 @@ def dry_run(overrides) -> None:
     from sightsmith.core.config.compose import compose
     from sightsmith.engine.pipeline.start import start
 
-    assert start(compose(overrides), overrides, load_plugins()) is None
+    plugins = load_plugins()
+    assert start(compose(overrides, plugins), overrides, plugins) is None
 
 
 @pytest.mark.parametrize(("task", "network", "figures"), [
