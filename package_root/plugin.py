@@ -22,9 +22,12 @@ from sightsmith.core.contracts.annotation import (
 )
 from sightsmith.core.contracts.module_network import ModuleNetworkRecord
 from sightsmith.core.contracts.records import (
+    CommandRecord,
     ConfigPath,
     DatasetFormatRecord,
+    ExportFormatRecord,
     Finding,
+    ImageReaderRecord,
     LoggerRecord,
     NetworkRecord,
     PresetFolder,
@@ -48,7 +51,7 @@ if TYPE_CHECKING:
         Writer,
         contained_path,
     )
-    from sightsmith.core.contracts.exporter import Exporter, Outputs
+    from sightsmith.core.contracts.exporter import Exporter, ExportFormat, Outputs, Runner
     from sightsmith.core.contracts.image import Array, Frame, ImageError, ImageInfo, Reader, window_limits
     from sightsmith.core.contracts.logger import MetricLogger
     from sightsmith.core.contracts.module_network import ModuleBuilder
@@ -74,7 +77,7 @@ if TYPE_CHECKING:
     from sightsmith.core.util.text import format_metric
     from sightsmith.engine.data.cache import MemoryCache
     from sightsmith.engine.data.color_jitter import Uniform, color_jitter
-    from sightsmith.engine.data.images import MAX_SIDE, read_image
+    from sightsmith.engine.data.images import MAX_SIDE, integer_limits, largest, read_image
     from sightsmith.engine.data.images import check_size as check_image_size
     from sightsmith.engine.data.masks import IGNORED, MaskError, picture_values, semantic_map
     from sightsmith.engine.data.masks import area as mask_area
@@ -110,7 +113,9 @@ LAZY = {
     "Writer": "sightsmith.core.contracts.dataset:Writer",
     "contained_path": "sightsmith.core.contracts.dataset:contained_path",
     "Exporter": "sightsmith.core.contracts.exporter:Exporter",
+    "ExportFormat": "sightsmith.core.contracts.exporter:ExportFormat",
     "Outputs": "sightsmith.core.contracts.exporter:Outputs",
+    "Runner": "sightsmith.core.contracts.exporter:Runner",
     "Array": "sightsmith.core.contracts.image:Array",
     "Frame": "sightsmith.core.contracts.image:Frame",
     "ImageError": "sightsmith.core.contracts.image:ImageError",
@@ -155,6 +160,8 @@ LAZY = {
     "color_jitter": "sightsmith.engine.data.color_jitter:color_jitter",
     "MAX_SIDE": "sightsmith.engine.data.images:MAX_SIDE",
     "read_image": "sightsmith.engine.data.images:read_image",
+    "integer_limits": "sightsmith.engine.data.images:integer_limits",
+    "largest": "sightsmith.engine.data.images:largest",
     "check_image_size": "sightsmith.engine.data.images:check_size",
     "IGNORED": "sightsmith.engine.data.masks:IGNORED",
     "MaskError": "sightsmith.engine.data.masks:MaskError",
@@ -196,17 +203,17 @@ LAZY = {
 __all__ = [
     "CHANGEABLE", "FALSE_NEGATIVE", "FALSE_POSITIVE", "IGNORED", "IMAGE_SUFFIXES", "MAX_SIDE", "SHOWN_THUMBNAILS",
     "TRUE_POSITIVE", "Annotation", "Array", "Asked", "AsynchronousTuner", "AugmentConfig", "Box", "CheckedDataset",
-    "Colour", "Config", "ConfigPath", "DatasetFormat", "DatasetFormatRecord", "DatasetIndex", "Exporter", "Finding",
-    "FormatMatch", "Frame", "Head", "HeadLayout", "HeadRow", "ImageConfig", "ImageError", "ImageInfo", "LoadReport",
-    "LoggerRecord", "Mask", "MaskError", "MemoryCache", "MetricLogger", "Model", "ModuleBuilder",
-    "ModuleNetworkRecord", "NetworkConfig", "NetworkRecord", "Object", "Outputs", "Parameter", "Picture", "Plan",
-    "Polygons", "PredictedObject", "Prediction", "PresetFolder", "Problem", "RawPrediction", "Reader", "RunLengths",
-    "Sample", "SampleResult", "Score", "SearchSpace", "Section", "SemanticMask", "Split", "Suggestion", "Task",
-    "TaskRecord",
-    "Train", "TrialResult", "Tuner", "TunerRecord", "Uniform", "UserError", "Value", "WeightsFile", "Writer",
-    "ZooNetwork", "blended", "build_module", "cache_dir", "check_image_size", "color_jitter", "contained_path",
-    "cut_out", "decode_mask", "encode_mask", "escape_dollars", "fetch_weights", "file_digest", "fill_folder",
-    "find_heads", "format_metric", "hookimpl", "is_among", "listed", "load_by_class", "load_matching",
+    "Colour", "CommandRecord", "Config", "ConfigPath", "DatasetFormat", "DatasetFormatRecord", "DatasetIndex",
+    "ExportFormat", "ExportFormatRecord", "Exporter", "Finding", "FormatMatch", "Frame", "Head", "HeadLayout",
+    "HeadRow", "ImageConfig", "ImageError", "ImageInfo", "ImageReaderRecord", "LoadReport", "LoggerRecord", "Mask",
+    "MaskError", "MemoryCache", "MetricLogger", "Model", "ModuleBuilder", "ModuleNetworkRecord", "NetworkConfig",
+    "NetworkRecord", "Object", "Outputs", "Parameter", "Picture", "Plan", "Polygons", "PredictedObject", "Prediction",
+    "PresetFolder", "Problem", "RawPrediction", "Reader", "RunLengths", "Runner", "Sample", "SampleResult", "Score",
+    "SearchSpace", "Section", "SemanticMask", "Split", "Suggestion", "Task", "TaskRecord", "Train", "TrialResult",
+    "Tuner", "TunerRecord", "Uniform", "UserError", "Value", "WeightsFile", "Writer", "ZooNetwork", "blended",
+    "build_module", "cache_dir", "check_image_size", "color_jitter", "contained_path", "cut_out", "decode_mask",
+    "encode_mask", "escape_dollars", "fetch_weights", "file_digest", "fill_folder", "find_heads", "format_metric",
+    "hookimpl", "integer_limits", "is_among", "largest", "listed", "load_by_class", "load_matching",
     "load_module_weights", "load_rgb", "mask_area", "mask_box", "mask_from_counts", "near", "of_crowds",
     "picture_values", "plain_layout", "ranked", "read_image", "read_weights", "richest", "run_lengths", "semantic_map",
     "to_float32", "window_limits", "write_atomic", "write_json",

@@ -13,8 +13,7 @@ import torch
 from onnx import compose, helper
 from torch import Tensor
 
-from sightsmith.core.contracts.exporter import Exporter, Outputs, Runner
-from sightsmith.core.contracts.image import Array
+from sightsmith.plugin import Array, Exporter, Outputs, Runner
 from sightsmith.plugins.exporters.recording import recording
 
 INPUT = "images"

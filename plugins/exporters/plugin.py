@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from sightsmith.core.contracts.records import ExportFormatRecord
-from sightsmith.core.plugins.hookspecs import hookimpl
+from sightsmith.plugin import ExportFormatRecord, hookimpl
 
 
 @hookimpl

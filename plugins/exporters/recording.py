@@ -10,7 +10,7 @@ from contextlib import contextmanager, redirect_stdout
 import torch
 from torch import Tensor
 
-from sightsmith.core.contracts.exporter import Exporter
+from sightsmith.plugin import Exporter
 from sightsmith.plugins.exporters.plain_operations import plain_operations
 
 

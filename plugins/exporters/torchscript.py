@@ -10,8 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from sightsmith.core.contracts.exporter import Exporter, Outputs, Runner
-from sightsmith.core.contracts.image import Array
+from sightsmith.plugin import Array, Exporter, Outputs, Runner
 from sightsmith.plugins.exporters.recording import recording
 
 

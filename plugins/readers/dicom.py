@@ -17,8 +17,7 @@ from pydicom.pixels.decoders.base import get_decoder
 from pydicom.pixels.processing import apply_color_lut, apply_modality_lut
 from pydicom.pixels.utils import pixel_array
 
-from sightsmith.core.contracts.image import Array, Frame, ImageError, window_limits
-from sightsmith.engine.data.images import check_size, integer_limits, largest
+from sightsmith.plugin import Array, Frame, ImageError, check_image_size, integer_limits, largest, window_limits
 
 with suppress(ImportError):
     import gdcm  # type: ignore[import-untyped]
@@ -51,7 +50,7 @@ class DicomReader:
                 raise ImageError("its DICOM header gives no size: Rows or Columns is missing")
             self.frames = int(data.get("NumberOfFrames") or 1)
             self.size = (int(data.Columns), int(data.Rows))
-            check_size(*self.size, self.frames)
+            check_image_size(*self.size, self.frames)
             self.study = str(data.get("StudyInstanceUID") or "") or None
             self.modality = str(data.get("Modality") or "") or None
             self._data = data

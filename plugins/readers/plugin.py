@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from sightsmith.core.contracts.records import ImageReaderRecord
-from sightsmith.core.plugins.hookspecs import hookimpl
+from sightsmith.plugin import ImageReaderRecord, hookimpl
 
 
 @hookimpl
