@@ -1,7 +1,7 @@
 """The training loop: one file, top to bottom. Accelerate wraps the model, everything else is here.
 
-All that is random in an update is drawn from (seed, epoch, update, rank), so a run that goes on from a
-checkpoint sees exactly what an uninterrupted one does, and a checkpoint needs no generator's state.
+Everything random in an optimizer step is drawn from (seed, epoch, step, rank), so a run that resumes from a checkpoint
+sees exactly what an uninterrupted one does, and a checkpoint needs no generator's state.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ from sightsmith.engine.training.stop_signal import StopSignal
 from sightsmith.engine.training.watchdog import Watchdog
 
 CHECK_EVERY = 10
-"""Updates between two looks at the losses on a GPU and at the other ranks: each costs a synchronisation."""
+"""Optimizer steps between two looks at the losses on a GPU and at the other ranks: each costs a synchronisation."""
 
 
 def seed_everything(*entropy: int) -> None:
@@ -115,12 +115,12 @@ class Trainer:
     def train_epoch(self) -> float:
         """What is left of the epoch under way; the mean training loss over its images, on all ranks."""
         state = self.state
-        updates = self.sampler.start(state.epoch, skip=state.step)
+        steps = self.sampler.start(state.epoch, skip=state.step)
         batches = iter(self.train_loader)
         self.unwrapped.train()
         freeze(self.frozen)
-        for update in updates:
-            self._update(update, batches)
+        for step in steps:
+            self._optimizer_step(step, batches)
             stop, due = self._poll_signals()
             if stop or due:
                 self.checkpoint()
@@ -131,20 +131,20 @@ class Trainer:
         total, images = self.accelerator.reduce(sums, "sum").tolist()
         return total / images
 
-    def _update(self, update: OptimizerStep, batches: Iterator[dict[str, Any]]) -> None:
-        """One optimizer step. The gradient is that of the mean over the update's images, however they
-        are spread over passes and ranks: each pass weighs as much as its share of the images."""
+    def _optimizer_step(self, step: OptimizerStep, batches: Iterator[dict[str, Any]]) -> None:
+        """One optimizer step. The gradient is that of the mean over the step's images, however they are spread over
+        micro-batches and ranks: each micro-batch weighs as much as its share of the images."""
         state, accelerator = self.state, self.accelerator
         seed_everything(self.seed, state.epoch, state.step, accelerator.process_index)
         done = state.epoch * self.sampler.steps_per_epoch + state.step
         set_learning_rate(self.optimizer, learning_rate(self.hyper, done, self.sampler.steps_per_epoch))
         losses: list[tuple[dict[str, Tensor], int]] = []
-        for number, part in enumerate(update.micro_batches, 1):
+        for number, part in enumerate(step.micro_batches, 1):
             where = f"epoch {state.epoch + 1}, update {state.step + 1}, pass {number}"
             self._watchdog.hear(f"{where}, loading images")
             batch = self.unwrapped.data_preprocessor(next(batches), True)
             self._watchdog.hear(f"{where}, computing")
-            last = number == len(update.micro_batches)
+            last = number == len(step.micro_batches)
             with contextlib.nullcontext() if last else accelerator.no_sync(self.model):
                 found = self.model(**batch, mode="loss")
                 if self.distillation is not None:
@@ -155,7 +155,7 @@ class Trainer:
                     # Not after the step: the memory it frees is what backward takes next.
                     self.optimizer.zero_grad()
                 # DDP averages over ranks, so the share is of one rank's part.
-                accelerator.backward(loss * (part.count * accelerator.num_processes / update.total))
+                accelerator.backward(loss * (part.count * accelerator.num_processes / step.total))
             losses.append(({name: value.detach() for name, value in parts.items()}, part.count))
         if self.hyper.clip_grad_norm is not None:
             accelerator.clip_grad_norm_(self.model.parameters(), self.hyper.clip_grad_norm)
@@ -180,7 +180,7 @@ class Trainer:
                     raise NonFiniteLossError(f"the loss is not finite at epoch {self.state.epoch + 1}, "
                                              f"update {step + 1}: {text}; learning rate {rate:g}")
                 for name, value in values.items():
-                    # A rank without a share of a short update has no images.
+                    # A rank without a share of a short step has no images.
                     mean[name] = mean.get(name, 0.0) + value * count / max(images, 1)
             self.state.loss_sum += mean["loss"] * images
             self.state.images += images

@@ -15,14 +15,14 @@ import json, os, sys
 import sightsmith
 from sightsmith.engine.training.trainer import Trainer
 
-step = Trainer._update
+step = Trainer._optimizer_step
 
 def first_step(trainer, *arguments):
     step(trainer, *arguments)
     print("\\n" + json.dumps(sorted(sys.modules)), flush=True)
     os._exit(0)
 
-Trainer._update = first_step
+Trainer._optimizer_step = first_step
 sightsmith.train(sys.argv[1:])
 """
 
