@@ -123,7 +123,9 @@ def sightsmith_image_readers() -> Iterable[ImageReaderRecord]:  # type: ignore[e
     Each file is offered to the readers in their order while the data set is checked: first by magic bytes, before the
     built-in formats are tried, then by suffix. The builder of the first that matches is called with the path, in the
     process that checks, and in every DataLoader worker that decodes the image. An ImageError, and any other exception,
-    becomes a problem of that file; a ModuleNotFoundError of a package asks for ``install``.
+    becomes a problem of that file; where a package of the reader's module is missing, the problem shows ``install``.
+    Dataset formats that look through folders know DICOM's and the built-in suffixes: other images have to be named by
+    an annotation file, or by ``sightsmith predict input=``.
 
     Example::
 
