@@ -48,4 +48,4 @@ $(VENV)/.installed-%: setup.cfg pyproject.toml
 	touch $@
 
 clean:
-	rm -rf $(VENV) typing_root site
+	rm -rf $(VENV) typing_root build/docs site .cache

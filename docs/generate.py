@@ -38,6 +38,7 @@ EXAMPLES = ("sightsmith-timm", "sightsmith-keypoints")
 RESULTS = ("sightsmith.engine.pipeline.result.Result", "sightsmith.core.contracts.prediction.Prediction",
            "sightsmith.core.contracts.prediction.PredictedObject", "sightsmith.core.util.errors.UserError")
 """What the functions of the package return and raise."""
+CONSTANTS = (str, int, float, tuple, frozenset)
 
 
 def write_sources(folder: Path) -> None:
@@ -148,9 +149,14 @@ def plugin_api() -> str:
 
 def _module(name: str) -> Iterator[str]:
     module = importlib.import_module(name)
+    public = {entry: getattr(module, entry) for entry in module.__all__ if not entry.startswith("__")}
+    constants = {entry: value for entry, value in public.items() if isinstance(value, CONSTANTS)}
     yield f"## {name}\n"
     yield markdown(inspect.getdoc(module) or "")
-    yield from (_documented(f"{name}.{entry}") for entry in module.__all__ if not entry.startswith("__"))
+    yield from (_documented(f"{name}.{entry}") for entry in public if entry not in constants)
+    if constants:
+        yield "### Constants\n"
+        yield table(("name", "value"), ((code(entry), code(repr(value))) for entry, value in constants.items()))
 
 
 def _documented(name: str) -> str:

@@ -24,7 +24,7 @@ PAGES_BY_HAND = [README, *sorted((ROOT / "docs").rglob("*.md"))]
 GROUPS = {"task", "network", "logger", "preset", "tuner", "base_run"}
 RENAMED = re.compile(
     r"hyper\.(backbone_rate|ema\b(?!_)|clip_norm|step_factor|step_epochs)|augment\.quarter_turns|"
-    r"trainer\.(accumulate|workers|stop_epoch|parent|hang_minutes)|limits\.(jobs|least_jobs)|network\.rename\b|"
+    r"trainer\.(accumulate|workers|stop_epoch|parent|hang_minutes)|limits\.(jobs|least_jobs)|tuner\.jobs\b|network\.rename\b|"
     r"\bsource=runs|source\.(replay|distillation|path)|list datasets")
 PLACEHOLDERS = re.compile(r"\.yaml$|^base_run=")
 """Of an override that names what is not there yet."""
