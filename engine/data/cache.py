@@ -8,7 +8,7 @@ from typing import Generic, TypeVar
 import psutil
 
 KEPT_FREE = 0.5
-"""RawPrediction of the machine's memory that is left when no further image is kept: by any rank or worker, of any
+"""The part of the machine's memory that is left when no further image is kept: by any rank or worker, of any
 set."""
 
 T = TypeVar("T")

@@ -40,7 +40,7 @@ def check_dataset(config: Config, loaders: Sequence[DatasetFormatRecord], annota
     root = choose_folder(config.dataset.root, cache_dir)
     loader, reason = choose_format(root, config.dataset.format, loaders, annotation)
     say(f"Data set {root}: {loader.name} ({reason})")
-    index: DatasetIndex = loader.build()().read(root, say)
+    index: DatasetIndex = loader.make().read(root, say)
     problems = [problem for problem in index.problems if can_derive([annotation], problem.affects)]
     if not index.samples and not has_errors(problems):
         problems.append(Problem("no image with an annotation was found", hint=f"{loader.name} reads {loader.layout}"))

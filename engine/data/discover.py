@@ -71,7 +71,7 @@ def ensure_annotation(index: DatasetIndex, annotation: Annotation, task: str,
 def _recognised(root: Path, loaders: Sequence[DatasetFormatRecord]) -> list[tuple[float, DatasetFormatRecord, str]]:
     found = []
     for loader in loaders:
-        recognition = loader.build()().detect(root)
+        recognition = loader.make().detect(root)
         if recognition is not None:
             found.append((recognition.confidence, loader, recognition.reason))
     return found

@@ -19,7 +19,7 @@ HIT, FALSE, MISSED = (44, 160, 44), (214, 39, 40), (31, 119, 180)
 SHOWN = 6
 """How many pictures say enough of one thing."""
 AROUND = 0.4
-"""RawPrediction of a box's longer side that is shown around it."""
+"""The part of a box's longer side that is shown around it."""
 LEAST = 24
 """Pixels of the side of a crop at least."""
 

@@ -10,7 +10,8 @@ import torch
 from torch import Tensor, nn
 
 from sightsmith.core.contracts.exporter import Exporter, Outputs
-from sightsmith.core.contracts.results import Model, SampleResult
+from sightsmith.core.contracts.results import Model
+from sightsmith.plugins.classification.metrics import ClassificationResult
 
 
 class _Probabilities(nn.Module):
@@ -23,7 +24,7 @@ class _Probabilities(nn.Module):
         return (logits.sigmoid() if self.multi_label else logits.softmax(1),)
 
 
-class ClassifierExporter(Exporter):
+class ClassifierExporter(Exporter[ClassificationResult]):
     """Both sides of an image are scaled to the network's input."""
 
     outputs = {"probabilities": "(batch, classes) float32, in the order of `classes`: they sum to 1, or, for "
@@ -39,7 +40,7 @@ class ClassifierExporter(Exporter):
         inputs: Tensor = batch["inputs"]
         return inputs
 
-    def evaluation_step(self, outputs: Outputs, batch: dict[str, Any]) -> list[SampleResult]:
+    def evaluation_step(self, outputs: Outputs, batch: dict[str, Any]) -> list[ClassificationResult]:
         """Logits are those that these probabilities would be of."""
         found = torch.from_numpy(outputs["probabilities"]).double()
         logits = (found.logit() if self.multi_label else found.log()).float().numpy()

@@ -12,7 +12,7 @@ from sightsmith.core.contracts.dataset import Sample
 from sightsmith.core.contracts.image import Array
 from sightsmith.core.contracts.prediction import Prediction
 from sightsmith.core.contracts.report import Section
-from sightsmith.core.contracts.results import Model, RawPrediction, SampleResult
+from sightsmith.core.contracts.results import Model
 from sightsmith.engine.runs.heads import Layout
 from sightsmith.plugins.openmmlab import adapt, zoo
 from sightsmith.plugins.openmmlab.head_layout import map_layout
@@ -20,9 +20,10 @@ from sightsmith.plugins.openmmlab.task import OpenMMLabTask
 from sightsmith.plugins.segmentation import metrics, report
 from sightsmith.plugins.segmentation.data import SegmentationDataset
 from sightsmith.plugins.segmentation.export import SegmentationExporter
+from sightsmith.plugins.segmentation.metrics import SegmentationPrediction, SegmentationResult
 
 
-class SegmentationTask(OpenMMLabTask):
+class SegmentationTask(OpenMMLabTask[SegmentationResult, SegmentationPrediction]):
     """Every pixel is background or of one class."""
 
     package = "mmseg"
@@ -51,20 +52,19 @@ class SegmentationTask(OpenMMLabTask):
     def head_layout(self, name: str, rows: int, per_class: int) -> Layout:
         return map_layout(beside=rows - len(self.classes) - 1)
 
-    def result(self, sample: Any) -> SampleResult:
-        """Counts of pixels by true and predicted class, see :func:`metrics.count`, and the predicted map, packed."""
+    def result(self, sample: Any, loss: float) -> SegmentationResult:
         predicted = sample.pred_sem_seg.data[0].cpu().numpy().astype(np.uint8)
-        return {"counts": metrics.count(sample.truth, predicted, len(self.classes)), "map": report.packed(predicted)}
+        return {"index": int(sample.img_id), "loss": loss, "map": report.packed(predicted),
+                "counts": metrics.count(sample.truth, predicted, len(self.classes))}
 
-    def part(self, sample: Any) -> RawPrediction:
-        """Logits (K + 1, h, w) float32, background first."""
+    def part(self, sample: Any) -> SegmentationPrediction:
         return {"logits": sample.seg_logits.data.float().cpu().numpy()}
 
     def exporter(self, model: Model, sizes: Collection[tuple[int, int]]) -> SegmentationExporter:
         return SegmentationExporter(self, model)
 
-    def prediction(self, parts: Sequence[RawPrediction], samples: Sequence[Sample], size: tuple[int,
-                                                                                                int]) -> Prediction:
+    def prediction(self, parts: Sequence[SegmentationPrediction], samples: Sequence[Sample],
+                   size: tuple[int, int]) -> Prediction:
         """Where tiles overlap, the class whose logits have the largest mean."""
         summed = np.zeros((len(self.classes) + 1, *size), np.float32)
         for part, sample in zip(parts, samples, strict=True):
@@ -73,11 +73,11 @@ class SegmentationTask(OpenMMLabTask):
         return Prediction(samples[0].path, size[1], size[0], samples[0].frame,
                           semantic_mask=summed.argmax(0).astype(np.uint8))
 
-    def metrics(self, results: Sequence[SampleResult]) -> dict[str, float | None]:
+    def metrics(self, results: Sequence[SegmentationResult]) -> dict[str, float | None]:
         return {"loss": self.mean_loss(results), **metrics.compute(results, self.classes)}
 
-    def bootstrap_score(self, results: Sequence[SampleResult]) -> Callable[[Array], float | None]:
+    def bootstrap_score(self, results: Sequence[SegmentationResult]) -> Callable[[Array], float | None]:
         return metrics.dice_of_draws(results)
 
-    def report(self, results: Sequence[SampleResult], samples: Sequence[Sample], folder: Path) -> list[Section]:
+    def report(self, results: Sequence[SegmentationResult], samples: Sequence[Sample], folder: Path) -> list[Section]:
         return report.sections(results, samples, self.classes, self.config)
