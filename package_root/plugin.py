@@ -58,7 +58,7 @@ if TYPE_CHECKING:
     from sightsmith.core.contracts.plan import Plan
     from sightsmith.core.contracts.prediction import PredictedObject, Prediction
     from sightsmith.core.contracts.report import Colour, Picture, Section
-    from sightsmith.core.contracts.results import Model, RawPrediction, SampleResult
+    from sightsmith.core.contracts.results import Model, PredictionT, RawPrediction, ResultT, SampleResult
     from sightsmith.core.contracts.schema import AugmentConfig, Config, ImageConfig, NetworkConfig, is_among
     from sightsmith.core.contracts.search_space import Parameter, Value
     from sightsmith.core.contracts.task import Task
@@ -131,6 +131,8 @@ LAZY = {
     "Picture": "sightsmith.core.contracts.report:Picture",
     "Section": "sightsmith.core.contracts.report:Section",
     "Model": "sightsmith.core.contracts.results:Model",
+    "PredictionT": "sightsmith.core.contracts.results:PredictionT",
+    "ResultT": "sightsmith.core.contracts.results:ResultT",
     "RawPrediction": "sightsmith.core.contracts.results:RawPrediction",
     "SampleResult": "sightsmith.core.contracts.results:SampleResult",
     "AugmentConfig": "sightsmith.core.contracts.schema:AugmentConfig",
@@ -208,7 +210,8 @@ __all__ = [
     "HeadRow", "ImageConfig", "ImageError", "ImageInfo", "ImageReaderRecord", "LoadReport", "LoggerRecord", "Mask",
     "MaskError", "MemoryCache", "MetricLogger", "Model", "ModuleBuilder", "ModuleNetworkRecord", "NetworkConfig",
     "NetworkRecord", "Object", "Outputs", "Parameter", "Picture", "Plan", "Polygons", "PredictedObject", "Prediction",
-    "PresetFolder", "Problem", "RawPrediction", "Reader", "RunLengths", "Runner", "Sample", "SampleResult", "Score",
+    "PredictionT", "PresetFolder", "Problem", "RawPrediction", "ResultT", "Reader", "RunLengths", "Runner", "Sample",
+    "SampleResult", "Score",
     "SearchSpace", "Section", "SemanticMask", "Split", "Suggestion", "Task", "TaskRecord", "Train", "TrialResult",
     "Tuner", "TunerRecord", "Uniform", "UserError", "Value", "WeightsFile", "Writer", "ZooNetwork", "blended",
     "build_module", "cache_dir", "check_image_size", "color_jitter", "contained_path", "cut_out", "decode_mask",

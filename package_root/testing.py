@@ -84,7 +84,7 @@ class PluginConformance:
     def test_loaders_decline_what_is_not_theirs(self, tmp_path: Path) -> None:
         (tmp_path / "notes.txt").write_text("no data set")
         for record in self.records("dataset_formats"):
-            assert record.build()().detect(tmp_path) is None, f"{record.name} takes a folder with a text"
+            assert record.make().detect(tmp_path) is None, f"{record.name} takes a folder with a text"
 
     def test_tuners_do_the_same_again(self) -> None:
         for record in self.records("tuners"):
@@ -97,7 +97,7 @@ class PluginConformance:
     @staticmethod
     def _asked(record: Any) -> list[TrialResult]:
         space = tuple(parse_space(dict(record.space) or SPACE, record.name))
-        tuner = record.build()(SearchSpace(space, 8, 4, 0, options=dict(record.options)))
+        tuner = record.make(SearchSpace(space, 8, 4, 0, options=dict(record.options)))
         told: list[TrialResult] = []
         while suggestions := tuner.ask():
             assert len(told) < 1000, f"{record.name} finds no end"
@@ -111,7 +111,7 @@ class PluginConformance:
 
     def test_loggers_write_and_close(self, tmp_path: Path) -> None:
         for record in self.records("loggers"):
-            logger = record.build()(tmp_path, {})
+            logger = record.make(tmp_path, {})
             logger.log(1, {"train/loss": 0.5})
             logger.close()
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from typing import TYPE_CHECKING, Any, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Generic, Literal, Protocol
 
 import numpy as np
 
 from sightsmith.core.contracts.image import Array
-from sightsmith.core.contracts.results import SampleResult
+from sightsmith.core.contracts.results import ResultT
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -23,7 +23,7 @@ Runner = Callable[[Array], Outputs]
 """From images (N, channels, height, width) float32 in [0, 1] to what a model gives, N entries in each output."""
 
 
-class Exporter(ABC):
+class Exporter(ABC, Generic[ResultT]):
     """One trained model on its way out.
 
     ``module`` maps images (N, ``channels``, ``height``, ``width``) float32 in [0, 1], upright RGB, to a tensor for each
@@ -58,7 +58,7 @@ class Exporter(ABC):
         """The input of what the task's ``collate`` made."""
 
     @abstractmethod
-    def evaluation_step(self, outputs: Outputs, batch: dict[str, Any]) -> list[SampleResult]:
+    def evaluation_step(self, outputs: Outputs, batch: dict[str, Any]) -> list[ResultT]:
         """What evaluation keeps of each sample of ``batch``; without a loss it is NaN."""
 
     def differences(self, one: Outputs, other: Outputs) -> Array:

@@ -6,6 +6,7 @@ A record is created when a plugin is listed, so it costs nothing: no heavy libra
 
 from __future__ import annotations
 
+import inspect
 import pkgutil
 import re
 from collections.abc import Iterable, Mapping
@@ -14,7 +15,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from sightsmith.core.contracts.annotation import ANNOTATION_ORDER, Annotation
-from sightsmith.core.util.errors import UserError, near
+from sightsmith.core.util.errors import PluginError, UserError, near
 
 if TYPE_CHECKING:
     from sightsmith.core.contracts.dataset import Writer
@@ -60,6 +61,26 @@ class Record:
     def build(self) -> Any:
         """Import the module and return the attribute that ``builder`` names."""
         return pkgutil.resolve_name(self.builder)
+
+    def make(self, *arguments: Any, **named: Any) -> Any:
+        """What the builder returns for these arguments. Raises PluginError where it does not take them."""
+        builder = self.build()
+        try:
+            signature = inspect.signature(builder)
+        except ValueError:  # some functions written in C have none
+            return builder(*arguments, **named)
+        try:
+            signature.bind(*arguments, **named)
+        except TypeError as error:
+            kind = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", type(self).__name__.removesuffix("Record")).lower()
+            takes = signature.replace(return_annotation=signature.empty, parameters=[
+                parameter.replace(annotation=parameter.empty) for parameter in signature.parameters.values()])
+            called = ", ".join([*(type(argument).__name__ for argument in arguments), *(f"{name}=" for name in named)])
+            raise PluginError(
+                f"plugin {self.provider}: {kind} {self.name!r}: the builder {self.builder} takes {takes}, "
+                f"and is called with ({called}): {error}",
+                hint="report it to the plugin's author") from error
+        return builder(*arguments, **named)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -130,7 +151,8 @@ class Score:
 
 @dataclass(frozen=True, kw_only=True)
 class NetworkRecord(Record):
-    """A network. What its builder is called with is the task's business.
+    """A network. What its builder is called with is the task's business, which states it as a protocol, such as
+    :class:`sightsmith.plugins.classification.model.ClassifierBuilder`.
 
     ``parameters`` is the number of parameters at the published number of classes; ``score`` the published
     score; ``gflops`` per image; ``speed`` a published time with its hardware, as text; ``input_size`` in pixels
@@ -158,7 +180,7 @@ class NetworkRecord(Record):
     @cached_property
     def zoo_networks(self) -> dict[str, ZooNetwork]:
         """By name, what ``network.config`` may be; nothing where the record is one network."""
-        return {entry.name: entry for entry in replace(self, builder=self.zoo).build()()} if self.zoo else {}
+        return {entry.name: entry for entry in replace(self, builder=self.zoo).make()} if self.zoo else {}
 
     def annotation_of(self, config: str | None) -> Annotation | None:
         """The annotation that the network learns from with ``network.config=config``; None for the task's.
@@ -195,7 +217,7 @@ class ZooNetwork:
 
 @dataclass(frozen=True, kw_only=True)
 class LoggerRecord(Record):
-    """A metrics logger. The builder makes a :class:`sightsmith.core.contracts.logger.MetricLogger`."""
+    """A metrics logger. The builder is a :class:`sightsmith.core.contracts.logger.LoggerBuilder`."""
 
 
 @dataclass(frozen=True, kw_only=True)

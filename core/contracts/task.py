@@ -10,7 +10,7 @@ from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Generic, cast
 
 import numpy as np
 
@@ -19,7 +19,7 @@ from sightsmith.core.contracts.image import Array
 from sightsmith.core.contracts.prediction import Prediction
 from sightsmith.core.contracts.records import NetworkRecord, TaskRecord
 from sightsmith.core.contracts.report import Section
-from sightsmith.core.contracts.results import Model, RawPrediction, SampleResult
+from sightsmith.core.contracts.results import Model, PredictionT, ResultT
 from sightsmith.core.contracts.schema import Config
 from sightsmith.core.util.errors import UserError
 
@@ -31,15 +31,11 @@ if TYPE_CHECKING:
     from sightsmith.core.contracts.weights import LoadReport
 
 
-
-
-
-
-
-class Task(ABC):
+class Task(ABC, Generic[ResultT, PredictionT]):
     """One task type, bound to one run's configuration, network and classes.
 
-    Made anew in every rank and when a model bundle is opened; the constructor does no work.
+    Made anew in every rank and when a model bundle is opened; the constructor does no work. Its types are what
+    evaluation keeps of a sample, and what prediction does.
     """
 
     def __init__(self, record: TaskRecord, config: Config, network: NetworkRecord, classes: Sequence[str],
@@ -74,7 +70,7 @@ class Task(ABC):
         """The model; with ``load_weights`` its starting weights are loaded
         as ``network.weights`` says and the report tells what was."""
 
-    def prepare(self, model: Model, samples: Sequence[Sample]) -> None:  # noqa: B027
+    def prepare(self, model: Model, samples: Sequence[Sample]) -> None:
         """Give the model what it needs to know of the training samples (class weights, say)."""
 
     def backbone(self, model: Model) -> Sequence[nn.Module]:
@@ -97,14 +93,14 @@ class Task(ABC):
         return [1 / min(frequency[label] for label in sample.labels or (None,)) for sample in samples]
 
     @abstractmethod
-    def evaluation_step(self, model: Model, batch: dict[str, Any]) -> list[SampleResult]:
-        """Evaluate one batch (the model is in eval mode, without gradients): an result a sample.
+    def evaluation_step(self, model: Model, batch: dict[str, Any]) -> list[ResultT]:
+        """Evaluate one batch (the model is in eval mode, without gradients): a result for each sample.
 
         ``batch`` is what :meth:`collate` made, and holds each sample's place in the data set. A sum
         over results must not depend on how the samples were grouped into batches."""
 
     @abstractmethod
-    def predict(self, model: Model, batch: dict[str, Any]) -> list[RawPrediction]:
+    def predict(self, model: Model, batch: dict[str, Any]) -> list[PredictionT]:
         """What the model (in eval mode, without gradients) says of each sample; they may have no annotation."""
 
     def heat_maps(self, model: Model, batch: dict[str, Any]) -> list[Array]:
@@ -118,18 +114,18 @@ class Task(ABC):
         raise UserError(f"The models of the task {self.config.task.name} cannot be exported: its plugin says not how.")
 
     @abstractmethod
-    def prediction(self, parts: Sequence[RawPrediction], samples: Sequence[Sample], size: tuple[int,
-                                                                                                int]) -> Prediction:
+    def prediction(self, parts: Sequence[PredictionT], samples: Sequence[Sample], size: tuple[int, int],
+                   ) -> Prediction:
         """Of an image of ``size`` (height, width): ``parts`` is what :meth:`predict` has of ``samples``, the image or
         its overlapping tiles."""
 
     @abstractmethod
-    def metrics(self, results: Sequence[SampleResult]) -> dict[str, float | None]:
+    def metrics(self, results: Sequence[ResultT]) -> dict[str, float | None]:
         """Figures of a whole split: ``loss``, the task's score, and more. None is an undefined figure.
 
         ``results`` is sorted by sample and complete, whatever the number of ranks."""
 
-    def bootstrap_score(self, results: Sequence[SampleResult]) -> Callable[[Array], float | None]:
+    def bootstrap_score(self, results: Sequence[ResultT]) -> Callable[[Array], float | None]:
         """The score of ``results`` drawn anew, as a function of how often each is drawn (N,) int64.
 
         The bootstrap calls it a thousand times, so a task whose :meth:`metrics` are slow does better than this, which
@@ -137,12 +133,13 @@ class Task(ABC):
         """
         def score(drawn: Array) -> float | None:
             places = np.repeat(np.arange(len(results)), drawn).tolist()
-            return self.metrics([{**results[place], "index": index} for index, place in enumerate(places)])[self.score]
+            copies = [cast(ResultT, {**results[place], "index": index}) for index, place in enumerate(places)]
+            return self.metrics(copies)[self.score]
 
         return score
 
     @abstractmethod
-    def report(self, results: Sequence[SampleResult], samples: Sequence[Sample], folder: Path) -> list[Section]:
+    def report(self, results: Sequence[ResultT], samples: Sequence[Sample], folder: Path) -> list[Section]:
         """The report's sections on these results."""
 
     @property

@@ -61,6 +61,12 @@ class UserError(Exception):
         return _rebuild, (type(self), self.message, self.hint, self.problems)
 
 
+class PluginError(UserError):
+    """A plugin does not keep to its contract; the message names it, the record and the difference."""
+
+    exit_code = 1
+
+
 def describe_error(error: Exception) -> str:
     """What a person reads of ``error``: a mistake as it says itself, else with its kind."""
     return error.text() if isinstance(error, UserError) else f"{type(error).__name__}: {error}"

@@ -41,7 +41,7 @@ def check_dataset(config: Config, formats: Sequence[DatasetFormatRecord], reader
     root = choose_folder(config.dataset.root, cache_dir)
     record, reason = choose_format(root, config.dataset.format, formats, annotation)
     say(f"Data set {root}: {record.name} ({reason})")
-    index: DatasetIndex = record.build()().read(root, say)
+    index: DatasetIndex = record.make().read(root, say)
     problems = [problem for problem in index.problems if can_derive([annotation], problem.affects)]
     if not index.samples and not has_errors(problems):
         problems.append(Problem("no image with an annotation was found", hint=f"{record.name} reads {record.layout}"))

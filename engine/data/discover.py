@@ -71,7 +71,7 @@ def ensure_annotation(index: DatasetIndex, annotation: Annotation, task: str,
 def _detected(root: Path, formats: Sequence[DatasetFormatRecord]) -> list[tuple[float, DatasetFormatRecord, str]]:
     found = []
     for record in formats:
-        match = record.build()().detect(root)
+        match = record.make().detect(root)
         if match is not None:
             found.append((match.confidence, record, match.reason))
     return found

@@ -39,7 +39,7 @@ def restore_task(run: Path, record: TaskRecord, network: NetworkRecord) -> Task:
     """As :func:`open_task`, of a run whose task and network are known."""
     card = read_card(run)
     config = restore_config(card["config"], card_path(run))
-    task: Task = record.build()(record, config, network, card["classes"], card["multi_label"])
+    task: Task = record.make(record, config, network, card["classes"], card["multi_label"])
     return task
 
 

@@ -9,7 +9,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from sightsmith.plugin import Exporter, Model, Outputs, SampleResult
+from sightsmith.plugin import Exporter, Model, Outputs
+from sightsmith.plugins.classification.metrics import ClassificationResult
 
 
 class _Probabilities(nn.Module):
@@ -22,7 +23,7 @@ class _Probabilities(nn.Module):
         return (logits.sigmoid() if self.multi_label else logits.softmax(1),)
 
 
-class ClassifierExporter(Exporter):
+class ClassifierExporter(Exporter[ClassificationResult]):
     """Both sides of an image are scaled to the network's input."""
 
     outputs = {"probabilities": "(batch, classes) float32, in the order of `classes`: they sum to 1, or, for "
@@ -38,7 +39,7 @@ class ClassifierExporter(Exporter):
         inputs: Tensor = batch["inputs"]
         return inputs
 
-    def evaluation_step(self, outputs: Outputs, batch: dict[str, Any]) -> list[SampleResult]:
+    def evaluation_step(self, outputs: Outputs, batch: dict[str, Any]) -> list[ClassificationResult]:
         """Logits are those that these probabilities would be of."""
         found = torch.from_numpy(outputs["probabilities"]).double()
         logits = (found.logit() if self.multi_label else found.log()).float().numpy()

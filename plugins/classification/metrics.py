@@ -8,12 +8,25 @@ from typing import Any
 
 import numpy as np
 
-from sightsmith.plugin import SampleResult
+from sightsmith.plugin import RawPrediction, SampleResult
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
 
-def scores_and_truth(results: Sequence[SampleResult], multi_label: bool) -> tuple[Array, Array]:
+class ClassificationResult(SampleResult):
+    """``logits`` (K,) float32; ``label`` is the class number, or, for multi-label, (K,) int8 zeros and ones."""
+
+    logits: Array
+    label: Any
+
+
+class ClassificationPrediction(RawPrediction):
+    """``scores`` (K,) float are the probabilities of the classes; for multi-label, each is that of yes."""
+
+    scores: Array
+
+
+def scores_and_truth(results: Sequence[ClassificationResult], multi_label: bool) -> tuple[Array, Array]:
     """Probabilities (N, K) float64, and the truth as zeros and ones (N, K)."""
     scores = probabilities(np.stack([result["logits"] for result in results]), multi_label)
     if multi_label:
@@ -40,7 +53,8 @@ def predictions(scores: Array, multi_label: bool) -> Array:
     return predicted
 
 
-def compute(results: Sequence[SampleResult], classes: Sequence[str], multi_label: bool) -> dict[str, float | None]:
+def compute(results: Sequence[ClassificationResult], classes: Sequence[str], multi_label: bool,
+            ) -> dict[str, float | None]:
     """loss, accuracy, macro F1 and ROC AUC, and precision, recall, F1 and AUC of each class.
 
     ``accuracy`` of multi-label is that of whole label sets. Means over classes leave out those that
@@ -134,7 +148,7 @@ def doubtful(scores: Array, truth: Array) -> list[tuple[int, int]]:
     return [(int(place), int(likelier[place])) for place in places[np.argsort(margin, kind="stable")]]
 
 
-def bootstrap_score(results: Sequence[SampleResult], multi_label: bool) -> Callable[[Array], float | None]:
+def bootstrap_score(results: Sequence[ClassificationResult], multi_label: bool) -> Callable[[Array], float | None]:
     """Accuracy, or macro F1 of multi-label, of results drawn so often (N,): as :func:`compute` has it of copies."""
     scores, truth = scores_and_truth(results, multi_label)
     predicted = predictions(scores, multi_label)

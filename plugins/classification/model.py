@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 from collections import OrderedDict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 from mmengine.model import BaseDataPreprocessor, BaseModel
@@ -109,9 +109,23 @@ class Classifier(BaseModel):
         self.class_weight = torch.tensor(weight, dtype=torch.float32, device=self.data_preprocessor.mean.device)
 
 
+class ClassifierBuilder(Protocol):
+    """What the builder of a classification network's record is called as."""
+
+    def __call__(self, name: str, classes: int, *, channels: int, size: int, mean: Sequence[float],
+                 std: Sequence[float], multi_label: bool, label_smoothing: float, options: Mapping[str, Any],
+                 ) -> Classifier:
+        """The network of the record ``name``, with random weights and ``classes`` logits (N, K).
+
+        It takes images (N, ``channels``, ``size``, ``size``) float32 in [0, 1], and itself makes them
+        (value - ``mean``) / ``std``, by channel. ``label_smoothing`` is in [0, 1); ``options`` are those of the
+        record under those of ``network.options``. Raises UserError for options that the network does not take.
+        """
+
+
 def build_classifier(name: str, classes: int, *, channels: int, size: int, mean: Sequence[float], std: Sequence[float],
                      multi_label: bool = False, label_smoothing: float = 0.0,
-                     options: dict[str, Any] | None = None) -> Classifier:
+                     options: Mapping[str, Any] | None = None) -> Classifier:
     """torchvision's network ``name`` with random weights, for inputs (N, ``channels``, ``size``, ``size``).
 
     Raises UserError for ``options`` that the network does not take.

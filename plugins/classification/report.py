@@ -14,21 +14,26 @@ from sightsmith.plugin import (
     Config,
     Picture,
     Sample,
-    SampleResult,
     Section,
     escape_dollars,
     format_metric,
     load_rgb,
 )
 from sightsmith.plugins.classification import metrics
-from sightsmith.plugins.classification.metrics import Array, compute, predictions, scores_and_truth
+from sightsmith.plugins.classification.metrics import (
+    Array,
+    ClassificationResult,
+    compute,
+    predictions,
+    scores_and_truth,
+)
 
 DRAWN_CLASSES = 12
 SHOWN_ERRORS = 12
 
 
-def sections(results: Sequence[SampleResult], samples: Sequence[Sample], classes: Sequence[str], multi_label: bool,
-             config: Config) -> list[Section]:
+def sections(results: Sequence[ClassificationResult], samples: Sequence[Sample], classes: Sequence[str],
+             multi_label: bool, config: Config) -> list[Section]:
     """In the order of the page. ``results`` and ``samples`` are in step."""
     scores, truth = scores_and_truth(results, multi_label)
     predicted = predictions(scores, multi_label)
@@ -43,7 +48,7 @@ def sections(results: Sequence[SampleResult], samples: Sequence[Sample], classes
     return parts
 
 
-def _per_class(results: Sequence[SampleResult], truth: Array, predicted: Array, classes: Sequence[str],
+def _per_class(results: Sequence[ClassificationResult], truth: Array, predicted: Array, classes: Sequence[str],
                multi_label: bool) -> Section:
     figures = compute(results, classes, multi_label)
     rows = []
@@ -114,7 +119,7 @@ def _curves(scores: Array, truth: Array, classes: Sequence[str]) -> Section:
                    html=f"<p class='soft'>{escape(' '.join(notes))}</p>" if notes else "")
 
 
-def _errors(results: Sequence[SampleResult], samples: Sequence[Sample], scores: Array, truth: Array,
+def _errors(results: Sequence[ClassificationResult], samples: Sequence[Sample], scores: Array, truth: Array,
             classes: Sequence[str], multi_label: bool, config: Config) -> Section:
     """The images of which the model is most sure, and wrong."""
     wrong: list[tuple[float, int, str]] = []

@@ -18,9 +18,7 @@ from sightsmith.plugin import (
     Model,
     ModuleNetworkRecord,
     Prediction,
-    RawPrediction,
     Sample,
-    SampleResult,
     Section,
     Task,
     UserError,
@@ -29,6 +27,7 @@ from sightsmith.plugin import (
 )
 from sightsmith.plugins.classification import cam, data, metrics
 from sightsmith.plugins.classification.export import ClassifierExporter
+from sightsmith.plugins.classification.metrics import ClassificationPrediction, ClassificationResult
 from sightsmith.plugins.classification.model import Classifier, Preprocessor, before_last_layer, load_starting_weights
 
 IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
@@ -38,7 +37,7 @@ TRAINED_ON_HALF = ("efficientnet_v2_l", "googlenet", "inception_v3")
 LARGEST_POSITIVE_WEIGHT = 20.0
 
 
-class ClassificationTask(Task):
+class ClassificationTask(Task[ClassificationResult, ClassificationPrediction]):
     """Single-label, or multi-label where images have any number of classes."""
 
     @property
@@ -80,7 +79,7 @@ class ClassificationTask(Task):
                                   options=config.network.options)
             return Classifier(module, Preprocessor(config.image.mean or usual[0], config.image.std or usual[1]),
                               multi_label=self.multi_label, label_smoothing=config.hyper.label_smoothing)
-        return self.network.build()(
+        return self.network.make(
             self.network.name, classes, channels=channels, size=self.input_size(),
             mean=config.image.mean or usual[0], std=config.image.std or usual[1], multi_label=self.multi_label,
             label_smoothing=config.hyper.label_smoothing, options={**self.network.options, **config.network.options})
@@ -128,7 +127,7 @@ class ClassificationTask(Task):
             weights = [len(samples) / (len(counts) * count) if count else 0.0 for count in counts.values()]
         model.set_class_weight(weights)
 
-    def evaluation_step(self, model: Model, batch: dict[str, Any]) -> list[SampleResult]:
+    def evaluation_step(self, model: Model, batch: dict[str, Any]) -> list[ClassificationResult]:
         batch = model.data_preprocessor(batch, False)
         logits = self._logits(model, batch)
         label = batch["data_samples"]["label"]
@@ -146,7 +145,7 @@ class ClassificationTask(Task):
         logits: Tensor = model(**batch, mode="predict").float()
         return logits
 
-    def predict(self, model: Model, batch: dict[str, Any]) -> list[RawPrediction]:
+    def predict(self, model: Model, batch: dict[str, Any]) -> list[ClassificationPrediction]:
         logits = self._logits(model, model.data_preprocessor(batch, False))
         return [{"scores": scores} for scores in metrics.probabilities(logits.cpu().numpy(), self.multi_label)]
 
@@ -157,16 +156,16 @@ class ClassificationTask(Task):
         return ClassifierExporter(model, channels=data.input_channels(self.config), size=self.input_size(),
                                   multi_label=self.multi_label)
 
-    def prediction(self, parts: Sequence[RawPrediction], samples: Sequence[Sample], size: tuple[int,
-                                                                                                int]) -> Prediction:
+    def prediction(self, parts: Sequence[ClassificationPrediction], samples: Sequence[Sample],
+                   size: tuple[int, int]) -> Prediction:
         scores = zip(self.classes, parts[0]["scores"].tolist(), strict=True)  # labels have no tiles
         return Prediction(samples[0].path, size[1], size[0], samples[0].frame,
                           scores=dict(sorted(scores, key=lambda pair: -pair[1])))
 
-    def metrics(self, results: Sequence[SampleResult]) -> dict[str, float | None]:
+    def metrics(self, results: Sequence[ClassificationResult]) -> dict[str, float | None]:
         return metrics.compute(results, self.classes, self.multi_label)
 
-    def bootstrap_score(self, results: Sequence[SampleResult]) -> Callable[[Array], float | None]:
+    def bootstrap_score(self, results: Sequence[ClassificationResult]) -> Callable[[Array], float | None]:
         return metrics.bootstrap_score(results, self.multi_label)
 
     def baseline(self, train: Sequence[Sample], validation: Sequence[Sample]) -> float | None:
@@ -175,7 +174,7 @@ class ClassificationTask(Task):
         (most, _), = Counter(sample.labels[0] for sample in train).most_common(1)
         return sum(sample.labels[0] == most for sample in validation) / len(validation)
 
-    def report(self, results: Sequence[SampleResult], samples: Sequence[Sample], folder: Path) -> list[Section]:
+    def report(self, results: Sequence[ClassificationResult], samples: Sequence[Sample], folder: Path) -> list[Section]:
         from sightsmith.plugins.classification import report  # imports matplotlib and scikit-learn
 
         return report.sections(results, samples, self.classes, self.multi_label, self.config)

@@ -12,17 +12,18 @@ from typing import Any
 
 import numpy as np
 
-from sightsmith.plugin import Array, SampleResult
-from sightsmith.plugins.detection.metrics import match, merged
+from sightsmith.plugin import Array
+from sightsmith.plugins.detection.metrics import DetectionResult, match, merged
 
 
-def ap_of_draws(results: Sequence[SampleResult], classes: Sequence[str], with_masks: bool,
+def ap_of_draws(results: Sequence[DetectionResult], classes: Sequence[str], with_masks: bool,
                 ) -> Callable[[Array], float | None]:
     """AP over IoU 0.5 to 0.95 of results drawn so often (N,): as pycocotools has it of copies.
 
     The tiles of an image are drawn together.
     """
-    images = merged([{**result, "index": place} for place, result in enumerate(results)])
+    numbered: list[DetectionResult] = [{**result, "index": place} for place, result in enumerate(results)]
+    images = merged(numbered)
     first_tile = np.array([image["index"] for image in images])
     evaluation = match(images, classes, "segm" if with_masks else "bbox")
     recalls, ious = evaluation.params.recThrs, len(evaluation.params.iouThrs)

@@ -5,14 +5,14 @@ from __future__ import annotations
 import contextlib
 import io
 from collections import defaultdict
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, TypedDict, TypeVar, cast
 
 import numpy as np
 import torch
 from torchvision.ops import batched_nms
 
-from sightsmith.plugin import Array, RunLengths, SampleResult, encode_mask
+from sightsmith.plugin import Array, RawPrediction, RunLengths, SampleResult, encode_mask
 
 MERGE_IOU = 0.5
 """Predictions of neighbouring tiles that overlap more are of one object."""
@@ -22,7 +22,44 @@ SUMMARY = ("ap", "ap50", "ap75", "ap_small", "ap_medium", "ap_large",
 """COCO's summary, in its order: small is below 32², large from 96² pixels of the whole image."""
 
 
-def compute(results: Sequence[SampleResult], classes: Sequence[str], with_masks: bool) -> dict[str, float | None]:
+class Truth(TypedDict):
+    """The true objects of an image, or of its ``tile`` (left, top, width, height), in pixels of the whole image.
+
+    ``size`` is that of the whole image, (height, width); ``boxes`` (n, 4) float32 xyxy; ``labels`` (n,) int64 class
+    numbers; ``crowd`` (n,) bool; ``masks`` n run lengths, None where the task has none.
+    """
+
+    image: str
+    size: tuple[int, int]
+    tile: tuple[int, int, int, int] | None
+    boxes: Array
+    labels: Array
+    crowd: Array
+    masks: list[RunLengths] | None
+
+
+class FoundObjects(RawPrediction):
+    """The objects found in an image or tile, in pixels of the whole image, the surest first, and the true ones.
+
+    ``boxes`` (n, 4) float32 xyxy, ``scores`` (n,) in [0, 1], ``labels`` (n,) class numbers, ``masks`` as of
+    :class:`Truth`.
+    """
+
+    boxes: Array
+    scores: Array
+    labels: Array
+    masks: list[RunLengths] | None
+    truth: Truth
+
+
+class DetectionResult(FoundObjects, SampleResult):
+    """The found and the true objects of an image or tile; ``loss`` is that of its batch."""
+
+
+FoundT = TypeVar("FoundT", bound=FoundObjects)
+
+
+def compute(results: Sequence[FoundObjects], classes: Sequence[str], with_masks: bool) -> dict[str, float | None]:
     """AP and AR over IoU 0.5 to 0.95, by area, and each class's AP; of masks as ``mask_...`` beside those of boxes.
 
     The score ``ap`` is that of masks where there are masks, and the boxes' is ``box_ap``.
@@ -35,15 +72,15 @@ def compute(results: Sequence[SampleResult], classes: Sequence[str], with_masks:
     return masks | {f"box_{name}": value for name, value in boxes.items()}
 
 
-def merged(results: Sequence[SampleResult]) -> list[SampleResult]:
+def merged(results: Sequence[FoundT]) -> list[FoundT]:
     """One result an image: predictions of its tiles after non-maximum suppression, and its whole truth."""
-    tiles: dict[str, list[SampleResult]] = defaultdict(list)
+    tiles: dict[str, list[FoundT]] = defaultdict(list)
     for result in results:
         tiles[result["truth"]["image"]].append(result)
     return [parts[0] if len(parts) == 1 else _merge(parts) for parts in tiles.values()]
 
 
-def evaluate(images: Sequence[SampleResult], classes: Sequence[str], kind: str) -> Any:
+def evaluate(images: Sequence[FoundObjects], classes: Sequence[str], kind: str) -> Any:
     """An accumulated and summarised ``COCOeval_faster`` of ``kind`` bbox or segm; class ``i`` has the id ``i + 1``."""
     from faster_coco_eval import COCO, COCOeval_faster
 
@@ -54,7 +91,7 @@ def evaluate(images: Sequence[SampleResult], classes: Sequence[str], kind: str) 
     return evaluation
 
 
-def match(images: Sequence[SampleResult], classes: Sequence[str], kind: str) -> Any:
+def match(images: Sequence[FoundObjects], classes: Sequence[str], kind: str) -> Any:
     """pycocotools' ``COCOeval``, evaluated only: it keeps, in ``evalImgs``, which prediction of each image hit."""
     from pycocotools.coco import COCO
     from pycocotools.cocoeval import COCOeval
@@ -65,7 +102,7 @@ def match(images: Sequence[SampleResult], classes: Sequence[str], kind: str) -> 
     return evaluation
 
 
-def _sides(images: Sequence[SampleResult], classes: Sequence[str], kind: str, index: Callable[[], Any]) -> list[Any]:
+def _sides(images: Sequence[FoundObjects], classes: Sequence[str], kind: str, index: Callable[[], Any]) -> list[Any]:
     """The truth and the predictions, each in an ``index``."""
     truth, found = [], []
     for number, image in enumerate(images):
@@ -84,7 +121,7 @@ def _sides(images: Sequence[SampleResult], classes: Sequence[str], kind: str, in
     return sides
 
 
-def whole_masks(masks: Array, truth: dict[str, Any]) -> list[RunLengths]:
+def whole_masks(masks: Array, truth: Truth) -> list[RunLengths]:
     """Masks (n, h, w) of an image, or of its tile, as run lengths of the whole image."""
     if truth["tile"] is None:
         return [encode_mask(mask) for mask in masks]
@@ -97,18 +134,18 @@ def whole_masks(masks: Array, truth: dict[str, Any]) -> list[RunLengths]:
     return found
 
 
-def _merge(tiles: Sequence[SampleResult]) -> SampleResult:
+def _merge(tiles: Sequence[FoundT]) -> FoundT:
     boxes, scores, labels = (np.concatenate([tile[key] for tile in tiles]) for key in ("boxes", "scores", "labels"))
     kept = batched_nms(torch.from_numpy(boxes), torch.from_numpy(scores), torch.from_numpy(labels), MERGE_IOU).tolist()
-    result = {**tiles[0], "boxes": boxes[kept], "scores": scores[kept], "labels": labels[kept],
+    result: dict[str, Any] = {**tiles[0], "boxes": boxes[kept], "scores": scores[kept], "labels": labels[kept],
               "truth": _whole_truth([tile["truth"] for tile in tiles])}
     if tiles[0]["masks"] is not None:
-        masks = [mask for tile in tiles for mask in tile["masks"]]
+        masks = [mask for tile in tiles for mask in tile["masks"] or ()]
         result["masks"] = [masks[place] for place in kept]
-    return result
+    return cast(FoundT, result)
 
 
-def _whole_truth(parts: Sequence[dict[str, Any]]) -> dict[str, Any]:
+def _whole_truth(parts: Sequence[Truth]) -> Truth:
     """The objects of all tiles, each once though several tiles show a part of it."""
     objects: dict[Any, tuple[int, int]] = {}
     for number, part in enumerate(parts):
@@ -120,11 +157,11 @@ def _whole_truth(parts: Sequence[dict[str, Any]]) -> dict[str, Any]:
             "boxes": np.array([parts[number]["boxes"][place] for number, place in chosen], np.float32).reshape(-1, 4),
             "labels": np.array([parts[number]["labels"][place] for number, place in chosen], np.int64),
             "crowd": np.array([parts[number]["crowd"][place] for number, place in chosen], bool),
-            "masks": [parts[number]["masks"][place] for number, place in chosen] if parts[0]["masks"] is not None
-            else None}
+            "masks": [masks[place] for number, place in chosen if (masks := parts[number]["masks"]) is not None]
+            if parts[0]["masks"] is not None else None}
 
 
-def _annotations(number: int, side: dict[str, Any], kind: str) -> list[dict[str, Any]]:
+def _annotations(number: int, side: Mapping[str, Any], kind: str) -> list[dict[str, Any]]:
     crowd, scores = side.get("crowd"), side.get("scores")
     found = []
     for place, (left, top, right, bottom) in enumerate(side["boxes"].astype(float).tolist()):

@@ -20,14 +20,20 @@ from sightsmith.plugin import (
     Config,
     Picture,
     Sample,
-    SampleResult,
     Section,
     cut_out,
     escape_dollars,
     load_rgb,
 )
 from sightsmith.plugins.detection.froc import RATES, froc
-from sightsmith.plugins.detection.metrics import SUMMARY, compute, evaluate, match, merged
+from sightsmith.plugins.detection.metrics import (
+    SUMMARY,
+    DetectionResult,
+    compute,
+    evaluate,
+    match,
+    merged,
+)
 
 DRAWN_CLASSES = 12
 SHOWN_IMAGES = 12
@@ -37,7 +43,7 @@ SURE = 0.3
 """Predictions of this score and more are drawn."""
 
 
-def sections(results: Sequence[SampleResult], samples: Sequence[Sample], classes: Sequence[str], with_masks: bool,
+def sections(results: Sequence[DetectionResult], samples: Sequence[Sample], classes: Sequence[str], with_masks: bool,
              config: Config) -> list[Section]:
     """In the order of the page. ``results`` and ``samples`` are in step."""
     figures = compute(results, classes, with_masks)
@@ -59,7 +65,7 @@ def _summary(figures: dict[str, float | None], with_masks: bool) -> Section:
                    name="average-precision")
 
 
-def _per_class(images: Sequence[SampleResult], figures: dict[str, float | None], classes: Sequence[str]) -> Section:
+def _per_class(images: Sequence[DetectionResult], figures: dict[str, float | None], classes: Sequence[str]) -> Section:
     rows = []
     for number, name in enumerate(classes):
         objects = sum(int(((image["truth"]["labels"] == number) & ~image["truth"]["crowd"]).sum()) for image in images)
@@ -67,7 +73,7 @@ def _per_class(images: Sequence[SampleResult], figures: dict[str, float | None],
     return Section("Per class", header=("class", "objects", "AP", "AP50"), rows=tuple(rows), name="per-class")
 
 
-def _curves(images: Sequence[SampleResult], classes: Sequence[str], with_masks: bool) -> Section:
+def _curves(images: Sequence[DetectionResult], classes: Sequence[str], with_masks: bool) -> Section:
     evaluation = evaluate(images, classes, "segm" if with_masks else "bbox")
     plot = Figure(figsize=(9, 4), layout="constrained")
     for axes, (place, title) in zip(plot.subplots(1, 2), ((0, "IoU 0.50"), (5, "IoU 0.75")), strict=True):
@@ -140,7 +146,7 @@ def _findings(evaluation: Any, images: int, classes: int) -> list[_Finding]:
     return found
 
 
-def _found(findings: Sequence[_Finding], images: Sequence[SampleResult], samples: Sequence[Sample],
+def _found(findings: Sequence[_Finding], images: Sequence[DetectionResult], samples: Sequence[Sample],
            classes: Sequence[str], config: Config) -> Section:
     """Of each class the surest true and false positives, and objects that were missed."""
     by_image = {sample.image: sample for sample in samples}
@@ -168,7 +174,7 @@ def _cut(sample: Sample, box: Box, colour: Colour, caption: str, config: Config)
     return Picture(cut, caption, ((inside, colour, ""),))
 
 
-def _hardest(findings: Sequence[_Finding], images: Sequence[SampleResult], samples: Sequence[Sample],
+def _hardest(findings: Sequence[_Finding], images: Sequence[DetectionResult], samples: Sequence[Sample],
              classes: Sequence[str], config: Config) -> Section:
     """The images with the most errors, with what is there and what was found."""
     by_image = {sample.image: sample for sample in samples}

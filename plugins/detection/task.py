@@ -17,9 +17,8 @@ from sightsmith.plugin import (
     ModuleNetworkRecord,
     PredictedObject,
     Prediction,
-    RawPrediction,
+    RunLengths,
     Sample,
-    SampleResult,
     Section,
     UserError,
 )
@@ -27,6 +26,7 @@ from sightsmith.plugins.detection import metrics, report
 from sightsmith.plugins.detection.bootstrap_ap import ap_of_draws
 from sightsmith.plugins.detection.data import DetectionDataset
 from sightsmith.plugins.detection.export import DetectorExporter
+from sightsmith.plugins.detection.metrics import DetectionResult, FoundObjects
 from sightsmith.plugins.detection.module import ModuleDetector, background_first_layout
 from sightsmith.plugins.openmmlab import adapt, zoo
 from sightsmith.plugins.openmmlab.head_layout import box_layout
@@ -37,7 +37,7 @@ MOST_PREDICTIONS = 100
 """Predictions of an image that are kept, the surest ones: what COCO's metrics count."""
 
 
-class DetectionTask(OpenMMLabTask):
+class DetectionTask(OpenMMLabTask[DetectionResult, FoundObjects]):
     """Boxes, and a mask for each object where the network's record says that it learns masks."""
 
     package = "mmdet"
@@ -73,8 +73,10 @@ class DetectionTask(OpenMMLabTask):
             return background_first_layout(name, per_class)
         return box_layout(name, per_class)
 
-    def result(self, sample: Any) -> SampleResult:
-        """Boxes (n, 4) float32 xyxy, scores (n,), class numbers (n,), and masks, in pixels of the whole image."""
+    def result(self, sample: Any, loss: float) -> DetectionResult:
+        return {"index": int(sample.img_id), "loss": loss, **self.part(sample)}
+
+    def part(self, sample: Any) -> FoundObjects:
         found, truth = sample.pred_instances, sample.truth
         best = found.scores.float().argsort(descending=True, stable=True)[:MOST_PREDICTIONS]
         boxes = found.bboxes[best].float().cpu().numpy()
@@ -86,9 +88,6 @@ class DetectionTask(OpenMMLabTask):
             "masks": metrics.whole_masks(found.masks[best].cpu().numpy(), truth) if self.with_masks else None,
         }
 
-    def part(self, sample: Any) -> RawPrediction:
-        return self.result(sample)
-
     def exporter(self, model: Model, sizes: Collection[tuple[int, int]]) -> DetectorExporter:
         if isinstance(self.network, ModuleNetworkRecord):
             raise UserError(f"The network {self.network.name} is a plain module; such detectors cannot be exported, as "
@@ -96,18 +95,18 @@ class DetectionTask(OpenMMLabTask):
                             hint="a detector of `sightsmith list networks --task detection` can")
         return DetectorExporter(self, model, sizes, MOST_PREDICTIONS, with_masks=self.with_masks)
 
-    def prediction(self, parts: Sequence[RawPrediction], samples: Sequence[Sample], size: tuple[int,
-                                                                                                int]) -> Prediction:
+    def prediction(self, parts: Sequence[FoundObjects], samples: Sequence[Sample], size: tuple[int, int],
+                   ) -> Prediction:
         image, = metrics.merged(parts)
-        masks = image["masks"] or [None] * len(image["boxes"])
+        masks: Sequence[RunLengths | None] = image["masks"] or (None,) * len(image["boxes"])
         found = zip(image["labels"].tolist(), image["scores"].tolist(), image["boxes"].tolist(), masks, strict=True)
         return Prediction(samples[0].path, size[1], size[0], samples[0].frame, objects=tuple(
             PredictedObject(self.classes[number], score, tuple(box), mask) for number, score, box, mask in found))
 
-    def metrics(self, results: Sequence[SampleResult]) -> dict[str, float | None]:
+    def metrics(self, results: Sequence[DetectionResult]) -> dict[str, float | None]:
         return {"loss": self.mean_loss(results), **metrics.compute(results, self.classes, self.with_masks)}
 
-    def bootstrap_score(self, results: Sequence[SampleResult]) -> Callable[[Array], float | None]:
+    def bootstrap_score(self, results: Sequence[DetectionResult]) -> Callable[[Array], float | None]:
         return ap_of_draws(results, self.classes, self.with_masks)
 
     def statistics(self, samples: Sequence[Sample]) -> Mapping[str, int]:
@@ -118,5 +117,5 @@ class DetectionTask(OpenMMLabTask):
                 counts[item.label] += not item.crowd
         return counts
 
-    def report(self, results: Sequence[SampleResult], samples: Sequence[Sample], folder: Path) -> list[Section]:
+    def report(self, results: Sequence[DetectionResult], samples: Sequence[Sample], folder: Path) -> list[Section]:
         return report.sections(results, samples, self.classes, self.with_masks, self.config)

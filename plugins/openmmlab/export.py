@@ -10,18 +10,18 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from sightsmith.plugin import Exporter, Model, Outputs, SampleResult
+from sightsmith.plugin import Exporter, Model, Outputs, ResultT
 from sightsmith.plugins.openmmlab.task import OpenMMLabTask
 from sightsmith.plugins.openmmlab.traceable import traceable
 
 
-class OpenMMLabExporter(Exporter):
+class OpenMMLabExporter(Exporter[ResultT]):
     """Images keep their shape; the rest of the input is padding."""
 
     channels = 3
     fit = "letterbox"
 
-    def __init__(self, task: OpenMMLabTask, model: Model, height: int, width: int) -> None:
+    def __init__(self, task: OpenMMLabTask[ResultT, Any], model: Model, height: int, width: int) -> None:
         self.task, self.model = task, deepcopy(model).cpu().eval()
         self.longest, self.height, self.width = task.input_size(), height, width
 
@@ -37,8 +37,8 @@ class OpenMMLabExporter(Exporter):
         padded[:, :height, :width] = image
         return padded
 
-    def evaluation_step(self, outputs: Outputs, batch: dict[str, Any]) -> list[SampleResult]:
-        return [{"index": int(sample.img_id), "loss": float("nan"), **self.task.result(sample)}
+    def evaluation_step(self, outputs: Outputs, batch: dict[str, Any]) -> list[ResultT]:
+        return [self.task.result(sample, float("nan"))
                 for sample in self.predicted({name: torch.from_numpy(values) for name, values in outputs.items()},
                                              batch["data_samples"])]
 

@@ -23,7 +23,7 @@ OK, FAILED, APART, UNTRIED = "ok", "failed", "apart", "untried"
 COLUMNS = ("name", "config", "family", "annotation", "input_size", "min_size", "parameters", "metric", "score",
            "milliseconds", "hardware", "weights", "source", "dataset")
 LICENCE = "Apache-2.0 (OpenMMLab)"
-LICENCES = {"segformer": "NVIDIA BaseRun Code License, non-commercial"}
+LICENCES = {"segformer": "NVIDIA Source Code License, non-commercial"}
 """Families whose head and published weights are under another licence: mmsegmentation's LICENSES.md."""
 PACKAGES = {"sightsmith.plugins.detection": "mmdet", "sightsmith.plugins.segmentation": "mmseg"}
 ANY_SIZE = {"mmdet": 640, "mmseg": 512}

@@ -19,8 +19,9 @@ from sightsmith.plugin import (
     LoadReport,
     Model,
     ModuleNetworkRecord,
+    PredictionT,
     Problem,
-    RawPrediction,
+    ResultT,
     Sample,
     SampleResult,
     Task,
@@ -41,7 +42,7 @@ OF_TRAINING = ("DDRNet", "PIDNet", "TridentResNet")
 """Backbones that give more, or other, features in training mode."""
 
 
-class OpenMMLabTask(Task):
+class OpenMMLabTask(Task[ResultT, PredictionT]):
     """A task whose networks are configurations of the zoo of :attr:`package`."""
 
     package: str
@@ -150,26 +151,26 @@ class OpenMMLabTask(Task):
         """Lists, not stacks: images may differ in size."""
         return {key: [item[key] for item in items] for key in items[0]}
 
-    def evaluation_step(self, model: Model, batch: dict[str, Any]) -> list[SampleResult]:
+    def evaluation_step(self, model: Model, batch: dict[str, Any]) -> list[ResultT]:
         batch = model.data_preprocessor(batch, True)  # as in training: without truth there is no loss
         # The features as in training, the head in full precision: bf16 knows positions to a few pixels only.
         with (scope(self.package), alone(), _features_once(model, batch["inputs"].device.type),
               torch.autocast(batch["inputs"].device.type, enabled=False)):
             loss = _validation_loss(model, batch)
             predicted = _predicted(model, batch)
-        return [{"index": int(sample.img_id), "loss": loss, **self.result(sample)} for sample in predicted]
+        return [self.result(sample, loss) for sample in predicted]
 
     @abstractmethod
-    def result(self, sample: Any) -> SampleResult:
-        """What evaluation keeps of one predicted sample, in pixels of the original image."""
+    def result(self, sample: Any, loss: float) -> ResultT:
+        """What evaluation keeps of one predicted sample, in pixels of the original image; ``loss`` is its batch's."""
 
-    def predict(self, model: Model, batch: dict[str, Any]) -> list[RawPrediction]:
+    def predict(self, model: Model, batch: dict[str, Any]) -> list[PredictionT]:
         batch = model.data_preprocessor(batch, True)  # as in validation
         with scope(self.package), alone():
             return [self.part(sample) for sample in _predicted(model, batch)]
 
     @abstractmethod
-    def part(self, sample: Any) -> RawPrediction:
+    def part(self, sample: Any) -> PredictionT:
         """What prediction keeps of one predicted sample, in pixels of the original image or tile."""
 
     @staticmethod

@@ -7,9 +7,23 @@ from typing import Any
 
 import numpy as np
 
-from sightsmith.plugin import IGNORED, Array, SampleResult
+from sightsmith.plugin import IGNORED, Array, RawPrediction, SampleResult
 
 PER_CLASS = ("dice", "iou", "precision", "recall", "specificity", "accuracy")
+
+
+class SegmentationResult(SampleResult):
+    """``counts`` are pixels by true and predicted class, see :func:`count`; ``map`` is the predicted class of each
+    pixel of the image or tile: height, width, and packed bytes."""
+
+    counts: Array
+    map: tuple[tuple[int, int], bytes]
+
+
+class SegmentationPrediction(RawPrediction):
+    """``logits`` (K + 1, h, w) float32 in pixels of the image or tile, background first."""
+
+    logits: Array
 
 
 def count(truth: Array, predicted: Array, classes: int) -> Array:
@@ -19,7 +33,7 @@ def count(truth: Array, predicted: Array, classes: int) -> Array:
     return np.bincount(pairs, minlength=(classes + 1) ** 2).reshape(classes + 1, classes + 1)
 
 
-def total(results: Sequence[SampleResult]) -> Array:
+def total(results: Sequence[SegmentationResult]) -> Array:
     """The counts of all results together."""
     summed: Array = np.sum([result["counts"] for result in results], axis=0)
     return summed
@@ -43,7 +57,7 @@ def figures(counts: Array, number: int) -> dict[str, Any]:
     }
 
 
-def compute(results: Sequence[SampleResult], classes: Sequence[str]) -> dict[str, float | None]:
+def compute(results: Sequence[SegmentationResult], classes: Sequence[str]) -> dict[str, float | None]:
     """Means over the classes, without background, of which there are true pixels; and each class's figures.
 
     ``pixel_accuracy`` counts the background too.
@@ -59,7 +73,7 @@ def compute(results: Sequence[SampleResult], classes: Sequence[str]) -> dict[str
     return result
 
 
-def dice_of_draws(results: Sequence[SampleResult]) -> Callable[[Array], float | None]:
+def dice_of_draws(results: Sequence[SegmentationResult]) -> Callable[[Array], float | None]:
     """The mean Dice of results drawn so often (N,): as :func:`compute` has it of copies."""
     # Of each image and class without background: pixels that are of it, said to be of it, and both.
     true, said, hits = np.stack([(result["counts"].sum(1), result["counts"].sum(0), np.diag(result["counts"]))

@@ -17,13 +17,12 @@ from sightsmith.plugin import (
     Config,
     Picture,
     Sample,
-    SampleResult,
     Section,
     blended,
     load_rgb,
     semantic_map,
 )
-from sightsmith.plugins.segmentation.metrics import PER_CLASS, compute, figures, total
+from sightsmith.plugins.segmentation.metrics import PER_CLASS, SegmentationResult, compute, figures, total
 
 LISTED = 20
 DRAWN_CLASSES = 12
@@ -32,7 +31,7 @@ COUNTS = ("TP", "FP", "FN", "TN")
 
 
 def packed(numbers: Array) -> tuple[tuple[int, int], bytes]:
-    """A map (height, width) uint8 for an result, which is to be small."""
+    """A map (height, width) uint8 for a result, which is to be small."""
     return (numbers.shape[0], numbers.shape[1]), zlib.compress(numbers.tobytes(), 1)
 
 
@@ -41,14 +40,14 @@ def unpacked(found: tuple[tuple[int, int], bytes]) -> Array:
     return np.frombuffer(zlib.decompress(content), np.uint8).reshape(shape)
 
 
-def sections(results: Sequence[SampleResult], samples: Sequence[Sample], classes: Sequence[str], config: Config,
+def sections(results: Sequence[SegmentationResult], samples: Sequence[Sample], classes: Sequence[str], config: Config,
              ) -> list[Section]:
     """In the order of the page. ``results`` and ``samples`` are in step."""
     return [_per_class(results, classes), _confusion(results, classes),
             _found(results, samples, classes, config), _worst(results, samples, classes)]
 
 
-def _per_class(results: Sequence[SampleResult], classes: Sequence[str]) -> Section:
+def _per_class(results: Sequence[SegmentationResult], classes: Sequence[str]) -> Section:
     counts = total(results)
     rows = []
     for number, name in enumerate(("background", *classes)):
@@ -60,13 +59,13 @@ def _per_class(results: Sequence[SampleResult], classes: Sequence[str]) -> Secti
     return Section("Per class", html=note, header=header, rows=tuple(rows), name="per-class")
 
 
-def _confusion(results: Sequence[SampleResult], classes: Sequence[str]) -> Section:
+def _confusion(results: Sequence[SegmentationResult], classes: Sequence[str]) -> Section:
     counts, names = total(results), ("background", *classes)
     return Section("Confusion of pixels", header=("true", *names), name="confusion-matrix",
                    rows=tuple((name, *map(int, row)) for name, row in zip(names, counts, strict=True)))
 
 
-def _found(results: Sequence[SampleResult], samples: Sequence[Sample], classes: Sequence[str],
+def _found(results: Sequence[SegmentationResult], samples: Sequence[Sample], classes: Sequence[str],
            config: Config) -> Section:
     """Of each class the images in which it is found worst and best, with the pixels that are right and wrong."""
     rows = []
@@ -85,8 +84,8 @@ def _found(results: Sequence[SampleResult], samples: Sequence[Sample], classes: 
     return Section("What is found", html=note, pictures=tuple(rows))
 
 
-def _coloured(result: SampleResult, sample: Sample, classes: Sequence[str], number: int, caption: str, config: Config,
-              ) -> Picture:
+def _coloured(result: SegmentationResult, sample: Sample, classes: Sequence[str], number: int, caption: str,
+              config: Config) -> Picture:
     image = load_rgb(sample, config.image)
     truth = semantic_map(sample, classes, *image.shape[:2])
     if sample.tile is not None:
@@ -99,7 +98,7 @@ def _coloured(result: SampleResult, sample: Sample, classes: Sequence[str], numb
     return Picture(blended(image, colours, OPACITY * (said | real)), caption)
 
 
-def _worst(results: Sequence[SampleResult], samples: Sequence[Sample], classes: Sequence[str]) -> Section:
+def _worst(results: Sequence[SegmentationResult], samples: Sequence[Sample], classes: Sequence[str]) -> Section:
     scored = []
     for result, sample in zip(results, samples, strict=True):
         dice = compute([result], classes)["dice"]

@@ -16,9 +16,7 @@ from sightsmith.plugin import (
     Model,
     ModuleNetworkRecord,
     Prediction,
-    RawPrediction,
     Sample,
-    SampleResult,
     Section,
     UserError,
 )
@@ -29,10 +27,11 @@ from sightsmith.plugins.openmmlab.task import OpenMMLabTask
 from sightsmith.plugins.segmentation import metrics, report
 from sightsmith.plugins.segmentation.data import SegmentationDataset
 from sightsmith.plugins.segmentation.export import SegmentationExporter
+from sightsmith.plugins.segmentation.metrics import SegmentationPrediction, SegmentationResult
 from sightsmith.plugins.segmentation.module import ModuleSegmenter
 
 
-class SegmentationTask(OpenMMLabTask):
+class SegmentationTask(OpenMMLabTask[SegmentationResult, SegmentationPrediction]):
     """Every pixel is background or of one class."""
 
     package = "mmseg"
@@ -73,20 +72,19 @@ class SegmentationTask(OpenMMLabTask):
     def head_layout(self, name: str, rows: int, per_class: int) -> HeadLayout:
         return map_layout(beside=rows - len(self.classes) - 1)
 
-    def result(self, sample: Any) -> SampleResult:
-        """Counts of pixels by true and predicted class, see :func:`metrics.count`, and the predicted map, packed."""
+    def result(self, sample: Any, loss: float) -> SegmentationResult:
         predicted = sample.pred_sem_seg.data[0].cpu().numpy().astype(np.uint8)
-        return {"counts": metrics.count(sample.truth, predicted, len(self.classes)), "map": report.packed(predicted)}
+        return {"index": int(sample.img_id), "loss": loss, "map": report.packed(predicted),
+                "counts": metrics.count(sample.truth, predicted, len(self.classes))}
 
-    def part(self, sample: Any) -> RawPrediction:
-        """Logits (K + 1, h, w) float32, background first."""
+    def part(self, sample: Any) -> SegmentationPrediction:
         return {"logits": sample.seg_logits.data.float().cpu().numpy()}
 
     def exporter(self, model: Model, sizes: Collection[tuple[int, int]]) -> SegmentationExporter:
         return SegmentationExporter(self, model)
 
-    def prediction(self, parts: Sequence[RawPrediction], samples: Sequence[Sample], size: tuple[int,
-                                                                                                int]) -> Prediction:
+    def prediction(self, parts: Sequence[SegmentationPrediction], samples: Sequence[Sample],
+                   size: tuple[int, int]) -> Prediction:
         """Where tiles overlap, the class whose logits have the largest mean."""
         summed = np.zeros((len(self.classes) + 1, *size), np.float32)
         for part, sample in zip(parts, samples, strict=True):
@@ -95,11 +93,11 @@ class SegmentationTask(OpenMMLabTask):
         return Prediction(samples[0].path, size[1], size[0], samples[0].frame,
                           semantic_mask=summed.argmax(0).astype(np.uint8))
 
-    def metrics(self, results: Sequence[SampleResult]) -> dict[str, float | None]:
+    def metrics(self, results: Sequence[SegmentationResult]) -> dict[str, float | None]:
         return {"loss": self.mean_loss(results), **metrics.compute(results, self.classes)}
 
-    def bootstrap_score(self, results: Sequence[SampleResult]) -> Callable[[Array], float | None]:
+    def bootstrap_score(self, results: Sequence[SegmentationResult]) -> Callable[[Array], float | None]:
         return metrics.dice_of_draws(results)
 
-    def report(self, results: Sequence[SampleResult], samples: Sequence[Sample], folder: Path) -> list[Section]:
+    def report(self, results: Sequence[SegmentationResult], samples: Sequence[Sample], folder: Path) -> list[Section]:
         return report.sections(results, samples, self.classes, self.config)

@@ -50,7 +50,7 @@ class KeypointTask(Task):
                 "data_samples": {"points": torch.stack(points), "index": torch.tensor(places)}}
 
     def build_model(self, *, load_weights: bool = True) -> tuple[Model, LoadReport | None]:
-        model = self.network.build()(len(self.classes))
+        model = self.network.make(len(self.classes))
         if not load_weights or self.config.network.weights == "none":
             return model, None
         file = Path(self.config.network.weights)
