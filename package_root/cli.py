@@ -451,9 +451,10 @@ def _list(arguments: list[str]) -> int:
     else:
         listing.print_rows(options.kind, rows)
         if options.kind == "runs" and rows:
+            from sightsmith.core.plugins.manager import load_plugins
             from sightsmith.engine.report.runs_page import write_runs_page
 
-            print(f"Page: {write_runs_page(Path(options.output_dir), rows)}")
+            print(f"Page: {write_runs_page(Path(options.output_dir), rows, load_plugins())}")
     return 0
 
 

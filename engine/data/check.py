@@ -27,29 +27,29 @@ SMALLEST_SIDE, LARGEST_SIDE = 16, 4096
 
 
 
-def check_dataset(config: Config, formats: Sequence[DatasetFormatRecord], annotation: Annotation, cache_dir: Path,
-                  report: Callable[[str], None] | None = None, *, for_evaluation: bool = False) -> CheckedDataset:
+def check_dataset(config: Config, loaders: Sequence[DatasetFormatRecord], annotation: Annotation, cache_dir: Path,
+                  report: Callable[[str], None] | None = None, *, judged: bool = False) -> CheckedDataset:
     """Find, read, check and split the data set that ``config.dataset`` names; richer annotation becomes ``annotation``.
 
-    ``formats`` are the dataset formats that may be used; archives are unpacked below ``cache_dir``. Raises UserError
-    only if there is nothing to read; problems of the data are collected. ``for_evaluation`` puts all images into
+    ``loaders`` are the dataset formats that may be used; archives are unpacked below ``cache_dir``. Raises UserError
+    only if there is nothing to read; problems of the data are collected. ``judged`` puts all images into
     ``validation``, including those of a test split, and checks neither classes nor split.
     """
     say = report or (lambda line: None)
     root = choose_folder(config.dataset.root, cache_dir)
-    record, reason = choose_format(root, config.dataset.format, formats, annotation)
+    record, reason = choose_format(root, config.dataset.format, loaders, annotation)
     say(f"Data set {root}: {record.name} ({reason})")
     index: DatasetIndex = record.build()().read(root, say)
     problems = [problem for problem in index.problems if can_derive([annotation], problem.affects)]
     if not index.samples and not has_errors(problems):
         problems.append(Problem("no image with an annotation was found", hint=f"{record.name} reads {record.layout}"))
     if not has_errors(problems):
-        ensure_annotation(index, annotation, config.task.name, formats)
-    if not for_evaluation:
+        ensure_annotation(index, annotation, config.task.name, loaders)
+    if not judged:
         index = _without_test(index, problems)
     index = to_labels(index) if annotation == "labels" else to_objects(index)
     samples = _limited(index.samples, config)
-    infos = _probe_all(samples, problems)
+    infos = _look(samples, problems)
     index = replace(index, samples=tuple(sample for sample in samples if sample.name in infos))
     objects = None
     if annotation != "labels":
@@ -62,14 +62,14 @@ def check_dataset(config: Config, formats: Sequence[DatasetFormatRecord], annota
     samples = assign_groups(samples, infos, config.dataset.group_by, problems)
     index = replace(index, samples=samples)
     problems += _about_images(config, infos)
-    if not for_evaluation:
+    if not judged:
         problems += _about_classes(config, index)
     content = {sample.key: infos[sample.name].digests[sample.frame or 0] for sample in samples}
     prints = {sample.key: objects.prints[sample.name] for sample in samples} if objects else {}
     problems += _about_copies(index, content, prints) + _about_groups(index, content)
-    train, validation = ((), samples) if for_evaluation else split(
+    train, validation = ((), samples) if judged else split(
         index.samples, config.dataset.validation_percentage, config.trainer.seed)
-    if samples and not for_evaluation and not has_errors(problems):
+    if samples and not judged and not has_errors(problems):
         problems += _about_split(train, validation)
     return CheckedDataset(
         index, reason, train, validation, infos, tuple(problems),
@@ -97,11 +97,11 @@ def _limited(samples: tuple[Sample, ...], config: Config) -> tuple[Sample, ...]:
     return tuple(sample for sample in samples if sample.key in names)
 
 
-def _probe_all(samples: Sequence[Sample], problems: list[Problem]) -> dict[str, ImageInfo]:
-    """Decode every file; an unusable one becomes a problem."""
+def _look(samples: Sequence[Sample], problems: list[Problem]) -> dict[str, ImageInfo]:
+    """Decode every file; one that cannot be used becomes a problem."""
     files = {sample.name: sample for sample in samples}
 
-    def probed(sample: Sample) -> ImageInfo | str:
+    def look(sample: Sample) -> ImageInfo | str:
         try:
             return probe(sample.path)
         except ImageError as error:
@@ -109,7 +109,7 @@ def _probe_all(samples: Sequence[Sample], problems: list[Problem]) -> dict[str, 
 
     infos = {}
     with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
-        for name, found in zip(files, pool.map(probed, files.values()), strict=True):
+        for name, found in zip(files, pool.map(look, files.values()), strict=True):
             if isinstance(found, ImageInfo):
                 infos[name] = found
             else:
@@ -121,7 +121,7 @@ def _probe_all(samples: Sequence[Sample], problems: list[Problem]) -> dict[str, 
 
 
 def frames_of(samples: Iterable[Sample], infos: Mapping[str, ImageInfo]) -> tuple[Sample, ...]:
-    """``samples`` whose image could be read; a file with several frames gives one sample per frame."""
+    """``samples`` whose image could be read, one for each frame of a file that has several."""
     expanded: list[Sample] = []
     for sample in samples:
         info = infos.get(sample.name)

@@ -46,7 +46,7 @@ def plain(text: str) -> str:
 
 
 def load_rgb(sample: Sample, image: ImageConfig) -> Array:
-    """(H, W, 3) uint8: the sample's whole image for display."""
+    """(H, W, 3) uint8 of the sample's whole image, as a person sees it."""
     return as_rgb(read_image(sample.path, sample.frame, windows=image.windows[:1], value_range=image.range))
 
 

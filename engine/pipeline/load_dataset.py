@@ -50,8 +50,7 @@ def _read(config: Config, plugins: Plugins, report: Callable[[str], None], *, ju
         dataclasses.replace(task, builder=task.sample).build()(folder)
         config = dataclasses.replace(config, dataset=dataclasses.replace(config.dataset, root=str(folder)))
     annotation = plugins.network(config.network.name).annotation_of(config.network.config) or task.annotation
-    return check_dataset(config, list(plugins.dataset_formats.values()), annotation, cache_dir(), report,
-                         for_evaluation=judged)
+    return check_dataset(config, list(plugins.dataset_formats.values()), annotation, cache_dir(), report, judged=judged)
 
 
 def validate_preset_data(dataset: CheckedDataset, card: PresetConfig) -> None:

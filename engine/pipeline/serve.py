@@ -24,7 +24,7 @@ from sightsmith.core.contracts.image import ImageError
 from sightsmith.core.util.errors import UserError
 from sightsmith.engine.data.images import announced_pixels
 from sightsmith.engine.data.masks import encode
-from sightsmith.engine.pipeline.predict_files import Said
+from sightsmith.engine.pipeline.predict_files import ImagePrediction
 from sightsmith.engine.pipeline.result import Result
 
 TOO_LARGE, NO_IMAGE, TOO_MANY, TOO_LONG = 413, 415, 429, 504
@@ -123,7 +123,7 @@ def _predicted(result: Result, path: Path, limits: Limits) -> list[dict[str, Any
         raise ImageError(str(error.problems[0]).partition(": ")[2] if error.problems else error.message) from error
     said = []
     for prediction in found:
-        content = Said("", prediction).to_json()
+        content = ImagePrediction("", prediction).to_json()
         del content["image"]
         if prediction.semantic_mask is not None:
             content["masks"] = [

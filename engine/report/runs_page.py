@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from sightsmith.core.contracts.report import Section
-from sightsmith.core.plugins.manager import load_plugins
+from sightsmith.core.plugins.manager import Plugins
 from sightsmith.core.util.text import format_metric
 from sightsmith.engine.report.page import render, write_page
 from sightsmith.engine.runs.run_dir import RunDir
@@ -17,20 +17,20 @@ WIDTH, HEIGHT = 120, 28
 """Pixels of a line of scores."""
 
 
-def write_runs_page(folder: Path, runs: Sequence[Mapping[str, Any]]) -> Path:
+def write_runs_page(folder: Path, runs: Sequence[Mapping[str, Any]], plugins: Plugins) -> Path:
     """Write the page of ``runs``, rows of ``list runs``, into ``folder``; returns its path."""
     newest = sorted(runs, key=lambda row: str(row["created"]), reverse=True)
-    table = render("runs.html", runs=[_cells(folder, row) for row in newest], width=WIDTH, height=HEIGHT)
+    table = render("runs.html", runs=[_cells(folder, row, plugins) for row in newest], width=WIDTH, height=HEIGHT)
     write_page(folder, "Runs", str(folder.resolve()), "", headline=[("runs", str(len(runs)), "")],
                sections=[Section("Runs", html=table)])
     return folder / "index.html"
 
 
-def _cells(folder: Path, row: Mapping[str, Any]) -> dict[str, str]:
+def _cells(folder: Path, row: Mapping[str, Any], plugins: Plugins) -> dict[str, str]:
     """The values of a row of ``runs.html``."""
     run = RunDir(Path(row["run"]))
     page = run.report / "index.html"
-    scores = _history(run, row["task"])
+    scores = _history(run, row["task"], plugins)
     return {
         "name": run.path.name if run.path.parent == folder else os.path.relpath(run.path, folder),
         "report": os.path.relpath(page, folder) if page.is_file() else "",
@@ -43,11 +43,10 @@ def _cells(folder: Path, row: Mapping[str, Any]) -> dict[str, str]:
     }
 
 
-def _history(run: RunDir, task: str | None) -> list[float]:
-    tasks = load_plugins().tasks
-    if task not in tasks:
+def _history(run: RunDir, task: str | None, plugins: Plugins) -> list[float]:
+    if task not in plugins.tasks:
         return []
-    values = (entry.get(tasks[task].score) for entry in run.read_metrics())
+    values = (entry.get(plugins.tasks[task].score) for entry in run.read_metrics())
     return [value for value in values if isinstance(value, (int, float))]
 
 
