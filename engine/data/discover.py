@@ -45,7 +45,7 @@ def choose_format(root: Path, name: str, formats: Sequence[DatasetFormatRecord],
     able = [record for record in formats if can_derive(record.annotations, annotation)]
     found = _detected(root, able) or _detected(root, [record for record in formats if record not in able])
     if not found:
-        raise UserError(f"{root} is not a data set in a known format.", problems=_layouts(able),
+        raise UserError(f"{root} contains no data set of a known format.", problems=_layouts(able),
                         hint="arrange it as one of these, or name the format with dataset.format=NAME")
     best = max(confidence for confidence, _, _ in found)
     tied = [(record, reason) for confidence, record, reason in found if confidence == best]

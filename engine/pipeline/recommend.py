@@ -1,6 +1,6 @@
-"""``tuner=auto``: network, input, augmentation and hyper-parameters from preferences, figures and the data.
+"""``tuner=auto``: recommends network, input, augmentation and hyper-parameters from preferences, scores and data.
 
-Everything here is a function of its arguments: the same data and preferences give the same choice.
+Everything here is a pure function: the same data and preferences give the same recommendation.
 """
 
 from __future__ import annotations
@@ -23,35 +23,35 @@ if TYPE_CHECKING:
 
 STOPS = 5
 PERMISSIVE = ("Apache-2.0", "BSD-", "MIT")
-"""How the licences begin under which a network is chosen for somebody who was not asked."""
+"""Prefixes of the licences under which networks are recommended."""
 
 MOST_ERROR = 2.0
-"""Networks whose published error is more than this many times the best one's are no choice: they save little."""
+"""Networks with more than this many times the published error of the best one are not considered."""
 
 STEP = 32
-"""Input sizes are multiples of it, pixels: what the networks' last layers see as one place."""
+"""Input sizes are multiples of it, pixels: the stride of the networks' last layers."""
 
 LEAST_SIDE, MOST_SIDE = 128, 1344
-"""Input sizes that are chosen of oneself, pixels."""
+"""The smallest and the largest recommended input size, pixels."""
 
 SMALL_OBJECT = 16
-"""Objects should have this side at the input, pixels: two places of the finest layer, of stride 8, that is usual."""
+"""Objects should have at least this side at the input, pixels: two cells of the usual finest layer, stride 8."""
 
 MOST_PIXELS = 32 * 384**2
-"""Of a pass: what fits into the memory of usual devices."""
+"""Pixels per batch that fit into the memory of common devices."""
 
-LEAST_UPDATES, UPDATES, LEAST_EPOCHS = 8, 4000, 10
-"""Of an epoch; of a run; and epochs, where they are not limited to fewer."""
+LEAST_STEPS, STEPS, LEAST_EPOCHS = 8, 4000, 10
+"""The fewest steps of an epoch, the steps of a run, and its fewest epochs unless limited to fewer."""
 
 RATE, RATE_BATCH = 2e-4, 16
-"""AdamW's learning rate for published weights, for an update of so many images."""
+"""AdamW's learning rate for pretrained weights, and the number of images per step that it is for."""
 
 IMBALANCE = 3.0
-"""Images of the most frequent class over those of the rarest, from which rare ones are drawn more often."""
+"""Ratio of the most frequent to the rarest class from which rare classes are oversampled."""
 
 MODALITIES = {"ct": ("CT",), "mri": ("MR",), "fundus": ("OP",),
               "xray": ("CR", "DX", "IO", "MG", "PX", "RF", "RG", "XA")}
-"""DICOM's codes of the kinds of images: PS3.3 C.7.3.1.1.1."""
+"""DICOM modality codes by ``preference.image_type``: PS3.3 C.7.3.1.1.1."""
 
 SOFT_TISSUE = [40, 400]
 """Centre and width in Hounsfield units."""
@@ -59,18 +59,18 @@ SOFT_TISSUE = [40, 400]
 SIDED = ("ct", "mri", "xray")
 
 PBT_RATE, PBT_DECAY, PBT_MOMENTUM = (1e-5, 0.1), (5e-6, 0.002), (0.8, 0.99)
-"""The whole search space; that of a choice is a part of it, wider only where the chosen value lies outside."""
+"""The full search ranges; a recommended range is a part of them, extended only to contain the recommended value."""
 
 ADAM_RATE = 1e-3
 
 
 @dataclass(frozen=True)
 class DatasetStatistics:
-    """What the choice needs to know of a checked data set.
+    """Statistics of a checked data set that the recommendation depends on.
 
-    ``side`` is the median longer side of the images, ``object_side`` that of the root of the objects' areas
-    (boxes; None where there are none), both in pixels. ``frequent`` and ``rare`` are the classes with the
-    most and the fewest training images, with their number.
+    ``side`` is the median longer side of the images, ``object_side`` the median square root of the areas
+    of the objects' boxes (None without boxes), both in pixels. ``frequent`` and ``rare`` are the classes
+    with the most and the fewest training images, and their number.
     """
 
     annotation: Annotation
@@ -81,7 +81,7 @@ class DatasetStatistics:
     rare: tuple[str, int]
     monochrome: bool
     modalities: tuple[str | None, ...]
-    """of DICOM; None stands for images that are none"""
+    """DICOM modalities; None stands for images that are not DICOM"""
 
     @classmethod
     def of(cls, dataset: CheckedDataset) -> DatasetStatistics:
@@ -100,7 +100,7 @@ class DatasetStatistics:
 
 def recommend(config: Config, task: TaskRecord, networks: Iterable[NetworkRecord],
               data: DatasetStatistics) -> Recommendation:
-    """Raises UserError where no network has the figures to be chosen by."""
+    """Raises UserError if no network has a published score to compare."""
     if config.flow != "general":
         return _kept(config)
     balance = config.preference.balance
@@ -109,11 +109,11 @@ def recommend(config: Config, task: TaskRecord, networks: Iterable[NetworkRecord
     network = stops[place]
     decisions = [
         RecommendedValue("network.name", network.name,
-                 f"stop {balance} of {STOPS} from faster to more accurate: {_figures(network)}; the fastest is "
-                 f"{stops[0].name} ({_figures(stops[0])}), the most accurate {stops[-1].name} ({_figures(stops[-1])})"),
-        RecommendedValue("network.weights", "imagenet", f"published: {network.weights}; few images teach what they "
-                                                        f"show, not "
-                                                "how to see"),
+                 f"stop {balance} of {STOPS} from faster to more accurate: {_describe(network)}; the fastest is "
+                 f"{stops[0].name} ({_describe(stops[0])}), the most accurate {stops[-1].name} "
+                 f"({_describe(stops[-1])})"),
+        RecommendedValue("network.weights", "imagenet", f"pretrained: {network.weights}; better than training from "
+                                                        "scratch on few images"),
         *_input(network, data), *_pictures(config, data)]
     chosen = {item.key: item.value for item in decisions}
     decisions += _hyper(config, data, chosen["image.size"], chosen.get("dataset.tile"))
@@ -122,18 +122,18 @@ def recommend(config: Config, task: TaskRecord, networks: Iterable[NetworkRecord
 
 
 def _kept(config: Config) -> Recommendation:
-    """A preset, or the base run of a retraining, has chosen all already."""
-    reason = f"as the preset {config.preset.name} has it" if config.preset.name else "as the base run has it"
+    """A preset or the base run of a retraining determines everything."""
+    reason = f"from the preset {config.preset.name}" if config.preset.name else "from the base run"
     decisions = tuple(RecommendedValue(key, value, reason) for key, _, value in walk(config)
                       if owned(key) and value not in (None, {}))
     return Recommendation(decisions, tuple(_space(decisions)))
 
 
 def pareto_front(networks: Iterable[NetworkRecord], task: TaskRecord, annotation: Annotation) -> list[NetworkRecord]:
-    """The networks for ``task`` that no cheaper one equals, from the cheapest to the most accurate.
+    """The networks for ``task`` that no cheaper one matches in score, from the cheapest to the most accurate.
 
-    Of those with published weights, a permissive licence and a figure of the benchmark that most have.
-    Raises UserError where there is none.
+    Considers networks with published weights, a permissive licence, and a score on the most common benchmark.
+    Raises UserError if there is none.
     """
     able = [record for record in networks
             if record.task == task.name and not record.zoo and (record.annotation or task.annotation) == annotation
@@ -164,31 +164,32 @@ def _score(record: NetworkRecord) -> Score:
     return record.score
 
 
-def _figures(record: NetworkRecord) -> str:
+def _describe(record: NetworkRecord) -> str:
     operations, score = "" if record.gflops is None else f"{record.gflops:.2g} GFLOPs, ", _score(record)
     return (f"{operations}{record.parameters / 1e6:.3g} M parameters, {score.metric} {score.value:.3g} "
             f"on {score.dataset}")
 
 
 def _input(network: NetworkRecord, data: DatasetStatistics) -> Iterator[RecommendedValue]:
-    """``image.size``, and ``dataset.tile`` where objects would be too small at any size."""
+    """``image.size``, and ``dataset.tile`` if objects would be too small at any size."""
     own = _multiple(network.input_size)
     least = max(LEAST_SIDE, _multiple(network.min_size or network.input_size, math.ceil))
     size = min(own, max(_multiple(data.side, math.ceil), least))
-    reason = (f"{network.name}'s own is {network.input_size}" if size == own else
-              f"the images' longer side is {data.side}: more pixels show no more"
-              + (f"; {least} is the least" if size == least else ""))
-    seen = data.object_side * size / data.side if data.object_side else SMALL_OBJECT
-    if data.object_side and seen < SMALL_OBJECT:
-        why = f"objects of {data.object_side:.3g} px in images of {data.side} would be {seen:.2g} px at {size}"
-        wanted = _multiple(size * SMALL_OBJECT / seen, math.ceil)
+    reason = (f"the default of {network.name} is {network.input_size}" if size == own else
+              f"the images' longer side is {data.side}; upscaling adds no information"
+              + (f"; {least} is the minimum" if size == least else ""))
+    shown = data.object_side * size / data.side if data.object_side else SMALL_OBJECT
+    if data.object_side and shown < SMALL_OBJECT:
+        why = f"objects of {data.object_side:.3g} px in images of {data.side} would be {shown:.2g} px at {size}"
+        ideal = _multiple(size * SMALL_OBJECT / shown, math.ceil)
         most = max(size, min(MOST_SIDE, _multiple(2 * data.side, math.ceil)))
-        if wanted > most and data.side > size:
-            # No more than twice as large as they are, which shows nothing new.
+        if ideal > most and data.side > size:
+            # Images are at most doubled in size, because upscaling adds no information.
             tile = max(_multiple(size * data.object_side / SMALL_OBJECT, math.floor), _multiple(size / 2, math.ceil))
-            yield RecommendedValue("dataset.tile", tile, f"{why}, and at most {most} is chosen: tiles show them larger")
+            yield RecommendedValue("dataset.tile", tile, f"{why}, and at most {most} px are recommended; tiles show "
+                                                         "them larger")
         else:
-            size, reason = min(wanted, most), f"{why}; {SMALL_OBJECT} are two places of the finest layer"
+            size, reason = min(ideal, most), f"{why}; {SMALL_OBJECT} px are two cells of the finest layer"
     yield RecommendedValue("image.size", size, reason)
 
 
@@ -201,85 +202,83 @@ def _pictures(config: Config, data: DatasetStatistics) -> Iterator[RecommendedVa
     kind = config.preference.image_type
     flip = config.augment.horizontal_flip
     if kind in SIDED:
-        yield RecommendedValue("augment.horizontal_flip", False, f"{kind}: left and right of a body differ")
+        yield RecommendedValue("augment.horizontal_flip", False, f"{kind}: left and right sides of the body differ")
         if data.annotation == "labels":
-            yield RecommendedValue("augment.resized_crop", False, f"{kind}: a crop can lose the finding that the "
-                                                                  f"label names")
+            yield RecommendedValue("augment.resized_crop", False, f"{kind}: a crop can cut off the finding that "
+                                                                  "the label names")
     elif kind == "fundus":
-        yield RecommendedValue("augment.horizontal_flip", True, "fundus: a mirrored left eye is a picture of a right "
-                                                                "one")
+        yield RecommendedValue("augment.horizontal_flip", True, "fundus: a mirrored left eye looks like a right eye")
     else:
-        yield RecommendedValue("augment.horizontal_flip", flip, f"other: as {config.task.name} has it")
+        yield RecommendedValue("augment.horizontal_flip", flip, f"other: the default of {config.task.name}")
     if data.monochrome:
         for key in ("saturation", "hue"):
             yield RecommendedValue(f"augment.color_jitter.{key}", 0.0, "the images are monochrome")
     if kind == "ct" and data.modalities == ("CT",) and not config.image.windows:
-        yield RecommendedValue("image.windows", [SOFT_TISSUE], "CT without image.windows: centre and width for soft "
-                                                               "tissue, "
-                                                       "the same for all images")
+        yield RecommendedValue("image.windows", [SOFT_TISSUE], "CT without image.windows: the window of soft tissue "
+                                                               "for all images")
 
 
 def _contradictions(kind: str, data: DatasetStatistics) -> Iterator[str]:
     for modality in data.modalities:
         known = next((name for name, codes in MODALITIES.items() if modality in codes), kind)
         if known != kind:
-            yield (f"preference.image_type={kind}, and there are DICOM images of the modality {modality}: "
-                   f"preference.image_type={known} is for these")
+            yield (f"preference.image_type={kind}, but there are DICOM images of the modality {modality}: use "
+                   f"preference.image_type={known} for these")
 
 
 def _hyper(config: Config, data: DatasetStatistics, size: int, tile: int | None) -> Iterator[RecommendedValue]:
     images = data.train_images * (1 if tile is None else math.ceil(data.side / tile) ** 2)
     shown = f"{images} training images" + (" or about as many tiles" if tile else "")
     batch, batch_reason = _batch_size(config, images, shown, size)
-    update = batch * config.trainer.gradient_accumulation
-    updates = math.ceil(images / update)
-    epochs = min(max(LEAST_EPOCHS, math.ceil(UPDATES / updates)), config.limits.epochs)
+    per_step = batch * config.trainer.gradient_accumulation
+    steps = math.ceil(images / per_step)
+    epochs = min(max(LEAST_EPOCHS, math.ceil(STEPS / steps)), config.limits.epochs)
     yield RecommendedValue("hyper.batch_size", batch, batch_reason)
-    yield RecommendedValue("hyper.epochs", epochs, f"{shown} are {updates} updates an epoch; {UPDATES} updates, at "
-                                                   f"least "
-                                           f"{LEAST_EPOCHS} epochs, at most limits.epochs={config.limits.epochs}")
-    yield RecommendedValue("hyper.optimizer", "adamw", "trains convolutions and transformers alike")
-    yield RecommendedValue("hyper.learning_rate", float(f"{RATE * math.sqrt(update / RATE_BATCH):.2g}"),
-                   f"{RATE:g} for {RATE_BATCH} images an update, with the root of their number")
-    yield RecommendedValue("hyper.weight_decay", 0.001, "little: the starting weights are to be kept")
-    yield RecommendedValue("hyper.momentum", 0.9, "AdamW's usual first beta")
-    yield RecommendedValue("hyper.schedule", "cosine", "ends in small steps whatever the number of epochs")
-    yield RecommendedValue("hyper.warmup_epochs", min(5.0, epochs / 20), "a twentieth: the new head must not upset "
-                                                                         "the rest")
-    yield RecommendedValue("hyper.clip_grad_norm", 1.0, "one odd batch must not upset the network")
+    yield RecommendedValue("hyper.epochs", epochs, f"{shown} are {steps} steps per epoch; {STEPS} steps, at least "
+                                                   f"{LEAST_EPOCHS} and at most limits.epochs={config.limits.epochs} "
+                                                   "epochs")
+    yield RecommendedValue("hyper.optimizer", "adamw", "works for convolutional networks and transformers")
+    yield RecommendedValue("hyper.learning_rate", float(f"{RATE * math.sqrt(per_step / RATE_BATCH):.2g}"),
+                   f"{RATE:g} for {RATE_BATCH} images per step, scaled with the square root of their number")
+    yield RecommendedValue("hyper.weight_decay", 0.001, "small, to stay close to the pretrained weights")
+    yield RecommendedValue("hyper.momentum", 0.9, "AdamW's default beta1")
+    yield RecommendedValue("hyper.schedule", "cosine", "ends with small steps for any number of epochs")
+    yield RecommendedValue("hyper.warmup_epochs", min(5.0, epochs / 20), "a twentieth: protects the backbone from the "
+                                                                         "new head")
+    yield RecommendedValue("hyper.clip_grad_norm", 1.0, "limits the effect of a single bad batch")
     yield RecommendedValue("hyper.ema_decay", 0.99,
-                           "the mean over about 100 updates: few images make single ones noisy")
+                           "the mean of about 100 steps; single ones are noisy with few images")
     (frequent, most), (rare, fewest) = data.frequent, data.rare
     unequal = most > IMBALANCE * fewest
     yield RecommendedValue("hyper.class_balance", "sampling" if unequal else "none",
                    f"training images of the most frequent class, {frequent}: {most}, of the rarest, {rare}: {fewest}; "
-                   + ("rare ones are drawn more often" if unequal else "near enough"))
+                   + ("rare classes are oversampled" if unequal else "balanced enough"))
 
 
 def _batch_size(config: Config, images: int, shown: str, size: int) -> tuple[int, str]:
-    """The task's own, halved for few images and for large ones."""
+    """The task's default, halved for few images and for large ones."""
     own = batch = min(config.hyper.batch_size, config.limits.batch_size)
     reasons = []
-    while batch > 2 and images < LEAST_UPDATES * batch:
+    while batch > 2 and images < LEAST_STEPS * batch:
         batch //= 2
     if batch < own:
-        reasons.append(f"of {shown}, so that an epoch has {LEAST_UPDATES} updates")
+        reasons.append(f"{shown}: an epoch should have {LEAST_STEPS} steps")
     fitting = batch
     while batch > 2 and batch * size**2 > MOST_PIXELS:
         batch //= 2
     if batch < fitting:
-        reasons.append(f"for memory, at {size} px")
-    return batch, " and ".join(reasons) or f"{config.task.name}'s own"
+        reasons.append(f"reduced for memory at {size} px")
+    return batch, " and ".join(reasons) or f"the default of {config.task.name}"
 
 
 def _space(decisions: Iterable[RecommendedValue]) -> Iterator[SearchRange]:
-    """What is worth trying around ``decisions``, whose values are always in it."""
+    """Search ranges around ``decisions``; they contain the recommended values."""
     chosen = {item.key: item.value for item in decisions}
     adaptive = chosen["hyper.optimizer"] != "sgd"
     usual = "the range of population based training"
     for key, (low, high), reason in (
         ("hyper.learning_rate", (PBT_RATE[0], ADAM_RATE) if adaptive else PBT_RATE,
-         f"{chosen['hyper.optimizer']}: its steps are of this size whatever the gradient" if adaptive else usual),
+         f"{chosen['hyper.optimizer']}: its step size does not depend on the gradient's" if adaptive else usual),
         ("hyper.weight_decay", PBT_DECAY, usual), ("hyper.momentum", PBT_MOMENTUM, usual),
     ):
         low, high = min(low, chosen[key]), max(high, chosen[key])

@@ -1,4 +1,4 @@
-"""The model bundle of a run: written once, and opened to predict, to export, to be retrained."""
+"""The model bundle of a run: written once, opened for prediction, export and retraining."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""Checkpoints that cannot execute anything: tensors as safetensors, the rest as JSON in its header.
+"""Checkpoints that cannot execute code: tensors as safetensors, everything else as JSON in its header.
 
-A checkpoint is one file, replaced in one step, so a run killed at any moment leaves a whole one.
+A checkpoint is one file that is replaced atomically, so a run killed at any moment leaves a complete one.
 """
 
 from __future__ import annotations
@@ -35,11 +35,11 @@ def load_tree(path: Path) -> Any:
             layout = json.loads((stream.metadata() or {})["tree"])
             return _unpack(layout, {key: stream.get_tensor(key) for key in stream.keys()})  # noqa: SIM118
     except (SafetensorError, OSError, KeyError, ValueError, TypeError) as error:
-        raise UserError(f"{path} is not a checkpoint of sightsmith, or is damaged: {error}") from error
+        raise UserError(f"{path} is damaged or not a sightsmith checkpoint: {error}") from error
 
 
 def tensors_digest(tensors: Mapping[str, Tensor]) -> str:
-    """sha256 over names, types, shapes and bytes of ``tensors``, however they lie in a file or in memory."""
+    """SHA-256 of names, types, shapes and bytes of ``tensors``, independent of their layout in a file or in memory."""
     total = hashlib.sha256()
     for name, value in sorted(tensors.items()):
         total.update(f"{name}\0{value.dtype}\0{list(value.shape)}\0".encode())
@@ -50,7 +50,7 @@ def tensors_digest(tensors: Mapping[str, Tensor]) -> str:
 def _pack(value: Any, tensors: dict[str, Tensor]) -> Any:
     if isinstance(value, Tensor):
         name = str(len(tensors))
-        # A copy: safetensors refuses tensors that share memory.
+        # A copy, because safetensors rejects tensors that share memory.
         tensors[name] = value.detach().cpu().clone(memory_format=torch.contiguous_format)
         return {"t": name}
     if isinstance(value, dict):

@@ -1,4 +1,4 @@
-"""Rows of a network's heads, matched by the classes that they are for."""
+"""Matching the rows of a network's heads by class."""
 
 from __future__ import annotations
 
@@ -8,23 +8,23 @@ from dataclasses import dataclass
 from torch import Tensor
 
 Row = Hashable
-"""What a row of a head is for, the same in any network of its kind: a class, and which of the class's rows."""
+"""The meaning of a row of a head, equal in all networks of its kind: a class, and which of the class's rows it is."""
 
 Layout = Callable[[int, Sequence[str]], Sequence[Row] | None]
-"""What each of so many rows is for, at a list of classes; None where so many cannot be of these classes."""
+"""The meaning of each of so many rows for a list of classes; None if the number does not fit these classes."""
 
 
 @dataclass(frozen=True)
 class Head:
-    """A tensor in which each class has rows of its own, along ``dim``."""
+    """A tensor in which each class has its own rows along ``dim``."""
 
     dim: int
     layout: Layout
 
     def filled(self, own: Tensor, own_classes: Sequence[str], other: Tensor, classes: Sequence[str]) -> Tensor | None:
-        """A copy of ``own`` that has the rows of ``other`` for the classes that both know, and for no class.
+        """A copy of ``own`` with the rows of ``other`` for the common classes and for rows without a class.
 
-        None where the two differ by more than their classes.
+        None if the two differ in more than their classes.
         """
         if [*own.shape[:self.dim], *own.shape[self.dim + 1:]] != [*other.shape[:self.dim], *other.shape[self.dim + 1:]]:
             return None
@@ -43,9 +43,9 @@ class Head:
 
 def find_heads(state: Mapping[str, Tensor], larger: Mapping[str, Tensor],
                layout: Callable[[str, int, int], Layout]) -> dict[str, Head]:
-    """The tensors of a network that differ in ``larger``, the same network with one class more.
+    """The tensors of a network that are larger in ``larger``, the same network with one more class.
 
-    ``layout`` makes a :data:`Layout` from a tensor's name, its rows, and how many of them each class has.
+    ``layout`` makes a :data:`Layout` from a tensor's name, its number of rows, and the number of rows per class.
     """
     heads = {}
     for name, value in state.items():
@@ -58,5 +58,5 @@ def find_heads(state: Mapping[str, Tensor], larger: Mapping[str, Tensor],
 
 
 def plain_layout(rows: int, classes: Sequence[str]) -> Sequence[Row] | None:
-    """One row a class, in their order."""
+    """One row per class, in the order of the classes."""
     return list(classes) if rows == len(classes) else None

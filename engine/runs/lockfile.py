@@ -1,4 +1,4 @@
-"""What a run was made from, as hashes and versions, so that it can be told apart and made again."""
+"""The lock file: hashes and versions of everything that a run depends on, so that it can be verified and repeated."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ PARTS = {
     "weights": "the file of starting weights", "config": "config.yaml", "preset": "what the preset's file says",
     "bundle": "the weights in model/",
 }
-"""What is kept as a digest, in the words of an error."""
+"""Entries that are digests, with their names in error messages."""
 
 PLANNED = ("precision", "memory_format", "devices", "device")
-"""Of the plan, what the configuration may leave open and the weights depend on."""
+"""Values of the plan that the configuration may leave open and that the weights depend on."""
 
 LOCKED = (*PARTS, *PLANNED, "packages", "python", "platform")
-"""The keys of a finished run's lock."""
+"""The keys of the lock file of a finished run."""
 
 
 
@@ -42,7 +42,7 @@ def make_lock(config: dict[str, Any], *, data: str, split: str, weights: str | N
 
 
 def read_lock(path: Path, keys: Sequence[str] = LOCKED) -> dict[str, Any]:
-    """The content of the file ``path``. Raises UserError where it is not there, or lacks one of ``keys``."""
+    """The content of the file ``path``. Raises UserError if it is missing or lacks one of ``keys``."""
     try:
         lock: dict[str, Any] = json.loads(path.read_text())
         if missing := [key for key in keys if key not in lock]:
@@ -53,12 +53,12 @@ def read_lock(path: Path, keys: Sequence[str] = LOCKED) -> dict[str, Any]:
 
 
 def add_bundle(lock: Path, tensors: str) -> None:
-    """Add to the file ``lock`` the digest of the tensors that the run has kept."""
+    """Add the digest of the run's best weights to the file ``lock``."""
     write_json(lock, json.loads(lock.read_text()) | {"bundle": tensors})
 
 
 def environment(plugins: Plugins) -> dict[str, Any]:
-    """What a run is carried out with: ``packages``, ``python`` and ``platform``."""
+    """The software environment of a run: ``packages``, ``python`` and ``platform``."""
     return {"packages": packages(plugins), "python": platform.python_version(), "platform": platform.platform()}
 
 

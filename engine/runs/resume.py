@@ -1,4 +1,4 @@
-"""Going on with a run: which one, and whether it is still the same."""
+"""Resuming and branching: finding the run and making sure that it is unchanged."""
 
 from __future__ import annotations
 
@@ -23,30 +23,30 @@ RESUME_FREE_KEYS = ("name", "description", "output_dir", "logger", "limits", "da
                     "trainer.dry_run",
         "trainer.num_workers", "trainer.cache", "trainer.checkpoint_minutes", "trainer.watchdog_minutes",
         "trainer.pause_after_epoch", "trainer.branch_from")
-"""Keys that may differ from the run's own: they do not change what it computes."""
+"""Keys that may change when a run is resumed, because they do not affect its result."""
 
 CHANGEABLE = ("hyper.learning_rate", "hyper.weight_decay", "hyper.momentum", "hyper.batch_size",
               "hyper.label_smoothing", "hyper.schedule", "hyper.early_stop", "augment", "base_run.distillation")
-"""Keys, and groups of them, that may change in the middle of a training."""
+"""Keys and groups of keys that may change in the middle of a training."""
 
 
 def find_run(config: Config) -> RunDir | None:
-    """The run that ``trainer.resume`` asks for; None for a new one. Raises UserError where there is none."""
-    wanted = config.trainer.resume
-    if wanted.lower() == "false":
+    """The run that ``trainer.resume`` names; None for a new run. Raises UserError if it cannot be resumed."""
+    resume = config.trainer.resume
+    if resume.lower() == "false":
         return None
-    if wanted.lower() == "true":
+    if resume.lower() == "true":
         run = _newest(Path(config.output_dir).expanduser().resolve(), config.name)
     else:
-        run = RunDir(Path(wanted).expanduser().resolve())
+        run = RunDir(Path(resume).expanduser().resolve())
         if not run.config.is_file():
-            raise UserError(f"trainer.resume={wanted} is not the folder of a run: it has no {run.config.name}",
+            raise UserError(f"trainer.resume={resume} is not a run folder: it has no {run.config.name}",
                             hint="`sightsmith list runs` shows the runs")
     status = read_status(run)["status"]
     if status == FINISHED:
         raise UserError(f"The run {run.path} is finished; there is nothing to resume.")
     if status == RUNNING:
-        raise UserError(f"The run {run.path} is still running.", hint="stop it first, or wait for its end")
+        raise UserError(f"The run {run.path} is still running.", hint="stop it, or wait until it ends")
     return run
 
 
@@ -56,42 +56,42 @@ def _newest(output_dir: Path, name: str) -> RunDir:
     unfinished = [run for run in named if read_status(run)["status"] != FINISHED]
     if not unfinished:
         found = f"{len(named)} finished run(s)" if named else "no run"
-        raise UserError(f"trainer.resume=true: {output_dir} holds {found} called {name!r}, and none to go on with",
-                        hint="leave trainer.resume out to start, or name the run's folder: trainer.resume=runs/...")
+        raise UserError(f"trainer.resume=true: {output_dir} has {found} named {name!r}, and none that can be resumed",
+                        hint="omit trainer.resume to start a new run, or name a run's folder: trainer.resume=runs/...")
     return unfinished[0]
 
 
 def find_branch_point(config: Config, lock: dict[str, Any]) -> RunDir | None:
-    """The run from whose last checkpoint a new one goes on. Raises UserError for one that has none, or was of other
-    data or anything else that cannot change in the middle of a training."""
+    """The run from whose last checkpoint a new run starts. Raises UserError if it has no checkpoint, or if the data or
+    anything else differs that cannot change in the middle of a training."""
     if config.trainer.branch_from is None:
         return None
     run = RunDir(Path(config.trainer.branch_from).expanduser().resolve())
     if not run.config.is_file() or not run.last.is_file():
-        raise UserError(f"trainer.branch_from={config.trainer.branch_from} holds no run with a checkpoint",
+        raise UserError(f"trainer.branch_from={config.trainer.branch_from} is not a run with a checkpoint",
                         hint="`sightsmith list runs` shows the runs")
     if problems := _differences(run, config, lock, (*RESUME_FREE_KEYS, *CHANGEABLE)):
-        raise UserError(f"A run cannot go on from the checkpoint of {run.path} with other settings than these: "
+        raise UserError(f"A run that starts from the checkpoint of {run.path} can only change: "
                         f"{', '.join(CHANGEABLE)}", problems=problems)
     return run
 
 
 def clone_checkpoint(parent: RunDir, run: RunDir) -> None:
-    """Put what ``parent`` has learnt, and its history, into the folder of a new run."""
+    """Copy the checkpoints and the metrics of ``parent`` into the folder of a new run."""
     for source, target in ((parent.best, run.best), (parent.metrics, run.metrics), (parent.last, run.last)):
         target.parent.mkdir(parents=True, exist_ok=True)
         fill_file(target, partial(shutil.copyfile, source))
 
 
 def ensure_resumable(run: RunDir, config: Config, lock: dict[str, Any]) -> None:
-    """Raises UserError naming every key, and the data, that differ from the run's own."""
+    """Raises UserError naming every setting, and the data, that differ from those of the run."""
     if problems := _differences(run, config, lock, RESUME_FREE_KEYS):
-        raise UserError(f"The run {run.path} cannot go on with other settings:", problems=problems,
-                        hint="put them back, or start a new run without trainer.resume")
+        raise UserError(f"The run {run.path} cannot be resumed with other settings:", problems=problems,
+                        hint="restore them, or start a new run without trainer.resume")
 
 
 def _differences(run: RunDir, config: Config, lock: dict[str, Any], free: Sequence[str]) -> list[Problem]:
-    """Every key, and part of the lock, in which the run is not what ``config`` and ``lock`` say."""
+    """All keys and parts of the lock in which the run differs from ``config`` and ``lock``."""
     earlier, now = _flat(_config(run)), _flat(asdict(config))
     problems = [
         Problem(f"{key} was {earlier.get(key)!r} and is now {now.get(key)!r}")
@@ -107,7 +107,7 @@ def _differences(run: RunDir, config: Config, lock: dict[str, Any], free: Sequen
 
 
 def planned_mode(run: RunDir) -> ComputeMode:
-    """How the run was planned to compute."""
+    """The compute mode of the run's plan."""
     plan = json.loads(run.plan.read_text())
     return ComputeMode(plan["precision"], plan["memory_format"])
 

@@ -1,4 +1,4 @@
-"""The run folder: one place that knows its file names, and its status."""
+"""The run folder: its file names and its status."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class RunDir:
 
     @classmethod
     def create(cls, output_dir: Path, name: str) -> RunDir:
-        """A new folder; never one that exists. Raises UserError where there can be none."""
+        """A new folder, never an existing one. Raises UserError if it cannot be made."""
         slug = re.sub(r"[^\w.-]+", "-", name).strip("-.")[:60] or "run"
         stem = f"{datetime.now():%Y-%m-%d_%H-%M-%S}-{slug}"
         make_folder(output_dir)
@@ -90,7 +90,7 @@ class RunDir:
         return self.path / "report"
 
     def read_metrics(self) -> list[dict[str, Any]]:
-        """One entry an epoch; a last line that a kill cut short is left out."""
+        """One entry per epoch; a last line that a kill truncated is left out."""
         entries = []
         if self.metrics.is_file():
             for line in self.metrics.read_text().splitlines():
@@ -105,20 +105,20 @@ class RunDir:
 
 
 def read_status(run: RunDir) -> dict[str, Any]:
-    """The status; one whose process is gone without a word (killed) reads `stopped`."""
+    """The status; a run whose process was killed is `stopped`."""
     try:
         status: dict[str, Any] = json.loads(run.status.read_text())
     except (OSError, ValueError):
         return {"status": ERROR, "message": "status.json is missing or damaged"}
     if status.get("status") == RUNNING and status.get("host") == socket.gethostname() and not _alive(status):
-        status |= {"status": STOPPED, "message": "the process was killed; go on with trainer.resume"}
+        status |= {"status": STOPPED, "message": "the process was killed; resume it with trainer.resume"}
     return status
 
 
 def _alive(status: Mapping[str, Any]) -> bool:
     try:
         process = psutil.Process(status["pid"])
-        # The start time tells a process from a later one with the same number; a zombie is dead, not yet reaped.
+        # The start time distinguishes a process from a later one with the same id; a zombie is dead but not yet reaped.
         same = abs(process.create_time() - status["process_started"]) < 2
         return same and process.status() != psutil.STATUS_ZOMBIE
     except (psutil.Error, KeyError, TypeError):
@@ -126,7 +126,7 @@ def _alive(status: Mapping[str, Any]) -> bool:
 
 
 class Status:
-    """Keeps ``status.json`` of a running run; writes at most once a second, but every change of state."""
+    """Keeps ``status.json`` of a running run up to date: at most once per second, but at every change of state."""
 
     def __init__(self, run: RunDir, *, devices: int, epochs: int) -> None:
         self._run = run

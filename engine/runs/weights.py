@@ -1,4 +1,4 @@
-"""Starting weights: read from a file without executing it, matched to a model, reported."""
+"""Starting weights: read from a file without executing code, matched to a model, reported."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from sightsmith.engine.runs.checkpoint import load_tree
 from sightsmith.engine.runs.heads import Head
 
 _BOOKKEEPING = ("argparse.", "builtins.getattr", "mmengine.", "numpy.")
-"""What checkpoints of other frameworks hold beside tensors: their modules. It is not read."""
+"""Modules of objects in checkpoints of other frameworks that are skipped."""
 
 _WRAPPERS = ("state_dict", "model", "model_state_dict", "state_dict_ema")
 _PREFIXES = ("module.", "_orig_mod.")
@@ -30,21 +30,20 @@ _PREFIXES = ("module.", "_orig_mod.")
 
 @dataclass(frozen=True)
 class WeightsFile:
-    """What a file of weights holds: tensors by name, and the classes that its heads tell apart where it says so."""
+    """The content of a weights file: tensors by name, and the classes of its heads if it names them."""
 
     tensors: dict[str, Tensor]
     classes: tuple[str, ...] = ()
     renames: Mapping[str, str] = field(default_factory=dict)
 
     def renamed(self, names: Mapping[str, str]) -> WeightsFile:
-        """With other names for some of the classes. Raises UserError for one that the file does not know."""
+        """The file with some classes renamed. Raises UserError for classes that it does not have."""
         if unknown := [name for name in names if name not in self.classes]:
             there = f"its classes are {', '.join(self.classes)}" if self.classes else "it names no classes"
-            raise UserError(f"network.class_renames: the file of starting weights has no class {', '.join(unknown)}; "
-                            f"{there}")
+            raise UserError(f"network.class_renames: the starting weights have no class {', '.join(unknown)}; {there}")
         if len({names.get(name, name) for name in self.classes}) < len(self.classes):
-            raise UserError(f"network.class_renames: two classes would have one name; those of the file of starting "
-                            f"weights are {', '.join(self.classes)}")
+            raise UserError(f"network.class_renames: two classes would get the same name; the classes of the "
+                            f"starting weights are {', '.join(self.classes)}")
         return replace(self, classes=tuple(names.get(name, name) for name in self.classes), renames=names)
 
 
@@ -58,15 +57,15 @@ def file_digest(path: Path) -> str:
 
 
 def fetch(url: str) -> Path:
-    """The published file at ``url`` in torch's hub folder, downloaded there unless it is there already.
+    """The published file at ``url`` in torch's hub folder, downloaded if it is not there yet.
 
-    Raises UserError, which says where to put the file by hand, where it cannot be had.
+    Raises UserError if the download fails, saying where to put the file by hand.
     """
     folder = _hub()
     path = folder / url.rsplit("/", 1)[-1]
     if path.is_file():
         return path
-    # The file name has the first eight digits of its sha256, which torch compares.
+    # The file name has the first eight digits of its SHA-256, which torch compares.
     prefix = re.search(r"-([0-9a-f]{8})$", path.stem)
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -79,9 +78,9 @@ def fetch(url: str) -> Path:
             Path(temporary).unlink(missing_ok=True)
     except (OSError, RuntimeError) as error:
         raise UserError(
-            f"The published weights {path.name} cannot be fetched: {error}",
-            hint=f"fetch {url} where there is a network, and put it to {path};\n"
-                 "or start from a file with network.weights=PATH, or from nothing with network.weights=none") from error
+            f"The published weights {path.name} cannot be downloaded: {error}",
+            hint=f"download {url} on a machine with a network connection and copy it to {path};\n"
+                 "or start from a file with network.weights=PATH, or from scratch with network.weights=none") from error
     return path
 
 
@@ -90,15 +89,15 @@ def _hub() -> Path:
 
 
 def find_published(digest: str) -> Path | None:
-    """The file in torch's hub folder whose name has the start of its sha256 ``digest``, as published weights do."""
+    """The file in torch's hub folder whose name has the start of its SHA-256 ``digest``, as published weights do."""
     return next(_hub().glob(f"*-{digest[:8]}*"), None)
 
 
 def read_weights(path: Path) -> WeightsFile:
-    """A ``.safetensors`` or torch file. Nothing in it is executed.
+    """Read a ``.safetensors`` or torch file without executing code in it.
 
-    A checkpoint or a bundle of sightsmith gives its model's tensors. Raises UserError for a file that is
-    missing, damaged, or would need a full unpickling.
+    From a sightsmith checkpoint or bundle, the model's tensors are taken. Raises UserError for a file that is
+    missing, damaged, or can only be read by full unpickling.
     """
     path = path.expanduser()
     if not path.is_file():
@@ -110,19 +109,19 @@ def read_weights(path: Path) -> WeightsFile:
     except pickle.UnpicklingError as error:
         foreign = [name for name in _objects(path) if not name.startswith(_BOOKKEEPING)]
         more = f" ({listed(foreign)})" if foreign else ""
-        raise UserError(f"{path} holds more than tensors{more}; reading it could execute code, so it was not read",
-                        hint="where you trust its origin, save its state_dict alone: "
+        raise UserError(f"{path} contains more than tensors{more}; it was not read because that could execute code",
+                        hint="if you trust its origin, save only its state_dict: "
                              "torch.save(model.state_dict(), 'weights.pth')") from error
     except (UserError, MemoryError):
         raise
     except Exception as error:  # damaged bytes make the unpickler raise nearly every built-in exception
         reason = (str(error) or type(error).__name__).splitlines()[0].partition(". ")[0]
-        raise UserError(f"{path} is damaged or not a file of weights: {reason}") from error
+        raise UserError(f"{path} is damaged or not a weights file: {reason}") from error
     return WeightsFile(_tensors(content, path), _classes(content))
 
 
 class _Unread:
-    """Stands in a checkpoint for an object that is not a tensor; takes what it is given and keeps nothing."""
+    """Placeholder for an object in a checkpoint that is not a tensor; discards its state."""
 
     def __init__(self, *_: object) -> None:
         pass
@@ -132,8 +131,8 @@ class _Unread:
 
 
 def _objects(path: Path) -> list[str]:
-    """What a torch file holds beside tensors and plain values: the names of the classes and functions."""
-    with contextlib.suppress(Exception):  # damaged, or older than the format that can be looked through
+    """The names of classes and functions in a torch file other than tensors and plain values."""
+    with contextlib.suppress(Exception):  # damaged, or in an older format that cannot be inspected
         return torch.serialization.get_unsafe_globals_in_checkpoint(path)
     return []
 
@@ -165,12 +164,12 @@ def _tensors(content: object, path: Path) -> dict[str, Tensor]:
                     name = name.removeprefix(prefix)
                 found[name] = value
     if not found:
-        raise UserError(f"{path} holds no named tensors")
+        raise UserError(f"{path} contains no named tensors")
     return found
 
 
 def _classes(content: object) -> tuple[str, ...]:
-    """The names of the classes, in their order: of our bundles, and of mmengine's checkpoints new and old."""
+    """The names of the classes in order, from our bundles and from old and new mmengine checkpoints."""
     if not isinstance(content, Mapping):
         return ()
     meta = content.get("meta")
@@ -186,9 +185,9 @@ def _classes(content: object) -> tuple[str, ...]:
 
 def load_by_class(model: nn.Module, file: WeightsFile, source: str, digest: str | None, classes: Sequence[str],
                   heads: Callable[[], Mapping[str, Head]]) -> LoadReport:
-    """As :func:`load_matching`; the heads go to the ``classes`` of their names where the file's are others.
+    """Like :func:`load_matching`, but rows of the heads are matched by class name if the file has other classes.
 
-    ``heads`` finds the tensors that depend on the classes.
+    ``heads`` returns the tensors that depend on the classes.
     """
     if not file.classes:
         return load_matching(model, file.tensors, source, digest)
@@ -200,7 +199,7 @@ def load_by_class(model: nn.Module, file: WeightsFile, source: str, digest: str 
 
 
 def match_classes(own: Sequence[str], others: Sequence[str]) -> dict[str, tuple[str, ...]]:
-    """Which of ``own`` are kept of the ``others``, which are new, and which of the others are dropped."""
+    """Which classes of ``own`` are also in ``others``, which are new, and which of ``others`` are dropped."""
     return {"kept": tuple(name for name in own if name in others),
             "new": tuple(name for name in own if name not in others),
             "dropped": tuple(name for name in others if name not in own)}
@@ -208,9 +207,9 @@ def match_classes(own: Sequence[str], others: Sequence[str]) -> dict[str, tuple[
 
 def fill_heads(model: nn.Module, file: WeightsFile, own: Sequence[str], heads: Mapping[str, Head],
                ) -> dict[str, Tensor]:
-    """The tensors of ``file``, the heads made to fit ``model``, whose classes are ``own``.
+    """The tensors of ``file`` with heads that fit ``model``, whose classes are ``own``.
 
-    A head without any class that both know, or that differs by more than its classes, is left out.
+    A head without common classes, or that differs in more than its classes, is left out.
     """
     kept = set(own) & set(file.classes)
     state = model.state_dict()
@@ -225,13 +224,12 @@ def fill_heads(model: nn.Module, file: WeightsFile, own: Sequence[str], heads: M
 
 
 def load_matching(model: nn.Module, state: Mapping[str, Tensor], source: str, digest: str | None = None) -> LoadReport:
-    """Copy into ``model`` the tensors that fit by name and shape, or, failing that, by their order.
+    """Copy into ``model`` the tensors that match by name and shape or, failing that, by order.
 
-    By order: where fewer than half of the names are known, and the file's shapes, in order, are those
-    of the model's first tensors (a backbone saved under other names), or the model's those of the file's
-    first (a backbone without its last layers). A first convolution of another
-    number of input channels takes the mean over the file's channels, scaled to keep the sum. Raises
-    UserError where nothing fits.
+    By order: if fewer than half of the names are known, and the file's shapes are in order those of the
+    model's first tensors (a backbone saved under other names), or the model's those of the file's first
+    (a backbone without its last layers). A first convolution with another number of input channels gets
+    the mean over the file's channels, scaled to keep the sum. Raises UserError if nothing fits.
     """
     own = model.state_dict()
     how = "by name"
@@ -249,9 +247,9 @@ def load_matching(model: nn.Module, state: Mapping[str, Tensor], source: str, di
         else:
             mismatched.append((name, f"{_shape(value)} in the file, {_shape(own[name])} in the network"))
     if not loaded:
-        raise UserError(f"No tensor of {source} fits the network: the file starts with {', '.join(list(state)[:3])}, "
+        raise UserError(f"No tensor of {source} matches the network: it starts with {', '.join(list(state)[:3])}, "
                         f"the network with {', '.join(list(own)[:3])}",
-                        hint="choose the network that the weights were made for, or network.weights=none")
+                        hint="choose the network that the weights belong to, or network.weights=none")
     model.load_state_dict(loaded, strict=False)
     order = {name: place for place, name in enumerate(own)}
     return LoadReport(source, tuple(sorted(loaded, key=order.__getitem__)), tuple(sorted(mismatched)),
@@ -260,10 +258,10 @@ def load_matching(model: nn.Module, state: Mapping[str, Tensor], source: str, di
 
 
 def _by_order(own: Mapping[str, Tensor], state: Mapping[str, Tensor], first: str) -> dict[str, Tensor] | None:
-    """``state`` under the model's names, where the shapes of the one are the first of the other's.
+    """``state`` with the model's names if the shapes of one are the first shapes of the other.
 
     The convolution ``first`` may have other input channels, the last layer other classes; batch counters, the only
-    scalars, may lack.
+    scalars, may be missing.
     """
     counters = any(value.ndim == 0 for value in state.values())
     names = [name for name in own if counters or not name.endswith("num_batches_tracked")]

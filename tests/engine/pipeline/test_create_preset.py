@@ -112,7 +112,7 @@ def test_weights_that_are_not_those_it_was_made_with(preset, data, tmp_path):
     again = [f"preset={preset}", data, *FAST, f"output_dir={tmp_path / 'runs'}"]
     content = yaml.safe_load(preset.read_text())
     preset.write_text(yaml.safe_dump(content | {"weights_sha256": "0" * 64}))
-    with pytest.raises(UserError, match=r"two_shades\.safetensors is not the file of weights that the preset"):
+    with pytest.raises(UserError, match=r"two_shades\.safetensors is not the weights file that the preset"):
         sightsmith.train(again)
     weights.unlink()
     with pytest.raises(UserError, match=r"there is no file .*two_shades\.safetensors"):

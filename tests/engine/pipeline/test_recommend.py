@@ -21,7 +21,7 @@ from sightsmith.core.plugins.manager import load_plugins
 from sightsmith.core.util.errors import UserError
 from sightsmith.engine.pipeline.load_dataset import check
 from sightsmith.engine.pipeline.recommend import (
-    LEAST_UPDATES,
+    LEAST_STEPS,
     MOST_PIXELS,
     MOST_SIDE,
     PERMISSIVE,
@@ -186,8 +186,8 @@ def test_windows_of_ct():
 
 
 @pytest.mark.parametrize(("image_type", "modality", "says"), [
-    ("ct", "MR", "preference.image_type=mri is for these"), ("other", "CT", "preference.image_type=ct is for these"),
-    ("fundus", "DX", "preference.image_type=xray is for these"), ("xray", "CR", None), ("xray", "OT", None),
+    ("ct", "MR", "preference.image_type=mri for these"), ("other", "CT", "preference.image_type=ct for these"),
+    ("fundus", "DX", "preference.image_type=xray for these"), ("xray", "CR", None), ("xray", "OT", None),
     ("other", None, None),
 ])
 def test_contradictions_are_warned_of(image_type, modality, says):
@@ -245,7 +245,7 @@ def test_few_cases_get_small_batches_and_many_epochs():
     choice, few = chosen(train_images=80)
     _, many = chosen(train_images=50_000)
     assert few.hyper.batch_size == 8 and many.hyper.batch_size == 32
-    assert LEAST_UPDATES * few.hyper.batch_size <= 80
+    assert LEAST_STEPS * few.hyper.batch_size <= 80
     assert few.hyper.epochs == 200 and many.hyper.epochs == 10
     assert few.hyper.learning_rate < many.hyper.learning_rate
     assert "80 training images" in reason(choice, "hyper.batch_size")

@@ -65,7 +65,7 @@ def test_tuner_auto_keeps_the_recipe_of_the_source(base_run, tmp_path, capsys, p
     data = class_folders(tmp_path / "data", {"black": 0, "white": 190})
     result = sightsmith.train([run[0], data, "tuner=auto", "tuner.trials=8", *TRAINER,
                                f"output_dir={tmp_path / 'runs'}"])
-    assert "as the base run has it" in capsys.readouterr().out
+    assert "from the base run" in capsys.readouterr().out
     assert len((result.run_dir / "metrics.jsonl").read_text().splitlines()) <= 4
 
 

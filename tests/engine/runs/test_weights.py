@@ -169,7 +169,7 @@ def test_by_order_only_where_every_shape_fits():
     assert report.how == "by order"
     assert report.missing == ("head.weight", "head.bias")
     torch.testing.assert_close(model.norm.state_dict(), source.norm.state_dict())
-    with pytest.raises(UserError, match="No tensor of w fits"):
+    with pytest.raises(UserError, match="No tensor of w matches"):
         load_matching(network(), {str(number): value for number, value in enumerate(backbone[1:])}, "w")
 
 

@@ -138,7 +138,7 @@ def test_weights_that_cannot_be_had_are_the_usual_error(tmp_path, monkeypatch):
 
     monkeypatch.setenv("TORCH_HOME", str(tmp_path))
     monkeypatch.setattr(torch.hub, "download_url_to_file", offline)
-    with pytest.raises(UserError, match="cannot be fetched: no network"):
+    with pytest.raises(UserError, match="cannot be downloaded: no network"):
         sightsmith.train([*GENERAL, *SMALL, "trainer.dry_run=true"])
 
 

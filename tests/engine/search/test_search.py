@@ -187,6 +187,6 @@ def test_a_run_goes_on_from_another_under_other_hyper_parameters(tmp_path, plugi
         with pytest.raises(UserError) as raised:
             sightsmith.train([*run, *overrides, f"trainer.branch_from={first}", f"output_dir={tmp_path / 'third'}"])
         assert says in raised.value.text()
-    with pytest.raises(UserError, match="holds no run with a checkpoint"):
+    with pytest.raises(UserError, match="is not a run with a checkpoint"):
         sightsmith.train([*run, f"trainer.branch_from={tmp_path}", f"output_dir={tmp_path / 'third'}"])
     assert not list((tmp_path / "third").glob("*"))

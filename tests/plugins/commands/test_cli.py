@@ -55,7 +55,7 @@ def test_help_and_version():
     (["train", "task=classification", "dataset.root=sample", "hyper.lr=1"], "Did you mean 'hyper.learning_rate'"),
     (["train", "task=classification", "dataset.root=sample", "hyper.epochs=0"], "out of range"),
     (["train", "task=classification", "dataset.root=/no/such/folder"], "/no/such/folder"),
-    (["train", *SMALL, "dataset.root=sample", "trainer.resume=nowhere"], "not the folder of a run"),
+    (["train", *SMALL, "dataset.root=sample", "trainer.resume=nowhere"], "not a run folder"),
     (["inspect", "task=classification", "dataset.root=/no/such/folder"], "/no/such/folder"),
     (["inspect", "task=classification", "dataset.root=sample", "--html", f"{__file__}/page"], "test_cli.py is a file"),
     (["train", *SMALL, "dataset.root=sample", f"output_dir={__file__}"], "test_cli.py is a file"),
