@@ -205,7 +205,8 @@ def test_published_weights_are_found_without_a_download(place, run, tmp_path, mo
 
 
 @pytest.mark.parametrize(("arguments", "says"), [
-    ([], "KEY=VALUE"), (["rerun=true"], "run=DIR is not given"), (["run=nowhere"], "not the folder of a run"),
+    ([], "run=DIR is not given"), (["rerun=true"], "run=DIR is not given"),
+    (["run=nowhere"], "not the folder of a run"),
     (["run=.", "rerum=true"], "Did you mean 'rerun'"), (["run=.", "rerun=maybe"], "neither true nor false"),
 ])
 def test_mistakes_end_with_2(capsys, arguments, says):
