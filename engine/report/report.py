@@ -42,7 +42,7 @@ def write_report(run: RunDir, task: Task, plan: Plan, dataset: CheckedDataset, h
     ]
     name = task.score.replace("_", " ")
     seconds = history[-1]["seconds"] if history else 0.0
-    speed = f"{len(history) * len(dataset.train) / seconds:.3g} images a second" if seconds else ""
+    speed = f"{len(history) * len(dataset.train) / seconds:.3g} images per second" if seconds else ""
     write_page(
         run.report, plan.name, f"{plan.task} · {plan.network} · {len(dataset.index.classes)} classes · {run.path.name}",
         task.config.description,

@@ -69,7 +69,7 @@ def test_pages_of_data_and_of_runs(tmp_path):
     assert code == 0
     assert f"Page: {tmp_path / 'runs' / 'index.html'}" in output
     page = (tmp_path / "runs" / "index.html").read_text()
-    assert "<polyline" in page and "report/index.html'" in page and "<b>a" not in page
+    assert "<polyline" in page and 'report/index.html"' in page and "<b>a" not in page
     assert_fits(tmp_path / "runs" / "index.html", tmp_path, 0)
     for task in ("classification", "detection", "segmentation"):
         code, _, errors = within("inspect", f"task={task}", "dataset.root=sample", "dataset.limit=40",

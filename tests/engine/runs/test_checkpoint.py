@@ -54,7 +54,7 @@ def test_an_optimizer_comes_back_exactly(tmp_path):
 def test_a_damaged_file_is_the_users_to_mend(tmp_path, content):
     path = tmp_path / "state.safetensors"
     path.write_bytes(content)
-    with pytest.raises(UserError, match="not a checkpoint"):
+    with pytest.raises(UserError, match="not a sightsmith checkpoint"):
         load_tree(path)
 
 

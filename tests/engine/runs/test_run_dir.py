@@ -100,7 +100,7 @@ def test_resume_finds_the_newest_unfinished_run_of_the_name(unfinished):
     assert find_run(resuming(unfinished, str(unfinished.path))).path == unfinished.path
     other = resuming(unfinished, "true")
     other.name = "other"
-    with pytest.raises(UserError, match="no run called 'other'"):
+    with pytest.raises(UserError, match="no run named 'other'"):
         find_run(other)
 
 
