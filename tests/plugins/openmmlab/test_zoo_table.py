@@ -48,7 +48,7 @@ def test_the_listing_has_short_names_and_zoos_with_their_verdict():
     zoos = {row["config"]: row for row in listed if row["config"]}
     assert list(zoos) == zoo.names("mmdet")
     assert zoos["rtmdet/rtmdet_tiny_8xb32-300e_coco"]["trainable"]
-    assert "suggestions" in zoos["fast_rcnn/fast-rcnn_r50_fpn_1x_coco"]["reason"]
+    assert "proposals" in zoos["fast_rcnn/fast-rcnn_r50_fpn_1x_coco"]["reason"]
 
 
 def test_network_config_is_looked_up():
