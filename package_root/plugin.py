@@ -22,16 +22,12 @@ from sightsmith.core.contracts.annotation import (
 )
 from sightsmith.core.contracts.module_network import ModuleNetworkRecord
 from sightsmith.core.contracts.records import (
-    CommandRecord,
     ConfigPath,
     DatasetFormatRecord,
-    ExportFormatRecord,
     Finding,
-    ImageReaderRecord,
     LoggerRecord,
     NetworkRecord,
     PresetFolder,
-    Score,
     TaskRecord,
     TunerRecord,
     ZooNetwork,
@@ -57,6 +53,7 @@ if TYPE_CHECKING:
     from sightsmith.core.contracts.module_network import ModuleBuilder
     from sightsmith.core.contracts.plan import Plan
     from sightsmith.core.contracts.prediction import PredictedObject, Prediction
+    from sightsmith.core.contracts.records import CommandRecord, ExportFormatRecord, ImageReaderRecord, Score
     from sightsmith.core.contracts.report import Colour, Picture, Section
     from sightsmith.core.contracts.results import Model, PredictionT, RawPrediction, ResultT, SampleResult
     from sightsmith.core.contracts.schema import AugmentConfig, Config, ImageConfig, NetworkConfig, is_among
@@ -73,12 +70,14 @@ if TYPE_CHECKING:
         ranked,
     )
     from sightsmith.core.contracts.weights import LoadReport
+    from sightsmith.core.plugins.manager import Plugins
     from sightsmith.core.util.files import cache_dir, fill_folder, write_atomic, write_json
     from sightsmith.core.util.text import format_metric
     from sightsmith.engine.data.cache import MemoryCache
     from sightsmith.engine.data.color_jitter import Uniform, color_jitter
-    from sightsmith.engine.data.images import MAX_SIDE, integer_limits, largest, read_image
+    from sightsmith.engine.data.images import MAX_SIDE, integer_limits, read_image
     from sightsmith.engine.data.images import check_size as check_image_size
+    from sightsmith.engine.data.images import largest as largest_value
     from sightsmith.engine.data.masks import IGNORED, MaskError, picture_values, semantic_map
     from sightsmith.engine.data.masks import area as mask_area
     from sightsmith.engine.data.masks import box as mask_box
@@ -103,6 +102,11 @@ if TYPE_CHECKING:
     from sightsmith.engine.training.precision import to_float32
 
 LAZY = {
+    "CommandRecord": "sightsmith.core.contracts.records:CommandRecord",
+    "ExportFormatRecord": "sightsmith.core.contracts.records:ExportFormatRecord",
+    "ImageReaderRecord": "sightsmith.core.contracts.records:ImageReaderRecord",
+    "Score": "sightsmith.core.contracts.records:Score",
+    "Plugins": "sightsmith.core.plugins.manager:Plugins",
     "IMAGE_SUFFIXES": "sightsmith.core.contracts.dataset:IMAGE_SUFFIXES",
     "CheckedDataset": "sightsmith.core.contracts.dataset:CheckedDataset",
     "DatasetFormat": "sightsmith.core.contracts.dataset:DatasetFormat",
@@ -112,8 +116,8 @@ LAZY = {
     "Split": "sightsmith.core.contracts.dataset:Split",
     "Writer": "sightsmith.core.contracts.dataset:Writer",
     "contained_path": "sightsmith.core.contracts.dataset:contained_path",
-    "Exporter": "sightsmith.core.contracts.exporter:Exporter",
     "ExportFormat": "sightsmith.core.contracts.exporter:ExportFormat",
+    "Exporter": "sightsmith.core.contracts.exporter:Exporter",
     "Outputs": "sightsmith.core.contracts.exporter:Outputs",
     "Runner": "sightsmith.core.contracts.exporter:Runner",
     "Array": "sightsmith.core.contracts.image:Array",
@@ -161,10 +165,10 @@ LAZY = {
     "Uniform": "sightsmith.engine.data.color_jitter:Uniform",
     "color_jitter": "sightsmith.engine.data.color_jitter:color_jitter",
     "MAX_SIDE": "sightsmith.engine.data.images:MAX_SIDE",
-    "read_image": "sightsmith.engine.data.images:read_image",
     "integer_limits": "sightsmith.engine.data.images:integer_limits",
-    "largest": "sightsmith.engine.data.images:largest",
+    "read_image": "sightsmith.engine.data.images:read_image",
     "check_image_size": "sightsmith.engine.data.images:check_size",
+    "largest_value": "sightsmith.engine.data.images:largest",
     "IGNORED": "sightsmith.engine.data.masks:IGNORED",
     "MaskError": "sightsmith.engine.data.masks:MaskError",
     "picture_values": "sightsmith.engine.data.masks:picture_values",
@@ -209,17 +213,17 @@ __all__ = [
     "ExportFormat", "ExportFormatRecord", "Exporter", "Finding", "FormatMatch", "Frame", "Head", "HeadLayout",
     "HeadRow", "ImageConfig", "ImageError", "ImageInfo", "ImageReaderRecord", "LoadReport", "LoggerRecord", "Mask",
     "MaskError", "MemoryCache", "MetricLogger", "Model", "ModuleBuilder", "ModuleNetworkRecord", "NetworkConfig",
-    "NetworkRecord", "Object", "Outputs", "Parameter", "Picture", "Plan", "Polygons", "PredictedObject", "Prediction",
-    "PredictionT", "PresetFolder", "Problem", "RawPrediction", "ResultT", "Reader", "RunLengths", "Runner", "Sample",
-    "SampleResult", "Score",
-    "SearchSpace", "Section", "SemanticMask", "Split", "Suggestion", "Task", "TaskRecord", "Train", "TrialResult",
-    "Tuner", "TunerRecord", "Uniform", "UserError", "Value", "WeightsFile", "Writer", "ZooNetwork", "blended",
-    "build_module", "cache_dir", "check_image_size", "color_jitter", "contained_path", "cut_out", "decode_mask",
-    "encode_mask", "escape_dollars", "fetch_weights", "file_digest", "fill_folder", "find_heads", "format_metric",
-    "hookimpl", "integer_limits", "is_among", "largest", "listed", "load_by_class", "load_matching",
-    "load_module_weights", "load_rgb", "mask_area", "mask_box", "mask_from_counts", "near", "of_crowds",
-    "picture_values", "plain_layout", "ranked", "read_image", "read_weights", "richest", "run_lengths", "semantic_map",
-    "to_float32", "window_limits", "write_atomic", "write_json",
+    "NetworkRecord", "Object", "Outputs", "Parameter", "Picture", "Plan", "Plugins", "Polygons", "PredictedObject",
+    "Prediction", "PredictionT", "PresetFolder", "Problem", "RawPrediction", "Reader", "ResultT", "RunLengths",
+    "Runner", "Sample",
+    "SampleResult", "Score", "SearchSpace", "Section", "SemanticMask", "Split", "Suggestion", "Task", "TaskRecord",
+    "Train", "TrialResult", "Tuner", "TunerRecord", "Uniform", "UserError", "Value", "WeightsFile", "Writer",
+    "ZooNetwork", "blended", "build_module", "cache_dir", "check_image_size", "color_jitter", "contained_path",
+    "cut_out", "decode_mask", "encode_mask", "escape_dollars", "fetch_weights", "file_digest", "fill_folder",
+    "find_heads", "format_metric", "hookimpl", "integer_limits", "is_among", "largest_value", "listed",
+    "load_by_class", "load_matching", "load_module_weights", "load_rgb", "mask_area", "mask_box", "mask_from_counts",
+    "near", "of_crowds", "picture_values", "plain_layout", "ranked", "read_image", "read_weights", "richest",
+    "run_lengths", "semantic_map", "to_float32", "window_limits", "write_atomic", "write_json",
 ]
 
 if not TYPE_CHECKING:  # else a type checker would believe in any name

@@ -17,7 +17,7 @@ from pydicom.pixels.decoders.base import get_decoder
 from pydicom.pixels.processing import apply_color_lut, apply_modality_lut
 from pydicom.pixels.utils import pixel_array
 
-from sightsmith.plugin import Array, Frame, ImageError, check_image_size, integer_limits, largest, window_limits
+from sightsmith.plugin import Array, Frame, ImageError, check_image_size, integer_limits, largest_value, window_limits
 
 with suppress(ImportError):
     import gdcm  # type: ignore[import-untyped]
@@ -62,10 +62,10 @@ class DicomReader:
         with _quiet():
             stored = self._decode(index, careful)
             if self._photometric == "PALETTE COLOR":
-                return Frame(_palette(self._data, stored), largest(stored), 8, (0, 255))
+                return Frame(_palette(self._data, stored), largest_value(stored), 8, (0, 255))
             if self._photometric in _COLOUR:
                 bits = max(8, self._bits)
-                return Frame(stored, largest(stored), bits, integer_limits(bits, signed=False))
+                return Frame(stored, largest_value(stored), bits, integer_limits(bits, signed=False))
             return self._grey(stored[..., None], index)
 
     def _decode(self, index: int, careful: bool) -> Array:
@@ -87,8 +87,8 @@ class DicomReader:
         centre, width = _number(voi, "WindowCenter"), _number(voi, "WindowWidth")
         if centre is not None and width is not None and width >= 1:
             limits = window_limits(centre, width)
-        return Frame(values, largest(stored), max(8, self._bits), limits, inverted=self._photometric == "MONOCHROME1",
-                     windowed=True)
+        return Frame(values, largest_value(stored), max(8, self._bits), limits,
+                     inverted=self._photometric == "MONOCHROME1", windowed=True)
 
     def _rescaled(self, stored: Array, index: int) -> tuple[Array, tuple[float, float] | None]:
         """The values after rescale, and the whole range of the stored bits after rescale."""
