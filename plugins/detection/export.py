@@ -109,9 +109,9 @@ class DetectorExporter(OpenMMLabExporter):
                 bboxes=boxes / torch.tensor(sample.scale_factor * 2), scores=outputs["scores"][place][found],
                 labels=outputs["labels"][place][found])
             if self.with_masks:
-                shown = outputs["masks"][place][found][:, :height, :width].float()[None]
+                shown = outputs["masks"][place][found][:, None, :height, :width].float()  # a batch may be empty
                 sample.pred_instances.masks = functional.interpolate(
-                    shown, sample.ori_shape, mode="bilinear", align_corners=False)[0] >= 0.5
+                    shown, sample.ori_shape, mode="bilinear", align_corners=False)[:, 0] >= 0.5
         return samples
 
     def differences(self, one: Outputs, other: Outputs) -> Array:

@@ -198,6 +198,7 @@ def test_a_batch_is_not_mixed_up(tmp_path, form):
         write(form, Toy(Random()), tmp_path / form.file, images)
 
 
+@pytest.mark.slow
 def test_nothing_is_left_of_a_model_that_differs(digits, tmp_path, monkeypatch):
     with pytest.raises(ExportError, match="differ by up to"):
         export(digits, "onnx", PLUGINS, tolerance=0.0, output_dir=tmp_path, report=lambda line: None)
@@ -213,6 +214,7 @@ def test_nothing_is_left_of_a_model_that_differs(digits, tmp_path, monkeypatch):
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.slow
 def test_torchscript_needs_neither_onnx_nor_then_the_engine(digits, tmp_path):
     code = ("import sys; sys.modules.update(onnx=None, onnxruntime=None); from sightsmith.cli import main; "
             f"main(['export', 'run={digits.run_dir}', 'format=torchscript', 'output_dir={tmp_path}'])")

@@ -104,6 +104,7 @@ def test_too_many_failures_stop_a_search(tmp_path):
     assert [row["status"] for row in table(sweep)] == ["finished", "error", "finished", "error", "finished"]
 
 
+@pytest.mark.slow
 def test_when_the_time_is_spent_the_best_run_is_trained_to_its_end(tmp_path):
     output = succeed(start(tmp_path, *PBT, "tuner.time_budget=0.0000001"))
     [sweep] = tmp_path.iterdir()

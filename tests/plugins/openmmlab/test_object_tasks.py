@@ -27,7 +27,7 @@ def dry_run(overrides) -> None:
 
 @pytest.mark.parametrize(("task", "network", "figures"), [
     ("detection", "rtmdet_tiny", {"ap", "ap_low", "ap_high", "ap50", "ar_100", "ap/zero", "loss"}),
-    ("detection", "rtmdet_ins_tiny", {"ap", "box_ap", "ap_small", "loss"}),
+    pytest.param("detection", "rtmdet_ins_tiny", {"ap", "box_ap", "ap_small", "loss"}, marks=pytest.mark.slow),
     ("segmentation", "fastscnn", {"dice", "dice_low", "dice_high", "miou", "iou/zero", "specificity/zero",
                                   "pixel_accuracy", "loss"}),
 ])
@@ -42,6 +42,7 @@ def test_a_run_from_data_to_model(tmp_path, task, network, figures):
     assert all(value.equal(again.state_dict()[name]) for name, value in result.model.state_dict().items())
 
 
+@pytest.mark.slow
 def test_tiles_in_training_and_validation(tmp_path):
     root = coco(tmp_path / "set", 12, lambda number: [(5 + number, 20, 16, 16)])
     result = sightsmith.train([*COMMON, root, "task=detection", "dataset.tile=40", "dataset.validation_percentage=25",
@@ -61,6 +62,7 @@ def test_workers_average_and_balance(tmp_path):
     assert alone.metrics == helped.metrics
 
 
+@pytest.mark.slow
 def test_a_network_that_draws_predicts_the_same_each_time(tmp_path):
     """SegNeXt's head factorises features from random bases, in evaluation too."""
     result = sightsmith.train([*SMALL, "task=segmentation", "network=segnext_t", f"output_dir={tmp_path}"])
@@ -107,6 +109,7 @@ def test_a_zoo_configuration_decides_between_boxes_and_masks(tmp_path):
         dry_run([*run, "network.config=rtmdet/rtmdet-ins_tiny_8xb32-300e_coco"])
 
 
+@pytest.mark.slow
 def test_a_run_starts_from_another_runs_model_by_the_names_of_the_classes(tmp_path, capsys):
     first = sightsmith.train([*SMALL, "task=detection", "network=yolox_nano", f"output_dir={tmp_path}"])
     root = coco(tmp_path / "set", 8, lambda number: [(20, 20, 24, 24)])
