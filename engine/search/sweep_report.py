@@ -106,7 +106,7 @@ def _parallel(space: Sequence[Parameter], scored: Sequence[SweepRow]) -> Section
         axes.text(place, -0.04, first, ha="center", va="top", fontsize=8)
         axes.text(place, 1.04, last, ha="center", va="bottom", fontsize=8)
     axes.set_xticks(range(len(space) + 1), [*(parameter.label for parameter in space), "score"])
-    axes.tick_params(parameter="x", pad=16, length=0)
+    axes.tick_params(axis="x", pad=16, length=0)
     axes.set_yticks([])
     axes.set_ylim(-0.02, 1.02)
     for spine in axes.spines.values():
@@ -142,7 +142,7 @@ def _importance(space: Sequence[Parameter], scored: Sequence[SweepRow]) -> Secti
     axes = plot.subplots()
     axes.barh(names[::-1], shares[::-1], color="tab:blue")
     axes.set(xlabel="importance", xlim=(0, 1))
-    axes.grid(alpha=0.25, parameter="x")
+    axes.grid(alpha=0.25, axis="x")
     return Section("Importance", html="<p class='soft'>How much the values of the best tenth of the runs differ from "
                                       "those of all (PED-ANOVA, Watanabe et al. 2023). Few runs tell little.</p>",
                    header=("key", "importance"), rows=tuple((name, f"{share:.3f}") for name, share in found.items()),
