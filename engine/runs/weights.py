@@ -29,8 +29,6 @@ _WRAPPERS = ("state_dict", "model", "model_state_dict", "state_dict_ema")
 _PREFIXES = ("module.", "_orig_mod.")
 
 
-
-
 @dataclass(frozen=True)
 class WeightsFile:
     """What a file of weights holds: tensors by name, and the classes that its heads tell apart where it says so."""
@@ -46,9 +44,8 @@ class WeightsFile:
             raise UserError(f"network.class_renames: the file of starting weights has no class {', '.join(unknown)}; "
                             f"{there}")
         if len({names.get(name, name) for name in self.classes}) < len(self.classes):
-            raise UserError(f"network.class_renames: two classes would have one name; those of the file of starting "
-                            f"weights "
-                            f"are {', '.join(self.classes)}")
+            raise UserError("network.class_renames: two classes would have one name; those of the file of starting "
+                            f"weights are {', '.join(self.classes)}")
         return replace(self, classes=tuple(names.get(name, name) for name in self.classes), renames=names)
 
 
@@ -282,8 +279,6 @@ def _by_order(own: Mapping[str, Tensor], state: Mapping[str, Tensor], first: str
         if ours != theirs:
             return None
     return renamed | dict(list(state.items())[len(names):])
-
-
 
 
 def _shape(value: Tensor) -> str:
