@@ -31,7 +31,8 @@ from sightsmith.core.config.overrides import (
 )
 from sightsmith.core.config.presets import Preset, find_preset, is_file, load_presets
 from sightsmith.core.contracts.recommendation import ensure_not_overridden
-from sightsmith.core.contracts.schema import AUTO, BaseRunConfig, Config, PreferenceConfig, PresetConfig, check_values
+from sightsmith.core.contracts.schema import AUTO, BaseRunConfig, Config, PreferenceConfig, PresetConfig
+from sightsmith.core.contracts.schema_values import check_values
 from sightsmith.core.plugins.manager import Plugins
 from sightsmith.core.util.digest import digest
 from sightsmith.core.util.errors import Problem, UserError

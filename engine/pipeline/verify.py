@@ -14,7 +14,8 @@ from torch import Tensor
 from sightsmith.core.config.compose import ensure_unlocked
 from sightsmith.core.config.model_card import WEIGHTS, read_card, restore_config
 from sightsmith.core.config.presets import choice_of, preset_checksum
-from sightsmith.core.contracts.schema import Config, check_values, format_override
+from sightsmith.core.contracts.schema import Config, format_override
+from sightsmith.core.contracts.schema_values import check_values
 from sightsmith.core.plugins.manager import Plugins
 from sightsmith.core.util.digest import digest
 from sightsmith.core.util.errors import Problem, UserError, listed

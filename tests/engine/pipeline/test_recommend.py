@@ -16,7 +16,8 @@ from PIL import Image
 from sightsmith.core.config.compose import compose
 from sightsmith.core.contracts.recommendation import owned
 from sightsmith.core.contracts.records import NetworkRecord, Score, TaskRecord
-from sightsmith.core.contracts.schema import Config, PreferenceConfig, check_values
+from sightsmith.core.contracts.schema import Config, PreferenceConfig
+from sightsmith.core.contracts.schema_values import check_values
 from sightsmith.core.plugins.manager import load_plugins
 from sightsmith.core.util.errors import UserError
 from sightsmith.engine.pipeline.load_dataset import check

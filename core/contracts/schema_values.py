@@ -1,0 +1,67 @@
+"""Values of the configuration that no run can use: out of their range, their choices or their shape."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from sightsmith.core.contracts.schema import AUTO, Config, walk
+from sightsmith.core.util.errors import Problem, near
+
+
+def check_values(config: Config) -> list[Problem]:
+    """Every value out of its range or choices, with the range and the default."""
+    problems = []
+    for key, entry, value in walk(config):
+        meta = entry.metadata
+        if value is None or isinstance(value, (dict, list)):
+            continue
+        choices = meta.get("choices") or ()
+        if choices and value not in choices:
+            problems.append(Problem(f"{key}={value} is not one of {', '.join(choices)}.{near(str(value), choices)}"))
+        low, high = meta.get("low"), meta.get("high")
+        if low is not None and not low <= value or high is not None and not value <= high:
+            span = f"at least {low:g}" if high is None else f"from {low:g} to {high:g}"
+            problems.append(Problem(f"{key}={value:g} is out of range: {span} (default {entry.default})"))
+    to_choose = config.tuner.name == AUTO and config.flow == "general"  # these, within the limits
+    for key in () if to_choose else ("batch_size", "epochs"):
+        value, limit = getattr(config.hyper, key), getattr(config.limits, key)
+        if value > limit:
+            problems.append(Problem(f"hyper.{key}={value} is above the limit of {limit}",
+                                    hint=f"raise it yourself if you mean it: limits.{key}={value}"))
+    problems += _check_shapes(config)
+    return problems
+
+
+def _check_shapes(config: Config) -> Iterator[Problem]:
+    if len(config.name) > 100:
+        yield Problem(f"name has {len(config.name)} characters; at most 100")
+    for window in config.image.windows:
+        if not _numbers(window, 2) or window[1] <= 0:
+            yield Problem(f"image.windows: {window} is not [centre, width] with a width above 0",
+                          hint="for example 'image.windows=[[40,80],[80,200]]'")
+    span = config.image.range
+    if span is not None and not (_numbers(span, 2) and span[0] < span[1]):
+        yield Problem(f"image.range={span} is not [low, high] with low below high")
+    channels = len(config.image.windows) if len(config.image.windows) > 1 else 3
+    for key in ("mean", "std"):
+        values = getattr(config.image, key)
+        if values is not None and not (_numbers(values, channels) and (key == "mean" or min(values) > 0)):
+            yield Problem(f"image.{key}={values} is not a list of {channels} numbers, one a channel"
+                          + (", above 0" if key == "std" else ""))
+    for key in ("devices", "num_workers"):
+        value = getattr(config.trainer, key)
+        smallest = 1 if key == "devices" else 0
+        if value != "auto" and not (value.isdigit() and int(value) >= smallest):
+            yield Problem(f"trainer.{key}={value} is neither auto nor a whole number from {smallest}")
+    folds = config.dataset.folds
+    if folds not in ("none", "auto") and not (folds.isdigit() and int(folds) >= 2):
+        yield Problem(f"dataset.folds={folds} is neither none, auto nor a whole number from 2")
+    if folds == "none" and config.dataset.repeats > 1:
+        yield Problem(f"dataset.repeats={config.dataset.repeats} repeats nothing without folds",
+                      hint="type dataset.folds=5, or leave dataset.repeats out")
+
+
+def _numbers(value: Any, count: int) -> bool:
+    return (isinstance(value, (list, tuple)) and len(value) == count
+            and all(isinstance(item, (int, float)) and not isinstance(item, bool) for item in value))
