@@ -127,7 +127,7 @@ def calibration(scores: Array, truth: Array, multi_label: bool) -> Calibration:
     return Calibration(bins, float(error))
 
 
-def doubtful(scores: Array, truth: Array) -> list[tuple[int, int]]:
+def suspected_label_errors(scores: Array, truth: Array) -> list[tuple[int, int]]:
     """Place and likelier class of images of one class (N, K) whose label may be wrong, the least likely label first.
 
     Confident learning (Northcutt, Jiang, Chuang 2021): an image counts for a class if the class's probability is at

@@ -1,9 +1,8 @@
-"""The report's sections on a classifier: per-class table, confusion, curves, calibration, what it finds, errors."""
+"""The report's sections about a classifier: per-class metrics, confusion, curves, calibration, examples, errors."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from html import escape
 
 import numpy as np
 from matplotlib.figure import Figure
@@ -44,28 +43,27 @@ def sections(results: Sequence[ClassificationResult], samples: Sequence[Sample],
               _found(samples, scores, truth, predicted, classes, config),
               _errors(results, samples, scores, truth, classes, multi_label, config)]
     if not multi_label:
-        parts.append(_doubtful(samples, scores, truth, classes, config))
+        parts.append(_label_errors(samples, scores, truth, classes, config))
     return parts
 
 
 def _per_class(results: Sequence[ClassificationResult], truth: Array, predicted: Array, classes: Sequence[str],
                multi_label: bool) -> Section:
-    figures = compute(results, classes, multi_label)
+    values = compute(results, classes, multi_label)
     rows = []
     for number, name in enumerate(classes):
-        real, said = truth[:, number], predicted[:, number]
-        hits, false = int((real & said).sum()), int(((1 - real) & said).sum())
-        missed, rest = int((real & (1 - said)).sum()), int(((1 - real) & (1 - said)).sum())
-        specificity = rest / (rest + false) if rest + false else None
-        odds = hits * rest / (false * missed) if false and missed else None
-        rows.append((name, int(real.sum()), figures[f"precision/{name}"], figures[f"recall/{name}"], specificity,
-                     (hits + rest) / len(real), figures[f"f1/{name}"], figures[f"auc/{name}"], hits, false, missed,
-                     rest, odds))
+        real, found = truth[:, number], predicted[:, number]
+        tp, fp = int((real & found).sum()), int(((1 - real) & found).sum())
+        fn, tn = int((real & (1 - found)).sum()), int(((1 - real) & (1 - found)).sum())
+        specificity = tn / (tn + fp) if tn + fp else None
+        odds = tp * tn / (fp * fn) if fp and fn else None
+        rows.append((name, int(real.sum()), values[f"precision/{name}"], values[f"recall/{name}"], specificity,
+                     (tp + tn) / len(real), values[f"f1/{name}"], values[f"auc/{name}"], tp, fp, fn, tn, odds))
     header = ("class", "positives", "precision", "recall", "specificity", "accuracy", "F1", "AUC", "TP", "FP", "FN",
               "TN", "odds ratio")
-    note = ("<p class='soft'>Undefined: no positives (recall, F1, AUC), "
-            "nothing predicted (precision), no false positive or no miss (odds ratio).</p>")
-    return Section("Per class", html=note, header=header, rows=tuple(rows), name="per-class")
+    note = ("Undefined without positives (recall, F1, AUC), without predictions of the class (precision), or without "
+            "false positives or false negatives (odds ratio).")
+    return Section("Per class", note=note, header=header, rows=tuple(rows), name="per-class")
 
 
 def _confusion(truth: Array, predicted: Array, classes: Sequence[str]) -> Section:
@@ -114,91 +112,93 @@ def _curves(scores: Array, truth: Array, classes: Sequence[str]) -> Section:
     if left_out:
         notes.append(f"Undefined without both positives and negatives: {', '.join(left_out)}.")
     if drawn == DRAWN_CLASSES < len(classes) - len(left_out):
-        notes.append(f"The first {DRAWN_CLASSES} classes are drawn.")
+        notes.append(f"Only the first {DRAWN_CLASSES} classes are shown.")
     return Section("ROC and precision-recall", figures=(plot,), name="roc-pr",
-                   html=f"<p class='soft'>{escape(' '.join(notes))}</p>" if notes else "")
+                   note=" ".join(notes))
 
 
 def _errors(results: Sequence[ClassificationResult], samples: Sequence[Sample], scores: Array, truth: Array,
             classes: Sequence[str], multi_label: bool, config: Config) -> Section:
-    """The images of which the model is most sure, and wrong."""
+    """The misclassified images with the highest confidence."""
     wrong: list[tuple[float, int, str]] = []
     for place in range(len(results)):
         if multi_label:
             off = np.abs(scores[place] - truth[place])
             number = int(off.argmax())
             if off[number] >= 0.5:
-                said = "without" if truth[place, number] else "with"
-                wrong.append((float(off[number]), place, f"{said} {classes[number]}"))
+                answer = "without" if truth[place, number] else "with"
+                wrong.append((float(off[number]), place, f"{answer} {classes[number]}"))
         elif (number := int(scores[place].argmax())) != int(truth[place].argmax()):
             wrong.append((float(scores[place, number]), place, classes[number]))
     if not wrong:
-        return Section("Most confident errors", html="<p>None: every image is right.</p>")
+        return Section("Most confident errors", note="None: all images are classified correctly.")
     wrong.sort(key=lambda item: (-item[0], item[1]))
     pictures, rows = [], []
-    for confidence, place, said in wrong[:SHOWN_ERRORS]:
+    for confidence, place, predicted in wrong[:SHOWN_ERRORS]:
         sample = samples[place]
         real = ", ".join(sample.labels) or "none"
-        pictures.append(Picture(load_rgb(sample, config.image), f"is {real}\nsaid {said} {100 * confidence:.0f} %"))
-        rows.append((sample.key, real, said, confidence))
-    note = f"<p class='soft'>{len(wrong)} of {len(results)} images are wrong.</p>"
-    return Section("Most confident errors", html=note, pictures=(("", tuple(pictures)),),
-                   header=("image", "is", "said", "confidence"), rows=tuple(rows), name="errors")
+        caption = f"true: {real}\npredicted: {predicted}, {100 * confidence:.0f} %"
+        pictures.append(Picture(load_rgb(sample, config.image), caption))
+        rows.append((sample.key, real, predicted, confidence))
+    note = f"{len(wrong)} of {len(results)} images are misclassified."
+    return Section("Most confident errors", note=note, pictures=(("", tuple(pictures)),),
+                   header=("image", "true", "predicted", "confidence"), rows=tuple(rows), name="errors")
 
 
 def _calibration(scores: Array, truth: Array, multi_label: bool) -> Section:
-    """Whether so many of the images of which the model is so sure are right."""
+    """Whether the predicted probabilities match the observed frequencies."""
     found = metrics.calibration(scores, truth, multi_label)
     plot = Figure(figsize=(4.6, 4.2), layout="constrained")
     axes = plot.subplots()
     axes.plot([0, 1], [0, 1], color="grey", linewidth=0.8, linestyle="--")
     axes.plot([part.confidence for part in found.bins], [part.right for part in found.bins], marker="o")
-    axes.set(xlabel="probability that the model gives", ylabel="part that is so", xlim=(0, 1.02), ylim=(0, 1.02))
+    axes.set(xlabel="predicted probability", ylabel="observed frequency", xlim=(0, 1.02), ylim=(0, 1.02))
     axes.grid(alpha=0.25)
-    said = "each class's probability of yes" if multi_label else "the probability of the predicted class"
-    note = (f"<p class='soft'>Of {said}, in bins of a tenth. Expected calibration error: "
-            f"{format_metric(found.error)} (Guo et al. 2017; 0 is best).</p>")
+    kind = "The probabilities of all classes" if multi_label else "The probability of the predicted class"
+    note = (f"{kind} in bins of 0.1. Expected calibration error: {format_metric(found.error)} (Guo et al. "
+            "2017; 0 is best).")
     rows = tuple((f"{part.low:.1f} to {part.low + 0.1:.1f}", part.count, part.confidence, part.right)
                  for part in found.bins)
-    return Section("Calibration", html=note, figures=(plot,), name="calibration", rows=rows,
-                   header=("probability", "cases", "mean probability", "part that is so"))
+    return Section("Calibration", note=note, figures=(plot,), name="calibration", rows=rows,
+                   header=("probability", "cases", "mean probability", "observed frequency"))
 
 
 def _found(samples: Sequence[Sample], scores: Array, truth: Array, predicted: Array, classes: Sequence[str],
            config: Config) -> Section:
-    """Of each class the surest true and false positives, and the false negatives."""
+    """For each class the most confident true and false positives, and its false negatives."""
     rows = []
     for number, name in enumerate(classes[:DRAWN_CLASSES]):
-        real, said, score = truth[:, number] == 1, predicted[:, number] == 1, scores[:, number]
-        for title, chosen, order in (("true positives", real & said, -score), ("false positives", ~real & said, -score),
-                                     ("false negatives", real & ~said, score)):
+        real, found, score = truth[:, number] == 1, predicted[:, number] == 1, scores[:, number]
+        for title, chosen, order in (("true positives", real & found, -score),
+                                     ("false positives", ~real & found, -score),
+                                     ("false negatives", real & ~found, score)):
             places = [place for place in np.argsort(order, kind="stable").tolist() if chosen[place]]
             pictures = tuple(Picture(load_rgb(samples[place], config.image), f"{score[place]:.2f}")
                              for place in places[:SHOWN_THUMBNAILS])
             if pictures:
                 rows.append((f"{name}, {title}: {len(places)}", pictures))
-    note = ("<p class='soft'>Each class with its probability: the surest true positives; false positives, images of "
-            "other classes that are taken for it; false negatives, images of it that are not found.</p>")
-    return Section("What is found", html=note, pictures=tuple(rows))
+    note = ("For each class, with its probability: the most confident true positives, the most confident false "
+            "positives, and the false negatives with the lowest probability.")
+    return Section("Examples", note=note, pictures=tuple(rows))
 
 
-def _doubtful(samples: Sequence[Sample], scores: Array, truth: Array, classes: Sequence[str], config: Config,
+def _label_errors(samples: Sequence[Sample], scores: Array, truth: Array, classes: Sequence[str], config: Config,
               ) -> Section:
-    """Images whose label may be wrong."""
+    """Images whose label is probably wrong."""
     title = "Suspected label errors"
-    places = metrics.doubtful(scores, truth)
+    places = metrics.suspected_label_errors(scores, truth)
     if not places:
-        return Section(title, html="<p>None: no image looks as typical of another class as that class's own.</p>")
+        return Section(title, note="None: no image looks more typical of another class than of its own.")
     pictures: list[Picture] = []
     rows = []
     for place, number in places:
         label = classes[int(truth[place].argmax())]
         if len(pictures) < SHOWN_ERRORS:
-            caption = f"is {label}\nrather {classes[number]}?"
+            caption = f"label: {label}\nsuggested: {classes[number]}"
             pictures.append(Picture(load_rgb(samples[place], config.image), caption))
         rows.append((samples[place].key, label, classes[number], float(scores[place, number])))
-    note = ("<p class='soft'>The model gives another class at least the probability that it gives, in the mean, to "
-            "that class's own images, and more than to the label (confident learning, Northcutt et al. 2021). The "
-            "model or the label is wrong: a person has to say which.</p>")
-    return Section(title, html=note, pictures=(("", tuple(pictures)),), name="doubtful-labels", rows=tuple(rows),
-                   header=("image", "labelled", "rather", "probability of that"))
+    note = ("The model predicts another class with a higher probability than the label, and at least with the mean "
+            "probability of that class's own images (confident learning, Northcutt et al. 2021). Either the model or "
+            "the label is wrong; check them by eye.")
+    return Section(title, note=note, pictures=(("", tuple(pictures)),), name="suspected-label-errors", rows=tuple(rows),
+                   header=("image", "label", "suggested", "probability of suggested"))

@@ -56,7 +56,7 @@ def inspect_command(arguments: list[str], plugins: Plugins) -> int:
         make_folder(options.html.parent)
         report(f"Page: {write_inspect_page(options.html, dataset, pairs, config.image)}")
     if options.json:
-        print_json(describe(dataset) | {"look_alike": [pair.to_json() for pair in pairs]})
+        print_json(describe(dataset) | {"near_duplicates": [pair.to_json() for pair in pairs]})
         if has_errors(dataset.problems):
             return 2
     else:

@@ -1,4 +1,4 @@
-"""The report's sections on a detector: average precision, curves, what it finds, and the hardest images."""
+"""The report's sections about a detector: average precision, curves, examples, and the hardest images."""
 
 from __future__ import annotations
 
@@ -39,37 +39,37 @@ DRAWN_CLASSES = 12
 SHOWN_IMAGES = 12
 LARGE = 320
 """Pixels of the longer side of an image that is shown whole."""
-SURE = 0.3
-"""Predictions of this score and more are drawn."""
+MIN_SCORE = 0.3
+"""Predictions below this score are not drawn."""
 
 
 def sections(results: Sequence[DetectionResult], samples: Sequence[Sample], classes: Sequence[str], with_masks: bool,
              config: Config) -> list[Section]:
     """In the order of the page. ``results`` and ``samples`` are in step."""
-    figures = compute(results, classes, with_masks)
+    values = compute(results, classes, with_masks)
     images = merged(results)
     matched = match(images, classes, "segm" if with_masks else "bbox")
     findings = _findings(matched, len(images), len(classes))
-    return [_summary(figures, with_masks), _per_class(images, figures, classes), _curves(images, classes, with_masks),
+    return [_summary(values, with_masks), _per_class(images, values, classes), _curves(images, classes, with_masks),
             _froc(matched, len(images), classes), _found(findings, images, samples, classes, config),
             _hardest(findings, images, samples, classes, config)]
 
 
-def _summary(figures: dict[str, float | None], with_masks: bool) -> Section:
+def _summary(values: dict[str, float | None], with_masks: bool) -> Section:
     kinds = [("masks", ""), ("boxes", "box_")] if with_masks else [("boxes", "")]
-    rows = tuple((name.replace("_", " "), *(figures[f"{prefix}{name}"] for _, prefix in kinds))
+    rows = tuple((name.replace("_", " "), *(values[f"{prefix}{name}"] for _, prefix in kinds))
                  for name in SUMMARY)
-    note = ("<p class='soft'>AP: mean over IoU 0.50 to 0.95; AR n: recall "
-            "with n predictions an image. Small is below 32², large from 96² pixels. Undefined: no such object.</p>")
-    return Section("Average precision and recall", html=note, header=("", *(kind for kind, _ in kinds)), rows=rows,
+    note = ("AP: mean over IoU 0.50 to 0.95; AR n: recall with n predictions per image. Small: below 32² pixels, "
+            "large: from 96² pixels. Undefined: there is no such object.")
+    return Section("Average precision and recall", note=note, header=("", *(kind for kind, _ in kinds)), rows=rows,
                    name="average-precision")
 
 
-def _per_class(images: Sequence[DetectionResult], figures: dict[str, float | None], classes: Sequence[str]) -> Section:
+def _per_class(images: Sequence[DetectionResult], values: dict[str, float | None], classes: Sequence[str]) -> Section:
     rows = []
     for number, name in enumerate(classes):
         objects = sum(int(((image["truth"]["labels"] == number) & ~image["truth"]["crowd"]).sum()) for image in images)
-        rows.append((name, objects, figures[f"ap/{name}"], figures[f"ap50/{name}"]))
+        rows.append((name, objects, values[f"ap/{name}"], values[f"ap50/{name}"]))
     return Section("Per class", header=("class", "objects", "AP", "AP50"), rows=tuple(rows), name="per-class")
 
 
@@ -99,16 +99,16 @@ def _froc(evaluation: Any, images: int, classes: Sequence[str]) -> Section:
         if curve is not None:
             axes.step([least, *curve.false[1:].clip(least)], curve.recall, where="post",
                       label=escape_dollars(name or "all classes"), color="black" if name is None else None)
-    axes.set(xscale="log", xlabel="false detections an image", ylabel="recall", ylim=(0, 1.02))
+    axes.set(xscale="log", xlabel="false positives per image", ylabel="recall", ylim=(0, 1.02))
     axes.grid(alpha=0.25)
     if axes.lines:
         axes.legend(fontsize=8)
     rows = tuple((name or "all classes", *(None if curve is None else curve.recall_at(rate) for rate in RATES))
                  for name, curve in curves.items())
-    note = ("<p class='soft'>Free-response ROC at an IoU of 0.5: the part of the objects that is found, when the score "
-            "from which detections count is chosen for so many false ones an image.</p>")
-    return Section("FROC", html=note, figures=(plot,), name="froc", rows=rows,
-                   header=("recall at false detections an image", *(f"{rate:g}" for rate in RATES)))
+    note = ("Free-response ROC at an IoU of 0.5: the recall at the score threshold that gives so many false positives "
+            "per image.")
+    return Section("FROC", note=note, figures=(plot,), name="froc", rows=rows,
+                   header=("recall at false positives per image", *(f"{rate:g}" for rate in RATES)))
 
 
 @dataclass(frozen=True)
@@ -126,7 +126,7 @@ COLOURS = {"true positives": TRUE_POSITIVE, "false positives": FALSE_POSITIVE, "
 
 
 def _findings(evaluation: Any, images: int, classes: int) -> list[_Finding]:
-    """At an IoU of 0.5: detections with a score of :data:`SURE` or more, and objects without one. Crowds and what
+    """At an IoU of 0.5: detections with a score of :data:`MIN_SCORE` or more, and objects without one. Crowds and what
     matches them are left out."""
     found = []
     for number in range(classes):
@@ -136,19 +136,19 @@ def _findings(evaluation: Any, images: int, classes: int) -> list[_Finding]:
                 continue
             for key, matched, ignored, score in zip(entry["dtIds"], entry["dtMatches"][0], entry["dtIgnore"][0],
                                                     entry["dtScores"], strict=True):
-                if score >= SURE and not ignored:
+                if score >= MIN_SCORE and not ignored:
                     found.append(_Finding("true positives" if matched else "false positives", number, place,
                                           float(score), _box(evaluation.cocoDt.anns[key])))
             scores = dict(zip(entry["dtIds"], entry["dtScores"], strict=True))
             for key, matched, ignored in zip(entry["gtIds"], entry["gtMatches"][0], entry["gtIgnore"], strict=True):
-                if not ignored and not (matched and scores.get(int(matched), 0) >= SURE):
+                if not ignored and not (matched and scores.get(int(matched), 0) >= MIN_SCORE):
                     found.append(_Finding("false negatives", number, place, 0.0, _box(evaluation.cocoGt.anns[key])))
     return found
 
 
 def _found(findings: Sequence[_Finding], images: Sequence[DetectionResult], samples: Sequence[Sample],
            classes: Sequence[str], config: Config) -> Section:
-    """Of each class the surest true and false positives, and objects that were missed."""
+    """For each class the most confident true and false positives, and false negatives."""
     by_image = {sample.image: sample for sample in samples}
     rows = []
     for number, name in enumerate(classes[:DRAWN_CLASSES]):
@@ -159,9 +159,9 @@ def _found(findings: Sequence[_Finding], images: Sequence[DetectionResult], samp
                 pictures = tuple(_cut(by_image[images[item.place]["truth"]["image"]], item.box, colour,
                                       f"{item.score:.2f}" if item.score else "", config) for item in chosen)
                 rows.append((f"{name}, {kind}: {len(items)}", pictures))
-    note = (f"<p class='soft'>Each class at an IoU of 0.5 and a score of {SURE:g} or more: the surest true positives, "
-            "the surest false positives, and false negatives, the objects that were missed.</p>")
-    return Section("What is found", html=note, pictures=tuple(rows))
+    note = (f"For each class, at an IoU of 0.5 and a score of at least {MIN_SCORE:g}: the most confident true "
+            "positives, the most confident false positives, and false negatives.")
+    return Section("Examples", note=note, pictures=tuple(rows))
 
 
 def _box(annotation: dict[str, Any]) -> Box:
@@ -176,7 +176,7 @@ def _cut(sample: Sample, box: Box, colour: Colour, caption: str, config: Config)
 
 def _hardest(findings: Sequence[_Finding], images: Sequence[DetectionResult], samples: Sequence[Sample],
              classes: Sequence[str], config: Config) -> Section:
-    """The images with the most errors, with what is there and what was found."""
+    """The images with the most errors, with their annotated and predicted objects."""
     by_image = {sample.image: sample for sample in samples}
     wrong = [[item for item in findings if item.place == place and item.kind != "true positives"]
              for place in range(len(images))]
@@ -186,18 +186,18 @@ def _hardest(findings: Sequence[_Finding], images: Sequence[DetectionResult], sa
     for place in places[:SHOWN_IMAGES]:
         image = images[place]
         sample = by_image[image["truth"]["image"]]
-        sure = np.flatnonzero(image["scores"] >= SURE)
+        sure = np.flatnonzero(image["scores"] >= MIN_SCORE)
         boxes = [(_tuple(box), TRUE_POSITIVE, "") for box in image["truth"]["boxes"]]
         boxes += [(_tuple(image["boxes"][number]), FALSE_POSITIVE, f"{classes[image['labels'][number]]} "
                    f"{image['scores'][number]:.2f}") for number in sure]
         missed = sum(item.kind == "false negatives" for item in wrong[place])
-        caption = f"{sample.image}\n{missed} missed, {len(wrong[place]) - missed} false"
+        caption = f"{sample.image}\n{missed} false negatives, {len(wrong[place]) - missed} false positives"
         pictures.append(Picture(load_rgb(sample, config.image), caption, tuple(boxes), LARGE))
     if not pictures:
-        return Section("Hardest images", html="<p>None: every object is found, and nothing else.</p>")
-    note = ("<p class='soft'>The images with the most false negatives and false positives. Green: what is there; red: "
-            f"found with a score of {SURE:g} or more.</p>")
-    return Section("Hardest images", html=note, pictures=(("", tuple(pictures)),))
+        return Section("Hardest images", note="None: all objects are found, and there are no false positives.")
+    note = ("The images with the most false negatives and false positives. Green: annotated objects; red: predictions "
+            f"with a score of at least {MIN_SCORE:g}.")
+    return Section("Hardest images", note=note, pictures=(("", tuple(pictures)),))
 
 
 def _tuple(box: Array) -> Box:

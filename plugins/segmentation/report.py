@@ -1,4 +1,4 @@
-"""The report's sections on a segmentation: figures of each class, confusion of pixels, best and worst images."""
+"""The report's sections about a segmentation: per-class metrics, confusion of pixels, best and worst images."""
 
 from __future__ import annotations
 
@@ -53,10 +53,10 @@ def _per_class(results: Sequence[SegmentationResult], classes: Sequence[str]) ->
     for number, name in enumerate(("background", *classes)):
         found = figures(counts, number)
         rows.append((name, *(found[key] for key in (*PER_CLASS, *COUNTS))))
-    note = ("<p class='soft'>Pixels in the images' own size. Dice is their "
-            "F1. Undefined: no true pixel of the class (Dice, IoU, recall), none predicted (precision).</p>")
+    note = ("Counts are pixels at the images' original size. Dice is the F1 of pixels. Undefined without true pixels "
+            "of the class (Dice, IoU, recall), or without predicted ones (precision).")
     header = ("class", "Dice", "IoU", "precision", "recall", "specificity", "accuracy", *COUNTS)
-    return Section("Per class", html=note, header=header, rows=tuple(rows), name="per-class")
+    return Section("Per class", note=note, header=header, rows=tuple(rows), name="per-class")
 
 
 def _confusion(results: Sequence[SegmentationResult], classes: Sequence[str]) -> Section:
@@ -67,7 +67,7 @@ def _confusion(results: Sequence[SegmentationResult], classes: Sequence[str]) ->
 
 def _found(results: Sequence[SegmentationResult], samples: Sequence[Sample], classes: Sequence[str],
            config: Config) -> Section:
-    """Of each class the images in which it is found worst and best, with the pixels that are right and wrong."""
+    """For each class the images with the lowest and the highest Dice, with true and false pixels coloured."""
     rows = []
     for number, name in enumerate(classes[:DRAWN_CLASSES], 1):
         scored = sorted((dice, place) for place, result in enumerate(results)
@@ -79,9 +79,9 @@ def _found(results: Sequence[SegmentationResult], samples: Sequence[Sample], cla
         rows += [(f"{name}, {title}", tuple(
             _coloured(results[place], samples[place], classes, number, f"Dice {dice:.2f}", config)
             for dice, place in chosen)) for title, chosen in (("worst", worst), ("best", best)) if chosen]
-    note = ("<p class='soft'>Of each class the images in which it is found worst, and best. Green: its pixels that are "
-            "found; red: pixels that are taken for it; blue: its pixels that are missed.</p>")
-    return Section("What is found", html=note, pictures=tuple(rows))
+    note = ("For each class the images with the lowest and the highest Dice. Green: true positives; red: false "
+            "positives; blue: false negatives.")
+    return Section("Examples", note=note, pictures=tuple(rows))
 
 
 def _coloured(result: SegmentationResult, sample: Sample, classes: Sequence[str], number: int, caption: str,
@@ -92,10 +92,10 @@ def _coloured(result: SegmentationResult, sample: Sample, classes: Sequence[str]
         left, top, width, height = sample.tile
         image, truth = (part[top:top + height, left:left + width] for part in (image, truth))
     predicted = unpacked(result["map"])
-    said, real = (predicted == number) & (truth != IGNORED), truth == number
-    colours = np.select([(said & real)[..., None], said[..., None]],
+    found, real = (predicted == number) & (truth != IGNORED), truth == number
+    colours = np.select([(found & real)[..., None], found[..., None]],
                         [np.array(TRUE_POSITIVE), np.array(FALSE_POSITIVE)], np.array(FALSE_NEGATIVE))
-    return Picture(blended(image, colours, OPACITY * (said | real)), caption)
+    return Picture(blended(image, colours, OPACITY * (found | real)), caption)
 
 
 def _worst(results: Sequence[SegmentationResult], samples: Sequence[Sample], classes: Sequence[str]) -> Section:
@@ -105,4 +105,4 @@ def _worst(results: Sequence[SegmentationResult], samples: Sequence[Sample], cla
         if dice is not None:
             scored.append((dice, sample.key))
     rows = tuple((key, dice) for dice, key in sorted(scored)[:LISTED])
-    return Section("Images of the lowest Dice", header=("image", "Dice"), rows=rows, name="worst")
+    return Section("Images with the lowest Dice", header=("image", "Dice"), rows=rows, name="worst")

@@ -104,7 +104,7 @@ def test_classification(shapes, tmp_path, several):
     bins = list(table(report, "calibration").values())
     for row, one, two in zip(bins, mean, part, strict=True):
         same(row["mean probability"], one)
-        same(row["part that is so"], two)
+        same(row["observed frequency"], two)
 
 
 @pytest.mark.parametrize(("run", "kind"), [

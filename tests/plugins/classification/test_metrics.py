@@ -10,7 +10,7 @@ import pytest
 
 from sightsmith.core.contracts.dataset import Sample
 from sightsmith.core.contracts.task import Task
-from sightsmith.plugins.classification.metrics import bootstrap_score, calibration, compute, doubtful
+from sightsmith.plugins.classification.metrics import bootstrap_score, calibration, compute, suspected_label_errors
 
 CLASSES = ("cat", "cow", "dog")
 
@@ -123,9 +123,9 @@ def test_labels_that_are_wrong_are_doubted_the_worst_first():
     swapped = labels.copy()
     swapped[[3, 50, 100]] = [1, 2, 0]
     scores[3] = (0.999, 0.0, 0.001)
-    found = doubtful(scores, np.eye(3, dtype=int)[swapped])
+    found = suspected_label_errors(scores, np.eye(3, dtype=int)[swapped])
     assert {place for place, _ in found} == {3, 50, 100}
     assert found[0] == (3, 0)
     assert all(labels[place] == number for place, number in found)
-    assert doubtful(scores, np.eye(3, dtype=int)[labels]) == []
-    assert doubtful(np.full((3, 3), np.nan), np.eye(3, dtype=int)) == []
+    assert suspected_label_errors(scores, np.eye(3, dtype=int)[labels]) == []
+    assert suspected_label_errors(np.full((3, 3), np.nan), np.eye(3, dtype=int)) == []
