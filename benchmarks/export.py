@@ -22,7 +22,7 @@ import numpy as np
 import torch
 from zoo_step import CLASSES, HEIGHT, WIDTH, write_samples
 
-from sightsmith.core.contracts.records import NetworkRecord
+from sightsmith.core.contracts.network_record import NetworkRecord
 from sightsmith.core.contracts.schema import Config, HyperConfig, ImageConfig, NetworkConfig, TaskConfig
 from sightsmith.core.contracts.task import Task
 from sightsmith.core.plugins.manager import load_plugins

@@ -12,7 +12,7 @@ from PIL import Image
 
 from sightsmith.core.contracts.annotation import Object, Polygons, SemanticMask
 from sightsmith.core.contracts.dataset import Sample
-from sightsmith.core.contracts.records import NetworkRecord
+from sightsmith.core.contracts.network_record import NetworkRecord
 from sightsmith.core.contracts.schema import Config, HyperConfig, ImageConfig, NetworkConfig, TaskConfig
 from sightsmith.core.contracts.task import Task
 from sightsmith.core.plugins.manager import load_plugins

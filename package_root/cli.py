@@ -45,7 +45,7 @@ def _run(verb: str, *arguments: str) -> int:
             raise UserError(f"sightsmith: unknown command {verb!r}.{near(verb, plugins.commands)}",
                             hint="`sightsmith --help` shows all commands."
                                  + (f" Not loaded, see `sightsmith doctor`: {broken}." if broken else ""))
-        return int(plugins.commands[verb].build()(list(arguments), plugins))
+        return int(plugins.commands[verb].make(list(arguments), plugins))
     except UserError as error:
         print(error.text(), file=sys.stderr)
         return error.exit_code

@@ -21,16 +21,15 @@ from sightsmith.core.contracts.annotation import (
     richest,
 )
 from sightsmith.core.contracts.module_network import ModuleNetworkRecord
+from sightsmith.core.contracts.network_record import NetworkRecord, ZooNetwork
 from sightsmith.core.contracts.records import (
     ConfigPath,
     DatasetFormatRecord,
     Finding,
     LoggerRecord,
-    NetworkRecord,
     PresetFolder,
     TaskRecord,
     TunerRecord,
-    ZooNetwork,
 )
 from sightsmith.core.plugins.hookspecs import hookimpl
 from sightsmith.core.util.errors import Problem, UserError, listed, near
@@ -48,12 +47,13 @@ if TYPE_CHECKING:
         contained_path,
     )
     from sightsmith.core.contracts.exporter import Exporter, ExportFormat, Outputs, Runner
-    from sightsmith.core.contracts.image import Array, Frame, ImageError, ImageInfo, Reader, window_limits
+    from sightsmith.core.contracts.image import Array, Frame, ImageError, ImageInfo, Reader
     from sightsmith.core.contracts.logger import MetricLogger
     from sightsmith.core.contracts.module_network import ModuleBuilder
+    from sightsmith.core.contracts.network_record import Score
     from sightsmith.core.contracts.plan import Plan
     from sightsmith.core.contracts.prediction import PredictedObject, Prediction
-    from sightsmith.core.contracts.records import CommandRecord, ExportFormatRecord, ImageReaderRecord, Score
+    from sightsmith.core.contracts.records import CommandRecord, ExportFormatRecord, ImageReaderRecord
     from sightsmith.core.contracts.report import Colour, Picture, Section
     from sightsmith.core.contracts.results import Model, PredictionT, RawPrediction, ResultT, SampleResult
     from sightsmith.core.contracts.schema import AugmentConfig, Config, ImageConfig, NetworkConfig, is_among
@@ -75,6 +75,7 @@ if TYPE_CHECKING:
     from sightsmith.core.util.text import format_metric
     from sightsmith.engine.data.cache import MemoryCache
     from sightsmith.engine.data.color_jitter import Uniform, color_jitter
+    from sightsmith.engine.data.grey_levels import window_limits
     from sightsmith.engine.data.images import MAX_SIDE, integer_limits, read_image
     from sightsmith.engine.data.images import check_size as check_image_size
     from sightsmith.engine.data.images import largest as largest_value
@@ -105,7 +106,7 @@ LAZY = {
     "CommandRecord": "sightsmith.core.contracts.records:CommandRecord",
     "ExportFormatRecord": "sightsmith.core.contracts.records:ExportFormatRecord",
     "ImageReaderRecord": "sightsmith.core.contracts.records:ImageReaderRecord",
-    "Score": "sightsmith.core.contracts.records:Score",
+    "Score": "sightsmith.core.contracts.network_record:Score",
     "Plugins": "sightsmith.core.plugins.manager:Plugins",
     "IMAGE_SUFFIXES": "sightsmith.core.contracts.dataset:IMAGE_SUFFIXES",
     "CheckedDataset": "sightsmith.core.contracts.dataset:CheckedDataset",
@@ -125,7 +126,7 @@ LAZY = {
     "ImageError": "sightsmith.core.contracts.image:ImageError",
     "ImageInfo": "sightsmith.core.contracts.image:ImageInfo",
     "Reader": "sightsmith.core.contracts.image:Reader",
-    "window_limits": "sightsmith.core.contracts.image:window_limits",
+    "window_limits": "sightsmith.engine.data.grey_levels:window_limits",
     "MetricLogger": "sightsmith.core.contracts.logger:MetricLogger",
     "ModuleBuilder": "sightsmith.core.contracts.module_network:ModuleBuilder",
     "Plan": "sightsmith.core.contracts.plan:Plan",

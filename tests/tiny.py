@@ -16,8 +16,8 @@ from torch import nn
 from torch.utils.data import DataLoader, Dataset
 
 from sightsmith.core.contracts.dataset import Sample
+from sightsmith.core.contracts.network_record import NetworkRecord
 from sightsmith.core.contracts.prediction import Prediction
-from sightsmith.core.contracts.records import NetworkRecord
 from sightsmith.core.contracts.schema import Config, HyperConfig, NetworkConfig, TaskConfig, TrainerConfig
 from sightsmith.core.contracts.task import Task
 from sightsmith.engine.runs.run_dir import RunDir

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
-from sightsmith.core.contracts.records import NetworkRecord
+from sightsmith.core.contracts.network_record import NetworkRecord
 
 if TYPE_CHECKING:
     from torch import nn

@@ -10,9 +10,6 @@ from rich.table import Table
 from sightsmith.core.contracts.recommendation import Recommendation
 from sightsmith.core.util.text import format_duration
 
-UPDATE_TO_VALIDATION = 3.0
-"""A training pass costs about three forward passes: the backward pass twice what the forward does."""
-
 
 @dataclass(frozen=True)
 class Plan:
@@ -92,14 +89,6 @@ class Plan:
         return asdict(self)
 
 
-def estimate_seconds(*, micro_batch_seconds: float, load_seconds: float, workers: int, batch_images: float,
-                     train_images: int, validation_images: int, epochs: int) -> float:
-    """Seconds of a whole run, from one pass of ``batch_images`` images (times of one rank)."""
-    load = load_seconds / workers if workers else load_seconds
-    train = max(micro_batch_seconds, load) if workers else micro_batch_seconds + load
-    compute = micro_batch_seconds / UPDATE_TO_VALIDATION
-    validation = max(compute, load) if workers else compute + load
-    return epochs * (train_images * train + validation_images * validation) / batch_images
 
 
 @dataclass(frozen=True)

@@ -11,11 +11,10 @@ import pkgutil
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field, replace
-from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from sightsmith.core.contracts.annotation import ANNOTATION_ORDER, Annotation
-from sightsmith.core.util.errors import PluginError, UserError, near
+from sightsmith.core.util.errors import PluginError
 
 if TYPE_CHECKING:
     from sightsmith.core.contracts.dataset import Writer
@@ -129,90 +128,10 @@ class DatasetFormatRecord(Record):
         return found
 
 
-@dataclass(frozen=True)
-class Score:
-    """A published score: ``Score("box AP", 40.9, "COCO", "mmdet metafile")``; ``value`` is in percent.
-
-    Those with the same ``metric`` and ``dataset`` can be compared; ``source`` says where it was published.
-    """
-
-    metric: str
-    value: float
-    dataset: str
-    source: str
-
-    def __str__(self) -> str:
-        return f"{self.metric} {self.value}"
-
-    @property
-    def benchmark(self) -> str:
-        return f"{self.metric} on {self.dataset}"
 
 
-@dataclass(frozen=True, kw_only=True)
-class NetworkRecord(Record):
-    """A network. What its builder is called with is the task's business, which states it as a protocol, such as
-    :class:`sightsmith.plugins.classification.model.ClassifierBuilder`.
-
-    ``parameters`` is the number of parameters at the published number of classes; ``score`` the published
-    score; ``gflops`` per image; ``speed`` a published time with its hardware, as text; ``input_size`` in pixels
-    (height and width), ``min_size`` the smallest that is known to work (None: that is ``input_size``);
-    ``weights`` names the published weights.
-    ``annotation`` is the kind that it trains on where that is not the task's. A record that stands for
-    a whole zoo has in ``zoo`` the builder of a function ``() -> Iterable[ZooNetwork]`` that imports no heavy library;
-    ``network.config`` chooses one.
-    """
-
-    task: str
-    family: str
-    parameters: int
-    input_size: int
-    min_size: int | None = None
-    score: Score | None = None
-    gflops: float | None = None
-    speed: str = ""
-    weights: str = ""
-    licence: str = ""
-    annotation: Annotation | None = None
-    options: Mapping[str, Any] = field(default_factory=dict)
-    zoo: str | None = None
-
-    @cached_property
-    def zoo_networks(self) -> dict[str, ZooNetwork]:
-        """By name, what ``network.config`` may be; nothing where the record is one network."""
-        return {entry.name: entry for entry in replace(self, builder=self.zoo).make()} if self.zoo else {}
-
-    def annotation_of(self, config: str | None) -> Annotation | None:
-        """The annotation that the network learns from with ``network.config=config``; None for the task's.
-
-        Raises UserError where ``config`` must be given, must not be, or is not a trainable one of the zoo.
-        """
-        if self.zoo is None:
-            if config is not None:
-                raise UserError(f"network.config={config}: network={self.name} is one network, not a zoo",
-                                hint="leave network.config out, or choose a network whose name stands for a zoo")
-            return self.annotation
-        known = self.zoo_networks
-        hint = f"`sightsmith list networks --task {self.task}` shows all {len(known)}"
-        if config is None:
-            example = next(name for name, entry in known.items() if entry.trainable)
-            raise UserError(f"network={self.name} stands for a zoo: network.config must say which of its networks",
-                            hint=f"for example network.config={example}; {hint}")
-        if config not in known:
-            raise UserError(f"network.config={config}: there is no such network.{near(config, list(known))}", hint=hint)
-        if known[config].trainable is False:
-            raise UserError(f"network.config={config} cannot be trained here: {known[config].reason}", hint=hint)
-        return known[config].annotation
 
 
-@dataclass(frozen=True)
-class ZooNetwork:
-    """One network of a zoo; ``reason`` says why one is not ``trainable``. None: nobody has tried."""
-
-    name: str
-    annotation: Annotation | None = None
-    trainable: bool | None = True
-    reason: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import io
 from dataclasses import dataclass
 from typing import Any
-
-from PIL import Image, ImageDraw
 
 from sightsmith.core.contracts.annotation import Box
 from sightsmith.core.contracts.image import Array
@@ -49,20 +46,3 @@ class Picture:
     caption: str
     boxes: tuple[tuple[Box, Colour, str], ...] = ()
     side: int = SIDE
-
-    def png(self) -> bytes:
-        """As it is shown: small pictures are enlarged so that pixels stay pixels."""
-        height, width = self.image.shape[:2]
-        scale = self.side / max(height, width)
-        size = (max(round(width * scale), 1), max(round(height * scale), 1))
-        method = Image.Resampling.NEAREST if scale > 2 else Image.Resampling.LANCZOS
-        shown = Image.fromarray(self.image).resize(size, method)
-        pen = ImageDraw.Draw(shown)
-        for box, colour, text in self.boxes:
-            left, top, right, bottom = (round(side * scale) for side in box)
-            pen.rectangle((left, top, max(right - 1, left), max(bottom - 1, top)), outline=colour, width=2)
-            if text:
-                pen.text((left + 3, top + 1), text, fill=colour)
-        buffer = io.BytesIO()
-        shown.save(buffer, format="PNG")
-        return buffer.getvalue()

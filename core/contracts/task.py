@@ -16,8 +16,9 @@ import numpy as np
 
 from sightsmith.core.contracts.dataset import Sample
 from sightsmith.core.contracts.image import Array
+from sightsmith.core.contracts.network_record import NetworkRecord
 from sightsmith.core.contracts.prediction import Prediction
-from sightsmith.core.contracts.records import NetworkRecord, TaskRecord
+from sightsmith.core.contracts.records import TaskRecord
 from sightsmith.core.contracts.report import Section
 from sightsmith.core.contracts.results import Model, PredictionT, ResultT
 from sightsmith.core.contracts.schema import Config

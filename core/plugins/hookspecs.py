@@ -4,7 +4,7 @@ A plugin is a module with functions of these names, marked ``@hookimpl``, named 
 group ``sightsmith.plugins`` of its distribution::
 
     from sightsmith.core.plugins.hookspecs import hookimpl
-    from sightsmith.core.contracts.records import NetworkRecord
+    from sightsmith.core.contracts.network_record import NetworkRecord
 
     @hookimpl
     def sightsmith_networks():
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from sightsmith.core.contracts.dataset import CheckedDataset
+    from sightsmith.core.contracts.network_record import NetworkRecord
     from sightsmith.core.contracts.plan import Plan
     from sightsmith.core.contracts.records import (
         CommandRecord,
@@ -33,7 +34,6 @@ if TYPE_CHECKING:
         Finding,
         ImageReaderRecord,
         LoggerRecord,
-        NetworkRecord,
         PresetFolder,
         TaskRecord,
         TunerRecord,

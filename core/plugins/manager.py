@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import pluggy
 
+from sightsmith.core.contracts.network_record import NetworkRecord
 from sightsmith.core.contracts.records import (
     CommandRecord,
     ConfigPath,
@@ -25,7 +26,6 @@ from sightsmith.core.contracts.records import (
     Finding,
     ImageReaderRecord,
     LoggerRecord,
-    NetworkRecord,
     PresetFolder,
     Provider,
     Record,

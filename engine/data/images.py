@@ -19,6 +19,7 @@ from PIL import Image, UnidentifiedImageError
 
 from sightsmith.core.contracts.image import Array, Frame, ImageError, ImageInfo, Reader
 from sightsmith.core.contracts.records import ImageReaderRecord
+from sightsmith.engine.data.grey_levels import digest, to_picture
 
 if TYPE_CHECKING:
     from sightsmith.core.contracts.dataset import Sample
@@ -74,7 +75,7 @@ def _probe(path: Path, readers: tuple[ImageReaderRecord, ...]) -> ImageInfo:
             shapes.append(frame.values.shape)
             bits.append(frame.bits)
             maxima.append(frame.maximum)
-            digests.append(frame.digest())
+            digests.append(digest(frame))
             grey.append(bool((frame.values == frame.values[..., :1]).all()))
         return ImageInfo(shapes[0][1], shapes[0][0], max(shape[2] for shape in shapes), max(bits), reader.frames,
                          reader.study, reader.modality, max(maxima), tuple(digests), all(grey), builder)
@@ -105,7 +106,7 @@ def read_image(sample: Sample, *, windows: Sequence[Sequence[float]] = (), value
         index = sample.frame or 0
         if not 0 <= index < reader.frames:
             raise ImageError(f"it has no frame {index}: they are numbered from 0 to {reader.frames - 1}")
-        return reader.frame(index).picture(windows, value_range)
+        return to_picture(reader.frame(index), windows, value_range)
 
 
 

@@ -96,7 +96,7 @@ def export(result: Result, form: str, plugins: Plugins, settings: Mapping[str, s
         written = write(chosen, exporter, path, exporter.images(next(iter(batches(task, samples)))).numpy(), tolerance)
         compared = _compare(result, exporter, written.run, samples, tolerance)
         write_json(path.parent / CARD, _card(result, exporter, chosen, written, compared))
-        for name, content in chosen.build()().companions().items():
+        for name, content in chosen.make().companions().items():
             write_atomic(path.parent / name, content)
         folder = RunDir.create(parent, chosen.name).path
         for file in path.parent.iterdir():
@@ -145,7 +145,7 @@ def write(record: ExportFormatRecord, exporter: Exporter, path: Path, images: Ar
           ) -> ExportedModel:
     """Write ``path``, and compare it on a few ``images``. A model that mixes up the images of a batch is written to run
     for each of them. Raises ExportError that says what is wrong with either."""
-    form = record.build()()
+    form = record.make()
     exporter.module.eval()  # a recorder puts back the mode that it finds
     images = np.concatenate([images, images[::-1]])[:TRIED]
     expected = run_module(exporter)(images)

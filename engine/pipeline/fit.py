@@ -48,7 +48,7 @@ def reporters(context: RunContext, planned: PlannedRun, run: RunDir, status: Sta
         if number == 0:
             loggers = []
             for name, options in planned.config.logger.items():
-                loggers.append(context.plugins.logger(name).build()(run.path, options or {}))
+                loggers.append(context.plugins.logger(name).make(run.path, options or {}))
                 stack.callback(loggers[-1].close)
             callbacks = [LoggerReporter(loggers, steps), HookReporter(context.plugins, run.path)]
         progress = stack.enter_context(ProgressReporter(

@@ -9,7 +9,7 @@ from functools import partial
 import torch
 
 from sightsmith.core.contracts.dataset import CheckedDataset
-from sightsmith.core.contracts.plan import ComputeMode, Plan, estimate_seconds
+from sightsmith.core.contracts.plan import ComputeMode, Plan
 from sightsmith.core.contracts.recommendation import Recommendation
 from sightsmith.core.contracts.schema import AUTO, Config, PresetConfig
 from sightsmith.core.contracts.weights import LoadReport
@@ -22,7 +22,7 @@ from sightsmith.engine.pipeline.stages import BuiltRun, LoadedRun, PlannedRun, R
 from sightsmith.engine.runs.resume import find_run, planned_mode
 from sightsmith.engine.runs.run_dir import RunDir
 from sightsmith.engine.training import distributed
-from sightsmith.engine.training.benchmark import Measurement, benchmark, candidates
+from sightsmith.engine.training.benchmark import Measurement, benchmark, candidates, estimate_seconds
 from sightsmith.engine.training.session import Training
 from sightsmith.engine.training.trainer import seed_everything
 
@@ -70,7 +70,7 @@ def _build(context: RunContext, config: Config, whole: CheckedDataset) -> BuiltR
     record, index = context.plugins.task(config.task.name), whole.index
     # Rank 0 imports first: yapf, which mmengine imports, writes a cache then that is not safe to read meanwhile.
     distributed.on_main(context.state, lambda: bool(record.build()))
-    task = record.build()(record, config, context.plugins.network(config.network.name), index.classes,
+    task = record.make(record, config, context.plugins.network(config.network.name), index.classes,
                           index.multi_label)
     dataset = tile_dataset(whole, config.dataset.tile, task)
     seed_everything(config.trainer.seed)

@@ -13,8 +13,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from sightsmith.core.contracts.annotation import Annotation
+from sightsmith.core.contracts.network_record import NetworkRecord, Score
 from sightsmith.core.contracts.recommendation import Recommendation, RecommendedValue, SearchRange, owned
-from sightsmith.core.contracts.records import NetworkRecord, Score, TaskRecord
+from sightsmith.core.contracts.records import TaskRecord
 from sightsmith.core.contracts.schema import Config, walk
 from sightsmith.core.util.errors import UserError
 

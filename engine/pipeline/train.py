@@ -15,7 +15,7 @@ from omegaconf import OmegaConf
 from sightsmith.core.config.presets import preset_checksum
 from sightsmith.core.contracts.report import Section
 from sightsmith.core.contracts.schema import Config
-from sightsmith.core.util.errors import StoppedError, describe_error
+from sightsmith.core.util.errors import StoppedError
 from sightsmith.core.util.files import make_folder, write_atomic, write_json
 from sightsmith.core.util.text import format_metric
 from sightsmith.engine.data.statistics import describe
@@ -123,12 +123,10 @@ def _failed(context: RunContext, run: RunDir, status: Status, state: str, messag
 
 def _run_after_hooks(context: RunContext, run: RunDir, status: Status, metrics: Mapping[str, float | None]) -> None:
     """A plugin that fails now cannot spoil a run that is finished: that is a warning."""
-    try:
-        context.plugins.after_run(run_dir=run.path, metrics=metrics)
-    except Exception as error:
-        log.warning("a plugin failed in sightsmith_after_run", exc_info=True)
-        warning = f"a plugin failed in sightsmith_after_run: {describe_error(error)}"
-        status.update(force=True, warnings=[warning])
+    warnings = context.plugins.after_run(run.path, metrics)
+    if warnings:
+        status.update(force=True, warnings=warnings)
+    for warning in warnings:
         context.console.print(f"warning: {warning}", soft_wrap=True, markup=False)
 
 

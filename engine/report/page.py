@@ -14,6 +14,7 @@ from markupsafe import Markup
 
 from sightsmith.core.contracts.report import Section
 from sightsmith.core.util.files import write_atomic
+from sightsmith.engine.report.png import as_png
 
 
 def render(template: str, **values: Any) -> Markup:
@@ -44,7 +45,8 @@ def _section(folder: Path, section: Section) -> dict[str, Any]:
         table = io.StringIO()
         csv.writer(table).writerows([section.header, *([_exact(cell) for cell in row] for row in section.rows)])
         write_atomic(folder / f"{section.name}.csv", table.getvalue())
-    pictures = [(title, [(picture.caption, picture.side, base64.b64encode(picture.png()).decode()) for picture in row])
+    pictures = [(title, [(picture.caption, picture.side,
+                          base64.b64encode(as_png(picture)).decode()) for picture in row])
                 for title, row in section.pictures]
     return {"title": section.title, "note": section.note, "html": Markup(section.html), "header": section.header,
             "rows": [[_rounded(cell) for cell in row] for row in section.rows], "images": images,

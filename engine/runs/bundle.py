@@ -14,7 +14,8 @@ from sightsmith.engine.runs.run_dir import RunDir
 if TYPE_CHECKING:
     from torch import nn
 
-    from sightsmith.core.contracts.records import NetworkRecord, TaskRecord
+    from sightsmith.core.contracts.network_record import NetworkRecord
+    from sightsmith.core.contracts.records import TaskRecord
     from sightsmith.core.contracts.task import Task
     from sightsmith.core.plugins.manager import Plugins
 

@@ -104,7 +104,7 @@ class SweepPlan:
                             hint=f"it has {', '.join(record.options) or 'none'}")
         if record.searches:
             _ensure_searchable(self.space, config, record)
-        return record.build()(SearchSpace(
+        return record.make(SearchSpace(
             space=self.space, trials=config.tuner.trials or count(self.space), epochs=self.epochs,
             seed=config.trainer.seed, parallel=parallel(config), given=self.given,
             devices=self.devices / config.tuner.runs_per_device,

@@ -155,3 +155,17 @@ def _memory(device: torch.device) -> int:
         return torch.cuda.max_memory_allocated(device)
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak if sys.platform == "darwin" else peak * 1024
+
+
+UPDATE_TO_VALIDATION = 3.0
+"""A training pass costs about three forward passes: the backward pass twice what the forward does."""
+
+
+def estimate_seconds(*, micro_batch_seconds: float, load_seconds: float, workers: int, batch_images: float,
+                     train_images: int, validation_images: int, epochs: int) -> float:
+    """Seconds of a whole run, from one pass of ``batch_images`` images (times of one rank)."""
+    load = load_seconds / workers if workers else load_seconds
+    train = max(micro_batch_seconds, load) if workers else micro_batch_seconds + load
+    compute = micro_batch_seconds / UPDATE_TO_VALIDATION
+    validation = max(compute, load) if workers else compute + load
+    return epochs * (train_images * train + validation_images * validation) / batch_images

@@ -14,8 +14,9 @@ from dicom_files import slices
 from PIL import Image
 
 from sightsmith.core.config.compose import compose
+from sightsmith.core.contracts.network_record import NetworkRecord, Score
 from sightsmith.core.contracts.recommendation import owned
-from sightsmith.core.contracts.records import NetworkRecord, Score, TaskRecord
+from sightsmith.core.contracts.records import TaskRecord
 from sightsmith.core.contracts.schema import Config, PreferenceConfig
 from sightsmith.core.contracts.schema_values import check_values
 from sightsmith.core.plugins.manager import load_plugins

@@ -6,9 +6,9 @@ import pytest
 import torch
 from tiny import TinyModel, tiny_config, tiny_trainer
 
-from sightsmith.core.contracts.plan import ComputeMode, estimate_seconds
+from sightsmith.core.contracts.plan import ComputeMode
 from sightsmith.core.util.errors import UserError
-from sightsmith.engine.training.benchmark import FORMATS, _chosen, benchmark, candidates
+from sightsmith.engine.training.benchmark import FORMATS, _chosen, benchmark, candidates, estimate_seconds
 
 CPU = torch.device("cpu")
 MODES = [ComputeMode("fp32"), ComputeMode("bf16")]

@@ -1,0 +1,55 @@
+"""Grey levels and colours: from the values that a file stores to a picture, and their digest."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+
+import numpy as np
+
+from sightsmith.core.contracts.image import Array, Frame, ImageError
+
+
+def to_picture(frame: Frame, windows: Sequence[Sequence[float]] = (), value_range: Sequence[float] | None = None,
+               ) -> Array:
+    """(H, W, C): uint8 from 8 bits or fewer, else float32 in [0, 1]. See :func:`.images.read_image`.
+
+    Raises ImageError where nothing says what is black and white.
+    """
+    spans: list[Sequence[float]]
+    if frame.windowed and windows:
+        spans = [window_limits(centre, width) for centre, width in windows]
+    elif frame.bits > 8 and value_range is not None:
+        spans = [value_range]
+    elif frame.limits is not None:
+        spans = [frame.limits]
+    else:
+        raise ImageError(f"its {frame.values.dtype.name} pixels have no natural black and white; "
+                         "give them with image.range=[low,high]")
+    if frame.values.dtype == np.uint8 and spans == [(0, 255)] and not frame.inverted:
+        return frame.values
+    scaled = np.concatenate([_scale(frame.values, low, high) for low, high in spans], axis=-1)
+    scaled = 1 - scaled if frame.inverted else scaled
+    return np.rint(scaled * 255).astype(np.uint8) if frame.bits <= 8 else scaled.astype(np.float32)
+
+
+def digest(frame: Frame) -> str:
+    """SHA-256 of the values before any window, which could make different pictures equal by clipping."""
+    values = frame.values.astype(frame.values.dtype.newbyteorder("<"), copy=False)
+    kind = f"{values.shape} {values.dtype.name} {frame.inverted}"
+    return hashlib.sha256(kind.encode() + values.tobytes()).hexdigest()
+
+
+def window_limits(centre: float, width: float) -> tuple[float, float]:
+    """The values that a DICOM window makes black and white: PS3.3 C.11.2.1.2.1, LINEAR; width >= 1."""
+    if width < 1:
+        raise ImageError(f"the window [{centre:g}, {width:g}] has a width below 1, which DICOM does not define")
+    low = centre - 0.5 - (width - 1) / 2
+    return low, low + width - 1
+
+
+def _scale(values: Array, low: float, high: float) -> Array:
+    """Float64 in [0, 1]: ``low`` and below give 0, ``high`` and above 1; a step where they are equal."""
+    exact = values.astype(np.float64)
+    exact[~np.isfinite(exact)] = low
+    return np.clip((exact - low) / (high - low), 0, 1) if high > low else (exact > low).astype(np.float64)
