@@ -51,16 +51,16 @@ class Exploration:
         """One of so many, each as likely."""
         return int(self._generator.integers(number))
 
-    def explored(self, values: Mapping[str, Value]) -> dict[str, Value]:
+    def explore(self, values: Mapping[str, Value]) -> dict[str, Value]:
         """What one goes on with that takes over from a member of these ``values``."""
-        explored: dict[str, Value] = {}
+        explore: dict[str, Value] = {}
         for parameter in self._search.space:
             value = values[parameter.name]
             if self._generator.random() < self._search.options["resample"]:
-                explored[parameter.name] = parameter.sample(self._generator)
+                explore[parameter.name] = parameter.sample(self._generator)
             elif isinstance(value, str):
                 near = parameter.choices.index(value) + int(self._generator.choice((-1, 1)))
-                explored[parameter.name] = parameter.choices[min(max(near, 0), len(parameter.choices) - 1)]
+                explore[parameter.name] = parameter.choices[min(max(near, 0), len(parameter.choices) - 1)]
             else:
-                explored[parameter.name] = parameter.number(value * self._generator.choice(PERTURB))
-        return explored
+                explore[parameter.name] = parameter.number(value * self._generator.choice(PERTURB))
+        return explore

@@ -46,7 +46,7 @@ class Population(Tuner):
                 suggestions.append(Suggestion(member.suggestion.values, until, member.number))
             else:
                 parent = best[self._exploration.pick(len(best))]
-                suggestions.append(Suggestion(self._exploration.explored(parent.suggestion.values), until,
+                suggestions.append(Suggestion(self._exploration.explore(parent.suggestion.values), until,
                                               parent.number))
         return suggestions
 

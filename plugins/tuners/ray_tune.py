@@ -150,7 +150,7 @@ class RayPopulation(RayTuner):
 
     def _explore(self, config: dict[str, Any]) -> dict[str, Any]:
         start = config["start"]
-        return {**config, "start": {**start, "values": self._exploration.explored(start["values"])}}
+        return {**config, "start": {**start, "values": self._exploration.explore(start["values"])}}
 
 
 class RayHalving(RayTuner):
