@@ -14,7 +14,7 @@ def sightsmith_tasks() -> list[TaskRecord]:
 
 @hookimpl
 def sightsmith_networks() -> list[NetworkRecord]:
-    return [NetworkRecord(name="heatmap_small", description="six convolutions, one heat map per point", task="keypoints",
+    return [NetworkRecord(name="heatmap_small", description="six convolutions, a heat map per point", task="keypoints",
                           family="heatmap", builder="sightsmith_keypoints.model:build_network", parameters=116_674,
                           input_size=64, min_size=32, licence="Apache-2.0")]
 
