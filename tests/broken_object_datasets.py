@@ -198,7 +198,7 @@ BROKEN = {
     "LabelMe: points of words": ("boxes", sets.labelme(change=shape(points=[["a", 1], [2, 2]])),
                                  ["0.json: shape 1: points is not a list"]),
     "LabelMe: damaged mask": ("masks", sets.labelme(change=shape(shape_type="mask", mask="eA==")),
-                              ["0.json: shape 1: its mask is not a PNG"]),
+                              ["0.json: shape 1: its mask is not a base64 PNG"]),
     "LabelMe: rectangle outside": ("boxes", sets.labelme(change=shape(points=[[1, 1], [30, 9]])),
                                    ["0.json: shape 1: the box from (1, 1) to (30, 9) is not inside"]),
     "VOC: bomb of entities": ("boxes", sets.voc(lambda text: EXPLODING), ["0.xml:1: declares an entity"]),

@@ -1,7 +1,7 @@
 """Augmentation of one image with its own random generator.
 
 Parameters are drawn here rather than by torchvision's transforms, which use the global generator: an
-image's augmentation must depend on its seed alone.
+image's augmentation must depend only on its seed.
 """
 
 from __future__ import annotations
