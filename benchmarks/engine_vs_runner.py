@@ -78,8 +78,8 @@ def write_canvases(folder: Path) -> list[str]:
         side: {"images": [], "annotations": [], "categories": categories} for side in ("train", "val")}
     for number, canvas in enumerate(islice(canvases(), CANVASES)):
         part = parts["val" if number >= CANVASES - VALIDATION else "train"]
-        height, width = (ENLARGED * side for side in canvas.picture.shape)
-        picture = Image.fromarray(canvas.picture).resize((width, height), Image.Resampling.BICUBIC).convert("RGB")
+        height, width = (ENLARGED * side for side in canvas.image.shape)
+        picture = Image.fromarray(canvas.image).resize((width, height), Image.Resampling.BICUBIC).convert("RGB")
         picture.save(folder / "images" / f"{number}.jpg", quality=92)
         part["images"].append({"id": number, "file_name": f"{number}.jpg", "width": width, "height": height})
         for mask, label in zip(canvas.masks, canvas.labels, strict=True):
@@ -129,7 +129,7 @@ def _runner(options: argparse.Namespace, folder: Path) -> dict[str, float]:
     model = zoo.load_model("mmdet", load_plugins().network(options.network).options["config"])
     classes = [item["name"] for item in json.loads((folder / "data" / "train.json").read_text())["categories"]]
     adapt.drop_downloads(model)
-    adapt.normalise_alone(model)
+    adapt.replace_sync_batch_norm(model)
     adapt.set_classes(model, len(classes))
     model["data_preprocessor"]["batch_augments"] = None
     updates = -(-(CANVASES - VALIDATION) // options.batch)

@@ -93,7 +93,7 @@ def _untried(package: str, name: str) -> Row:
 
 
 def _reason(error: UserError, package: str, name: str) -> str:
-    return error.message.removeprefix(f"{package}'s configuration {name} ").removeprefix("is for no task here: ")
+    return error.message.removeprefix(f"{package}'s configuration {name} ").removeprefix("is not supported: ")
 
 
 def _as(row: Row) -> Row:

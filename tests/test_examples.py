@@ -77,7 +77,7 @@ def test_its_parts_train_together(environment, tmp_path):
     [sweep] = tmp_path.glob("*-sweep")
     assert [path.name for path in sorted(sweep.iterdir()) if path.name.isdigit()] == ["0", "1", "2", "3"]
     assert (sweep / "3" / "metrics.csv").read_text().startswith("step,name,value\n1,train/")
-    assert "names of images begin with" in (sweep / "0" / "report" / "index.html").read_text()
+    assert "image names start with" in (sweep / "0" / "report" / "index.html").read_text()
 
 
 def test_a_task_that_the_engine_does_not_know_trains_predicts_is_exported_and_retrained(environment, tmp_path):

@@ -57,8 +57,8 @@ class Object:
 
     ``crowd`` marks a region of many objects that is neither learnt nor counted (COCO's ``iscrowd``,
     Pascal VOC's ``difficult``). ``region`` says that the mask is all that the image has of the class
-    instead of one object (``label.csv``). ``line`` (1-based) or ``mark`` ("annotation 17") is where it
-    stands in the sample's annotation file.
+    instead of one object (``label.csv``). ``line`` (1-based) or ``source_id`` ("annotation 17") locates the
+    object in the sample's annotation file.
     """
 
     label: str
@@ -67,7 +67,7 @@ class Object:
     crowd: bool = False
     region: bool = False
     line: int | None = None
-    mark: str = ""
+    source_id: str = ""
 
 
 def richest(images: Iterable[Iterable[Object]]) -> Annotation:

@@ -126,8 +126,8 @@ def _checked(item: Object, sample: Sample, width: int, height: int, annotation: 
             fault = str(error)
     fault = fault or _fault_of_box(item.box, width, height)
     if fault is not None:
-        found.problems.append(Problem(f"{item.mark}: {fault}" if item.mark else fault, file=sample.file or sample.name,
-                                      line=item.line, hint="redraw or remove it"))
+        found.problems.append(Problem(f"{item.source_id}: {fault}" if item.source_id else fault,
+                                      file=sample.file or sample.name, line=item.line, hint="redraw or remove it"))
         return None
     if _beyond(item.box, width, height) > 0:
         found.clipped.append(_place(item, sample))
@@ -165,7 +165,7 @@ def _beyond(box: Box, width: int, height: int) -> float:
 
 def _place(item: Object, sample: Sample) -> str:
     file = sample.file or sample.name
-    return f"{file}:{item.line}" if item.line is not None else f"{file} ({item.mark})" if item.mark else file
+    return f"{file}:{item.line}" if item.line is not None else f"{file} ({item.source_id})" if item.source_id else file
 
 
 def _check_duplicates(sample: Sample, found: _Found) -> None:

@@ -86,7 +86,7 @@ def _parts_of_mask(item: Object, mask: Mask, width: int, height: int) -> Iterato
     from sightsmith.engine.data.masks import decode
 
     for part in _parts(decode(mask, height, width), item.label):
-        yield replace(part, crowd=item.crowd, line=item.line, mark=item.mark)
+        yield replace(part, crowd=item.crowd, line=item.line, source_id=item.source_id)
 
 
 def _parts_of_map(semantic_mask: SemanticMask, width: int, height: int) -> Iterator[Object]:

@@ -1,7 +1,7 @@
-"""Augmentation of one image, drawn from a generator of its own.
+"""Augmentation of one image with its own random generator.
 
 Parameters are drawn here rather than by torchvision's transforms, which use the global generator: an
-image's augmentation must depend on its seed alone.
+image's augmentation must depend only on its seed.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ CROP_RATIO = (3 / 4, 4 / 3)
 
 
 def resize(image: Tensor, height: int, width: int) -> Tensor:
-    """The whole picture as (C, height, width), of the same dtype: nothing is cut off, the sides scale as they must."""
+    """The whole image as (C, height, width), of the same dtype: stretched, not cropped."""
     if image.shape[-2:] == (height, width):
         return image
     return transforms.resize(image, [height, width], antialias=True)
@@ -28,10 +28,10 @@ def resize(image: Tensor, height: int, width: int) -> Tensor:
 
 def augment(image: Tensor, size: int, config: AugmentConfig, seed: int, *, colour: bool) -> Tensor:
     """(C, H, W), uint8 or float32 in [0, 1], to (C, size, size) float32. ``colour``: the channels are RGB."""
-    draw = torch.Generator().manual_seed(seed)
+    generator = torch.Generator().manual_seed(seed)
 
     def uniform(low: float, high: float) -> float:
-        return low + (high - low) * float(torch.rand((), generator=draw))
+        return low + (high - low) * float(torch.rand((), generator=generator))
 
     if config.resized_crop:
         top, left, height, width = _crop(image.shape[-2], image.shape[-1], uniform)
@@ -52,13 +52,13 @@ def augment(image: Tensor, size: int, config: AugmentConfig, seed: int, *, colou
 
 
 def _crop(height: int, width: int, uniform: Uniform) -> tuple[int, int, int, int]:
-    """(top, left, height, width) in pixels: a part of the area, its aspect ratio near the picture's own.
+    """(top, left, height, width) in pixels: a part of the area, with an aspect ratio near the image's own.
 
-    Relative to the picture's own, because validation sees the whole picture, squeezed to the square.
+    Near its own, because validation stretches the whole image to a square.
     """
     area = uniform(*CROP_AREA)
     ratio = math.exp(uniform(math.log(CROP_RATIO[0]), math.log(CROP_RATIO[1])))
-    ratio = min(max(ratio, area), 1 / area)  # so that neither side is longer than the picture's
+    ratio = min(max(ratio, area), 1 / area)  # neither side may be longer than the image's
     crop_height = max(round(height * math.sqrt(area / ratio)), 1)
     crop_width = max(round(width * math.sqrt(area * ratio)), 1)
     return (round(uniform(0, height - crop_height)), round(uniform(0, width - crop_width)), crop_height, crop_width)

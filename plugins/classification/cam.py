@@ -1,4 +1,4 @@
-"""Where a classifier looks: Grad-CAM (Selvaraju et al. 2017), by captum."""
+"""Grad-CAM heat maps of a classifier (Selvaraju et al. 2017), by captum."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from sightsmith.plugin import Array, Model, UserError
 
 
 def heat_maps(model: Model, batch: dict[str, Any], name: str) -> list[Array]:
-    """Of each image, for its likeliest class, (h, w) float32 in [0, 1] at the size of the network's input.
+    """The heat map of each image for its most probable class, (h, w) float32 in [0, 1] at the network's input size.
 
-    ``batch`` is preprocessed; ``name`` is the network's. Raises UserError where captum is missing, and for a network
-    whose last features are no map.
+    ``batch`` is preprocessed; ``name`` is the network's. Raises UserError if captum is missing, or if the network has
+    no spatial features.
     """
     try:
         from captum.attr import LayerAttribution, LayerGradCam
@@ -25,27 +25,26 @@ def heat_maps(model: Model, batch: dict[str, Any], name: str) -> list[Array]:
     inputs = batch["inputs"]
     layer = None if isinstance(model.network, VisionTransformer) else _last_map(model, inputs[:1])
     if layer is None:
-        raise UserError(f"The network {name} keeps no map of features to its end, from which heat maps are made.",
+        raise UserError(f"The network {name} has no convolutional feature map, which heat maps need.",
                         hint="leave heatmaps out")
     with torch.no_grad():
-        likeliest = model(inputs, mode="predict").argmax(1)
+        predicted = model(inputs, mode="predict").argmax(1)
     method = LayerGradCam(lambda images: model(images, mode="predict"), layer)
-    maps = method.attribute(inputs, target=likeliest, relu_attributions=True)
+    maps = method.attribute(inputs, target=predicted, relu_attributions=True)
     maps = LayerAttribution.interpolate(maps, tuple(inputs.shape[2:]), "bilinear")[:, 0].detach().float()
-    most = maps.flatten(1).max(1).values[:, None, None]
-    return list((maps / most.clamp_min(1e-12)).cpu().numpy())
+    peaks = maps.flatten(1).max(1).values[:, None, None]
+    return list((maps / peaks.clamp_min(1e-12)).cpu().numpy())
 
 
 def _last_map(model: Model, image: Tensor) -> nn.Module | None:
-    """The module nearest to the network's end, and to its top level, that gives a map (N, C, h, w) of more than one
-    pixel."""
+    """The last module, as close to the top level as possible, whose output has (N, C, h, w) and several pixels."""
     maps: set[nn.Module] = set()
 
-    def note(module: nn.Module, _: Any, output: Any) -> None:
+    def record(module: nn.Module, _: Any, output: Any) -> None:
         if isinstance(output, Tensor) and output.ndim == 4 and min(output.shape[2:]) > 1:
             maps.add(module)
 
-    hooks = [module.register_forward_hook(note) for module in model.network.modules()]
+    hooks = [module.register_forward_hook(record) for module in model.network.modules()]
     try:
         with torch.no_grad():
             model(image, mode="predict")

@@ -1,4 +1,4 @@
-"""Samples as tensors: read, shrunk, kept in memory where they fit, augmented."""
+"""Samples as tensors: read, downscaled, cached in memory if they fit, augmented."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from sightsmith.plugins.classification.augment import augment, resize
 UNLABELLED = -1
 
 SPARE = 1.5
-"""In training, images are shrunk to this many times the network's input, so that a random crop stays sharp."""
+"""In training, images are downscaled to this many times the network's input, so that random crops stay sharp."""
 
 
 class ClassificationDataset(Dataset[Any]):
     """Items ``(image (C, size, size) float32 in [0, 1], label, index)``.
 
-    The label is a class number, :data:`UNLABELLED` where there is none, or a float32 vector (K,) for multi-label. In
-    training an item is asked for as ``(index, seed)``. Grey images fill three channels; DICOM windows make one each.
+    The label is a class number, :data:`UNLABELLED` if there is none, or a float32 vector (K,) for multi-label. In
+    training the key is ``(index, seed)``. Grey images fill three channels; each DICOM window becomes one.
     """
 
     def __init__(self, samples: Sequence[Sample], classes: Sequence[str], config: Config, size: int, *,
@@ -61,11 +61,11 @@ class ClassificationDataset(Dataset[Any]):
         try:
             values = read_image(sample, windows=image.windows, value_range=image.range)
         except ImageError as error:
-            raise UserError(f"{sample.key} was readable when the data set was checked, and is not now: {error}"
+            raise UserError(f"{sample.key} was readable when the data set was checked, but no longer is: {error}"
                             ) from error
         tensor = torch.from_numpy(np.ascontiguousarray(values.transpose(2, 0, 1)))
         if len(image.windows) > 1 and len(tensor) != self.channels:
-            # A picture without DICOM windows in a set that has them: its grey in every channel.
+            # An image without DICOM windows in a data set that has them: its grey in every channel.
             grey = tensor.float().mean(0, keepdim=True)
             grey = grey.round().to(torch.uint8) if tensor.dtype == torch.uint8 else grey
             tensor = grey.expand(self.channels, -1, -1)

@@ -1,4 +1,4 @@
-"""A classifier on its way out of the engine: images to probabilities."""
+"""Export of a classifier: images to probabilities."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ class _Probabilities(nn.Module):
 
 
 class ClassifierExporter(Exporter[ClassificationResult]):
-    """Both sides of an image are scaled to the network's input."""
+    """Images are stretched to the network's input size."""
 
     outputs = {"probabilities": "(batch, classes) float32, in the order of `classes`: they sum to 1, or, for "
-                                "multi-label, each is that of yes"}
+                                "multi-label, each class has its own"}
     fit = "stretch"
 
     def __init__(self, model: Model, *, channels: int, size: int, multi_label: bool) -> None:
@@ -40,10 +40,11 @@ class ClassifierExporter(Exporter[ClassificationResult]):
         return inputs
 
     def evaluation_step(self, outputs: Outputs, batch: dict[str, Any]) -> list[ClassificationResult]:
-        """Logits are those that these probabilities would be of."""
+        """The logits are recovered from the probabilities."""
         found = torch.from_numpy(outputs["probabilities"]).double()
         logits = (found.logit() if self.multi_label else found.log()).float().numpy()
-        said = batch["data_samples"]
-        labels: list[Any] = list(said["label"].numpy().astype(np.int8)) if self.multi_label else said["label"].tolist()
-        return [{"index": index, "loss": np.nan, "logits": row, "label": label}
-                for index, row, label in zip(said["index"].tolist(), logits, labels, strict=True)]
+        targets = batch["data_samples"]
+        label = targets["label"]
+        labels: list[Any] = list(label.numpy().astype(np.int8)) if self.multi_label else label.tolist()
+        return [{"index": index, "loss": np.nan, "logits": row, "label": truth}
+                for index, row, truth in zip(targets["index"].tolist(), logits, labels, strict=True)]

@@ -32,11 +32,11 @@ AUXILIARY = {"googlenet": 0.3, "inception_v3": 0.4}
 """Weight of each auxiliary loss: arXiv 1409.4842 section 5; arXiv 1512.00567 as in torchvision's recipe."""
 
 INCEPTION_AUXILIARY_SIZE = 299
-"""Pixels below which nothing is left of Inception v3's feature map for its auxiliary head."""
+"""Smaller inputs leave Inception v3's auxiliary head no feature map. Pixels."""
 
 _OLD_NAMES = ((re.compile(r"(denselayer\d+\.(?:norm|conv))\.([12]\.)"), r"\1\2"),
               (re.compile(r"\.mlp\.linear_1\."), ".mlp.0."), (re.compile(r"\.mlp\.linear_2\."), ".mlp.3."))
-"""Names in torchvision's published DenseNet and ViT files that its code has since changed."""
+"""Renamed tensors in torchvision's published DenseNet and ViT files."""
 
 
 class Preprocessor(BaseDataPreprocessor):
@@ -54,7 +54,7 @@ class Preprocessor(BaseDataPreprocessor):
 
 
 class _MNASNet(MNASNet):
-    """Takes plain dicts of tensors, which lack the version mark that torchvision's own class asks for."""
+    """Takes plain dicts of tensors, which lack the version that torchvision's own class expects."""
 
     _load_from_state_dict = nn.Module._load_from_state_dict
 
@@ -75,7 +75,7 @@ class Classifier(BaseModel):
 
     def forward(self, inputs: Tensor, data_samples: dict[str, Tensor] | None = None, mode: str = "tensor") -> Any:
         if mode == "loss" and len(inputs) == 1:
-            # Batch normalization refuses one value a channel; an image twice has the same mean and loss.
+            # Batch normalization rejects one value per channel; a doubled image has the same mean and loss.
             inputs = inputs.expand(2, -1, -1, -1)
         output = self.network(inputs)
         auxiliary: list[Tensor] = []
@@ -90,7 +90,7 @@ class Classifier(BaseModel):
         losses = {"loss_cls": self._loss(logits, label)}
         if auxiliary:
             losses["loss_aux"] = self.auxiliary_weight * sum(
-                (self._loss(side, label) for side in auxiliary), torch.zeros((), device=logits.device))
+                (self._loss(output, label) for output in auxiliary), torch.zeros((), device=logits.device))
         return losses
 
     def _loss(self, logits: Tensor, label: Tensor) -> Tensor:
@@ -101,25 +101,25 @@ class Classifier(BaseModel):
             return functional.cross_entropy(logits, label, label_smoothing=self.label_smoothing)
         each = functional.cross_entropy(logits, label, weight=self.class_weight, reduction="none",
                                         label_smoothing=self.label_smoothing)
-        # The mean over images, not over weights: so the loss of a batch is that of its parts.
+        # The mean over images, not over weights, so that the loss of a batch is the mean over its micro-batches.
         return each.mean()
 
     def set_class_weight(self, weight: Sequence[float]) -> None:
-        """Weight of each class (K,) in the loss; of its positives, for multi-label."""
+        """Set the weight of each class (K,) in the loss; of its positives, for multi-label."""
         self.class_weight = torch.tensor(weight, dtype=torch.float32, device=self.data_preprocessor.mean.device)
 
 
 class ClassifierBuilder(Protocol):
-    """What the builder of a classification network's record is called as."""
+    """The signature of the builder of a classification network."""
 
     def __call__(self, name: str, classes: int, *, channels: int, size: int, mean: Sequence[float],
                  std: Sequence[float], multi_label: bool, label_smoothing: float, options: Mapping[str, Any],
                  ) -> Classifier:
         """The network of the record ``name``, with random weights and ``classes`` logits (N, K).
 
-        It takes images (N, ``channels``, ``size``, ``size``) float32 in [0, 1], and itself makes them
+        It takes images (N, ``channels``, ``size``, ``size``) float32 in [0, 1], and normalises them itself:
         (value - ``mean``) / ``std``, by channel. ``label_smoothing`` is in [0, 1); ``options`` are those of the
-        record under those of ``network.options``. Raises UserError for options that the network does not take.
+        record updated with ``network.options``. Raises UserError for options that the network does not take.
         """
 
 
@@ -162,7 +162,7 @@ def _replace_first_convolution(network: nn.Module, channels: int) -> None:
 
 
 def before_last_layer(model: Classifier) -> list[nn.Module]:
-    """The network's parts, in order, but for those that tell classes apart and for dropout before the last."""
+    """The network's modules, in order, without the classification head and the dropout before it."""
     parts: list[nn.Module] = []
     for part in model.network.children():
         parts += part if isinstance(part, nn.ModuleList) else [part]
@@ -176,17 +176,17 @@ def before_last_layer(model: Classifier) -> list[nn.Module]:
 
 def load_starting_weights(model: Classifier, name: str, chosen: NetworkConfig, classes: Sequence[str],
                           larger: Callable[[], Classifier]) -> LoadReport | None:
-    """Load what ``chosen`` says: None for ``none``, torchvision's for ``imagenet``, else a file's.
+    """Load ``chosen.weights``: nothing for ``none``, torchvision's for ``imagenet``, else a file's.
 
-    The last layer's rows go to the ``classes`` of their names, where the file names its classes; ``larger`` builds
-    the same network with one class more. Raises UserError where the file cannot be had or does not fit.
+    The rows of the last layer are matched to ``classes`` by name if the file lists its classes; ``larger`` builds
+    the same network with one more class. Raises UserError if the file is unavailable or does not fit.
     """
     source = chosen.weights
     if source == "none":
         return None
     path = _published(name) if source == "imagenet" else Path(source).expanduser()
     file = read_weights(path)
-    state = {_today(tensor): value for tensor, value in file.tensors.items()}
+    state = {_current_name(tensor): value for tensor, value in file.tensors.items()}
     network = model.network
     embedding = state.get("encoder.pos_embedding")
     if isinstance(network, VisionTransformer) and embedding is not None and embedding.shape[1] != network.seq_length:
@@ -197,18 +197,18 @@ def load_starting_weights(model: Classifier, name: str, chosen: NetworkConfig, c
         lambda: find_heads(network.state_dict(), larger().network.state_dict(), lambda *_: plain_layout))
 
 
-def _today(name: str) -> str:
-    """A tensor's name in our networks, from its name in a file of torchvision's or in a checkpoint of ours."""
+def _current_name(name: str) -> str:
+    """The current name of a tensor, from its name in a file of torchvision or one of our checkpoints."""
     for old, new in _OLD_NAMES:
         name = old.sub(new, name)
     return name.removeprefix("network.")
 
 
 def _published(name: str) -> Path:
-    """The file of torchvision's default weights of the network ``name``."""
+    """The file of torchvision's default weights for the network ``name``."""
     try:
         url = get_model_weights(name).DEFAULT.url
     except ValueError as error:
         raise UserError(f"The network {name} has no ImageNet weights in torchvision",
-                        hint="type network.weights=none, or the path of a file") from error
+                        hint="set network.weights=none or network.weights=FILE") from error
     return fetch_weights(url)

@@ -1,6 +1,6 @@
-"""The table of torchvision's classification networks, kept as a file so that listing imports no torch.
+"""The table of torchvision's classification networks, kept as a file so that listing does not import torch.
 
-``python -m sightsmith.plugins.classification.networks`` writes it anew from torchvision's metadata.
+``python -m sightsmith.plugins.classification.networks`` regenerates it from torchvision's metadata.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ COLUMNS = ("name", "family", "parameters", "input_size", "min_size", "top1", "to
            "weights_file", "licence", "source", "dataset")
 LICENCE = "BSD-3-Clause (torchvision)"
 SWAG_LICENCE = "CC-BY-NC-4.0"
-"""What the licence says that torchvision's metadata links to, for the weights that name one."""
+"""Of the weights whose metadata in torchvision links to a licence."""
 
 
 def records() -> list[NetworkRecord]:
-    """One record a network, from the table."""
+    """One record per network, from the table."""
     text = files(__package__).joinpath(TABLE).read_text(encoding="utf-8")
     return [
         NetworkRecord(

@@ -9,7 +9,7 @@ from sightsmith.plugins.classification.networks import records
 @hookimpl
 def sightsmith_tasks() -> list[TaskRecord]:
     return [TaskRecord(
-        name="classification", description="which class an image shows, or which classes (multi-label)",
+        name="classification", description="the class of an image, or its classes (multi-label)",
         builder="sightsmith.plugins.classification.task:ClassificationTask", score="accuracy", annotation="labels",
         sample="sightsmith.plugins.classification.sample:write")]
 

@@ -33,7 +33,7 @@ SHOWN_ERRORS = 12
 
 def sections(results: Sequence[ClassificationResult], samples: Sequence[Sample], classes: Sequence[str],
              multi_label: bool, config: Config) -> list[Section]:
-    """In the order of the page. ``results`` and ``samples`` are in step."""
+    """In page order. ``results`` and ``samples`` correspond one to one."""
     scores, truth = scores_and_truth(results, multi_label)
     predicted = predictions(scores, multi_label)
     parts = [_per_class(results, truth, predicted, classes, multi_label)]
@@ -52,13 +52,13 @@ def _per_class(results: Sequence[ClassificationResult], truth: Array, predicted:
     values = compute(results, classes, multi_label)
     rows = []
     for number, name in enumerate(classes):
-        real, found = truth[:, number], predicted[:, number]
-        tp, fp = int((real & found).sum()), int(((1 - real) & found).sum())
-        fn, tn = int((real & (1 - found)).sum()), int(((1 - real) & (1 - found)).sum())
+        actual, found = truth[:, number], predicted[:, number]
+        tp, fp = int((actual & found).sum()), int(((1 - actual) & found).sum())
+        fn, tn = int((actual & (1 - found)).sum()), int(((1 - actual) & (1 - found)).sum())
         specificity = tn / (tn + fp) if tn + fp else None
         odds = tp * tn / (fp * fn) if fp and fn else None
-        rows.append((name, int(real.sum()), values[f"precision/{name}"], values[f"recall/{name}"], specificity,
-                     (tp + tn) / len(real), values[f"f1/{name}"], values[f"auc/{name}"], tp, fp, fn, tn, odds))
+        rows.append((name, int(actual.sum()), values[f"precision/{name}"], values[f"recall/{name}"], specificity,
+                     (tp + tn) / len(actual), values[f"f1/{name}"], values[f"auc/{name}"], tp, fp, fn, tn, odds))
     header = ("class", "positives", "precision", "recall", "specificity", "accuracy", "F1", "AUC", "TP", "FP", "FN",
               "TN", "odds ratio")
     note = ("Undefined without positives (recall, F1, AUC), without predictions of the class (precision), or without "
@@ -88,11 +88,11 @@ def _confusion(truth: Array, predicted: Array, classes: Sequence[str]) -> Sectio
 def _curves(scores: Array, truth: Array, classes: Sequence[str]) -> Section:
     plot = Figure(figsize=(10, 4.2), layout="constrained")
     roc, precision_recall = plot.subplots(1, 2)
-    drawn, left_out = 0, []
+    drawn, undefined = 0, []
     for number, name in enumerate(classes):
         real = truth[:, number]
         if not (0 < real.sum() < len(real) and np.isfinite(scores).all()):
-            left_out.append(name)
+            undefined.append(name)
         elif drawn < DRAWN_CLASSES:
             drawn += 1
             false, hit, _ = sklearn_metrics.roc_curve(real, scores[:, number])
@@ -109,9 +109,9 @@ def _curves(scores: Array, truth: Array, classes: Sequence[str]) -> Section:
         if drawn:
             axes.legend(fontsize=8)
     notes = []
-    if left_out:
-        notes.append(f"Undefined without both positives and negatives: {', '.join(left_out)}.")
-    if drawn == DRAWN_CLASSES < len(classes) - len(left_out):
+    if undefined:
+        notes.append(f"Undefined without both positives and negatives: {', '.join(undefined)}.")
+    if drawn == DRAWN_CLASSES < len(classes) - len(undefined):
         notes.append(f"Only the first {DRAWN_CLASSES} classes are shown.")
     return Section("ROC and precision-recall", figures=(plot,), name="roc-pr",
                    note=" ".join(notes))
@@ -126,8 +126,8 @@ def _errors(results: Sequence[ClassificationResult], samples: Sequence[Sample], 
             off = np.abs(scores[place] - truth[place])
             number = int(off.argmax())
             if off[number] >= 0.5:
-                answer = "without" if truth[place, number] else "with"
-                wrong.append((float(off[number]), place, f"{answer} {classes[number]}"))
+                prefix = "without" if truth[place, number] else "with"
+                wrong.append((float(off[number]), place, f"{prefix} {classes[number]}"))
         elif (number := int(scores[place].argmax())) != int(truth[place].argmax()):
             wrong.append((float(scores[place, number]), place, classes[number]))
     if not wrong:
@@ -151,13 +151,13 @@ def _calibration(scores: Array, truth: Array, multi_label: bool) -> Section:
     plot = Figure(figsize=(4.6, 4.2), layout="constrained")
     axes = plot.subplots()
     axes.plot([0, 1], [0, 1], color="grey", linewidth=0.8, linestyle="--")
-    axes.plot([part.confidence for part in found.bins], [part.right for part in found.bins], marker="o")
+    axes.plot([part.confidence for part in found.bins], [part.correct for part in found.bins], marker="o")
     axes.set(xlabel="predicted probability", ylabel="observed frequency", xlim=(0, 1.02), ylim=(0, 1.02))
     axes.grid(alpha=0.25)
     kind = "The probabilities of all classes" if multi_label else "The probability of the predicted class"
     note = (f"{kind} in bins of 0.1. Expected calibration error: {format_metric(found.error)} (Guo et al. "
             "2017; 0 is best).")
-    rows = tuple((f"{part.low:.1f} to {part.low + 0.1:.1f}", part.count, part.confidence, part.right)
+    rows = tuple((f"{part.low:.1f} to {part.low + 0.1:.1f}", part.count, part.confidence, part.correct)
                  for part in found.bins)
     return Section("Calibration", note=note, figures=(plot,), name="calibration", rows=rows,
                    header=("probability", "cases", "mean probability", "observed frequency"))

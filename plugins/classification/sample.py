@@ -10,16 +10,16 @@ from PIL import Image
 from sightsmith.plugin import fill_folder
 
 SIDE = 32
-"""pixels; the digits are 8 x 8, below the smallest side that is accepted"""
+"""Pixels; the digits are 8 x 8, smaller than the smallest side allowed."""
 
 
 def write(folder: Path) -> None:
-    """Write ``Classes/<digit>/digit-0000.png`` into ``folder``, all or nothing; keeps what is there."""
+    """Write ``Classes/<digit>/digit-0000.png`` into ``folder``, all or nothing; existing data is kept."""
     fill_folder(folder, _fill)
 
 
 def _fill(folder: Path) -> None:
-    from sklearn.datasets import load_digits  # slow to import, and needed only the first time
+    from sklearn.datasets import load_digits  # slow to import, and only needed once
 
     digits = load_digits()
     for number, (values, label) in enumerate(zip(digits.images, digits.target, strict=True)):

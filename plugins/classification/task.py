@@ -1,4 +1,4 @@
-"""The classification task: samples to batches, logits to figures."""
+"""The classification task: samples to batches, logits to metrics."""
 
 from __future__ import annotations
 
@@ -33,16 +33,16 @@ from sightsmith.plugins.classification.model import Classifier, Preprocessor, be
 IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 HALF = (0.5, 0.5, 0.5)
 TRAINED_ON_HALF = ("efficientnet_v2_l", "googlenet", "inception_v3")
-"""Networks whose published weights are of inputs in [-1, 1], not of ImageNet's mean and deviation."""
+"""Networks whose published weights expect inputs in [-1, 1], not ImageNet's mean and standard deviation."""
 LARGEST_POSITIVE_WEIGHT = 20.0
 
 
 class ClassificationTask(Task[ClassificationResult, ClassificationPrediction]):
-    """Single-label, or multi-label where images have any number of classes."""
+    """Single-label, or multi-label if images have any number of classes."""
 
     @property
     def score(self) -> str:
-        """Accuracy; for multi-label, where it counts whole label sets only, the macro F1."""
+        """Accuracy; for multi-label, where accuracy only counts exact matches of label sets, the macro F1."""
         return "macro_f1" if self.multi_label else super().score
 
     @property
@@ -54,8 +54,7 @@ class ClassificationTask(Task[ClassificationResult, ClassificationPrediction]):
 
     def dataset(self, samples: Sequence[Sample], *, training: bool) -> data.ClassificationDataset:
         return data.ClassificationDataset(samples, self.classes, self.config, self.input_size(),
-                                          multi_label=self.multi_label,
-                                training=training)
+                                          multi_label=self.multi_label, training=training)
 
     def collate(self, items: list[Any]) -> dict[str, Any]:
         return data.collate(items)
@@ -73,19 +72,19 @@ class ClassificationTask(Task[ClassificationResult, ClassificationPrediction]):
 
     def _build(self, classes: int) -> Model:
         config, channels = self.config, data.input_channels(self.config)
-        usual = self._normalisation(channels)
+        defaults = self._normalisation(channels)
         if isinstance(self.network, ModuleNetworkRecord):
             module = build_module(self.network, num_classes=classes, channels=channels, size=self.input_size(),
                                   options=config.network.options)
-            return Classifier(module, Preprocessor(config.image.mean or usual[0], config.image.std or usual[1]),
+            return Classifier(module, Preprocessor(config.image.mean or defaults[0], config.image.std or defaults[1]),
                               multi_label=self.multi_label, label_smoothing=config.hyper.label_smoothing)
         return self.network.make(
             self.network.name, classes, channels=channels, size=self.input_size(),
-            mean=config.image.mean or usual[0], std=config.image.std or usual[1], multi_label=self.multi_label,
+            mean=config.image.mean or defaults[0], std=config.image.std or defaults[1], multi_label=self.multi_label,
             label_smoothing=config.hyper.label_smoothing, options={**self.network.options, **config.network.options})
 
     def _normalisation(self, channels: int) -> tuple[Sequence[float], Sequence[float]]:
-        """Mean and deviation of each channel: what the published weights were trained with."""
+        """Mean and standard deviation of each channel, as the published weights expect them."""
         if isinstance(self.network, ModuleNetworkRecord) and len(self.network.mean) == channels:
             return self.network.mean, self.network.std
         if channels != 3:
@@ -93,8 +92,7 @@ class ClassificationTask(Task[ClassificationResult, ClassificationPrediction]):
         return (HALF, HALF) if self.network.name in TRAINED_ON_HALF else (IMAGENET_MEAN, IMAGENET_STD)
 
     def _try(self, model: Model, channels: int) -> None:
-        """Some networks need a larger input than others, a plain module may return anything: find out before anything
-        else is done."""
+        """Run one image: some networks need a larger input, and a plain module may return anything."""
         size, plain = self.input_size(), isinstance(self.network, ModuleNetworkRecord)
         if size == self.network.input_size and not self.config.network.options and not plain:
             return
@@ -103,12 +101,12 @@ class ClassificationTask(Task[ClassificationResult, ClassificationPrediction]):
                 logits = model.eval()(torch.zeros(1, channels, size, size))
         except (RuntimeError, AssertionError, ValueError) as error:
             raise UserError(f"The network {self.network.name} cannot take images of {size} px: {error}",
-                            hint=f"leave image.size out (this network's own is {self.network.input_size}), or choose "
-                                 "another network") from error
+                            hint=f"remove image.size (the default of this network is {self.network.input_size}), or "
+                                 "choose another network") from error
         shape = tuple(logits.shape) if isinstance(logits, Tensor) else type(logits).__name__
         if plain and shape != (1, len(self.classes)):
             raise UserError(f"The network {self.network.name} returned {shape} for images (1, {channels}, {size}, "
-                            f"{size}), not logits (1, {len(self.classes)}), one a class")
+                            f"{size}), not logits (1, {len(self.classes)}), one per class")
 
     def backbone(self, model: Model) -> Sequence[nn.Module]:
         if isinstance(self.network, ModuleNetworkRecord) and self.network.backbone:
@@ -116,7 +114,7 @@ class ClassificationTask(Task[ClassificationResult, ClassificationPrediction]):
         return before_last_layer(model)
 
     def prepare(self, model: Model, samples: Sequence[Sample]) -> None:
-        """Class weights: each class counts alike; for multi-label, a class's positives as its negatives."""
+        """Set class weights: all classes weigh the same; for multi-label, positives weigh as much as negatives."""
         if self.config.hyper.class_balance != "loss":
             return
         counts = self.statistics(samples)

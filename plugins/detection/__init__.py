@@ -1,1 +1,1 @@
-"""Object detection and instance masks, with mmdet's networks."""
+"""Object detection and instance segmentation, with mmdet's networks."""

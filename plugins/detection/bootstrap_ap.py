@@ -1,7 +1,7 @@
-"""COCO's average precision of images drawn anew: each image is matched once, however often it is drawn.
+"""COCO's average precision of resampled images: each image is matched once, however often it is resampled.
 
-Everything is flat over *series*: a class at an IoU, of which average precision is the mean over 101 recalls. Only hits
-raise the recall, so precision is looked at there alone.
+All arrays are flat over *series*: a class at an IoU threshold, whose average precision is the mean over 101 recalls.
+Only true positives (hits) raise the recall, so precision is only evaluated there.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ from sightsmith.plugin import Array
 from sightsmith.plugins.detection.metrics import DetectionResult, match, merged
 
 
-def ap_of_draws(results: Sequence[DetectionResult], classes: Sequence[str], with_masks: bool,
+def bootstrap_ap(results: Sequence[DetectionResult], classes: Sequence[str], with_masks: bool,
                 ) -> Callable[[Array], float | None]:
-    """AP over IoU 0.5 to 0.95 of results drawn so often (N,): as pycocotools has it of copies.
+    """AP over IoU 0.5 to 0.95 as a function of how often each result (N,) is resampled; equals pycocotools on copies.
 
-    The tiles of an image are drawn together.
+    The tiles of an image are resampled together.
     """
     numbered: list[DetectionResult] = [{**result, "index": place} for place, result in enumerate(results)]
     images = merged(numbered)
@@ -30,21 +30,21 @@ def ap_of_draws(results: Sequence[DetectionResult], classes: Sequence[str], with
     found = [matches(evaluation, number, len(images)) for number in range(len(classes))]
     objects = np.stack([item.objects for item in found])  # (classes, images)
     hit_image, hit_series, hit_false, false_image, false_begin = _flat(found)
-    first = np.flatnonzero(np.diff(hit_series, prepend=-1))  # the first hit of each series that has one
-    apart = 2.0 * (hit_series[-1:] - hit_series)  # keeps the maxima of one series above those of all later ones
+    first = np.flatnonzero(np.diff(hit_series, prepend=-1))  # the first hit of each series
+    offset = 2.0 * (hit_series[-1:] - hit_series)  # separates the running maxima of the series
 
-    def ap(drawn: Array) -> float | None:
-        times = drawn[first_tile]
-        there = objects @ times
-        defined = np.count_nonzero(there)
+    def ap(weights: Array) -> float | None:
+        times = weights[first_tile]
+        positives = objects @ times
+        defined = np.count_nonzero(positives)
         if not defined:
             return None
         hits, false = _sums(times[hit_image]), _sums(times[false_image])
         hits = hits[1:] - np.repeat(hits[first], np.diff(first, append=len(hit_series)))
         false = false[hit_false] - false[false_begin[hit_series]]
         precision = hits / np.maximum(hits + false, 1)
-        best = np.maximum.accumulate((precision + apart)[::-1])[::-1] - apart  # at this recall and beyond
-        reached = np.searchsorted(recalls, hits / np.maximum(there[hit_series // ious], 1), side="right")
+        best = np.maximum.accumulate((precision + offset)[::-1])[::-1] - offset  # at this recall or higher
+        reached = np.searchsorted(recalls, hits / np.maximum(positives[hit_series // ious], 1), side="right")
         gained = np.diff(reached, prepend=0)
         gained[first] = reached[first]
         return float(best @ gained / (len(recalls) * ious * defined))
@@ -54,9 +54,9 @@ def ap_of_draws(results: Sequence[DetectionResult], classes: Sequence[str], with
 
 @dataclass(frozen=True)
 class Matches:
-    """Of a class: its ``objects`` in each image (images,), and of its detections, the surest first, the place of the
-    ``image`` (D,), the ``scores`` (D,), and whether each is one of ``hits`` or ``false`` (IoUs, D); one that matches a
-    crowd is neither."""
+    """The matches of a class: the ``objects`` per image (images,), and the detections by falling score: index of the
+    ``image`` (D,), ``scores`` (D,), and whether each is a true positive (``hits``) or ``false`` positive (IoUs, D).
+    Detections on crowds are neither."""
 
     objects: Array
     image: Array
@@ -66,8 +66,8 @@ class Matches:
 
 
 def matches(evaluation: Any, number: int, images: int) -> Matches:
-    """Of class ``number`` in what :func:`~sightsmith.plugins.detection.metrics.match` has of so many ``images``."""
-    begin = number * len(evaluation.params.areaRng) * images  # the first area is all of them
+    """The matches of class ``number`` from :func:`~sightsmith.plugins.detection.metrics.match` on ``images`` images."""
+    begin = number * len(evaluation.params.areaRng) * images  # the first area range has all sizes
     found = [(place, entry) for place, entry in enumerate(evaluation.evalImgs[begin:begin + images])
              if entry is not None]
     objects = np.zeros(images, int)
@@ -83,8 +83,8 @@ def matches(evaluation: Any, number: int, images: int) -> Matches:
 
 
 def _flat(found: Sequence[Matches]) -> list[Array]:
-    """Of each hit its image, its series and how many false detections come before it in the flat order; of each false
-    detection its image; of each series how many false ones come before it."""
+    """For each hit its image, its series and the number of false positives before it in flat order; for each false
+    positive its image; for each series the number of false positives before it."""
     parts, done = [], 0
     for number, item in enumerate(found):
         rows, places = np.nonzero(item.hits)
@@ -96,5 +96,5 @@ def _flat(found: Sequence[Matches]) -> list[Array]:
 
 
 def _sums(values: Array) -> Array:
-    """Of the first 0, 1, ... of ``values``."""
+    """Cumulative sums, starting with 0."""
     return np.concatenate([[0], np.cumsum(values)])

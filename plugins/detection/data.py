@@ -1,4 +1,4 @@
-"""Images with boxes, and with a mask for each object where the network learns masks."""
+"""Images with boxes, and with a mask per object if the network predicts masks."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ from sightsmith.plugin import Config, Mask, Object, Sample, decode_mask, run_len
 from sightsmith.plugins.openmmlab.data import AnnotatedImages, View
 from sightsmith.plugins.openmmlab.transforms import Results
 
-LEAST_SEEN = 0.25
-"""An object of which less than this part of its area is in a tile is neither learnt nor counted there."""
+MIN_VISIBLE = 0.25
+"""Objects with a smaller part of their area in a tile are ignored there, in training and in metrics."""
 
 SMALLEST_SIDE = 1.0
-"""Pixels; an object that augmentation leaves smaller is not learnt."""
+"""Pixels; objects that augmentation makes smaller are dropped from training."""
 
 
 class DetectionDataset(AnnotatedImages):
     """Items whose ``data_samples`` is a ``DetDataSample``.
 
     ``gt_instances`` holds boxes xyxy in pixels of the item, class numbers and, ``with_masks``, masks;
-    ``truth`` what validation compares with, in pixels of the whole image.
+    ``truth`` is the ground truth for validation, in pixels of the whole image.
     """
 
     def __init__(self, samples: Sequence[Sample], classes: Sequence[str], config: Config, size: int, *,
@@ -40,7 +40,7 @@ class DetectionDataset(AnnotatedImages):
         whole = np.array([item.box for item in sample.objects], np.float32).reshape(-1, 4)
         boxes, seen = view.boxes(whole)
         kept = [place for place, item in enumerate(sample.objects) if seen[place] > 0 or sample.tile is None]
-        crowd = np.array([item.crowd for item in sample.objects], bool) | (seen < LEAST_SEEN)
+        crowd = np.array([item.crowd for item in sample.objects], bool) | (seen < MIN_VISIBLE)
         found: Results = {
             "gt_bboxes": HorizontalBoxes(torch.from_numpy(boxes[kept]), clone=False),
             "gt_bboxes_labels": np.array([self._numbers[sample.objects[place].label] for place in kept], np.int64),
@@ -62,12 +62,12 @@ class DetectionDataset(AnnotatedImages):
         height, width = image.shape[1:]
         boxes.clip_((height, width))
         large = ((boxes.widths > SMALLEST_SIDE) & (boxes.heights > SMALLEST_SIDE)).numpy()
-        learnt, ignored = large & ~results["gt_ignore_flags"], large & results["gt_ignore_flags"]
+        trained, ignored = large & ~results["gt_ignore_flags"], large & results["gt_ignore_flags"]
         sample = DetDataSample(metainfo={
             "img_id": results["img_id"], "img_shape": (height, width), "ori_shape": results["ori_shape"],
             "scale_factor": results["scale_factor"], "truth": results.get("truth"),
-            "border": (0, 0, 0, 0)})  # what CenterNet's own transform would have added, and its head takes off again
-        for name, chosen in (("gt_instances", learnt), ("ignored_instances", ignored)):
+            "border": (0, 0, 0, 0)})  # expected by CenterNet's head, set by its own transform
+        for name, chosen in (("gt_instances", trained), ("ignored_instances", ignored)):
             instances = InstanceData(bboxes=boxes[torch.from_numpy(chosen)].tensor,
                                      labels=torch.from_numpy(results["gt_bboxes_labels"][chosen]))
             if "gt_masks" in results:
@@ -87,5 +87,5 @@ class DetectionDataset(AnnotatedImages):
 
     @staticmethod
     def _annotated(item: Object) -> Mask:
-        assert item.mask is not None, "the check of masks lets no object without one pass"
+        assert item.mask is not None, "the check of masks rejects objects without one"
         return item.mask

@@ -1,4 +1,4 @@
-"""A detector on its way out of the engine: images to a fixed number of boxes, with masks where it learns them."""
+"""Export of a detector: images to a fixed number of boxes, with masks if it predicts them."""
 
 from __future__ import annotations
 
@@ -13,23 +13,23 @@ from torch.nn import functional
 
 from sightsmith.plugin import Array, Model, Outputs
 from sightsmith.plugins.openmmlab.adapt import walk
-from sightsmith.plugins.openmmlab.build import alone, scope
+from sightsmith.plugins.openmmlab.build import scope, without_distributed
 from sightsmith.plugins.openmmlab.data import View
 from sightsmith.plugins.openmmlab.export import OpenMMLabExporter, normalised
 from sightsmith.plugins.openmmlab.task import OpenMMLabTask, fixed_rng
 
-SURE = 0.05
-"""The score from which a detection is compared: mmdet's own configurations drop those below."""
+MIN_SCORE = 0.05
+"""Detections with a lower score are not compared; mmdet's own configurations drop them."""
 
 
 class _Detections(nn.Module):
-    """One image (1, 3, *shape); ``most`` detections, the surest first."""
+    """One image (1, 3, *shape) to ``max_detections`` detections, by falling score."""
 
-    def __init__(self, model: Model, shape: tuple[int, int], most: int, *, with_masks: bool) -> None:
+    def __init__(self, model: Model, shape: tuple[int, int], max_detections: int, *, with_masks: bool) -> None:
         super().__init__()
-        self.model, self.shape, self.most, self.with_masks = model, shape, most, with_masks
+        self.model, self.shape, self.max_detections, self.with_masks = model, shape, max_detections, with_masks
         limits = model.test_cfg.get("rcnn") or model.test_cfg
-        self.least = float(limits.get("score_thr", 0))
+        self.min_score = float(limits.get("score_thr", 0))
         for module in model.modules():
             _keep_all(getattr(module, "test_cfg", None))
 
@@ -39,27 +39,28 @@ class _Detections(nn.Module):
         sample = DetDataSample(metainfo={
             "img_id": 0, "img_shape": self.shape, "ori_shape": self.shape, "pad_shape": self.shape,
             "batch_input_shape": self.shape, "scale_factor": (1.0, 1.0), "border": (0, 0, 0, 0)})
-        with scope("mmdet"), alone(), fixed_rng():
-            [said] = self.model.predict(normalised(self.model.data_preprocessor, images), [sample])
-        found = said.pred_instances
+        with scope("mmdet"), without_distributed(), fixed_rng():
+            [prediction] = self.model.predict(normalised(self.model.data_preprocessor, images), [sample])
+        found = prediction.pred_instances
         scores = found.scores.float()
-        scores, best = _filled(torch.where(scores > self.least, scores, torch.zeros_like(scores)), self.most
-                               ).topk(self.most)
-        height, width = self.shape  # which untrained networks leave by far
+        count = self.max_detections
+        scores, best = _zero_padded(torch.where(scores > self.min_score, scores, torch.zeros_like(scores)),
+                                    count).topk(count)
+        height, width = self.shape  # untrained networks predict far outside
         boxes = found.bboxes.float().clamp(min=0).minimum(torch.tensor([width, height] * 2))
-        chosen = [_filled(boxes, self.most)[best], scores, _filled(found.labels, self.most)[best]]
+        selected = [_zero_padded(boxes, count)[best], scores, _zero_padded(found.labels, count)[best]]
         if self.with_masks:
-            chosen.append(_filled(found.masks.to(torch.uint8), self.most)[best])
-        return tuple(value[None] for value in chosen)
+            selected.append(_zero_padded(found.masks.to(torch.uint8), count)[best])
+        return tuple(value[None] for value in selected)
 
 
-def _filled(values: Tensor, count: int) -> Tensor:
+def _zero_padded(values: Tensor, count: int) -> Tensor:
     """``values`` (n, ...) with ``count`` more rows of zeros."""
     return torch.cat([values, values.new_zeros(count, *values.shape[1:])])
 
 
 def _keep_all(config: Any) -> None:
-    """Let no score or size decide how many boxes there are: what is recorded is of one number of them."""
+    """Disable score and size thresholds: the recorded graph has a fixed number of boxes."""
     for node in walk(config):
         node.update({key: -1 for key in ("score_thr", "min_bbox_size") if key in node})
         if "nms" in node:
@@ -67,15 +68,15 @@ def _keep_all(config: Any) -> None:
 
 
 class DetectorExporter(OpenMMLabExporter):
-    """One image at a time: how many boxes there are between its layers is recorded.
+    """One image at a time, as the number of boxes between layers is recorded.
 
-    The input is as large as the largest of ``sizes``, scaled and padded as the engine does.
+    The input is as large as the largest of ``sizes``, scaled and padded as in the engine.
     """
 
     batched = False
     max_mismatch_ratio = 0.05
 
-    def __init__(self, task: OpenMMLabTask, model: Model, sizes: Collection[tuple[int, int]], most: int, *,
+    def __init__(self, task: OpenMMLabTask, model: Model, sizes: Collection[tuple[int, int]], max_detections: int, *,
                  with_masks: bool) -> None:
         preprocessor = model.data_preprocessor
         divisor = preprocessor.pad_size_divisor
@@ -88,13 +89,14 @@ class DetectorExporter(OpenMMLabExporter):
         self.pad = (fill.flip(0) if preprocessor._channel_conversion else fill).div(255).tolist()
         self.with_masks = with_masks
         self.outputs = {
-            "boxes": f"(batch, {most}, 4) float32, left, top, right, bottom in pixels of the input; "
-                     "those whose centre is in the padding are none",
-            "scores": f"(batch, {most}) float32 in [0, 1], the surest first; 0 where there is no further detection",
-            "labels": f"(batch, {most}) int64, places in `classes`"}
+            "boxes": f"(batch, {max_detections}, 4) float32, left, top, right, bottom in pixels of the input; "
+                     "ignore those whose centre is in the padding",
+            "scores": f"(batch, {max_detections}) float32 in [0, 1], in falling order; 0 for no detection",
+            "labels": f"(batch, {max_detections}) int64, indices into `classes`"}
         if with_masks:
-            self.outputs["masks"] = f"(batch, {most}, height, width) uint8, 1 where the object is, in the input"
-        self.module = _Detections(self.model, (self.height, self.width), most, with_masks=with_masks).eval()
+            self.outputs["masks"] = (f"(batch, {max_detections}, height, width) uint8 in pixels of the input, "
+                                     "1 for the object")
+        self.module = _Detections(self.model, (self.height, self.width), max_detections, with_masks=with_masks).eval()
 
     def predicted(self, outputs: dict[str, Tensor], samples: list[Any]) -> list[Any]:
         from mmengine.structures import InstanceData
@@ -115,18 +117,18 @@ class DetectorExporter(OpenMMLabExporter):
         return samples
 
     def differences(self, one: Outputs, other: Outputs) -> Array:
-        """Of each detection of either side how far the other's nearest one of its class is: the largest difference of
-        its score, and of its sides as parts of the input's longer one; 1 where there is none."""
+        """For each detection of either output the distance to the nearest one of its class in the other: the largest
+        difference in score, or in coordinates as a fraction of the input's longer side; 1 if there is none."""
         found = []
         for place in range(len(one["scores"])):
-            sides = [{name: values[place] for name, values in outputs.items()} for outputs in (one, other)]
-            found += [self._apart(*sides), self._apart(*sides[::-1])]
+            pair = [{name: values[place] for name, values in outputs.items()} for outputs in (one, other)]
+            found += [self._distances(*pair), self._distances(*pair[::-1])]
         return np.concatenate(found)
 
-    def _apart(self, one: dict[str, Array], other: dict[str, Array]) -> Array:
-        sure = one["scores"] >= SURE
-        scores = np.abs(one["scores"][sure][:, None] - other["scores"][None])
-        boxes = np.abs(one["boxes"][sure][:, None] - other["boxes"][None]).max(-1) / self.longest
-        same = one["labels"][sure][:, None] == other["labels"][None]
-        apart: Array = np.where(same, np.maximum(scores, boxes), 1.0).min(1, initial=1.0)
-        return apart
+    def _distances(self, one: dict[str, Array], other: dict[str, Array]) -> Array:
+        confident = one["scores"] >= MIN_SCORE
+        scores = np.abs(one["scores"][confident][:, None] - other["scores"][None])
+        boxes = np.abs(one["boxes"][confident][:, None] - other["boxes"][None]).max(-1) / self.longest
+        same = one["labels"][confident][:, None] == other["labels"][None]
+        distances: Array = np.where(same, np.maximum(scores, boxes), 1.0).min(1, initial=1.0)
+        return distances

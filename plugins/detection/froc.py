@@ -1,7 +1,7 @@
-"""The free-response ROC curve: what part of all objects is found, against false detections an image.
+"""The free-response ROC curve: recall against false positives per image.
 
-Bunch et al. 1977. A detection is a hit as in COCO's evaluation, at an IoU of 0.5; those on crowds are neither hit nor
-false.
+Bunch et al. 1977. A detection is a true positive as in COCO's evaluation, at an IoU of 0.5; detections on crowds are
+ignored.
 """
 
 from __future__ import annotations
@@ -16,26 +16,25 @@ from sightsmith.plugin import Array
 from sightsmith.plugins.detection.bootstrap_ap import matches
 
 RATES = (0.05, 0.1, 0.2, 0.5, 1.0, 2.0)
-"""False detections an image at which the recall is told."""
+"""False positives per image at which the recall is reported."""
 
 
 @dataclass(frozen=True)
 class Froc:
-    """``false`` detections an image and ``recall``, (T,) each, at every score from which detections can be counted, the
-    highest first."""
+    """``false`` positives per image and ``recall``, (T,) each, at every score threshold, the highest first."""
 
     false: Array
     recall: Array
 
     def recall_at(self, rate: float) -> float:
-        """The highest recall with no more than ``rate`` false detections an image."""
+        """The highest recall with at most ``rate`` false positives per image."""
         allowed = self.recall[self.false <= rate]
         return float(allowed.max()) if allowed.size else 0.0
 
 
 def froc(evaluation: Any, images: int, classes: Sequence[str]) -> dict[str | None, Froc | None]:
-    """Of what :func:`~sightsmith.plugins.detection.metrics.match` has of so many ``images``, by class, and under None
-    for all classes together; None where there is no object to find."""
+    """The curve per class, and under the key None for all classes together, from
+    :func:`~sightsmith.plugins.detection.metrics.match` on ``images`` images; None for classes without objects."""
     found = [matches(evaluation, number, images) for number in range(len(classes))]
     each: dict[str | None, Froc | None] = {
         name: _curve(item.scores, item.hits[0], item.false[0], int(item.objects.sum()), images)
@@ -52,5 +51,5 @@ def _curve(scores: Array, hits: Array, false: Array, objects: int, images: int) 
         return None
     order = np.argsort(-scores, kind="stable")
     scores, hits, false = scores[order], np.cumsum(hits[order]), np.cumsum(false[order])
-    last = np.flatnonzero(np.diff(scores, append=-np.inf))  # equal scores are counted together
+    last = np.flatnonzero(np.diff(scores, append=-np.inf))  # equal scores share a threshold
     return Froc(np.concatenate([[0.0], false[last] / images]), np.concatenate([[0.0], hits[last] / objects]))

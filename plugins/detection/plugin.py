@@ -9,7 +9,7 @@ from sightsmith.plugins.openmmlab.networks import records
 @hookimpl
 def sightsmith_tasks() -> list[TaskRecord]:
     return [TaskRecord(
-        name="detection", description="where objects are: boxes, or a mask for each object",
+        name="detection", description="where objects are: boxes, or a mask per object",
         builder="sightsmith.plugins.detection.task:DetectionTask", score="ap", annotation="boxes",
         sample="sightsmith.plugins.openmmlab.sample:write_boxes")]
 

@@ -38,14 +38,14 @@ from sightsmith.plugins.detection.metrics import (
 DRAWN_CLASSES = 12
 SHOWN_IMAGES = 12
 LARGE = 320
-"""Pixels of the longer side of an image that is shown whole."""
+"""Longer side of whole images in the report, pixels."""
 MIN_SCORE = 0.3
 """Predictions below this score are not drawn."""
 
 
 def sections(results: Sequence[DetectionResult], samples: Sequence[Sample], classes: Sequence[str], with_masks: bool,
              config: Config) -> list[Section]:
-    """In the order of the page. ``results`` and ``samples`` are in step."""
+    """In page order. ``results`` and ``samples`` correspond one to one."""
     values = compute(results, classes, with_masks)
     images = merged(results)
     matched = match(images, classes, "segm" if with_masks else "bbox")
@@ -113,7 +113,7 @@ def _froc(evaluation: Any, images: int, classes: Sequence[str]) -> Section:
 
 @dataclass(frozen=True)
 class _Finding:
-    """A detection or a missed object of class ``number`` in the image at ``place``; ``score`` is 0 where missed."""
+    """A detection, or a missed object with ``score`` 0, of class ``number`` in the image at index ``place``."""
 
     kind: Literal["true positives", "false positives", "false negatives"]
     number: int
@@ -126,8 +126,8 @@ COLOURS = {"true positives": TRUE_POSITIVE, "false positives": FALSE_POSITIVE, "
 
 
 def _findings(evaluation: Any, images: int, classes: int) -> list[_Finding]:
-    """At an IoU of 0.5: detections with a score of :data:`MIN_SCORE` or more, and objects without one. Crowds and what
-    matches them are left out."""
+    """At an IoU of 0.5: detections with a score of at least :data:`MIN_SCORE`, and missed objects. Crowds and their
+    matches are ignored."""
     found = []
     for number in range(classes):
         begin = number * len(evaluation.params.areaRng) * images
@@ -180,16 +180,16 @@ def _hardest(findings: Sequence[_Finding], images: Sequence[DetectionResult], sa
     by_image = {sample.image: sample for sample in samples}
     wrong = [[item for item in findings if item.place == place and item.kind != "true positives"]
              for place in range(len(images))]
-    places = sorted((place for place in range(len(images)) if wrong[place]),  # of as many errors, the surest first
+    places = sorted((place for place in range(len(images)) if wrong[place]),  # ties: higher scores first
                     key=lambda place: (-len(wrong[place]), -sum(item.score for item in wrong[place])))
     pictures = []
     for place in places[:SHOWN_IMAGES]:
         image = images[place]
         sample = by_image[image["truth"]["image"]]
-        sure = np.flatnonzero(image["scores"] >= MIN_SCORE)
+        confident = np.flatnonzero(image["scores"] >= MIN_SCORE)
         boxes = [(_tuple(box), TRUE_POSITIVE, "") for box in image["truth"]["boxes"]]
         boxes += [(_tuple(image["boxes"][number]), FALSE_POSITIVE, f"{classes[image['labels'][number]]} "
-                   f"{image['scores'][number]:.2f}") for number in sure]
+                   f"{image['scores'][number]:.2f}") for number in confident]
         missed = sum(item.kind == "false negatives" for item in wrong[place])
         caption = f"{sample.image}\n{missed} false negatives, {len(wrong[place]) - missed} false positives"
         pictures.append(Picture(load_rgb(sample, config.image), caption, tuple(boxes), LARGE))

@@ -1,4 +1,4 @@
-"""The detection task: samples to batches, predictions to figures."""
+"""The detection task: samples to batches, predictions to metrics."""
 
 from __future__ import annotations
 
@@ -23,22 +23,22 @@ from sightsmith.plugin import (
     UserError,
 )
 from sightsmith.plugins.detection import metrics, report
-from sightsmith.plugins.detection.bootstrap_ap import ap_of_draws
+from sightsmith.plugins.detection.bootstrap_ap import bootstrap_ap
 from sightsmith.plugins.detection.data import DetectionDataset
 from sightsmith.plugins.detection.export import DetectorExporter
-from sightsmith.plugins.detection.metrics import DetectionResult, FoundObjects
+from sightsmith.plugins.detection.metrics import DetectionPrediction, DetectionResult
 from sightsmith.plugins.detection.module import ModuleDetector, background_first_layout
 from sightsmith.plugins.openmmlab import adapt, zoo
 from sightsmith.plugins.openmmlab.head_layout import box_layout
 from sightsmith.plugins.openmmlab.module import ModuleModel, build_preprocessor
 from sightsmith.plugins.openmmlab.task import OpenMMLabTask
 
-MOST_PREDICTIONS = 100
-"""Predictions of an image that are kept, the surest ones: what COCO's metrics count."""
+MAX_DETECTIONS = 100
+"""The best predictions of an image that are kept, as in COCO's metrics."""
 
 
-class DetectionTask(OpenMMLabTask[DetectionResult, FoundObjects]):
-    """Boxes, and a mask for each object where the network's record says that it learns masks."""
+class DetectionTask(OpenMMLabTask[DetectionResult, DetectionPrediction]):
+    """Boxes, and a mask per object if the network predicts masks."""
 
     package = "mmdet"
 
@@ -48,17 +48,17 @@ class DetectionTask(OpenMMLabTask[DetectionResult, FoundObjects]):
 
     def dataset(self, samples: Sequence[Sample], *, training: bool) -> DetectionDataset:
         return DetectionDataset(samples, self.classes, self.config, self.input_size(), training=training,
-                          with_masks=self.with_masks)
+                                with_masks=self.with_masks)
 
     def adapted(self) -> tuple[dict[str, Any], list[str]]:
         model, downloads = super().adapted()
         adapt.drop_semantic_branch(model)
         adapt.set_classes(model, len(self.classes))
         preprocessor = model["data_preprocessor"]
-        preprocessor["batch_augments"] = None  # sizes are image.size's business, augmentation that of augment.*
+        preprocessor["batch_augments"] = None  # image.size and augment.* decide instead
         preprocessor["pad_size_divisor"] = divisor = max(preprocessor.get("pad_size_divisor", 1), 32)
         resize = zoo.transform(self.package, self.zoo_name, "Resize")
-        if resize and not resize.get("keep_ratio", False):  # a network for images of one shape: squares
+        if resize and not resize.get("keep_ratio", False):  # the network takes a fixed shape: use squares
             preprocessor["pad_size_divisor"] = math.ceil(self.input_size() / divisor) * divisor
         preprocessor["pad_mask"] = self.with_masks
         adapt.fit_queries(model, self.input_size())
@@ -76,9 +76,9 @@ class DetectionTask(OpenMMLabTask[DetectionResult, FoundObjects]):
     def result(self, sample: Any, loss: float) -> DetectionResult:
         return {"index": int(sample.img_id), "loss": loss, **self.part(sample)}
 
-    def part(self, sample: Any) -> FoundObjects:
+    def part(self, sample: Any) -> DetectionPrediction:
         found, truth = sample.pred_instances, sample.truth
-        best = found.scores.float().argsort(descending=True, stable=True)[:MOST_PREDICTIONS]
+        best = found.scores.float().argsort(descending=True, stable=True)[:MAX_DETECTIONS]
         boxes = found.bboxes[best].float().cpu().numpy()
         if truth["tile"]:
             boxes = boxes + np.array([truth["tile"][0], truth["tile"][1]] * 2, np.float32)
@@ -91,11 +91,11 @@ class DetectionTask(OpenMMLabTask[DetectionResult, FoundObjects]):
     def exporter(self, model: Model, sizes: Collection[tuple[int, int]]) -> DetectorExporter:
         if isinstance(self.network, ModuleNetworkRecord):
             raise UserError(f"The network {self.network.name} is a plain module; such detectors cannot be exported, as "
-                            "the number of boxes that they return is not fixed",
-                            hint="a detector of `sightsmith list networks --task detection` can")
-        return DetectorExporter(self, model, sizes, MOST_PREDICTIONS, with_masks=self.with_masks)
+                            "they return a varying number of boxes",
+                            hint="choose a detector from `sightsmith list networks --task detection`")
+        return DetectorExporter(self, model, sizes, MAX_DETECTIONS, with_masks=self.with_masks)
 
-    def prediction(self, parts: Sequence[FoundObjects], samples: Sequence[Sample], size: tuple[int, int],
+    def prediction(self, parts: Sequence[DetectionPrediction], samples: Sequence[Sample], size: tuple[int, int],
                    ) -> Prediction:
         image, = metrics.merged(parts)
         masks: Sequence[RunLengths | None] = image["masks"] or (None,) * len(image["boxes"])
@@ -107,10 +107,10 @@ class DetectionTask(OpenMMLabTask[DetectionResult, FoundObjects]):
         return {"loss": self.mean_loss(results), **metrics.compute(results, self.classes, self.with_masks)}
 
     def bootstrap_score(self, results: Sequence[DetectionResult]) -> Callable[[Array], float | None]:
-        return ap_of_draws(results, self.classes, self.with_masks)
+        return bootstrap_ap(results, self.classes, self.with_masks)
 
     def statistics(self, samples: Sequence[Sample]) -> Mapping[str, int]:
-        """Objects of each class."""
+        """The number of objects per class."""
         counts = dict.fromkeys(self.classes, 0)
         for sample in samples:
             for item in sample.objects:

@@ -1,4 +1,4 @@
-"""ONNX: a file for onnxruntime and what else reads ONNX, with a script that runs it on images."""
+"""ONNX: a file for onnxruntime and other runtimes, with a script that runs it on images."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ from sightsmith.plugins.exporters.recording import recording
 
 INPUT = "images"
 OPSET = 17
-"""Of ONNX: the oldest with all that is needed, GridSample and LayerNormalization."""
+"""The oldest ONNX opset with both GridSample and LayerNormalization."""
 LARGEST_FILE = 1_900_000_000
-"""Bytes of weights from which they go into a file beside the model's: protobuf ends at 2 GiB."""
+"""Bytes; larger weights go into a separate file, as protobuf is limited to 2 GiB."""
 
 
 class Onnx:
@@ -29,8 +29,8 @@ class Onnx:
     def write(self, exporter: Exporter, images: Tensor, path: Path, each_image: bool) -> None:
         names = list(exporter.outputs)
         weights = path.with_name(f"{path.name}.data")
-        weights.unlink(missing_ok=True)  # to which it would be appended
-        with tempfile.TemporaryDirectory(dir=path.parent) as folder:  # a large model is written as a file a tensor
+        weights.unlink(missing_ok=True)  # otherwise appended to
+        with tempfile.TemporaryDirectory(dir=path.parent) as folder:  # large models are written as one file per tensor
             file = Path(folder) / path.name
             with recording(exporter, images) as made:
                 torch.onnx.export(exporter.module, (images,), str(file), dynamo=False, opset_version=OPSET,
@@ -58,9 +58,9 @@ class Onnx:
 
 
 def _each_image(model: onnx.ModelProto, shapes: Sequence[Sequence[int]]) -> onnx.ModelProto:
-    """``model`` of one image as the body of a Scan over a batch of them; ``shapes`` are those of its input and outputs
-    without the batch, which ONNX does not always know."""
-    inner = compose.add_prefix(model, "image/").graph  # a name means one thing, inside and outside
+    """``model`` for one image as the body of a Scan over a batch; ``shapes`` are those of its input and outputs
+    without the batch, which ONNX may not know."""
+    inner = compose.add_prefix(model, "image/").graph  # names must be unique across both graphs
     axis = helper.make_tensor("first_axis", onnx.TensorProto.INT64, [1], [0])
     nodes, values, batches = list(inner.node), [], []
     for value, outer, shape in zip((*inner.input, *inner.output), (*model.graph.input, *model.graph.output), shapes,

@@ -1,6 +1,6 @@
-"""Runs the ONNX model beside this file on images. Needs onnxruntime, numpy and pillow; no torch, no sightsmith.
+"""Runs the ONNX model in this folder on images. Needs onnxruntime, numpy and pillow; no torch, no sightsmith.
 
-    python predict.py photo.jpg more/*.png > said.json
+    python predict.py photo.jpg more/*.png > predictions.json
 """
 
 from __future__ import annotations
@@ -18,13 +18,13 @@ from PIL import Image, ImageOps
 
 HERE = Path(__file__).resolve().parent
 MERGE_IOU = 0.5
-"""Of boxes of one class from neighbouring tiles: above it they are one object."""
+"""Boxes of one class from neighbouring tiles with a larger IoU are the same object."""
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
 
 def read(path: str, card: dict[str, Any]) -> Image.Image:
-    """Upright; RGB, or of more than 8 bits one channel F in [0, 1]."""
+    """Upright; RGB, or one channel F in [0, 1] for more than 8 bits."""
     try:
         image: Image.Image = ImageOps.exif_transpose(Image.open(path))
     except OSError as error:
@@ -39,7 +39,7 @@ def read(path: str, card: dict[str, Any]) -> Image.Image:
 
 
 def tiles(size: tuple[int, int], card: dict[str, Any]) -> Iterator[tuple[int, int, int, int]]:
-    """(left, top, right, bottom) of the parts that the model is shown one at a time: the whole, or tiles."""
+    """(left, top, right, bottom) of the tiles that the model runs on, or of the whole image."""
     side, overlap = card["tile"]["side"] or max(size), card["tile"]["overlap"] / 100
     across, down = (cut(length, side, overlap) for length in size)
     for top, bottom in down:
@@ -57,26 +57,26 @@ def cut(length: int, side: int, overlap: float) -> list[tuple[int, int]]:
 
 def feed(part: Image.Image, card: dict[str, Any]) -> tuple[Array, tuple[int, int]]:
     """The model's input (3, H, W), and the (width, height) of the image in it."""
-    fed = card["input"]
-    height, width = fed["shape"][2:]
-    if fed["fit"] == "stretch":
+    spec = card["input"]
+    height, width = spec["shape"][2:]
+    if spec["fit"] == "stretch":
         size = (width, height)
         scaled = part.resize(size, Image.Resampling.BILINEAR)
     else:
-        scale = min(fed["longest"] / max(part.size), width / part.width, height / part.height)
+        scale = min(spec["longest"] / max(part.size), width / part.width, height / part.height)
         size = (max(round(scale * part.width), 1), max(round(scale * part.height), 1))
         scaled = part.resize(size, Image.Resampling.BOX if scale < 1 else Image.Resampling.BILINEAR)
     values: Array = np.asarray(scaled, np.float32)
     values = np.repeat(values[..., None], 3, 2) if values.ndim == 2 else values / 255
     padded = np.empty((height, width, 3), np.float32)
-    padded[:] = fed.get("pad", 0)
+    padded[:] = spec.get("pad", 0)
     padded[:size[1], :size[0]] = values
     return padded.transpose(2, 0, 1), size
 
 
 def find_objects(outputs: dict[str, Array], size: tuple[int, int], tile: tuple[int, int, int, int], whole: Image.Image,
                  classes: list[str]) -> list[dict[str, Any]]:
-    """Of one tile, boxes and masks in pixels of the whole image."""
+    """Boxes and masks of one tile, in pixels of the whole image."""
     left, top, right, bottom = tile
     scale = np.array([(right - left) / size[0], (bottom - top) / size[1]] * 2)
     found = []
@@ -95,7 +95,7 @@ def find_objects(outputs: dict[str, Array], size: tuple[int, int], tile: tuple[i
 
 
 def merged(objects: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """The surest first, without those that a surer one of their class overlaps."""
+    """Non-maximum suppression per class, by falling score."""
     kept: list[dict[str, Any]] = []
     for item in sorted(objects, key=lambda item: -item["score"]):
         if all(other["label"] != item["label"] or iou(other["box"], item["box"]) <= MERGE_IOU for other in kept):
@@ -112,9 +112,9 @@ def iou(one: list[float], other: list[float]) -> float:
 
 
 def predict(path: str, session: Any, card: dict[str, Any], folder: Path) -> dict[str, Any]:
-    """What the model says of an image; maps of classes and of objects are written into ``folder``."""
+    """The prediction for an image; semantic and object masks are written into ``folder``."""
     image, classes = read(path, card), card["classes"]
-    said: dict[str, Any] = {"image": path, "width": image.width, "height": image.height}
+    prediction: dict[str, Any] = {"image": path, "width": image.width, "height": image.height}
     objects: list[dict[str, Any]] = []
     parts: list[dict[str, Any]] = []
     summed: Any = 0
@@ -125,8 +125,8 @@ def predict(path: str, session: Any, card: dict[str, Any], folder: Path) -> dict
             card["outputs"], session.run(list(card["outputs"]), {"images": values[None]}), strict=True)}
         if "probabilities" in outputs:
             best = np.argsort(-outputs["probabilities"], kind="stable")[:5]
-            return said | {"labels": [{"label": classes[place], "score": float(outputs["probabilities"][place])}
-                                      for place in best]}
+            return prediction | {"labels": [{"label": classes[place], "score": float(outputs["probabilities"][place])}
+                                            for place in best]}
         if "boxes" in outputs:
             objects += find_objects(outputs, size, tile, image, classes)
         elif "logits" in outputs:
@@ -136,42 +136,42 @@ def predict(path: str, session: Any, card: dict[str, Any], folder: Path) -> dict
                 shown = Image.fromarray(logits[:size[1], :size[0]])
                 summed[number, top:bottom, left:right] += np.asarray(
                     shown.resize((right - left, bottom - top), Image.Resampling.BILINEAR))
-        else:  # what a task of another plugin gives, as it is
+        else:  # raw outputs of a task from another plugin
             parts.append({"tile": tile, **{name: value.tolist() for name, value in outputs.items()}})
     if parts:
-        return said | {"outputs": parts}
+        return prediction | {"outputs": parts}
     if "logits" in card["outputs"]:
-        return said | {"semantic_mask": write_map(folder / f"{Path(path).stem}-classes.png", summed.argmax(0))}
+        return prediction | {"semantic_mask": write_map(folder / f"{Path(path).stem}-classes.png", summed.argmax(0))}
     found = merged(objects) if len(places) > 1 else objects
     if "masks" in card["outputs"]:
         numbers = np.zeros((image.height, image.width), np.uint8)
         for number, item in reversed(list(enumerate(found, 1))):
-            numbers[item.pop("mask")] = number  # the surest stands before the others
-        said["object_map"] = write_map(folder / f"{Path(path).stem}-objects.png", numbers)
-    return said | {"objects": found}
+            numbers[item.pop("mask")] = number  # higher scores overwrite lower ones
+        prediction["object_map"] = write_map(folder / f"{Path(path).stem}-objects.png", numbers)
+    return prediction | {"objects": found}
 
 
 def write_map(path: Path, values: Array) -> str:
-    """8 bits: 0 is background, ``i + 1`` class ``i``, or object ``i``."""
+    """8 bits: 0 is the background, ``i + 1`` class or object ``i``."""
     if path.exists():
-        raise SystemExit(f"{path} exists already, and nothing is overwritten: choose another --output-dir")
+        raise SystemExit(f"{path} already exists: choose another --output-dir")
     Image.fromarray(values.astype(np.uint8)).save(path)
     return str(path)
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description="What the model says of images, as JSON.")
+    parser = argparse.ArgumentParser(description="Predicts images; prints JSON.")
     parser.add_argument("images", nargs="+", help="JPEG, PNG, TIFF or BMP")
-    parser.add_argument("--output-dir", type=Path, default=Path(), help="for maps of classes or objects [.]")
+    parser.add_argument("--output-dir", type=Path, default=Path(), help="folder for semantic or object masks [.]")
     options = parser.parse_args()
     card = json.loads((HERE / "model.json").read_text())
     if card["input"]["shape"][1] != 3:
-        raise SystemExit("The model sees DICOM windows, which this script does not read: model.json says how "
-                         "to feed it")
+        raise SystemExit("The model takes DICOM windows, which this script does not support; model.json describes "
+                         "its input")
     options.output_dir.mkdir(parents=True, exist_ok=True)
     session = onnxruntime.InferenceSession(HERE / "model.onnx", providers=onnxruntime.get_available_providers())
-    said = [predict(path, session, card, options.output_dir) for path in options.images]
-    print(json.dumps(said, indent=2, ensure_ascii=False))
+    predictions = [predict(path, session, card, options.output_dir) for path in options.images]
+    print(json.dumps(predictions, indent=2, ensure_ascii=False))
 
 
 if __name__ == "__main__":

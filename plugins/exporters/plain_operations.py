@@ -1,4 +1,4 @@
-"""What of torch itself has no counterpart in ONNX, computed by operations that have one."""
+"""Replaces operations of torch that have no counterpart in ONNX."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from torch.nn import functional
 
 @contextmanager
 def plain_operations() -> Iterator[None]:
-    """Inside, adaptive pooling and attention give the same results in steps that can be recorded."""
+    """Inside the block, adaptive pooling and attention use operations that can be recorded, with the same results."""
     fused = torch.backends.mha.get_fastpath_enabled()
-    torch.backends.mha.set_fastpath_enabled(False)  # attention as one operator that only torch has
+    torch.backends.mha.set_fastpath_enabled(False)  # its fused attention only exists in torch
     try:
         with patch.object(functional, "adaptive_avg_pool2d", _adaptive_average):
             yield
@@ -25,10 +25,10 @@ def plain_operations() -> Iterator[None]:
 
 
 def _adaptive_average(images: Tensor, size: Any) -> Tensor:
-    """``adaptive_avg_pool2d`` as products with the weight of each pixel in each bin."""
+    """``adaptive_avg_pool2d`` as matrix products."""
     sides = [int(side) for side in images.shape[-2:]]
-    wanted = [size, size] if isinstance(size, int) else list(size)
-    down, across = (_bins(side, given or side) for given, side in zip(wanted, sides, strict=True))
+    target = [size, size] if isinstance(size, int) else list(size)
+    down, across = (_bins(side, count or side) for count, side in zip(target, sides, strict=True))
     return down @ images @ across.T
 
 

@@ -1,4 +1,4 @@
-"""Recording an exporter's module while it runs, which both formats begin with."""
+"""Prepares an exporter's module for recording, for both formats."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from sightsmith.plugins.exporters.plain_operations import plain_operations
 
 @contextmanager
 def recording(exporter: Exporter, images: Tensor) -> Iterator[tuple[Tensor, ...]]:
-    """What the module gives, run once before it is recorded, without what the recorder says of every layer."""
+    """The module's outputs from a first run; warnings and output of the recorder are suppressed inside the block."""
     with (torch.no_grad(), plain_operations(), exporter.traceable(), warnings.catch_warnings(),
           redirect_stdout(io.StringIO())):
         warnings.simplefilter("ignore")

@@ -1,4 +1,4 @@
-"""TorchScript: a file that PyTorch runs, from Python or C++, without this package."""
+"""TorchScript: a file for PyTorch, from Python or C++, without this package."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class TorchScript:
 
 
 class _EachImage(nn.Module):
-    """Runs a recorded module of one image for each of several. Scripted: the loop is part of the file."""
+    """Runs a recorded module for one image on each image of a batch. Scripted, so that the loop is in the file."""
 
     def __init__(self, recorded: Any, outputs: int) -> None:
         super().__init__()
@@ -55,7 +55,7 @@ class _EachImage(nn.Module):
 
 
 class _AsList(nn.Module):
-    """TorchScript has no tuples of any length."""
+    """TorchScript has no tuples of variable length."""
 
     def __init__(self, module: nn.Module) -> None:
         super().__init__()

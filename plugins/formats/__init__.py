@@ -1,1 +1,1 @@
-"""Dataset formats that several tasks read."""
+"""The dataset formats."""

@@ -12,7 +12,7 @@ TOP = "classes"
 
 
 class ClassFolders:
-    """``Classes/<class>/*``, or ``<class>/*`` directly in the root; images may lie deeper in a class."""
+    """``Classes/<class>/*``, or ``<class>/*`` directly in the root; images may be in subfolders of a class."""
 
     def detect(self, root: Path) -> FormatMatch | None:
         top = self._top(root)
@@ -30,7 +30,7 @@ class ClassFolders:
         classes = tuple(folder.name for folder in subfolders(top))
         stray = [relative(path, root) for path in sorted(top.iterdir()) if path.is_file() and is_image(path)]
         if stray:
-            problems.append(Problem(f"{len(stray)} images lie beside the class folders and are left out: "
+            problems.append(Problem(f"{len(stray)} images are next to the class folders and are ignored: "
                                     f"{listed(stray)}", severity="warning"))
         return DatasetIndex(root, "class_folders", classes, tuple(samples), problems=tuple(problems))
 
@@ -39,7 +39,7 @@ class ClassFolders:
 
 
 def read_classes(root: Path, top: Path, split: Split | None, problems: list[Problem]) -> list[Sample]:
-    """The images of every class folder in ``top``; what is not an image is told of."""
+    """The images of every class folder in ``top``; other files become a warning."""
     samples = []
     for folder in subfolders(top):
         others, found = [], 0
@@ -48,15 +48,15 @@ def read_classes(root: Path, top: Path, split: Split | None, problems: list[Prob
             if not is_image(path):
                 others.append(name)
             elif not inside(root, path):
-                problems.append(Problem("is a link that leaves the data set's folder", file=name,
+                problems.append(Problem("is a link to a file outside the data set", file=name,
                                         hint="copy the image into the data set"))
             else:
                 found += 1
                 samples.append(Sample(path, name, (folder.name,), split=split))
         if others:
-            problems.append(Problem(f"{len(others)} files of {relative(folder, root)}/ are not images and are left "
-                                    f"out: {listed(others)}", severity="warning"))
+            problems.append(Problem(f"{len(others)} files in {relative(folder, root)}/ are not images and are "
+                                    f"ignored: {listed(others)}", severity="warning"))
         if not found:
             problems.append(Problem("the class folder has no images", file=relative(folder, root),
-                                    hint="put images into it, or remove it"))
+                                    hint="add images to it, or remove it"))
     return sorted(samples, key=lambda sample: natural(sample.name))

@@ -1,4 +1,4 @@
-"""Which value or colour of a map of classes is which class."""
+"""The table of classes by pixel value or colour of a semantic mask."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from sightsmith.plugins.formats.files import read_text, relative
 FILES = ("classes.txt", "names.txt", "class_names.txt", "labels.txt", "labelmap.txt", "label_colors.txt",
          "class_dict.csv")
 BACKGROUND = ("background", "_background_", "__background__")
-NEGLECTED = ("void", "ignore", "ignored", "__ignore__")
-"""Names of what is neither learnt nor counted."""
+IGNORED_NAMES = ("void", "ignore", "ignored", "__ignore__")
+"""Names of regions that are excluded from training and metrics."""
 
 _NUMBER = r"\s*(\d{1,3})\s*"
 _COLOUR_LAST = re.compile(rf"([^:,]+)[:,]{_NUMBER},{_NUMBER},{_NUMBER}(?:[:,].*)?")
@@ -24,8 +24,8 @@ _HEADER = re.compile(r"name\s*,\s*r\s*,\s*g\s*,\s*b\s*", re.IGNORECASE)
 
 @dataclass(frozen=True)
 class ClassTable:
-    """``values`` and ``colours`` (0xRRGGBB) pair what stands in a picture with the class, or None for the
-    background; ``ignored`` has values and colours of neither."""
+    """``values`` and ``colours`` (0xRRGGBB) map a pixel to its class, or to None for the background; ``ignored``
+    lists the values and colours that are excluded from training and metrics."""
 
     values: tuple[tuple[int, str | None], ...]
     colours: tuple[tuple[int, str | None], ...] = ()
@@ -35,18 +35,18 @@ class ClassTable:
     def classes(self) -> tuple[str, ...]:
         return tuple(dict.fromkeys(name for _, name in (*self.values, *self.colours) if name is not None))
 
-    def map_of(self, path: Path, name: str, colour: bool) -> SemanticMask:
+    def semantic_mask(self, path: Path, name: str, colour: bool) -> SemanticMask:
         return SemanticMask(path, name, self.colours if colour else self.values, self.ignored)
 
 
-def numbered(names: Iterable[str]) -> ClassTable:
-    """Classes by the order of their names: from 0 where the first is the background (or black), else from 1."""
+def from_names(names: Iterable[str]) -> ClassTable:
+    """Classes numbered in the order of ``names``: from 0 if the first is the background, else from 1."""
     return _table([(name, None) for name in names])
 
 
-def used_values(values: Iterable[int]) -> ClassTable:
-    """A class for each value, called by its number; 0 is the background, and 255 ignored unless it is all
-    that there is beside: then it is the class of a picture of black and white."""
+def from_values(values: Iterable[int]) -> ClassTable:
+    """A class for each value, named by its number. 0 is the background; 255 is ignored, unless it is the only other
+    value: then the masks are black and white, and it is the class."""
     found = sorted(set(values) - {0})
     if found != [IGNORED]:
         found = [value for value in found if value != IGNORED]
@@ -55,9 +55,9 @@ def used_values(values: Iterable[int]) -> ClassTable:
 
 
 def read_class_table(root: Path, folders: Iterable[Path], problems: list[Problem]) -> tuple[ClassTable, str] | None:
-    """The first of :data:`FILES` in ``folders``, with its name: a class a line, with a colour or without.
+    """The first of :data:`FILES` in ``folders``, with its name; None if there is none.
 
-    A colour is written ``name,r,g,b``, ``name:r,g,b:...`` or ``r g b name``. None where there is none.
+    It has one class per line, without a colour or as ``name,r,g,b``, ``name:r,g,b:...`` or ``r g b name``.
     """
     path = next((folder / file for folder in folders for file in FILES if (folder / file).is_file()), None)
     if path is None:
@@ -71,13 +71,14 @@ def read_class_table(root: Path, folders: Iterable[Path], problems: list[Problem
             continue
         name, colour = _row(line)
         if any(name == other for other, _ in rows):
-            problems.append(Problem(f"the class {name!r} stands twice", file=relative(path, root), line=number))
+            problems.append(Problem(f"the class {name!r} is duplicated", file=relative(path, root), line=number))
         elif colour is not None and max(colour) > 255:
-            problems.append(Problem(f"{colour} is no colour", file=relative(path, root), line=number))
+            problems.append(Problem(f"{colour} is not a colour: values are 0 to 255", file=relative(path, root),
+                                    line=number))
         else:
             rows.append((name, colour))
     if not rows and problem is None:
-        problems.append(Problem("names no classes", file=relative(path, root), hint="write a class a line"))
+        problems.append(Problem("lists no classes", file=relative(path, root), hint="write one class per line"))
     return _table(rows), relative(path, root)
 
 
@@ -100,11 +101,11 @@ def _table(rows: list[tuple[str, tuple[int, int, int] | None]]) -> ClassTable:
     ignored = {IGNORED}
     for number, (name, colour) in enumerate(rows, first):
         packed = colour[0] << 16 | colour[1] << 8 | colour[2] if colour else None
-        if name.lower() in NEGLECTED:
+        if name.lower() in IGNORED_NAMES:
             ignored |= {number} if packed is None else {number, packed}
             continue
-        known = None if name.lower() in BACKGROUND else name
-        values[number] = known
+        label = None if name.lower() in BACKGROUND else name
+        values[number] = label
         if packed is not None:
-            colours[packed] = known
+            colours[packed] = label
     return ClassTable(tuple(values.items()), tuple(colours.items()) if len(colours) > 1 else (), tuple(sorted(ignored)))

@@ -20,28 +20,28 @@ from sightsmith.plugin import (
 from sightsmith.plugins.formats.files import numbers
 
 
-def read_object(annotation: dict[str, Any], label: str, mark: str) -> tuple[Object | None, list[Problem]]:
-    """None where it has neither a box nor a mask. The problems spoil boxes, or masks only."""
+def read_object(annotation: dict[str, Any], label: str, source_id: str) -> tuple[Object | None, list[Problem]]:
+    """None if it has neither a box nor a mask. The problems affect boxes, or masks only."""
     problems = []
     mask: Mask | None = None
     try:
         mask = _mask(annotation.get("segmentation"))
     except ValueError as error:
-        problems.append(Problem(f"the {mark}: {error}", affects="masks"))
+        problems.append(Problem(f"the {source_id}: {error}", affects="masks"))
     bbox = annotation.get("bbox")
     values = numbers(bbox, 4)
-    around: Box | None = None
+    box: Box | None = None
     if values is not None:
         left, top, width, height = values
-        around = left, top, left + width, top + height
+        box = left, top, left + width, top + height
     elif bbox:
-        problems.append(Problem(f"the {mark}: the bbox {str(bbox)[:60]} is not four numbers [x, y, width, height]",
+        problems.append(Problem(f"the {source_id}: the bbox {str(bbox)[:60]} is not four numbers [x, y, width, height]",
                                 affects="boxes"))
     elif mask is not None:
-        around = _around(mask)
-    if around is None:
+        box = _bounding_box(mask)
+    if box is None:
         return None, problems
-    return Object(label, around, mask, crowd=bool(annotation.get("iscrowd")), mark=mark), problems
+    return Object(label, box, mask, crowd=bool(annotation.get("iscrowd")), source_id=source_id), problems
 
 
 def _mask(value: Any) -> Mask | None:
@@ -66,10 +66,10 @@ def _mask(value: Any) -> Mask | None:
         raise ValueError(f"the segmentation: {error}") from error
 
 
-def _around(mask: Mask) -> Box:
+def _bounding_box(mask: Mask) -> Box:
     if isinstance(mask, Polygons):
         return mask.extent()
     try:
         return mask_box(run_lengths(mask, mask.height, mask.width))
-    except MaskError:  # which the check says
+    except MaskError:  # the check reports it
         return 0.0, 0.0, 0.0, 0.0

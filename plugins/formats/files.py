@@ -1,4 +1,4 @@
-"""Walking folders and reading text, numbers and JSON, for every format alike."""
+"""Helpers of all formats: walking folders and reading text, numbers and JSON."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def is_image(path: Path) -> bool:
 
 
 def inside(root: Path, path: Path) -> bool:
-    """Whether ``path``, links followed, stays below ``root``."""
+    """Whether ``path`` is below ``root`` once links are resolved."""
     return path.resolve().is_relative_to(root.resolve())
 
 
@@ -53,12 +53,12 @@ def relative(path: Path, root: Path) -> str:
 
 
 def images_in(folder: Path, root: Path) -> Iterator[Path]:
-    """The images below ``folder``; a link that leaves ``root`` is none."""
+    """The images below ``folder``; links to files outside ``root`` are skipped."""
     return (path for path in walk(folder) if is_image(path) and inside(root, path))
 
 
 def stems(root: Path) -> dict[tuple[Path, str], list[Path]]:
-    """The images below ``root`` by their folder and their name without suffix."""
+    """The images below ``root`` by folder and stem."""
     found: dict[tuple[Path, str], list[Path]] = defaultdict(list)
     for path in images_in(root, root):
         found[path.parent, path.stem].append(path)
@@ -66,9 +66,9 @@ def stems(root: Path) -> dict[tuple[Path, str], list[Path]]:
 
 
 def numbers(values: Any, count: int | None = None) -> tuple[float, ...] | None:
-    """A list of ``count`` (None: any number of) real numbers or their text; None for anything else.
+    """``count`` (None: any number of) real numbers, from numbers or text; None for anything else.
 
-    Infinite ones and NaN pass: the check of objects says where they are.
+    Infinity and NaN pass: the check of objects reports them with their place.
     """
     if not isinstance(values, (list, tuple)) or count not in (None, len(values)):
         return None
@@ -84,14 +84,14 @@ def read_text(path: Path, root: Path, largest: int = LARGEST_TEXT) -> tuple[str,
     """``(content, None)`` of a UTF-8 file, or ``(None, problem)``."""
     name = relative(path, root)
     if not inside(root, path):
-        return None, Problem("is a link that leaves the data set's folder", file=name)
+        return None, Problem("is a link to a file outside the data set", file=name)
     try:
         if path.stat().st_size > largest:
             return None, Problem(f"is larger than {largest // 2**20:,} MiB", file=name)
         return path.read_text(encoding="utf-8-sig"), None
     except UnicodeDecodeError as error:
         return None, Problem(f"is not UTF-8: {error.reason} at byte {error.start}", file=name,
-                             hint="save it again as UTF-8")
+                             hint="save it as UTF-8")
     except OSError as error:
         return None, Problem(f"cannot be read: {error.strerror or error}", file=name)
 

@@ -13,12 +13,12 @@ from sightsmith.plugins.formats.label_csv_table import Images, Row, read_rows
 
 FILES = ("label.csv", "labels.csv")
 ANNOTATIONS: dict[int, Annotation] = {2: "labels", 3: "labels", 5: "masks", 6: "boxes"}
-"""What a table of so many columns can_derive."""
+"""The annotation of a table, by its number of columns."""
 
 
 @dataclass
 class _Image:
-    """What the rows of one image say: by label, the row; for objects, what stands in it once."""
+    """The rows of one image: by label the row, and by the cells of a row its object."""
 
     path: Path
     line: int
@@ -27,12 +27,11 @@ class _Image:
 
 
 class LabelCsv:
-    """The columns say what a table is (see :data:`label_csv_table.COLUMNS`): labels, one row an image and
-    class; boxes, one row each; masks, one row an image and class.
+    """The number of columns decides what a table holds (see :data:`label_csv_table.COLUMNS`): labels, one row per
+    image and class; boxes, one row per box; masks, one row per image and class.
 
-    A row with a path alone is an image without any label or object. Paths are relative to the root;
-    older sets keep images in ``image/`` and may leave the extension out. Images that no row names are
-    left out.
+    A row with only a path is an image without labels or objects. Paths are relative to the root; older data
+    sets keep images in ``image/`` and may omit the extension. Images without a row are ignored.
     """
 
     def detect(self, root: Path) -> FormatMatch | None:
@@ -43,7 +42,7 @@ class LabelCsv:
         table = _table(root)
         problems: list[Problem] = []
         if table is None:
-            problems.append(Problem(f"there is no file {FILES[0]}", hint=f"put {FILES[0]} into {root}"))
+            problems.append(Problem(f"there is no file {FILES[0]}", hint=f"add {FILES[0]} to {root}"))
             return DatasetIndex(root, "label_csv", (), (), problems=tuple(problems))
         columns, rows = read_rows(table, problems)
         finder = Images(root)
@@ -63,14 +62,14 @@ class LabelCsv:
             labels = tuple(label for label in classes if label in image.labels
                            and (columns != 3 or image.labels[label].values == ("1",)))
             if columns == 2 and not labels:
-                problems.append(Problem("the image has no class and is left out", file=table.name, line=image.line,
+                problems.append(Problem("the image has no class and is ignored", file=table.name, line=image.line,
                                         severity="warning"))
                 continue
             samples.append(Sample(image.path, name, labels, file=table.name, line=image.line,
                                   objects=tuple(image.objects.values())))
         if columns == 3:
             _about_missing(images, classes, problems)
-        _about_unnamed(root, images, problems)
+        _about_unlisted(root, images, problems)
         return DatasetIndex(root, "label_csv", classes, tuple(samples), columns == 3, tuple(problems),
                             ANNOTATIONS[columns])
 
@@ -80,17 +79,17 @@ def _table(root: Path) -> Path | None:
 
 
 def _add(image: _Image, row: Row) -> None:
-    """Raises ValueError with the reason, and a hint where there is one."""
+    """Raises ValueError with the reason, and a hint if there is one."""
     label = row.label
     if not label:
         raise ValueError("the class is empty")
     if row.columns > 3:
         item, content = read_object(row), (label, *row.values)
         if content in image.objects:
-            raise ValueError(f"the row stands in line {image.objects[content].line} already")
+            raise ValueError(f"the row duplicates line {image.objects[content].line}")
         if row.columns == 5 and label in image.labels:
-            raise ValueError(f"{row.path!r} has a mask for the class {label!r} in line {image.labels[label].line}",
-                             "there is one mask for each class of an image: join them")
+            raise ValueError(f"{row.path!r} already has a mask for the class {label!r} in line "
+                             f"{image.labels[label].line}", "an image has one mask per class: merge them")
         image.objects[content] = item
         image.labels.setdefault(label, row)
         return
@@ -98,25 +97,25 @@ def _add(image: _Image, row: Row) -> None:
         raise ValueError(f"the third column is {row.values[0]!r}; it must be 0 or 1")
     if label in image.labels:
         first = image.labels[label]
-        raise ValueError(f"the row stands in line {first.line} already" if first.values == row.values else
+        raise ValueError(f"the row duplicates line {first.line}" if first.values == row.values else
                          f"{row.path!r} is {first.values[0]} for class {label!r} in line {first.line} and "
                          f"{row.values[0]} here")
     if image.labels and row.columns == 2:
         (other, first), = image.labels.items()
         raise ValueError(f"{row.path!r} has the class {other!r} in line {first.line} and {label!r} here",
-                         "keep one; for several classes an image, write path,class,0|1")
+                         "keep one; for several classes per image, write path,class,0|1")
     image.labels[label] = row
 
 
 def _about_missing(images: dict[str, _Image], classes: tuple[str, ...], problems: list[Problem]) -> None:
     short = [name for name, image in images.items() if image.labels and len(image.labels) < len(classes)]
     if short:
-        problems.append(Problem(f"{len(short)} images have no row for some classes, taken as 0: {listed(short)}",
-                                severity="warning"))
+        problems.append(Problem(f"{len(short)} images have no row for some classes, which are read as 0: "
+                                f"{listed(short)}", severity="warning"))
 
 
-def _about_unnamed(root: Path, images: dict[str, _Image], problems: list[Problem]) -> None:
-    unnamed = [name for path in walk(root) if is_image(path) and (name := relative(path, root)) not in images]
-    if unnamed:
-        problems.append(Problem(f"{len(unnamed)} images are named by no row and left out: {listed(unnamed)}",
+def _about_unlisted(root: Path, images: dict[str, _Image], problems: list[Problem]) -> None:
+    unlisted = [name for path in walk(root) if is_image(path) and (name := relative(path, root)) not in images]
+    if unlisted:
+        problems.append(Problem(f"{len(unlisted)} images have no row and are ignored: {listed(unlisted)}",
                                 severity="warning"))

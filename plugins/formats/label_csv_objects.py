@@ -1,4 +1,4 @@
-"""One row of a ``label.csv`` with a box or a mask as an object."""
+"""The object of a row of ``label.csv`` that has a box or a mask."""
 
 from __future__ import annotations
 
@@ -28,26 +28,27 @@ def _box(row: Row) -> Object:
 def _mask(row: Row) -> Object:
     """Base64 of a zlib stream of the mask's bits, row by row, the most significant bit of a byte first.
 
-    Rows are not filled up to bytes; the last byte is.
+    Only the end of the mask is padded to a whole byte, not each row.
     """
-    wide, high, text = row.values
-    if not (wide.isdecimal() and high.isdecimal() and 0 < int(wide) <= MAX_SIDE and 0 < int(high) <= MAX_SIDE):
-        raise ValueError(f"width,height are {wide[:20]},{high[:20]}; each is a whole number from 1 to {MAX_SIDE}")
-    width, height = int(wide), int(high)
-    wanted = (width * height + 7) // 8
+    width_text, height_text, text = row.values
+    if not all(side.isdecimal() and 0 < int(side) <= MAX_SIDE for side in (width_text, height_text)):
+        raise ValueError(f"width,height are {width_text[:20]},{height_text[:20]}; both must be whole numbers from 1 to "
+                         f"{MAX_SIDE}")
+    width, height = int(width_text), int(height_text)
+    expected = (width * height + 7) // 8
     try:
         packed = base64.b64decode(text, validate=True)
     except ValueError as error:
         raise ValueError(f"the mask is not base64: {error}") from error
     stream = zlib.decompressobj()
     try:
-        content = stream.decompress(packed, wanted + 1)  # no more, however much the stream would give
+        content = stream.decompress(packed, expected + 1)  # a zip bomb is cut off here
     except zlib.error as error:
         raise ValueError(f"the mask is not a zlib stream: {error}") from error
-    if len(content) != wanted or not stream.eof:
-        there = f"{len(content)}" if len(content) <= wanted else "more"
-        raise ValueError(f"the mask of {width} x {height} px needs {wanted} bytes, and there are {there}"
-                         + ("" if stream.eof or len(content) > wanted else " in a stream cut short"))
+    if len(content) != expected or not stream.eof:
+        actual = f"{len(content)}" if len(content) <= expected else "more"
+        raise ValueError(f"the mask of {width} x {height} px needs {expected} bytes, but there are {actual}"
+                         + ("" if stream.eof or len(content) > expected else " in a truncated stream"))
     bits = np.unpackbits(np.frombuffer(content, dtype=np.uint8), count=width * height)
     mask = encode_mask(bits.reshape(height, width))
     return Object(row.label or "", mask_box(mask), mask, region=True, line=row.line)

@@ -1,4 +1,4 @@
-"""The rows of a ``label.csv``, and the images that they name."""
+"""The rows of a ``label.csv`` and the images that they refer to."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ HEADER_WORDS = {"path", "file", "filename", "file_name", "image", "images", "ima
                 "class"}
 COLUMNS = {2: "path,class", 3: "path,class,0|1", 5: "path,class,width,height,mask",
            6: "path,class,x_left,y_top,width,height"}
-"""What a row holds, by its number of columns."""
+"""The cells of a row, by its number of columns."""
 
 WORDS = {2: "two", 3: "three", 5: "five", 6: "six"}
 
 
 @dataclass(frozen=True)
 class Row:
-    """``label`` is None in a row with a path alone; ``values`` are the cells from the third on."""
+    """``label`` is None in a row with only a path; ``values`` are the cells from the third on."""
 
     line: int
     path: str
@@ -37,7 +37,7 @@ class Row:
 
 
 def read_rows(table: Path, problems: list[Problem]) -> tuple[int, list[Row]]:
-    """The number of columns that most rows have, and the rows of as many or with a path alone."""
+    """The most frequent number of columns, and the rows that have it or only a path."""
     rows = _rows(table, problems)
     counts = Counter(row.columns for row in rows if row.label is not None)
     if not counts:
@@ -47,14 +47,14 @@ def read_rows(table: Path, problems: list[Problem]) -> tuple[int, list[Row]]:
         lines = [row.line for row in rows if row.columns == count]
         first, second = sorted((count, columns))
         problems.append(Problem(
-            f"rows of {WORDS[first]} and of {WORDS[second]} columns are mixed: {len(lines)} of {count} columns, "
+            f"rows of {WORDS[first]} and {WORDS[second]} columns are mixed: {len(lines)} have {count} columns, "
             f"in lines {listed(map(str, lines))}", file=table.name, line=lines[0],
             hint=f"{WORDS[first]} columns are {COLUMNS[first]}; {WORDS[second]} are {COLUMNS[second]}"))
     return columns, [row for row in rows if row.columns in (1, columns)]
 
 
 def _rows(table: Path, problems: list[Problem]) -> list[Row]:
-    """The rows of a number of columns that means something; every other one becomes a problem."""
+    """The rows with a valid number of columns; the others become problems."""
     if table.stat().st_size > LARGEST:
         problems.append(Problem(f"is larger than {LARGEST // 2**30} GiB", file=table.name))
         return []
@@ -67,20 +67,20 @@ def _rows(table: Path, problems: list[Problem]) -> list[Row]:
         problems.append(Problem("is not UTF-8 and was read as Windows-1252", file=table.name, line=line,
                                 hint="save it as UTF-8 if names look wrong", severity="warning"))
     rows = []
-    limit = csv.field_size_limit(LARGEST)  # a mask is longer than the module allows
+    limit = csv.field_size_limit(LARGEST)  # masks exceed the default limit
     reader = csv.reader(io.StringIO(text, newline=""), strict=True)
     try:
         for cells in reader:
             cells = [cell.strip() for cell in cells]
             if len(cells) > 3 and not any(cells[1:]):
-                cells = cells[:1]  # a spreadsheet fills a row with a path alone up with empty cells
+                cells = cells[:1]  # spreadsheets pad short rows with empty cells
             if not any(cells):
                 continue
             if len(cells) == 1 and ";" in cells[0]:
-                problems.append(Problem("the columns are divided by ';'", file=table.name, line=reader.line_num,
+                problems.append(Problem("the columns are separated by ';'", file=table.name, line=reader.line_num,
                                         hint="save the table with commas"))
             elif len(cells) > 1 and len(cells) not in COLUMNS:
-                problems.append(Problem(f"{len(cells)} columns", file=table.name, line=reader.line_num,
+                problems.append(Problem(f"the row has {len(cells)} columns", file=table.name, line=reader.line_num,
                                         hint=f"a row is one of: path; {'; '.join(COLUMNS.values())}"))
             else:
                 rows.append(Row(reader.line_num, cells[0], cells[1] if len(cells) > 1 else None, tuple(cells[2:])))
@@ -89,12 +89,12 @@ def _rows(table: Path, problems: list[Problem]) -> list[Row]:
     finally:
         csv.field_size_limit(limit)
     if not rows and not problems:
-        problems.append(Problem("the table is empty", file=table.name, hint="write a row path,class for each image"))
+        problems.append(Problem("the table is empty", file=table.name, hint="write one row path,class per image"))
     return rows
 
 
 class Images:
-    """Finds the images that rows name. Raises ValueError with the reason, and a hint where there is one."""
+    """Finds the images of rows. Raises ValueError with the reason, and a hint if there is one."""
 
     def __init__(self, root: Path) -> None:
         self._root = root
@@ -116,7 +116,7 @@ class Images:
             return candidates[0]
         if candidates:
             names = ", ".join(relative(found, self._root) for found in candidates)
-            raise ValueError(f"{row.path!r} could be {names}", "write the file's extension")
+            raise ValueError(f"{row.path!r} could be {names}", "add the file extension")
         if row.line == 1 and row.path.lower() in HEADER_WORDS:
             raise ValueError("the first row looks like a header", "delete it: the table has no header row")
         raise ValueError(f"there is no image {row.path!r}")

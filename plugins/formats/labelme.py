@@ -1,4 +1,4 @@
-"""LabelMe: a JSON for each image, with its shapes and flags."""
+"""LabelMe: one JSON per image, with its shapes and flags."""
 
 from __future__ import annotations
 
@@ -22,29 +22,29 @@ from sightsmith.plugin import (
 from sightsmith.plugins.formats.files import inside, natural, read_json, relative, walk
 from sightsmith.plugins.formats.labelme_shapes import as_masks, image_size, read_shapes
 
-LOOKED_AT = 5
+PROBED = 5
 HEAD = 65536
 
 
 class LabelMe:
-    """The labels of an image are those of its ``shapes`` and its ``flags`` that are set.
+    """The labels of an image are those of its ``shapes`` and the ``flags`` that are set.
 
-    Single-label where every image has exactly one, else multi-label. Every shape is an object of its
-    own, whatever its ``group_id``. Where all are rectangles, the data set has boxes; else masks, and its
-    rectangles are masks too. ``imagePath`` names the image, relative to its JSON; where there is no such
-    file, the embedded ``imageData`` is taken. An image without labels is a negative.
+    Single-label if every image has exactly one label, else multi-label. Every shape is a separate object;
+    ``group_id`` is ignored. If all shapes are rectangles, the data set has boxes; else it has masks, and
+    rectangles become masks too. ``imagePath`` is relative to the JSON; if there is no such file, the
+    embedded ``imageData`` is used. An image without labels is a negative.
     """
 
     def detect(self, root: Path) -> FormatMatch | None:
         found = [path for path in walk(root) if path.suffix.lower() == ".json"]
-        for path in found[:LOOKED_AT]:
+        for path in found[:PROBED]:
             try:
                 with path.open("rb") as stream:
                     head = stream.read(HEAD)
             except OSError:
                 continue
             if b'"shapes"' in head or b'"imagePath"' in head:
-                return FormatMatch(0.85, f"{len(found)} JSON files as LabelMe writes them")
+                return FormatMatch(0.85, f"{len(found)} LabelMe JSON files")
         return None
 
     def read(self, root: Path, report: Callable[[str], None] | None = None) -> DatasetIndex:
@@ -56,7 +56,7 @@ class LabelMe:
                 if sample is None:
                     continue
                 if sample.name in samples:
-                    problems.append(Problem(f"names the image {sample.name}, as {samples[sample.name].file} does",
+                    problems.append(Problem(f"refers to the image {sample.name}, as does {samples[sample.name].file}",
                                             file=sample.file))
                 else:
                     samples[sample.name] = sample
@@ -74,7 +74,7 @@ class LabelMe:
             return None
         if not isinstance(content, dict) or not isinstance(content.get("shapes", []), list) or not (
                 "shapes" in content or "imagePath" in content):
-            problems.append(Problem("is not a LabelMe file: it has no list 'shapes'", file=name))
+            problems.append(Problem("is not a LabelMe file: the list 'shapes' is missing", file=name))
             return None
         labels = _labels(content, name, problems)
         objects, faults = read_shapes(content, name)
@@ -102,32 +102,32 @@ def _labels(content: dict[str, Any], name: str, problems: list[Problem]) -> tupl
 
 
 def _image(path: Path, root: Path, content: dict[str, Any], name: str, problems: list[Problem]) -> Path | None:
-    """Where ``imagePath`` says that the image is, inside ``root``; it need not be there."""
+    """The path of ``imagePath`` below ``root``; the file may be missing."""
     text = content.get("imagePath")
     if not isinstance(text, str) or not text.strip():
         problems.append(Problem("has no imagePath", file=name))
         return None
     text = text.strip().replace("\\", "/")
     image = path.parent / text
-    # LabelMe writes ../images/x.jpg where the JSON lies elsewhere: good, as long as it stays in the set.
+    # LabelMe writes ../images/x.jpg if the JSON is in another folder; allowed as long as it stays in the data set.
     if text.startswith("/") or "\0" in text or not inside(root, image):
         _, reason = contained_path(root, text)
-        problems.append(Problem(reason or "imagePath leaves the data set's folder", file=name))
+        problems.append(Problem(reason or "imagePath is outside the data set's folder", file=name))
         return None
     return root.resolve() / image.resolve().relative_to(root.resolve())
 
 
 def _embedded(content: dict[str, Any], image: Path, name: str, problems: list[Problem]) -> Path | None:
-    """The image of ``imageData`` as a file in the cache, since nothing is written into a data set."""
+    """The image of ``imageData`` as a file in the cache: data sets are never modified."""
     data = content.get("imageData")
     if not isinstance(data, str) or not data:
         problems.append(Problem(f"there is no image {content['imagePath']!r}, and imageData is empty", file=name,
-                                hint="put the image there"))
+                                hint="add the image"))
         return None
     try:
         decoded = base64.b64decode(data, validate=True)
     except ValueError as error:
-        problems.append(Problem(f"imageData is damaged: {error}", file=name, hint="put the image beside it"))
+        problems.append(Problem(f"imageData is damaged: {error}", file=name, hint="add the image itself"))
         return None
     suffix = image.suffix.lower() if image.suffix.lower() in IMAGE_SUFFIXES else ".png"
     path = cache_dir() / "embedded" / f"{hashlib.sha256(decoded).hexdigest()}{suffix}"

@@ -15,24 +15,24 @@ from sightsmith.plugin import Object, Polygons, Problem, Sample, check_image_siz
 from sightsmith.plugins.formats.files import numbers
 
 CORNERS = 64
-"""of the polygon that stands for a circle: its area is 0.2 % too small"""
+"""of the polygon that approximates a circle; its area is 0.2 % too small"""
 
-POINTS = {"rectangle": "two corners", "circle": "its centre and a point of its edge", "mask": "two corners"}
+POINTS = {"rectangle": "two corners", "circle": "its centre and a point on its edge", "mask": "two corners"}
 POLYGONS = ("polygon", "oriented_rectangle")
 
 
 def read_shapes(content: dict[str, Any], file: str) -> tuple[tuple[Object, ...], list[Problem]]:
-    """The objects of a file, rectangles without a mask, and what affects boxes and masks."""
+    """The objects of a file, rectangles without a mask, and its problems, which affect boxes and masks."""
     objects, problems = [], []
     for number, shape in enumerate(content.get("shapes") or [], 1):
         label = shape.get("label") if isinstance(shape, dict) else None
-        if isinstance(label, str) and label.strip():  # else the labels have a problem
+        if isinstance(label, str) and label.strip():  # else reported with the labels
             try:
                 item = _object(shape, label.strip(), image_size(content))
-                objects.append(replace(item, mark=f"shape {number}"))
+                objects.append(replace(item, source_id=f"shape {number}"))
             except ValueError as error:
                 problems.append(Problem(f"shape {number}: {error}", file=file, affects="boxes",
-                                        hint="draw it again as a rectangle or a polygon, or take it out"))
+                                        hint="redraw it as a rectangle or a polygon, or remove it"))
     return tuple(objects), problems
 
 
@@ -42,7 +42,7 @@ def image_size(content: dict[str, Any]) -> tuple[int, int] | None:
 
 
 def as_masks(sample: Sample) -> Sample:
-    """Rectangles with a mask of their own."""
+    """``sample`` with masks for its rectangles."""
     return replace(sample, objects=tuple(
         replace(item, mask=item.mask or _corners(*item.box)) for item in sample.objects))
 
@@ -54,17 +54,17 @@ def _object(shape: dict[str, Any], label: str, size: tuple[int, int] | None) -> 
     pairs = [numbers(point, 2) for point in points] if isinstance(points, list) else [None]
     found = [pair for pair in pairs if pair is not None]
     if len(found) != len(pairs):
-        raise ValueError("its points are not a list of [x, y]")
+        raise ValueError("points is not a list of [x, y]")
     if kind in POLYGONS:
         if len(found) < 3:
             raise ValueError(f"it is a polygon of {len(found)} point{'' if len(found) == 1 else 's'}; "
-                             "3 are the fewest")
-        outline = Polygons((tuple(value for pair in found for value in pair),))
-        return Object(label, outline.extent(), outline)
+                             "at least 3 are needed")
+        polygon = Polygons((tuple(value for pair in found for value in pair),))
+        return Object(label, polygon.extent(), polygon)
     if kind not in POINTS:
         raise ValueError(f"it is a {kind}, which has no area")
     if len(found) != 2:
-        raise ValueError(f"it is a {kind} of {len(found)} points; it has {POINTS[kind]}")
+        raise ValueError(f"it is a {kind} of {len(found)} points; it needs {POINTS[kind]}")
     (x, y), (other_x, other_y) = found
     if kind == "circle":
         return _circle(label, x, y, math.hypot(other_x - x, other_y - y))
@@ -84,20 +84,20 @@ def _circle(label: str, x: float, y: float, radius: float) -> Object:
 
 
 def _mask(label: str, x: float, y: float, text: Any, size: tuple[int, int] | None) -> Object:
-    """A PNG as base64 whose top left pixel lies at (x, y). Raises ValueError."""
+    """A base64 PNG whose top left pixel is at (x, y). Raises ValueError."""
     if size is None:
-        raise ValueError("it is a mask, and the file has no imageWidth and imageHeight")
+        raise ValueError("it is a mask, but the file has no imageWidth and imageHeight")
     try:
         check_image_size(*size)
-        with Image.open(io.BytesIO(base64.b64decode(str(text), validate=True)), formats=("PNG",)) as picture:
-            check_image_size(*picture.size)
-            cut = np.array(picture.convert("L")) > 0
+        with Image.open(io.BytesIO(base64.b64decode(str(text), validate=True)), formats=("PNG",)) as png:
+            check_image_size(*png.size)
+            cut = np.array(png.convert("L")) > 0
         left, top = round(x), round(y)
     except Exception as error:  # decoders raise nearly every built-in exception on broken bytes
-        raise ValueError("its mask is not a PNG in base64") from error
+        raise ValueError("its mask is not a base64 PNG") from error
     height, width = cut.shape
     if left < 0 or top < 0 or left + width > size[0] or top + height > size[1]:
-        raise ValueError(f"its mask reaches out of the image of {size[0]} x {size[1]} px")
+        raise ValueError(f"its mask extends beyond the image of {size[0]} x {size[1]} px")
     whole = np.zeros(size[::-1], dtype=bool)
     whole[top:top + height, left:left + width] = cut
     mask = encode_mask(whole)

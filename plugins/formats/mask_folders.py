@@ -1,4 +1,4 @@
-"""A folder of images, and one of pictures that show their classes."""
+"""A folder of images and a folder of semantic masks."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 from sightsmith.plugin import DatasetIndex, FormatMatch
 from sightsmith.plugins.formats.class_table import read_class_table
 from sightsmith.plugins.formats.files import images_in, relative, stems, subfolders
-from sightsmith.plugins.formats.semantic_masks import about_unpaired, index_of_maps
+from sightsmith.plugins.formats.semantic_masks import about_unpaired, index_of_masks
 from sightsmith.plugins.formats.splits import with_split
 
 IMAGES = ("images", "image", "imgs", "img")
@@ -21,40 +21,39 @@ class MaskFolders:
     """``images/`` and ``masks/`` (or ``labels/``, ``annotations/``) of the same file names without suffix,
     in the root or in ``train/`` and ``val/``; or with ``train/`` and ``val/`` in both.
 
-    A value (or a palette's index) is a class: 0 is the background, 255 is ignored, the others are numbered
-    as in ``classes.txt``. Without that, each value is a class.
+    A pixel value (or palette index) is a class: 0 is the background, 255 is ignored, the others are numbered
+    as in ``classes.txt``. Without that file, each value is a class.
     """
 
     def detect(self, root: Path) -> FormatMatch | None:
-        for images, masks in _sisters(root):
-            by_stem = {path.stem for path in images_in(masks, root)}
-            if any(path.stem in by_stem for path in images_in(images, root)):
-                return FormatMatch(0.92, f"folders {relative(images, root)}/ and {relative(masks, root)}/ of images of "
-                                         "the same names")
+        for images, masks in _folder_pairs(root):
+            stems_of_masks = {path.stem for path in images_in(masks, root)}
+            if any(path.stem in stems_of_masks for path in images_in(images, root)):
+                return FormatMatch(0.92, f"folders {relative(images, root)}/ and {relative(masks, root)}/ with equal "
+                                         "file names")
         return None
 
     def read(self, root: Path, report: Callable[[str], None] | None = None) -> DatasetIndex:
         problems = []
-        found, pairs, alone, used = stems(root), [], [], set()
-        for images, masks in _sisters(root):
+        found, pairs, without_mask, used = stems(root), [], [], set()
+        for images, masks in _folder_pairs(root):
             for image in images_in(images, root):
-                place = masks / image.parent.relative_to(images)
-                pictures = found.get((place, image.stem), [])
-                if pictures:
-                    pairs.append((image, pictures[0]))
-                    used.add(pictures[0])
+                candidates = found.get((masks / image.parent.relative_to(images), image.stem), [])
+                if candidates:
+                    pairs.append((image, candidates[0]))
+                    used.add(candidates[0])
                 else:
-                    alone.append(image)
-        left = [path for _, masks in _sisters(root) for path in images_in(masks, root) if path not in used]
-        problems += about_unpaired(root, alone, left)
-        places = [root, *(masks for _, masks in _sisters(root))]
-        index = index_of_maps(root, "mask_folders", pairs, read_class_table(root, places, problems), problems)
+                    without_mask.append(image)
+        unused = [path for _, masks in _folder_pairs(root) for path in images_in(masks, root) if path not in used]
+        problems += about_unpaired(root, without_mask, unused)
+        folders = [root, *(masks for _, masks in _folder_pairs(root))]
+        index = index_of_masks(root, "mask_folders", pairs, read_class_table(root, folders, problems), problems)
         samples = with_split(index.samples, root, problems)
         return replace(index, samples=tuple(samples), problems=tuple(problems))
 
 
-def _sisters(root: Path) -> Iterator[tuple[Path, Path]]:
-    """Every pair of a folder of images and one of masks beside it, the root's first."""
+def _folder_pairs(root: Path) -> Iterator[tuple[Path, Path]]:
+    """Every pair of an image folder and a mask folder next to it, those in the root first."""
     level = [root]
     for _ in range(DEPTH):
         for folder in level:

@@ -1,4 +1,4 @@
-"""Pascal VOC: an XML of boxes for each image."""
+"""Pascal VOC: one XML of boxes per image."""
 
 from __future__ import annotations
 
@@ -17,31 +17,31 @@ from sightsmith.plugins.formats.xml_file import LINE, read_xml
 
 ANNOTATIONS = "Annotations"
 CORNERS = ("xmin", "ymin", "xmax", "ymax")
-LOOKED_AT, HEAD = 5, 4096
+PROBED, HEAD = 5, 4096
 
 
 class Voc:
     """``Annotations/*.xml`` and ``JPEGImages/*`` with ``ImageSets/Main/{train,val}.txt``, or XML files
-    beside their images (or in folders of the names that are usual).
+    next to their images (or in the usual folders).
 
-    The image is the one of the XML's own name, else of its ``filename``. ``difficult`` objects are
-    crowds. Coordinates are pixels counted from 1, the last one included (VOC's development kit: the top
-    left pixel is (1, 1)), so 1 is subtracted from the left and top. A data set that has a 0 cannot mean
-    that: its coordinates are taken as they are, from 0 to the width and height.
+    The image has the stem of the XML, or else of its ``filename``. ``difficult`` objects are crowds.
+    Coordinates are 1-based and inclusive (VOC's development kit: the top left pixel is (1, 1)), so 1 is
+    subtracted from the left and top. If any coordinate of the data set is 0, all are read as 0-based, from
+    0 to the width and height.
     """
 
     def detect(self, root: Path) -> FormatMatch | None:
         folder = voc_folder(root, ANNOTATIONS)
         if folder is not None and any(path.suffix.lower() == ".xml" for path in (folder / ANNOTATIONS).iterdir()):
-            return FormatMatch(0.94, f"folders {ANNOTATIONS}/ and {IMAGES}/ of Pascal VOC")
-        for path in itertools.islice(_xml_files(root), LOOKED_AT):
+            return FormatMatch(0.94, f"folders {ANNOTATIONS}/ and {IMAGES}/ as in Pascal VOC")
+        for path in itertools.islice(_xml_files(root), PROBED):
             try:
                 with path.open("rb") as stream:
                     head = stream.read(HEAD)
             except OSError:
                 continue
             if b"<annotation" in head and (b"<object" in head or b"<filename" in head):
-                return FormatMatch(0.86, "XML files as Pascal VOC has them")
+                return FormatMatch(0.86, "Pascal VOC XML files")
         return None
 
     def read(self, root: Path, report: Callable[[str], None] | None = None) -> DatasetIndex:
@@ -49,7 +49,7 @@ class Voc:
         folder = voc_folder(root, ANNOTATIONS)
         files = list(_xml_files(folder / ANNOTATIONS if folder else root))
         if not files:
-            problems.append(Problem("there is no XML file"))
+            problems.append(Problem("no XML file was found"))
         images = _Images(root, folder)
         samples: dict[str, Sample] = {}
         for path in files:
@@ -57,19 +57,19 @@ class Voc:
             if sample is None:
                 continue
             if sample.name in samples:
-                problems.append(Problem(f"belongs to the image {sample.name}, as {samples[sample.name].file} does",
+                problems.append(Problem(f"refers to the image {sample.name}, as does {samples[sample.name].file}",
                                         file=sample.file))
             else:
                 samples[sample.name] = sample
         found = with_split(list(samples.values()), root, problems, folder / "ImageSets" / "Main" if folder else None)
-        from_zero = any(item.box[0] == 0 or item.box[1] == 0 for sample in found for item in sample.objects)
-        if from_zero:
-            problems.append(Problem("some boxes begin at 0, so coordinates are taken as counted from 0, unlike Pascal "
-                                    "VOC's own", severity="warning", affects="boxes"))
+        starts_at_zero = any(item.box[0] == 0 or item.box[1] == 0 for sample in found for item in sample.objects)
+        if starts_at_zero:
+            problems.append(Problem("some boxes start at 0, so coordinates are read as 0-based, unlike in Pascal "
+                                    "VOC", severity="warning", affects="boxes"))
         else:
-            found = [_counted_from_zero(sample) for sample in found]
+            found = [_zero_based(sample) for sample in found]
             if report is not None and any(sample.objects for sample in found):
-                report("Coordinates are taken as Pascal VOC has them: counted from 1, the last pixel included")
+                report("Coordinates are read as in Pascal VOC: 1-based and inclusive")
         classes = tuple(sorted({label for sample in found for label in sample.labels}, key=natural))
         return DatasetIndex(root, "voc", classes, tuple(found), problems=tuple(problems),
                             annotation=richest(sample.objects for sample in found))
@@ -86,9 +86,9 @@ class _Images:
         self._root, self._folder, self._stems = root, folder, stems(root)
 
     def find(self, xml: Path, filename: str) -> Path:
-        near = [xml.parent, *(base / name for base in (xml.parent, xml.parent.parent, self._root)
+        usual = [xml.parent, *(base / name for base in (xml.parent, xml.parent.parent, self._root)
                               for name in (IMAGES, "images", "Images", "image", "img")), self._root]
-        folders = [self._folder / IMAGES] if self._folder else near
+        folders = [self._folder / IMAGES] if self._folder else usual
         named = Path(filename.replace("\\", "/")).name
         for stem in dict.fromkeys((xml.stem, Path(named).stem)):
             for folder in folders:
@@ -98,7 +98,7 @@ class _Images:
                     return (exact or found)[0]
                 if found:
                     names = ", ".join(relative(path, self._root) for path in found)
-                    raise ValueError(f"its image could be {names}; <filename> says {named!r}")
+                    raise ValueError(f"its image could be {names}; <filename> is {named!r}")
         raise ValueError(f"there is no image {xml.stem!r}" + (f" or {named!r}" if Path(named).stem != xml.stem else ""))
 
 
@@ -109,7 +109,7 @@ def _sample(path: Path, root: Path, images: _Images, problems: list[Problem]) ->
         problems += [problem] if problem else []
         return None
     if content.tag != "annotation":
-        problems.append(Problem(f"is not of Pascal VOC: it holds <{content.tag}>, not <annotation>", file=name))
+        problems.append(Problem(f"is not Pascal VOC: its root element is <{content.tag}>, not <annotation>", file=name))
         return None
     objects, labels = [], set()
     for element in content.iter("object"):
@@ -120,7 +120,7 @@ def _sample(path: Path, root: Path, images: _Images, problems: list[Problem]) ->
         labels.add(label)
         item = _object(element, label)
         if item is None:
-            problems.append(Problem(f"an object of the class {label!r} has no bndbox with numbers in "
+            problems.append(Problem(f"the bndbox of an object of the class {label!r} lacks numbers in "
                                     f"{', '.join(CORNERS)}", file=name, line=int(element.get(LINE, 1)),
                                     affects="boxes"))
         else:
@@ -128,7 +128,7 @@ def _sample(path: Path, root: Path, images: _Images, problems: list[Problem]) ->
     try:
         image = images.find(path, content.findtext("filename") or "")
     except ValueError as error:
-        problems.append(Problem(str(error), file=name, hint="put the image beside it"))
+        problems.append(Problem(str(error), file=name, hint="add the image next to it"))
         return None
     return Sample(image, relative(image, root), tuple(sorted(labels, key=natural)), file=name, objects=tuple(objects),
                   size=_size(content))
@@ -144,13 +144,13 @@ def _object(element: Element, label: str) -> Object | None:
                   line=int(element.get(LINE, 1)))
 
 
-def _counted_from_zero(sample: Sample) -> Sample:
+def _zero_based(sample: Sample) -> Sample:
     return replace(sample, objects=tuple(replace(item, box=(item.box[0] - 1, item.box[1] - 1, *item.box[2:]))
                                          for item in sample.objects))
 
 
 def _size(content: Element) -> tuple[int, int] | None:
-    """The size that is given; files of many tools give 0."""
+    """The size in the file; None if it is missing or 0, as many tools write it."""
     sides = numbers([content.findtext(f"size/{side}") or "" for side in ("width", "height")])
     if sides is None or not all(math.isfinite(side) and side >= 1 for side in sides):
         return None

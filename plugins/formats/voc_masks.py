@@ -1,4 +1,4 @@
-"""Pascal VOC: a picture of classes for each image."""
+"""Pascal VOC: one semantic mask per image."""
 
 from __future__ import annotations
 
@@ -7,47 +7,47 @@ from dataclasses import replace
 from pathlib import Path
 
 from sightsmith.plugin import DatasetIndex, FormatMatch, Problem
-from sightsmith.plugins.formats.class_table import numbered, read_class_table
+from sightsmith.plugins.formats.class_table import from_names, read_class_table
 from sightsmith.plugins.formats.files import images_in, stems
-from sightsmith.plugins.formats.semantic_masks import about_unpaired, index_of_maps
+from sightsmith.plugins.formats.semantic_masks import about_unpaired, index_of_masks
 from sightsmith.plugins.formats.splits import with_split
 from sightsmith.plugins.formats.voc_folder import IMAGES, voc_folder
 
-MAPS = "SegmentationClass"
+MASKS = "SegmentationClass"
 CLASSES = ("background", "aeroplane", "bicycle", "bird", "boat", "bottle", "bus", "car", "cat", "chair", "cow",
            "diningtable", "dog", "horse", "motorbike", "person", "pottedplant", "sheep", "sofa", "train", "tvmonitor")
-"""By their values in Pascal VOC's own maps."""
+"""In the order of their pixel values in Pascal VOC's own masks."""
 
 
 class VocMasks:
     """``SegmentationClass/*.png`` and ``JPEGImages/*`` with ``ImageSets/Segmentation/{train,val}.txt``.
 
-    Classes are numbered by ``labelmap.txt`` (or ``classes.txt``) where there is one, else as in Pascal VOC
-    itself. Images without a map are left out without a word: most of Pascal VOC has boxes only.
+    Classes are from_names as in ``labelmap.txt`` (or ``classes.txt``) if there is one, else as in Pascal VOC
+    itself. Images without a mask are ignored without a warning: most of Pascal VOC only has boxes.
     """
 
     def detect(self, root: Path) -> FormatMatch | None:
-        folder = voc_folder(root, MAPS)
-        return FormatMatch(0.93, f"folders {MAPS}/ and {IMAGES}/ of Pascal VOC") if folder else None
+        folder = voc_folder(root, MASKS)
+        return FormatMatch(0.93, f"folders {MASKS}/ and {IMAGES}/ as in Pascal VOC") if folder else None
 
     def read(self, root: Path, report: Callable[[str], None] | None = None) -> DatasetIndex:
-        folder = voc_folder(root, MAPS)
+        folder = voc_folder(root, MASKS)
         if folder is None:
             return DatasetIndex(root, "voc_masks", (), (), problems=(
-                Problem(f"there are no folders {MAPS}/ and {IMAGES}/"),))
+                Problem(f"there are no folders {MASKS}/ and {IMAGES}/"),))
         problems: list[Problem] = []
-        found, pairs, left = stems(folder / IMAGES), [], []
-        for picture in images_in(folder / MAPS, root):
-            images = found.get((folder / IMAGES, picture.stem), [])
+        found, pairs, without_image = stems(folder / IMAGES), [], []
+        for mask in images_in(folder / MASKS, root):
+            images = found.get((folder / IMAGES, mask.stem), [])
             if images:
-                pairs.append((images[0], picture))
+                pairs.append((images[0], mask))
             else:
-                left.append(picture)
-        problems += about_unpaired(root, [], left)
+                without_image.append(mask)
+        problems += about_unpaired(root, [], without_image)
         table = read_class_table(root, [folder, root], problems)
         if table is None:
-            problems.append(Problem("no labelmap.txt names the classes: values 1 to 20 are taken as Pascal VOC's own",
-                                    severity="warning", hint="write a labelmap.txt, a class a line, from value 0 on"))
-        index = index_of_maps(root, "voc_masks", pairs, table or (numbered(CLASSES), "Pascal VOC"), problems)
+            problems.append(Problem("there is no labelmap.txt: values 1 to 20 are read as Pascal VOC's own classes",
+                                    severity="warning", hint="write a labelmap.txt: one class per line, from value 0"))
+        index = index_of_masks(root, "voc_masks", pairs, table or (from_names(CLASSES), "Pascal VOC"), problems)
         samples = with_split(index.samples, root, problems, folder / "ImageSets" / "Segmentation")
         return replace(index, samples=tuple(samples), problems=tuple(problems))

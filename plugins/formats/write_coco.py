@@ -1,4 +1,4 @@
-"""COCO JSON written."""
+"""Writes COCO JSON."""
 
 from __future__ import annotations
 
@@ -8,26 +8,26 @@ from pathlib import Path
 from typing import Any
 
 from sightsmith.plugin import DatasetIndex, ImageInfo, Object, Polygons, Sample, mask_area, run_lengths, write_json
-from sightsmith.plugins.formats.copies import copy_images
-from sightsmith.plugins.formats.splits import SIDES
+from sightsmith.plugins.formats.splits import SPLIT_NAMES
+from sightsmith.plugins.formats.writing import copy_images
 
 
 def write_coco(index: DatasetIndex, infos: Mapping[str, ImageInfo], folder: Path) -> list[str]:
-    """One JSON, or one for each side of a split that the data set brings."""
+    """One JSON, or one per split if the data set has its own."""
     categories = [{"id": number, "name": name} for number, name in enumerate(index.classes, 1)]
     numbers = {name: number for number, name in enumerate(index.classes, 1)}
     pairs = list(zip(copy_images(index, folder), index.samples, strict=True))
     (folder / "annotations").mkdir()
-    for side in dict.fromkeys(sample.split for sample, _ in pairs):
+    for split in dict.fromkeys(sample.split for sample, _ in pairs):
         images: list[dict[str, Any]] = []
         annotations: list[dict[str, Any]] = []
         ids = count(1)
-        for number, (sample, original) in enumerate((pair for pair in pairs if pair[0].split == side), 1):
+        for number, (sample, original) in enumerate((pair for pair in pairs if pair[0].split == split), 1):
             info = infos[original.name]
             images.append({"id": number, "file_name": sample.name, "width": info.width, "height": info.height})
             annotations += [{"id": next(ids), "image_id": number, "category_id": numbers[label], **content}
                             for label, content in _contents(sample, index, info)]
-        name = "instances" if side is None else f"instances_{SIDES[side][0]}"
+        name = "instances" if split is None else f"instances_{SPLIT_NAMES[split][0]}"
         write_json(folder / "annotations" / f"{name}.json",
                    {"images": images, "annotations": annotations, "categories": categories})
     return []

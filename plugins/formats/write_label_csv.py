@@ -1,4 +1,4 @@
-"""``label.csv`` written: see :mod:`sightsmith.plugins.formats.label_csv`."""
+"""Writes ``label.csv``: see :mod:`sightsmith.plugins.formats.label_csv`."""
 
 from __future__ import annotations
 
@@ -11,26 +11,26 @@ from pathlib import Path
 import numpy as np
 
 from sightsmith.plugin import Array, DatasetIndex, ImageInfo, Sample, of_crowds
-from sightsmith.plugins.formats.copies import by_class, copy_images
+from sightsmith.plugins.formats.writing import class_masks, copy_images
 
 
 def write_label_csv(index: DatasetIndex, infos: Mapping[str, ImageInfo], folder: Path) -> list[str]:
-    """Masks of a class become one: the format has one for each class of an image."""
+    """The masks of a class are merged: the format has one per image and class."""
     rows: list[tuple[object, ...]] = []
     for sample, original in zip(copy_images(index, folder), index.samples, strict=True):
         found = list(_rows(sample, index, infos[original.name]))
         rows += [(sample.name, *row) for row in found] or [(sample.name,)]
     with (folder / "label.csv").open("w", newline="", encoding="utf-8") as stream:
         csv.writer(stream, lineterminator="\n").writerows(rows)
-    said = of_crowds(index.samples)
+    notes = of_crowds(index.samples)
     if index.annotation == "masks" and any(not item.region for sample in index.samples for item in sample.objects):
-        said.append("objects of a class are joined to one mask an image: this format tells them apart by class alone")
-    return said
+        notes.append("the objects of a class are merged into one mask per image: this format does not separate objects")
+    return notes
 
 
 def _rows(sample: Sample, index: DatasetIndex, info: ImageInfo) -> Iterator[tuple[object, ...]]:
     if index.annotation == "masks":
-        for label, mask in by_class(sample, info).items():
+        for label, mask in class_masks(sample, info).items():
             yield label, info.width, info.height, _packed(mask)
     elif index.annotation == "boxes":
         for item in sample.objects:

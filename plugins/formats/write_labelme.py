@@ -1,4 +1,4 @@
-"""LabelMe written: a JSON beside each image."""
+"""Writes LabelMe: a JSON next to each image."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ import numpy as np
 from PIL import Image
 
 from sightsmith.plugin import Array, DatasetIndex, ImageInfo, Object, Polygons, of_crowds, write_json
-from sightsmith.plugins.formats.copies import copy_images, mask_of, same_stems
-from sightsmith.plugins.formats.polygons import outline
+from sightsmith.plugins.formats.polygons import exact_polygon
+from sightsmith.plugins.formats.writing import copy_images, object_mask, shared_stems
 
 VERSION = "5.5.0"
-"""Of LabelMe, which opens what it wrote itself in this version."""
+"""Of LabelMe: the version written into the files."""
 
 
 def write_labelme(index: DatasetIndex, infos: Mapping[str, ImageInfo], folder: Path) -> list[str]:
-    """Labels are flags, boxes rectangles, and masks polygons where these say the same, else pictures."""
+    """Labels become flags, boxes rectangles, and masks polygons if these are exact, else PNG."""
     for sample, original in zip(copy_images(index, folder), index.samples, strict=True):
         info = infos[original.name]
         labels = index.annotation == "labels"
@@ -29,7 +29,7 @@ def write_labelme(index: DatasetIndex, infos: Mapping[str, ImageInfo], folder: P
             "flags": {name: name in sample.labels for name in index.classes} if labels else {},
             "shapes": [] if labels else [_shape(item, index, info) for item in sample.objects if not item.crowd],
             "imagePath": sample.path.name, "imageData": None, "imageHeight": info.height, "imageWidth": info.width})
-    return of_crowds(index.samples) + same_stems(index.samples, "JSON")
+    return of_crowds(index.samples) + shared_stems(index.samples, "JSON")
 
 
 def _shape(item: Object, index: DatasetIndex, info: ImageInfo) -> dict[str, Any]:
@@ -39,13 +39,13 @@ def _shape(item: Object, index: DatasetIndex, info: ImageInfo) -> dict[str, Any]
         return {**shape, "shape_type": "rectangle", "points": [[left, top], [right, bottom]]}
     if isinstance(item.mask, Polygons) and len(item.mask.rings) == 1:
         return {**shape, "shape_type": "polygon", "points": _pairs(item.mask.rings[0])}
-    mask = mask_of(item, info)
-    ring = outline(mask)
+    mask = object_mask(item, info)
+    ring = exact_polygon(mask)
     if ring is not None:
         return {**shape, "shape_type": "polygon", "points": _pairs(ring)}
     rows, columns = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
     cut = mask[rows[0]:rows[-1] + 1, columns[0]:columns[-1] + 1]
-    return {**shape, "shape_type": "mask", "mask": _picture(cut),
+    return {**shape, "shape_type": "mask", "mask": _png(cut),
             "points": [[int(columns[0]), int(rows[0])], [int(columns[-1]), int(rows[-1])]]}
 
 
@@ -53,7 +53,7 @@ def _pairs(ring: tuple[float, ...]) -> list[list[float]]:
     return [list(pair) for pair in zip(ring[0::2], ring[1::2], strict=True)]
 
 
-def _picture(mask: Array) -> str:
+def _png(mask: Array) -> str:
     buffer = io.BytesIO()
     Image.fromarray(mask).save(buffer, format="PNG")
     return base64.b64encode(buffer.getvalue()).decode()

@@ -1,4 +1,4 @@
-"""Pascal VOC's XML of boxes written."""
+"""Writes Pascal VOC XML."""
 
 from __future__ import annotations
 
@@ -7,23 +7,23 @@ from pathlib import Path
 from xml.etree.ElementTree import Element, ElementTree, SubElement, indent
 
 from sightsmith.plugin import DatasetIndex, ImageInfo, Sample, UserError, listed
-from sightsmith.plugins.formats.copies import copy_images
-from sightsmith.plugins.formats.splits import SIDES
+from sightsmith.plugins.formats.splits import SPLIT_NAMES
 from sightsmith.plugins.formats.voc import ANNOTATIONS, CORNERS
 from sightsmith.plugins.formats.voc_folder import IMAGES
+from sightsmith.plugins.formats.writing import copy_images
 
 
 def write_voc(index: DatasetIndex, infos: Mapping[str, ImageInfo], folder: Path) -> list[str]:
-    """Coordinates are counted from 1, the last pixel included; crowds are ``difficult``.
+    """Coordinates are 1-based and inclusive; crowds are ``difficult``.
 
-    Raises UserError where two images differ in folder or suffix alone: the format has one folder.
+    Raises UserError if two images have the same stem: the format has a single image folder.
     """
     stems: dict[str, list[str]] = {}
     for sample in index.samples:
         stems.setdefault(Path(sample.name).stem, []).append(sample.name)
-    if same := [" and ".join(names) for names in stems.values() if len(names) > 1]:
-        raise UserError(f"Pascal VOC has one folder of images, and these share their name: {listed(same)}",
-                        hint="convert=coco keeps folders")
+    if equal := [" and ".join(names) for names in stems.values() if len(names) > 1]:
+        raise UserError(f"Pascal VOC has a single image folder, but these images have the same name: {listed(equal)}",
+                        hint="choose a format that keeps folders: convert=coco")
     (folder / ANNOTATIONS).mkdir()
     lists: dict[str, list[str]] = {}
     flat = copy_images(index, folder, IMAGES)
@@ -33,7 +33,7 @@ def write_voc(index: DatasetIndex, infos: Mapping[str, ImageInfo], folder: Path)
             sample.path.rename(path)
         _write(folder / ANNOTATIONS / f"{path.stem}.xml", sample, path.name, infos[original.name])
         if sample.split is not None:
-            lists.setdefault(SIDES[sample.split][0], []).append(path.stem)
+            lists.setdefault(SPLIT_NAMES[sample.split][0], []).append(path.stem)
     for below in sorted((path for path in (folder / IMAGES).rglob("*") if path.is_dir()), reverse=True):
         below.rmdir()
     for name, found in lists.items():
@@ -52,9 +52,9 @@ def _write(path: Path, sample: Sample, image: str, info: ImageInfo) -> None:
         element = SubElement(root, "object")
         SubElement(element, "name").text = item.label
         SubElement(element, "difficult").text = str(int(item.crowd))
-        around = SubElement(element, "bndbox")
+        bndbox = SubElement(element, "bndbox")
         left, top, right, bottom = item.box
         for name, side in zip(CORNERS, (left + 1, top + 1, right, bottom), strict=True):
-            SubElement(around, name).text = f"{side:.10g}"
+            SubElement(bndbox, name).text = f"{side:.10g}"
     indent(root)
     ElementTree(root).write(path, encoding="utf-8")

@@ -1,4 +1,4 @@
-"""Reading XML of strangers: no entity is expanded, nothing outside the file is opened."""
+"""Reading untrusted XML: entities are not expanded, other files are not opened."""
 
 from __future__ import annotations
 
@@ -12,24 +12,24 @@ from sightsmith.plugins.formats.files import LARGEST_TEXT, inside, relative
 LINE = "line"
 """The attribute that holds the line where an element begins."""
 
-DEEPEST = 100
+MAX_DEPTH = 100
 
 
 def read_xml(path: Path, root: Path) -> tuple[Element, None] | tuple[None, Problem]:
     """``(root element, None)``, every element with its line, or ``(None, problem)``.
 
-    A file that declares an entity is refused: that is how a few lines become gigabytes.
+    Files that declare entities are rejected: a few lines could expand to gigabytes.
     """
     name = relative(path, root)
     if not inside(root, path):
-        return None, Problem("is a link that leaves the data set's folder", file=name)
+        return None, Problem("is a link to a file outside the data set", file=name)
     parser, tree, depth = expat.ParserCreate(), TreeBuilder(), 0
 
     def start(tag: str, attributes: dict[str, str]) -> None:
         nonlocal depth
         depth += 1
-        if depth > DEEPEST:
-            raise ValueError(f"elements are nested more than {DEEPEST} deep")
+        if depth > MAX_DEPTH:
+            raise ValueError(f"elements are nested more than {MAX_DEPTH} deep")
         tree.start(tag, {**attributes, LINE: str(parser.CurrentLineNumber)})
 
     def end(tag: str) -> None:
@@ -37,12 +37,12 @@ def read_xml(path: Path, root: Path) -> tuple[Element, None] | tuple[None, Probl
         depth -= 1
         tree.end(tag)
 
-    def refuse(*declaration: object) -> None:
-        raise ValueError("declares an entity, which is not read")
+    def reject(*declaration: object) -> None:
+        raise ValueError("declares an entity, which is not allowed")
 
     parser.buffer_text = True
     parser.StartElementHandler, parser.EndElementHandler, parser.CharacterDataHandler = start, end, tree.data
-    parser.EntityDeclHandler = refuse
+    parser.EntityDeclHandler = reject
     try:
         if path.stat().st_size > LARGEST_TEXT:
             return None, Problem(f"is larger than {LARGEST_TEXT // 2**20} MiB", file=name)

@@ -1,4 +1,4 @@
-"""YOLO: a ``data.yaml`` that names classes and folders, and a text of boxes or polygons for each image."""
+"""YOLO: a ``data.yaml`` with classes and folders, and a label file of boxes or polygons per image."""
 
 from __future__ import annotations
 
@@ -24,57 +24,58 @@ from sightsmith.plugins.formats.splits import with_split
 from sightsmith.plugins.formats.yolo_yaml import CLASSES, DataFile, data_file, read_data_file
 
 IMAGES, LABELS = "images", "labels"
-FARTHEST = 2
-"""No fraction of an image's side is meant to be beyond: such a file has pixels."""
+MAX_FRACTION = 2
+"""Larger coordinates must be pixels instead of fractions of the image's size."""
 
 
 class Yolo:
     """``data.yaml`` with ``names`` and the folders (or lists) ``train`` and ``val``; or ``images/`` and
     ``labels/`` with a ``classes.txt``.
 
-    The text of an image lies in ``labels/`` where the image lies in ``images/``, else beside it. A row is
+    The label file of an image in ``images/`` is in ``labels/``; otherwise it is next to the image. A row is
     ``class cx cy width height`` or ``class x y x y x y ...``, in fractions of the image's width and
-    height. An image without a text is a negative.
+    height. An image without a label file is a negative.
     """
 
     def detect(self, root: Path) -> FormatMatch | None:
         path = data_file(root)
         if path is not None:
-            return FormatMatch(0.97, f"{path.name} names classes and folders, as YOLO has it")
+            return FormatMatch(0.97, f"{path.name} lists classes and folders, as in YOLO")
         texts = (path for path in walk(root) if path.suffix == ".txt" and LABELS in path.relative_to(root).parts[:-1])
-        if next(texts, None) and any(_text_of(image, root).is_file() for image in images_in(root, root)):
-            return FormatMatch(0.93, f"folders {IMAGES}/ and {LABELS}/ with a text for each image, as YOLO has them")
+        if next(texts, None) and any(_label_file(image, root).is_file() for image in images_in(root, root)):
+            return FormatMatch(0.93, f"folders {IMAGES}/ and {LABELS}/ with a label file per image, as in YOLO")
         return None
 
     def read(self, root: Path, report: Callable[[str], None] | None = None) -> DatasetIndex:
         problems: list[Problem] = []
         data = read_data_file(root, problems)
-        sides: dict[Path, Split | None] = {}
-        for side, places in data.sides.items():
+        splits: dict[Path, Split | None] = {}
+        for split, places in data.splits.items():
             for image in (image for place in places for image in _images_of(place, root, problems)):
-                if sides.setdefault(image, side) != side:
-                    problems.append(Problem(f"is named by {sides[image]} and by {side}", file=relative(image, root),
-                                            hint="take it out of one"))
-        if data.sides:
-            given = {"train", "validation"} <= data.sides.keys()
-            samples = [replace(_sample(image, root, data, problems), split=side if given or side == "test" else None)
-                       for image, side in sides.items()]
+                if splits.setdefault(image, split) != split:
+                    problems.append(Problem(f"is in both {splits[image]} and {split}", file=relative(image, root),
+                                            hint="remove it from one"))
+        if data.splits:
+            complete = {"train", "validation"} <= data.splits.keys()
+            samples = [replace(_sample(image, root, data, problems),
+                               split=split if complete or split == "test" else None)
+                       for image, split in splits.items()]
         else:
             samples = with_split([_sample(image, root, data, problems) for image in images_in(root, root)], root,
                                  problems)
         missing = [sample.name for sample in samples if sample.file is None]
         if missing and len(missing) < len(samples):
-            problems.append(Problem(f"{len(missing)} images have no text in {LABELS}/ and are taken as without "
-                                    f"objects: {listed(missing)}", severity="warning"))
+            problems.append(Problem(f"{len(missing)} images have no label file in {LABELS}/ and are read as images "
+                                    f"without objects: {listed(missing)}", severity="warning"))
         elif missing:
-            problems.append(Problem(f"no image has a text in {LABELS}/ or beside it",
-                                    hint=f"{IMAGES}/x/1.jpg belongs to {LABELS}/x/1.txt"))
+            problems.append(Problem(f"no image has a label file in {LABELS}/ or next to it",
+                                    hint=f"the label file of {IMAGES}/x/1.jpg is {LABELS}/x/1.txt"))
         return DatasetIndex(root, "yolo", tuple(data.names.values()), tuple(samples), problems=tuple(problems),
                             annotation=richest(sample.objects for sample in samples), relative=True)
 
 
 def _images_of(place: Path, root: Path, problems: list[Problem]) -> Iterator[Path]:
-    """The images of a folder, or those that a text lists, relative to the root."""
+    """The images in a folder, or those listed in a text file, relative to the root."""
     if place.is_dir():
         yield from images_in(place, root)
         return
@@ -90,7 +91,7 @@ def _images_of(place: Path, root: Path, problems: list[Problem]) -> Iterator[Pat
                                         line=number, hint="paths are relative to the data set's folder"))
 
 
-def _text_of(image: Path, root: Path) -> Path:
+def _label_file(image: Path, root: Path) -> Path:
     parts = list(image.relative_to(root).parts)
     for place in range(len(parts) - 2, -1, -1):
         if parts[place].lower() == IMAGES:
@@ -102,7 +103,7 @@ def _text_of(image: Path, root: Path) -> Path:
 
 
 def _sample(image: Path, root: Path, data: DataFile, problems: list[Problem]) -> Sample:
-    path, name = _text_of(image, root), relative(image, root)
+    path, name = _label_file(image, root), relative(image, root)
     if not path.is_file():
         return Sample(image, name)
     file = relative(path, root)
@@ -122,7 +123,7 @@ def _sample(image: Path, root: Path, data: DataFile, problems: list[Problem]) ->
             objects.append(_object(label, line.split()[1:], number))
         except ValueError as error:
             problems.append(Problem(str(error), file=file, line=number, affects="boxes",
-                                    hint="a row is: class cx cy width height, or: class x y x y x y ..."))
+                                    hint="a row is class cx cy width height, or class x y x y x y ..."))
     return Sample(image, name, tuple(label for label in data.names.values() if label in labels), file=file,
                   objects=tuple(objects))
 
@@ -132,7 +133,7 @@ def _label(text: str, data: DataFile) -> str:
         raise ValueError(f"the class {text[:40]!r} is not a whole number")
     label = data.names.get(int(float(text)))
     if label is None:
-        raise ValueError(f"the class {text} is none of the {len(data.names)} that {data.file or CLASSES} names")
+        raise ValueError(f"the class {text} is not one of the {len(data.names)} in {data.file or CLASSES}")
     return label
 
 
@@ -142,11 +143,11 @@ def _object(label: str, cells: list[str], line: int) -> Object:
     if values is None:
         raise ValueError("a coordinate is not a number")
     if len(values) < 6 and len(values) != 4 or len(values) % 2:
-        raise ValueError(f"{len(values) + 1} columns")
-    if any(abs(value) > FARTHEST for value in values):
-        raise ValueError(f"{max(values, key=abs):g} is not a fraction of the image's side; is it pixels?")
+        raise ValueError(f"the row has {len(values) + 1} columns")
+    if any(abs(value) > MAX_FRACTION for value in values):
+        raise ValueError(f"{max(values, key=abs):g} is not a fraction of the image's size; is it in pixels?")
     if len(values) == 4:
         x, y, width, height = values
         return Object(label, (x - width / 2, y - height / 2, x + width / 2, y + height / 2), line=line)
-    outline = Polygons((values,))
-    return Object(label, outline.extent(), outline, line=line)
+    polygon = Polygons((values,))
+    return Object(label, polygon.extent(), polygon, line=line)

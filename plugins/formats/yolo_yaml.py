@@ -1,4 +1,4 @@
-"""YOLO's ``data.yaml``: what the classes are called, and where the images of each side lie."""
+"""YOLO's ``data.yaml``: the names of the classes and the images of each split."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ KEYS: dict[Split, tuple[str, ...]] = {"train": ("train",), "validation": ("val",
 
 @dataclass(frozen=True)
 class DataFile:
-    """Classes by number; the folders or lists of images of each side, none where the file says nothing."""
+    """Classes by number, and the folders or lists of images per split, if the file has any."""
 
     file: str | None
     names: dict[int, str]
-    sides: dict[Split, list[Path]] = field(default_factory=dict)
+    splits: dict[Split, list[Path]] = field(default_factory=dict)
 
 
 def data_file(root: Path) -> Path | None:
-    """The YAML in ``root`` that names classes and says where images are."""
+    """The YAML in ``root`` that lists classes and folders."""
     for path in sorted(path for path in root.iterdir() if path.suffix.lower() in (".yaml", ".yml") and path.is_file()):
         text, _ = read_text(path, root, LARGEST_YAML)
         if text and re.search(r"^names\s*:", text, re.MULTILINE) and re.search(r"^(train|val|nc)\s*:", text,
@@ -38,7 +38,7 @@ def data_file(root: Path) -> Path | None:
 
 
 def read_data_file(root: Path, problems: list[Problem]) -> DataFile:
-    """The YAML, or else the ``classes.txt`` of ``root``; what is wrong is added to ``problems``."""
+    """Read the YAML, or else the ``classes.txt``, of ``root``; faults are added to ``problems``."""
     path = data_file(root)
     if path is None:
         return _class_list(root, problems)
@@ -47,24 +47,24 @@ def read_data_file(root: Path, problems: list[Problem]) -> DataFile:
     try:
         content = yaml.safe_load(text or "")
     except (yaml.YAMLError, RecursionError, ValueError) as error:
-        mark = getattr(error, "problem_mark", None)
+        position = getattr(error, "problem_mark", None)
         problems.append(Problem(f"is not YAML: {getattr(error, 'problem', None) or 'it cannot be read'}", file=name,
-                                line=mark.line + 1 if mark else None))
+                                line=position.line + 1 if position else None))
         return DataFile(name, {})
     problems += [problem] if problem else []
     content = content if isinstance(content, dict) else {}
     if "kpt_shape" in content:
-        problems.append(Problem("is of a set of key points (kpt_shape), which are not read", file=name,
-                                hint="export it as boxes or polygons"))
+        problems.append(Problem("describes keypoints (kpt_shape), which are not supported", file=name,
+                                hint="export the data set with boxes or polygons"))
     names = _names(content, name, problems)
-    return DataFile(name, names, _sides(content, root, name, problems))
+    return DataFile(name, names, _splits(content, root, name, problems))
 
 
 def _class_list(root: Path, problems: list[Problem]) -> DataFile:
     path = next((path for path in (root / CLASSES, root / "labels" / CLASSES) if path.is_file()), None)
     if path is None:
-        problems.append(Problem(f"there is no data.yaml and no {CLASSES} that names the classes",
-                                hint=f"write a {CLASSES} with a line for each class, from number 0 on"))
+        problems.append(Problem(f"there is no data.yaml and no {CLASSES} with the class names",
+                                hint=f"write a {CLASSES} with one class per line, starting with number 0"))
         return DataFile(None, {})
     text, problem = read_text(path, root)
     problems += [problem] if problem else []
@@ -73,48 +73,48 @@ def _class_list(root: Path, problems: list[Problem]) -> DataFile:
 
 
 def _names(content: dict[Any, Any], file: str, problems: list[Problem]) -> dict[int, str]:
-    given = content.get("names")
-    pairs = dict(enumerate(given)) if isinstance(given, list) else given if isinstance(given, dict) else {}
+    value = content.get("names")
+    pairs = dict(enumerate(value)) if isinstance(value, list) else value if isinstance(value, dict) else {}
     names: dict[int, str] = {}
     for number, name in pairs.items():
         if isinstance(number, bool) or not isinstance(number, int) or number < 0:
-            problems.append(Problem("names: the classes are not numbered 0, 1, 2, ...", file=file))
+            problems.append(Problem("names: the classes must be numbered 0, 1, 2, ...", file=file))
         elif isinstance(name, bool) or not isinstance(name, (str, int)) or not str(name).strip():
-            problems.append(Problem(f"names: what the class {number} is called is no text to YAML, but a "
-                                    f"{type(name).__name__}", file=file, hint="write the name in quotes"))
+            problems.append(Problem(f"names: YAML reads the name of class {number} as {type(name).__name__}, not text",
+                                    file=file, hint="put the name in quotes"))
         elif str(name).strip() in names.values():
-            problems.append(Problem(f"names: the class {str(name).strip()!r} stands twice", file=file))
+            problems.append(Problem(f"names: the class {str(name).strip()!r} is duplicated", file=file))
         else:
             names[number] = str(name).strip()
     if not pairs:
-        problems.append(Problem("names no classes: 'names' is neither a list nor numbers with names", file=file))
+        problems.append(Problem("lists no classes: 'names' must be a list, or map numbers to names", file=file))
     count = content.get("nc")
     if isinstance(count, int) and pairs and count != len(pairs):
-        problems.append(Problem(f"nc is {count}, and there are {len(pairs)} names", file=file))
+        problems.append(Problem(f"nc is {count}, but there are {len(pairs)} names", file=file))
     return dict(sorted(names.items()))
 
 
-def _sides(content: dict[Any, Any], root: Path, file: str, problems: list[Problem]) -> dict[Split, list[Path]]:
-    sides: dict[Split, list[Path]] = {}
-    for side, keys in KEYS.items():
+def _splits(content: dict[Any, Any], root: Path, file: str, problems: list[Problem]) -> dict[Split, list[Path]]:
+    splits: dict[Split, list[Path]] = {}
+    for split, keys in KEYS.items():
         key = next((key for key in keys if content.get(key)), None)
-        given = content.get(key) if key else None
-        for text in given if isinstance(given, list) else [given] if given else []:
+        value = content.get(key) if key else None
+        for text in value if isinstance(value, list) else [value] if value else []:
             place = _place(root, content.get("path"), text) if isinstance(text, str) else None
             if place is None:
                 problems.append(Problem(f"{key}: there is no folder or list {text[:200]!r} in the data set"
-                                        if isinstance(text, str) else f"{key} is not the name of a folder or list",
+                                        if isinstance(text, str) else f"{key} must be the name of a folder or list",
                                         file=file))
-            sides.setdefault(side, []).extend([place] if place else [])
-    if sides.get("train") and sides.get("train") == sides.get("validation"):
-        problems.append(Problem("train and val are the same images, so they are split anew", file=file,
+            splits.setdefault(split, []).extend([place] if place else [])
+    if splits.get("train") and splits.get("train") == splits.get("validation"):
+        problems.append(Problem("train and val are the same images, so a new split is made", file=file,
                                 severity="warning"))
-        del sides["validation"]
-    return sides
+        del splits["validation"]
+    return splits
 
 
 def _place(root: Path, base: Any, text: str) -> Path | None:
-    """The longest end of the path that is there: what stands before it was so on another machine."""
+    """The longest suffix of the path that exists: its start may be of another machine."""
     whole = f"{base}/{text}" if isinstance(base, str) else text
     parts = [part for part in re.split(r"[\\/]+", whole) if part not in ("", ".", "..")]
     for first in range(len(parts)):

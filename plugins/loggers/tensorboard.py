@@ -1,4 +1,4 @@
-"""Figures as TensorBoard event files."""
+"""Metrics as TensorBoard event files."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""What the tasks on OpenMMLab's packages share."""
+"""Shared by the tasks that use OpenMMLab's packages."""

@@ -1,4 +1,4 @@
-"""Batch normalization that survives a batch of one image where features are pooled to one pixel."""
+"""Batch normalization for a single value per channel: one image whose features are pooled to one pixel."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from torch.nn import functional
 
 
 class BatchNorm2d(nn.BatchNorm2d):
-    """In training, one value of each channel has no variance: it is normalized by the running statistics, and leaves
-    them alone. torch raises there."""
+    """In training, a single value per channel has no variance and is normalised with the running statistics, which stay
+    unchanged. torch raises an error instead."""
 
     def forward(self, input: Tensor) -> Tensor:
         if not self.training or input.numel() > input.shape[1]:
@@ -17,8 +17,8 @@ class BatchNorm2d(nn.BatchNorm2d):
                                      self.eps)
 
 
-def survive_single_values(model: nn.Module) -> None:
-    """Let every batch normalization of ``model`` be a :class:`BatchNorm2d`; names and values stay."""
+def patch_batch_norm(model: nn.Module) -> None:
+    """Make every batch normalization of ``model`` a :class:`BatchNorm2d`; names and values are unchanged."""
     for module in model.modules():
         if type(module) is nn.BatchNorm2d:
             module.__class__ = BatchNorm2d

@@ -10,15 +10,15 @@ from contextlib import contextmanager
 from typing import Any
 
 from sightsmith.plugins.openmmlab.ops.extension import provide_operators
-from sightsmith.plugins.openmmlab.patches import name_missing_losses, paste_anywhere
+from sightsmith.plugins.openmmlab.patches import name_missing_losses, patch_mask_pasting
 
 
 def build_model(model: dict[str, Any], package: str) -> Any:
     """The initialised ``mmengine.model.BaseModel`` that ``model`` describes; ``package`` is ``mmdet`` or ``mmseg``.
 
-    Names of parts are looked up in the package's registry, ``mmdet.Name`` in mmdet's.
+    Types are looked up in the package's registry, ``mmdet.Name`` in mmdet's.
     """
-    # Said at every step, of code that is not ours.
+    # Repeated at every step, about third-party code.
     warnings.filterwarnings("ignore", r"`torch\.cuda\.amp", FutureWarning)
     built = assemble(model, package)
     from mmengine.model import revert_sync_batchnorm
@@ -26,34 +26,34 @@ def build_model(model: dict[str, Any], package: str) -> Any:
     with scope(package), _quiet():
         built.init_weights()
     name_missing_losses(built)
-    # Some models make theirs synchronous by themselves, on the CPU too, where it cannot run; the engine knows when.
+    # Some models use synchronous batch normalization even on the CPU, where it fails; the engine enables it on GPUs.
     return revert_sync_batchnorm(built)
 
 
 def assemble(model: dict[str, Any], package: str) -> Any:
-    """The model with its layers as torch initialises them."""
+    """The model with the layers initialised by torch."""
     parts = registry(package)
     from mmengine.config import ConfigDict
 
     with scope(package), _quiet():
-        return parts.build(ConfigDict(model))  # whose keys the models read as attributes
+        return parts.build(ConfigDict(model))  # models read its keys as attributes
 
 
 def registry(package: str) -> Any:
-    """The ``mmengine.Registry`` of ``package``'s models and their parts, all of them imported."""
+    """The ``mmengine.Registry`` of ``package``'s models, with all modules imported."""
     provide_operators()
     from mmengine.logging import MMLogger
 
-    MMLogger.get_current_instance().setLevel(logging.WARNING)  # layers would tell of every loading of weights
-    for name in dict.fromkeys((package, "mmdet")):  # mmsegmentation's configurations use parts of mmdet
+    MMLogger.get_current_instance().setLevel(logging.WARNING)  # layers log every load of weights
+    for name in dict.fromkeys((package, "mmdet")):  # mmsegmentation's configurations use modules of mmdet
         importlib.import_module(f"{name}.models")
-    paste_anywhere()
+    patch_mask_pasting()
     return importlib.import_module(f"{package}.registry").MODELS
 
 
 @contextmanager
 def scope(package: str) -> Iterator[None]:
-    """Names without a prefix mean ``package``'s. mmengine would else guess from the calls that led to it."""
+    """Resolve names without a prefix in ``package``; otherwise mmengine guesses from the call stack."""
     from mmengine.registry import DefaultScope
 
     with DefaultScope.overwrite_default_scope(package):
@@ -61,11 +61,11 @@ def scope(package: str) -> Iterator[None]:
 
 
 @contextmanager
-def alone() -> Iterator[None]:
-    """To the models inside, this process is the only one.
+def without_distributed() -> Iterator[None]:
+    """Hide the process group from the models.
 
-    Their losses average over ranks whatever the mode. In evaluation ranks have batches of their own, not
-    always as many, and each would wait for the others for ever.
+    Their losses average over ranks in every mode. In evaluation the ranks have different numbers of batches and
+    would wait for each other forever.
     """
     from torch import distributed
 
@@ -79,7 +79,7 @@ def alone() -> Iterator[None]:
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """mmengine would tell of every parameter how it was initialised."""
+    """Silence mmengine, which logs the initialisation of every parameter."""
     from mmengine.logging import MMLogger
 
     logger = MMLogger.get_current_instance()

@@ -1,4 +1,4 @@
-"""Images with their annotation for the OpenMMLab packages: read by the core, augmented by mmdet's transforms."""
+"""Annotated images for the OpenMMLab packages, augmented by mmdet's transforms."""
 
 from __future__ import annotations
 
@@ -19,17 +19,17 @@ from sightsmith.plugin import Array, Config, ImageError, MemoryCache, Sample, Us
 from sightsmith.plugins.openmmlab.ops.extension import provide_operators
 from sightsmith.plugins.openmmlab.transforms import Results, augmentations
 
-provide_operators()  # here, because a worker process may unpickle mmdet's transforms before it calls anything
+provide_operators()  # at import, as workers may unpickle mmdet's transforms first
 
 SPARE = 1.5
-"""Before random crops, images are shrunk to this many times the network's input, so that a crop stays sharp."""
+"""Before random crops, images are downscaled to this many times the network's input, so that crops stay sharp."""
 
 
 class AnnotatedImages(Dataset[Any], ABC):
-    """Items ``{"inputs": (3, h, w) of 0 to 255, RGB, "data_samples": ...}``; the longer of h and w is ``size``.
+    """Items ``{"inputs": (3, h, w) RGB, 0 to 255, "data_samples": ...}``; the longer of h and w is ``size``.
 
-    In training an item is asked for as ``(index, seed)``. uint8, or float32 from more than 8 bits and
-    after a colour jitter. Grey images and one DICOM window fill three channels.
+    In training the key is ``(index, seed)``. Inputs are uint8, or float32 from more than 8 bits and after
+    colour jitter. Grey images and one DICOM window fill three channels.
     """
 
     def __init__(self, samples: Sequence[Sample], classes: Sequence[str], config: Config, size: int, *,
@@ -59,7 +59,7 @@ class AnnotatedImages(Dataset[Any], ABC):
 
     @abstractmethod
     def annotate(self, sample: Sample, shape: tuple[int, int], view: View) -> Results:
-        """The ``gt_...`` of ``sample``, whose image is ``shape`` (height, width), as ``view`` shows it."""
+        """The ``gt_...`` of ``sample``, whose image has ``shape`` (height, width), in ``view``."""
 
     @abstractmethod
     def pack(self, image: Tensor, results: Results) -> dict[str, Any]:
@@ -70,7 +70,7 @@ class AnnotatedImages(Dataset[Any], ABC):
         values = self._decoded(sample)
         shape = values.shape[:2]
         view = View(sample.tile or (0, 0, shape[1], shape[0]), self._kept_side(sample, shape))
-        shown = view.picture(values if values.dtype == np.uint8 else 255 * values)
+        shown = view.image(values if values.dtype == np.uint8 else 255 * values)
         return {
             "img": np.repeat(shown, 3, axis=2) if shown.shape[2] == 1 else shown,
             "rgb": values.shape[2] == 3 and not self.config.image.windows, "img_id": index, "img_shape": view.shape,
@@ -79,19 +79,19 @@ class AnnotatedImages(Dataset[Any], ABC):
         }
 
     def _decoded(self, sample: Sample) -> Array:
-        """The whole image; the last one is kept, for the next tile of it."""
+        """The whole image; the last one is cached for its next tile."""
         image = self.config.image
         if self._last is None or self._last[0] != sample.image:
             try:
                 values = read_image(sample, windows=image.windows, value_range=image.range)
             except ImageError as error:
-                raise UserError(f"{sample.key} was readable when the data set was checked, and is not now: {error}"
+                raise UserError(f"{sample.key} was readable when the data set was checked, but no longer is: {error}"
                                 ) from error
             self._last = sample.image, values
         return self._last[1]
 
     def _kept_side(self, sample: Sample, shape: tuple[int, ...]) -> int:
-        """The longer side at which an image is kept, pixels."""
+        """The longer side of the cached image, pixels."""
         if self.training and self.config.augment.resized_crop:
             longest = max(sample.tile[2:]) if sample.tile else max(shape)
             return min(longest, round(SPARE * self.size))
@@ -109,26 +109,26 @@ class View:
         self.across, self.down = self.shape[1] / width, self.shape[0] / height
 
     def part(self, values: Array) -> Array:
-        """What of the whole image (H, W, ...) is in this view, not scaled."""
+        """The part of the whole image (H, W, ...) in this view, not scaled."""
         height, width = self.original
         return values[self.top:self.top + height, self.left:self.left + width]
 
-    def picture(self, values: Array) -> Array:
+    def image(self, values: Array) -> Array:
         """(H, W, C) of the whole image to (h, w, C) of this view, of the same type."""
         part = np.ascontiguousarray(self.part(values))
         if self.shape == self.original:
             return part
-        how = cv2.INTER_AREA if self.across < 1 else cv2.INTER_LINEAR
-        scaled: Array = cv2.resize(part, self.shape[::-1], interpolation=how)
+        interpolation = cv2.INTER_AREA if self.across < 1 else cv2.INTER_LINEAR
+        scaled: Array = cv2.resize(part, self.shape[::-1], interpolation=interpolation)
         return scaled if scaled.ndim == 3 else scaled[..., None]
 
     def map(self, values: Array) -> Array:
-        """(H, W) of the whole image to (h, w) of this view, by the nearest value."""
+        """(H, W) of the whole image to (h, w) of this view, by nearest neighbour."""
         part = np.ascontiguousarray(self.part(values))
         return cv2.resize(part, self.shape[::-1], interpolation=cv2.INTER_NEAREST)
 
     def boxes(self, boxes: Array) -> tuple[Array, Array]:
-        """(N, 4) xyxy of the whole image to this view, clipped, and the part (N,) of each box's area that is in it."""
+        """(N, 4) xyxy of the whole image to this view, clipped, and the visible fraction (N,) of each box."""
         height, width = self.original
         moved = boxes - np.array([self.left, self.top] * 2, dtype=boxes.dtype)
         inside = moved.clip(0, [width, height] * 2).astype(boxes.dtype)
@@ -138,11 +138,11 @@ class View:
 
 @contextmanager
 def seeded(seed: int) -> Iterator[None]:
-    """What is drawn inside depends on ``seed`` alone, and nothing drawn later depends on it."""
+    """Seed ``random`` and numpy inside the block, and restore their state afterwards."""
     state, numbers = random.getstate(), np.random.get_state()
-    value = int(np.random.SeedSequence(seed).generate_state(1)[0])
-    random.seed(value)
-    np.random.seed(value)
+    derived = int(np.random.SeedSequence(seed).generate_state(1)[0])
+    random.seed(derived)
+    np.random.seed(derived)
     try:
         yield
     finally:

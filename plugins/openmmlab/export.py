@@ -1,4 +1,4 @@
-"""What detectors and segmentation networks have in common on their way out of the engine."""
+"""Export shared by detectors and segmentation networks."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from sightsmith.plugins.openmmlab.traceable import traceable
 
 
 class OpenMMLabExporter(Exporter[ResultT]):
-    """Images keep their shape; the rest of the input is padding."""
+    """Images keep their aspect ratio; the rest of the input is padding."""
 
     channels = 3
     fit = "letterbox"
@@ -44,11 +44,11 @@ class OpenMMLabExporter(Exporter[ResultT]):
 
     @abstractmethod
     def predicted(self, outputs: dict[str, Tensor], samples: list[Any]) -> list[Any]:
-        """``samples`` with what the task reads of a predicted one, in pixels of the original image or tile."""
+        """``samples`` with predictions, in pixels of the original image or tile."""
 
 
 def normalised(preprocessor: Any, images: Tensor) -> Tensor:
-    """What the data preprocessor of mmdet or mmsegmentation makes of RGB images (N, 3, H, W) in [0, 1]."""
+    """RGB images (N, 3, H, W) in [0, 1], normalised as by the data preprocessor of mmdet or mmsegmentation."""
     values = 255 * images
     if getattr(preprocessor, "channel_conversion", getattr(preprocessor, "_channel_conversion", False)):
         values = values.flip(1)

@@ -1,4 +1,4 @@
-"""What the rows of OpenMMLab's heads are for: which class, or what beside the classes."""
+"""The meaning of the rows in OpenMMLab's heads: a class or an extra output."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ from sightsmith.plugin import HeadLayout, HeadRow
 BACKGROUND = "background"
 
 BOX_FIRST = 5
-"""YOLOv3's rows of each anchor: four of the box, one of there being an object, then the classes."""
+"""YOLOv3's rows per anchor before the classes: four of the box and the objectness."""
 
-MOST_BESIDE = 3
-"""Rows beside the classes that a head has at most, all behind them: no object, and seesaw's two for object or not."""
+MAX_EXTRA = 3
+"""The most extra rows of a head, after the classes: no object, and two objectness rows of seesaw loss."""
 
 
 def box_layout(name: str, per_class: int) -> HeadLayout:
-    """Of mmdet's heads: the regressions of a class together, or the classes of an anchor together."""
+    """The layout of mmdet's heads: grouped by class for regression, else by anchor."""
     def layout(rows: int, classes: Sequence[str]) -> Sequence[HeadRow] | None:
-        of_anchor, left = divmod(rows, per_class)
-        row = None if left else _row(classes, of_anchor - len(classes))
+        per_anchor, remainder = divmod(rows, per_class)
+        row = None if remainder else _row(classes, per_anchor - len(classes))
         if row is None:
             return None
         if "fc_reg" in name:
@@ -29,21 +29,21 @@ def box_layout(name: str, per_class: int) -> HeadLayout:
     return layout
 
 
-def map_layout(beside: int) -> HeadLayout:
-    """Of mmsegmentation's heads with ``beside`` rows behind the classes.
+def segmentation_layout(extra: int) -> HeadLayout:
+    """The layout of mmsegmentation's heads with ``extra`` rows after the classes.
 
-    Ours have the background before the classes; those of a data set whose every pixel is of a class have none.
+    Ours have the background first; heads for data sets without background have none.
     """
     def layout(rows: int, classes: Sequence[str]) -> Sequence[HeadRow] | None:
-        if rows == len(classes) + 1 + beside:
+        if rows == len(classes) + 1 + extra:
             classes = [BACKGROUND, *classes]
-        return _row(classes, beside) if rows == len(classes) + beside else None
+        return _row(classes, extra) if rows == len(classes) + extra else None
 
     return layout
 
 
-def _row(classes: Sequence[str], beside: int) -> Sequence[HeadRow] | None:
-    others = [("", number) for number in range(beside)]
-    if beside == BOX_FIRST:
+def _row(classes: Sequence[str], extra: int) -> Sequence[HeadRow] | None:
+    others = [("", number) for number in range(extra)]
+    if extra == BOX_FIRST:
         return [*others, *classes]
-    return [*classes, *others] if 0 <= beside <= MOST_BESIDE else None
+    return [*classes, *others] if 0 <= extra <= MAX_EXTRA else None

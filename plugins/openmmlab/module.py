@@ -1,4 +1,4 @@
-"""A plain ``torch.nn.Module`` where a model of mmdet or mmsegmentation is expected."""
+"""A plain ``torch.nn.Module`` in place of a model of mmdet or mmsegmentation."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from sightsmith.plugins.openmmlab.build import registry
 
 
 class ModuleModel(BaseModel):
-    """``network`` in mmengine's BaseModel contract; ``backbone`` is the part of it that makes features, or None."""
+    """``network`` in mmengine's BaseModel contract; ``backbone`` is the submodule that extracts features, or None."""
 
     def __init__(self, network: nn.Module, preprocessor: nn.Module, backbone: str) -> None:
         super().__init__(data_preprocessor=preprocessor)
@@ -32,19 +32,19 @@ class ModuleModel(BaseModel):
 
     @abstractmethod
     def loss(self, inputs: Tensor, samples: list[Any]) -> dict[str, Tensor]:
-        """The parts of the loss of a batch; each name holds "loss"."""
+        """The parts of the loss of a batch; each name contains "loss"."""
 
     @abstractmethod
     def predict(self, inputs: Tensor, samples: list[Any]) -> list[Any]:
-        """``samples`` with what the network found, in pixels of the original image or tile."""
+        """``samples`` with predictions, in pixels of the original image or tile."""
 
 
 def build_preprocessor(package: str, kind: str, record: ModuleNetworkRecord, config: Config, **settings: Any,
                        ) -> nn.Module:
-    """``package``'s data preprocessor ``kind`` for RGB of 0 to 255, with the mean and deviation of ``record`` unless
-    ``config`` has others. Raises UserError where the record's are not of three channels."""
+    """``package``'s data preprocessor ``kind`` for RGB from 0 to 255, with mean and standard deviation of ``record``
+    unless ``config`` sets others. Raises UserError if those of the record do not have three channels."""
     if len(record.mean) != 3:
-        raise UserError(f"The network {record.name} is for images of {len(record.mean)} channels; those of the task "
+        raise UserError(f"The network {record.name} takes images of {len(record.mean)} channels, but those of the task "
                         f"{record.task} have 3")
     mean, std = config.image.mean or record.mean, config.image.std or record.std
     built: nn.Module = registry(package).build({"type": kind, "mean": [255 * value for value in mean],

@@ -1,7 +1,7 @@
-"""The short names of zoo configurations, kept as a table beside each task so that listing imports no torch.
+"""The short names of zoo configurations, kept as a table per task so that listing does not import torch.
 
-``python -m sightsmith.plugins.openmmlab.networks`` writes the tables' other columns anew, from the installed
-packages' metafiles and by building each network, for the names and configurations that stand in them.
+``python -m sightsmith.plugins.openmmlab.networks`` updates the other columns of the tables from the
+installed packages' metafiles and by building each network, for the names and configurations in them.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from sightsmith.plugin import NetworkRecord, Score, ZooNetwork
 
 TABLE = "networks.csv"
 ZOO = "zoo.csv"
-"""Which networks of the zoos train, written by ``benchmarks/zoo.py``."""
+"""The networks of the zoos that can be trained, written by ``benchmarks/zoo.py``."""
 
 ZOO_COLUMNS = ("package", "config", "annotation", "result", "input_size", "reason")
 OK, FAILED, APART, UNTRIED = "ok", "failed", "apart", "untried"
@@ -24,14 +24,14 @@ COLUMNS = ("name", "config", "family", "annotation", "input_size", "min_size", "
            "milliseconds", "hardware", "weights", "source", "dataset")
 LICENCE = "Apache-2.0 (OpenMMLab)"
 LICENCES = {"segformer": "NVIDIA Source Code License, non-commercial"}
-"""Families whose head and published weights are under another licence: mmsegmentation's LICENSES.md."""
+"""Families with another licence for head and published weights: mmsegmentation's LICENSES.md."""
 PACKAGES = {"sightsmith.plugins.detection": "mmdet", "sightsmith.plugins.segmentation": "mmseg"}
 ANY_SIZE = {"mmdet": 640, "mmseg": 512}
-"""The longer side of the input, pixels, for a configuration of which the table says nothing."""
+"""Longer side of the input, pixels, for configurations without an entry in the table."""
 
 
 def records(package: str, task: str) -> list[NetworkRecord]:
-    """One record a row of the table in ``package``."""
+    """One record per row of the table in ``package``."""
     text = files(package).joinpath(TABLE).read_text(encoding="utf-8")
     return [
         NetworkRecord(
@@ -41,7 +41,7 @@ def records(package: str, task: str) -> list[NetworkRecord]:
             parameters=int(row["parameters"] or 0), input_size=int(row["input_size"]),
             min_size=int(row["min_size"]) if row["min_size"] else None,
             score=Score(row["metric"], float(row["score"]), row["dataset"], row["source"]) if row["score"] else None,
-            speed=f"{row['milliseconds']} ms an image, {row['hardware']}" if row["milliseconds"] else "",
+            speed=f"{row['milliseconds']} ms per image, {row['hardware']}" if row["milliseconds"] else "",
             weights=row["weights"], licence=LICENCES.get(row["family"], LICENCE),
             **({"options": {"config": row["config"]}} if row["config"] else
                {"zoo": f"{__name__}:{PACKAGES[package]}"}))
@@ -72,8 +72,8 @@ def _swept() -> Iterator[dict[str, str]]:
 
 
 def described(package: str, row: dict[str, Any]) -> dict[str, Any]:
-    """``row`` with the metafile's figures, the number of parameters, the size at which the sweep of the zoo trained it,
-    and whether backbone weights are published."""
+    """``row`` with the metrics of the metafile, the number of parameters, the input size used in the sweep of the zoo,
+    and the published backbone weights."""
     from sightsmith.plugins.openmmlab import adapt, zoo
     from sightsmith.plugins.openmmlab.build import build_model
 
@@ -81,7 +81,7 @@ def described(package: str, row: dict[str, Any]) -> dict[str, Any]:
         return row
     model = zoo.load_model(package, row["config"])
     downloads = adapt.drop_downloads(model)
-    adapt.normalise_alone(model)
+    adapt.replace_sync_batch_norm(model)
     built = build_model(model, package)
     row |= {"parameters": sum(parameter.numel() for parameter in built.parameters()),
             "weights": downloads[0].rsplit("/", 1)[-1] if downloads else ""}
@@ -90,10 +90,10 @@ def described(package: str, row: dict[str, Any]) -> dict[str, Any]:
     entry = _entry(package, row["config"])
     results = entry.get("Results", [])
     results = results if isinstance(results, list) else [results]
-    figures = {name: value for result in results for name, value in result.get("Metrics", {}).items()}
-    wanted = ("mask AP", "box AP", "mIoU", "Dice") if row["annotation"] == "masks" else ("box AP", "mIoU", "Dice")
-    row["metric"] = next((name for name in wanted if name in figures), "")
-    row["score"] = figures.get(row["metric"], "")
+    metrics = {name: value for result in results for name, value in result.get("Metrics", {}).items()}
+    preferred = ("mask AP", "box AP", "mIoU", "Dice") if row["annotation"] == "masks" else ("box AP", "mIoU", "Dice")
+    row["metric"] = next((name for name in preferred if name in metrics), "")
+    row["score"] = metrics.get(row["metric"], "")
     row["source"] = f"{package} metafile" if row["metric"] else ""
     row["dataset"] = results[0].get("Dataset", "") if row["metric"] else ""
     speeds = entry.get("Metadata", {}).get("inference time (ms/im)") or []
@@ -104,7 +104,7 @@ def described(package: str, row: dict[str, Any]) -> dict[str, Any]:
 
 
 def _entry(package: str, config: str) -> dict[str, Any]:
-    """What the metafile beside a configuration says of it."""
+    """The entry of a configuration in its metafile."""
     import yaml
 
     from sightsmith.plugins.openmmlab import zoo

@@ -1,4 +1,4 @@
-"""Tells ``sightsmith doctor`` what the OpenMMLab packages rest on."""
+"""Adds the OpenMMLab packages to ``sightsmith doctor``."""
 
 from __future__ import annotations
 

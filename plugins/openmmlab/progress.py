@@ -1,4 +1,4 @@
-"""How far the training is, for the few heads whose loss changes on the way: they ask mmengine's message hub."""
+"""Publishes the training progress in mmengine's message hub, for the few heads whose loss depends on it."""
 
 from __future__ import annotations
 
@@ -10,24 +10,24 @@ from mmengine.logging import MessageHub
 from torch import nn
 
 
-def tell_progress(model: nn.Module) -> None:
-    """Keep the hub's ``iter`` and ``epoch`` where a head of ``model`` asks for them.
+def publish_progress(model: nn.Module) -> None:
+    """Update the hub's ``iter`` and ``epoch`` if a head of ``model`` reads them.
 
-    The passes are counted in a buffer of the model, so that a run that goes on also goes on counting.
+    Iterations are counted in a buffer of the model, so that the count survives a resume.
     """
-    if not any(_asks(part) for name, part in model.named_modules() if not name.startswith("data_preprocessor")):
+    if not any(_reads_hub(part) for name, part in model.named_modules() if not name.startswith("data_preprocessor")):
         return
     model.register_buffer("passes", torch.zeros((), dtype=torch.int64))
     model.passes_per_epoch = 1  # type: ignore[assignment]  # until the data is known
-    model.register_forward_pre_hook(_tell, with_kwargs=True)
+    model.register_forward_pre_hook(_update, with_kwargs=True)
     _publish(0, 0)
 
 
-def _asks(part: nn.Module) -> bool:
+def _reads_hub(part: nn.Module) -> bool:
     return any(hasattr(sys.modules[kind.__module__], "MessageHub") for kind in type(part).__mro__)
 
 
-def _tell(model: Any, args: tuple[Any, ...], settings: dict[str, Any]) -> None:
+def _update(model: Any, args: tuple[Any, ...], settings: dict[str, Any]) -> None:
     if model.training and settings.get("mode") == "loss":
         passes = int(model.passes)
         _publish(passes, passes // model.passes_per_epoch)

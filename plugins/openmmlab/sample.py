@@ -1,4 +1,4 @@
-"""The embedded data sets of detection and segmentation: scikit-learn's real digits placed on canvases."""
+"""The embedded data sets of detection and segmentation: scikit-learn's handwritten digits on canvases."""
 
 from __future__ import annotations
 
@@ -22,35 +22,35 @@ INK = 0.35
 """Grey value from which a pixel belongs to the digit."""
 
 CANVASES = 300
-MOST = 6
-"""Digits on a canvas: 0 (a negative) to this many."""
+MAX_DIGITS = 6
+"""Digits per canvas: 0 (a negative) to this many."""
 
 CLASSES = {"zero": 0, "one": 1, "four": 4}
-"""The digits that are used: ten classes would need more pictures than a first try has patience for."""
+"""The digits used: ten classes would need more images than a quick start should take."""
 
 
 @dataclass(frozen=True)
 class Canvas:
-    """A picture (SIDE, SIDE) uint8, the mask (SIDE, SIDE) bool of each digit on it, and its class."""
+    """An ``image`` (SIDE, SIDE) uint8, the mask (SIDE, SIDE) bool of each digit on it, and its class."""
 
-    picture: Array
+    image: Array
     masks: tuple[Array, ...]
     labels: tuple[str, ...]
 
 
 def canvases() -> Iterator[Canvas]:
-    """The same each time; digits do not overlap, and every pixel of a mask is ink."""
-    from sklearn.datasets import load_digits  # slow to import, and needed only the first time
+    """Deterministic; digits do not overlap, and masks contain only ink."""
+    from sklearn.datasets import load_digits  # slow to import, and only needed once
 
     random = np.random.default_rng(0)
     digits = load_digits()
     name_of = {digit: name for name, digit in CLASSES.items()}
     places = np.flatnonzero(np.isin(digits.target, list(CLASSES.values())))
     for _ in range(CANVASES):
-        picture = random.normal(40, 8, (SIDE, SIDE))
+        image = random.normal(40, 8, (SIDE, SIDE))
         taken = np.zeros((SIDE, SIDE), bool)
         masks, labels = [], []
-        for _ in range(int(random.integers(0, MOST + 1))):
+        for _ in range(int(random.integers(0, MAX_DIGITS + 1))):
             place = int(random.choice(places))
             side = int(random.integers(DIGIT[0], DIGIT[1] + 1))
             top, left = (int(value) for value in random.integers(0, SIDE - side, 2))
@@ -61,11 +61,11 @@ def canvases() -> Iterator[Canvas]:
             values = np.clip(np.asarray(ink), 0, 1)
             mask = np.zeros((SIDE, SIDE), bool)
             mask[window] = values >= INK
-            picture[window] += np.where(values >= INK, 190 * values, 0)
+            image[window] += np.where(values >= INK, 190 * values, 0)
             taken[window] = True
             masks.append(mask)
             labels.append(name_of[int(digits.target[place])])
-        yield Canvas(np.clip(np.rint(picture), 0, 255).astype(np.uint8), tuple(masks), tuple(labels))
+        yield Canvas(np.clip(np.rint(image), 0, 255).astype(np.uint8), tuple(masks), tuple(labels))
 
 
 def write_boxes(folder: Path) -> None:
@@ -79,7 +79,7 @@ def write_boxes(folder: Path) -> None:
             "categories": [{"id": number, "name": name} for number, name in enumerate(CLASSES, 1)]}
         for number, canvas in enumerate(canvases()):
             name = f"digits-{number:03d}.png"
-            Image.fromarray(canvas.picture).save(root / "images" / name)
+            Image.fromarray(canvas.image).save(root / "images" / name)
             content["images"].append({"id": number, "file_name": name, "width": SIDE, "height": SIDE})
             for mask, label in zip(canvas.masks, canvas.labels, strict=True):
                 rle = coco.encode(np.asfortranarray(mask.astype(np.uint8)))
@@ -103,7 +103,7 @@ def write_masks(folder: Path) -> None:
             numbers = np.zeros((SIDE, SIDE), np.uint8)
             for mask, label in zip(canvas.masks, canvas.labels, strict=True):
                 numbers[mask] = 1 + list(CLASSES).index(label)
-            for kind, values in (("images", canvas.picture), ("masks", numbers)):
+            for kind, values in (("images", canvas.image), ("masks", numbers)):
                 Image.fromarray(values).save(root / kind / f"digits-{number:03d}.png")
 
     fill_folder(folder, fill)

@@ -1,4 +1,4 @@
-"""What detection and segmentation have in common as tasks of the engine."""
+"""The base of the detection and segmentation tasks."""
 
 from __future__ import annotations
 
@@ -32,14 +32,14 @@ from sightsmith.plugin import (
     to_float32,
 )
 from sightsmith.plugins.openmmlab import adapt, zoo
-from sightsmith.plugins.openmmlab.batch_norm import survive_single_values
-from sightsmith.plugins.openmmlab.build import alone, assemble, build_model, scope
+from sightsmith.plugins.openmmlab.batch_norm import patch_batch_norm
+from sightsmith.plugins.openmmlab.build import assemble, build_model, scope, without_distributed
 from sightsmith.plugins.openmmlab.module import ModuleModel
-from sightsmith.plugins.openmmlab.progress import tell_progress
+from sightsmith.plugins.openmmlab.progress import publish_progress
 from sightsmith.plugins.openmmlab.weights import load_file, load_starting_weights
 
-OF_TRAINING = ("DDRNet", "PIDNet", "TridentResNet")
-"""Backbones that give more, or other, features in training mode."""
+TRAIN_MODE_BACKBONES = ("DDRNet", "PIDNet", "TridentResNet")
+"""Backbones with more or other features in training mode."""
 
 
 class OpenMMLabTask(Task[ResultT, PredictionT]):
@@ -54,32 +54,32 @@ class OpenMMLabTask(Task[ResultT, PredictionT]):
 
     @property
     def zoo_name(self) -> str:
-        """The configuration's name in the zoo: the network's own, or where it stands for the zoo the one asked for."""
+        """The configuration's name in the zoo: the network's own, or ``network.config``."""
         return str(self.network.options.get("config") or self.config.network.config)
 
     def adapted(self) -> tuple[dict[str, Any], list[str]]:
-        """The model's configuration made to fit the data, and the addresses of its published backbone weights."""
+        """The model's configuration adapted to the data, and the URLs of its published backbone weights."""
         channels = len(self.config.image.windows)
         if channels not in (0, 1, 3):
             raise UserError(f"image.windows has {channels} windows; the networks of {self.package} take 1 or 3")
         model = zoo.load_model(self.package, self.zoo_name)
         zoo.resolve_teacher(self.package, model)
-        adapt.refuse_paths(self.config.network.options)
+        adapt.validate_options(self.config.network.options)
         adapt.merge(model, self.config.network.options)
         if "teacher_ckpt" in model:
-            model["teacher_ckpt"] = None  # mmdet would fetch and unpickle it
+            model["teacher_ckpt"] = None  # mmdet would download and unpickle it
         downloads = adapt.drop_downloads(model)
-        adapt.normalise_alone(model)
+        adapt.replace_sync_batch_norm(model)
         adapt.feed_rgb(model["data_preprocessor"], self.config.image.mean, self.config.image.std)
         return model, downloads
 
-    def _refuse_settings(self) -> None:
-        """What only a classifier has must not be ignored in silence."""
+    def _validate_settings(self) -> None:
+        """Raises UserError for settings that only classifiers have: they must not be ignored silently."""
         hyper = self.config.hyper
         problems = []
         if hyper.label_smoothing:
             problems.append(Problem(f"hyper.label_smoothing={hyper.label_smoothing:g} is for classification",
-                                    hint="leave it out"))
+                                    hint="remove it"))
         if hyper.class_balance == "loss":
             problems.append(Problem("hyper.class_balance=loss is for classification",
                                     hint="hyper.class_balance=sampling draws images of rare classes more often"))
@@ -87,13 +87,13 @@ class OpenMMLabTask(Task[ResultT, PredictionT]):
             raise UserError(f"The task {self.config.task.name} cannot use these settings:", problems=problems)
 
     def build_model(self, *, load_weights: bool = True) -> tuple[Model, LoadReport | None]:
-        self._refuse_settings()
+        self._validate_settings()
         if isinstance(self.network, ModuleNetworkRecord):
             return self._build_module(self.network, load_weights)
         model, downloads = self.adapted()
         built = build_model(model, self.package)
-        tell_progress(built)
-        survive_single_values(built)
+        publish_progress(built)
+        patch_batch_norm(built)
         if not load_weights:
             return built, None
         heads = partial(self._heads, built, lambda task: task.adapted()[0])
@@ -101,7 +101,7 @@ class OpenMMLabTask(Task[ResultT, PredictionT]):
 
     def _build_module(self, record: ModuleNetworkRecord, load_weights: bool) -> tuple[Model, LoadReport | None]:
         built = self.wrapped(record, self._module(record, len(self.classes)))
-        survive_single_values(built)
+        patch_batch_norm(built)
         if not load_weights:
             return built, None
         return built, load_module_weights(built.network, self.config.network, self.classes,
@@ -125,25 +125,25 @@ class OpenMMLabTask(Task[ResultT, PredictionT]):
     def _heads(self, model: Model, adapted: Callable[[OpenMMLabTask], dict[str, Any]]) -> dict[str, Head]:
         """The tensors of ``model`` that depend on the classes. ``adapted`` gives its configuration for a task."""
         larger = type(self)(self.record, self.config, self.network, [*self.classes, ""], self.multi_label)
-        # Whose layers' initial values are not looked at, only their sizes.
+        # Only the sizes of its tensors matter.
         return find_heads(model.state_dict(), assemble(adapted(larger), self.package).state_dict(), self.head_layout)
 
     @abstractmethod
     def head_layout(self, name: str, rows: int, per_class: int) -> HeadLayout:
-        """What the rows of the head's tensor ``name`` are for; it has ``rows``, ``per_class`` of each class."""
+        """The meaning of the ``rows`` in the head's tensor ``name``, ``per_class`` of each class."""
 
     def prepare(self, model: Model, samples: Sequence[Sample]) -> None:
         model.passes_per_epoch = math.ceil(len(samples) / self.config.hyper.batch_size)
         if hasattr(model, "teacher_model"):
-            self._teach(model.teacher_model)
+            self._load_teacher(model.teacher_model)
 
-    def _teach(self, teacher: Model) -> None:
-        """Load the weights of the network that another one learns from."""
+    def _load_teacher(self, teacher: Model) -> None:
+        """Load the weights of the teacher network (distillation)."""
         weights = self.config.network.options.get("teacher_ckpt")
         if weights is None:
-            asked = zoo.load(self.package, self.zoo_name).model.teacher_ckpt
-            raise UserError(f"{self.zoo_name} learns from a trained network, a teacher, whose weights are not given",
-                            hint=f"type +network.options.teacher_ckpt=PATH; the recipe's own are {asked}")
+            published = zoo.load(self.package, self.zoo_name).model.teacher_ckpt
+            raise UserError(f"{self.zoo_name} is distilled from a trained teacher, whose weights are missing",
+                            hint=f"set +network.options.teacher_ckpt=PATH; the published ones are {published}")
         load_file(teacher, Path(weights).expanduser(), weights, self.classes, lambda: self._heads(
             teacher, lambda task: task.adapted()[0]["teacher_config"]["model"]))
 
@@ -152,9 +152,9 @@ class OpenMMLabTask(Task[ResultT, PredictionT]):
         return {key: [item[key] for item in items] for key in items[0]}
 
     def evaluation_step(self, model: Model, batch: dict[str, Any]) -> list[ResultT]:
-        batch = model.data_preprocessor(batch, True)  # as in training: without truth there is no loss
-        # The features as in training, the head in full precision: bf16 knows positions to a few pixels only.
-        with (scope(self.package), alone(), _features_once(model, batch["inputs"].device.type),
+        batch = model.data_preprocessor(batch, True)  # as in training: the loss needs the ground truth
+        # Features as in training, the head in full precision: bf16 is only accurate to a few pixels.
+        with (scope(self.package), without_distributed(), _features_once(model, batch["inputs"].device.type),
               torch.autocast(batch["inputs"].device.type, enabled=False)):
             loss = _validation_loss(model, batch)
             predicted = _predicted(model, batch)
@@ -162,26 +162,26 @@ class OpenMMLabTask(Task[ResultT, PredictionT]):
 
     @abstractmethod
     def result(self, sample: Any, loss: float) -> ResultT:
-        """What evaluation keeps of one predicted sample, in pixels of the original image; ``loss`` is its batch's."""
+        """The evaluation result of a predicted sample, in pixels of the original image; ``loss`` is its batch's."""
 
     def predict(self, model: Model, batch: dict[str, Any]) -> list[PredictionT]:
         batch = model.data_preprocessor(batch, True)  # as in validation
-        with scope(self.package), alone():
+        with scope(self.package), without_distributed():
             return [self.part(sample) for sample in _predicted(model, batch)]
 
     @abstractmethod
     def part(self, sample: Any) -> PredictionT:
-        """What prediction keeps of one predicted sample, in pixels of the original image or tile."""
+        """The raw prediction of a predicted sample, in pixels of the original image or tile."""
 
     @staticmethod
     def mean_loss(results: Sequence[SampleResult]) -> float | None:
-        """The mean validation loss; None where a network has diverged."""
+        """The mean validation loss; None if the network has diverged."""
         mean = float(torch.tensor([result["loss"] for result in results], dtype=torch.float64).mean())
         return mean if mean == mean and abs(mean) != float("inf") else None
 
 
 def _predicted(model: Model, batch: dict[str, Any]) -> list[Any]:
-    """The predicted samples; image by image where a convolution computes a part of one image only."""
+    """The predicted samples; image by image if a masked convolution only takes one."""
     from mmcv.ops import MaskedConv2d
 
     inputs, samples = batch["inputs"], batch["data_samples"]
@@ -190,13 +190,13 @@ def _predicted(model: Model, batch: dict[str, Any]) -> list[Any]:
         if one_by_one:
             return [sample for place in range(len(samples))
                     for sample in model.predict(inputs[place:place + 1], samples[place:place + 1])]
-        return list(model.predict(inputs, samples))  # not of a slice, whose features would be computed again
+        return list(model.predict(inputs, samples))  # not a slice: its features would be computed again
 
 
 def _validation_loss(model: Model, batch: dict[str, Any]) -> float:
-    """The loss of a batch, computed as in training but for normalization and dropout.
+    """The loss of a batch, as in training except for normalization and dropout.
 
-    It is that of the batch: the networks give no loss of a single image.
+    The networks have no loss per image.
     """
     with _as_in_training(model), fixed_rng():
         loss, _ = model.parse_losses(model.loss(batch["inputs"], batch["data_samples"]))
@@ -205,7 +205,7 @@ def _validation_loss(model: Model, batch: dict[str, Any]) -> float:
 
 @contextmanager
 def fixed_rng() -> Iterator[None]:
-    """What is drawn inside is the same each time: samples of suggestions and points, bases that a head starts from."""
+    """Seed torch inside the block and restore its state: some heads sample proposals, points or initial bases."""
     with torch.random.fork_rng():
         torch.manual_seed(0)
         yield
@@ -213,7 +213,7 @@ def fixed_rng() -> Iterator[None]:
 
 @contextmanager
 def _as_in_training(model: Model) -> Iterator[None]:
-    """Some heads compute a loss only in training mode; what keeps statistics or is random stays in eval mode."""
+    """Training mode, which some heads need for a loss, but with normalization and dropout in eval mode."""
     model.train()
     for part in (model.backbone, getattr(model, "neck", None)):
         if part is not None and not _needs_training(model):
@@ -229,9 +229,9 @@ def _as_in_training(model: Model) -> Iterator[None]:
 
 @contextmanager
 def _features_once(model: Model, device: str) -> Iterator[None]:
-    """Of images whose features are asked for again, for the loss and for the prediction, compute them once.
+    """Compute the features of a batch once, for the loss and for the prediction.
 
-    They are computed in the precision in which they are outside, and float32 from there on.
+    They are computed in the surrounding precision and converted to float32.
     """
     if isinstance(model, ModuleModel) or _needs_training(model):
         yield
@@ -243,7 +243,7 @@ def _features_once(model: Model, device: str) -> Iterator[None]:
         if id(inputs) not in kept:
             with precision:
                 features = to_float32(compute(inputs))
-            kept[id(inputs)] = inputs, features  # with the images, whose id is then no other's
+            kept[id(inputs)] = inputs, features  # keeps the images alive, so that their id stays unique
         return kept[id(inputs)][1]
 
     model.extract_feat = extract_feat
@@ -254,4 +254,4 @@ def _features_once(model: Model, device: str) -> Iterator[None]:
 
 
 def _needs_training(model: Model) -> bool:
-    return type(model.backbone).__name__ in OF_TRAINING
+    return type(model.backbone).__name__ in TRAIN_MODE_BACKBONES

@@ -1,4 +1,4 @@
-"""OpenMMLab's models recorded as a graph of plain operations, whose sizes do not depend on what an image shows."""
+"""Replaces operations of OpenMMLab's models for tracing: sizes in the graph must not depend on the image content."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ from torch.nn import functional
 
 from sightsmith.plugins.openmmlab.ops.deform_conv import sampled_deform_conv2d
 
-MOST_KEPT = 2000
-"""Boxes that are looked at after non-maximum suppression: more than any head of the zoos asks for."""
+MAX_KEPT = 2000
+"""Boxes kept after non-maximum suppression: more than any head of the zoos uses."""
 
 
 @contextmanager
 def traceable() -> Iterator[None]:
-    """Inside, what the exporters of torch cannot record is computed by operations that they can.
+    """Inside the block, operations that torch's exporters cannot record are replaced by equivalent ones.
 
-    The results are the same. What a module draws at random is taken from the last time that it was run in here
-    without being recorded, and becomes a constant.
+    The results are the same. Random numbers are those of the last run inside the block without recording, and become
+    constants.
     """
     import mmcv.ops
     from mmdet.models.dense_heads import tood_head
@@ -34,8 +34,8 @@ def traceable() -> Iterator[None]:
 
     with ExitStack() as stack:
         for owner, name, stand_in in (
-                (torch.onnx, "is_in_onnx_export", lambda: False),  # mmdet's own branches for it are no longer whole
-                (torch, "rand", _Draws(torch.rand)), (Tensor, "split", _split(Tensor.split)),
+                (torch.onnx, "is_in_onnx_export", lambda: False),  # mmdet's own branches for it are broken
+                (torch, "rand", _FixedRandom(torch.rand)), (Tensor, "split", _split(Tensor.split)),
                 (functional, "conv2d", _convolution(functional.conv2d)),
                 (sys.modules["mmcv.ops.nms"], "nms", _kept_boxes),  # mmcv.ops has functions of these names
                 (sys.modules["mmcv.ops.roi_align"], "roi_align", _roi_align),
@@ -51,26 +51,26 @@ def traceable() -> Iterator[None]:
 
 
 def _holders(name: str, value: Any) -> list[Any]:
-    """The modules that have imported ``value`` by ``name``."""
+    """The modules that have imported ``value`` as ``name``."""
     return [module for module in list(sys.modules.values()) if getattr(module, "__dict__", {}).get(name) is value]
 
 
-class _Draws:
-    """``torch.rand`` whose draws are kept; what is recorded later is given the same in their order, as constants."""
+class _FixedRandom:
+    """``torch.rand`` that keeps its results, and returns them in order, as constants, while tracing."""
 
     def __init__(self, draw: Callable[..., Tensor]) -> None:
-        self._draw, self._kept, self._given = draw, list[Tensor](), 0
+        self._draw, self._kept, self._used = draw, list[Tensor](), 0
 
     def __call__(self, *size: Any, **settings: Any) -> Tensor:
         if not torch.jit.is_tracing():  # type: ignore[attr-defined]
             self._kept.append(self._draw(*size, **settings))
             return self._kept[-1]
-        self._given += 1
-        return self._kept[(self._given - 1) % len(self._kept)]
+        self._used += 1
+        return self._kept[(self._used - 1) % len(self._kept)]
 
 
 def _split(split: Callable[..., Any]) -> Callable[..., Any]:
-    """One piece is the tensor itself, however long it is."""
+    """A split into one piece returns the tensor itself, whatever its length."""
     def whole(tensor: Tensor, size: Any, dim: int = 0) -> Any:
         return (tensor,) if isinstance(size, (list, tuple)) and len(size) == 1 else split(tensor, size, dim)
 
@@ -78,7 +78,7 @@ def _split(split: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _convolution(convolve: Callable[..., Tensor]) -> Callable[..., Tensor]:
-    """Of one pixel with weights that the network has computed, each object its own, as a product of matrices."""
+    """Computes 1 x 1 convolutions with predicted weights per object as matrix products."""
     def convolution(input: Tensor, weight: Tensor, bias: Tensor | None = None, stride: Any = 1, padding: Any = 0,
                     dilation: Any = 1, groups: int = 1) -> Tensor:
         if groups == 1 or isinstance(weight, nn.Parameter) or any(int(side) != 1 for side in weight.shape[2:]):
@@ -94,13 +94,13 @@ def _convolution(convolve: Callable[..., Tensor]) -> Callable[..., Tensor]:
 
 def _kept_boxes(boxes: Tensor, scores: Tensor, iou_threshold: float, offset: int = 0, score_threshold: float = 0,
                 max_num: int = -1) -> tuple[Tensor, Tensor]:
-    """mmcv's ``nms`` that keeps as many boxes whatever they are: after its own the first one, of score 0."""
-    count = min(int(boxes.shape[0]), MOST_KEPT)
+    """mmcv's ``nms`` with a fixed number of boxes: padded with the first box and score 0."""
+    count = min(int(boxes.shape[0]), MAX_KEPT)
     widened = boxes + boxes.new_tensor([0, 0, offset, offset])
     found = torchvision.ops.nms(widened, scores, iou_threshold)
     kept = torch.cat([found, found.new_zeros(count)])[:count]
-    sure = torch.cat([scores[found], scores.new_zeros(count)])[:count]
-    return torch.cat([boxes[kept], sure[:, None]], 1), kept
+    kept_scores = torch.cat([scores[found], scores.new_zeros(count)])[:count]
+    return torch.cat([boxes[kept], kept_scores[:, None]], 1), kept
 
 
 def _roi_align(input: Tensor, rois: Tensor, output_size: Any, spatial_scale: float = 1.0, sampling_ratio: int = 0,
@@ -111,7 +111,7 @@ def _roi_align(input: Tensor, rois: Tensor, output_size: Any, spatial_scale: flo
 
 
 def _features_of(extractor: Any, feats: Any, rois: Tensor, roi_scale_factor: float | None = None) -> Tensor:
-    """``SingleRoIExtractor.forward`` that looks at each region on every level, and not at the levels that have some."""
+    """``SingleRoIExtractor.forward`` that pools each region on every level instead of only on its own."""
     rois = rois.type_as(feats[0])
     levels = extractor.map_roi_levels(rois, len(feats)).reshape(-1, 1, 1, 1)
     if roi_scale_factor is not None:
@@ -137,14 +137,14 @@ def _pair(value: Any) -> tuple[int, int]:
 
 
 def _boxes_of(masks: Tensor) -> Tensor:
-    """mmdet's ``mask2bbox``: (n, 4) xyxy around masks (n, h, w) bool, zeros around an empty one."""
-    sides = []
+    """mmdet's ``mask2bbox``: (n, 4) xyxy around masks (n, h, w) bool, zeros for an empty one."""
+    bounds = []
     for axis in (1, 2):
         seen = masks.any(axis)
         length = int(seen.shape[1])
         places = torch.arange(length)
-        sides.append((torch.where(seen, places, length).amin(1), torch.where(seen, places + 1, 0).amax(1)))
-    (left, right), (top, bottom) = sides
+        bounds.append((torch.where(seen, places, length).amin(1), torch.where(seen, places + 1, 0).amax(1)))
+    (left, right), (top, bottom) = bounds
     boxes = torch.stack([left, top, right, bottom], 1).float()
     return torch.where((right > 0)[:, None], boxes, torch.zeros_like(boxes))
 

@@ -1,4 +1,4 @@
-"""Augmentation of images together with their annotation: mmdet's transforms, and what they lack."""
+"""Augmentation of annotated images: mmdet's transforms and additions to them."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ import torch
 from sightsmith.plugin import AugmentConfig
 
 Results = dict[str, Any]
-"""What mmdet's transforms pass on: ``img`` (H, W, 3) and ``gt_...`` in its pixels."""
+"""The data of mmdet's transforms: ``img`` (H, W, 3) and ``gt_...`` in its pixels."""
 
 CROP_SIDE = 0.7
-"""Smallest side of a random crop, of the image's: half of its area."""
+"""Smallest side of a random crop as a fraction of the image's: about half of its area."""
 
 
 def augmentations(config: AugmentConfig, size: int) -> list[Callable[[Results], Results]]:
-    """What is drawn anew for each image of side ``size``, in this order; from ``random`` and numpy."""
+    """The random transforms for images of side ``size``, in order; they use ``random`` and numpy."""
     from mmdet.datasets import transforms
 
     found: list[Callable[[Results], Results]] = []
@@ -29,7 +29,7 @@ def augmentations(config: AugmentConfig, size: int) -> list[Callable[[Results], 
     if config.horizontal_flip:
         found.append(transforms.RandomFlip(0.5))
     if config.rotate90:
-        found.append(QuarterTurns())
+        found.append(RandomRotate90())
     if config.rotation:
         found.append(transforms.Rotate(1.0, max_mag=float(config.rotation), **border))
     if config.translation:
@@ -38,10 +38,10 @@ def augmentations(config: AugmentConfig, size: int) -> list[Callable[[Results], 
     return found
 
 
-class QuarterTurns:
-    """Turn ``img`` (H, W, 3) and every ``gt_...`` by 0, 90, 180 or 270 degrees to the left, drawn from numpy.
+class RandomRotate90:
+    """Rotate ``img`` (H, W, 3) and every ``gt_...`` by 0, 90, 180 or 270 degrees counterclockwise, drawn from numpy.
 
-    Boxes stay as tight as they were, and no border appears.
+    Boxes stay tight, and there is no border.
     """
 
     def __call__(self, results: Results) -> Results:

@@ -1,4 +1,4 @@
-"""Which configurations of the zoos are not a network that learns boxes, masks or maps from images, and why."""
+"""Finds the configurations of the zoos that are not networks for boxes, masks or semantic masks, and the reason."""
 
 from __future__ import annotations
 
@@ -10,31 +10,31 @@ from sightsmith.plugins.openmmlab.build import registry
 MODULES = {
     "mmdet.models.mot": "tracks objects through videos",
     "mmdet.models.vis": "segments videos",
-    "mmdet.models.reid": "recognises persons again",
+    "mmdet.models.reid": "re-identifies persons",
 }
 """By the module of the model's class."""
 
 CLASSES = {
-    "SemiBaseDetector": "learns from images without annotation too",
+    "SemiBaseDetector": "also learns from images without annotation",
     "TwoStagePanopticSegmentor": "learns a panoptic annotation",
     "Detectron2Wrapper": "is a network of detectron2",
     "DepthEstimator": "estimates depth",
 }
-"""By the name of the model's class, or of one that it is derived from."""
+"""By the name of the model's class or a base class."""
 
-TYPES = {"MultiInstanceRoIHead": "learns crowds alone: one class, and two objects or more on every image"}
-"""By the type of a part."""
+TYPES = {"MultiInstanceRoIHead": "only learns crowds: one class and at least two objects per image"}
+"""By the type of a module."""
 
 COLOURS = 3
 
-PARTS = {"language_model": "takes text beside the image", "text_encoder": "takes text beside the image"}
+PARTS = {"language_model": "takes text in addition to the image", "text_encoder": "takes text in addition to the image"}
 """By a key of the configuration."""
 
 
 def reason(model: dict[str, Any] | None, package: str) -> str | None:
-    """Why ``model``, as the zoo has it, is not for the tasks of ``package``; None where it is."""
+    """Why ``model``, unchanged from the zoo, does not fit the tasks of ``package``; None if it does."""
     if model is None:
-        return "it describes no network: it is a part of other configurations"
+        return "it has no network: it is a base of other configurations"
     for key, text in PARTS.items():
         if any(node.get(key) for node in walk(model)):
             return f"it {text}"
@@ -46,7 +46,7 @@ def reason(model: dict[str, Any] | None, package: str) -> str | None:
     if len((model.get("data_preprocessor") or {}).get("mean") or ()) > COLOURS:
         return "it takes two images at once"
     if "roi_head" in model and not model.get("rpn_head"):
-        return "it takes suggestions beside the image"
+        return "it takes proposals in addition to the image"
     kind = registry(package).get(model["type"])
     if kind is None:
         return f"{package} has no network {model['type']}"

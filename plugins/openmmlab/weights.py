@@ -25,17 +25,17 @@ Heads = Callable[[], Mapping[str, Head]]
 
 def load_starting_weights(model: Any, chosen: NetworkConfig, published: Sequence[str], classes: Sequence[str],
                           heads: Heads) -> LoadReport | None:
-    """Load what ``chosen`` says: None for ``none``, the backbone's published ones for ``imagenet``, else a file's.
+    """Load ``chosen.weights``: nothing for ``none``, the published backbone's for ``imagenet``, else a file's.
 
-    Raises UserError where the file cannot be had or does not fit.
+    Raises UserError if the file is unavailable or does not fit.
     """
     source = chosen.weights
     if source == "none":
         return None
     if source == "imagenet":
         if not published:
-            raise UserError("This network's configuration names no published backbone weights",
-                            hint="type network.weights=none, or the path of a file")
+            raise UserError("This network's configuration has no published backbone weights",
+                            hint="set network.weights=none or network.weights=FILE")
         path = fetch_weights(address(published[0]))
     else:
         path = Path(source).expanduser()
@@ -45,10 +45,10 @@ def load_starting_weights(model: Any, chosen: NetworkConfig, published: Sequence
 
 def load_file(model: Any, path: Path, origin: str, classes: Sequence[str], heads: Heads,
               rename: Mapping[str, str] | None = None) -> LoadReport:
-    """Load a file that holds a whole network, or a backbone alone, also under other names.
+    """Load a file with a whole network or only a backbone.
 
-    The heads of a whole one that names its classes are matched to ``classes`` where those are others.
-    Raises UserError where the file cannot be read or does not fit.
+    If the file lists its classes, the heads are matched to ``classes`` by name.
+    Raises UserError if the file cannot be read or does not fit.
     """
     file, digest = read_weights(path).renamed(rename or {}), file_digest(path)
     whole = set(model.state_dict())
@@ -62,18 +62,18 @@ def _without_prefix(state: dict[str, Tensor]) -> dict[str, Tensor]:
 
 
 def address(checkpoint: str) -> str:
-    """The URL that ``torchvision://name`` or ``open-mmlab://name`` stands for; others are URLs already."""
+    """The URL of ``torchvision://name`` or ``open-mmlab://name``; others are URLs already."""
     kind, _, name = checkpoint.partition("://")
     if kind == "torchvision":
         from torchvision.models import get_model_weights
 
-        # The first generation of weights: what the zoo's recipes and scores rest on.
+        # The first version of the weights, which the zoo's recipes and scores use.
         return str(get_model_weights(name)["IMAGENET1K_V1"].url)
     if kind in ("open-mmlab", "openmmlab"):
         from mmengine.runner.checkpoint import get_external_models
 
         addresses = get_external_models()
         if name not in addresses:
-            raise UserError(f"mmengine does not know the weights {checkpoint}", hint="type network.weights=none")
+            raise UserError(f"mmengine does not know the weights {checkpoint}", hint="set network.weights=none")
         return str(addresses[name])
     return checkpoint

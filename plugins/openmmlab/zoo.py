@@ -1,4 +1,4 @@
-"""The configuration files that mmdet and mmsegmentation install: their model zoos, by name."""
+"""The model zoos: the configuration files installed by mmdet and mmsegmentation."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def folder(package: str) -> Path:
 
 
 def names(package: str) -> list[str]:
-    """Every configuration as ``folder/name`` without ``.py``, sorted; the shared parts ``_base_`` left out."""
+    """Every configuration as ``folder/name`` without ``.py``, sorted; without the shared ``_base_`` files."""
     root = folder(package)
     return sorted(path.relative_to(root).with_suffix("").as_posix() for path in root.rglob("*.py")
                   if "_base_" not in path.parts and path.name != "__init__.py")
@@ -31,15 +31,15 @@ def names(package: str) -> list[str]:
 
 @functools.cache
 def load(package: str, name: str) -> Any:
-    """The ``mmengine.Config`` called ``name``, its parts merged: always the same object, not to be changed.
+    """The merged ``mmengine.Config`` called ``name``: a shared object that must not be changed.
 
     Only files of the installed package are read: a configuration is Python, and is executed. Raises UserError for a
-    name that is not in the zoo, and for a configuration that rests on a package or a file that is not there.
+    name that is not in the zoo, and for a configuration that needs a missing package or file.
     """
     known = names(package)
     if name not in known:
         raise UserError(f"{package} has no configuration {name!r}.{near(name, known)}",
-                        hint=f"there are {len(known)}, in {folder(package)}")
+                        hint=f"all {len(known)} configurations are in {folder(package)}")
     provide_operators()  # some configurations import the package's modules
     from mmengine.config import Config
 
@@ -52,17 +52,17 @@ def load(package: str, name: str) -> Any:
         needed = str(error.name).partition(".")[0]
         raise UserError(f"{package}'s configuration {name} needs {needed}, which is not installed") from error
     except FileNotFoundError as error:
-        raise UserError(f"{package}'s configuration {name} rests on a file that {package} does not have") from error
+        raise UserError(f"{package}'s configuration {name} needs a file that {package} does not install") from error
     return config
 
 
 def load_model(package: str, name: str) -> dict[str, Any]:
-    """The network of the configuration ``name``, as nested dicts. Raises UserError also where it learns no boxes,
-    masks or maps from images."""
+    """The network of the configuration ``name``, as nested dicts. Also raises UserError if it does not fit a
+    task."""
     config = load(package, name)
     model = copy.deepcopy(config.model.to_dict()) if "model" in config else None
     if why := unsupported.reason(model, package):
-        raise UserError(f"{package}'s configuration {name} is for no task here: {why}")
+        raise UserError(f"{package}'s configuration {name} is not supported: {why}")
     assert model is not None
     return model
 
@@ -74,7 +74,7 @@ def transform(package: str, name: str, kind: str) -> dict[str, Any] | None:
 
 
 def resolve_teacher(package: str, model: dict[str, Any]) -> None:
-    """Put the configuration of a teacher network in the place of its path."""
+    """Replace the path of a teacher network by its configuration."""
     path = model.get("teacher_config")
     if isinstance(path, str):
         model["teacher_config"] = {"model": load_model(package, path.removeprefix("configs/").removesuffix(".py"))}

@@ -1,4 +1,4 @@
-"""DICOM images through pydicom, which is an extra."""
+"""DICOM images, by pydicom."""
 
 from __future__ import annotations
 
@@ -34,9 +34,9 @@ _GREY = ("MONOCHROME1", "MONOCHROME2")
 class DicomReader:
     """An open DICOM file.
 
-    Grey is rescaled by the Modality LUT, or RescaleSlope and RescaleIntercept of the frame; the
-    default window is the frame's own first one, taken as linear, else the whole range of the stored
-    bits after rescale. MONOCHROME1 is inverted last. Colour becomes RGB. Raises ImageError.
+    Grey values are rescaled by the Modality LUT, or by RescaleSlope and RescaleIntercept of the frame.
+    The default window is the frame's first one, read as linear, else the whole range of the stored bits
+    after rescaling. MONOCHROME1 is inverted last. Colour becomes RGB. Raises ImageError.
     """
 
     def __init__(self, path: Path) -> None:
@@ -44,10 +44,10 @@ class DicomReader:
             data = pydicom.dcmread(path, force=True)
             if not any(name in data for name in _PIXELS):
                 kind = data.get("SOPClassUID") or getattr(data, "file_meta", {}).get("MediaStorageSOPClassUID")
-                raise ImageError(f"the DICOM file holds no image ({kind.name})" if kind else
+                raise ImageError(f"the DICOM file has no image ({kind.name})" if kind else
                                  "it is not a DICOM image: no pixel data found")
             if not data.get("Rows") or not data.get("Columns"):
-                raise ImageError("its DICOM header gives no size: Rows or Columns is missing")
+                raise ImageError("its DICOM header has no size: Rows or Columns is missing")
             self.frames = int(data.get("NumberOfFrames") or 1)
             self.size = (int(data.Columns), int(data.Rows))
             check_image_size(*self.size, self.frames)
@@ -69,9 +69,9 @@ class DicomReader:
             return self._grey(stored[..., None], index)
 
     def _decode(self, index: int, careful: bool) -> Array:
-        """(H, W) or (H, W, 3) as stored, but YBR as RGB."""
+        """(H, W) or (H, W, 3) as stored, except that YBR becomes RGB."""
         syntax = self._data.file_meta.TransferSyntaxUID
-        # pylibjpeg's RLE decoder, where it is installed, panics on damaged data, past `except Exception`.
+        # pylibjpeg's RLE decoder panics on damaged data, which `except Exception` does not catch.
         plugin = "pydicom" if syntax == uid.RLELossless else ""
         decode = partial(pixel_array, self._data, index=index, decoding_plugin=plugin)
         try:
@@ -79,7 +79,7 @@ class DicomReader:
                 _rehearse(decode)
             return decode()
         except RuntimeError as error:  # what pydicom raises once every decoder has failed
-            raise ImageError(f"its {syntax.name} pixels are broken, or of a kind no decoder here reads") from error
+            raise ImageError(f"its {syntax.name} pixels are damaged, or no installed decoder supports them") from error
 
     def _grey(self, stored: Array, index: int) -> Frame:
         values, limits = self._rescaled(stored, index)
@@ -91,7 +91,7 @@ class DicomReader:
                      inverted=self._photometric == "MONOCHROME1", windowed=True)
 
     def _rescaled(self, stored: Array, index: int) -> tuple[Array, tuple[float, float] | None]:
-        """The values after rescale, and the whole range of the stored bits after rescale."""
+        """The rescaled values, and the rescaled range of the stored bits."""
         if self._data.get("ModalityLUTSequence"):
             depth = int(self._data.ModalityLUTSequence[0].LUTDescriptor[2])
             return apply_modality_lut(stored.astype(np.int32), self._data), (0, 2**depth - 1)
@@ -117,12 +117,12 @@ class DicomReader:
     def _check_header(self) -> None:
         data = self._data
         if not 1 <= self._bits <= 64:
-            raise ImageError(f"its DICOM header says {self._bits} bits stored")
+            raise ImageError(f"BitsStored in its DICOM header is {self._bits}")
         if self._photometric not in (*_GREY, *_COLOUR, "PALETTE COLOR"):
             raise ImageError(f"its photometric interpretation {self._photometric} is not supported")
         samples = int(data.get("SamplesPerPixel") or 1)
         if samples != (3 if self._photometric in _COLOUR else 1):
-            raise ImageError(f"its DICOM header says {self._photometric} with {samples} samples a pixel")
+            raise ImageError(f"its DICOM header has {self._photometric} with {samples} samples per pixel")
         data.ensure_file_meta()
         syntax = data.file_meta.get("TransferSyntaxUID")
         if not syntax:
@@ -135,7 +135,7 @@ class DicomReader:
         except NotImplementedError as error:
             raise ImageError(f"its DICOM transfer syntax {syntax.name} is not supported") from error
         if not decoder.is_available:
-            raise ImageError(f"its {syntax.name} needs the extra: pip install 'sightsmith[dicom]'")
+            raise ImageError(f"decoding {syntax.name} needs an extra: pip install 'sightsmith[dicom]'")
 
 
 def _palette(data: Any, stored: Array) -> Array:
@@ -144,14 +144,14 @@ def _palette(data: Any, stored: Array) -> Array:
     entries = entries or 2**16
     table = data.get("RedPaletteColorLookupTableData")
     if entries > 256 and (depth == 8 if table is None else len(table) == entries):
-        # pydicom counts the indices of such a table in 8 bits.
+        # pydicom would index such a table with 8 bits.
         raise ImageError("its palette of more than 256 entries of 8 bits is not supported")
     colours = apply_color_lut(np.clip(stored.astype(np.int32), first, first + entries - 1), data)[..., :3]
     return (colours >> max(0, depth - 8)).astype(np.uint8)
 
 
 def _rehearse(decode: Callable[[], object]) -> None:
-    """Raise RuntimeError where ``decode`` would kill the process: GDCM aborts on some damaged pixels."""
+    """Raise RuntimeError if ``decode`` would kill the process: GDCM aborts on some damaged pixels."""
     if not hasattr(os, "fork"):
         return
     child = os.fork()
@@ -166,7 +166,7 @@ def _rehearse(decode: Callable[[], object]) -> None:
 
 
 def _number(data: Any, keyword: str) -> float | None:
-    """The first value of a decimal attribute; None where it is absent or empty."""
+    """The first value of a decimal attribute; None if it is absent or empty."""
     value = data.get(keyword)
     if isinstance(value, (list, tuple)) or hasattr(value, "__iter__") and not isinstance(value, str):
         value = next(iter(value), None)
@@ -175,7 +175,7 @@ def _number(data: Any, keyword: str) -> float | None:
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """pydicom logs what it also raises or mends."""
+    """Silence pydicom, which logs what it also raises or corrects."""
     logger = logging.getLogger("pydicom")
     level = logger.level
     logger.setLevel(logging.CRITICAL)

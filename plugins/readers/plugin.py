@@ -1,4 +1,4 @@
-"""Registers the readers of image files that are not built in."""
+"""Registers the image reader for DICOM."""
 
 from __future__ import annotations
 
@@ -8,6 +8,6 @@ from sightsmith.plugin import ImageReaderRecord, hookimpl
 @hookimpl
 def sightsmith_image_readers() -> list[ImageReaderRecord]:
     return [ImageReaderRecord(
-        name="dicom", title="DICOM", description="medical images, also of many frames, with windows and rescale",
+        name="dicom", title="DICOM", description="medical images with windows, rescaling and multiple frames",
         magic=((128, b"DICM"),), suffixes=(".dcm", ".dicom"), install="pip install 'sightsmith[dicom]'",
         builder="sightsmith.plugins.readers.dicom:DicomReader")]

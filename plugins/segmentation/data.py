@@ -1,4 +1,4 @@
-"""Images with a map of classes."""
+"""Images with a semantic mask."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from sightsmith.plugins.openmmlab.transforms import Results
 
 
 class SegmentationDataset(AnnotatedImages):
-    """Items whose ``data_samples`` is a ``SegDataSample``, padded below and to the right to a square.
+    """Items whose ``data_samples`` is a ``SegDataSample``, padded at the bottom and right to a square.
 
-    ``gt_sem_seg`` is (1, size, size) int64: 0 background, i + 1 class i, 255 ignored, padding too.
+    ``gt_sem_seg`` is (1, size, size) int64: 0 background, i + 1 class i, 255 ignored (also the padding).
     ``gt_edge_map`` of the same shape, with ``edge_width`` in pixels, is 1 along the borders of regions.
-    ``truth`` (H, W) uint8, in validation, is the map in pixels of the original image or tile.
+    ``truth`` (H, W) uint8, in validation only, is the mask in pixels of the original image or tile.
     """
 
     def __init__(self, samples: Sequence[Sample], classes: Sequence[str], config: Config, size: int, *,

@@ -1,4 +1,4 @@
-"""A segmentation network on its way out of the engine: images to a map of each class."""
+"""Export of a segmentation network: images to logits per class and pixel."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from sightsmith.plugin import Model
-from sightsmith.plugins.openmmlab.build import alone, scope
+from sightsmith.plugins.openmmlab.build import scope, without_distributed
 from sightsmith.plugins.openmmlab.export import OpenMMLabExporter, normalised
 from sightsmith.plugins.openmmlab.task import OpenMMLabTask, fixed_rng
 
@@ -20,7 +20,7 @@ class _Maps(nn.Module):
     def forward(self, images: Tensor) -> tuple[Tensor]:
         meta = {"img_shape": self.shape, "ori_shape": self.shape, "pad_shape": self.shape,
                 "batch_input_shape": self.shape, "padding_size": [0] * 4}
-        with scope("mmseg"), alone(), fixed_rng():
+        with scope("mmseg"), without_distributed(), fixed_rng():
             return (self.model.encode_decode(normalised(self.model.data_preprocessor, images), [meta]),)
 
 
@@ -28,8 +28,7 @@ class SegmentationExporter(OpenMMLabExporter):
     """Padded with black to a square, as in training."""
 
     outputs = {"logits": "(batch, 1 + classes, height, width) float32, background first, then in the order of "
-                         "`classes`: a pixel is of the largest. First cut off what is padding, and scale (bilinear) to "
-                         "the image's size"}
+                         "`classes`. Crop the padding, resize (bilinear) to the image's size, and take the largest"}
 
     def __init__(self, task: OpenMMLabTask, model: Model) -> None:
         super().__init__(task, model, task.input_size(), task.input_size())

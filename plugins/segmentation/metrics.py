@@ -1,4 +1,4 @@
-"""Figures of a segmentation from the counts of pixels. What is undefined is None, never 0 or NaN."""
+"""Segmentation metrics from pixel counts. What is undefined is None, never 0 or NaN."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ PER_CLASS = ("dice", "iou", "precision", "recall", "specificity", "accuracy")
 
 
 class SegmentationResult(SampleResult):
-    """``counts`` are pixels by true and predicted class, see :func:`count`; ``map`` is the predicted class of each
-    pixel of the image or tile: height, width, and packed bytes."""
+    """``counts`` are pixels by true and predicted class, see :func:`count`; ``map`` is the predicted mask of the image
+    or tile: (height, width) and compressed bytes."""
 
     counts: Array
     map: tuple[tuple[int, int], bytes]
@@ -27,43 +27,43 @@ class SegmentationPrediction(RawPrediction):
 
 
 def count(truth: Array, predicted: Array, classes: int) -> Array:
-    """Pixels (K + 1, K + 1) int64 by true class (rows) and predicted class, background first; ignored ones left out."""
+    """Pixels (K + 1, K + 1) int64 by true class (rows) and predicted class, background first; ignored ones excluded."""
     counted = truth != IGNORED
     pairs = truth[counted].astype(np.int64) * (classes + 1) + predicted[counted]
     return np.bincount(pairs, minlength=(classes + 1) ** 2).reshape(classes + 1, classes + 1)
 
 
 def total(results: Sequence[SegmentationResult]) -> Array:
-    """The counts of all results together."""
+    """The summed counts of all results."""
     summed: Array = np.sum([result["counts"] for result in results], axis=0)
     return summed
 
 
-def figures(counts: Array, number: int) -> dict[str, Any]:
-    """TP, FP, FN, TN in pixels of class ``number`` (0 is background), and the figures made of them.
+def class_metrics(counts: Array, number: int) -> dict[str, Any]:
+    """TP, FP, FN, TN of class ``number`` (0 is background) in pixels, and the metrics derived from them.
 
     Dice = F1 = 2 TP / (2 TP + FP + FN); IoU (Jaccard) = TP / (TP + FP + FN).
     """
-    hits = int(counts[number, number])
-    false, missed = int(counts[:, number].sum()) - hits, int(counts[number].sum()) - hits
-    rest = int(counts.sum()) - hits - false - missed
-    there = hits + missed > 0  # without any true pixel, nothing can be said of how well the class is found
+    tp = int(counts[number, number])
+    fp, fn = int(counts[:, number].sum()) - tp, int(counts[number].sum()) - tp
+    tn = int(counts.sum()) - tp - fp - fn
+    present = tp + fn > 0  # otherwise Dice and IoU are undefined
     return {
-        "TP": hits, "FP": false, "FN": missed, "TN": rest,
-        "dice": _ratio(2 * hits, 2 * hits + false + missed) if there else None,
-        "iou": _ratio(hits, hits + false + missed) if there else None,
-        "precision": _ratio(hits, hits + false), "recall": _ratio(hits, hits + missed),
-        "specificity": _ratio(rest, rest + false), "accuracy": _ratio(hits + rest, int(counts.sum())),
+        "TP": tp, "FP": fp, "FN": fn, "TN": tn,
+        "dice": _ratio(2 * tp, 2 * tp + fp + fn) if present else None,
+        "iou": _ratio(tp, tp + fp + fn) if present else None,
+        "precision": _ratio(tp, tp + fp), "recall": _ratio(tp, tp + fn),
+        "specificity": _ratio(tn, tn + fp), "accuracy": _ratio(tp + tn, int(counts.sum())),
     }
 
 
 def compute(results: Sequence[SegmentationResult], classes: Sequence[str]) -> dict[str, float | None]:
-    """Means over the classes, without background, of which there are true pixels; and each class's figures.
+    """Means over the classes with true pixels, without background, and the metrics of each class.
 
-    ``pixel_accuracy`` counts the background too.
+    ``pixel_accuracy`` includes the background.
     """
     counts = total(results)
-    each = {name: figures(counts, number) for number, name in enumerate(classes, 1)}
+    each = {name: class_metrics(counts, number) for number, name in enumerate(classes, 1)}
     result: dict[str, float | None] = {"pixel_accuracy": _ratio(int(np.trace(counts)), int(counts.sum()))}
     for key, mean in (("dice", "dice"), ("iou", "miou"), ("precision", "precision"), ("recall", "recall")):
         defined = [found[key] for found in each.values() if found[key] is not None]
@@ -73,16 +73,18 @@ def compute(results: Sequence[SegmentationResult], classes: Sequence[str]) -> di
     return result
 
 
-def dice_of_draws(results: Sequence[SegmentationResult]) -> Callable[[Array], float | None]:
-    """The mean Dice of results drawn so often (N,): as :func:`compute` has it of copies."""
-    # Of each image and class without background: pixels that are of it, said to be of it, and both.
-    true, said, hits = np.stack([(result["counts"].sum(1), result["counts"].sum(0), np.diag(result["counts"]))
-                                 for result in results], axis=1)[:, :, 1:]
+def bootstrap_dice(results: Sequence[SegmentationResult]) -> Callable[[Array], float | None]:
+    """The mean Dice as a function of how often each result (N,) is resampled; equals :func:`compute` on copies."""
+    # For each image and class without background: true pixels, predicted pixels, and true positives.
+    true, predicted, hits = np.stack([(result["counts"].sum(1), result["counts"].sum(0), np.diag(result["counts"]))
+                                      for result in results], axis=1)[:, :, 1:]
 
-    def dice(drawn: Array) -> float | None:
-        pixels = drawn @ true
-        there = pixels > 0
-        return float(np.mean(2 * (drawn @ hits)[there] / (pixels + drawn @ said)[there])) if there.any() else None
+    def dice(weights: Array) -> float | None:
+        pixels = weights @ true
+        present = pixels > 0
+        if not present.any():
+            return None
+        return float(np.mean(2 * (weights @ hits)[present] / (pixels + weights @ predicted)[present]))
 
     return dice
 

@@ -17,14 +17,14 @@ class ModuleSegmenter(ModuleModel):
     """``network`` maps images (N, 3, S, S) to logits (N, K + 1, h, w), background first."""
 
     def encode_decode(self, inputs: Tensor, metas: Sequence[dict[str, Any]]) -> Tensor:
-        """Logits (N, K + 1, S, S) of images (N, 3, S, S), scaled bilinearly where the network's are smaller."""
+        """Logits (N, K + 1, S, S) of images (N, 3, S, S), upsampled bilinearly if the network's are smaller."""
         logits: Tensor = self.network(inputs)
         if logits.shape[2:] == inputs.shape[2:]:
             return logits
         return functional.interpolate(logits, inputs.shape[2:], mode="bilinear", align_corners=False)
 
     def loss(self, inputs: Tensor, samples: list[Any]) -> dict[str, Tensor]:
-        """The mean cross entropy of the pixels that are not ignored; 0 where all are."""
+        """The mean cross entropy of the pixels that are not ignored; 0 if all are."""
         label = torch.stack([sample.gt_sem_seg.data[0] for sample in samples])
         logits = self.encode_decode(inputs, [sample.metainfo for sample in samples]).float()
         total = functional.cross_entropy(logits, label, ignore_index=IGNORED, reduction="sum")

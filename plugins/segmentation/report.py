@@ -22,7 +22,7 @@ from sightsmith.plugin import (
     load_rgb,
     semantic_map,
 )
-from sightsmith.plugins.segmentation.metrics import PER_CLASS, SegmentationResult, compute, figures, total
+from sightsmith.plugins.segmentation.metrics import PER_CLASS, SegmentationResult, class_metrics, compute, total
 
 LISTED = 20
 DRAWN_CLASSES = 12
@@ -31,7 +31,7 @@ COUNTS = ("TP", "FP", "FN", "TN")
 
 
 def packed(numbers: Array) -> tuple[tuple[int, int], bytes]:
-    """A map (height, width) uint8 for a result, which is to be small."""
+    """A mask (height, width) uint8, compressed to keep results small."""
     return (numbers.shape[0], numbers.shape[1]), zlib.compress(numbers.tobytes(), 1)
 
 
@@ -42,7 +42,7 @@ def unpacked(found: tuple[tuple[int, int], bytes]) -> Array:
 
 def sections(results: Sequence[SegmentationResult], samples: Sequence[Sample], classes: Sequence[str], config: Config,
              ) -> list[Section]:
-    """In the order of the page. ``results`` and ``samples`` are in step."""
+    """In page order. ``results`` and ``samples`` correspond one to one."""
     return [_per_class(results, classes), _confusion(results, classes),
             _found(results, samples, classes, config), _worst(results, samples, classes)]
 
@@ -51,7 +51,7 @@ def _per_class(results: Sequence[SegmentationResult], classes: Sequence[str]) ->
     counts = total(results)
     rows = []
     for number, name in enumerate(("background", *classes)):
-        found = figures(counts, number)
+        found = class_metrics(counts, number)
         rows.append((name, *(found[key] for key in (*PER_CLASS, *COUNTS))))
     note = ("Counts are pixels at the images' original size. Dice is the F1 of pixels. Undefined without true pixels "
             "of the class (Dice, IoU, recall), or without predicted ones (precision).")
@@ -71,7 +71,7 @@ def _found(results: Sequence[SegmentationResult], samples: Sequence[Sample], cla
     rows = []
     for number, name in enumerate(classes[:DRAWN_CLASSES], 1):
         scored = sorted((dice, place) for place, result in enumerate(results)
-                        if (dice := figures(result["counts"], number)["dice"]) is not None)
+                        if (dice := class_metrics(result["counts"], number)["dice"]) is not None)
         if not scored:
             continue
         worst = scored[:SHOWN_THUMBNAILS]
@@ -92,10 +92,10 @@ def _coloured(result: SegmentationResult, sample: Sample, classes: Sequence[str]
         left, top, width, height = sample.tile
         image, truth = (part[top:top + height, left:left + width] for part in (image, truth))
     predicted = unpacked(result["map"])
-    found, real = (predicted == number) & (truth != IGNORED), truth == number
-    colours = np.select([(found & real)[..., None], found[..., None]],
+    found, actual = (predicted == number) & (truth != IGNORED), truth == number
+    colours = np.select([(found & actual)[..., None], found[..., None]],
                         [np.array(TRUE_POSITIVE), np.array(FALSE_POSITIVE)], np.array(FALSE_NEGATIVE))
-    return Picture(blended(image, colours, OPACITY * (found | real)), caption)
+    return Picture(blended(image, colours, OPACITY * (found | actual)), caption)
 
 
 def _worst(results: Sequence[SegmentationResult], samples: Sequence[Sample], classes: Sequence[str]) -> Section:

@@ -1,4 +1,4 @@
-"""The segmentation task: samples to batches, maps to figures."""
+"""The segmentation task: samples to batches, predictions to metrics."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from sightsmith.plugin import (
     UserError,
 )
 from sightsmith.plugins.openmmlab import adapt, zoo
-from sightsmith.plugins.openmmlab.head_layout import map_layout
+from sightsmith.plugins.openmmlab.head_layout import segmentation_layout
 from sightsmith.plugins.openmmlab.module import ModuleModel, build_preprocessor
 from sightsmith.plugins.openmmlab.task import OpenMMLabTask
 from sightsmith.plugins.segmentation import metrics, report
@@ -32,26 +32,26 @@ from sightsmith.plugins.segmentation.module import ModuleSegmenter
 
 
 class SegmentationTask(OpenMMLabTask[SegmentationResult, SegmentationPrediction]):
-    """Every pixel is background or of one class."""
+    """Every pixel is background or belongs to one class."""
 
     package = "mmseg"
 
     def tile_overlap(self, training: bool) -> float:
-        """None in validation: there each pixel counts once."""
+        """0 in validation, where each pixel counts once."""
         return super().tile_overlap(training) if training else 0.0
 
     def dataset(self, samples: Sequence[Sample], *, training: bool) -> SegmentationDataset:
         edges = None if isinstance(self.network, ModuleNetworkRecord) else \
             zoo.transform(self.package, self.zoo_name, "GenerateEdge")
         return SegmentationDataset(samples, self.classes, self.config, self.input_size(), training=training,
-                         edge_width=edges["edge_width"] if edges else None)
+                                   edge_width=edges["edge_width"] if edges else None)
 
     def adapted(self) -> tuple[dict[str, Any], list[str]]:
         model, downloads = super().adapted()
         adapt.set_classes(model, len(self.classes) + 1)
         adapt.fix_size(model, self.input_size())
         preprocessor = model["data_preprocessor"]
-        preprocessor["size"] = (self.input_size(), self.input_size())  # what items are padded to already
+        preprocessor["size"] = (self.input_size(), self.input_size())  # items are already padded to this size
         for key in ("size_divisor", "test_cfg"):
             preprocessor.pop(key, None)
         if model["test_cfg"].get("mode") == "slide":
@@ -70,7 +70,7 @@ class SegmentationTask(OpenMMLabTask[SegmentationResult, SegmentationPrediction]
         return ModuleSegmenter(module, preprocessor, record.backbone)
 
     def head_layout(self, name: str, rows: int, per_class: int) -> HeadLayout:
-        return map_layout(beside=rows - len(self.classes) - 1)
+        return segmentation_layout(extra=rows - len(self.classes) - 1)
 
     def result(self, sample: Any, loss: float) -> SegmentationResult:
         predicted = sample.pred_sem_seg.data[0].cpu().numpy().astype(np.uint8)
@@ -85,7 +85,7 @@ class SegmentationTask(OpenMMLabTask[SegmentationResult, SegmentationPrediction]
 
     def prediction(self, parts: Sequence[SegmentationPrediction], samples: Sequence[Sample],
                    size: tuple[int, int]) -> Prediction:
-        """Where tiles overlap, the class whose logits have the largest mean."""
+        """Where tiles overlap, logits are averaged."""
         summed = np.zeros((len(self.classes) + 1, *size), np.float32)
         for part, sample in zip(parts, samples, strict=True):
             left, top, width, height = sample.tile or (0, 0, size[1], size[0])
@@ -97,7 +97,7 @@ class SegmentationTask(OpenMMLabTask[SegmentationResult, SegmentationPrediction]
         return {"loss": self.mean_loss(results), **metrics.compute(results, self.classes)}
 
     def bootstrap_score(self, results: Sequence[SegmentationResult]) -> Callable[[Array], float | None]:
-        return metrics.dice_of_draws(results)
+        return metrics.bootstrap_dice(results)
 
     def report(self, results: Sequence[SegmentationResult], samples: Sequence[Sample], folder: Path) -> list[Section]:
         return report.sections(results, samples, self.classes, self.config)

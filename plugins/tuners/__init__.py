@@ -1,1 +1,1 @@
-"""The tuners that sightsmith brings."""
+"""The built-in tuners."""

@@ -1,4 +1,4 @@
-"""All combinations."""
+"""Grid search."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from sightsmith.plugin import Problem, SearchSpace, Suggestion, Tuner, UserError
 
 
 class Grid(Tuner):
-    """Every combination of the parameters' choices, the last parameter fastest. Its trials are as many as there are."""
+    """Every combination of the parameters' choices; the last parameter varies fastest."""
 
     def __init__(self, search: SearchSpace) -> None:
         super().__init__(search)
         if ranges := [parameter for parameter in search.space if not parameter.choices]:
-            raise UserError("A grid has a list of values on each parameter, and these have no end of them:",
+            raise UserError("A grid search needs a list of values for each parameter, unlike these:",
                             problems=[Problem(str(parameter)) for parameter in ranges],
                             hint=f"list the values: {ranges[0].key}=A,B; or search with tuner=random")
         self._asked = False

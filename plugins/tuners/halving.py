@@ -10,9 +10,9 @@ from sightsmith.plugin import SearchSpace, Suggestion, TrialResult, Tuner, UserE
 
 
 class Halving(Tuner):
-    """Runs of few epochs, the best part of which goes on to ``factor`` times as many, until one trains to the end.
+    """Short runs, the best of which continue to ``factor`` times as many epochs, until one is left.
 
-    Jamieson and Talwalkar 2016. With a factor of 2 and 8 runs: 8, 4, 2 and 1 of them, an eighth, a fourth, half and
+    Jamieson and Talwalkar 2016. With a factor of 2 and 8 runs: 8, 4, 2 and 1 runs for an eighth, a quarter, half and
     all of the epochs.
     """
 
@@ -23,7 +23,7 @@ class Halving(Tuner):
         while counts[-1] > 1:
             counts.append(max(counts[-1] // factor, 1))
         rungs = [max(round(search.epochs / factor**power), 1) for power in reversed(range(len(counts)))]
-        # Where there are fewer epochs than rungs, the first ones fall together.
+        # With fewer epochs than rungs, the first rungs coincide.
         self._rungs = [(number, epochs) for number, epochs, after in zip(counts, rungs, [*rungs[1:], None], strict=True)
                        if epochs != after]
         if len(self._rungs) < len(counts):
@@ -56,8 +56,8 @@ class Halving(Tuner):
 
 
 def factor_of(search: SearchSpace) -> int:
-    """Of so many runs one goes on, to so many times the epochs. Raises UserError for an option that is no such."""
+    """One in ``factor`` runs continues, to ``factor`` times the epochs. Raises UserError for an invalid option."""
     factor = search.options["factor"]
     if not isinstance(factor, int) or factor < 2:
-        raise UserError(f"tuner.options.factor={factor} is not a whole number from 2")
+        raise UserError(f"tuner.options.factor={factor} must be a whole number of at least 2")
     return factor

@@ -23,27 +23,27 @@ def sightsmith_tuners() -> list[TunerRecord]:
         "options": options}
     ray: dict[str, Any] = {"address": None, "cpus": None}
     return [
-        TunerRecord(name="manual", description="what is typed; with --multirun all combinations", builder=grid,
+        TunerRecord(name="manual", description="no search; with --multirun all combinations", builder=grid,
                     searches=False),
-        TunerRecord(name="auto", description="chooses by preference.* and the data, then population based training "
-                                             "around what it chose", **population),
+        TunerRecord(name="auto", description="settings from preference.* and the data, then population based training "
+                                             "around them", **population),
         TunerRecord(name="grid", description="all combinations", builder=grid, space={
             "hyper.learning_rate": "0.001,0.01", "hyper.weight_decay": "0,0.001", "hyper.momentum": "0,0.9"}),
-        TunerRecord(name="random", description="drawn from ranges", trials=8, space=SAMPLED,
+        TunerRecord(name="random", description="random search in ranges", trials=8, space=SAMPLED,
                     builder="sightsmith.plugins.tuners.sampling:RandomSearch"),
-        TunerRecord(name="tpe", description="tree-structured Parzen estimator: drawn where good runs were", trials=8,
+        TunerRecord(name="tpe", description="tree-structured Parzen estimator: samples near good runs", trials=8,
                     space=SAMPLED, builder="sightsmith.plugins.tuners.sampling:ParzenEstimator"),
-        TunerRecord(name="halving", description="successive halving: many short runs, the better half of which goes on",
+        TunerRecord(name="halving", description="successive halving: many short runs, the better half continues",
                     trials=8, space=SAMPLED, builder="sightsmith.plugins.tuners.halving:Halving", overrides=WHOLE,
                     options={"factor": 2}),
-        TunerRecord(name="pbt", description="population based training: members take over weights and hyper-parameters "
-                                            "of better ones", space=POPULATION, **population),
-        TunerRecord(name="ray_pbt", description="population based training whose members do not wait for one another, "
-                                                "on Ray Tune: one machine or a cluster",
+        TunerRecord(name="pbt", description="population based training: members copy weights and hyperparameters of "
+                                            "better ones", space=POPULATION, **population),
+        TunerRecord(name="ray_pbt", description="asynchronous population based training on Ray Tune: one machine or a "
+                                                "cluster",
                     trials=24, space=POPULATION, overrides=WHOLE, options={**options, **ray},
                     builder="sightsmith.plugins.tuners.ray_tune:RayPopulation"),
-        TunerRecord(name="ray_asha", description="successive halving that does not wait for the slower runs, on Ray "
-                                                 "Tune: one machine or a cluster",
+        TunerRecord(name="ray_asha", description="asynchronous successive halving on Ray Tune: one machine or a "
+                                                 "cluster",
                     trials=8, space=SAMPLED, overrides=WHOLE, options={"factor": 2, **ray},
                     builder="sightsmith.plugins.tuners.ray_tune:RayHalving"),
     ]

@@ -9,11 +9,11 @@ from sightsmith.plugins.tuners.pbt import Exploration
 
 
 class Population(Tuner):
-    """Members that train side by side, and at the end of each generation but the last, the worst take over weights
-    and values of the best and go on with others.
+    """Members train in parallel; after each generation but the last, the worst copy weights and values of the best and
+    perturb the values.
 
-    Jaderberg et al. 2017, with their truncation selection: a member of the lowest ``quantile`` copies one of the
-    highest, drawn at random. The first member starts with the values that are given, and alone it is trained with them.
+    Jaderberg et al. 2017, with truncation selection: a member of the lowest ``quantile`` copies a random one of the
+    highest. The first member starts with the configured values; a population of one just trains with them.
     """
 
     def __init__(self, search: SearchSpace) -> None:
@@ -46,7 +46,7 @@ class Population(Tuner):
                 suggestions.append(Suggestion(member.suggestion.values, until, member.number))
             else:
                 parent = best[self._exploration.pick(len(best))]
-                suggestions.append(Suggestion(self._exploration.explored(parent.suggestion.values), until,
+                suggestions.append(Suggestion(self._exploration.explore(parent.suggestion.values), until,
                                               parent.number))
         return suggestions
 

@@ -1,4 +1,4 @@
-"""What Ray Tune runs and listens to. Imports Ray."""
+"""The trainable and callbacks for Ray Tune. Imports Ray."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from ray import tune
 from sightsmith.plugin import Suggestion, Train
 
 SCORE, EPOCH, RUN = "score", "epoch", "run"
-"""What a member reports to Ray."""
+"""The keys that a member reports to Ray."""
 FAILED = -1e30
-"""The score of a run that has none: below all others, and finite, as Ray's percentiles need it."""
+"""The score of a failed run: below all others, and finite, as Ray computes percentiles."""
 
 
 class Member(tune.Trainable):
-    """One trial of Ray: each step is a run that goes on to the next of ``ends``, epochs. A failure ends it, unless
-    ``replaced``: it can take over from another."""
+    """A Ray trial: each step is a run that trains to the next epoch of ``ends``. A failure ends the trial, unless it is
+    ``replaced``: then it can copy another member."""
 
     def setup(self, config: dict[str, Any], train: Train, ends: Sequence[int], replaced: bool) -> None:
         self._train, self._ends, self._replaced = train, ends, replaced
@@ -30,12 +30,12 @@ class Member(tune.Trainable):
         return True
 
     def step(self) -> dict[str, Any]:
-        member = int(self.trial_id.rpartition("_")[2])  # Ray counts the trials there
+        member = int(self.trial_id.rpartition("_")[2])  # Ray appends the number of the trial
         end = next((end for end in self._ends if end > self._epoch), self._ends[-1])
         last = end == self._ends[-1]
         scored = self._train(member, Suggestion(self._values, None if last else end, self._run))
         failed = scored.score is None
-        if not failed:  # else whoever goes on does so from where this began
+        if not failed:  # after a failure, members continue from the start of this run
             self._run = scored.number
         self._epoch = end
         return {SCORE: FAILED if failed else scored.score, EPOCH: end, RUN: scored.number,
@@ -50,23 +50,23 @@ class Member(tune.Trainable):
 
 
 class Listener(tune.Callback):
-    """Passes the number of each run that is done to ``heard``."""
+    """Passes the number of each finished run to ``heard``."""
 
     def __init__(self, heard: Callable[[int], bool]) -> None:
         self._heard = heard
         self.ended = False
-        """whether ``heard`` has asked for an end"""
+        """whether ``heard`` has requested the end of the search"""
 
     def on_trial_result(self, iteration: int, trials: list[Any], trial: Any, result: dict[str, Any], **info: Any,
                         ) -> None:
         self.ended = not self._heard(result[RUN]) or self.ended
 
     def __getstate__(self) -> dict[str, Any]:
-        return {"ended": self.ended}  # Ray writes down what it never reads again here
+        return {"ended": self.ended}  # Ray only stores it
 
 
 class Ender(tune.Stopper):
-    """Ends the search when its listener says so."""
+    """Ends the search when its listener requests it."""
 
     def __init__(self, listener: Listener) -> None:
         self._listener = listener

@@ -1,8 +1,8 @@
-"""Asynchronous searches on Ray Tune: Ray starts the runs, on this machine or a cluster, and decides when one is done.
+"""Asynchronous searches on Ray Tune: Ray schedules the runs on this machine or a cluster.
 
-To Ray, a trial is a member of the search and what it reports is a run of sightsmith: a checkpoint is the number of a
-run folder, no more, so weights never pass through Ray. What Ray writes is thrown away at the end, and a search that
-was cut short goes on from its run folders: Ray's own restoring would unpickle.
+A Ray trial is a member of the search, and each of its reports is a run. A checkpoint is only the number of a run
+folder, so weights never pass through Ray. Ray's own files are deleted at the end, and an interrupted search resumes
+from its run folders, since Ray would unpickle its state.
 """
 
 from __future__ import annotations
@@ -23,10 +23,10 @@ from sightsmith.plugins.tuners.pbt import Exploration
 if TYPE_CHECKING:
     from ray.tune.schedulers import TrialScheduler
 
-LOST = 5
-"""How often a member may lose its process or machine."""
+MAX_FAILURES = 5
+"""Lost processes or machines per member before the search fails."""
 OBJECT_STORE = 100 * 2**20
-"""Bytes: what passes through Ray is small."""
+"""Bytes; little data passes through Ray."""
 
 
 class RayTuner(AsynchronousTuner):
@@ -34,33 +34,33 @@ class RayTuner(AsynchronousTuner):
 
     def __init__(self, search: SearchSpace) -> None:
         super().__init__(search)
-        # Ray reads these when it is imported. Its own reporting home is not ours to switch on.
+        # Ray reads these when it is imported. No usage statistics are sent.
         os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-        os.environ.setdefault("RAY_AIR_NEW_OUTPUT", "0")  # the other one cannot be silent
+        os.environ.setdefault("RAY_AIR_NEW_OUTPUT", "0")  # the new one cannot be silenced
         os.environ.setdefault("TUNE_DISABLE_AUTO_CALLBACK_LOGGERS", "1")
-        os.environ.setdefault("TUNE_DISABLE_SIGINT_HANDLER", "1")  # Ctrl-C is the sweep's
-        os.environ.setdefault("TUNE_FORCE_TRIAL_CLEANUP_S", "10")  # what is cut short goes on from its checkpoint
+        os.environ.setdefault("TUNE_DISABLE_SIGINT_HANDLER", "1")  # the sweep handles Ctrl-C
+        os.environ.setdefault("TUNE_FORCE_TRIAL_CLEANUP_S", "10")  # interrupted trials resume from their checkpoints
         try:
-            import ray.tune  # noqa: F401 - only whether it is there
+            import ray.tune  # noqa: F401 - only checks that it is installed
         except ImportError as error:
-            raise UserError("This tuner needs Ray, which is not installed here.",
+            raise UserError("This tuner needs Ray, which is not installed.",
                             hint="pip install 'sightsmith[ray]'") from error
 
     replaced: bool
-    """whether a member that failed can take over from another"""
+    """whether a failed member can copy another one"""
 
     @property
     @abstractmethod
     def ends(self) -> Sequence[int]:
-        """The epochs after which a member reports, the last of which is the last of a training."""
+        """The epochs after which a member reports; the last is the end of the training."""
 
     @abstractmethod
     def starts(self, earlier: Sequence[Asked]) -> list[dict[str, Any]]:
-        """What each member starts with: ``values``, and ``run`` and ``epoch`` that it goes on from."""
+        """The start of each member: ``values``, and the ``run`` and ``epoch`` to continue from."""
 
     @abstractmethod
     def scheduler(self) -> TrialScheduler:
-        """What decides which member goes on, and with what."""
+        """The scheduler that decides which members continue, and with which values."""
 
     @property
     def at_once(self) -> int:
@@ -68,22 +68,23 @@ class RayTuner(AsynchronousTuner):
 
     @cached_property
     def _cluster(self) -> Mapping[str, float]:
-        """What there is on all machines: Ray, which is started here where no cluster is named."""
+        """The resources of the cluster; Ray is started here if none is configured."""
         import ray
 
         address = self.search.options["address"] or os.environ.get("RAY_ADDRESS") or None
         if not ray.is_initialized():
-            here = {} if address else {"include_dashboard": False, "object_store_memory": OBJECT_STORE}
+            local = {} if address else {"include_dashboard": False, "object_store_memory": OBJECT_STORE}
             try:
-                ray.init(address=address, log_to_driver=False, logging_level="ERROR", **here)
+                ray.init(address=address, log_to_driver=False, logging_level="ERROR", **local)
             except (ConnectionError, ValueError, RuntimeError) as error:
                 raise UserError(f"tuner.options.address={address}: no Ray cluster answers: {error}",
-                                hint="`ray start --head` starts one; left out, this machine is used") from error
+                                hint="start one with `ray start --head`, or remove the option to run on this machine"
+                                ) from error
         return ray.cluster_resources()
 
     @cached_property
     def _resources(self) -> dict[str, float]:
-        """Of the whole, what one run takes."""
+        """The resources of one run."""
         cpus = self.search.options["cpus"]
         gpus = self._cluster.get("GPU", 0)
         if not gpus:
@@ -107,15 +108,15 @@ class RayTuner(AsynchronousTuner):
                 tune_config=tune.TuneConfig(metric=SCORE, mode="max", scheduler=self.scheduler(), reuse_actors=True),
                 run_config=tune.RunConfig(
                     name="ray", storage_path=str(scratch), verbose=0, stop=Ender(listener), callbacks=[listener],
-                    failure_config=tune.FailureConfig(max_failures=LOST),
+                    failure_config=tune.FailureConfig(max_failures=MAX_FAILURES),
                     checkpoint_config=tune.CheckpointConfig(checkpoint_frequency=1))).fit()
         finally:
             ray.shutdown()
 
 
 class RayPopulation(RayTuner):
-    """Population based training (Jaderberg et al. 2017) without generations: a member that is done with its part is
-    compared with what the others have come to so far, and takes over at once from one of the best."""
+    """Population based training (Jaderberg et al. 2017) without generations: when a member finishes a step, it is
+    compared with the latest results of the others, and copies one of the best at once."""
 
     replaced = True
 
@@ -134,7 +135,7 @@ class RayPopulation(RayTuner):
     def starts(self, earlier: Sequence[Asked]) -> list[dict[str, Any]]:
         starts = [_start(values) for values in self._exploration.starts()]
         reached = {asked.number: asked.suggestion.epochs or self.search.epochs for asked in earlier}
-        for asked in earlier:  # of each member the last counts; one that is not to pause is asked for again
+        for asked in earlier:  # the last one per member counts; one that was to finish is repeated
             run = asked.number if asked.done and asked.suggestion.epochs is not None else asked.suggestion.parent
             starts[asked.member] = _start(asked.suggestion.values, run, 0 if run is None else reached[run])
         return starts
@@ -150,12 +151,12 @@ class RayPopulation(RayTuner):
 
     def _explore(self, config: dict[str, Any]) -> dict[str, Any]:
         start = config["start"]
-        return {**config, "start": {**start, "values": self._exploration.explored(start["values"])}}
+        return {**config, "start": {**start, "values": self._exploration.explore(start["values"])}}
 
 
 class RayHalving(RayTuner):
-    """Asynchronous successive halving (Li et al. 2020): a run that has come to the end of a rung goes on at once if it
-    is among the best of those that have come there so far. Its rungs are those of successive halving."""
+    """Asynchronous successive halving (Li et al. 2020): a run that finishes a rung continues at once if it is among
+    the best so far. The rungs are those of successive halving."""
 
     replaced = False
 
@@ -165,7 +166,7 @@ class RayHalving(RayTuner):
 
     @property
     def epochs(self) -> int:
-        """As many as successive halving has; it can be more, as a run does not wait for better ones."""
+        """As in successive halving; there can be more, as runs do not wait for better ones."""
         before = [0, *self.ends]
         return sum(self._surviving(rung) * (end - before[rung]) for rung, end in enumerate(self.ends))
 
@@ -185,7 +186,7 @@ class RayHalving(RayTuner):
         return [*(first * self._factor**rung for rung in range(rungs)), self.search.epochs]
 
     def starts(self, earlier: Sequence[Asked]) -> list[dict[str, Any]]:
-        # Those of earlier are asked for again, and done at once: so the rungs are filled again, too.
+        # Earlier runs are requested again and return at once, which refills the rungs.
         generator = np.random.default_rng(self.search.seed)
         return [_start(self.search.sample(generator)) for _ in range(self.search.trials)]
 

@@ -1,4 +1,4 @@
-"""Searches that draw their runs, by optuna's samplers."""
+"""Random search and TPE, by optuna's samplers."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from optuna.trial import TrialState
 from sightsmith.plugin import SearchSpace, Suggestion, TrialResult, Tuner
 
 UNINFORMED = 3
-"""Of so many runs of a Parzen estimator the first is drawn at random, at most ten: optuna's own number."""
+"""One in this many runs of a Parzen estimator is random, at first; at most ten, as in optuna."""
 
 
 class Sampling(Tuner):
@@ -31,11 +31,11 @@ class Sampling(Tuner):
 
     @abstractmethod
     def sampler(self) -> BaseSampler:
-        """What draws."""
+        """The optuna sampler."""
 
     @property
     def batch(self) -> int:
-        """How many runs are drawn before the scores of any are told."""
+        """The number of runs suggested before any scores are known."""
         return self.search.parallel
 
     def ask(self) -> Sequence[Suggestion]:
@@ -55,7 +55,7 @@ class Sampling(Tuner):
 
 
 class RandomSearch(Sampling):
-    """Values drawn independently of one another and of all scores (Bergstra and Bengio 2012)."""
+    """Values sampled independently of one another and of all scores (Bergstra and Bengio 2012)."""
 
     def sampler(self) -> BaseSampler:
         return RandomSampler(seed=self.search.seed)
@@ -66,10 +66,10 @@ class RandomSearch(Sampling):
 
 
 class ParzenEstimator(Sampling):
-    """Values drawn where those of good runs lie densely, and of bad ones do not (Bergstra et al. 2011)."""
+    """Values sampled where good runs are dense and bad ones sparse (Bergstra et al. 2011)."""
 
     def sampler(self) -> BaseSampler:
-        # The constant liar keeps runs that are drawn together from being alike.
+        # The constant liar keeps simultaneous suggestions apart.
         return TPESampler(seed=self.search.seed, n_startup_trials=min(10, max(1, self.search.trials // UNINFORMED)),
                           constant_liar=self.search.parallel > 1)
 

@@ -1,1 +1,1 @@
-"""Named points of an object, as a task type of sightsmith."""
+"""Keypoints, as a task type of sightsmith."""

@@ -1,4 +1,4 @@
-"""Images with named points."""
+"""Images with keypoints."""
 
 from __future__ import annotations
 
@@ -17,8 +17,7 @@ from sightsmith.plugin import Config, Sample, color_jitter, read_image
 class ImagePoints(Dataset[Any]):
     """Items ``(image (3, size, size) float32 in [0, 1], points (K, 2) in [0, 1], index)``.
 
-    The image is squeezed to a square. A point of which there is no box is NaN. In training an item is asked for as
-    ``(index, seed)``.
+    The image is stretched to a square. A keypoint without a box is NaN. In training the key is ``(index, seed)``.
     """
 
     def __init__(self, samples: Sequence[Sample], names: Sequence[str], config: Config, size: int) -> None:

@@ -1,4 +1,4 @@
-"""The network on its way out of the engine: images to points."""
+"""Export: images to keypoints."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ class _Points(nn.Module):
 
 
 class PointsExporter(Exporter):
-    """Both sides of an image are scaled to the network's input."""
+    """Images are stretched to the network's input size."""
 
-    outputs = {"points": "(batch, classes, 3) float32: x and y, of the image's width and height, and the probability"}
+    outputs = {"points": "(batch, classes, 3) float32: x and y in fractions of the image's size, and the probability"}
     fit = "stretch"
     channels = 3
 

@@ -1,4 +1,4 @@
-"""A small network that makes a map of each point, in mmengine's BaseModel contract."""
+"""A small network with a heat map per keypoint, in mmengine's BaseModel contract."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 STRIDE = 4
-"""Pixels of the input to a place of the map."""
+"""Input pixels per cell of the heat map."""
 
 
 class HeatmapNetwork(BaseModel):
     """``inputs`` (N, 3, S, S) in [0, 1]; ``data_samples["points"]`` (N, K, 2) x and y in [0, 1], NaN where not visible.
 
-    ``tensor`` and ``predict`` give logits (N, K, S/4, S/4); ``loss`` the cross entropy of the place, as of a class.
+    ``tensor`` and ``predict`` give logits (N, K, S/4, S/4); ``loss`` the cross entropy over cells.
     """
 
     def __init__(self, points: int) -> None:
@@ -40,7 +40,7 @@ class HeatmapNetwork(BaseModel):
 
 
 def place_losses(logits: Tensor, points: Tensor) -> Tensor:
-    """The cross entropy (N, K) of the place of each of ``points`` (N, K, 2); NaN where it is not visible."""
+    """The cross entropy (N, K) over the cells for ``points`` (N, K, 2); NaN if not visible."""
     height, width = logits.shape[-2:]
     size = torch.tensor([width, height], device=points.device)
     places = (points.nan_to_num() * size).long().clamp(min=torch.zeros_like(size), max=size - 1)
@@ -50,11 +50,11 @@ def place_losses(logits: Tensor, points: Tensor) -> Tensor:
 
 
 def located(logits: Tensor) -> Tensor:
-    """(N, K, 3): x and y in [0, 1] of the likeliest place, its middle, and its probability."""
+    """(N, K, 3): x and y in [0, 1] of the centre of the most probable cell, and its probability."""
     height, width = logits.shape[-2:]
-    likeliest = logits.flatten(2).float().softmax(-1).max(-1)
-    row, column = likeliest.indices // width, likeliest.indices % width
-    return torch.stack([(column + 0.5) / width, (row + 0.5) / height, likeliest.values], -1)
+    best = logits.flatten(2).float().softmax(-1).max(-1)
+    row, column = best.indices // width, best.indices % width
+    return torch.stack([(column + 0.5) / width, (row + 0.5) / height, best.values], -1)
 
 
 def build_network(points: int) -> HeatmapNetwork:

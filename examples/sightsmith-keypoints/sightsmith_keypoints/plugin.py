@@ -7,14 +7,14 @@ from sightsmith.plugin import ConfigPath, NetworkRecord, TaskRecord, hookimpl
 
 @hookimpl
 def sightsmith_tasks() -> list[TaskRecord]:
-    return [TaskRecord(name="keypoints", description="where the named points of an object are", score="pck",
+    return [TaskRecord(name="keypoints", description="where the keypoints of an object are", score="pck",
                        annotation="boxes", builder="sightsmith_keypoints.task:KeypointTask",
                        sample="sightsmith_keypoints.sample:write_sample")]
 
 
 @hookimpl
 def sightsmith_networks() -> list[NetworkRecord]:
-    return [NetworkRecord(name="heatmap_small", description="six convolutions, a map of each point", task="keypoints",
+    return [NetworkRecord(name="heatmap_small", description="six convolutions, a heat map per point", task="keypoints",
                           family="heatmap", builder="sightsmith_keypoints.model:build_network", parameters=116_674,
                           input_size=64, min_size=32, licence="Apache-2.0")]
 

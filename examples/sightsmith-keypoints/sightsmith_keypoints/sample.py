@@ -1,4 +1,4 @@
-"""The embedded data set: pins on a noisy ground, whose points are their head and their tip, as COCO boxes."""
+"""The embedded data set: pins on a noisy background, with head and tip as keypoints, in COCO boxes."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from sightsmith.plugin import fill_folder
 SIDE, PINS = 96, 240
 NAMES = ("head", "tip")
 BOX = 4
-"""Side of the box around a point, pixels."""
+"""Side of the box around a keypoint, pixels."""
 
 
 def write_sample(folder: Path) -> None:
-    """The same each time, unless it is there."""
+    """Write the data set into ``folder``, unless it exists."""
     fill_folder(folder, _fill)
 
 

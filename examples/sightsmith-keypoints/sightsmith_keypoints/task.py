@@ -1,4 +1,4 @@
-"""The task: from maps to points, figures, a report and predictions."""
+"""The task: from heat maps to keypoints, metrics, a report and predictions."""
 
 from __future__ import annotations
 
@@ -29,14 +29,14 @@ from sightsmith_keypoints.export import PointsExporter
 from sightsmith_keypoints.model import located, place_losses
 
 NEAR = 0.1
-"""A point is found within this part of the image's side."""
+"""A keypoint is correct within this fraction of the image's side."""
 
-MARK = 0.02
-"""Side of the box that stands for a predicted point, of the image's."""
+BOX_SIDE = 0.02
+"""Side of the box around a predicted keypoint, as a fraction of the image's."""
 
 
 class KeypointTask(Task):
-    """One point of each class an image."""
+    """One keypoint of each class per image."""
 
     def input_size(self) -> int:
         return self.config.image.size or self.network.input_size
@@ -71,16 +71,16 @@ class KeypointTask(Task):
         batch = model.data_preprocessor(batch, False)
         return [{"points": points} for points in located(model(batch["inputs"])).cpu().numpy()]
 
-    def prediction(self, parts: Sequence[RawPrediction], samples: Sequence[Sample], size: tuple[int,
-                                                                                                int]) -> Prediction:
-        """The surest of the tiles has each point; a small box around it stands for it."""
+    def prediction(self, parts: Sequence[RawPrediction], samples: Sequence[Sample],
+                   size: tuple[int, int]) -> Prediction:
+        """Each keypoint comes from the tile with the highest score, as a small box around it."""
         height, width = size
         objects = []
         for place, name in enumerate(self.classes):
             part, sample = max(zip(parts, samples, strict=True), key=lambda pair: pair[0]["points"][place, 2])
             left, top, across, down = sample.tile or (0, 0, width, height)
             x, y, score = part["points"][place].tolist()
-            x, y, half = left + x * across, top + y * down, MARK * max(size) / 2
+            x, y, half = left + x * across, top + y * down, BOX_SIDE * max(size) / 2
             objects.append(PredictedObject(name, score, (x - half, y - half, x + half, y + half)))
         objects.sort(key=lambda item: -item.score)
         return Prediction(samples[0].path, width, height, samples[0].frame, objects=tuple(objects))
@@ -88,23 +88,23 @@ class KeypointTask(Task):
     def exporter(self, model: Model, sizes: Collection[tuple[int, int]]) -> Exporter:
         return PointsExporter(model, self.input_size())
 
-    def metrics(self, outcomes: Sequence[SampleResult]) -> dict[str, float | None]:
-        losses, errors = (np.array([item[key] for item in outcomes]) for key in ("loss", "error"))
-        each = {f"pck/{name}": _part_near(errors[:, place]) for place, name in enumerate(self.classes)}
+    def metrics(self, results: Sequence[SampleResult]) -> dict[str, float | None]:
+        losses, errors = (np.array([item[key] for item in results]) for key in ("loss", "error"))
+        each = {f"pck/{name}": _pck(errors[:, place]) for place, name in enumerate(self.classes)}
         loss = None if np.isnan(losses).all() else float(np.nanmean(losses))
-        return {"loss": loss, "pck": _part_near(errors), **each}
+        return {"loss": loss, "pck": _pck(errors), **each}
 
-    def report(self, outcomes: Sequence[SampleResult], samples: Sequence[Sample], folder: Path) -> list[Section]:
-        errors = np.array([item["error"] for item in outcomes])
-        rows = tuple((name, int((~np.isnan(errors[:, place])).sum()), _shown(_part_near(errors[:, place])),
+    def report(self, results: Sequence[SampleResult], samples: Sequence[Sample], folder: Path) -> list[Section]:
+        errors = np.array([item["error"] for item in results])
+        rows = tuple((name, int((~np.isnan(errors[:, place])).sum()), _shown(_pck(errors[:, place])),
                       _shown(None if np.isnan(errors[:, place]).all() else float(np.nanmedian(errors[:, place]))))
                      for place, name in enumerate(self.classes))
         return [Section("Points", header=("point", "visible", "PCK", "median distance, of the side"), rows=rows,
                         name="points")]
 
 
-def _part_near(errors: np.ndarray) -> float | None:
-    """PCK of the visible ones; None where none is."""
+def _pck(errors: np.ndarray) -> float | None:
+    """PCK of the visible keypoints; None if there are none."""
     visible = errors[~np.isnan(errors)]
     return float((visible <= NEAR).mean()) if len(visible) else None
 

@@ -1,4 +1,4 @@
-"""The conformance suite on this package's plugin, and what the task promises."""
+"""The conformance suite on this plugin, and tests of the task."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Figures as lines of a CSV file."""
+"""Metrics as lines of a CSV file."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 
 
 class CsvLogger:
-    """Appends ``step,name,value`` to ``<run>/metrics.csv``; a run that goes on, goes on there."""
+    """Appends ``step,name,value`` to ``<run>/metrics.csv``; a resumed run continues the file."""
 
     def __init__(self, run_dir: Path, options: Mapping[str, Any]) -> None:
         path = run_dir / options.get("file", "metrics.csv")

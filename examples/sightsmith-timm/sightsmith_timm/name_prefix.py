@@ -1,4 +1,4 @@
-"""A flat folder of images whose names begin with their class: ``cat_1.png``, ``dog_17.jpg``."""
+"""A flat folder of images named after their class: ``cat_1.png``, ``dog_17.jpg``."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from sightsmith.plugin import IMAGE_SUFFIXES, DatasetIndex, FormatMatch, Problem
 
 
 class NamePrefix:
-    """The class is what stands before the first underscore."""
+    """The class is the part of the name before the first underscore."""
 
     def detect(self, root: Path) -> FormatMatch | None:
         named, others = _images(root)
         classes = {path.name.partition("_")[0] for path in named}
         if others or len(classes) < 2 or any(path.is_dir() for path in root.iterdir()):
             return None
-        return FormatMatch(0.5, f"names of images begin with {listed(sorted(classes))}")
+        return FormatMatch(0.5, f"image names start with {listed(sorted(classes))}")
 
     def read(self, root: Path, report: Callable[[str], None] | None = None) -> DatasetIndex:
         named, others = _images(root)
@@ -28,7 +28,7 @@ class NamePrefix:
 
 
 def _images(root: Path) -> tuple[list[Path], list[Path]]:
-    """Those with a class in their name, and those without."""
+    """The images with and without a class in their names."""
     images = sorted(path for path in root.iterdir() if path.suffix.lower() in IMAGE_SUFFIXES and not path.is_symlink())
     named = [path for path in images if path.name.partition("_")[0] and "_" in path.name]
     return named, [path for path in images if path not in named]

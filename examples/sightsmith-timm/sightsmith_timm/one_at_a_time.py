@@ -1,4 +1,4 @@
-"""Key by key: all values of one, with the best so far of the others."""
+"""Coordinate search: tries all values of one key, with the best so far for the others."""
 
 from __future__ import annotations
 
@@ -8,17 +8,17 @@ from sightsmith.plugin import Problem, SearchSpace, Suggestion, TrialResult, Tun
 
 
 class OneAtATime(Tuner):
-    """Coordinate search: as many runs as there are values in all, not combinations, less those already made."""
+    """Goes through the keys in order; the number of runs is the sum, not the product, of the numbers of values."""
 
     def __init__(self, search: SearchSpace) -> None:
         super().__init__(search)
         if ranges := [parameter for parameter in search.space if not parameter.choices]:
-            raise UserError("one_at_a_time goes through lists of values, and these are ranges:",
+            raise UserError("one_at_a_time needs lists of values, but these are ranges:",
                             problems=[Problem(str(parameter)) for parameter in ranges],
                             hint=f"list them: {ranges[0].key}=A,B")
         self._best = {parameter.name: parameter.choices[0] for parameter in search.space}
         self._score: float | None = None
-        self._axes = list(search.space)
+        self._remaining = list(search.space)
 
     @property
     def runs(self) -> int:
@@ -29,10 +29,10 @@ class OneAtATime(Tuner):
         return self.runs * self.search.epochs
 
     def ask(self) -> Sequence[Suggestion]:
-        if not self._axes:
+        if not self._remaining:
             return []
-        parameter = self._axes.pop(0)
-        first = len(self._axes) == len(self.search.space) - 1
+        parameter = self._remaining.pop(0)
+        first = len(self._remaining) == len(self.search.space) - 1
         return [Suggestion({**self._best, parameter.name: choice}) for choice in parameter.choices
                 if first or choice != self._best[parameter.name]] or self.ask()
 

@@ -1,4 +1,4 @@
-"""What sightsmith finds by the entry point: hooks that return records, and nothing heavy."""
+"""The hooks, found by the entry point. They only return records, so that this module imports fast."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from sightsmith.plugin import (
 
 LICENCE = "Apache-2.0 (timm)"
 HALF: dict[str, Any] = {"mean": (0.5, 0.5, 0.5), "std": (0.5, 0.5, 0.5)}
-"""What timm's weights of the EfficientNet-Lite were trained with; those of the others with ImageNet's."""
+"""Mean and standard deviation of timm's EfficientNet-Lite weights; the others use ImageNet's."""
 NETWORKS = (
-    # name, family, parameters, side of the input in pixels, smallest side
+    # name, family, parameters, input size, smallest size (pixels)
     ("tf_efficientnet_lite0", "efficientnet_lite", 4_652_008, 224, 32),
     ("tf_efficientnet_lite4", "efficientnet_lite", 13_006_568, 380, 32),
     ("mobilenetv4_conv_small", "mobilenetv4", 3_774_024, 224, 32),
@@ -46,14 +46,14 @@ def sightsmith_dataset_formats() -> list[DatasetFormatRecord]:
 
 @hookimpl
 def sightsmith_tuners() -> list[TunerRecord]:
-    return [TunerRecord(name="one_at_a_time", description="key by key, the best value so far of the others",
+    return [TunerRecord(name="one_at_a_time", description="coordinate search: one key at a time",
                         builder="sightsmith_timm.one_at_a_time:OneAtATime",
                         space={"hyper.learning_rate": "0.0003,0.001,0.003", "hyper.weight_decay": "0,0.01"})]
 
 
 @hookimpl
 def sightsmith_loggers() -> list[LoggerRecord]:
-    return [LoggerRecord(name="csv", description="<run>/metrics.csv, a line a figure",
+    return [LoggerRecord(name="csv", description="<run>/metrics.csv, one line per metric",
                          builder="sightsmith_timm.csv_logger:CsvLogger")]
 
 

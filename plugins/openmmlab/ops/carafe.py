@@ -1,7 +1,7 @@
 """CARAFE (Wang et al., 2019, https://arxiv.org/abs/1905.02188): upsampling whose kernel is predicted at each pixel.
 
 Features are (N, C, H, W), masks (N, groups * kernel**2, scale H, scale W), outputs (N, C, scale H, scale W). An output
-pixel weighs the ``kernel`` x ``kernel`` neighbourhood of the pixel it stands on, zeros outside the image, by its mask.
+pixel weighs the ``kernel`` x ``kernel`` neighbourhood of its source pixel, zeros outside the image, by its mask.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ def carafe_naive_backward(grad_output: Tensor, features: Tensor, masks: Tensor, 
 
 def carafe_forward(features: Tensor, masks: Tensor, rfeatures: Tensor, routput: Tensor, rmasks: Tensor,
                    output: Tensor, **settings: int) -> None:
-    """As ``carafe_naive_forward``. ``rfeatures`` is all that the gradient is given of the features."""
+    """As ``carafe_naive_forward``. ``rfeatures`` keeps the features for the gradient."""
     rfeatures.copy_(features)
     carafe_naive_forward(features, masks, output, **settings)
 

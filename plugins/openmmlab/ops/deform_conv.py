@@ -17,7 +17,7 @@ from sightsmith.plugins.openmmlab.ops.compute import gradients, promote
 
 def deform_conv_forward(input: Tensor, weight: Tensor, offset: Tensor, output: Tensor, columns: Tensor, ones: Tensor,
                         **settings: Any) -> None:
-    """Convolve ``input`` where ``offset`` says.
+    """Convolve ``input`` at the positions shifted by ``offset``.
 
     Args:
         input: (N, C, H, W).
@@ -104,7 +104,7 @@ def _modulated_convolution(settings: dict[str, int], size: Sequence[int]) -> Cal
 
 
 def _deform_conv2d(input: Tensor, offset: Tensor, *settings: Any) -> Tensor:
-    """torchvision's, and not a number where an offset is none: torchvision would read outside of the image's memory."""
+    """torchvision's operator, but NaN offsets give NaN: torchvision would read outside the image's memory."""
     lost = offset.isnan().any(1, keepdim=True)
     result: Tensor = torchvision.ops.deform_conv2d(input, offset.nan_to_num(), *settings)
     return result.masked_fill(lost, math.nan)
@@ -121,7 +121,7 @@ def sampled_deform_conv2d(input: Tensor, offset: Tensor, weight: Tensor, bias: T
                           padding: tuple[int, int], dilation: tuple[int, int], mask: Tensor | None = None) -> Tensor:
     """torchvision's ``deform_conv2d`` from operations that every runtime has: samples of the image, and a product.
 
-    Slower, and with more memory: every sample stands in it.
+    Slower, and needs more memory: all samples are kept.
     """
     number, channels, height, width = (int(side) for side in input.shape)
     out_channels, per_group, rows, columns = (int(side) for side in weight.shape)

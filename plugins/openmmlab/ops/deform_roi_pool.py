@@ -31,7 +31,7 @@ def deform_roi_pool_backward(grad_output: Tensor, input: Tensor, rois: Tensor, o
                              sampling_ratio: int, gamma: float) -> None:
     """The gradients for the features and, unless it is empty, for ``offset``.
 
-    Where a sample lies beside the outermost pixels, in which features are constant, a move changes nothing.
+    Outside the outermost pixels features are constant, so the gradient for ``offset`` is zero.
     """
     features, rois, offset = promote(input, rois, offset)
     size = (pooled_height, pooled_width)

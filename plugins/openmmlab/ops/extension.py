@@ -16,8 +16,8 @@ _lock = threading.Lock()
 
 
 class _Extension(ModuleType):
-    """``mmcv._ext``. ``mmcv.ops`` asks at import for every operator it could ever call, so all names are there; one
-    that is not provided raises when it is called."""
+    """``mmcv._ext``. ``mmcv.ops`` looks up every operator at import, so all names exist; a missing operator raises
+    when it is called."""
 
     def __init__(self, operators: dict[str, Callable[..., Any]]) -> None:
         super().__init__(EXTENSION, "mmcv's operators from torchvision and torch.")
@@ -41,7 +41,7 @@ class _Extension(ModuleType):
 def provide_operators() -> None:
     """Make ``mmcv.ops`` importable; call it before anything imports mmdet, mmseg or ``mmcv.ops``.
 
-    A compiled ``mmcv._ext`` stays what it is. Any thread may call this, any number of times.
+    A compiled ``mmcv._ext`` is left unchanged. Thread-safe, and can be called repeatedly.
 
     Raises:
         ModuleNotFoundError: mmcv is not installed.
@@ -52,7 +52,7 @@ def provide_operators() -> None:
 
 
 def operators() -> str:
-    """What stands behind ``mmcv.ops``: ``"compiled"`` or ``"torchvision and torch"``."""
+    """The implementation of ``mmcv.ops``: ``"compiled"`` or ``"torchvision and torch"``."""
     return "compiled" if _compiled() else "torchvision and torch"
 
 
@@ -81,7 +81,7 @@ def _operators() -> dict[str, Callable[..., Any]]:
 
 
 def _as_compiled(operator: Callable[..., Any]) -> Callable[..., Any]:
-    """A compiled operator knows neither autograd nor autocast: it computes in the type of the tensors it is given."""
+    """Like compiled operators, without autograd and autocast: computes in the type of the input tensors."""
     import torch
 
     @functools.wraps(operator)

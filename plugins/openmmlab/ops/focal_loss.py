@@ -68,7 +68,7 @@ def _of_class(target: Tensor, like: Tensor) -> Tensor:
 
 
 def _row_weight(weight: Tensor, target: Tensor, like: Tensor) -> Tensor:
-    """(N,) what each row weighs."""
+    """(N,) the weight of each row."""
     if not weight.numel():
         return like.new_ones(len(target))
     known = (target >= 0) & (target < len(weight))

@@ -27,7 +27,7 @@ def softnms(boxes: Tensor, scores: Tensor, dets: Tensor, iou_threshold: float, s
             method: int, offset: int) -> Tensor:
     """Soft-NMS (Bodla et al., 2017, https://arxiv.org/abs/1704.04503) on the CPU.
 
-    Takes the best box, lowers the scores of those that overlap it, drops what falls under ``min_score``, and goes on.
+    Takes the best box, lowers the scores of those that overlap it, drops those below ``min_score``, and repeats.
     Of equal scores the first box is taken.
 
     Args:

@@ -39,7 +39,7 @@ def psamask_backward(grad_output: Tensor, grad_input: Tensor, *, psa_type: int, 
 
 def _seen(feature: tuple[int, int], mask: tuple[int, int], half: tuple[int, int], device: torch.device,
           ) -> tuple[Tensor, Tensor]:
-    """Which pixel each element of a map sees, (h_mask * w_mask, H * W) int64, and whether it lies in the image."""
+    """The pixel that each element of a map sees, (h_mask * w_mask, H * W) int64, and whether it is inside the image."""
     axes = [torch.arange(m, device=device)[:, None] - h + torch.arange(f, device=device)
             for f, m, h in zip(feature, mask, half, strict=True)]
     row, column = axes[0][:, None, :, None], axes[1][None, :, None, :]

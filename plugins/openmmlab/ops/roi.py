@@ -25,7 +25,7 @@ def roi_align_forward(input: Tensor, rois: Tensor, output: Tensor, argmax_y: Ten
         argmax_y, argmax_x: shaped as ``output`` for the maximum, else empty; set to the row and column of the largest
             sample inside its bin, for the gradient.
         sampling_ratio: samples of a bin in each direction; 0 takes one for each pixel of its extent.
-        aligned: pixel centres stand at half coordinates; without it they stand at whole ones, and RoIs are at least
+        aligned: pixel centres are at half coordinates; otherwise at whole ones, and RoIs are at least
             one pixel wide and high.
     """
     features, rois = promote(input, rois)
@@ -46,7 +46,7 @@ def roi_align_forward(input: Tensor, rois: Tensor, output: Tensor, argmax_y: Ten
 def roi_align_backward(grad_output: Tensor, rois: Tensor, argmax_y: Tensor, argmax_x: Tensor, grad_input: Tensor, *,
                        aligned_height: int, aligned_width: int, spatial_scale: float, sampling_ratio: int,
                        pool_mode: int, aligned: bool) -> None:
-    """The gradient for the features, given what ``roi_align_forward`` left in ``argmax_y`` and ``argmax_x``."""
+    """The gradient for the features, from ``argmax_y`` and ``argmax_x`` of ``roi_align_forward``."""
     grad, rois = promote(grad_output, rois)
     total = grad.new_zeros(grad_input.shape)
 

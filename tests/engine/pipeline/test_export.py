@@ -103,7 +103,7 @@ def test_maps_from_onnxruntime_alone(photos, photo_maps, tmp_path):
         assert (numbers == other.semantic_mask).mean() > 0.999
     done = subprocess.run([sys.executable, found.folder / "predict.py", "--output-dir", tmp_path, *images],
                           capture_output=True, text=True, timeout=120)
-    assert (done.returncode, "nothing is overwritten" in done.stderr) == (1, True)
+    assert (done.returncode, "already exists" in done.stderr) == (1, True)
 
 
 @pytest.mark.parametrize("form", FORMATS, ids=lambda form: form.name)

@@ -104,7 +104,7 @@ def test_a_cluster_that_loses_a_machine_still_searches(tmp_path):
 @pytest.mark.parametrize(("overrides", "says"), [
     (["hydra/launcher=joblib"], "tuner=ray_pbt makes its runs by itself"),
     (["+tuner.options.generation=3"], "tuner.options.generation Did you mean 'generations'?"),
-    (["network=shufflenet_v2_x0_5,resnet18"], "network cannot change in the middle of a training"),
+    (["network=shufflenet_v2_x0_5,resnet18"], "network cannot change during training"),
 ])
 def test_mistakes(tmp_path, overrides, says):
     taken = ("network=",) if overrides[0].startswith("network") else ()

@@ -124,7 +124,7 @@ def test_when_the_time_is_spent_the_best_run_is_trained_to_its_end(tmp_path):
     (["tuner=random", "tuner.trials=49"], "type limits.max_trials or limits.min_trials"),
     (["tuner=random", "hyper.learning_rate=interval(0.1,1.0001)"], "from 1e-06 to 1 (default 0.001)"),
     (["tuner=tpe", "hyper.schedule=constant,step,cosinus"], "hyper.schedule=cosinus is not one of"),
-    (["tuner=pbt", "network=shufflenet_v2_x0_5,resnet18"], "network cannot change in the middle of a training"),
+    (["tuner=pbt", "network=shufflenet_v2_x0_5,resnet18"], "network cannot change during training"),
     (["tuner=random", "hyper.learning_rate=0.1", "hyper.weight_decay=0", "hyper.momentum=0.9"], "nothing to search"),
     (["tuner=auto", "hyper.momentum=0.8,0.9"], "tuner=auto chooses these:\n  - hyper.momentum: 0.8, 0.9"),
     (["tuner=rondom"], "there is no tuner 'rondom'. Did you mean 'random'?"),

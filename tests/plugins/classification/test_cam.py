@@ -34,5 +34,5 @@ def test_a_map_for_each_image(make_task, network):
 def test_a_network_without_a_map_says_so(make_task):
     task = make_task("vit_b_32", size=SIDE)
     model, _ = task.build_model()
-    with pytest.raises(UserError, match="keeps no map of features to its end"):
+    with pytest.raises(UserError, match="has no convolutional feature map"):
         task.heat_maps(model.eval(), {"inputs": torch.rand(1, 3, SIDE, SIDE)})

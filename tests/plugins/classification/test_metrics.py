@@ -109,7 +109,7 @@ def test_calibration_is_that_of_scikit_learn(multi_label):
     confidence = scores.ravel() if multi_label else scores.max(1)
     right = truth.ravel() if multi_label else truth[np.arange(300), scores.argmax(1)]
     part, mean = calibration_curve(right, confidence, n_bins=10)
-    assert [item.right for item in found.bins] == pytest.approx(part)
+    assert [item.correct for item in found.bins] == pytest.approx(part)
     assert [item.confidence for item in found.bins] == pytest.approx(mean)
     assert sum(item.count for item in found.bins) == confidence.size
     weights = np.array([item.count for item in found.bins]) / confidence.size

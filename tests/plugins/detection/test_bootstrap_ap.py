@@ -8,7 +8,7 @@ from detections import CLASSES, LARGE, noisy, outcome
 
 from sightsmith.core.contracts.dataset import Sample
 from sightsmith.engine.training.bootstrap import interval
-from sightsmith.plugins.detection.bootstrap_ap import ap_of_draws
+from sightsmith.plugins.detection.bootstrap_ap import bootstrap_ap
 from sightsmith.plugins.detection.metrics import compute
 
 
@@ -25,7 +25,7 @@ def copies(outcomes, drawn):
 @pytest.mark.parametrize("masks", [False, True])
 def test_draws_are_copies(masks):
     outcomes = noisy(16, masks=masks)
-    score = ap_of_draws(outcomes, CLASSES, masks)
+    score = bootstrap_ap(outcomes, CLASSES, masks)
     random = np.random.default_rng(1)
     for drawn in [np.ones(16, int), *random.multinomial(16, np.full(16, 1 / 16), 20)]:
         assert score(drawn) == pytest.approx(compute(copies(outcomes, drawn), CLASSES, masks)["ap"], abs=1e-9)
@@ -36,7 +36,7 @@ def test_tiles_are_drawn_together():
     both, lone = (52, 20, 72, 60), (5, 5, 30, 40)
     outcomes = [outcome(0, [(lone, 0), (both, 1)], [(lone, 0, 0.9), (both, 1, 0.6)], tile=left),
                 outcome(1, [(both, 1)], [(LARGE, 1, 0.7)], tile=right), *noisy(4)[2:]]
-    score = ap_of_draws(outcomes, CLASSES, False)
+    score = bootstrap_ap(outcomes, CLASSES, False)
     for drawn in ([1, 1, 1, 1], [2, 2, 0, 1], [0, 0, 3, 1]):
         expected = compute(copies(outcomes, np.array(drawn)), CLASSES, False)["ap"]
         assert score(np.array(drawn)) == pytest.approx(expected, abs=1e-9)
@@ -44,10 +44,10 @@ def test_tiles_are_drawn_together():
 
 def test_draws_without_an_object_are_undefined():
     outcomes = [outcome(0, [(LARGE, 0)], []), outcome(1, [], [(LARGE, 0, 0.9)])]
-    score = ap_of_draws(outcomes, CLASSES, False)
+    score = bootstrap_ap(outcomes, CLASSES, False)
     assert score(np.array([1, 1])) == 0
     assert score(np.array([0, 2])) is None
-    assert ap_of_draws(outcomes[1:], CLASSES, False)(np.array([1])) is None
+    assert bootstrap_ap(outcomes[1:], CLASSES, False)(np.array([1])) is None
     samples = [Sample(None, f"{place}") for place in range(2)]
     assert interval(score, samples, seed=0).high == 0
 

@@ -91,8 +91,8 @@ def test_label_csv_left_out_images_and_path_only_rows(tmp_path):
     dataset, _ = read(*table(tmp_path, GOOD_ROWS + "8.png\n", images=11))
     assert len(dataset.index.samples) == 8
     text = "\n".join(warnings(dataset))
-    assert "label.csv:9: the image has no class and is left out" in text
-    assert "2 images are named by no row and left out: 9.png, 10.png" in text
+    assert "label.csv:9: the image has no class and is ignored" in text
+    assert "2 images have no row and are ignored: 9.png, 10.png" in text
 
 
 def test_label_csv_multi(tmp_path):
@@ -107,7 +107,7 @@ def test_label_csv_multi(tmp_path):
 def test_label_csv_multi_missing_rows_are_zero(tmp_path):
     dataset, _ = read(*table(tmp_path, MULTI_ROWS.replace("0.png,blue,1\n", "")))
     assert labels(dataset)["0.png"] == ()
-    assert any("1 images have no row for some classes, taken as 0: 0.png" in text for text in warnings(dataset))
+    assert any("no row for some classes, which are read as 0: 0.png" in text for text in warnings(dataset))
 
 
 def test_labelme_single_and_multi(tmp_path):

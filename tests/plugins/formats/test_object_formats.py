@@ -78,7 +78,7 @@ def test_boxes(name, read, tmp_path):
             item = sample.objects[0]
             assert (item.label, item.mask, item.crowd) == (label(number), None, False)
             assert item.box == pytest.approx(BOX, abs=1e-6)
-            assert item.line or item.mark
+            assert item.line or item.source_id
         else:
             assert sample.objects == ()
 
@@ -182,8 +182,8 @@ def test_images_without_a_mask_are_left_out(read, tmp_path):
     (tmp_path / "masks" / "7.png").rename(tmp_path / "masks" / "9.png")
     dataset = read("masks", overrides)
     assert len(dataset.index.samples) == 7
-    assert "1 images have no map of classes and are left out: images/7.jpg" in "\n".join(warnings(dataset))
-    assert "1 maps of classes belong to no image: masks/9.png" in "\n".join(warnings(dataset))
+    assert "1 images have no semantic mask and are ignored: images/7.jpg" in "\n".join(warnings(dataset))
+    assert "1 semantic masks have no image: masks/9.png" in "\n".join(warnings(dataset))
 
 
 def test_coco_crowds(read, tmp_path):
@@ -234,12 +234,12 @@ def test_voc_with_lists_and_difficult_objects(read, tmp_path):
     assert {sample.path.stem for sample in dataset.validation} == set("36")
     assert by_number(dataset)[0].objects[0].crowd
     assert by_number(dataset)[0].labels == ()
-    assert "1 images are on no side" in "\n".join(warnings(dataset))
+    assert "1 images are in no split" in "\n".join(warnings(dataset))
 
 
 def test_voc_says_how_it_counts(read, tmp_path):
     dataset = read("boxes", BOXES["voc from 0"](tmp_path))
-    assert any("counted from 0" in text for text in warnings(dataset))
+    assert any("0-based" in text for text in warnings(dataset))
 
 
 def test_voc_chooses_among_images_of_one_stem_by_its_filename(read, tmp_path):
@@ -258,7 +258,7 @@ def test_yolo_names_and_folders(read, tmp_path):
     dataset = read("boxes", overrides)
     assert {sample.path.stem for sample in dataset.validation} == {"3", "6"}
     assert by_number(dataset)[0].objects[0].box == pytest.approx(BOX, abs=1e-6)
-    assert any("1 images have no text" in text for text in warnings(dataset))
+    assert any("1 images have no label file" in text for text in warnings(dataset))
 
 
 def test_yolo_with_lists_of_images(read, tmp_path):

@@ -39,7 +39,7 @@ def test_downloads_are_taken_out():
 
 def test_normalization_needs_no_process_group():
     model = {"norm_cfg": {"type": "SyncBN"}, "parts": [{"act": {"type": "MMSyncBN"}}, {"norm_cfg": {"type": "GN"}}]}
-    adapt.normalise_alone(model)
+    adapt.replace_sync_batch_norm(model)
     assert model == {"norm_cfg": {"type": "BN"}, "parts": [{"act": {"type": "BN"}}, {"norm_cfg": {"type": "GN"}}]}
 
 
@@ -115,9 +115,10 @@ def test_masks_are_learnt_where_a_head_learns_them(model, masks):
 
 @pytest.mark.parametrize("path", ["os.system", "subprocess.Popen", "mmengine.load", "mmdet.apis.inference.os.system"])
 def test_a_part_is_not_named_by_a_path_that_mmengine_would_import_and_call(path):
-    adapt.refuse_paths({"backbone": {"type": "ResNet", "norm_cfg": {"type": "mmdet.BN"}}, "necks": [{"type": "FPN"}]})
+    adapt.validate_options({"backbone": {"type": "ResNet", "norm_cfg": {"type": "mmdet.BN"}},
+                            "necks": [{"type": "FPN"}]})
     with pytest.raises(UserError, match=path):
-        adapt.refuse_paths({"necks": [{"type": "FPN"}, {"type": path}]})
+        adapt.validate_options({"necks": [{"type": "FPN"}, {"type": path}]})
 
 
 def test_options_are_merged():

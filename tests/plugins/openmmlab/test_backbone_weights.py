@@ -36,7 +36,7 @@ def test_published_weights_come_from_torchs_hub_folder(tmp_path, monkeypatch):
                                    ["https://example.org/small-01234567.pth", "unused"], [], dict)
     assert "small-01234567.pth" in report.source
     torch.testing.assert_close(model.backbone.state_dict(), source.backbone.state_dict())
-    with pytest.raises(UserError, match="names no published backbone"):
+    with pytest.raises(UserError, match="has no published backbone"):
         load_starting_weights(model, NetworkConfig("net", "imagenet"), [], [], dict)
 
 

@@ -1,4 +1,4 @@
-"""Models are built in their package's scope, and believe to be alone where they must."""
+"""Models are built in their package's scope, and ignore the other ranks where they must."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import torch
 from torch import distributed
 
 from sightsmith.plugins.openmmlab import zoo
-from sightsmith.plugins.openmmlab.build import alone, build_model, registry, scope
+from sightsmith.plugins.openmmlab.build import build_model, registry, scope, without_distributed
 
 SMALL = {
     "type": "EncoderDecoder", "data_preprocessor": {"type": "SegDataPreProcessor", "size": (32, 32)},
@@ -38,9 +38,9 @@ def test_the_scope_is_put_back():
     assert DefaultScope.get_current_instance() is before
 
 
-def test_alone_only_inside():
+def test_without_distributed_only_inside():
     real = distributed.is_initialized
-    with alone():
+    with without_distributed():
         assert distributed.is_initialized is not real
         assert not distributed.is_initialized()
     assert distributed.is_initialized is real

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from heads import losses
 
-from sightsmith.plugins.openmmlab.head_layout import box_layout, map_layout
+from sightsmith.plugins.openmmlab.head_layout import box_layout, segmentation_layout
 
 NETWORKS = [
     ("mmdet", "detr/detr_r18_8xb2-500e_coco", {}),
@@ -41,9 +41,9 @@ def test_rows_of_boxes():
 
 
 def test_rows_of_maps_with_and_without_a_background():
-    plain = map_layout(beside=0)
+    plain = segmentation_layout(extra=0)
     assert plain(3, ["a", "b"]) == ["background", "a", "b"]
     assert plain(2, ["a", "b"]) == ["a", "b"]
     assert plain(2, ["background", "a"]) == ["background", "a"]
     assert plain(4, ["a", "b"]) is None
-    assert map_layout(beside=1)(3, ["a"]) == ["background", "a", ("", 0)]
+    assert segmentation_layout(extra=1)(3, ["a"]) == ["background", "a", ("", 0)]

@@ -10,7 +10,7 @@ from zoo_step import CLASSES, make_task, step, write_samples
 
 from sightsmith.core.util.errors import UserError
 from sightsmith.plugins.openmmlab import zoo
-from sightsmith.plugins.openmmlab.batch_norm import BatchNorm2d, survive_single_values
+from sightsmith.plugins.openmmlab.batch_norm import BatchNorm2d, patch_batch_norm
 
 SAMPLE = [
     ("mmdet", "atss/atss_r18_fpn_8xb8-amp-lsj-200e_coco"),
@@ -63,19 +63,19 @@ def test_names_are_those_of_the_files_without_their_parts():
 @pytest.mark.parametrize(("package", "name", "says"), [
     ("mmdet", "retinanet/retinanet_r51_fpn_1x_coco", "Did you mean 'retinanet/retinanet_r50_fpn_1x_coco'"),
     ("mmdet", "../secret", "no configuration"),
-    ("mmdet", "common/ms_3x_coco", "it is a part of other configurations"),
-    ("mmdet", "glip/glip_atss_swin-l_fpn_dyhead_16xb2_ms-2x_funtune_coco", "text beside the image"),
-    ("mmdet", "fast_rcnn/fast-rcnn_r50_fpn_1x_coco", "suggestions beside the image"),
+    ("mmdet", "common/ms_3x_coco", "it is a base of other configurations"),
+    ("mmdet", "glip/glip_atss_swin-l_fpn_dyhead_16xb2_ms-2x_funtune_coco", "text in addition to the image"),
+    ("mmdet", "fast_rcnn/fast-rcnn_r50_fpn_1x_coco", "proposals in addition to the image"),
     ("mmdet", "mask2former/mask2former_r50_8xb2-lsj-50e_coco-panoptic", "panoptic annotation"),
     ("mmdet", "panoptic_fpn/panoptic-fpn_r50_fpn_1x_coco", "panoptic annotation"),
-    ("mmdet", "soft_teacher/soft-teacher_faster-rcnn_r50-caffe_fpn_180k_semi-0.1-coco", "without annotation too"),
+    ("mmdet", "soft_teacher/soft-teacher_faster-rcnn_r50-caffe_fpn_180k_semi-0.1-coco", "images without annotation"),
     ("mmdet", "misc/d2_retinanet_r50-caffe_fpn_ms-90k_coco", "a network of detectron2"),
-    ("mmdet", "sort/faster-rcnn_r50_fpn_8xb2-4e_mot17train_test-mot17train", "a file that mmdet does not have"),
+    ("mmdet", "sort/faster-rcnn_r50_fpn_8xb2-4e_mot17train_test-mot17train", "a file that mmdet does not install"),
     ("mmdet", "masktrack_rcnn/masktrack-rcnn_mask-rcnn_r50_fpn_8xb1-12e_youtubevis2019", "segments videos"),
     ("mmdet", "ocsort/ocsort_yolox_x_8xb4-amp-80e_crowdhuman-mot20train_test-mot20test", "tracks objects"),
-    ("mmdet", "crowddet/crowddet-rcnn_r50_fpn_8xb2-30e_crowdhuman", "learns crowds alone"),
+    ("mmdet", "crowddet/crowddet-rcnn_r50_fpn_8xb2-30e_crowdhuman", "only learns crowds"),
     ("mmseg", "vpd/vpd_sd_4xb8-25k_nyu-512x512", "estimates depth"),
-    ("mmseg", "san/san-vit-b16_coco-stuff164k-640x640", "text beside the image"),
+    ("mmseg", "san/san-vit-b16_coco-stuff164k-640x640", "text in addition to the image"),
 ])
 def test_what_no_task_can_use_is_refused_with_the_reason(package, name, says):
     with pytest.raises(UserError, match=says):
@@ -121,7 +121,7 @@ def test_one_value_of_each_channel_is_normalized_by_the_running_statistics():
         model[0].running_mean.fill_(1)
         model[0].running_var.fill_(4)
     names = list(model.state_dict())
-    survive_single_values(model)
+    patch_batch_norm(model)
     assert [type(part) for part in model] == [BatchNorm2d, nn.BatchNorm1d]
     assert list(model.state_dict()) == names
     single, several = torch.full((1, 2, 1, 1), 5.0), torch.rand(2, 2, 3, 3)

@@ -157,8 +157,8 @@ def test_32_bit_dicom_needs_a_range() -> None:
 
 
 @pytest.mark.parametrize(("name", "message"), [
-    ("test-SR.dcm", r"holds no image \(Comprehensive SR Storage\)"),
-    ("rtstruct.dcm", r"holds no image \(RT Structure Set Storage\)"),
+    ("test-SR.dcm", r"the DICOM file has no image \(Comprehensive SR Storage\)"),
+    ("rtstruct.dcm", r"the DICOM file has no image \(RT Structure Set Storage\)"),
     ("MR_truncated.dcm", "less than expected"),
     ("meta_missing_tsyntax.dcm", "Rows or Columns is missing"),
 ])

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from sklearn import metrics as reference
 
-from sightsmith.plugins.segmentation.metrics import compute, count, dice_of_draws, figures
+from sightsmith.plugins.segmentation.metrics import bootstrap_dice, class_metrics, compute, count
 
 CLASSES = ("a", "b", "never")
 
@@ -47,7 +47,7 @@ def test_a_class_without_truth_is_undefined_and_not_in_the_means():
 
 def test_dice_is_f1_and_counts_add_up():
     counts = count(np.array([[0, 1, 1, 2]], np.uint8), np.array([[0, 1, 2, 2]], np.uint8), 2)
-    found = figures(counts, 1)
+    found = class_metrics(counts, 1)
     assert (found["TP"], found["FP"], found["FN"], found["TN"]) == (1, 0, 1, 2)
     precision, recall = found["precision"], found["recall"]
     assert found["dice"] == pytest.approx(2 * precision * recall / (precision + recall))
@@ -57,7 +57,7 @@ def test_draws_are_copies():
     random = np.random.default_rng(0)
     outcomes = [outcome(random.choice([0, 1, 2, 255], (8, 8), p=(0.7, 0.2, 0.05, 0.05)), random.integers(0, 4, (8, 8)))
                 for _ in range(6)] + [outcome([[0]], [[1]])]
-    score = dice_of_draws(outcomes)
+    score = bootstrap_dice(outcomes)
     for drawn in random.multinomial(7, np.full(7, 1 / 7), 30):
         copies = [row for row, times in zip(outcomes, drawn, strict=True) for _ in range(times)]
         assert score(drawn) == pytest.approx(compute(copies, CLASSES)["dice"])

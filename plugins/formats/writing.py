@@ -1,4 +1,4 @@
-"""Copies of a data set's images, for every format that is written alike."""
+"""Helpers of all writers: copies of the images, masks, and notes."""
 
 from __future__ import annotations
 
@@ -15,8 +15,7 @@ IMAGES = "images"
 
 
 def copy_images(index: DatasetIndex, folder: Path, below: str = IMAGES) -> list[Sample]:
-    """The samples with paths and names of the copies, ``<below>/<name>``. What annotation stays in the names of the
-    folders that they lay in does so in the copies, too."""
+    """The samples with the paths and names of the copies, ``<below>/<name>``; subfolders are kept."""
     copied = []
     for sample in index.samples:
         name = f"{below}/{sample.name}"
@@ -27,24 +26,24 @@ def copy_images(index: DatasetIndex, folder: Path, below: str = IMAGES) -> list[
     return copied
 
 
-def mask_of(item: Object, info: ImageInfo) -> Array:
-    """(height, width) bool of an object that has a mask."""
+def object_mask(item: Object, info: ImageInfo) -> Array:
+    """(height, width) bool; the object must have a mask."""
     assert item.mask is not None
     return decode_mask(item.mask, info.height, info.width)
 
 
-def by_class(sample: Sample, info: ImageInfo) -> Mapping[str, Array]:
-    """All that the image has of each class, without crowds: (height, width) bool."""
+def class_masks(sample: Sample, info: ImageInfo) -> Mapping[str, Array]:
+    """The union of the masks of each class, (height, width) bool, without crowds."""
     found: dict[str, Array] = {}
     for item in sample.objects:
         if not item.crowd:
-            mask = mask_of(item, info)
+            mask = object_mask(item, info)
             found[item.label] = np.logical_or(found[item.label], mask) if item.label in found else mask
     return found
 
 
-def same_stems(samples: Sequence[Sample], what: str) -> list[str]:
-    """A line on images that would have one file of annotation, a ``what``, together."""
+def shared_stems(samples: Sequence[Sample], file: str) -> list[str]:
+    """A note on images with equal stems, which share one annotation file (``file``: "JSON", "text")."""
     stems = [Path(sample.name).with_suffix("") for sample in samples]
-    twice = len(stems) - len(set(stems))
-    return [f"{twice} images share their name without suffix with another, and its {what}"] if twice else []
+    shared = len(stems) - len(set(stems))
+    return [f"{shared} images differ from another only in their suffix and share its {file}"] if shared else []
