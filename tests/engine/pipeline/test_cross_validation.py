@@ -93,7 +93,7 @@ def test_tiles_of_an_image_are_left_out_together(tmp_path):
 
 
 @pytest.mark.parametrize(("overrides", "folds", "expected"), [
-    (["dataset.folds=4", "dataset.repeats=2"], (4, 2), ["4 folds × 2 repeats (as asked)", "9 trainings of"]),
+    (["dataset.folds=4", "dataset.repeats=2"], (4, 2), ["4 folds × 2 repeats (as set)", "9 trainings of"]),
     (["dataset.folds=auto"], (5, 1), ["5 folds (only 10 validation cases)", "6 trainings of"]),
     (["dataset.folds=auto", "dataset.validation_percentage=80"], (0, 1), ["none (30 validation cases are enough)"]),
     ([], (0, 1), []),
