@@ -97,7 +97,7 @@ def choose_folds(dataset: CheckedDataset, setting: str) -> tuple[int, str]:
         return 0, ""
     if setting != "auto":
         if int(setting) > cases:
-            raise UserError(f"dataset.folds={setting}, but the data set has only {cases} cases (a group is one case)",
+            raise UserError(f"dataset.folds={setting}, but the data set has {cases} cases (a group is one case)",
                             hint=f"type dataset.folds={cases} or less, or dataset.folds=none")
         return int(setting), "as set"
     if any(sample.split for sample in dataset.index.samples):
