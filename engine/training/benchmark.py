@@ -99,7 +99,7 @@ def benchmark(task: Task, model: Model, dataset: Dataset[object], micro_batches:
     longest = LONG_STEP
     try:
         for mode in modes:
-            nn.Module.to(model, memory_format=FORMATS[mode.memory_format])  # a network's own `to` may only take a device
+            nn.Module.to(model, memory_format=FORMATS[mode.memory_format])  # its own `to` may only take a device
             times = _times(model, backbone, batches, hyper, DTYPES[mode.precision], device, longest, slowest)
             # Not the first step, which allocates and picks kernels. The fastest: other programs only slow down.
             seconds[mode] = min(times[1:] or times)
