@@ -4,7 +4,7 @@
 
 The data, network and settings of ``engine_vs_runner.py``. The Runner's initial weights and the order of its images are
 kept, and sightsmith starts from these and follows that order. In float64 the two stay together for longer: in float32
-rounding alone has them apart after a few dozen updates. Prints the losses of both, and the AP after each epoch.
+rounding alone has them apart after a few dozen steps. Prints the losses of both, and the AP after each epoch.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ def main() -> None:
         theirs, ours = (json.loads((Path(temporary) / f"{side}.json").read_text()) for side in ("runner", "sightsmith"))
     for number, (before, after) in enumerate(zip(theirs["losses"], ours["losses"], strict=True), 1):
         if number <= 10 or number % 5 == 0:
-            print(f"update {number:4}  Runner {before:.15g}  sightsmith {after:.15g}  "
+            print(f"step {number:4}  Runner {before:.15g}  sightsmith {after:.15g}  "
                   f"relative difference {abs(before - after) / abs(before):.1e}")
     print(f"AP after each epoch: Runner {theirs['scores']}, sightsmith {ours['scores']}")
 
@@ -101,8 +101,8 @@ def _sightsmith(settings: argparse.Namespace, folder: Path, double: bool) -> Non
     def start(self: EpochSampler, epoch: int, skip: int = 0) -> list[OptimizerStep]:
         names = order[epoch * self.size:(epoch + 1) * self.size]
         items = [(places[name], 0) for name in names]
-        self.updates = [self._update(part) for part in _even(items, self.steps_per_epoch)][skip:]
-        return self.updates
+        self.steps = [self._step(part) for part in _even(items, self.steps_per_epoch)][skip:]
+        return self.steps
 
     def looked(self: Trainer) -> None:
         losses.extend(float(parts[0][0]["loss"]) for _, parts in self._pending)

@@ -15,7 +15,6 @@ import inspect
 import io
 import json
 import os
-import pkgutil
 import posixpath
 import re
 import shutil
@@ -42,7 +41,7 @@ CONSTANTS = (str, int, float, tuple, frozenset)
 
 
 def write_sources(folder: Path) -> None:
-    """Make ``folder`` anew."""
+    """Replace ``folder`` by the sources of the site."""
     shutil.rmtree(folder, ignore_errors=True)
     shutil.copytree(DOCS, folder, ignore=shutil.ignore_patterns("*.py", "__pycache__"))
     for path, write in PAGES.items():
@@ -124,7 +123,7 @@ def command_line() -> str:
 
 
 def hooks() -> str:
-    """Every hook, in the order of the specifications, with the comments that part them."""
+    """Every hook, in the order of the specifications."""
     assert hookspecs.__doc__ is not None
     parts = ["# Hooks\n", markdown(hookspecs.__doc__)]
     for name, value in vars(hookspecs).items():
@@ -140,11 +139,8 @@ def python_api() -> str:
 
 
 def plugin_api() -> str:
-    """The public names of every module of the package that says what is public in it."""
-    modules = [f"sightsmith.{item.name}" for item in pkgutil.iter_modules([str(ROOT / "package_root")])
-               if not item.name.startswith("_") and not item.ispkg]
-    parts = [part for name in modules if hasattr(importlib.import_module(name), "__all__") for part in _module(name)]
-    return "\n\n".join(["# Plugin API\n", *parts])
+    """All that a plugin may rely on."""
+    return "\n\n".join(["# Plugin API\n", *_module("sightsmith.plugin"), *_module("sightsmith.testing")])
 
 
 def _module(name: str) -> Iterator[str]:
@@ -180,7 +176,7 @@ def networks() -> str:
         parts += [f"## {task}\n", table(
             ("name", "annotation", "parameters", "input", "GFLOPs", "published score", "licence"),
             ((code(row["name"]), row["annotation"], f"{row['parameters'] / 1e6:.1f} M", row["input_size"],
-              row["gflops"], _score(row["score"]).replace(" ", "\u00a0"), row["licence"]) for row in named))]
+              row["gflops"], row["score"].replace(" ", "\u00a0"), row["licence"]) for row in named))]
         zoos: dict[str, list[dict[str, Any]]] = {}
         for row in rows:
             if row["config"]:
@@ -193,10 +189,6 @@ def networks() -> str:
 
 def _trainable(row: dict[str, Any]) -> bool:
     return row["trainable"] is True
-
-
-def _score(score: Any) -> str:
-    return f"{score['metric']} {score['value']:g}" if isinstance(score, dict) else score or ""
 
 
 def presets() -> str:
@@ -213,9 +205,8 @@ def presets() -> str:
 
 
 def formats() -> str:
-    kind = next(kind for kind in ("formats", "datasets") if re.search(rf"\b{kind}\b", run("list", "--help")))
     rows = ((code(row["name"]), row["description"], code(row["layout"]), row["annotations"],
-             "yes" if row["written"] else "") for row in rows_of(kind))
+             "yes" if row["written"] else "") for row in rows_of("formats"))
     return "\n".join(["# Dataset formats\n", "What `sightsmith list formats` shows. `dataset.format=auto`, the "
                       "default, detects the format; [Data sets](data-sets.md) has the details.\n",
                       table(("name", "what it is", "layout", "annotation", "can be written"), rows)])

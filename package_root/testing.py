@@ -25,6 +25,8 @@ from sightsmith.core.contracts.task import Task
 from sightsmith.core.contracts.tuner import AsynchronousTuner, SearchSpace, TrialResult, Tuner
 from sightsmith.core.plugins.manager import load_plugins
 
+__all__ = ["PluginConformance"]
+
 HEAVY = ("torch", "torchvision", "mmengine", "mmcv", "mmdet", "mmseg", "accelerate")
 FAST = ["dataset.root=sample", "dataset.limit=40", "network.weights=none", "hyper.epochs=1", "hyper.batch_size=8",
         "trainer.devices=1", "trainer.precision=fp32", "trainer.memory_format=contiguous", "trainer.num_workers=0"]

@@ -123,7 +123,7 @@ def test_metric_loggers_get_steps_and_epochs():
         def log(self, step, metrics):
             seen.append((step, dict(metrics)))
 
-    reporter = LoggerReporter([Logger()], updates=4)
+    reporter = LoggerReporter([Logger()], steps=4)
     reporter.on_step(TrainState(epoch=1, step=2), {"loss": 0.5}, 0.1)
     reporter.on_epoch(TrainState(epoch=2), {"loss": 0.25, "auc": None, "epoch": 2})
     assert seen == [(6, {"train/loss": 0.5, "train/learning_rate": 0.1}), (8, {"validation/loss": 0.25})]

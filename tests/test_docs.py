@@ -147,6 +147,9 @@ def test_the_api_pages_name_what_is_public():
     page = PAGES["reference/python.md"]()
     for name in ("sightsmith.load", "sightsmith.train", "sightsmith.engine.pipeline.result.Result"):
         assert f"::: {name}\n" in page
+    page = PAGES["reference/plugin-api.md"]()
+    for name in ("sightsmith.plugin.Task", "sightsmith.plugin.NetworkRecord", "sightsmith.testing.PluginConformance"):
+        assert f"::: {name}\n" in page
 
 
 @pytest.mark.parametrize(("page", "line"), [

@@ -25,7 +25,7 @@ from sightsmith.core.util.files import fill_folder, make_folder, write_atomic
 from sightsmith.engine.runs.run_dir import RunDir
 
 CARD_KEYS = ("title", "description", "modality", "body_part", "images", "licence", "tunable")
-"""What the author may say of the preset; the rest of the card is what the run was."""
+"""Keys of the card that the author may set; the others describe the run."""
 
 TUNABLE = ["augment.rotation", "augment.translation"]
 UNLICENSED = "not stated"
@@ -34,7 +34,7 @@ HEAD = """\
 # {title}{description}
 #   sightsmith train preset={choice} dataset.root=FOLDER
 # Data: {annotation}, classes {classes}.{images}
-# Weights: {weights}, what the run {run} came out with; it started from {start}.
+# Weights: {weights}, the result of the run {run}, which started from {start}.
 # Licence of this file and of the weights: {licence}. Reference score: {score}.
 """
 
@@ -89,21 +89,21 @@ Licence: {licence}. Reference score: {score}.
 """
 
 
-def create_preset(path: Path, name: str, output_dir: Path, said: Mapping[str, Any], plugins: Plugins, *,
+def create_preset(path: Path, name: str, output_dir: Path, own: Mapping[str, Any], plugins: Plugins, *,
                   package: bool) -> Path:
-    """Write a preset that trains as the finished run in ``path`` did, and starts from its weights.
+    """Write a preset with the recipe of the finished run in ``path``, which starts from its weights.
 
     Returns the preset's YAML file in ``output_dir``, or, with ``package``, the folder of a Python distribution there.
-    ``said`` are :data:`CARD_KEYS` of the card. Raises UserError where the run is not finished, the name or a key
-    cannot be used, or the file or folder is there already.
+    ``own`` are the author's :data:`CARD_KEYS`. Raises UserError if the run is not finished, the name or a key is
+    invalid, or the file or folder exists already.
     """
     run = RunDir(path)
     content = read_card(path)
     config = restore_config(content["config"], run.model / CARD)
     distribution = f"sightsmith-{name.replace('_', '-')}"
     target = output_dir / (distribution if package else name + SUFFIX)
-    _refuse(name, target, distribution, said, load_presets(plugins))
-    card = _card(run, config, content, name, said, plugins)
+    _validate(name, target, distribution, own, load_presets(plugins))
+    card = _card(run, config, content, name, own, plugins)
     values = _values(config, content)
     if package:
         fill_folder(target, lambda folder: _write_package(folder, run, config, card, values, distribution))
@@ -113,19 +113,20 @@ def create_preset(path: Path, name: str, output_dir: Path, said: Mapping[str, An
     return target
 
 
-def _refuse(name: str, target: Path, distribution: str, said: Mapping[str, Any], presets: Mapping[str, Preset]) -> None:
+def _validate(name: str, target: Path, distribution: str, own: Mapping[str, Any], presets: Mapping[str, Preset],
+              ) -> None:
     problems = []
     if not re.fullmatch("[a-z][a-z0-9_]*", name):
-        problems.append(Problem(f"name={name} is not of small letters, digits and _, a letter first"))
+        problems.append(Problem(f"name={name} must be lower-case letters, digits and _, and start with a letter"))
     elif name in presets and not _is_of(presets[name].provider, distribution):
-        problems.append(Problem(f"name={name}: {presets[name].provider} has a preset of this name"))
+        problems.append(Problem(f"name={name}: {presets[name].provider} already has a preset of this name"))
     keys = {key for key, _, _ in walk()}
-    for key in said.get("tunable", ()):
+    for key in own.get("tunable", ()):
         if not any(is_among(known, (key,)) for known in keys):
-            problems.append(Problem(f"tunable: there is no key {key!r}", hint="`sightsmith train --help` shows all"))
+            problems.append(Problem(f"tunable: unknown key {key!r}", hint="`sightsmith train --help` shows all keys"))
     for path in (target, target.with_suffix(".safetensors")):
         if path.exists():
-            problems.append(Problem(f"{path} is there already", hint="give another name, or another output_dir"))
+            problems.append(Problem(f"{path} exists already", hint="choose another name or output_dir"))
     if problems:
         raise UserError("The preset cannot be written:", problems=problems)
 
@@ -134,9 +135,9 @@ def _is_of(provider: Provider | Path, distribution: str) -> bool:
     return isinstance(provider, Provider) and provider.distribution == distribution
 
 
-def _card(run: RunDir, config: Config, content: Mapping[str, Any], name: str, said: Mapping[str, Any],
+def _card(run: RunDir, config: Config, content: Mapping[str, Any], name: str, own: Mapping[str, Any],
           plugins: Plugins) -> PresetConfig:
-    """What the run was, what its own preset's card says of images, and over both what the author says."""
+    """The facts of the run, then those of its own preset about images, then the author's, which take precedence."""
     from sightsmith.core.util.text import format_metric
     from sightsmith.engine.runs.weights import file_digest
 
@@ -146,7 +147,7 @@ def _card(run: RunDir, config: Config, content: Mapping[str, Any], name: str, sa
     if annotation == "labels":
         annotation = "multi-label" if content["multi_label"] else "single-label"
     metrics = content["metrics"]
-    key, where = task.score, f"{data['images']['validation']} validation images" if data else "its validation part"
+    key, where = task.score, f"{data['images']['validation']} validation images" if data else "its validation split"
     if f"cv_{key}" in metrics:
         key, where = f"cv_{key}", "cross-validation"
     score = (f"{task.score} {format_metric(metrics.get(key))} (95 % confidence interval "
@@ -158,13 +159,13 @@ def _card(run: RunDir, config: Config, content: Mapping[str, Any], name: str, sa
         earlier = {"title": name.replace("_", " ").capitalize(), "description": " ".join(config.description.split()),
                    "dicom_modalities": data.get("modalities", [])}
     return PresetConfig(**{
-        **earlier, "tunable": TUNABLE, "licence": UNLICENSED, **said, "name": name, "annotation": annotation,
+        **earlier, "tunable": TUNABLE, "licence": UNLICENSED, **own, "name": name, "annotation": annotation,
         "classes": content["classes"], "cases": (data.get("groups") or sum(data["images"].values())) if data else None,
         "score": score, "weights": f"{name}.safetensors", "weights_sha256": file_digest(run.model / WEIGHTS)})
 
 
 def _data(run: RunDir) -> dict[str, Any]:
-    """What the run found its data to be; nothing where it does not say."""
+    """The run's description of its data; empty if it has none."""
     try:
         found = json.loads(run.data.read_text())
     except (OSError, ValueError):
@@ -173,7 +174,7 @@ def _data(run: RunDir) -> dict[str, Any]:
 
 
 def _values(config: Config, content: Mapping[str, Any]) -> dict[str, Any]:
-    """What the preset sets of the configuration: all of the run's recipe, so that no other default changes it."""
+    """What the preset sets: the whole recipe of the run, so that no default of another version changes it."""
     values = recipe(config)
     values["image"]["size"] = content["input_size"]
     values["dataset"] |= {"folds": "auto", "group_by": config.dataset.group_by}
@@ -183,7 +184,7 @@ def _values(config: Config, content: Mapping[str, Any]) -> dict[str, Any]:
 
 def _write_preset(folder: Path, run: RunDir, config: Config, card: PresetConfig, values: Mapping[str, Any],
                   choice: str) -> None:
-    """The weights first: a preset that is there is whole."""
+    """Writes the weights first, so that a preset that exists is complete."""
     weights = run.model / WEIGHTS
     shutil.copyfile(weights, partial := folder / f".{card.weights}")
     partial.replace(folder / card.weights)
@@ -207,7 +208,7 @@ def _wrapped(line: str) -> list[str]:
 
 
 def _start(config: Config) -> str:
-    """What the run's own weights were, without the folders of the machine."""
+    """What the run itself started from, without folders of this machine."""
     if config.base_run.path is not None:
         return f"the run {Path(config.base_run.path).name}"
     weights = config.network.weights
@@ -220,12 +221,12 @@ def _write_package(folder: Path, run: RunDir, config: Config, card: PresetConfig
     code = folder / package
     code.mkdir()
     _write_preset(code, run, config, card, values, str(card.name))
-    says = {"name": card.name, "package": package, "distribution": distribution, "title": card.title,
+    facts = {"name": card.name, "package": package, "distribution": distribution, "title": card.title,
             "version": version("sightsmith"), "licence": card.licence, "score": card.score}
     (code / "__init__.py").write_text("")
-    (code / "plugin.py").write_text(PLUGIN.format(**says))
+    (code / "plugin.py").write_text(PLUGIN.format(**facts))
     (folder / "README.md").write_text(README.format(
-        **says, description=f"{card.description}\n\n" if card.description else ""))
-    (folder / "pyproject.toml").write_text(PROJECT.format(**says | {
+        **facts, description=f"{card.description}\n\n" if card.description else ""))
+    (folder / "pyproject.toml").write_text(PROJECT.format(**facts | {
         "distribution": json.dumps(distribution),
         "description": json.dumps(f"{card.title}, a preset of sightsmith", ensure_ascii=False)}))

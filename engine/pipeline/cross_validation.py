@@ -1,7 +1,7 @@
-"""Repeated stratified folds: the score that the kept model's recipe has on cases which it has not seen.
+"""Cross-validation by repeated stratified folds: the score of the run's recipe on cases that it has not seen.
 
-Each fold is left out of one more training, of as many epochs as the kept model had: so the cases left out choose
-nothing, while the validation part has chosen the kept model's epoch, and scores it a little too well.
+Each fold is left out of one more training, of as many epochs as the run's own model. So the cases left out choose
+nothing; the validation split has chosen the epoch of the run's own model, whose score is therefore slightly optimistic.
 """
 
 from __future__ import annotations
@@ -11,7 +11,6 @@ from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from functools import partial
-from html import escape
 from typing import Protocol
 
 import numpy as np
@@ -35,12 +34,12 @@ from sightsmith.engine.training.session import Training
 from sightsmith.engine.training.trainer import seed_everything
 
 FEW_CASES = 30
-"""A validation part of fewer cases says too little by itself: for ``dataset.folds=auto``."""
+"""``dataset.folds=auto`` cross-validates if the validation split has fewer cases."""
 AUTO_FOLDS = 5
 
 
 class Reporters(Protocol):
-    """The callbacks of a training of ``epochs``, which is fold ``number``, from 1."""
+    """Opens the callbacks of a training of ``epochs`` for fold ``number``, from 1."""
 
     def __call__(self, training: Training, epochs: int, number: int) -> AbstractContextManager[Sequence[Callback]]:
         ...
@@ -48,7 +47,7 @@ class Reporters(Protocol):
 
 @dataclass(frozen=True)
 class FoldScore:
-    """Of one training: which one (both from 1), how many images it left out, and the score on these."""
+    """The repeat and fold of one training (both from 1), how many images it left out, and the score on these."""
 
     repeat: int
     fold: int
@@ -58,7 +57,7 @@ class FoldScore:
 
 @dataclass(frozen=True)
 class CrossValidation:
-    """``score`` is that of the outcomes of all folds together, the mean over repeats."""
+    """``score`` is that of the results of all folds together, averaged over repeats."""
 
     name: str
     epochs: int
@@ -67,7 +66,7 @@ class CrossValidation:
     interval: Interval
 
     def metrics(self) -> dict[str, float | None]:
-        """As the run's metrics have it."""
+        """The entries of the run's metrics."""
         return {f"cv_{self.name}": self.score, f"cv_{self.name}_low": self.interval.low,
                 f"cv_{self.name}_high": self.interval.high}
 
@@ -84,23 +83,23 @@ class CrossValidation:
     def section(self) -> Section:
         """For the report."""
         epochs = f"{self.epochs} epoch{'' if self.epochs == 1 else 's'}"
-        note = (f"<p>{escape(str(self))}.</p><p class='soft'>Each fold was left out of a training of its own, of "
-                f"{epochs} as the one that is kept; the images left out chose nothing in it.</p>")
-        return Section("Cross-validation", html=note, header=("repeat", "fold", "images left out", self.name),
+        note = (f"{self}. Each fold was left out of a training of its own, of {epochs} like that of the run's own "
+                "model. The images left out chose nothing in it.")
+        return Section("Cross-validation", note=note, header=("repeat", "fold", "images left out", self.name),
                        rows=tuple((fold.repeat, fold.fold, fold.left_out, fold.score) for fold in self.folds),
                        name="cross-validation")
 
 
-def choose_folds(dataset: CheckedDataset, wanted: str) -> tuple[int, str]:
-    """How many folds ``dataset.folds`` asks for (0: none), and why. Raises UserError for more than there are cases."""
+def choose_folds(dataset: CheckedDataset, setting: str) -> tuple[int, str]:
+    """The number of folds for ``dataset.folds=setting`` (0: none), and the reason. Raises UserError for too many."""
     cases, validation = (len({sample.case for sample in part}) for part in (_new(dataset), dataset.validation))
-    if wanted == "none":
+    if setting == "none":
         return 0, ""
-    if wanted != "auto":
-        if int(wanted) > cases:
-            raise UserError(f"dataset.folds={wanted}, but the data set has {cases} cases: images of a group are one",
+    if setting != "auto":
+        if int(setting) > cases:
+            raise UserError(f"dataset.folds={setting}, but the data set has {cases} cases (a group is one case)",
                             hint=f"type dataset.folds={cases} or less, or dataset.folds=none")
-        return int(wanted), "as asked"
+        return int(setting), "as set"
     if any(sample.split for sample in dataset.index.samples):
         return 0, "the data set brings its own split"
     if validation >= FEW_CASES:
@@ -111,8 +110,8 @@ def choose_folds(dataset: CheckedDataset, wanted: str) -> tuple[int, str]:
 
 
 def _new(dataset: CheckedDataset) -> list[Sample]:
-    """The samples that the starting weights have not been trained on: all but those which are replayed of the base
-    run's training part. Left out of a fold, these would be known all the same."""
+    """The samples that the starting weights have not been trained on: all but those replayed from the base run's
+    training split. The model would know these even if they were left out of a fold."""
     known = {sample.image for sample in dataset.train if sample.name.startswith(PREFIX)}
     return [sample for sample in dataset.index.samples if sample.image not in known]
 
@@ -121,8 +120,8 @@ def cross_validate(context: RunContext, planned: PlannedRun, epochs: int, run: R
                    ) -> CrossValidation:
     """Train ``epochs`` epochs for each fold of each repeat, in ``run``'s folder ``folds/<repeat>-<fold>``.
 
-    Images that the base run was trained on are in every training, and left out of none. A fold that is finished there
-    is only evaluated again, one that was cut short resumes. On every rank.
+    Images that the base run was trained on are in every training. A finished fold is only evaluated again, an
+    interrupted one resumes. Called on every rank.
     """
     task, dataset, plan = planned.task, planned.dataset, planned.plan
     samples, new, seed = dataset.index.samples, _new(dataset), planned.config.trainer.seed
@@ -135,10 +134,10 @@ def cross_validate(context: RunContext, planned: PlannedRun, epochs: int, run: R
             part = replace(dataset, validation=left_out,
                            train=tuple(sample for sample in samples if sample.key not in keys))
             part = tile_dataset(part, planned.config.dataset.tile, task)
-            found = _train_fold(context, planned, part, epochs, RunDir(run.path / "folds" / f"{repeat}-{fold}"),
-                                partial(reporters, number=len(scores) + 1))
-            scores.append(FoldScore(repeat, fold, len(left_out), task.metrics(found)[task.score]))
-            pools[-1] += zip(part.validation, found, strict=True)
+            results = _train_fold(context, planned, part, epochs, RunDir(run.path / "folds" / f"{repeat}-{fold}"),
+                                  partial(reporters, number=len(scores) + 1))
+            scores.append(FoldScore(repeat, fold, len(left_out), task.metrics(results)[task.score]))
+            pools[-1] += zip(part.validation, results, strict=True)
     score, span = distributed.on_main(context.state, lambda: pooled(task, pools, seed))
     return CrossValidation(task.score, epochs, tuple(scores), score, span)
 
@@ -147,7 +146,7 @@ def _train_fold(context: RunContext, planned: PlannedRun, part: CheckedDataset, 
                 reporters: Callable[[Training, int], AbstractContextManager[Sequence[Callback]]],
                 ) -> list[SampleResult]:
     """The results on the images that ``part`` leaves out."""
-    # What would stop a training early is the score on the cases left out.
+    # Early stopping would choose by the score on the cases left out.
     config = replace(planned.config, hyper=replace(planned.config.hyper, early_stop=False))
     seed_everything(config.trainer.seed)
     training = Training(config, planned.task, planned.task.build_model()[0], part.train, part.validation,
@@ -160,10 +159,12 @@ def _train_fold(context: RunContext, planned: PlannedRun, part: CheckedDataset, 
 
 def pooled(task: Task, pools: Sequence[Sequence[tuple[Sample, SampleResult]]], seed: int,
            ) -> tuple[float | None, Interval]:
-    """The score of all outcomes of a repeat, the mean over repeats, and its interval: a case that is drawn is drawn
-    in every repeat."""
+    """The score of all results of a repeat, averaged over repeats, and its interval.
+
+    A case that a resample contains is in the resample of every repeat.
+    """
     ordered = [sorted(pool, key=lambda pair: pair[0].key) for pool in pools]
-    scores = [task.bootstrap_score([{**outcome, "index": index} for index, (_, outcome) in enumerate(pool)])
+    scores = [task.bootstrap_score([{**result, "index": index} for index, (_, result) in enumerate(pool)])
               for pool in ordered]
 
     def score(drawn: Array) -> float | None:

@@ -21,8 +21,8 @@ from sightsmith.core.util.errors import Problem, UserError
 from sightsmith.core.util.files import ensure_writable, write_json
 from sightsmith.core.util.text import format_metric
 from sightsmith.engine.data.tiling import tiled
-from sightsmith.engine.pipeline.inference import outcomes
-from sightsmith.engine.pipeline.load_dataset import check, check_judged
+from sightsmith.engine.pipeline.inference import evaluate_samples
+from sightsmith.engine.pipeline.load_dataset import check, check_for_evaluation
 from sightsmith.engine.pipeline.result import Result
 from sightsmith.engine.report.page import write_page
 from sightsmith.engine.runs.lockfile import read_lock
@@ -88,11 +88,11 @@ def evaluate(result: Result, settings: Mapping[str, str] = {}, split: str | None
     """
     task, parent = result.task, output_dir or result.run_dir / "evaluations"
     ensure_writable(parent)
-    parts, dataset = labelled(result, settings, report)
-    if split is not None and split not in parts:
-        raise UserError(f"split={split}: the data set {dataset.index.root} has {', '.join(parts)}",
+    samples, dataset = labelled_splits(result, settings, report)
+    if split is not None and split not in samples:
+        raise UserError(f"split={split}: the data set {dataset.index.root} has {', '.join(samples)}",
                         hint="omit split to evaluate all of them")
-    chosen = {name: part for name, part in parts.items() if part and split in (None, name)}
+    chosen = {name: part for name, part in samples.items() if part and split in (None, name)}
     if not chosen:
         raise UserError(f"The data set {dataset.index.root} has no labelled images.")
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
@@ -119,25 +119,25 @@ def _configured(config: Config, settings: Mapping[str, str]) -> Config:
     return merged
 
 
-def labelled(result: Result, settings: Mapping[str, str], report: Callable[[str], None],
+def labelled_splits(result: Result, settings: Mapping[str, str], report: Callable[[str], None],
              ) -> tuple[dict[str, tuple[Sample, ...]], CheckedDataset]:
     """The samples of each split and their data set, chosen as :func:`evaluate` describes."""
-    parts, dataset = _parts(result, _configured(result.task.config, settings), own="dataset.root" not in settings,
-                            report=report)
-    _ensure_known_classes(result, parts, dataset)
-    return parts, dataset
+    splits, dataset = _splits(result, _configured(result.task.config, settings), own="dataset.root" not in settings,
+                              report=report)
+    _ensure_known_classes(result, splits, dataset)
+    return splits, dataset
 
 
-def shown(task: Task, samples: tuple[Sample, ...], dataset: CheckedDataset) -> tuple[Sample, ...]:
-    """``samples`` as the model gets them in validation: whole images or tiles."""
+def tiled_as_trained(task: Task, samples: tuple[Sample, ...], dataset: CheckedDataset) -> tuple[Sample, ...]:
+    """``samples`` as the model sees them in validation: whole images or tiles."""
     tile = task.config.dataset.tile
     return samples if tile is None else tiled(samples, dataset.infos, tile, task.tile_overlap(training=False))
 
 
-def _parts(result: Result, config: Config, *, own: bool, report: Callable[[str], None],
-           ) -> tuple[dict[str, tuple[Sample, ...]], CheckedDataset]:
+def _splits(result: Result, config: Config, *, own: bool, report: Callable[[str], None],
+            ) -> tuple[dict[str, tuple[Sample, ...]], CheckedDataset]:
     plugins = result.plugins
-    dataset = check_judged(config, plugins, report)
+    dataset = check_for_evaluation(config, plugins, report)
     dataset.raise_for_errors()
     if not own:
         names = dict.fromkeys(sample.split or WHOLE for sample in dataset.validation)
@@ -153,8 +153,8 @@ def _parts(result: Result, config: Config, *, own: bool, report: Callable[[str],
     return {"train": trained.train, "validation": trained.validation, **({"test": test} if test else {})}, both
 
 
-def _ensure_known_classes(result: Result, parts: Mapping[str, Iterable[Sample]], dataset: CheckedDataset) -> None:
-    found = {label for part in parts.values() for sample in part
+def _ensure_known_classes(result: Result, splits: Mapping[str, Iterable[Sample]], dataset: CheckedDataset) -> None:
+    found = {label for split in splits.values() for sample in split
              for label in (*sample.labels, *(item.label for item in sample.objects))}
     if unknown := sorted(found - set(result.classes)):
         raise UserError(f"The data set {dataset.index.root} has classes that the run does not know:",
@@ -162,7 +162,7 @@ def _ensure_known_classes(result: Result, parts: Mapping[str, Iterable[Sample]],
                                   Problem(f"the data set has {', '.join(dataset.index.classes)}"),
                                   Problem(f"the run knows {', '.join(result.classes)}")],
                         hint="classes are matched by name: rename those of the data set, or remove them")
-    others = [sample for part in parts.values() for sample in part if len(set(sample.labels)) != 1]
+    others = [sample for split in splits.values() for sample in split if len(set(sample.labels)) != 1]
     if dataset.index.annotation == "labels" and not result.task.multi_label and others:
         raise UserError("The run predicts exactly one class per image, but these images have none or several:",
                         problems=[Problem(f"{sample.key}: {', '.join(sample.labels) or 'no class'}", sample.file,
@@ -172,8 +172,8 @@ def _ensure_known_classes(result: Result, parts: Mapping[str, Iterable[Sample]],
 def _evaluate_split(result: Result, samples: tuple[Sample, ...], dataset: CheckedDataset,
                     device: torch.device) -> SplitEvaluation:
     task: Task = result.task
-    samples = shown(task, samples, dataset)
-    results = outcomes(task, result.model.to(device), samples)
+    samples = tiled_as_trained(task, samples, dataset)
+    results = evaluate_samples(task, result.model.to(device), samples)
     return SplitEvaluation(samples, results, task.metrics(results),
                            interval(task.bootstrap_score(results), samples, task.config.trainer.seed))
 

@@ -1,4 +1,4 @@
-"""``sightsmith export``: a trained model as a file that other programs run, compared with the original first."""
+"""``sightsmith export``: a trained model as a file for other programs, compared with the original first."""
 
 from __future__ import annotations
 
@@ -21,53 +21,52 @@ from sightsmith.core.util.console import tracked
 from sightsmith.core.util.errors import ExportError, UserError, describe_error, near
 from sightsmith.core.util.files import ensure_writable, make_folder, write_atomic, write_json
 from sightsmith.core.util.text import format_metric
-from sightsmith.engine.pipeline.evaluate import labelled, shown
-from sightsmith.engine.pipeline.inference import batches, outcomes
+from sightsmith.engine.pipeline.evaluate import labelled_splits, tiled_as_trained
+from sightsmith.engine.pipeline.inference import batches, evaluate_samples
 from sightsmith.engine.pipeline.result import Result
 from sightsmith.engine.runs.run_dir import RunDir
 
 FORMAT = 1
 CARD = "model.json"
 TOLERANCE = 1e-3
-MOST_LOST = 0.005
-"""Of the score, in parts of 1: half a point."""
-TRIED = 4
-"""Images on which a file is first looked at."""
-SAID = 300
-"""Letters of what an exporter says, which may be pages."""
+MAX_SCORE_LOSS = 0.005
+TRIED_IMAGES = 4
+"""Images on which an exported file is first compared."""
+MAX_MESSAGE = 300
+"""Characters of an exporter's error message, which may be pages long."""
 
 
 @dataclass(frozen=True)
 class Parity:
-    """An exported model against the original on ``images`` images: of all outputs the ``largest_difference`` and the
-    ``part_above`` the tolerance, and the score of both."""
+    """An exported model compared with the original on ``images`` images: the ``largest_difference`` of any output, the
+    ``mismatch_ratio`` of outputs above ``tolerance``, and the score of both."""
 
     images: int
     tolerance: float
     largest_difference: float
-    part_above: float
+    mismatch_ratio: float
     score: str
     original: float | None
     exported: float | None
 
     @property
-    def lost(self) -> float:
+    def score_loss(self) -> float:
         return (self.original or 0.0) - (self.exported or 0.0)
 
 
 @dataclass(frozen=True)
 class Export:
-    """The folder of an exported model, and how it compares."""
+    """The folder of an exported model, and its comparison with the original."""
 
     folder: Path
-    compared: Parity
+    parity: Parity
 
     def lines(self) -> list[str]:
-        """For people."""
-        said, score = self.compared, self.compared.score.replace("_", " ")
-        above = f", {100 * said.part_above:.2g} % above {said.tolerance:g}" if said.part_above else ""
-        return [f"Parity on {said.images} images: outputs differ by up to {said.largest_difference:.2g}{above}",
-                f"{score}: {format_metric(said.original)} as trained, {format_metric(said.exported)} exported",
+        """What the command prints."""
+        parity, score = self.parity, self.parity.score.replace("_", " ")
+        above = f", {100 * parity.mismatch_ratio:.2g} % above {parity.tolerance:g}" if parity.mismatch_ratio else ""
+        return [f"Parity on {parity.images} images: outputs differ by up to {parity.largest_difference:.2g}{above}",
+                f"{score}: {format_metric(parity.original)} as trained, {format_metric(parity.exported)} exported",
                 f"Exported: {self.folder}"]
 
 
@@ -77,31 +76,31 @@ def export(result: Result, form: str, plugins: Plugins, settings: Mapping[str, s
     ``exports`` of the run: the model, a card that describes its input and outputs, and the format's companions.
 
     The model is compared on the run's validation images, or on all of the data set that ``settings`` name (keys of
-    :data:`.evaluate.SETTINGS`). Nothing is left behind where it differs: ExportError says by how much, or what could
-    not be exported. Raises UserError where the format or its packages are missing.
+    :data:`.evaluate.SETTINGS`). If it differs, nothing is left behind, and ExportError says by how much; it also
+    says what could not be exported. Raises UserError if the format or its packages are missing.
     """
     chosen = _find(form, plugins)
     task, parent = result.task, output_dir or result.run_dir / "exports"
     ensure_writable(parent)
-    parts, dataset = labelled(result, settings, report)
-    parts = {name: shown(task, part, dataset) for name, part in parts.items()}
-    every = tuple(sample for part in parts.values() for sample in part)
-    samples = every if "dataset.root" in settings else parts["validation"]
+    splits, dataset = labelled_splits(result, settings, report)
+    splits = {name: tiled_as_trained(task, split, dataset) for name, split in splits.items()}
+    every = tuple(sample for split in splits.values() for sample in split)
+    samples = every if "dataset.root" in settings else splits["validation"]
     if not samples:
-        raise UserError(f"The data set {dataset.index.root} has no labelled image to compare the models on.")
+        raise UserError(f"The data set {dataset.index.root} has no labelled images to compare the models on.")
     exporter = task.exporter(result.model, {_size(sample, dataset) for sample in every})
     make_folder(parent)
     with tempfile.TemporaryDirectory(dir=parent, prefix=".export-") as place:
         path = Path(place) / chosen.file
         written = write(chosen, exporter, path, exporter.images(next(iter(batches(task, samples)))).numpy(), tolerance)
-        compared = _compare(result, exporter, written.run, samples, tolerance)
-        write_json(path.parent / CARD, _card(result, exporter, chosen, written, compared))
+        parity = _compare(result, exporter, written.run, samples, tolerance)
+        write_json(path.parent / CARD, _card(result, exporter, chosen, written, parity))
         for name, content in chosen.make().companions().items():
             write_atomic(path.parent / name, content)
         folder = RunDir.create(parent, chosen.name).path
         for file in path.parent.iterdir():
             file.replace(folder / file.name)
-    return Export(folder, compared)
+    return Export(folder, parity)
 
 
 def _size(sample: Sample, dataset: CheckedDataset) -> tuple[int, int]:
@@ -114,7 +113,7 @@ def _find(form: str, plugins: Plugins) -> ExportFormatRecord:
     known = plugins.export_formats
     if form not in known:
         raise UserError(f"format={form}: no installed plugin exports this format.{near(form, known)}",
-                        hint=f"there is {', '.join(known)}")
+                        hint=f"formats: {', '.join(known)}")
     chosen = known[form]
     if missing := [name for name in chosen.needs if importlib.util.find_spec(name) is None]:
         raise UserError(f"format={form} needs {' and '.join(missing)}, which {'is' if len(missing) == 1 else 'are'} "
@@ -123,7 +122,7 @@ def _find(form: str, plugins: Plugins) -> ExportFormatRecord:
 
 
 def run_module(exporter: Exporter) -> Runner:
-    """The exporter's own module, one image at a time: what it says of one does not depend on others."""
+    """The exporter's own module, run image by image, so that no output depends on other images."""
     def run(images: Array) -> Outputs:
         with torch.no_grad():
             parts = [exporter.module(torch.from_numpy(images[place:place + 1])) for place in range(len(images))]
@@ -135,7 +134,7 @@ def run_module(exporter: Exporter) -> Runner:
 
 @dataclass(frozen=True)
 class ExportedModel:
-    """A file that was opened again: ``each_image`` says that the model runs once for each image of a batch."""
+    """An exported file, opened again; with ``each_image`` the model runs image by image in a batch."""
 
     run: Runner
     each_image: bool
@@ -143,50 +142,50 @@ class ExportedModel:
 
 def write(record: ExportFormatRecord, exporter: Exporter, path: Path, images: Array, tolerance: float = TOLERANCE,
           ) -> ExportedModel:
-    """Write ``path``, and compare it on a few ``images``. A model that mixes up the images of a batch is written to run
-    for each of them. Raises ExportError that says what is wrong with either."""
+    """Write ``path``, and compare it on a few ``images``; a model that mixes up the images of a batch is written to run
+    image by image. Raises ExportError with the reasons if neither works."""
     form = record.make()
-    exporter.module.eval()  # a recorder puts back the mode that it finds
-    images = np.concatenate([images, images[::-1]])[:TRIED]
+    exporter.module.eval()  # tracing restores the mode that it finds
+    images = np.concatenate([images, images[::-1]])[:TRIED_IMAGES]
     expected = run_module(exporter)(images)
-    said = []
+    reasons = []
     for each_image in (False, True) if exporter.batched else (True,):
         try:
             form.write(exporter, torch.from_numpy(images[:1]), path, each_image)
             run = form.open(path, exporter)
-            apart = exporter.differences(expected, run(images))
-        except Exception as error:  # whatever an exporter says of an operation that it does not know
-            said.append(" ".join(describe_error(error).split())[:SAID])
+            differences = exporter.differences(expected, run(images))
+        except Exception as error:  # exporters raise anything for an operation that they do not know
+            reasons.append(" ".join(describe_error(error).split())[:MAX_MESSAGE])
             continue
-        if (apart > tolerance).sum() <= exporter.max_mismatch_ratio * apart.size:
+        if (differences > tolerance).sum() <= exporter.max_mismatch_ratio * differences.size:
             return ExportedModel(run, each_image)
-        said.append(f"its outputs differ by up to {apart.max():.2g}, and {tolerance:g} is allowed")
-    raise ExportError(f"The model cannot be exported as {record.name}: {'; '.join(dict.fromkeys(said))}")
+        reasons.append(f"its outputs differ by up to {differences.max():.2g}, and {tolerance:g} is allowed")
+    raise ExportError(f"The model cannot be exported as {record.name}: {'; '.join(dict.fromkeys(reasons))}")
 
 
 def _compare(result: Result, exporter: Exporter, run: Runner, samples: Sequence[Sample], tolerance: float) -> Parity:
     task = result.task
-    original, own = outcomes(task, result.model, samples), run_module(exporter)
+    original, own = evaluate_samples(task, result.model, samples), run_module(exporter)
     exported, largest, above, count = [], 0.0, 0, 0
     for batch in tracked(batches(task, samples), "comparing"):
         images = exporter.images(batch).numpy()
         outputs = run(images)
-        apart = exporter.differences(own(images), outputs)
-        largest = max(largest, float(apart.max(initial=0)))
-        above, count = above + int((apart > tolerance).sum()), count + apart.size
+        differences = exporter.differences(own(images), outputs)
+        largest = max(largest, float(differences.max(initial=0)))
+        above, count = above + int((differences > tolerance).sum()), count + differences.size
         exported += exporter.evaluation_step(outputs, batch)
-    compared = Parity(len({sample.image for sample in samples}), tolerance, largest, above / max(count, 1),
-                        task.score, task.metrics(original)[task.score], task.metrics(exported)[task.score])
-    if compared.part_above > exporter.max_mismatch_ratio:
-        raise ExportError(f"The exported model is not the original: on {compared.images} images {above} of {count} "
+    parity = Parity(len({sample.image for sample in samples}), tolerance, largest, above / max(count, 1),
+                    task.score, task.metrics(original)[task.score], task.metrics(exported)[task.score])
+    if parity.mismatch_ratio > exporter.max_mismatch_ratio:
+        raise ExportError(f"The exported model differs from the original: on {parity.images} images {above} of {count} "
                           f"outputs differ by more than {tolerance:g}, by up to {largest:.2g}.")
-    if compared.lost > MOST_LOST:
-        raise ExportError(f"The exported model is worse than the original: on {compared.images} images its "
-                          f"{task.score.replace('_', ' ')} is {compared.exported:.4f} and not {compared.original:.4f}.")
-    return compared
+    if parity.score_loss > MAX_SCORE_LOSS:
+        raise ExportError(f"The exported model is worse than the original: on {parity.images} images its "
+                          f"{task.score.replace('_', ' ')} is {parity.exported:.4f} instead of {parity.original:.4f}.")
+    return parity
 
 
-def _card(result: Result, exporter: Exporter, form: ExportFormatRecord, written: ExportedModel, compared: Parity,
+def _card(result: Result, exporter: Exporter, form: ExportFormatRecord, written: ExportedModel, parity: Parity,
           ) -> dict[str, Any]:
     task, config = result.task, result.task.config
     return {
@@ -194,4 +193,4 @@ def _card(result: Result, exporter: Exporter, form: ExportFormatRecord, written:
         "file": form.file, "batch": "image by image" if written.each_image else "at once",
         "classes": list(task.classes), "multi_label": task.multi_label, **exporter.card(),
         "tile": {"side": config.dataset.tile, "overlap": config.dataset.tile_overlap},
-        "image": {"range": config.image.range, "windows": config.image.windows}, "compared": asdict(compared)}
+        "image": {"range": config.image.range, "windows": config.image.windows}, "parity": asdict(parity)}

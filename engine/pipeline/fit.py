@@ -1,4 +1,4 @@
-"""The training of a run: with its callbacks, up to its end or a pause."""
+"""Trains the model of a run, with its callbacks, to the end or to a pause."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from sightsmith.engine.training.session import Training
 
 
 def fit(context: RunContext, planned: PlannedRun, run: RunDir, status: Status | None) -> FittedRun | None:
-    """Train on every rank; rank 0 has a ``status``. None where the run pauses before its end."""
+    """Train on every rank; rank 0 has a ``status``. Returns None if the run pauses before its end."""
     with reporters(context, planned, run, status, planned.training, planned.config.hyper.epochs) as callbacks:
         trainer = planned.training.trainer(run, planned.plan, callbacks)
         if status is not None:
@@ -23,12 +23,12 @@ def fit(context: RunContext, planned: PlannedRun, run: RunDir, status: Status | 
         context.state.wait_for_everyone()
         if not trainer.finished:
             if status is not None:
-                context.details.print(f"Paused after epoch {trainer.state.epoch}. Go on with:\n  "
+                context.details.print(f"Paused after epoch {trainer.state.epoch}. Resume it with:\n  "
                                       f"{context.continuation(run)}")
                 status.end(STOPPED, f"paused after epoch {trainer.state.epoch}", paused=True)
             return None
         best = load_tree(run.best)
-        results = trainer.best_outcomes
+        results = trainer.best_results
         if results is None:
             trainer.eval_model.load_state_dict(best["model"])
             results = trainer.evaluate()
@@ -38,7 +38,7 @@ def fit(context: RunContext, planned: PlannedRun, run: RunDir, status: Status | 
 @contextmanager
 def reporters(context: RunContext, planned: PlannedRun, run: RunDir, status: Status | None, training: Training,
               epochs: int, number: int = 0) -> Iterator[list[Callback]]:
-    """The callbacks of the run's ``training``, or of that of fold ``number``: on rank 0, which has a ``status``."""
+    """The callbacks of a training, or of the one for fold ``number``; only rank 0, which has a ``status``, has any."""
     if status is None:
         yield []
         return
@@ -52,6 +52,6 @@ def reporters(context: RunContext, planned: PlannedRun, run: RunDir, status: Sta
                 stack.callback(loggers[-1].close)
             callbacks = [LoggerReporter(loggers, steps), HookReporter(context.plugins, run.path)]
         progress = stack.enter_context(ProgressReporter(
-            epochs=epochs, updates=steps, console=context.console, score=planned.task.score,
+            epochs=epochs, steps=steps, console=context.console, score=planned.task.score,
             batch_images=len(training.train) / steps, title=f"fold {number}/{trainings - 1}  " if number else ""))
         yield [progress, StatusReporter(status, steps, epochs, number, trainings), *callbacks]

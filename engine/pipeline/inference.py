@@ -1,4 +1,4 @@
-"""A trained model's pass over images: batches, and results for evaluation."""
+"""A trained model on images: batches, and results for evaluation."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from sightsmith.core.util.console import tracked
 
 
 def batches(task: Task, samples: Sequence[Sample]) -> DataLoader[dict[str, Any]]:
-    """``samples`` in their order, prepared as in validation."""
+    """Batches of ``samples`` in their order, prepared as in validation."""
     task = copy(task)
-    task.config = replace(task.config, trainer=replace(task.config.trainer, cache=False))  # each is read once
+    task.config = replace(task.config, trainer=replace(task.config.trainer, cache=False))  # each image is read once
     return DataLoader(task.dataset(samples, training=False), task.config.hyper.batch_size, collate_fn=task.collate)
 
 
-def outcomes(task: Task, model: Model, samples: Sequence[Sample]) -> list[SampleResult]:
+def evaluate_samples(task: Task, model: Model, samples: Sequence[Sample]) -> list[SampleResult]:
     """The result of the evaluation step for each of ``samples``; ``model`` is in eval mode."""
     with torch.no_grad():
         return [result for batch in tracked(batches(task, samples), "evaluating")

@@ -24,8 +24,8 @@ SAMPLE = "sample"
 
 
 def check(config: Config, plugins: Plugins, report: Callable[[str], None]) -> CheckedDataset:
-    """Read, check and split the data set. Raises UserError where there is nothing to read."""
-    dataset = _read(config, plugins, report, judged=False)
+    """Read, check and split the data set. Raises UserError if there is none."""
+    dataset = _read(config, plugins, report, for_evaluation=False)
     if config.preset.name is not None:
         validate_preset_data(dataset, config.preset)
     if config.base_run.path is not None:
@@ -36,12 +36,13 @@ def check(config: Config, plugins: Plugins, report: Callable[[str], None]) -> Ch
     return dataset
 
 
-def check_judged(config: Config, plugins: Plugins, report: Callable[[str], None]) -> CheckedDataset:
-    """Read and check a data set that a model is to be judged by. Raises UserError where there is nothing to read."""
-    return _read(config, plugins, report, judged=True)
+def check_for_evaluation(config: Config, plugins: Plugins, report: Callable[[str], None]) -> CheckedDataset:
+    """Read and check a data set that a model is evaluated on. Raises UserError if there is none."""
+    return _read(config, plugins, report, for_evaluation=True)
 
 
-def _read(config: Config, plugins: Plugins, report: Callable[[str], None], *, judged: bool) -> CheckedDataset:
+def _read(config: Config, plugins: Plugins, report: Callable[[str], None], *, for_evaluation: bool,
+          ) -> CheckedDataset:
     task = plugins.task(config.task.name)
     if config.dataset.root == SAMPLE:
         if task.sample is None:
@@ -51,11 +52,11 @@ def _read(config: Config, plugins: Plugins, report: Callable[[str], None], *, ju
         config = dataclasses.replace(config, dataset=dataclasses.replace(config.dataset, root=str(folder)))
     annotation = plugins.network(config.network.name).annotation_of(config.network.config) or task.annotation
     return check_dataset(config, list(plugins.dataset_formats.values()), list(plugins.image_readers.values()),
-                         annotation, cache_dir(), report, for_evaluation=judged)
+                         annotation, cache_dir(), report, for_evaluation=for_evaluation)
 
 
 def validate_preset_data(dataset: CheckedDataset, card: PresetConfig) -> None:
-    """Raises UserError where ``dataset`` is not what the preset wants: annotation, classes, modality."""
+    """Raises UserError unless ``dataset`` has the annotation, classes and modality of the preset."""
     index = dataset.index
     problems = []
     if index.annotation == "labels":
@@ -72,13 +73,13 @@ def validate_preset_data(dataset: CheckedDataset, card: PresetConfig) -> None:
     if card.dicom_modalities and others:
         problems.append(Problem(f"it has DICOM images of the modality {', '.join(others)}"))
     if problems:
-        wanted = "\n".join(f"  {label:15} {text}" for label, text in data_rows(card) if text)
-        raise UserError(f"{index.root} is not what the preset {card.name} takes:", problems=problems,
-                        hint=f"It wants:\n{wanted}")
+        expected = "\n".join(f"  {label:15} {text}" for label, text in data_rows(card) if text)
+        raise UserError(f"{index.root} does not fit the preset {card.name}:", problems=problems,
+                        hint=f"It expects:\n{expected}")
 
 
 def validate_base_run_data(dataset: CheckedDataset, config: Config) -> None:
-    """Raises UserError where ``dataset`` cannot be learnt by what ``config.base_run`` has trained."""
+    """Raises UserError unless the base run's model can be trained on ``dataset``."""
     index, base_run = dataset.index, config.base_run
     problems = []
     if base_run.path is not None and index.annotation == "labels":
@@ -91,9 +92,8 @@ def validate_base_run_data(dataset: CheckedDataset, config: Config) -> None:
         problems.append(Problem(f"network.class_renames: the data has no class {', '.join(lost)}"))
     if not set(names) & set(index.classes):
         problems.append(Problem("none of the base run's classes is in the data",
-                                hint="say which is which: '+network.class_renames={old: new}'; or start from the base "
-                                     "run's "
-                                     f"weights alone: flow=general network.weights={config.network.weights}"))
+                                hint="type '+network.class_renames={old: new}'; or start from its weights alone: "
+                                     f"flow=general network.weights={config.network.weights}"))
     if problems:
         raise UserError(f"{index.root} does not fit the base run {base_run.path}:", problems=problems,
                         hint=f"classes of the base run: {', '.join(base_run.classes)}\n"

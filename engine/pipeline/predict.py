@@ -1,4 +1,4 @@
-"""Prediction with a finished run's model; large images are cut into tiles where it was trained on tiles."""
+"""Prediction with a finished run's model, in tiles if it was trained on tiles."""
 
 from __future__ import annotations
 

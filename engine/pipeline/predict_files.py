@@ -1,4 +1,4 @@
-"""``sightsmith predict``: predictions written as JSON, as images with drawings, and as annotation to correct."""
+"""``sightsmith predict``: predictions as JSON, as pictures, and as annotation that you can correct."""
 
 from __future__ import annotations
 
@@ -34,11 +34,11 @@ FORMAT = 1
 TOP = 5
 """Labels written for each image, the most likely first."""
 THRESHOLD = 0.5
-"""The probability from which a multi-label image has a label."""
+"""Labels of a multi-label image have at least this probability."""
 MIN_SCORE = 0.3
-FILE, PICTURES, MAPS, HEAT = "predictions.json", "pictures", "maps", "heatmaps"
-HEAT_OPACITY = 0.6
-"""Of the hottest colour over the image."""
+FILE, PICTURES, MAPS, HEATMAPS = "predictions.json", "pictures", "maps", "heatmaps"
+HEATMAP_OPACITY = 0.6
+"""Of the highest value, drawn over the image."""
 
 
 @dataclass(frozen=True)
@@ -84,23 +84,24 @@ class ImagePrediction:
         return content | self.files
 
 
-def find_images(text: str, readers: Sequence[ImageReaderRecord]) -> dict[str, Path]:
-    """The images of ``input=text``, a file, a zip or a folder with its subfolders, by their path relative to it.
+def find_images(location: str, readers: Sequence[ImageReaderRecord]) -> dict[str, Path]:
+    """The images of ``input=location``, a file, a zip or a folder with its subfolders, by their path relative to it.
 
     Raises UserError if there are none.
     """
-    source = Path(text).expanduser()
+    source = Path(location).expanduser()
     if not source.exists():
         siblings = [path.name for path in source.parent.iterdir()] if source.parent.is_dir() else []
-        raise UserError(f"input={text}: there is no such file or folder.{near(source.name, siblings)}",
-                        hint="type input=PATH of an image, of a folder of images, or of a zip of such a folder")
+        raise UserError(f"input={location}: there is no such file or folder.{near(source.name, siblings)}",
+                        hint="type the path of an image, a folder of images, or a zip of such a folder")
     if source.is_file() and source.suffix.lower() != ".zip":
         return {source.name: source}
     root = unpack(source, cache_dir() / "archives") if source.is_file() else source
     found = {path.relative_to(root).as_posix(): path for path in _files(root, readers)}
     if not found:
-        raise UserError(f"input={text} contains no images", hint=f"images are {', '.join(sorted(_suffixes(readers)))}, "
-                        f"and {' and '.join(item.title for item in readers if item.magic)} files without a suffix")
+        raise UserError(f"input={location} contains no images",
+                        hint=f"supported: {', '.join(sorted(_suffixes(readers)))}, and "
+                             f"{' and '.join(item.title for item in readers if item.magic)} files without a suffix")
     return found
 
 
@@ -122,9 +123,9 @@ def _is_marked(path: Path, readers: Sequence[ImageReaderRecord]) -> bool:
     return any(item.marks(head) for item in readers)
 
 
-def predict_files(result: Result, text: str, options: PredictOptions,
+def predict_files(result: Result, location: str, options: PredictOptions,
                   output_dir: Path | None = None) -> tuple[Path, list[str]]:
-    """Write the predictions of ``result`` for ``input=text`` into a new folder in ``output_dir``, by default
+    """Write the predictions of ``result`` for ``input=location`` into a new folder in ``output_dir``, by default
     ``predictions`` of the run; returns the folder and notes on what the annotation's format cannot express.
 
     Raises UserError naming every image that cannot be read, before anything is written.
@@ -133,7 +134,7 @@ def predict_files(result: Result, text: str, options: PredictOptions,
     ensure_writable(parent)
     plugins = result.plugins
     readers = list(plugins.image_readers.values())
-    images = find_images(text, readers)
+    images = find_images(location, readers)
     annotation = _annotation(result)
     writer = find_writer(options.format, plugins.dataset_formats, annotation) if options.format else None
     names = {path: name for name, path in images.items()}
@@ -148,15 +149,15 @@ def predict_files(result: Result, text: str, options: PredictOptions,
         name = names[prediction.path]
         return ImagePrediction(name, prediction, reader=infos[name].reader)
 
-    first_heat = _heat(result, item_of(first)) if options.heatmaps else None  # fails where the task has none
-    folder = RunDir.create(parent, Path(text).stem).path
+    first_heatmap = _heatmap(result, item_of(first)) if options.heatmaps else None  # fails if the task has none
+    folder = RunDir.create(parent, Path(location).stem).path
     frames = sum(info.frames for info in infos.values())
     for prediction in tracked(chain([first], predictions), "predicting", frames):
         item = item_of(prediction)
-        heat = None
+        heatmap = None
         if options.heatmaps:
-            heat = first_heat if prediction is first else _heat(result, item)
-        _write_pictures(folder, result, item, options, heat)
+            heatmap = first_heatmap if prediction is first else _heatmap(result, item)
+        _write_pictures(folder, result, item, options, heatmap)
         if writer is not None:
             samples.append(_as_sample(item, options.min_score, multi_label=result.task.multi_label,
                                       classes=result.classes))
@@ -176,8 +177,8 @@ def _annotation(result: Result) -> Any:
     return task.network.annotation_of(task.config.network.config) or task.record.annotation
 
 
-def _as_sample(item: ImagePrediction, min_score: float, *, multi_label: bool, classes: Sequence[str]) -> Sample:
-    found = item.prediction
+def _as_sample(predicted: ImagePrediction, min_score: float, *, multi_label: bool, classes: Sequence[str]) -> Sample:
+    found = predicted.prediction
     objects: tuple[Object, ...] = ()
     labels: tuple[str, ...]
     if found.scores:
@@ -187,13 +188,14 @@ def _as_sample(item: ImagePrediction, min_score: float, *, multi_label: bool, cl
         if found.semantic_mask is not None:
             objects = regions(found.semantic_mask, classes)
         else:
-            objects = tuple(Object(one.label, one.box, one.mask) for one in found.objects if one.score >= min_score)
-        labels = tuple(name for name in classes if any(one.label == name for one in objects))
-    return Sample(found.path, item.name, labels, found.frame, objects=objects)
+            objects = tuple(Object(item.label, item.box, item.mask) for item in found.objects
+                            if item.score >= min_score)
+        labels = tuple(name for name in classes if any(item.label == name for item in objects))
+    return Sample(found.path, predicted.name, labels, found.frame, objects=objects)
 
 
 def _write_pictures(folder: Path, result: Result, item: ImagePrediction, options: PredictOptions,
-                    heat: Array | None) -> None:
+                    heatmap: Array | None) -> None:
     """Write the pictures of one image or frame and add them to ``item.files``."""
     prediction = item.prediction
     place = item.name if prediction.frame is None else f"{item.name}-{prediction.frame}"
@@ -203,9 +205,9 @@ def _write_pictures(folder: Path, result: Result, item: ImagePrediction, options
     if options.pictures:
         item.files["picture"] = f"{PICTURES}/{place}.png"
         _write_picture(folder / PICTURES / f"{place}.png", result, item, options.min_score)
-    if heat is not None:
-        item.files["heat_map"] = f"{HEAT}/{place}.png"
-        _write_heat(folder / HEAT / f"{place}.png", result, item, heat)
+    if heatmap is not None:
+        item.files["heat_map"] = f"{HEATMAPS}/{place}.png"
+        _write_heatmap(folder / HEATMAPS / f"{place}.png", result, item, heatmap)
 
 
 def _write_map(path: Path, semantic_mask: Array, classes: Sequence[str]) -> None:
@@ -222,16 +224,17 @@ def _write_picture(path: Path, result: Result, item: ImagePrediction, min_score:
     fill_file(path, lambda place: picture.save(place, format="PNG"))
 
 
-def _heat(result: Result, item: ImagePrediction) -> Array:
+def _heatmap(result: Result, item: ImagePrediction) -> Array:
     [batch] = batches(result.task, [item.sample])
-    [heat] = result.task.heat_maps(result.model, batch)
-    return heat
+    [heatmap] = result.task.heat_maps(result.model, batch)
+    return heatmap
 
 
-def _write_heat(path: Path, result: Result, item: ImagePrediction, values: Array) -> None:
+def _write_heatmap(path: Path, result: Result, item: ImagePrediction, values: Array) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     pixels = load_rgb(item.sample, result.task.config.image)
-    heat = Image.fromarray(values).resize(pixels.shape[1::-1], Image.Resampling.BILINEAR)
-    strength = np.clip(np.array(heat), 0, 1)
-    picture = Image.fromarray(blended(pixels, 255 * colormaps["inferno"](strength)[..., :3], HEAT_OPACITY * strength))
+    heatmap = Image.fromarray(values).resize(pixels.shape[1::-1], Image.Resampling.BILINEAR)
+    strength = np.clip(np.array(heatmap), 0, 1)
+    colours = 255 * colormaps["inferno"](strength)[..., :3]
+    picture = Image.fromarray(blended(pixels, colours, HEATMAP_OPACITY * strength))
     fill_file(path, lambda place: picture.save(place, format="PNG"))

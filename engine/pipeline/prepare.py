@@ -1,4 +1,4 @@
-"""The steps of a run before its folder: load the data, recommend, build the model, measure and plan."""
+"""The steps of a run before its folder exists: load the data, recommend, build the model, benchmark and plan."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from sightsmith.engine.training.trainer import seed_everything
 
 
 def prepare(context: RunContext, config: Config) -> PlannedRun:
-    """Everything up to the plan, which is printed; the same on every rank. Raises UserError."""
+    """Do everything up to the plan, and print it; the result is the same on every rank. Raises UserError."""
     loaded = _load(context, config)
     recommended = _recommend(context, loaded)
     built = _build(context, recommended.config, loaded.dataset)
@@ -40,7 +40,7 @@ def _load(context: RunContext, config: Config) -> LoadedRun:
     network = context.plugins.network(config.network.name)
     if network.task != config.task.name:
         raise UserError(f"The network {network.name!r} is for {network.task}, not for {config.task.name}.",
-                        hint=f"`sightsmith list networks --task {config.task.name}` shows what fits")
+                        hint=f"`sightsmith list networks --task {config.task.name}` shows those that fit")
     resumed = distributed.on_main(context.state, lambda: find_run(config))
     return LoadedRun(config, distributed.on_main(context.state, lambda: _check(context, config)), resumed)
 
@@ -56,22 +56,22 @@ def _check(context: RunContext, config: Config) -> CheckedDataset:
 
 
 def _recommend(context: RunContext, loaded: LoadedRun) -> RecommendedRun:
-    """What tuner=auto makes of the data and the preferences; the same on every rank."""
+    """The recommendation of tuner=auto; the same on every rank."""
     config, plugins = loaded.config, context.plugins
     if config.tuner.name != AUTO:
         return RecommendedRun(config, None)
-    found = recommend(config, plugins.task(config.task.name), plugins.networks.values(),
-                      DatasetStatistics.of(loaded.dataset))
-    found.show(context.details)
-    return RecommendedRun(found.applied(config), found)
+    recommendation = recommend(config, plugins.task(config.task.name), plugins.networks.values(),
+                               DatasetStatistics.of(loaded.dataset))
+    recommendation.show(context.details)
+    return RecommendedRun(recommendation.applied(config), recommendation)
 
 
 def _build(context: RunContext, config: Config, whole: CheckedDataset) -> BuiltRun:
     record, index = context.plugins.task(config.task.name), whole.index
-    # Rank 0 imports first: yapf, which mmengine imports, writes a cache then that is not safe to read meanwhile.
+    # Rank 0 imports first: mmengine imports yapf, which writes a cache that others must not read meanwhile.
     distributed.on_main(context.state, lambda: bool(record.build()))
     task = record.make(record, config, context.plugins.network(config.network.name), index.classes,
-                          index.multi_label)
+                       index.multi_label)
     dataset = tile_dataset(whole, config.dataset.tile, task)
     seed_everything(config.trainer.seed)
     model, loaded = task.build_model()
@@ -83,31 +83,31 @@ def _build(context: RunContext, config: Config, whole: CheckedDataset) -> BuiltR
     _ensure_preset_weights(loaded, config.preset)
     if config.hyper.backbone_lr_scale != 1 and not task.backbone(model):
         raise UserError(f"hyper.backbone_lr_scale={config.hyper.backbone_lr_scale:g}: the task {config.task.name} "
-                        "does not say which layers are the backbone", hint="leave it out")
+                        "does not define a backbone", hint="omit it")
     training = Training(config, task, model, dataset.train, dataset.validation, context.state)
     return BuiltRun(config, task, whole, dataset, loaded.digest if loaded else None, training)
 
 
 def _ensure_preset_weights(loaded: LoadReport | None, card: PresetConfig) -> None:
-    """Raises UserError where the file of starting weights is not the one that the preset was made with."""
+    """Raises UserError unless the file of starting weights is the one that the preset was made with."""
     if card.weights_sha256 and (loaded is None or loaded.digest != card.weights_sha256):
-        raise UserError(f"{card.weights} is not the file of weights that the preset {card.name} was made with: "
-                        f"its digest is not {card.weights_sha256}", hint="get the preset and its weights again")
+        raise UserError(f"{card.weights} is not the weights file that the preset {card.name} was made with: "
+                        f"its digest is not {card.weights_sha256}", hint="download the preset and its weights again")
 
 
 def _ensure_complete_weights(loaded: LoadReport, config: Config) -> None:
-    """Raises UserError where the base run's weights are not all that its network takes: it is another one by now."""
+    """Raises UserError unless the base run's weights fit its network exactly: the network has changed since."""
     problems = [Problem(f"{name} is {shapes}") for name, shapes in loaded.mismatched]
     problems += [Problem(f"{name} is not in its bundle") for name in loaded.missing]
     problems += [Problem(f"{name} of its bundle is not in the network") for name in loaded.unused]
     if problems:
         raise UserError(f"The weights of {config.base_run.path} do not fit the network {config.network.name}:",
-                        problems=problems, hint="it was made with another version of the network's package; "
-                        "`sightsmith verify` tells which")
+                        problems=problems, hint="they were made with another version of the network's package; "
+                        "`sightsmith verify` shows which")
 
 
 def _plan(context: RunContext, built: BuiltRun, recommendation: Recommendation | None, resumed: RunDir | None) -> Plan:
-    """The same on every rank. A run that is resumed keeps its mode: measured again, another could win."""
+    """The same on every rank. A resumed run keeps its mode, because another one could be the fastest now."""
     config, state = built.config, context.state
     hyper, trainer, task = config.hyper, config.trainer, built.task
     planned = distributed.on_main(state, lambda: planned_mode(resumed) if resumed else None)
@@ -115,10 +115,10 @@ def _plan(context: RunContext, built: BuiltRun, recommendation: Recommendation |
     measured = _measure(context, built, modes)
     seconds = measured.micro_batch_seconds
     speeds = ", ".join(f"{mode} {1000 * taken:.0f} ms" for mode, taken in seconds.items())
-    pick = "measured" if len(modes) > 1 else "as the run was planned" if planned else "as asked"
+    source = "measured" if len(modes) > 1 else "as the run was planned" if planned else "as set"
     train, validation = len(built.dataset.train), len(built.dataset.validation)
     workers = _workers(config, context)
-    folds, why = choose_folds(built.dataset, config.dataset.folds)
+    folds, folds_reason = choose_folds(built.dataset, config.dataset.folds)
     plan = Plan(
         name=config.name, task=config.task.name, network=config.network.name, weights=config.network.weights,
         input_size=task.input_size(), classes=len(built.dataset.index.classes), train_images=train,
@@ -128,8 +128,8 @@ def _plan(context: RunContext, built: BuiltRun, recommendation: Recommendation |
         optimizer=f"{hyper.optimizer}, learning rate {hyper.learning_rate:g} {hyper.schedule}, "
                   f"weight decay {hyper.weight_decay:g}, momentum {hyper.momentum:g}",
         precision=measured.mode.precision, memory_format=measured.mode.memory_format,
-        mode_reason=f"{pick}: {speeds} a pass", num_workers=workers,
-        folds=folds, repeats=config.dataset.repeats, folds_reason=why,
+        mode_reason=f"{source}: {speeds} per micro-batch", num_workers=workers,
+        folds=folds, repeats=config.dataset.repeats, folds_reason=folds_reason,
         estimated_seconds=(1 + folds * config.dataset.repeats) * estimate_seconds(
             micro_batch_seconds=seconds[measured.mode], load_seconds=measured.load_seconds, workers=workers,
             batch_images=min(hyper.batch_size, train), train_images=train, validation_images=validation,
@@ -141,7 +141,7 @@ def _plan(context: RunContext, built: BuiltRun, recommendation: Recommendation |
 
 
 def _measure(context: RunContext, built: BuiltRun, modes: Sequence[ComputeMode]) -> Measurement:
-    """Rank 0's measurement, which all ranks have taken part in."""
+    """Rank 0's measurement; all ranks take part in it."""
     training, state = built.training, context.state
     micro_batches = [part for step in training.sampler.start(0) for part in step.micro_batches]
     measured = benchmark(built.task, training.model, training.train_data, micro_batches, built.config.hyper, modes,
@@ -153,7 +153,7 @@ def _workers(config: Config, context: RunContext) -> int:
     if config.trainer.num_workers != "auto":
         return int(config.trainer.num_workers)
     if context.state.device.type == "cpu":
-        return 0  # the training itself has every core busy
+        return 0  # training already keeps every core busy
     return min(8, (os.cpu_count() or 1) // context.state.num_processes)
 
 

@@ -20,12 +20,11 @@ if TYPE_CHECKING:
     from sightsmith.core.contracts.task import Task
 
 
-
 @dataclass(frozen=True)
 class Result:
-    """A run: its folder, the figures of its best checkpoint, and its model.
+    """A run: its folder, the metrics of its best checkpoint, and its model.
 
-    ``metrics`` maps a figure's name to its value on the validation part; None is undefined.
+    ``metrics`` maps the name of a metric to its value on the validation split; None is undefined.
     """
 
     run_dir: Path
@@ -48,19 +47,21 @@ class Result:
         return open_model(self.run_dir, self.task)
 
     def predict(self, paths: Iterable[str | Path], device: str = "cpu") -> Iterator[Prediction]:
-        """What the model says of each image in ``paths``, and of each frame of a file that has several; images are cut
-        into tiles as in training. Raises UserError that names every file that cannot be read."""
+        """Predict each image in ``paths``, and each frame of files that have several, in tiles if trained on tiles.
+
+        Raises UserError naming every file that cannot be read.
+        """
         import torch
 
         from sightsmith.engine.pipeline.predict import predict
 
-        return predict(self.task, self.model, paths, torch.device(device), load_plugins().image_readers.values())
+        return predict(self.task, self.model, paths, torch.device(device), self.plugins.image_readers.values())
 
     @classmethod
     def load(cls, run: str | Path, plugins: Plugins | None = None) -> Result:
-        """The finished run in the folder ``run``; ``plugins`` are the installed ones where none are given.
+        """The finished run in the folder ``run``; ``plugins`` are the installed ones by default.
 
-        Raises UserError where ``run`` is not the folder of a finished run.
+        Raises UserError if ``run`` is not the folder of a finished run.
         """
         card = read_card(Path(run))
         return cls(Path(run).resolve(), card["metrics"], tuple(card["classes"]), plugins or load_plugins())

@@ -1,7 +1,7 @@
-"""``sightsmith serve``: a finished run behind HTTP, for programs on this machine or in this network.
+"""``sightsmith serve``: predictions of a finished run over HTTP. There is no authentication.
 
-Bodies are bounded in bytes and pixels, waiting requests in number, and each in time. One prediction is computed at a
-time: what more threads would win is lost to the cores that they share.
+Bodies are limited in bytes and pixels, waiting requests in number, and each request in time. One prediction is computed
+at a time, because more threads would only share the same cores.
 """
 
 from __future__ import annotations
@@ -21,7 +21,6 @@ from fastapi.responses import JSONResponse
 from starlette.requests import ClientDisconnect
 
 from sightsmith.core.contracts.image import ImageError
-from sightsmith.core.plugins.manager import load_plugins
 from sightsmith.core.util.errors import UserError
 from sightsmith.engine.data.images import announced_pixels
 from sightsmith.engine.data.masks import encode
@@ -33,8 +32,8 @@ TOO_LARGE, NO_IMAGE, TOO_MANY, TOO_LONG = 413, 415, 429, 504
 
 @dataclass(frozen=True)
 class Limits:
-    """Of a request: ``megabytes`` of its body, ``megapixels`` of all frames, and ``seconds`` until it is answered; and
-    ``waiting``, how many may wait."""
+    """``megabytes`` of a request's body, ``megapixels`` of all its frames, ``seconds`` until it is answered, and the
+    number of requests ``waiting``."""
 
     megabytes: float = 20.0
     megapixels: float = 50.0
@@ -51,12 +50,12 @@ def application(result: Result, limits: Limits) -> FastAPI:
 
     @app.get("/health")
     def health() -> dict[str, str]:
-        """Whether the server is there."""
+        """Whether the server is running."""
         return {"status": "ok"}
 
     @app.get("/model")
     def model() -> dict[str, Any]:
-        """What the model is: task, network, classes, and the figures of its validation."""
+        """Task, network and classes of the model, and its validation metrics."""
         task = result.task
         return {"task": task.config.task.name, "network": task.network.name, "classes": list(result.classes),
                 "multi_label": task.multi_label, "input_size": task.input_size(), "metrics": result.metrics,
@@ -65,17 +64,17 @@ def application(result: Result, limits: Limits) -> FastAPI:
     body = {"requestBody": {"required": True, "content": {
         kind: {"schema": {"type": "string", "format": "binary"}}
         for kind in ("image/jpeg", "image/png", "image/tiff", "image/bmp", "application/dicom")}}}
-    refusals: dict[int | str, dict[str, Any]] = {
-        TOO_LARGE: {"description": "more bytes or pixels than are taken"},
-        NO_IMAGE: {"description": "no image that can be read"}, TOO_MANY: {"description": "too many requests wait"},
-        TOO_LONG: {"description": "it took too long"}}
+    errors: dict[int | str, dict[str, Any]] = {
+        TOO_LARGE: {"description": "too many bytes or pixels"},
+        NO_IMAGE: {"description": "not a readable image"}, TOO_MANY: {"description": "too many requests are waiting"},
+        TOO_LONG: {"description": "the prediction took too long"}}
 
-    @app.post("/predict", openapi_extra=body, responses=refusals)
+    @app.post("/predict", openapi_extra=body, responses=errors)
     async def predict(request: Request) -> JSONResponse:
-        """What the model says of the image in the body: a list with an entry for each frame."""
+        """The prediction for the image in the body: a list with an entry for each frame."""
         nonlocal under_way
         if under_way >= limits.waiting:
-            raise HTTPException(TOO_MANY, f"{under_way} requests wait; try again")
+            raise HTTPException(TOO_MANY, f"{under_way} requests are waiting; try again later")
         under_way += 1
         try:
             with tempfile.NamedTemporaryFile(prefix="sightsmith-", suffix=".image") as file:
@@ -85,7 +84,7 @@ def application(result: Result, limits: Limits) -> FastAPI:
                 try:
                     return JSONResponse(await asyncio.wait_for(asyncio.shield(answer), limits.seconds))
                 except asyncio.TimeoutError:
-                    answer.cancel()  # where it has not begun; else its file goes, which is an error that nobody hears
+                    answer.cancel()  # if it has started, it fails for want of its file, and nobody waits for it
                     raise HTTPException(TOO_LONG, f"not done within {limits.seconds:g} s") from None
         except ImageError as error:
             raise HTTPException(NO_IMAGE, str(error)) from error
@@ -96,33 +95,33 @@ def application(result: Result, limits: Limits) -> FastAPI:
 
 
 async def _receive(request: Request, write: Callable[[bytes], object], limits: Limits) -> None:
-    """The body, in pieces. Raises HTTPException for one that is too large, as soon as that is known."""
-    most = int(limits.megabytes * 2**20)
-    said = request.headers.get("content-length", "0")
-    if said.isdecimal() and int(said) > most:
+    """Receive the body in chunks. Raises HTTPException as soon as it is known to be too large."""
+    limit = int(limits.megabytes * 2**20)
+    declared = request.headers.get("content-length", "0")
+    if declared.isdecimal() and int(declared) > limit:
         raise HTTPException(TOO_LARGE, f"the body is larger than {limits.megabytes:g} MiB")
     received = 0
     try:
-        async for piece in request.stream():
-            received += len(piece)
-            if received > most:
+        async for chunk in request.stream():
+            received += len(chunk)
+            if received > limit:
                 raise HTTPException(TOO_LARGE, f"the body is larger than {limits.megabytes:g} MiB")
-            write(piece)
+            write(chunk)
     except ClientDisconnect as error:
         raise HTTPException(NO_IMAGE, "the body was cut short") from error
 
 
 def _predicted(result: Result, path: Path, limits: Limits) -> list[dict[str, Any]]:
     """Raises ImageError and HTTPException."""
-    pixels = announced_pixels(path, load_plugins().image_readers.values())
+    pixels = announced_pixels(path, result.plugins.image_readers.values())
     if pixels > 1e6 * limits.megapixels:
-        raise HTTPException(TOO_LARGE, f"the image has {pixels / 1e6:.1f} million pixels, and "
-                            f"{limits.megapixels:g} are taken")
+        raise HTTPException(TOO_LARGE, f"the image has {pixels / 1e6:.1f} million pixels; "
+                            f"the limit is {limits.megapixels:g}")
     try:
         found = list(result.predict([path]))
     except UserError as error:
         raise ImageError(str(error.problems[0]).partition(": ")[2] if error.problems else error.message) from error
-    said = []
+    answers = []
     for prediction in found:
         content = ImagePrediction("", prediction).to_json()
         del content["image"]
@@ -131,12 +130,12 @@ def _predicted(result: Result, path: Path, limits: Limits) -> list[dict[str, Any
                 {"label": name, "mask": {"size": list(prediction.semantic_mask.shape), "counts": runs.counts.decode()}}
                 for number, name in enumerate(result.classes, 1) if (prediction.semantic_mask == number).any()
                 for runs in [encode(prediction.semantic_mask == number)]]
-        said.append(content)
-    return said
+        answers.append(content)
+    return answers
 
 
 def serve(result: Result, host: str, port: int, limits: Limits) -> None:
-    """Answer until stopped; ``port`` 0 is any that is free. Raises UserError where one cannot listen there."""
+    """Answer requests until stopped; ``port`` 0 takes any free one. Raises UserError if it cannot listen there."""
     import uvicorn
 
     server = uvicorn.Server(uvicorn.Config(application(result, limits), log_level="warning"))
@@ -144,7 +143,7 @@ def serve(result: Result, host: str, port: int, limits: Limits) -> None:
         listening = socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET)
     except OSError as error:
         raise UserError(f"host={host} port={port}: {error.strerror or error}",
-                        hint="name another port, or host=127.0.0.1") from error
+                        hint="choose another port, or host=127.0.0.1") from error
     with listening:
         print(f"http://{f'[{host}]' if ':' in host else host}:{listening.getsockname()[1]}/docs", flush=True)
         server.run(sockets=[listening])

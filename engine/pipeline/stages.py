@@ -1,4 +1,4 @@
-"""What the steps of a run hand on, from one to the next."""
+"""The stages of a run: what each step returns and the next one takes."""
 
 from __future__ import annotations
 
@@ -29,8 +29,8 @@ if TYPE_CHECKING:
 class RunContext:
     """What all steps of one run share. Every rank has one.
 
-    ``overrides`` are what the run was started with, ``sweep_folder`` is the folder that a sweep gave it. ``details`` is
-    for what all runs of a sweep have in common, or their reports contain.
+    ``overrides`` are what the run was started with, ``sweep_folder`` is its folder if a sweep started it. ``details``
+    is for output that would be the same for each trial of a sweep, or is in its report; it is quiet in a sweep.
     """
 
     overrides: Sequence[str]
@@ -66,7 +66,7 @@ class LoadedRun:
 
 @dataclass(frozen=True)
 class RecommendedRun:
-    """``config`` with what tuner=auto chose, if it did."""
+    """``config`` with the recommendation of tuner=auto applied, if there is one."""
 
     config: Config
     recommendation: Recommendation | None
@@ -76,8 +76,8 @@ class RecommendedRun:
 class BuiltRun:
     """The task, and the training of its model, ready to start.
 
-    ``whole`` is the data set as it is on disk, ``dataset`` the same with large images cut into tiles, and
-    ``weights_digest`` that of the file of starting weights.
+    ``whole`` is the data set on disk, ``dataset`` the same with large images cut into tiles, and ``weights_digest`` the
+    digest of the file of starting weights.
     """
 
     config: Config
@@ -90,7 +90,7 @@ class BuiltRun:
 
 @dataclass(frozen=True)
 class PlannedRun(BuiltRun):
-    """All that is known before the first epoch."""
+    """Everything that is decided before the first epoch."""
 
     plan: Plan
     resumed: RunDir | None
@@ -98,7 +98,7 @@ class PlannedRun(BuiltRun):
 
 @dataclass(frozen=True)
 class FittedRun:
-    """The best checkpoint, its results on the validation images, and one entry of metrics an epoch."""
+    """The best checkpoint, its results on the validation images, and the metrics of each epoch."""
 
     best: dict[str, Any]
     results: list[SampleResult]

@@ -1,4 +1,4 @@
-"""Starting a run: in this process, in ranks that it starts, or in ranks that are there already."""
+"""Starts a run: in this process, in ranks that it starts, or in ranks that are already running."""
 
 from __future__ import annotations
 
@@ -25,10 +25,9 @@ T = TypeVar("T")
 
 def start(config: Config, overrides: Sequence[str], plugins: Plugins, sweep_folder: Path | None = None,
           ) -> Result | None:
-    """Train in this process, or in ranks that it starts; None after a dry run.
+    """Train in this process, or in ranks that it starts. Returns None after a dry run.
 
-    ``sweep_folder`` is the folder that a sweep gave this run. Raises UserError, NonFiniteLossError,
-    StoppedError.
+    ``sweep_folder`` is the folder of the run if a sweep starts it. Raises UserError, NonFiniteLossError, StoppedError.
     """
     if sweep_folder is not None:
         with claimed(distributed.device_count(config.trainer.devices), config.tuner.runs_per_device):
@@ -40,26 +39,26 @@ def start(config: Config, overrides: Sequence[str], plugins: Plugins, sweep_fold
 
 
 def plan(config: Config, plugins: Plugins) -> Plan:
-    """Check the data, measure and print what a run of ``config`` would be. Raises UserError."""
+    """Check the data, benchmark, and print the plan of a run of ``config``. Raises UserError."""
     return _on_devices(_plan, config, plugins)
 
 
 def _on_devices(function: Callable[..., T], config: Config, *arguments: Any) -> T:
-    """What ``function(config, ...)`` returns, in this process, or on rank 0 of those that it takes."""
+    """The result of ``function(config, ...)``, in this process or on rank 0 of several."""
     if distributed.joined():
-        raise UserError("A sweep cannot run inside ranks that were started from outside.",
+        raise UserError("A sweep cannot run in ranks that torchrun or accelerate launch has started.",
                         hint="start it without torchrun or accelerate launch, with trainer.devices=N")
     count = distributed.device_count(config.trainer.devices)
     if count == 1:
         return function(config, *arguments)
-    outcome = distributed.launch(count, _returned, function, config, *arguments)
-    if isinstance(outcome, Exception):
-        raise outcome
-    return outcome
+    result = distributed.launch(count, _returned, function, config, *arguments)
+    if isinstance(result, Exception):
+        raise result
+    return result
 
 
 def _returned(function: Callable[..., T], *arguments: Any) -> T | Exception:
-    """What ``function`` returns, or the error that the parent needs to know: raised, it would arrive as text."""
+    """The result of ``function``, or an error that the parent needs: if raised, it would arrive as text."""
     try:
         return function(*arguments)
     except (UserError, NonFiniteLossError, StoppedError) as error:

@@ -1,4 +1,4 @@
-"""One run from its configuration to its report, in the order in which things happen, in each rank."""
+"""One run, from configuration to report, in the order in which things happen. Every rank runs this."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ log = logging.getLogger("sightsmith")
 
 
 def train(context: RunContext, config: Config) -> Result | None:
-    """Train; None after a dry run, and where ``trainer.pause_after_epoch`` comes before the end."""
+    """Train. Returns None after a dry run, and if ``trainer.pause_after_epoch`` comes before the end."""
     planned = prepare(context, config)
     if planned.config.trainer.dry_run:
         return None
@@ -53,7 +53,7 @@ def train(context: RunContext, config: Config) -> Result | None:
 
 
 def _open_run(context: RunContext, planned: PlannedRun) -> RunDir:
-    """The folder of the run: the one to resume, or a new one with what the run is made from."""
+    """The folder of the run: the one to resume, or a new one with configuration, lock and plan."""
     config = planned.config
     lock = make_lock(asdict(config), data=planned.dataset.data_digest, split=planned.dataset.split_digest,
                      weights=planned.weights_digest, preset=preset_checksum(config.preset, context.plugins),
@@ -79,7 +79,7 @@ def _open_run(context: RunContext, planned: PlannedRun) -> RunDir:
 
 @contextmanager
 def _logged(run: RunDir) -> Iterator[None]:
-    """Append what is logged meanwhile to the run's file."""
+    """Append log messages to the run's log file."""
     handler = logging.FileHandler(run.log)
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
     log.addHandler(handler)
@@ -92,7 +92,7 @@ def _logged(run: RunDir) -> Iterator[None]:
 
 
 def _with_status(context: RunContext, planned: PlannedRun, run: RunDir, status: Status) -> Result | None:
-    """Rank 0's training, with its state in ``status.json`` whatever ends it."""
+    """Rank 0's training; ``status.json`` has its state, however it ends."""
     try:
         status.update(status=RUNNING)
         log.info("run %s: %s", run.path, shlex.join(context.overrides))
@@ -104,7 +104,7 @@ def _with_status(context: RunContext, planned: PlannedRun, run: RunDir, status: 
                        score_high=result.metrics[f"{score}_high"])
         return result
     except (KeyboardInterrupt, StoppedError) as stop:
-        context.console.print(f"Stopped. Go on with:\n  {context.continuation(run)}")
+        context.console.print(f"Stopped. Resume it with:\n  {context.continuation(run)}")
         _failed(context, run, status, STOPPED, "stopped by a signal", stop)
         raise
     except BaseException as error:
@@ -122,7 +122,7 @@ def _failed(context: RunContext, run: RunDir, status: Status, state: str, messag
 
 
 def _run_after_hooks(context: RunContext, run: RunDir, status: Status, metrics: Mapping[str, float | None]) -> None:
-    """A plugin that fails now cannot spoil a run that is finished: that is a warning."""
+    """The run is finished, so a plugin that fails now only adds a warning."""
     warnings = context.plugins.after_run(run.path, metrics)
     if warnings:
         status.update(force=True, warnings=warnings)
@@ -131,26 +131,29 @@ def _run_after_hooks(context: RunContext, run: RunDir, status: Status, metrics: 
 
 
 def _fit_and_report(context: RunContext, planned: PlannedRun, run: RunDir, status: Status | None) -> Result | None:
-    """Train, score, cross-validate, and on rank 0, which has a ``status``, write the bundle and the report; None where
-    the run pauses before its end."""
+    """Train, score, cross-validate, and on rank 0, which has a ``status``, write the bundle and the report.
+
+    Returns None if the run pauses before its end.
+    """
     fitted = fit(context, planned, run, status)
     if fitted is None:
         return None
     config, task, epoch = planned.config, planned.task, fitted.best["epoch"]
     metrics, score = task.metrics(fitted.results), task.score
-    span = distributed.on_main(context.state, lambda: interval(
+    estimate = distributed.on_main(context.state, lambda: interval(
         task.bootstrap_score(fitted.results), planned.dataset.validation, config.trainer.seed))
-    metrics |= {f"{score}_low": span.low, f"{score}_high": span.high}
-    context.console.print(f"{score} {format_metric(metrics[score])}, {span}")
-    scores, sections = [("validation", metrics[score], span)], []
+    metrics |= {f"{score}_low": estimate.low, f"{score}_high": estimate.high}
+    context.console.print(f"{score} {format_metric(metrics[score])}, {estimate}")
+    scores, sections = [("validation", metrics[score], estimate)], []
     if planned.plan.folds:
-        crossed = cross_validate(context, planned, epoch, run, partial(reporters, context, planned, run, status))
-        context.console.print(f"Cross-validation: {crossed}")
-        metrics |= crossed.metrics()
-        scores.append(("cross-validation", crossed.score, crossed.interval))
-        sections.append(crossed.section())
+        fold_reporters = partial(reporters, context, planned, run, status)
+        cross_validation = cross_validate(context, planned, epoch, run, fold_reporters)
+        context.console.print(f"Cross-validation: {cross_validation}")
+        metrics |= cross_validation.metrics()
+        scores.append(("cross-validation", cross_validation.score, cross_validation.interval))
+        sections.append(cross_validation.section())
     if context.state.is_main_process:
-        from sightsmith.engine.report.report import write_report  # matplotlib: no training waits for it
+        from sightsmith.engine.report.report import write_report  # matplotlib: not needed to train
 
         save_bundle(run, task, fitted.best["model"], metrics)
         add_bundle(run.lock, tensors_digest(fitted.best["model"]))

@@ -1,4 +1,4 @@
-"""``sightsmith verify``: whether what a run was made from is still what its lock says, and gives the same again."""
+"""``sightsmith verify``: compares a run with its lock file, and trains it again."""
 
 from __future__ import annotations
 
@@ -29,12 +29,12 @@ from sightsmith.engine.runs.weights import file_digest, find_published
 
 SAME, CHANGED, UNKNOWN = "same", "changed", "cannot be checked"
 NEEDED = ("data", "weights")
-"""Parts that stand outside the run folder and without which a run cannot come out the same."""
+"""Parts outside the run folder that a rerun needs unchanged."""
 
 
 @dataclass(frozen=True)
 class Check:
-    """A part of the lock beside what is there now. ``text`` says what changed, or why nobody can tell."""
+    """A part of the lock compared with the present. ``text`` says what changed, or why it cannot be checked."""
 
     part: str
     state: str
@@ -42,13 +42,13 @@ class Check:
 
 
 def check_run(path: Path, report: Callable[[str], None], plugins: Plugins) -> list[Check]:
-    """Recompute every part of the lock of the finished run in ``path``. Raises UserError where there is none."""
+    """Recompute every part of the lock of the finished run in ``path``. Raises UserError if there is none."""
     run = _finished(path)
     lock = read_lock(run.lock)
 
-    def checks(look: Callable[[], Mapping[str, Any]], *parts: str) -> Iterator[Check]:
+    def checks(recompute: Callable[[], Mapping[str, Any]], *parts: str) -> Iterator[Check]:
         try:
-            found = look()
+            found = recompute()
         except UserError as error:
             reason = " ".join([error.message, *(problem.message for problem in error.problems)])
             yield from (Check(part, UNKNOWN, reason) for part in parts)
@@ -89,10 +89,10 @@ def print_checks(checks: Iterable[Check]) -> None:
 
 @dataclass(frozen=True)
 class Rerun:
-    """A run beside the same one made again.
+    """A run compared with its rerun.
 
-    ``differing`` are the tensors that are not the same bit for bit, of ``tensors``, each with its largest
-    difference (None where only one run has it, or in another shape or type), the largest first.
+    ``differing`` are those of the ``tensors`` that are not bit-identical, each with its largest difference, the largest
+    first; it is None if only one run has the tensor, or if shape or type differ.
     """
 
     run_dir: Path
@@ -118,7 +118,7 @@ class Rerun:
         lines.append(f"{self.score} {format_metric(self.metrics.get(self.score))} before, "
                      f"{format_metric(self.metrics_again.get(self.score))} now")
         if others := [name for name, value in self.metrics.items() if value != self.metrics_again.get(name)]:
-            lines.append(f"figures that differ: {listed(others)}")
+            lines.append(f"metrics that differ: {listed(others)}")
         if self.device != self.device_again:
             lines.append(f"on {self.device} before, on {self.device_again} now")
         return lines
@@ -134,19 +134,19 @@ def train_again(path: Path, checks: Iterable[Check], plugins: Plugins) -> Rerun:
     its preset or source locks, or it went on from another run; StoppedError and NonFiniteLossError as every run.
     """
     if gone := [item for item in checks if item.part in NEEDED and item.state == CHANGED]:
-        raise UserError(f"The run {path} cannot be made again from what is there:",
-                        problems=[Problem(f"{item.part}: {item.text} changed since") for item in gone],
-                        hint="put them back; or train a new run on what is there, with `sightsmith train`")
+        raise UserError(f"The run {path} cannot be trained again:",
+                        problems=[Problem(f"{item.part}: {item.text} changed since the run") for item in gone],
+                        hint="restore them, or train a new run with `sightsmith train`")
     run = RunDir(path)
     config = _config(run)
     if config.trainer.branch_from is not None:
-        raise UserError(f"The run {path} went on from a checkpoint of {config.trainer.branch_from}, which that run has "
-                        "passed since: it can be verified, and not be trained again")
+        raise UserError(f"The run {path} started from a checkpoint of {config.trainer.branch_from}, which has been "
+                        "overwritten since: the run can be verified, but not trained again")
     if problems := check_values(config):
         raise UserError(f"{run.config} has values that cannot be used:", problems=problems)
     ensure_unlocked(config, {"preset": choice_of(config.preset), "base_run": config.base_run.path}, plugins)
     lock, weights, metrics = read_lock(run.lock), _bundle(run), read_card(path)["metrics"]  # before hours of training
-    # Measured again, another mode could be the fastest.
+    # A new benchmark could choose another mode.
     planned: dict[str, Any] = {key: str(lock[key]) for key in ("precision", "memory_format", "devices")}
     planned["pause_after_epoch"] = None
     config = replace(config, trainer=replace(config.trainer, **planned, resume="false", dry_run=False))
@@ -185,14 +185,14 @@ def _finished(path: Path) -> RunDir:
                         hint="`sightsmith list runs` shows the runs")
     if (status := read_status(run)["status"]) != FINISHED:
         raise UserError(f"The run {path} is not finished, it is {status}: there is nothing to verify yet",
-                        hint=f"go on with it: trainer.resume={path}")
+                        hint=f"resume it: trainer.resume={path}")
     return run
 
 
 def _content(run: RunDir) -> Any:
     try:
         content = yaml.safe_load(run.config.read_text())
-        json.dumps(content)  # YAML has dates and bytes, a configuration has none
+        json.dumps(content)  # fails for dates and bytes, which YAML has and a configuration has not
         return content
     except (yaml.YAMLError, ValueError, TypeError) as error:
         raise UserError(f"{run.config} is damaged: {error}") from error
@@ -203,7 +203,7 @@ def _config(run: RunDir) -> Config:
 
 
 def _starting_weights(config: Config, lock: Mapping[str, Any]) -> str | None:
-    """The digest of the file of starting weights, where it is on this machine."""
+    """The digest of the file of starting weights. Raises UserError if it is not on this machine."""
     source = config.network.weights
     if source == "none":
         return None
@@ -218,5 +218,5 @@ def _bundle(run: RunDir) -> dict[str, Tensor]:
     tree = load_tree(path)
     tensors = tree.get("model") if isinstance(tree, dict) else None
     if not isinstance(tensors, dict) or not all(isinstance(value, Tensor) for value in tensors.values()):
-        raise UserError(f"{path} is damaged: it holds no model")
+        raise UserError(f"{path} is damaged: it contains no model")
     return tensors

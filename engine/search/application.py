@@ -21,7 +21,10 @@ from sightsmith.engine.search.sweep import run_sweep
 
 
 def train(overrides: Sequence[str], plugins: Plugins) -> Result:
-    """Compose ``overrides``, train, and open the result, of a search the best run's. See :func:`sightsmith.train`."""
+    """Compose ``overrides``, train, and open the result; of a search, that of the best trial.
+
+    See :func:`sightsmith.train`.
+    """
     config = compose(overrides, plugins)
     if plugins.tuner(config.tuner.name).searches:
         best = _search(overrides, plugins)
@@ -29,14 +32,14 @@ def train(overrides: Sequence[str], plugins: Plugins) -> Result:
     else:
         result = start(config, overrides, plugins)
     if result is None:
-        raise UserError("trainer.dry_run=true trains nothing, so there is no result", hint="leave trainer.dry_run out")
+        raise UserError("trainer.dry_run=true trains nothing, so there is no result", hint="omit trainer.dry_run")
     return result
 
 
 def _search(overrides: Sequence[str], plugins: Plugins) -> Path | None:
-    """The folder of the best run; None after a dry run.
+    """The folder of the best trial; None after a dry run.
 
-    By parts of Hydra that are not public: its own call for many runs is the command line's.
+    Uses private parts of Hydra, whose public entry point for many runs is that of a command line.
     """
     install(overrides, plugins)
     outer = GlobalHydra.instance().hydra

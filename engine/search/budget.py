@@ -1,4 +1,4 @@
-"""What a sweep may take: time, and failures."""
+"""Limits of a sweep: time and failures."""
 
 from __future__ import annotations
 
@@ -9,8 +9,11 @@ from omegaconf import DictConfig
 
 @dataclass(frozen=True)
 class Budget:
-    """``hours`` of all runs together, None without a limit; a search stops when more than ``max_failure_rate`` of its
-    runs have failed, a sweep by hand never."""
+    """Limits of a sweep; None is no limit.
+
+    ``hours`` is the time for all trials together. A search stops when more than ``max_failure_rate`` of its trials have
+    failed; a manual sweep has no such limit.
+    """
 
     hours: float | None
     max_failure_rate: float | None

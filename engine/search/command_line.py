@@ -19,7 +19,7 @@ from sightsmith.core.util.errors import HungError, NonFiniteLossError, StoppedEr
 from sightsmith.engine.search.hydra_task import HydraTask
 
 RERUN = "--experimental-rerun"
-"""Hydra's own, which takes its shortenings too."""
+"""A flag of Hydra, which also accepts abbreviations of it."""
 
 
 def is_override(text: str) -> bool:
@@ -27,19 +27,21 @@ def is_override(text: str) -> bool:
 
 
 def train_with_hydra(arguments: Sequence[str], plugins: Plugins) -> None:
-    """Train as ``arguments``, Hydra's overrides and flags, say. Raises what the run raises; UserError for a
-    configuration that cannot be composed."""
+    """Train with ``arguments``, overrides and flags of Hydra.
+
+    Raises what the run raises, and UserError for a configuration that cannot be composed.
+    """
     if any(len(text) > 2 and RERUN.startswith(text.partition("=")[0]) for text in arguments):
         raise UserError(f"{RERUN} would unpickle a file, which can execute code",
-                        hint="a finished run is trained again by `sightsmith verify run=DIR rerun=true`")
+                        hint="type `sightsmith verify run=DIR rerun=true` to train a finished run again")
     overrides = [text for text in arguments if is_override(text)]
     install(overrides, plugins)
     # Hydra would print an error and exit with 1; this makes it raise instead.
     os.environ["HYDRA_FULL_ERROR"] = "1"
-    # Hydra wants its flags on one side of the overrides.
+    # Hydra requires its flags on one side of the overrides.
     sys.argv = ["sightsmith train", *(text for text in arguments if not is_override(text)), *overrides]
 
-    ended: list[Exception] = []
+    errors: list[Exception] = []
 
     class Application(HydraTask):
         def __call__(self, composed: DictConfig) -> float | None:
@@ -48,12 +50,12 @@ def train_with_hydra(arguments: Sequence[str], plugins: Plugins) -> None:
             except (UserError, OmegaConfBaseException, NonFiniteLossError, StoppedError, HungError) as error:
                 if HydraConfig.get().mode == RunMode.MULTIRUN:
                     raise
-                ended.append(error)  # past Hydra, which would print the overrides before it
+                errors.append(error)  # raised below: Hydra would print the overrides first
                 return None
 
     try:
         hydra.main(version_base="1.3", config_path=None, config_name="config")(Application(plugins))()
-        if ended:
-            raise ended[0]
+        if errors:
+            raise errors[0]
     except (HydraException, OmegaConfBaseException) as error:
         raise explain(error, overrides, plugins) from error

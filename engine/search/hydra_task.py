@@ -15,16 +15,16 @@ from sightsmith.core.util.errors import UserError
 
 
 def run_composed(composed: DictConfig, plugins: Plugins) -> float | None:
-    """Train one run; its score."""
+    """Train one run; returns its score."""
     from sightsmith.engine.pipeline.start import start  # torch: not needed to compose
 
-    with_hydra = HydraConfig.get()
-    config = resolve(composed, with_hydra.runtime.choices, plugins)
+    hydra = HydraConfig.get()
+    config = resolve(composed, hydra.runtime.choices, plugins)
     if plugins.tuner(config.tuner.name).searches:
-        raise UserError(f"tuner={config.tuner.name} searches with many runs, and hydra.mode=RUN is one",
-                        hint="leave hydra.mode out, or type tuner=manual")
-    folder = Path(with_hydra.runtime.output_dir) if with_hydra.mode == RunMode.MULTIRUN else None
-    result = start(config, list(with_hydra.overrides.task), plugins, folder)
+        raise UserError(f"tuner={config.tuner.name} needs many runs, but hydra.mode=RUN starts only one",
+                        hint="omit hydra.mode, or type tuner=manual")
+    folder = Path(hydra.runtime.output_dir) if hydra.mode == RunMode.MULTIRUN else None
+    result = start(config, list(hydra.overrides.task), plugins, folder)
     if result is None:
         return None
     print(f"Report: {result.report}")

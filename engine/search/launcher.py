@@ -1,4 +1,4 @@
-"""Hydra's launchers, as a sweep uses them: what fails stops no other trial, what was cut short resumes."""
+"""Hydra's launchers, as a sweep uses them: a failed trial stops no other, an interrupted one resumes."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from sightsmith.engine.search.sweep_state import SweepState
 from sightsmith.engine.search.trial import Trial, failure
 
 SERIAL = "hydra._internal.core_plugins.basic_launcher.BasicLauncher"
-"""Hydra's default launcher, which starts the next run whatever ended the last."""
+"""Hydra's default launcher, which starts the next run however the last one ended."""
 
 
 def is_serial(config: DictConfig) -> bool:
@@ -30,7 +30,7 @@ def is_serial(config: DictConfig) -> bool:
 
 
 class TrialLauncher:
-    """Starts trials by the launcher that ``config`` chooses, as long as ``budget`` lasts."""
+    """Starts trials with the launcher that ``config`` chooses, while ``budget`` lasts."""
 
     def __init__(self, config: DictConfig, context: HydraContext, task_function: HydraTask, budget: Budget) -> None:
         self._config, self.budget = config, budget
@@ -38,12 +38,12 @@ class TrialLauncher:
             hydra_context=context, task_function=task_function, config=config)
 
     def start(self, trials: Sequence[Trial]) -> list[JobReturn]:
-        """Run ``trials``, whose numbers are consecutive, together."""
+        """Run ``trials`` together; their numbers are consecutive."""
         return list(self._launcher.launch([trial.launch_overrides() for trial in trials],
                                           initial_job_idx=trials[0].number))
 
     def launch(self, trials: Sequence[Trial], state: SweepState) -> list[JobReturn]:
-        """Run what of ``trials`` is not done, until the time is spent. Raises FailedRunsError for too many failures."""
+        """Run what is left of ``trials`` until time runs out. Raises FailedRunsError for too many failures."""
         returns: list[JobReturn] = []
         breaks: Counter[int] = Counter()
         left = [trial for trial in trials if not trial.done()]
@@ -51,14 +51,14 @@ class TrialLauncher:
             batch = self._batch(left)
             for trial in batch:
                 console().print(trial.line(state.plan), soft_wrap=True)
-            begun = time.monotonic()
+            started = time.monotonic()
             try:
                 done = self.start(batch)
             except (KeyboardInterrupt, StoppedError):
                 raise
             except Exception as error:
-                # A launcher's own: joblib's pool breaks when one of its processes is killed, and all that were under
-                # way with it. They resume; one that is under way at a second break has broken it.
+                # An error of the launcher: joblib's pool breaks when one of its processes is killed, and takes down
+                # all trials under way. They resume; a trial that is under way at a second break has caused it.
                 under_way = [trial.number for trial in batch for status in [trial.status]
                              if not trial.done(status) and status["status"] != WAITING]
                 if not under_way:
@@ -72,15 +72,17 @@ class TrialLauncher:
                         state.failures[trial.number] = found
                 returns += done
                 left = left[len(batch):]
-            state.seconds += time.monotonic() - begun
+            state.seconds += time.monotonic() - started
             state.save()
             if self.budget.too_many(len(state.failures), len(state.trials)):
                 raise state.failed_runs(self.budget.max_failure_rate)
         return returns
 
     def _batch(self, left: Sequence[Trial]) -> list[Trial]:
-        """The first of ``left`` that can be launched together: of consecutive numbers, as launchers count; one alone
-        where they run one after the other, so that a stop is a stop, and as many as run at a time where time is
-        limited."""
-        most = 1 if is_serial(self._config) else len(left) if self.budget.hours is None else parallel(self._config)
-        return [trial for place, trial in enumerate(left[:most]) if trial.number == left[0].number + place]
+        """The first of ``left`` that can be launched together.
+
+        Launchers number jobs consecutively, so the trials must be consecutive. A serial launcher gets one at a time, so
+        that a stop ends the sweep; with a time limit, others get as many as run at a time.
+        """
+        limit = 1 if is_serial(self._config) else len(left) if self.budget.hours is None else parallel(self._config)
+        return [trial for place, trial in enumerate(left[:limit]) if trial.number == left[0].number + place]

@@ -15,14 +15,14 @@ from sightsmith.engine.search.trial import Trial
 
 def run_batches(tuner: Tuner, first: Sequence[Suggestion], state: SweepState, launcher: TrialLauncher,
                 ) -> list[JobReturn]:
-    """Make the trials of ``first`` and of what ``tuner`` suggests after it, until it suggests no more."""
+    """Run the trials of ``first``, then those that ``tuner`` suggests, until it suggests no more."""
     returns: list[JobReturn] = []
     scores: list[list[float | None]] = []
     suggestions = first
     while suggestions:
         trials = state.next_trials(suggestions)
         if len(scores) > len(state.scores):
-            # The scores after which more was suggested stay, whatever a second try would give.
+            # The tuner has seen these scores, so they stay, even if a failed trial succeeds later.
             state.scores = list(scores)
             state.save()
         state.trials += trials
@@ -43,7 +43,7 @@ def run_batches(tuner: Tuner, first: Sequence[Suggestion], state: SweepState, la
 
 
 def finish_best(state: SweepState, launcher: TrialLauncher) -> list[JobReturn]:
-    """Train the best trial of a search to its end, where it has paused."""
+    """Train the best trial of a search to its end if it has paused."""
     scored = [(score, finished, trial.number, trial) for trial in state.trials
               for finished in [trial.status["status"] == FINISHED]
               if (score := trial.score) is not None and (finished or trial.folder.last.is_file())]

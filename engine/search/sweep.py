@@ -1,7 +1,7 @@
-"""A sweep: many runs, by the Hydra launcher that is chosen or, where a tuner has one of its own, its engine. A tuner
-decides which; by hand they are all combinations.
+"""A sweep: many runs, called trials, started by a Hydra launcher or by the engine of an asynchronous tuner.
 
-A run that fails stops no other. A sweep that was cut short resumes: finished runs are kept, started ones go on.
+A tuner chooses the trials; a manual sweep has all combinations. A trial that fails stops no other. An interrupted sweep
+resumes: finished trials are kept, started ones continue.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ SWEEP_FREE_KEYS = (RESUME, "tuner.time_budget", "tuner.max_failure_rate")
 
 @dataclass(frozen=True)
 class SweepResult:
-    """What Hydra's launcher returned, and the folder of the best run, where one is finished."""
+    """What Hydra's launcher returned, and the folder of the best trial if one is finished."""
 
     returns: list[JobReturn]
     best: Path | None = None
@@ -51,10 +51,10 @@ class SweepResult:
 
 def run_sweep(config: DictConfig, context: HydraContext, task_function: TaskFunction, overrides: Sequence[str],
               ) -> SweepResult:
-    """Run what ``overrides`` ask for; ``config`` is what all runs have in common.
+    """Run the sweep of ``overrides``; ``config`` is what all trials have in common.
 
-    Raises UserError before the first run for a combination that cannot be composed or is locked; FailedRunsError after
-    the last where some have failed; StoppedError.
+    Raises UserError before the first trial if a combination cannot be composed or is locked, FailedRunsError after the
+    last one if some have failed, and StoppedError.
     """
     assert isinstance(task_function, HydraTask)
     plugins, loader = task_function.plugins, context.config_loader
@@ -66,13 +66,13 @@ def run_sweep(config: DictConfig, context: HydraContext, task_function: TaskFunc
     lines = [str(item.input_line) for item in parsed]
     folder = find_folder(Path(config.hydra.sweep.dir).expanduser().resolve(), resume, lines)
     ensure_writable(folder)
-    _pass_on(config, folder)
+    _share_folder(config, folder)
     launcher = TrialLauncher(config, context, task_function, Budget.of(config, searches=record.searches))
     plan = read_plan(folder) or _plan(parsed, config, loader, record, plugins)
     tuner = plan.tuner(config, record)
     if isinstance(tuner, AsynchronousTuner) and not is_serial(config):
-        raise UserError(f"tuner={record.name} makes its runs by itself, not by a launcher",
-                        hint="leave hydra/launcher out")
+        raise UserError(f"tuner={record.name} starts its trials itself, so it takes no launcher",
+                        hint="omit hydra/launcher")
     if record.searches:
         console().print(plan.table(record, tuner))
     first = tuner.ask() if isinstance(tuner, Tuner) else ()
@@ -81,8 +81,8 @@ def run_sweep(config: DictConfig, context: HydraContext, task_function: TaskFunc
     if record.searches:
         _ensure_composable(state.next_trials(plan.probes()), config, loader, plugins)
     if config.trainer.dry_run:
-        alone = [] if record.searches else state.next_trials(first)
-        return SweepResult([result for trial in alone for result in launcher.start([trial])])
+        planned = [] if record.searches else state.next_trials(first)
+        return SweepResult([result for trial in planned for result in launcher.start([trial])])
     if read_plan(folder) is None:
         write_plan(folder, plan, lines)
     train = TrainHere(plan, folder, config, context, task_function, Singleton.get_state())
@@ -98,18 +98,18 @@ def _plan(parsed: Sequence[Override], config: DictConfig, loader: ConfigLoader, 
 
 def _command(config: DictConfig, record: TunerRecord) -> list[str]:
     """The command that started this sweep, without what resuming it adds."""
-    given = OmegaConf.to_container(config.hydra.overrides)
-    assert isinstance(given, dict)
-    overrides = [text for text in (*given["task"], *given["hydra"])
+    own = OmegaConf.to_container(config.hydra.overrides)
+    assert isinstance(own, dict)
+    overrides = [text for text in (*own["task"], *own["hydra"])
                  if not text.lstrip("+").startswith((RESUME, "hydra.mode="))]
     return ["sightsmith", "train", *([] if record.searches else ["--multirun"]), *overrides]
 
 
-def _pass_on(config: DictConfig, folder: Path) -> None:
-    """Have every run composed as a part of the sweep in ``folder``."""
+def _share_folder(config: DictConfig, folder: Path) -> None:
+    """Make every trial compose as a part of the sweep in ``folder``."""
     with flag_override(config, ["struct", "readonly"], [False, False]):
         config.hydra.sweep.dir = str(folder)
-        # The mode too: the tuner of a run itself does not ask for it.
+        # The mode too, because the tuner of a trial does not set it.
         config.hydra.overrides.hydra += ["hydra.mode=MULTIRUN", f"hydra.sweep.dir={quoted(folder)}"]
 
 
@@ -120,7 +120,7 @@ def _ensure_composable(trials: Sequence[Trial], config: DictConfig, loader: Conf
 
 def _run(state: SweepState, tuner: Tuner | AsynchronousTuner, first: Sequence[Suggestion], launcher: TrialLauncher,
          train: TrainHere, *, searches: bool) -> SweepResult:
-    """All trials, and the report, whatever ends them."""
+    """Run all trials, and write the report however they end."""
     returns: list[JobReturn] = []
     try:
         if isinstance(tuner, Tuner):
@@ -129,13 +129,13 @@ def _run(state: SweepState, tuner: Tuner | AsynchronousTuner, first: Sequence[Su
             run_asynchronously(tuner, state, launcher.budget, train)
         if searches:
             returns += finish_best(state, launcher)
-        if not launcher.budget.spent(state.seconds):  # else it may be resumed with more time
+        if not launcher.budget.spent(state.seconds):  # otherwise it may resume with more time
             discard_checkpoints(state.trials)
     except (StoppedError, KeyboardInterrupt):
-        console().print(f"The sweep is stopped. Go on with:\n  {state.continuation}")
+        console().print(f"The sweep was stopped. Resume it with:\n  {state.continuation}")
         raise
     finally:
-        from sightsmith.engine.search.sweep_report import write_sweep_report  # matplotlib: no trial waits for it
+        from sightsmith.engine.search.sweep_report import write_sweep_report  # matplotlib: only once all have ended
 
         rows = state.rows()
         write_table(state.folder, state.plan, rows)

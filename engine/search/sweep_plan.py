@@ -1,4 +1,4 @@
-"""What the runs of a sweep have in common, and what they differ in."""
+"""What the trials of a sweep have in common, and what they differ in."""
 
 from __future__ import annotations
 
@@ -28,16 +28,16 @@ if TYPE_CHECKING:
     from sightsmith.core.plugins.manager import Plugins
 
 SHARING = "tuner.runs_per_device"
-"""The one key of tuner.* that a run itself goes by."""
+"""The only key of tuner.* that a trial itself uses."""
 
 
 @dataclass(frozen=True)
 class SweepPlan:
-    """``fixed`` are the overrides of every run, ``space`` is what the runs differ in.
+    """``fixed`` are the overrides of every trial, ``space`` is what the trials differ in.
 
-    Of a search also what one run is expected to be: its ``epochs``, the ``seconds`` that they take and those before the
-    first (``start_seconds``), the ``devices``, the values that it would have were nothing searched (``given``), and as
-    rows what tuner=auto has chosen.
+    A search also has an estimate of one trial: its ``epochs``, the ``seconds`` that they take and those before the
+    first (``start_seconds``), and its ``devices``; the values of ``space`` without a search (``defaults``); and the
+    rows of what tuner=auto has chosen (``choice``).
     """
 
     fixed: tuple[str, ...]
@@ -46,43 +46,46 @@ class SweepPlan:
     seconds: float = 0.0
     start_seconds: float = 0.0
     devices: int = 1
-    given: Mapping[str, Any] = field(default_factory=dict)
+    defaults: Mapping[str, Any] = field(default_factory=dict)
     choice: tuple[tuple[str, str, str], ...] = ()
 
     @classmethod
     def by_hand(cls, parsed: Sequence[Override]) -> SweepPlan:
-        """All that is typed."""
+        """All combinations of ``parsed``."""
         fixed, parameters = _split(parsed)
         return cls(tuple(fixed.values()), tuple(parameters.values()))
 
     @classmethod
     def searched(cls, parsed: Sequence[Override], config: DictConfig, loader: ConfigLoader, record: TunerRecord,
                  plugins: Plugins) -> SweepPlan:
-        """What the tuner ``record`` searches, with what one run of it would be, measured. Raises UserError, for a space
-        that does not depend on the data before these are looked at."""
+        """The search space of the tuner ``record``, with a measured estimate of one trial.
+
+        Raises UserError; unless the space depends on the data, before the data is read.
+        """
         from sightsmith.engine.pipeline.start import plan  # torch: not needed to compose
 
         fixed, parameters = _split(parsed)
         auto = record.name == AUTO
         if auto and (taken := [parameter for parameter in parameters.values() if owned(parameter.name)]):
-            raise UserError("tuner=auto chooses these:", problems=[Problem(str(parameter)) for parameter in taken],
-                            hint="leave them out, or search with another tuner")
+            raise UserError("tuner=auto chooses these:",
+                            problems=[Problem(str(parameter)) for parameter in taken],
+                            hint="omit them, or search with another tuner")
         common = {key: text for key, text in fixed.items()
                   if key == SHARING or key.partition(".")[0] not in ("tuner", "preference")}
-        # Of each parameter any value that is there: that of the network decides on how fast a run is.
+        # Any value of each parameter will do; that of the network decides how fast a trial is.
         probe = ["trainer.devices=1", *(fixed.values() if auto else [*common.values(), f"tuner={MANUAL}"]),
                  *(parameter.override(parameter.choices[0]) for parameter in parameters.values() if parameter.choices)]
         run = resolve(*without_hydra(loader.load_sweep_config(config, probe)), plugins)
-        usual: Any = OmegaConf.to_container(config.tuner.space)
-        space = _space(parse_space(usual, f"tuner.space of {record.name}"), fixed, parameters)
+        tuner_space: Any = OmegaConf.to_container(config.tuner.space)
+        space = _space(parse_space(tuner_space, f"tuner.space of {record.name}"), fixed, parameters)
         if not auto:
             _ensure_searchable(space, config, record)
-        begun = time.monotonic()
-        planned = plan(run, plugins)  # what a run does before its first epoch
-        start_seconds = time.monotonic() - begun
+        started = time.monotonic()
+        planned = plan(run, plugins)  # what a trial does before its first epoch
+        start_seconds = time.monotonic() - started
         settings = [f"tuner={MANUAL}", "dataset.folds=none", "trainer.devices=1",
                     f"trainer.precision={planned.precision}", f"trainer.memory_format={planned.memory_format}",
-                    *(record.overrides if config.tuner.trials != 1 else ())]  # one run is compared with none
+                    *(record.overrides if config.tuner.trials != 1 else ())]  # one trial has no rival
         common = {text.partition("=")[0]: text for text in settings} | common
         if planned.choice is not None:
             chosen = [Parameter(item.key, (), item.low, item.high, item.log) for item in planned.choice.space]
@@ -96,7 +99,7 @@ class SweepPlan:
                    tuple(planned.choice.rows()) if planned.choice else ())
 
     def tuner(self, config: DictConfig, record: TunerRecord) -> Tuner | AsynchronousTuner:
-        """Raises UserError where it cannot search this space in so many runs."""
+        """Raises UserError if the tuner cannot search this space in this number of trials."""
         if unknown := [key for key in config.tuner.options if key not in record.options]:
             raise UserError(f"tuner={record.name} has no such option:",
                             problems=[Problem(f"tuner.options.{key}{near(key, list(record.options))}")
@@ -106,26 +109,26 @@ class SweepPlan:
             _ensure_searchable(self.space, config, record)
         return record.make(SearchSpace(
             space=self.space, trials=config.tuner.trials or count(self.space), epochs=self.epochs,
-            seed=config.trainer.seed, parallel=parallel(config), given=self.given,
+            seed=config.trainer.seed, parallel=parallel(config), given=self.defaults,
             devices=self.devices / config.tuner.runs_per_device,
             options=OmegaConf.to_container(config.tuner.options)))  # type: ignore[arg-type]
 
     def probes(self) -> list[Suggestion]:
-        """Runs that between them have every choice, and both ends of every range."""
+        """Suggestions that together contain every choice, and both ends of every range."""
         values = {parameter.name: parameter.choices or (parameter.number(parameter.low),
                                                         parameter.number(parameter.high)) for parameter in self.space}
-        usual = {name: found[0] for name, found in values.items()}
-        return [Suggestion({**usual, name: value}) for name, found in values.items() for value in found]
+        first = {name: choices[0] for name, choices in values.items()}
+        return [Suggestion({**first, name: value}) for name, choices in values.items() for value in choices]
 
     def overrides(self, suggestion: Suggestion, folder: Path) -> tuple[str, ...]:
-        """What the run of ``suggestion`` is started with; its parent is in ``folder``."""
+        """The overrides of the trial of ``suggestion``; its parent is in ``folder``."""
         values = [parameter.override(suggestion.values[parameter.name]) for parameter in self.space]
         pause = [] if suggestion.epochs is None else [f"trainer.pause_after_epoch={suggestion.epochs}"]
         parent = [] if suggestion.parent is None else [f"trainer.branch_from={quoted(folder / str(suggestion.parent))}"]
         return (*self.fixed, *values, *pause, *parent)
 
     def table(self, record: TunerRecord, tuner: SearchMethod) -> Table:
-        """What is searched, and how long that is expected to take."""
+        """What is searched, and the estimated time."""
         at_once = tuner.at_once
         table = Table("what", "value", title="Search", title_justify="left", show_header=False)
         table.add_row("tuner", f"{record.name}: {record.description}")
@@ -133,7 +136,7 @@ class SweepPlan:
             table.add_row(parameter.name, str(parameter).partition(": ")[2])
         times = tuner.epochs / self.epochs
         seconds = self.seconds * times + self.start_seconds * tuner.runs
-        table.add_row("training", f"{tuner.epochs} epochs, {times:g} times those of a run, in {tuner.runs} runs, "
+        table.add_row("training", f"{tuner.epochs} epochs ({times:g} times those of one run) in {tuner.runs} trials, "
                                   f"{at_once} at a time")
         table.add_row("estimated time", format_duration(seconds / min(at_once, tuner.runs)))
         table.add_row("device hours", f"{seconds * self.devices / 3600:.2g}")
@@ -150,27 +153,27 @@ class SweepPlan:
 
 
 def parallel(config: DictConfig) -> int:
-    """How many runs the chosen launcher has at a time, as far as its configuration tells."""
+    """How many jobs the chosen launcher runs at a time, according to its configuration."""
     launcher = config.hydra.launcher
     number = launcher.get("n_jobs") or launcher.get("array_parallelism") or 1
     return int(number) if number > 0 else max((os.cpu_count() or 1) + 1 + int(number), 1)
 
 
 def quoted(path: Path) -> str:
-    """``path`` as an override's value, whatever characters it has."""
+    """``path`` as the value of an override; it may contain any character."""
     return QuotedString(str(path), Quote.single).with_quotes()
 
 
 def _decided(choice: Recommendation, config: Config) -> dict[str, str]:
-    """By key, the overrides that make of ``config`` what was chosen."""
-    own = {key: value for key, _, value in walk(config)}
+    """The overrides that turn ``config`` into what was chosen, by key."""
+    current = {key: value for key, _, value in walk(config)}
     keys = {"network.name": "network"}
     return {(key := keys.get(item.key, item.key)): f"{key}={format_override(item.value).replace(' ', '')}"
-            for item in choice.decisions if item.value != own[item.key]}
+            for item in choice.decisions if item.value != current[item.key]}
 
 
 def _split(parsed: Sequence[Override]) -> tuple[dict[str, str], dict[str, Parameter]]:
-    """By key, what is given once, as typed, and what sweeps; of a key that is typed twice the last."""
+    """The fixed overrides and the swept parameters, by key; the last one of a repeated key counts."""
     fixed: dict[str, str] = {}
     parameters: dict[str, Parameter] = {}
     for override in parsed:
@@ -186,21 +189,21 @@ def _split(parsed: Sequence[Override]) -> tuple[dict[str, str], dict[str, Parame
 
 def _space(known: Iterable[Parameter], fixed: Mapping[str, str], parameters: Mapping[str, Parameter],
            ) -> list[Parameter]:
-    """``parameters``, and those of ``known`` whose key is not set otherwise."""
+    """``parameters``, and those of ``known`` whose keys are not overridden."""
     return [*(parameter for parameter in known if parameter.key not in (*fixed, *parameters)), *parameters.values()]
 
 
 def _ensure_searchable(space: Sequence[Parameter], config: DictConfig, record: TunerRecord) -> None:
-    """Raises UserError for an empty space, and for a number of trials beyond the limits."""
+    """Raises UserError for an empty space or a number of trials outside the limits."""
     trials, limits = config.tuner.trials, config.limits
     if not space:
-        raise UserError(f"tuner={record.name} has nothing to search: every key of its space is given",
-                        hint="leave one of them out, or type several values: hyper.learning_rate=0.001,0.01")
+        raise UserError(f"tuner={record.name} has nothing to search: every key of its space has a fixed value",
+                        hint="omit one of them, or type several values: hyper.learning_rate=0.001,0.01")
     if trials is None:
         if all(parameter.choices for parameter in space) and count(space) > limits.max_trials:
             sizes = " x ".join(f"{len(parameter.choices)} of {parameter.name}" for parameter in space)
-            raise UserError(f"{sizes} are {count(space)} runs, and limits.max_trials is {limits.max_trials}",
-                            hint=f"leave values out, or type limits.max_trials={count(space)}, or tuner=random")
+            raise UserError(f"{sizes} are {count(space)} trials, but limits.max_trials is {limits.max_trials}",
+                            hint=f"omit values, or type limits.max_trials={count(space)} or tuner=random")
     elif not (limits.min_trials <= trials <= limits.max_trials or record.name == AUTO and trials == 1):
-        raise UserError(f"tuner.trials={trials} is not from {limits.min_trials} to {limits.max_trials}",
-                        hint="type limits.max_trials or limits.min_trials if you mean it")
+        raise UserError(f"tuner.trials={trials} is not between {limits.min_trials} and {limits.max_trials}",
+                        hint="change limits.min_trials or limits.max_trials if you mean it")

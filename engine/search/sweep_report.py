@@ -1,4 +1,4 @@
-"""The report of a sweep: a page with what the search has shown."""
+"""The report of a sweep, as a page."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ from sightsmith.engine.runs.run_dir import FINISHED
 from sightsmith.engine.search.sweep_plan import SweepPlan
 from sightsmith.engine.search.sweep_table import SweepRow, best_row, value_text
 
-LEAST = 8
-"""Fewer scores say nothing of what matters."""
+MIN_SCORES = 8
+"""Fewer scores do not show which keys matter."""
 
 
 def write_sweep_report(folder: Path, plan: SweepPlan, rows: Sequence[SweepRow]) -> None:
@@ -30,10 +30,10 @@ def write_sweep_report(folder: Path, plan: SweepPlan, rows: Sequence[SweepRow]) 
     best = best_row(rows)
     hours = sum(row.status.get("device_hours", 0.0) for row in rows)
     scored = [row for row in rows if row.score is not None]
-    headline = [("best score", format_metric(best.score) if best else "none", f"run {best.number}" if best else ""),
-                ("runs", str(len(rows)), f"{sum(row.status['status'] == FINISHED for row in rows)} finished"),
+    headline = [("best score", format_metric(best.score) if best else "none", f"trial {best.number}" if best else ""),
+                ("trials", str(len(rows)), f"{sum(row.status['status'] == FINISHED for row in rows)} finished"),
                 ("device hours", f"{hours:.2g}", "")]
-    sections = [_runs(names, rows, best)]
+    sections = [_trials(names, rows, best)]
     if scored:
         sections.append(_progress(scored))
         sections += [section for section in (_parallel(plan.space, scored), _importance(plan.space, scored),
@@ -43,16 +43,16 @@ def write_sweep_report(folder: Path, plan: SweepPlan, rows: Sequence[SweepRow]) 
     write_page(folder / "report", f"Sweep {folder.name}", "", "", headline, sections)
 
 
-def _runs(names: Sequence[str], rows: Sequence[SweepRow], best: SweepRow | None) -> Section:
-    header = ("run", *names, "epochs", "status", "score", "interval", "")
+def _trials(names: Sequence[str], rows: Sequence[SweepRow], best: SweepRow | None) -> Section:
+    header = ("trial", *names, "epochs", "status", "score", "interval", "")
     cells = tuple((row.number, *(value_text(row.suggestion.values[name]) for name in names),
                    row.status.get("epoch", ""), row.status["status"],
                    "" if row.score is None else format_metric(row.score), _span(row.status),
                    "best" if row is best else str(row.status.get("message") or "")) for row in rows)
     note = "" if best is None else (
-        f"<p>The best run's folder is <code>{best.number}</code>, beside this report's. The best of many scores on the "
-        "same cases is a little too good: what it is worth is seen on cases that no run was judged by.</p>")
-    return Section("Runs", html=note, header=header, rows=cells)
+        f"The best trial is in the folder {best.number}, next to that of this report. The best of many scores on the "
+        "same cases is slightly optimistic: evaluate it on cases that no trial was scored on.")
+    return Section("Trials", note=note, header=header, rows=cells)
 
 
 def _span(status: Mapping[str, Any]) -> str:
@@ -66,9 +66,9 @@ def _progress(scored: Sequence[SweepRow]) -> Section:
     numbers = [row.number for row in scored]
     scores = [float(row.score or 0) for row in scored]
     best = [max(scores[:place + 1]) for place in range(len(scores))]
-    axes.plot(numbers, scores, ".", label="run")
+    axes.plot(numbers, scores, ".", label="trial")
     axes.step(numbers, best, where="post", color="tab:green", label="best so far")
-    axes.set(xlabel="run", ylabel="score")
+    axes.set(xlabel="trial", ylabel="score")
     axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
     axes.grid(alpha=0.25)
     axes.legend()
@@ -76,7 +76,7 @@ def _progress(scored: Sequence[SweepRow]) -> Section:
 
 
 def _places(parameter: Parameter, values: Sequence[Any]) -> tuple[list[float], str, str]:
-    """Where ``values`` of ``parameter`` are between 0 and 1, and the texts of both ends."""
+    """``values`` of ``parameter`` on its axis, scaled to 0 to 1, and the labels of both ends."""
     if parameter.choices:
         last = max(len(parameter.choices) - 1, 1)
         return [parameter.choices.index(value) / last for value in values], parameter.choices[0], parameter.choices[-1]
@@ -86,7 +86,7 @@ def _places(parameter: Parameter, values: Sequence[Any]) -> tuple[list[float], s
 
 
 def _parallel(space: Sequence[Parameter], scored: Sequence[SweepRow]) -> Section | None:
-    """Each run a line from parameter to parameter to its score."""
+    """Parallel coordinates: each trial is a line from parameter to parameter to its score."""
     if len(scored) < 2:
         return None
     from matplotlib import colormaps
@@ -111,16 +111,16 @@ def _parallel(space: Sequence[Parameter], scored: Sequence[SweepRow]) -> Section
     axes.set_ylim(-0.02, 1.02)
     for spine in axes.spines.values():
         spine.set_visible(False)
-    return Section("Values and scores", html="<p class='soft'>Each line is a run; the lighter, the better.</p>",
+    return Section("Values and scores", note="Each line is a trial; lighter is better.",
                    figures=(plot,), name="values-and-scores")
 
 
 def _importance(space: Sequence[Parameter], scored: Sequence[SweepRow]) -> Section | None:
-    """How much of what tells the better runs from all is in each parameter; of runs of the same number of epochs."""
+    """How much each parameter separates the best trials from all, among those of the most common number of epochs."""
     lengths = Counter(row.suggestion.epochs for row in scored)
     scored = [row for row in scored if row.suggestion.epochs == max(lengths, key=lambda length: lengths[length])]
     varied = [parameter for parameter in space if len({row.suggestion.values[parameter.name] for row in scored}) > 1]
-    if len(scored) < LEAST or len(varied) < 2:
+    if len(scored) < MIN_SCORES or len(varied) < 2:
         return None
     import warnings
 
@@ -135,7 +135,7 @@ def _importance(space: Sequence[Parameter], scored: Sequence[SweepRow]) -> Secti
             params={parameter.name: row.suggestion.values[parameter.name] for parameter in varied},
             distributions=distributions, value=row.score))
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # that it is experimental, and that few runs tell little
+        warnings.simplefilter("ignore")  # it is experimental, and few trials are unreliable
         found = optuna.importance.get_param_importances(study, evaluator=PedAnovaImportanceEvaluator())
     names, shares = list(found), list(found.values())
     plot = Figure(figsize=(9, 0.8 + 0.4 * len(names)), layout="constrained")
@@ -143,35 +143,35 @@ def _importance(space: Sequence[Parameter], scored: Sequence[SweepRow]) -> Secti
     axes.barh(names[::-1], shares[::-1], color="tab:blue")
     axes.set(xlabel="importance", xlim=(0, 1))
     axes.grid(alpha=0.25, axis="x")
-    return Section("Importance", html="<p class='soft'>How much the values of the best tenth of the runs differ from "
-                                      "those of all (PED-ANOVA, Watanabe et al. 2023). Few runs tell little.</p>",
+    return Section("Importance", note="How much the values of the best tenth of the trials differ from those of all "
+                                      "(PED-ANOVA, Watanabe et al. 2023). Unreliable for few trials.",
                    header=("key", "importance"), rows=tuple((name, f"{share:.3f}") for name, share in found.items()),
                    figures=(plot,), name="importance")
 
 
 def _lineage(rows: Sequence[SweepRow]) -> Section | None:
-    """Which run has gone on from which."""
+    """Which trial continued from which."""
     if not any(row.suggestion.parent is not None for row in rows):
         return None
     by_number = {row.number: row for row in rows}
     lanes = _lanes(by_number)
     plot = Figure(figsize=(9, 0.8 + 0.3 * (1 + max(lanes.values()))), layout="constrained")
     axes = plot.subplots()
-    for row in (row for row in rows if "epoch" in row.status):  # the others have not begun
+    for row in (row for row in rows if "epoch" in row.status):  # the others have not started
         epoch, lane, parent = row.status["epoch"], lanes[row.number], row.suggestion.parent
-        begun, came = (0, lane) if parent is None else (by_number[parent].status["epoch"], lanes[parent])
-        axes.plot([begun, epoch], [came, lane], color="grey" if came == lane else "tab:orange")
+        start, origin = (0, lane) if parent is None else (by_number[parent].status["epoch"], lanes[parent])
+        axes.plot([start, epoch], [origin, lane], color="grey" if origin == lane else "tab:orange")
         axes.plot([epoch], [lane], "o", color="black", markersize=3)
         axes.annotate(str(row.number), (epoch, lane), textcoords="offset points", xytext=(3, 3), fontsize=7)
     axes.set(xlabel="epoch", ylabel="member")
     axes.invert_yaxis()
     axes.grid(alpha=0.25)
-    return Section("Lineage", html="<p class='soft'>Which run has gone on from which; orange where a member has taken "
-                                   "over another's weights.</p>", figures=(plot,), name="lineage")
+    return Section("Lineage", figures=(plot,), name="lineage", note="Which trial continued from which; orange where a "
+                                                                    "member took over the weights of another.")
 
 
 def _lanes(rows: Mapping[int, SweepRow]) -> dict[int, int]:
-    """The place of each run among those of its generation: its parent's, for the one that went on as it was."""
+    """The position of each trial in its generation: that of its parent if it continued with the same values."""
     generation: dict[int, int] = {}
     for number, row in rows.items():
         parent = row.suggestion.parent

@@ -1,4 +1,4 @@
-"""How far a sweep is, and what of that its folder keeps."""
+"""The progress of a sweep, and what its folder keeps of it."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ CARD, PROGRESS = "sweep.json", "progress.json"
 
 @dataclass
 class SweepState:
-    """The trials of a sweep so far, and ``failures`` by their number.
+    """The trials of a sweep so far, and ``failures`` by trial number.
 
-    Kept on disk are the ``seconds`` that they took, and the ``scores`` of each batch after which the tuner has asked
-    for more. ``continuation`` is the command that resumes the sweep.
+    The folder keeps the ``seconds`` that they took, and the ``scores`` of each batch that the tuner has been told and
+    has answered with more suggestions. ``continuation`` is the command that resumes the sweep.
     """
 
     folder: Path
@@ -39,7 +39,7 @@ class SweepState:
 
     @classmethod
     def load(cls, folder: Path, plan: SweepPlan, continuation: str) -> SweepState:
-        """As the folder has it; a new sweep has none."""
+        """The state that ``folder`` keeps; a new one if it keeps none."""
         return cls(folder, plan, continuation, **(_read(folder / PROGRESS) or {}))
 
     def save(self) -> None:
@@ -60,17 +60,17 @@ class SweepState:
         return trial.status
 
     def failed_runs(self, exceeded_rate: float | None = None) -> FailedRunsError:
-        """``exceeded_rate`` is the tuner.max_failure_rate that stops the search, if it does."""
-        mistakes = all(isinstance(error, UserError) for error in self.failures.values())
+        """``exceeded_rate`` is tuner.max_failure_rate if that stops the search."""
+        user_errors = all(isinstance(error, UserError) for error in self.failures.values())
         why = "" if exceeded_rate is None else (
-            f"More than tuner.max_failure_rate={exceeded_rate:g} of the runs, so the search stops.\n")
+            f"This is more than tuner.max_failure_rate={exceeded_rate:g} of them, so the search stops.\n")
         return FailedRunsError(
-            f"{len(self.failures)} of {len(self.trials)} runs failed:\n{_by_reason(self.failures)}\n"
-            f"{why}Try these again with:\n  {self.continuation}", exit_code=2 if mistakes else 1)
+            f"{len(self.failures)} of {len(self.trials)} trials failed:\n{_by_reason(self.failures)}\n"
+            f"{why}Try them again with:\n  {self.continuation}", exit_code=2 if user_errors else 1)
 
 
 def discard_checkpoints(trials: Sequence[Trial]) -> None:
-    """Remove the checkpoints of those that have paused, once no trial can go on from them any more."""
+    """Remove the checkpoints of paused ``trials``, from which no trial will continue."""
     for trial in trials:
         if trial.suggestion.epochs is not None and trial.status["status"] != FINISHED:
             shutil.rmtree(trial.folder.last.parents[1], ignore_errors=True)
@@ -79,18 +79,18 @@ def discard_checkpoints(trials: Sequence[Trial]) -> None:
 def find_folder(folder: Path, resume: str, overrides: list[str]) -> Path:
     """The folder of the sweep over ``overrides``: ``folder`` for a new one, or that of the sweep to ``resume``.
 
-    Raises UserError where there is a sweep already, or none to resume.
+    Raises UserError if there is a sweep already, or none to resume.
     """
     if resume.lower() == "false":
         if (folder / CARD).exists():
-            raise UserError(f"{folder} holds a sweep already", hint=f"type {RESUME}={folder} to go on with it")
+            raise UserError(f"{folder} already contains a sweep", hint=f"type {RESUME}={folder} to resume it")
         return folder
     if resume.lower() == "true":
         return _newest(folder.parent, overrides)
     folder = Path(resume).expanduser().resolve()
     if not _is_over(folder / CARD, overrides):
         raise UserError(f"{RESUME}={resume}: {folder} is not a sweep over the same values",
-                        hint=f"type what it was started with, or leave {RESUME} out")
+                        hint=f"type the overrides that it was started with, or omit {RESUME}")
     return folder
 
 
@@ -98,8 +98,8 @@ def _newest(output_dir: Path, overrides: list[str]) -> Path:
     for path in sorted(output_dir.glob(f"*/{CARD}"), reverse=True):
         if _is_over(path, overrides):
             return path.parent
-    raise UserError(f"{RESUME}=true: {output_dir} holds no sweep over the same values",
-                    hint=f"leave {RESUME} out to start, or name the sweep's folder")
+    raise UserError(f"{RESUME}=true: {output_dir} contains no sweep over the same values",
+                    hint=f"omit {RESUME} to start one, or type {RESUME}=FOLDER")
 
 
 def _is_over(card: Path, overrides: list[str]) -> bool:
@@ -113,7 +113,7 @@ def read_plan(folder: Path) -> SweepPlan | None:
 
 
 def write_plan(folder: Path, plan: SweepPlan, overrides: list[str]) -> None:
-    """Make the folder of a new sweep."""
+    """Create the folder of a new sweep."""
     make_folder(folder)
     write_json(folder / CARD, {"overrides": overrides, "plan": plan.to_json()})
 
@@ -126,8 +126,8 @@ def _read(path: Path) -> Any:
 
 
 def _by_reason(failures: Mapping[int, Exception]) -> str:
-    """Each reason once, with the runs that failed for it."""
+    """Each reason once, with the trials that failed for it."""
     numbers: dict[str, list[int]] = {}
     for number, error in failures.items():
         numbers.setdefault(describe_error(error), []).append(number)
-    return "\n".join(indent(f"run {', '.join(map(str, those))}: {reason}", "  ") for reason, those in numbers.items())
+    return "\n".join(indent(f"trial {', '.join(map(str, those))}: {reason}", "  ") for reason, those in numbers.items())

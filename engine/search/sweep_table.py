@@ -1,4 +1,4 @@
-"""What became of the runs of a sweep, as a table for people and as a CSV."""
+"""The trials of a sweep, as a table on the console and as a CSV file."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ STATUS = ("status", "score", "score_low", "score_high", "device_hours", "message
 
 @dataclass(frozen=True)
 class SweepRow:
-    """A run: its number, what it was started for, and its status."""
+    """A trial: its number, its suggestion, and its status."""
 
     number: int
     suggestion: Suggestion
@@ -35,19 +35,18 @@ class SweepRow:
 
 
 def best_row(rows: Iterable[SweepRow]) -> SweepRow | None:
-    """The finished run with the best score, the later one of equals; of those that are not finished only where there
-    is no other."""
+    """The finished trial with the best score, the later one of equals; an unfinished one only if none is finished."""
     scored = [row for row in rows if row.score is not None]
     return max(scored, key=lambda row: (row.status["status"] == FINISHED, row.score, row.number), default=None)
 
 
 def summary(folder: Path, plan: SweepPlan, rows: Sequence[SweepRow]) -> Table:
-    """For people; the best run is marked."""
+    """For the console; the best trial is marked."""
     names = [parameter.name for parameter in plan.space]
     short = [parameter.label for parameter in plan.space]
     best = best_row(rows)
     columns = short if len(set(short)) == len(short) else names
-    table = Table("run", *columns, "status", "score", title=f"Sweep {folder}", title_justify="left")
+    table = Table("trial", *columns, "status", "score", title=f"Sweep {folder}", title_justify="left")
     for row in rows:
         shown = "" if row.score is None else format_metric(row.score) + (" best" if row is best else "")
         values = (value_text(row.suggestion.values[name]) for name in names)
@@ -60,7 +59,7 @@ def write_table(folder: Path, plan: SweepPlan, rows: Sequence[SweepRow]) -> None
     names = [parameter.name for parameter in plan.space]
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(["run", "parent", "epochs", *names, *STATUS])
+    writer.writerow(["trial", "parent", "epochs", *names, *STATUS])
     for row in rows:
         values = (row.suggestion.values[name] for name in names)
         writer.writerow([row.number, row.suggestion.parent, row.status.get("epoch"), *values,

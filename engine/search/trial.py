@@ -1,4 +1,4 @@
-"""One run of a sweep, as its folder tells."""
+"""One run of a sweep, and its state according to its folder."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ RESUME = "trainer.resume"
 @dataclass(frozen=True)
 class Trial:
     """``number`` is the name of its folder in ``sweep``, ``overrides`` are what it is started with, and ``suggestion``
-    is why."""
+    is where they come from."""
 
     sweep: Path
     number: int
@@ -36,34 +36,34 @@ class Trial:
         return read_status(self.folder) if self.folder.status.is_file() else {"status": WAITING}
 
     def done(self, status: Mapping[str, Any] | None = None) -> bool:
-        """Whether it is at its end, or where it was to pause, as its ``status`` says."""
+        """Whether it has finished, or paused where it should, according to ``status``."""
         status = self.status if status is None else status
         return status["status"] == FINISHED or self.suggestion.epochs is not None and bool(status.get("paused"))
 
     @property
     def score(self) -> float | None:
-        """None while it is not done, too."""
+        """None also until it is done."""
         status = self.status
         return status.get("score") if self.done(status) else None
 
     def launch_overrides(self) -> list[str]:
-        """What it is started with now: one that has begun resumes."""
+        """Its overrides; a trial that has already started resumes."""
         return [*self.overrides, *([f"{RESUME}={quoted(self.folder.path)}"] if self.folder.config.is_file() else [])]
 
     def line(self, plan: SweepPlan) -> str:
-        """What is printed of it."""
+        """The line that is printed when it starts."""
         parent = self.suggestion.parent
-        whence = "" if parent is None else f", on from run {parent}"
-        return f"run {self.number}{whence}: " + " ".join(
+        origin = "" if parent is None else f", continued from trial {parent}"
+        return f"trial {self.number}{origin}: " + " ".join(
             parameter.override(self.suggestion.values[parameter.name]) for parameter in plan.space)
 
 
 def failure(result: JobReturn) -> Exception | None:
-    """Why a run failed, if it did. Raises StoppedError where it was stopped: that is meant for the whole sweep."""
+    """Why a trial failed, if it did. Raises StoppedError if it was stopped, which stops the whole sweep."""
     try:
         _ = result.return_value
     except StoppedError:
         raise
-    except Exception as error:  # whatever ended the run, the others go on
+    except Exception as error:  # however it failed, the others continue
         return error
     return None

@@ -1,4 +1,4 @@
-"""A few real steps before the run: how long an update takes, what memory it needs, which mode is the fastest."""
+"""A few real steps before the run: time and memory of a micro-batch, and the fastest compute mode."""
 
 from __future__ import annotations
 
@@ -24,41 +24,39 @@ from sightsmith.engine.training.sampler import MicroBatch
 
 STEPS = 3
 PRECISION_GAIN, FORMAT_GAIN = 1.15, 1.05
-"""How much faster than the first mode one of a lower precision, or of another memory format alone, must be."""
+"""How much faster than the first mode another must be: one of lower precision, or of another memory format only."""
 
 MAX_SLOWDOWN = 3.0
-"""A mode is given up at a step this many times slower than the one before it needed at its slowest."""
+"""A mode is given up at a step this many times slower than the slowest one of the modes before."""
 
 LONG_STEP = 30.0
-"""Seconds; one such step says enough."""
+"""Seconds; one step that takes longer is enough."""
 
 TOO_SMALL = re.compile(r"size is too small|greater than actual input size|less than the corresponding input dimension|"
                        r"sizes? should be greater than 0", re.IGNORECASE)
-"""How torch refuses an image of which a network's last layers leave nothing."""
+"""Errors of torch for an image that is too small for a network's last layers."""
 
 FORMATS = {"contiguous": torch.contiguous_format, "channels_last": torch.channels_last}
 DTYPES = {"fp32": None, "bf16": torch.bfloat16, "fp16": torch.float16}
 
 
-
-
 @dataclass(frozen=True)
 class Measurement:
-    """The fastest of the trial's steps, of one rank."""
+    """The benchmark of one rank, by its fastest steps."""
 
     mode: ComputeMode
     micro_batch_seconds: dict[ComputeMode, float]
-    """forward, backward and step of one pass"""
+    """forward, backward and optimizer step of one micro-batch"""
     load_seconds: float
-    """loading one pass's images in this process"""
+    """loading the images of one micro-batch in this process"""
     memory: int
     """bytes: allocated on the GPU, or this process's peak on the CPU"""
 
 
 def candidates(precision: str, memory_format: str, device: torch.device) -> tuple[ComputeMode, ...]:
-    """The modes to compare: as asked for, or, for auto, fp32 and what the device may do faster, in both formats.
+    """The modes to compare: those set, or, for auto, fp32 and what may be faster on the device, in both formats.
 
-    Raises UserError for a precision that the device does not have.
+    Raises UserError for a precision that the device does not support.
     """
     lower = "fp16" if device.type == "cuda" and not torch.cuda.is_bf16_supported() else "bf16"
     if precision == "fp16" and device.type == "cpu" or precision == "bf16" and lower == "fp16":
@@ -72,24 +70,24 @@ def candidates(precision: str, memory_format: str, device: torch.device) -> tupl
 
 
 def emulates_bf16() -> bool:
-    """Whether this processor has no instructions for bf16, so that it is many times slower than fp32."""
-    found: dict[str, object] = getattr(torch.cpu, "get_capabilities", dict)()  # newer torch has it
+    """Whether this processor has no bf16 instructions, which makes bf16 many times slower than fp32."""
+    found: dict[str, object] = getattr(torch.cpu, "get_capabilities", dict)()  # only in newer torch
     return bool(found) and not any(there for name, there in found.items() if "bf16" in name)
 
 
-def benchmark(task: Task, model: Model, dataset: Dataset[object], passes: Sequence[MicroBatch], hyper: HyperConfig,
-            modes: Sequence[ComputeMode], device: torch.device, slowest: Callable[[float],
-                                                                                  float] = float) -> Measurement:
-    """Train ``model`` for a few steps and put it back as it was.
+def benchmark(task: Task, model: Model, dataset: Dataset[object], micro_batches: Sequence[MicroBatch],
+              hyper: HyperConfig, modes: Sequence[ComputeMode], device: torch.device,
+              slowest: Callable[[float], float] = float) -> Measurement:
+    """Train ``model`` for a few steps in each of ``modes``, then restore it.
 
-    Every rank does so, in step with the others: some losses add up over ranks. ``slowest`` gives the
-    largest of all ranks' times, so that all take the same decisions.
+    All ranks do so together, because some losses average over ranks. ``slowest`` returns the largest of all ranks'
+    times, so that all ranks take the same decisions.
     """
     load_times, batches = [], []
-    for part in passes[:STEPS]:
-        begun = time.perf_counter()
-        batches.append(task.collate([dataset[item] for item in part.items]))
-        load_times.append(time.perf_counter() - begun)
+    for micro_batch in micro_batches[:STEPS]:
+        started = time.perf_counter()
+        batches.append(task.collate([dataset[item] for item in micro_batch.items]))
+        load_times.append(time.perf_counter() - started)
     model.to(device).train()
     backbone = task.backbone(model)
     if hyper.backbone_lr_scale == 0:
@@ -101,15 +99,15 @@ def benchmark(task: Task, model: Model, dataset: Dataset[object], passes: Sequen
     longest = LONG_STEP
     try:
         for mode in modes:
-            nn.Module.to(model, memory_format=FORMATS[mode.memory_format])  # its own `to` may take a device alone
+            nn.Module.to(model, memory_format=FORMATS[mode.memory_format])  # its own `to` may only take a device
             times = _times(model, backbone, batches, hyper, DTYPES[mode.precision], device, longest, slowest)
-            # Not the first step, which allocates and picks kernels; the fastest: other programs only slow one down.
+            # Not the first step, which allocates and picks kernels. The fastest: other programs only slow down.
             seconds[mode] = min(times[1:] or times)
             longest = min(longest, MAX_SLOWDOWN * max(times))
     except RuntimeError as error:
         if TOO_SMALL.search(str(error)):
             raise UserError(f"The network {task.network.name} cannot take images of {task.input_size()} px: {error}",
-                            hint=f"choose a larger image.size (without it, this network takes "
+                            hint=f"choose a larger image.size (the default of this network is "
                                  f"{task.network.input_size}), or another network") from error
         raise
     finally:
@@ -119,7 +117,7 @@ def benchmark(task: Task, model: Model, dataset: Dataset[object], passes: Sequen
 
 
 def _chosen(seconds: Mapping[ComputeMode, float]) -> ComputeMode:
-    """The fastest mode that is worth leaving the first one for."""
+    """The fastest mode if it is worth the change, otherwise the first one."""
     first = next(iter(seconds))
     for mode in sorted(seconds, key=lambda mode: seconds[mode]):
         gain = FORMAT_GAIN if mode.precision == first.precision else PRECISION_GAIN
@@ -131,11 +129,11 @@ def _chosen(seconds: Mapping[ComputeMode, float]) -> ComputeMode:
 def _times(model: Model, backbone: Sequence[nn.Module], batches: list[dict[str, object]], hyper: HyperConfig,
            dtype: torch.dtype | None, device: torch.device, longest: float, slowest: Callable[[float], float],
            ) -> list[float]:
-    """Seconds of each step; the last one is the first that took more than ``longest``."""
+    """Seconds of each step; stops after a step that takes more than ``longest``."""
     optimizer = build_optimizer(model, hyper, backbone)
     times: list[float] = []
     for step in range(STEPS + 1):
-        begun = time.perf_counter()
+        started = time.perf_counter()
         batch = model.data_preprocessor(batches[step % len(batches)], True)
         with torch.autocast(device.type, dtype, enabled=dtype is not None):
             loss, _ = model.parse_losses(model(**batch, mode="loss"))
@@ -144,7 +142,7 @@ def _times(model: Model, backbone: Sequence[nn.Module], batches: list[dict[str, 
         optimizer.zero_grad()
         if device.type == "cuda":
             torch.cuda.synchronize(device)
-        times.append(slowest(time.perf_counter() - begun))
+        times.append(slowest(time.perf_counter() - started))
         if times[-1] > longest:
             break
     return times
@@ -157,15 +155,15 @@ def _memory(device: torch.device) -> int:
     return peak if sys.platform == "darwin" else peak * 1024
 
 
-UPDATE_TO_VALIDATION = 3.0
-"""A training pass costs about three forward passes: the backward pass twice what the forward does."""
+STEP_TO_VALIDATION = 3.0
+"""A training step costs about three forward passes: the backward pass costs twice the forward pass."""
 
 
 def estimate_seconds(*, micro_batch_seconds: float, load_seconds: float, workers: int, batch_images: float,
                      train_images: int, validation_images: int, epochs: int) -> float:
-    """Seconds of a whole run, from one pass of ``batch_images`` images (times of one rank)."""
+    """Seconds of a whole run, from those of one micro-batch of ``batch_images`` images (times of one rank)."""
     load = load_seconds / workers if workers else load_seconds
     train = max(micro_batch_seconds, load) if workers else micro_batch_seconds + load
-    compute = micro_batch_seconds / UPDATE_TO_VALIDATION
+    compute = micro_batch_seconds / STEP_TO_VALIDATION
     validation = max(compute, load) if workers else compute + load
     return epochs * (train_images * train + validation_images * validation) / batch_images

@@ -1,7 +1,7 @@
-"""How far a score can be trusted: its percentile bootstrap interval over validation cases.
+"""The confidence interval of a score: percentile bootstrap over validation cases.
 
-Efron, Tibshirani: An Introduction to the Bootstrap, 1993, chapter 13. Cases are drawn, not images: those of a group
-are alike, and a draw of single images would take them for independent.
+Efron, Tibshirani: An Introduction to the Bootstrap, 1993, chapter 13. Cases are resampled, not images, because the
+images of a group are not independent.
 """
 
 from __future__ import annotations
@@ -16,13 +16,12 @@ from sightsmith.core.contracts.image import Array
 
 RESAMPLES = 1000
 LEVEL = 95
-"""Percent of confidence."""
+"""Confidence level, percent."""
 
 
 @dataclass(frozen=True)
 class Interval:
-    """Where the score would lie with other cases of the same kind; ``low`` and ``high`` are None where ``reason``
-    says why that is undefined. ``cases`` is how many were drawn from."""
+    """The interval of a score over ``cases``; if undefined, ``low`` and ``high`` are None and ``reason`` says why."""
 
     low: float | None
     high: float | None
@@ -37,9 +36,9 @@ class Interval:
 
 
 def interval(score: Callable[[Array], float | None], samples: Sequence[Sample], seed: int) -> Interval:
-    """The interval of ``score``, a function of how often each of ``samples`` is drawn (N,) int64.
+    """The interval of ``score``, a function of how often a resample contains each of ``samples``, (N,) int64.
 
-    Draws whose score is undefined are left out; where these are more than half, the interval is undefined.
+    Resamples whose score is undefined are ignored; if they are more than half, the interval is undefined.
     """
     _, case_of = np.unique([sample.case for sample in samples], return_inverse=True)
     cases = int(case_of.max()) + 1
@@ -50,6 +49,6 @@ def interval(score: Callable[[Array], float | None], samples: Sequence[Sample], 
     scores = [score(random.multinomial(cases, chances)[case_of]) for _ in range(RESAMPLES)]
     defined = [value for value in scores if value is not None]
     if 2 * len(defined) < RESAMPLES:
-        return Interval(None, None, cases, "so is the score of most draws")
+        return Interval(None, None, cases, "so is the score of most resamples")
     low, high = np.percentile(defined, [(100 - LEVEL) / 2, (100 + LEVEL) / 2])
     return Interval(float(low), float(high), cases)

@@ -1,4 +1,4 @@
-"""What listens to a training: bars on a terminal and plain lines elsewhere, the status, loggers, plugins."""
+"""Callbacks of the training loop: progress on the console, status, metric loggers, plugins' hooks."""
 
 from __future__ import annotations
 
@@ -19,22 +19,22 @@ if TYPE_CHECKING:
     from sightsmith.core.plugins.manager import Plugins
 
 PLAIN_SECONDS = 30.0
-"""Without a terminal, a long epoch says this often where it is."""
+"""Seconds between two lines of progress within an epoch, without a terminal."""
 
 
 class ProgressReporter:
-    """A callback of the loop: one bar for the run, one line an epoch. ``title`` says which training it is."""
+    """Shows a progress bar for the run and a line for each epoch. ``title`` names the training."""
 
-    def __init__(self, *, epochs: int, updates: int, batch_images: float, score: str, console: Console,
+    def __init__(self, *, epochs: int, steps: int, batch_images: float, score: str, console: Console,
                  title: str = "") -> None:
-        self._epochs, self._updates, self._images, self._score = epochs, updates, batch_images, score
+        self._epochs, self._steps, self._images, self._score = epochs, steps, batch_images, score
         self._console, self._title = console, title
-        self._begun = self._said = time.monotonic()
+        self._started = self._printed = time.monotonic()
         self._first: int | None = None
         self._bar = Progress(TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[note]}"),
                              TimeRemainingColumn(compact=True), console=console, transient=True,
                              disable=not console.is_terminal)
-        self._run = self._bar.add_task("run", total=epochs * updates, note="")
+        self._run = self._bar.add_task("run", total=epochs * steps, note="")
 
     def __enter__(self) -> ProgressReporter:
         self._bar.start()
@@ -44,21 +44,21 @@ class ProgressReporter:
         self._bar.stop()
 
     def on_step(self, state: TrainState, losses: Mapping[str, float], rate: float) -> None:
-        done = state.epoch * self._updates + state.step
+        done = state.epoch * self._steps + state.step
         if self._first is None:
-            self._first, self._begun = done - 1, time.monotonic() - 1e-3
-        speed = (done - self._first) * self._images / (time.monotonic() - self._begun)
+            self._first, self._started = done - 1, time.monotonic() - 1e-3
+        speed = (done - self._first) * self._images / (time.monotonic() - self._started)
         note = f"{self._title}epoch {state.epoch + 1}/{self._epochs}  loss {losses['loss']:.4f}  {speed:.0f} img/s"
         self._bar.update(self._run, completed=done, note=note)
-        if not self._console.is_terminal and time.monotonic() - self._said > PLAIN_SECONDS:
-            self._said = time.monotonic()
-            self._console.print(f"{note}  update {state.step}/{self._updates}")
+        if not self._console.is_terminal and time.monotonic() - self._printed > PLAIN_SECONDS:
+            self._printed = time.monotonic()
+            self._console.print(f"{note}  step {state.step}/{self._steps}")
 
     def on_validation(self, done: int, batches: int) -> None:
         self._bar.update(self._run, note=f"{self._title}validating {done}/{batches}")
 
     def on_epoch(self, state: TrainState, metrics: Mapping[str, Any]) -> None:
-        self._said = time.monotonic()
+        self._printed = time.monotonic()
         score = metrics.get(self._score)
         left = metrics["seconds"] / state.epoch * (self._epochs - state.epoch)
         self._console.print(
@@ -68,13 +68,13 @@ class ProgressReporter:
 
 
 class StatusReporter:
-    """A callback of the loop: keeps ``status.json`` up to date.
+    """Keeps ``status.json`` up to date.
 
     Epoch and score are those of the first training; of all ``trainings``, ``done`` are finished already.
     """
 
-    def __init__(self, status: Status, updates: int, epochs: int, done: int = 0, trainings: int = 1) -> None:
-        self._status, self._updates, self._epochs = status, updates, epochs
+    def __init__(self, status: Status, steps: int, epochs: int, done: int = 0, trainings: int = 1) -> None:
+        self._status, self._steps, self._epochs = status, steps, epochs
         self._done, self._trainings = done, trainings
 
     def on_step(self, state: TrainState, losses: Mapping[str, float], rate: float) -> None:
@@ -87,19 +87,19 @@ class StatusReporter:
         self._report(state, score=state.best_score)
 
     def _report(self, state: TrainState, **values: Any) -> None:
-        progress = min((state.epoch + state.step / self._updates) / self._epochs, 1.0)
+        progress = min((state.epoch + state.step / self._steps) / self._epochs, 1.0)
         progress = (self._done + progress) / self._trainings
         self._status.update(progress=round(progress, 4), **({} if self._done else {"epoch": state.epoch, **values}))
 
 
 class LoggerReporter:
-    """A callback of the loop: hands the figures to the metric loggers."""
+    """Passes the metrics to the metric loggers."""
 
-    def __init__(self, loggers: list[MetricLogger], updates: int) -> None:
-        self._loggers, self._updates = loggers, updates
+    def __init__(self, loggers: list[MetricLogger], steps: int) -> None:
+        self._loggers, self._steps = loggers, steps
 
     def on_step(self, state: TrainState, losses: Mapping[str, float], rate: float) -> None:
-        step = state.epoch * self._updates + state.step
+        step = state.epoch * self._steps + state.step
         figures = {f"train/{name}": value for name, value in losses.items()} | {"train/learning_rate": rate}
         for logger in self._loggers:
             logger.log(step, figures)
@@ -108,13 +108,13 @@ class LoggerReporter:
         pass
 
     def on_epoch(self, state: TrainState, metrics: Mapping[str, Any]) -> None:
-        figures = {f"validation/{name}": value for name, value in metrics.items() if isinstance(value, float)}
+        values = {f"validation/{name}": value for name, value in metrics.items() if isinstance(value, float)}
         for logger in self._loggers:
-            logger.log(state.epoch * self._updates, figures)
+            logger.log(state.epoch * self._steps, values)
 
 
 class HookReporter:
-    """A callback of the loop: calls the plugins' hook after each epoch."""
+    """Calls the plugins' hook after each epoch."""
 
     def __init__(self, plugins: Plugins, run_dir: Path) -> None:
         self._plugins, self._run_dir = plugins, run_dir

@@ -1,4 +1,4 @@
-"""Which GPUs a run of a sweep takes: none that another run of a sweep on this machine has."""
+"""Assigns GPUs to the trials of sweeps on this machine, so that none is used by too many."""
 
 from __future__ import annotations
 
@@ -21,20 +21,20 @@ POLL = 1.0
 
 @contextmanager
 def claimed(count: int, runs_per_device: int) -> Iterator[None]:
-    """Inside, this process and those that it starts compute on ``count`` GPUs, of which each has at most
-    ``runs_per_device`` runs.
+    """A context in which this process and its children use ``count`` GPUs, each shared by at most ``runs_per_device``
+    trials.
 
-    Waits until there are so many; nothing to claim where there is one GPU or none.
+    Waits until that many are free. Does nothing on a machine with fewer than two GPUs.
     """
     if torch.cuda.device_count() < 2:
         yield
         return
     names = [str(torch.cuda.get_device_properties(place).uuid) for place in range(torch.cuda.device_count())]
     with locked(names, count, runs_per_device) as places:
-        torch.cuda.set_device(places[0])  # of this process, whose CUDA may have begun already
+        torch.cuda.set_device(places[0])  # for this process, where CUDA may already be initialized
         before = os.environ.get(VISIBLE)
         known = before.split(",") if before else [str(place) for place in range(len(names))]
-        os.environ[VISIBLE] = ",".join(known[place] for place in places)  # of the ranks that it starts
+        os.environ[VISIBLE] = ",".join(known[place] for place in places)  # for the ranks that it starts
         try:
             yield
         finally:
@@ -46,14 +46,14 @@ def claimed(count: int, runs_per_device: int) -> Iterator[None]:
 
 @contextmanager
 def locked(names: Sequence[str], count: int, slots: int) -> Iterator[list[int]]:
-    """The places of ``count`` of the devices ``names``, each with one of its ``slots`` held until the end, also that of
-    the process."""
+    """The indices of ``count`` of the devices ``names``, each with one of its ``slots`` locked until the context or the
+    process ends."""
     folder = Path(tempfile.gettempdir()) / f"sightsmith-devices-{getpass.getuser()}"
     folder.mkdir(exist_ok=True)
     while True:
         with ExitStack() as stack:
             places: list[int] = []
-            # A slot of every device first, so that devices are shared only once all are taken.
+            # One slot of every device first, so that devices are only shared when all are in use.
             for slot, place in product(range(slots), range(len(names))):
                 if len(places) < count and place not in places:
                     try:

@@ -1,4 +1,4 @@
-"""Distillation: a loss that holds a network's features near those of a frozen one."""
+"""Distillation: a loss that keeps a network's features close to those of a frozen one."""
 
 from __future__ import annotations
 
@@ -14,36 +14,36 @@ from sightsmith.core.util.errors import UserError
 
 
 class Distillation:
-    """Compares what the backbones of ``student`` and ``teacher``, two networks of ``task``, make of the same images.
+    """Compares the backbone features of ``student`` and ``teacher``, two networks of ``task``, on the same images.
 
-    The features are taken while the student computes its own losses, so only the teacher costs a pass.
+    The student's features are recorded while it computes its own losses, so only the teacher needs an extra pass.
     """
 
     def __init__(self, task: Task, student: Model, teacher: Model, weight: float) -> None:
         self._task, self._weight = task, weight
         self._teacher = teacher.eval().requires_grad_(False)
-        self._learnt, self._taught = (_Output(task.backbone(model)[-1]) for model in (student, teacher))
+        self._student_output, self._teacher_output = (_Output(task.backbone(model)[-1]) for model in (student, teacher))
 
     def losses(self, inputs: Tensor) -> dict[str, Tensor]:
-        """Of the images (N, C, H, W) that the student has just seen: the squared distance of the features over the
-        squared length of the teacher's, the mean over the backbone's outputs.
+        """The loss for the images (N, C, H, W) that the student has just seen: the squared distance of the features,
+        divided by the squared norm of the teacher's, averaged over the backbone's outputs.
 
-        Features as what is kept of a network: FitNets, Romero et al., arXiv 1412.6550. Raises UserError where
-        the backbone's features are others in training.
+        Distillation of features: FitNets, Romero et al., arXiv 1412.6550. Raises UserError if the backbone has other
+        features in training.
         """
         with torch.no_grad():
             self._task.run_backbone(self._teacher, inputs)
-        learnt, taught = list(_tensors(self._learnt.value)), list(_tensors(self._taught.value))
-        if [value.shape[1:] for value in learnt] != [value.shape[1:] for value in taught]:
+        student, teacher = list(_tensors(self._student_output.value)), list(_tensors(self._teacher_output.value))
+        if [value.shape[1:] for value in student] != [value.shape[1:] for value in teacher]:
             raise UserError(f"base_run.distillation: the backbone of {self._task.network.name} has other features in "
-                            "training than in use", hint="leave base_run.distillation out")
+                            "training than in use", hint="omit base_run.distillation")
         distances = [(ours.float() - theirs.float()).square().sum() / theirs.float().square().expand_as(ours).sum()
-                     for ours, theirs in zip(learnt, taught, strict=True)]
+                     for ours, theirs in zip(student, teacher, strict=True)]
         return {"loss_distillation": self._weight * torch.stack(distances).mean()}
 
 
 class _Output:
-    """Keeps what a module gave last."""
+    """Records the last output of a module."""
 
     def __init__(self, module: nn.Module) -> None:
         self.value: Any = None

@@ -1,4 +1,4 @@
-"""One run on several devices: started here, or joined where torchrun or accelerate has started them."""
+"""One run on several devices, in ranks started here, by torchrun or by accelerate."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ T = TypeVar("T")
 
 
 def joined() -> bool:
-    """Whether this process is one of several ranks that somebody else has started."""
+    """Whether this process is one of several ranks that torchrun or accelerate has started."""
     return int(os.environ.get("WORLD_SIZE", "1")) > 1
 
 
@@ -38,22 +38,22 @@ def device_count(devices: str) -> int:
 
 
 def launch(count: int, function: Callable[..., T], *arguments: Any) -> T:
-    """Run ``function`` in ``count`` new processes of this machine; what rank 0 returned.
+    """Run ``function`` in ``count`` new processes of this machine; returns the result of rank 0.
 
-    ``function`` must be importable. It must return, not raise, what its caller is to know of.
+    ``function`` must be importable. It must return, not raise, errors that its caller needs.
     """
     from torch.distributed.elastic.multiprocessing import DefaultLogsSpecs, SignalException
     from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
     from torch.distributed.launcher.api import LaunchConfig, elastic_launch
 
     threads = os.environ.get("OMP_NUM_THREADS")
-    # Ranks that each take every core slow one another down several times.
+    # Ranks that each use every core slow each other down several times.
     os.environ["OMP_NUM_THREADS"] = threads or str(max((os.cpu_count() or 1) // count, 1))
     interrupted = []
-    # Ctrl-C reaches the ranks themselves, which stop in good order; the parent waits for that.
+    # Ctrl-C reaches the ranks too, which stop cleanly; the parent waits for them.
     handler = signal.signal(signal.SIGINT, lambda *_: interrupted.append(True))
     try:
-        with tempfile.TemporaryDirectory() as logs:  # which torch would leave behind
+        with tempfile.TemporaryDirectory() as logs:  # torch would leave its own behind
             config = LaunchConfig(min_nodes=1, max_nodes=1, nproc_per_node=count, run_id=uuid.uuid4().hex,
                                   max_restarts=0, rdzv_backend="c10d", rdzv_endpoint="localhost:0",
                                   local_addr="localhost", start_method="spawn", signals_to_handle="SIGTERM",
@@ -66,8 +66,8 @@ def launch(count: int, function: Callable[..., T], *arguments: Any) -> T:
             raise KeyboardInterrupt from error
         hung = [rank for rank, failure in error.failures.items() if failure.exitcode == watchdog.EXIT_CODE]
         if hung:
-            raise HungError(f"Rank {', '.join(map(str, hung))} of {count} did nothing for longer than "
-                            "trainer.watchdog_minutes; where each was is said above. Go on with trainer.resume=true."
+            raise HungError(f"Rank {', '.join(map(str, hung))} of {count} made no progress for longer than "
+                            "trainer.watchdog_minutes; its position is printed above. Resume with trainer.resume=true."
                             ) from error
         raise
     finally:
@@ -84,7 +84,7 @@ def open_state() -> PartialState:
 
 
 def close_state(state: PartialState) -> None:
-    """Leave the process group, so that the next run of this process starts anew."""
+    """Leave the process group, so that the next run of this process can start another."""
     state.destroy_process_group()
     AcceleratorState._reset_state(reset_partial_state=True)
 
@@ -97,7 +97,7 @@ def slowest(state: PartialState, seconds: float) -> float:
 
 
 def on_main(state: PartialState, function: Callable[[], T]) -> T:
-    """What ``function`` returns on rank 0, on every rank; an exception is raised on every rank alike."""
+    """Call ``function`` on rank 0 and return its result on every rank; an exception is raised on every rank."""
     if state.num_processes == 1:
         return function()
     box: list[Any] = [None]
@@ -107,10 +107,10 @@ def on_main(state: PartialState, function: Callable[[], T]) -> T:
             box = [(function(), None)]
         except Exception as error:
             failure = error
-            told = error if isinstance(error, UserError) else RuntimeError(f"rank 0 failed: {error!r}")
-            box = [(None, told)]
+            shared = error if isinstance(error, UserError) else RuntimeError(f"rank 0 failed: {error!r}")
+            box = [(None, shared)]
     broadcast_object_list(box)
-    value, told_failure = box[0]
-    if told_failure is not None:
-        raise failure or told_failure
+    value, shared_failure = box[0]
+    if shared_failure is not None:
+        raise failure or shared_failure
     return value

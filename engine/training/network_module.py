@@ -17,7 +17,7 @@ from sightsmith.engine.runs.heads import Layout, find_heads, plain_layout
 from sightsmith.engine.runs.weights import WeightsFile, file_digest, load_by_class, read_weights
 
 PREFIX = "network."
-"""Of the module's tensors in a checkpoint or bundle, where it is wrapped as ``network``."""
+"""Prefix of the module's tensors in checkpoints and bundles, where it is wrapped as ``network``."""
 
 
 def build_module(record: ModuleNetworkRecord, *, num_classes: int, channels: int, size: int,

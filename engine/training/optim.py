@@ -25,7 +25,7 @@ def build_optimizer(model: nn.Module, hyper: HyperConfig, backbone: Sequence[nn.
         if parameter.requires_grad:
             factor = hyper.backbone_lr_scale if parameter in slow else 1.0
             kinds.setdefault((factor, parameter.ndim > 1), []).append(parameter)
-    # The full rate first: it is the one that is shown.
+    # The full learning rate first, because that is the one shown.
     groups = [{"params": kinds[factor, decays], "factor": factor, "lr": factor * hyper.learning_rate,
                "weight_decay": hyper.weight_decay if decays else 0.0}
               for factor, decays in sorted(kinds, reverse=True)]
@@ -36,10 +36,10 @@ def build_optimizer(model: nn.Module, hyper: HyperConfig, backbone: Sequence[nn.
 
 
 def load_state(optimizer: torch.optim.Optimizer, saved: dict[str, Any]) -> None:
-    """What ``saved``, a state of the same kind of optimizer, gathered; the settings stay this optimizer's own.
+    """Load the state of ``saved``, an optimizer of the same kind, but keep this optimizer's own settings.
 
-    Laid out in memory as the parameters are: the fused kernels go through both in the order in which they lie, and do
-    not look whether it is the same.
+    The state gets the memory layout of its parameters: fused kernels walk both as they lie in memory, without checking
+    that the layouts agree.
     """
     own = [{name: value for name, value in group.items() if name not in ("params", "lr")}
            for group in optimizer.param_groups]
@@ -52,11 +52,11 @@ def load_state(optimizer: torch.optim.Optimizer, saved: dict[str, Any]) -> None:
                 state[name] = torch.empty_like(parameter, dtype=value.dtype).copy_(value)
 
 
-def learning_rate(hyper: HyperConfig, update: int, steps_per_epoch: int) -> float:
-    """The learning rate of the ``update``-th optimizer step of the run, counted from 0."""
-    epoch = update / steps_per_epoch
+def learning_rate(hyper: HyperConfig, step: int, steps_per_epoch: int) -> float:
+    """The learning rate of optimizer step ``step`` of the run, counted from 0."""
+    epoch = step / steps_per_epoch
     if epoch < hyper.warmup_epochs:
-        return hyper.learning_rate * (update + 1) / math.ceil(hyper.warmup_epochs * steps_per_epoch)
+        return hyper.learning_rate * (step + 1) / math.ceil(hyper.warmup_epochs * steps_per_epoch)
     if hyper.schedule == "step":
         return hyper.learning_rate * hyper.lr_gamma ** (int(epoch) // hyper.lr_step_size)
     if hyper.schedule == "cosine":
@@ -72,13 +72,13 @@ def set_learning_rate(optimizer: torch.optim.Optimizer, value: float) -> None:
 
 
 def freeze(modules: Iterable[nn.Module]) -> None:
-    """Neither learn nor gather statistics; again after each ``train()`` of a model that the modules are part of."""
+    """Stop ``modules`` from learning and gathering statistics. Repeat after each ``train()`` of their model."""
     for module in modules:
         module.requires_grad_(False).eval()
 
 
 def build_ema(model: nn.Module, decay: float) -> AveragedModel | None:
-    """A moving average of weights and buffers; None where ``decay`` is 0."""
+    """An exponential moving average of weights and buffers; None if ``decay`` is 0."""
     if not decay:
         return None
     return AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(decay), use_buffers=True)

@@ -1,4 +1,4 @@
-"""One training: a model, the samples that it learns from and those that it is judged by."""
+"""One training: a model, its training samples and its validation samples."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from sightsmith.engine.training.trainer import Trainer, seed_everything
 
 
 class Training:
-    """Prepares ``model`` for the samples. Every rank has one, each with its share of every pass."""
+    """Prepares ``model`` for the samples. Every rank has one, with its share of every micro-batch."""
 
     def __init__(self, config: Config, task: Task, model: Model, train: Sequence[Sample], validation: Sequence[Sample],
                  state: PartialState) -> None:
@@ -37,13 +37,13 @@ class Training:
                                     weights=task.sampling_weights(train))
 
     def trainer(self, run: RunDir, plan: Plan, callbacks: Sequence[Callback]) -> Trainer:
-        """Ready to fit, from the last checkpoint in ``run`` where there is one; computes as ``plan`` says."""
+        """A trainer that follows ``plan``, resumed from the last checkpoint in ``run`` if there is one."""
         precision = {"fp32": "no"}.get(plan.precision, plan.precision)
         accelerator = Accelerator(mixed_precision=precision, cpu=self.state.device.type == "cpu")
         loading: dict[str, Any] = {"num_workers": plan.num_workers, "collate_fn": self.task.collate,
                                    "persistent_workers": plan.num_workers > 0,
                                    "pin_memory": self.state.device.type == "cuda"}
-        accelerator.free_memory()  # that of an earlier training in this process
+        accelerator.free_memory()  # of an earlier training in this process
         batches = validation_batches(len(self.validation), self.config.hyper.batch_size, self.state.process_index,
                                      self.state.num_processes)
         seed_everything(self.config.trainer.seed)
@@ -57,7 +57,7 @@ class Training:
         return trainer
 
     def _teacher(self) -> Model | None:
-        """The base run's model, of the same network, where the one that is trained is held near it."""
+        """The base run's model, for distillation; None without it."""
         base_run = self.config.base_run
         if not base_run.distillation:
             return None

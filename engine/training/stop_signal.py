@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM as a wish that the loop looks at between two updates."""
+"""Ctrl-C and SIGTERM as a flag that the loop polls between two optimizer steps."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 
 class StopSignal:
-    """Turns the first SIGINT or SIGTERM into a flag; a second SIGINT interrupts at once."""
+    """Turns the first SIGINT or SIGTERM into a flag; a second SIGINT interrupts immediately."""
 
     def __init__(self) -> None:
         self.seen = False

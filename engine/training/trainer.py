@@ -42,7 +42,7 @@ from sightsmith.engine.training.stop_signal import StopSignal
 from sightsmith.engine.training.watchdog import Watchdog
 
 CHECK_EVERY = 10
-"""Optimizer steps between two looks at the losses on a GPU and at the other ranks: each costs a synchronisation."""
+"""Optimizer steps between two reads of the losses on a GPU and of other ranks' flags: each is a synchronization."""
 
 
 def seed_everything(*entropy: int) -> None:
@@ -66,10 +66,10 @@ class Trainer:
         self.score, self.run, self.callbacks = score, run, callbacks
         self.state = TrainState()
         self.history: list[dict[str, Any]] = []
-        self.best_outcomes: list[SampleResult] | None = None
-        """of the best epoch, where this process has trained it"""
+        self.best_results: list[SampleResult] | None = None
+        """of the best epoch, if this process has trained it"""
         model.to(accelerator.device)
-        nn.Module.to(model, memory_format=memory_format)  # a network's own `to` may take a device alone
+        nn.Module.to(model, memory_format=memory_format)  # a network's own `to` may only take a device
         if accelerator.num_processes > 1 and accelerator.device.type == "cuda":
             model = nn.SyncBatchNorm.convert_sync_batchnorm(model)
         backbone = task.backbone(model)
@@ -93,27 +93,27 @@ class Trainer:
 
     @property
     def eval_model(self) -> Model:
-        """The model that is validated and kept: the average of the weights where there is one."""
+        """The model that is validated and saved: the moving average of the weights if there is one."""
         return self.unwrapped if self.ema is None else self.ema.module
 
     def fit(self, epochs: int | None = None) -> TrainState:
-        """Train to the end, or only the first ``epochs`` of as many as are planned, from the checkpoint that
-        :meth:`resume` loaded or from the start.
+        """Train to the end, or only until epoch ``epochs``, from the checkpoint that :meth:`resume` loaded or from the
+        start.
 
         Raises StoppedError after a signal and NonFiniteLossError; both leave a usable last checkpoint.
         """
         with self._stop, self._watchdog:
             while not self.finished and (epochs is None or self.state.epoch < epochs):
-                begun = time.monotonic()
+                started = time.monotonic()
                 train_loss = self.train_epoch()
                 results = self.evaluate()
                 metrics = self.task.metrics(results)
-                self.state.seconds += time.monotonic() - begun
+                self.state.seconds += time.monotonic() - started
                 self._finish_epoch(train_loss, metrics, results)
         return self.state
 
     def train_epoch(self) -> float:
-        """What is left of the epoch under way; the mean training loss over its images, on all ranks."""
+        """Train the rest of the current epoch; returns the mean training loss over its images on all ranks."""
         state = self.state
         steps = self.sampler.start(state.epoch, skip=state.step)
         batches = iter(self.train_loader)
@@ -140,7 +140,7 @@ class Trainer:
         set_learning_rate(self.optimizer, learning_rate(self.hyper, done, self.sampler.steps_per_epoch))
         losses: list[tuple[dict[str, Tensor], int]] = []
         for number, part in enumerate(step.micro_batches, 1):
-            where = f"epoch {state.epoch + 1}, update {state.step + 1}, pass {number}"
+            where = f"epoch {state.epoch + 1}, optimizer step {state.step + 1}, micro-batch {number}"
             self._watchdog.hear(f"{where}, loading images")
             batch = self.unwrapped.data_preprocessor(next(batches), True)
             self._watchdog.hear(f"{where}, computing")
@@ -152,9 +152,9 @@ class Trainer:
                         found |= self.distillation.losses(batch["inputs"])
                 loss, parts = self.unwrapped.parse_losses(found)
                 if number == 1:
-                    # Not after the step: the memory it frees is what backward takes next.
+                    # Not after the step: backward reuses the memory that this frees.
                     self.optimizer.zero_grad()
-                # DDP averages over ranks, so the share is of one rank's part.
+                # DDP averages over ranks, so the weight is multiplied by their number.
                 accelerator.backward(loss * (part.count * accelerator.num_processes / step.total))
             losses.append(({name: value.detach() for name, value in parts.items()}, part.count))
         if self.hyper.clip_grad_norm is not None:
@@ -168,7 +168,7 @@ class Trainer:
             self._flush_losses()
 
     def _flush_losses(self) -> None:
-        """Fetch the losses since the last look; stop at the first that is not finite."""
+        """Read the losses since the last call; raises NonFiniteLossError at the first that is not finite."""
         rate = self.optimizer.param_groups[0]["lr"]
         for step, losses in self._pending:
             images = sum(count for _, count in losses)
@@ -178,9 +178,9 @@ class Trainer:
                 if not math.isfinite(values["loss"]):
                     text = ", ".join(f"{name} {value:g}" for name, value in values.items())
                     raise NonFiniteLossError(f"the loss is not finite at epoch {self.state.epoch + 1}, "
-                                             f"update {step + 1}: {text}; learning rate {rate:g}")
+                                             f"optimizer step {step + 1}: {text}; learning rate {rate:g}")
                 for name, value in values.items():
-                    # A rank without a share of a short step has no images.
+                    # A rank may have no images in a short step.
                     mean[name] = mean.get(name, 0.0) + value * count / max(images, 1)
             self.state.loss_sum += mean["loss"] * images
             self.state.images += images
@@ -205,8 +205,8 @@ class Trainer:
         return sorted(results, key=lambda result: result["index"])
 
     def _share_buffers(self) -> None:
-        """Rank 0's batch-normalization statistics everywhere: each rank has gathered its own since it last
-        got them, while all must evaluate, and a run that goes on must start from, the same model."""
+        """Give all ranks the batch-normalization statistics of rank 0. Each has gathered its own, but all must evaluate
+        the same model, and a resumed run must start from it."""
         if self.accelerator.num_processes > 1:
             models = [self.unwrapped] if self.ema is None else [self.unwrapped, self.ema]
             for buffer in (buffer for model in models for buffer in model.buffers()):
@@ -219,11 +219,11 @@ class Trainer:
         lower = loss is not None and loss < state.best_validation_loss
         better = score is not None and (state.best_score is None or score > state.best_score)
         state.best_validation_loss = loss if loss is not None and lower else state.best_validation_loss
-        # The score too: a detector that finds nothing yet has a low loss.
+        # The score counts too: a detector that finds nothing yet has a low loss.
         state.epochs_without_improvement = 0 if lower or better else state.epochs_without_improvement + 1
         if state.best_epoch == 0 or better:
             state.best_score, state.best_epoch = score, state.epoch
-            self.best_outcomes = results
+            self.best_results = results
             if self.accelerator.is_main_process:
                 save_tree(self.run.best, {"model": self.eval_model.state_dict(), "epoch": state.epoch,
                                           "classes": list(self.task.classes), "metrics": metrics})
@@ -240,19 +240,19 @@ class Trainer:
 
     @property
     def finished(self) -> bool:
-        """Whether all epochs are done, or more of them would not help."""
+        """Whether all epochs are done, or early stopping applies."""
         idle = self.hyper.early_stop and self.state.epochs_without_improvement >= self.hyper.patience
         return idle or self.state.epoch >= self.hyper.epochs
 
     def _poll_signals(self) -> list[bool]:
-        """Whether to stop, and whether a checkpoint is due. Ranks compare notes only now and then."""
+        """Whether to stop, and whether a checkpoint is due. Ranks only synchronize every few steps."""
         if self.accelerator.num_processes > 1 and self.state.step % CHECK_EVERY:
             return [False, False]
         due = time.monotonic() - self._saved_at > 60 * self.config.trainer.checkpoint_minutes
         return self._any_rank(self._stop.seen, due)
 
     def _any_rank(self, *flags: bool) -> list[bool]:
-        """Each flag, true where any rank says so: the same answer on all ranks."""
+        """Each flag, true if it is on any rank; the same on all ranks."""
         if self.accelerator.num_processes == 1:
             return list(flags)
         votes = torch.tensor([float(flag) for flag in flags], device=self.accelerator.device)
@@ -276,7 +276,7 @@ class Trainer:
         return gather_object(mine) if self.accelerator.num_processes > 1 else mine
 
     def resume(self) -> None:
-        """Go on from the run folder's last checkpoint; from the start where there is none yet."""
+        """Load the run folder's last checkpoint, if there is one."""
         if not self.run.last.is_file():
             return
         saved = load_tree(self.run.last)

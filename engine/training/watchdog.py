@@ -1,4 +1,4 @@
-"""Breaks a hang, in which ranks wait for one another for ever, and says where each of them was."""
+"""Ends ranks that wait for each other forever, and reports where each of them was."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ import threading
 import time
 
 EXIT_CODE = 113
-"""Of a process that was ended so."""
+"""Exit code of a process that the watchdog ended."""
 
 GRACE = 1.0
-"""Seconds in which the other ranks of a hang, whose time is up too, say where they are."""
+"""Seconds for the other ranks, whose time is up too, to report where they are."""
 
 
 class Watchdog:
-    """Ends this process once it was silent for so many ``minutes``; 0: never."""
+    """Ends this process if it makes no progress for ``minutes``; 0 means never."""
 
     def __init__(self, minutes: float, rank: int) -> None:
         self._limit, self._rank = 60 * minutes, rank
@@ -33,13 +33,13 @@ class Watchdog:
         self._over.set()
 
     def hear(self, where: str) -> None:
-        """The process is alive, and at work at ``where``."""
+        """Note that the process has got to ``where``."""
         self._where, self._heard = where, time.monotonic()
 
     def _watch(self) -> None:
         while not self._over.wait(self._heard + self._limit - time.monotonic()):
             if time.monotonic() - self._heard >= self._limit:
-                print(f"rank {self._rank} has done nothing for {self._limit / 60:g} minutes: {self._where}",
+                print(f"rank {self._rank} has made no progress for {self._limit / 60:g} minutes: {self._where}",
                       file=sys.stderr, flush=True)
                 faulthandler.dump_traceback(sys.stderr)
                 self._over.wait(GRACE)

@@ -39,7 +39,7 @@ def export_command(arguments: list[str], plugins: Plugins) -> int:
         exported = export(result, options.format, plugins, options.dataset(), options.tolerance,
                           options.output_dir and options.output_dir.resolve())
     if options.json:
-        print_json({"folder": str(exported.folder), **asdict(exported.compared)})
+        print_json({"folder": str(exported.folder), **asdict(exported.parity)})
     else:
         print(*exported.lines(), sep="\n")
     return 0

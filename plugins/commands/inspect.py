@@ -72,9 +72,9 @@ def inspect_command(arguments: list[str], plugins: Plugins) -> int:
 
 def _convert(config: Config, plugins: Plugins, form: str, folder: Path | None, report: Callable[[str], None]) -> None:
     from sightsmith.engine.data.write import find_writer, write_dataset
-    from sightsmith.engine.pipeline.load_dataset import check_judged
+    from sightsmith.engine.pipeline.load_dataset import check_for_evaluation
 
-    whole = check_judged(config, plugins, lambda line: None)  # with the images for the test
+    whole = check_for_evaluation(config, plugins, lambda line: None)  # with the images for the test
     writer = find_writer(form, plugins.dataset_formats, whole.index.annotation)
     target = (folder or Path(f"{whole.index.root.name}-{writer.name}")).resolve()
     for line in (*write_dataset(whole.index, whole.infos, writer, target), f"Written as {writer.name}: {target}"):

@@ -204,7 +204,7 @@ def test_data_that_is_not_what_the_card_wants(tmp_path, label, rows, says):
         sightsmith.train([f"preset={PRESET}", f"dataset.root={tmp_path}", "dataset.min_images_per_class=1"])
     text = str(raised.value)
     assert says in text
-    for part in ("It wants:", "frontal chest X-ray", "single-label", "PTX, normal", "CR, DX"):
+    for part in ("It expects:", "frontal chest X-ray", "single-label", "PTX, normal", "CR, DX"):
         assert part in text
 
 

@@ -179,10 +179,10 @@ def test_a_file_that_is_none(tmp_path, plugins):
 
 
 @pytest.mark.parametrize(("settings", "says"), [
-    (["name=Two-Shades"], "name=Two-Shades is not of small letters"),
-    (["name=pneumothorax"], r"name=pneumothorax: presets \(sightsmith .*\) has a preset of this name"),
-    (["name=a", "tunable=[augment.rotaton]"], "there is no key 'augment.rotaton'"),
-    (["name=two_shades"], "two_shades.yaml is there already"),
+    (["name=Two-Shades"], "name=Two-Shades must be lower-case letters"),
+    (["name=pneumothorax"], r"name=pneumothorax: presets \(sightsmith .*\) already has a preset of this name"),
+    (["name=a", "tunable=[augment.rotaton]"], "unknown key 'augment.rotaton'"),
+    (["name=two_shades"], "two_shades.yaml exists already"),
 ])
 def test_what_cannot_be_written(preset, run, settings, says, capsys):
     before = preset.read_bytes()

@@ -93,7 +93,7 @@ def test_tiles_of_an_image_are_left_out_together(tmp_path):
 
 
 @pytest.mark.parametrize(("overrides", "folds", "expected"), [
-    (["dataset.folds=4", "dataset.repeats=2"], (4, 2), ["4 folds × 2 repeats (as asked)", "9 trainings of"]),
+    (["dataset.folds=4", "dataset.repeats=2"], (4, 2), ["4 folds × 2 repeats (as set)", "9 trainings of"]),
     (["dataset.folds=auto"], (5, 1), ["5 folds (only 10 validation cases)", "6 trainings of"]),
     (["dataset.folds=auto", "dataset.validation_percentage=80"], (0, 1), ["none (30 validation cases are enough)"]),
     ([], (0, 1), []),
@@ -117,9 +117,9 @@ def test_the_presets_leave_it_to_the_data_and_lock_nothing_of_it(plugins):
 def test_the_status_counts_all_trainings():
     seen = {}
     status = SimpleNamespace(update=lambda **values: seen.update(values))
-    StatusReporter(status, updates=10, epochs=4, done=0, trainings=6).on_epoch(TrainState(epoch=4, best_score=0.5), {})
+    StatusReporter(status, steps=10, epochs=4, done=0, trainings=6).on_epoch(TrainState(epoch=4, best_score=0.5), {})
     assert seen == {"progress": round(1 / 6, 4), "epoch": 4, "score": 0.5}
-    StatusReporter(status, updates=10, epochs=2, done=3, trainings=6).on_epoch(TrainState(epoch=1, best_score=0.9), {})
+    StatusReporter(status, steps=10, epochs=2, done=3, trainings=6).on_epoch(TrainState(epoch=1, best_score=0.9), {})
     assert seen == {"progress": round(3.5 / 6, 4), "epoch": 4, "score": 0.5}
 
 

@@ -184,6 +184,6 @@ def test_how_many_folds():
     assert choose_folds(dataset(100, 40, group="one study"), "auto") == (0, "1 cases are too few")
     assert choose_folds(dataset(4, 1), "auto") == (0, "4 cases are too few")
     assert choose_folds(dataset(100, 20, split="train"), "auto") == (0, "the data set brings its own split")
-    assert choose_folds(dataset(100, 30), "7") == (7, "as asked")
+    assert choose_folds(dataset(100, 30), "7") == (7, "as set")
     with pytest.raises(UserError, match=r"has 9 cases.*\n.*dataset.folds=9 or less"):
         choose_folds(dataset(9, 3), "10")

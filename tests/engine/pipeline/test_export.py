@@ -68,8 +68,8 @@ def test_labels_from_onnxruntime_alone(digits, tmp_path):
 def test_objects_from_onnxruntime_alone(request, photos, tmp_path, tiles):
     result = request.getfixturevalue("photo_tiles" if tiles else "photo_masks")
     found = export(result, "onnx", PLUGINS, output_dir=tmp_path / "out", report=lambda line: None)
-    assert found.compared.largest_difference < TOLERANCE
-    assert found.compared.exported == pytest.approx(found.compared.original, abs=0.005)
+    assert found.parity.largest_difference < TOLERANCE
+    assert found.parity.exported == pytest.approx(found.parity.original, abs=0.005)
     card = json.loads((found.folder / "model.json").read_text())
     assert card["input"]["shape"] == ["batch", 3, 64, 64]
     assert card["tile"]["side"] == (64 if tiles else None)
@@ -93,8 +93,8 @@ def test_objects_from_onnxruntime_alone(request, photos, tmp_path, tiles):
 def test_maps_from_onnxruntime_alone(photos, photo_maps, tmp_path):
     result = photo_maps
     found = export(result, "onnx", PLUGINS, output_dir=tmp_path / "out", report=lambda line: None)
-    assert found.compared.original > 0.5
-    assert found.compared.exported == pytest.approx(found.compared.original, abs=1e-4)
+    assert found.parity.original > 0.5
+    assert found.parity.exported == pytest.approx(found.parity.original, abs=1e-4)
     images = [photos / "maps" / "images" / f"{number}.png" for number in (0, 7)]
     said = script(found.folder, tmp_path, *images)
     for one, other in zip(said, result.predict(images), strict=True):

@@ -21,7 +21,7 @@ from sightsmith.core.contracts.dataset import Sample
 from sightsmith.core.plugins.manager import load_plugins
 from sightsmith.core.util.files import cache_dir
 from sightsmith.engine.pipeline.inference import batches
-from sightsmith.engine.pipeline.load_dataset import check_judged
+from sightsmith.engine.pipeline.load_dataset import check_for_evaluation
 from sightsmith.engine.pipeline.predict_files import PredictOptions, predict_files
 
 
@@ -32,7 +32,8 @@ def predictions(folder):
 
 def read(task, root):
     plugins = load_plugins()
-    dataset = check_judged(compose([f"task={task}", f"dataset.root={root}"], plugins), plugins, lambda line: None)
+    config = compose([f"task={task}", f"dataset.root={root}"], plugins)
+    dataset = check_for_evaluation(config, plugins, lambda line: None)
     dataset.raise_for_errors()
     return {sample.path.name: sample for sample in dataset.index.samples}
 

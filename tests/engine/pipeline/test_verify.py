@@ -258,7 +258,7 @@ def test_a_rerun_with_another_seed_is_told_apart(place, run, capsys):
     code, output = verify(capsys, f"run={copy}", "rerun=true")
     assert code == 1
     assert "tensors differ, by at most" in output
-    assert "figures that differ: loss" in output
+    assert "metrics that differ: loss" in output
 
 
 def test_a_rerun_says_which_tensors_differ(run, plugins):

@@ -149,7 +149,7 @@ def test_one_job_trains_what_is_chosen_and_goes_on_with_the_same_choice_when_kil
     command = [f"output_dir={runs}", *GENERAL, *SMALL, "tuner.trials=1", "preference.image_type=xray",
                "limits.epochs=2", "trainer.checkpoint_minutes=0.001"]
     killed_when(Written(runs, "*/0/metrics.jsonl"), *command[1:])
-    with pytest.raises(UserError, match="holds no sweep over the same values"):
+    with pytest.raises(UserError, match="contains no sweep over the same values"):
         sightsmith.train([*command, "trainer.resume=true", "preference.image_type=ct"])
     result = sightsmith.train([*command, "trainer.resume=true"])
     [sweep] = runs.iterdir()

@@ -48,10 +48,10 @@ def assert_whole(sweep, members, generations):
     assert all(row["parent"] for row in finished)
     assert not list(sweep.glob(".engine"))
     page = (sweep / "report" / "index.html").read_text()
-    for title in ("Runs", "Best so far", "Values and scores", "Lineage"):
+    for title in ("Trials", "Best so far", "Values and scores", "Lineage"):
         assert f"<h2>{title}</h2>" in page
-    best = max(finished, key=lambda row: (float(row["score"]), int(row["run"])))
-    assert sightsmith.load(str(sweep / best["run"])).metrics["accuracy"] == float(best["score"])
+    best = max(finished, key=lambda row: (float(row["score"]), int(row["trial"])))
+    assert sightsmith.load(str(sweep / best["trial"])).metrics["accuracy"] == float(best["score"])
 
 
 @pytest.mark.slow
@@ -102,7 +102,7 @@ def test_a_cluster_that_loses_a_machine_still_searches(tmp_path):
 
 
 @pytest.mark.parametrize(("overrides", "says"), [
-    (["hydra/launcher=joblib"], "tuner=ray_pbt makes its runs by itself"),
+    (["hydra/launcher=joblib"], "tuner=ray_pbt starts its trials itself"),
     (["+tuner.options.generation=3"], "tuner.options.generation Did you mean 'generations'?"),
     (["network=shufflenet_v2_x0_5,resnet18"], "network cannot change during training"),
 ])

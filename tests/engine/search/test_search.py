@@ -39,14 +39,14 @@ def written(sweep):
 def test_a_killed_population_goes_on_to_the_same_end(tmp_path):
     whole, cut = tmp_path / "whole", tmp_path / "cut"
     output = " ".join(succeed(start(whole, *PBT)).replace("│", " ").split())
-    for part in ("hyper.learning_rate", "1e-05 to 0.1, logarithmic", "estimated time", "run 3, on from run", "Best: ",
-                 "12 epochs, 3 times those of a run, in 6 runs, 1 at a time"):
+    for part in ("hyper.learning_rate", "1e-05 to 0.1, logarithmic", "estimated time", "Best: ",
+                 "trial 3, continued from trial", "12 epochs (3 times those of one run) in 6 trials, 1 at a time"):
         assert part in output
     killed_when(Written(cut, f"*/4/{CHECKPOINT}"), *PBT)
     before = written(run_folder(cut))
     assert before.keys() == {"3"}
     output = succeed(start(cut, *PBT, "trainer.resume=true"))
-    assert "run 3, on from" not in output
+    assert "trial 3, continued from" not in output
     assert written(run_folder(cut))["3"] == before["3"]
     first, second = run_folder(whole), run_folder(cut)
     assert numbered(first) == numbered(second) == list(range(6))
@@ -60,10 +60,10 @@ def test_a_killed_population_goes_on_to_the_same_end(tmp_path):
     # What nobody goes on from any more takes no room; a winner is a run like any other.
     assert not list(first.glob("[012]/checkpoints"))
     page = (first / "report" / "index.html").read_text()
-    for title in ("Runs", "Best so far", "Values and scores", "Lineage"):
+    for title in ("Trials", "Best so far", "Values and scores", "Lineage"):
         assert f"<h2>{title}</h2>" in page
-    best = max(rows, key=lambda row: (row["status"] == "finished", float(row["score"]), int(row["run"])))
-    assert sightsmith.load(str(first / best["run"])).metrics["accuracy"] == float(best["score"])
+    best = max(rows, key=lambda row: (row["status"] == "finished", float(row["score"]), int(row["trial"])))
+    assert sightsmith.load(str(first / best["trial"])).metrics["accuracy"] == float(best["score"])
     output = succeed(start(tmp_path / "again", f"base_run={first / best['run']}", "dataset.root=sample",
                            "dataset.limit=60", "hyper.epochs=1", "logger=[]"))
     assert "Report: " in output
@@ -100,7 +100,7 @@ def test_too_many_failures_stop_a_search(tmp_path):
     states = [row["status"] for row in table(sweep)]
     assert states == ["finished", "error", "finished", "error", "waiting"]
     output = succeed(start(tmp_path, *search, "tuner.max_failure_rate=1", "trainer.resume=true"))
-    assert "warning: 2 of 5 runs failed:" in output
+    assert "warning: 2 of 5 trials failed:" in output
     assert [row["status"] for row in table(sweep)] == ["finished", "error", "finished", "error", "finished"]
 
 
@@ -120,8 +120,8 @@ def test_when_the_time_is_spent_the_best_run_is_trained_to_its_end(tmp_path):
      "4 of hyper.learning_rate x 4 of hyper.weight_decay x 4 of hyper.momentum are 64 runs, and limits.max_trials is "
      "48"),
     (["tuner=grid", "hyper.learning_rate=interval(0.1,0.2)"], "hyper.learning_rate: 0.1 to 0.2"),
-    (["tuner=random", "tuner.trials=1"], "tuner.trials=1 is not from 2 to 48"),
-    (["tuner=random", "tuner.trials=49"], "type limits.max_trials or limits.min_trials"),
+    (["tuner=random", "tuner.trials=1"], "tuner.trials=1 is not between 2 and 48"),
+    (["tuner=random", "tuner.trials=49"], "change limits.min_trials or limits.max_trials"),
     (["tuner=random", "hyper.learning_rate=interval(0.1,1.0001)"], "from 1e-06 to 1 (default 0.001)"),
     (["tuner=tpe", "hyper.schedule=constant,step,cosinus"], "hyper.schedule=cosinus is not one of"),
     (["tuner=pbt", "network=shufflenet_v2_x0_5,resnet18"], "network cannot change during training"),

@@ -70,18 +70,18 @@ def test_what_is_finished_is_not_run_again_and_the_values_must_be_the_same(tmp_p
     output = succeed(start(tmp_path, *sweep))
     assert "best" in output
     rows = table(tmp_path)
-    assert [(row["run"], row["hyper.learning_rate"], row["hyper.weight_decay"], row["status"]) for row in rows] == [
+    assert [(row["trial"], row["hyper.learning_rate"], row["hyper.weight_decay"], row["status"]) for row in rows] == [
         ("0", "0.001", "0", "finished"), ("1", "0.001", "0.01", "finished"),
         ("2", "0.002", "0", "finished"), ("3", "0.002", "0.01", "finished")]
     for row in rows:
-        status = json.loads((run_folder(tmp_path) / row["run"] / "status.json").read_text())
+        status = json.loads((run_folder(tmp_path) / row["trial"] / "status.json").read_text())
         assert float(row["score"]) == status["score"]
     before = times(tmp_path)
     succeed(start(tmp_path, *sweep, "trainer.resume=true"))
     assert (times(tmp_path), table(tmp_path)) == (before, rows)
     for overrides, says in (([*sweep[:-1], f"trainer.resume={run_folder(tmp_path)}"],
                              "is not a sweep over the same values"),
-                            ([*sweep, f"hydra.sweep.dir={run_folder(tmp_path)}"], "holds a sweep already")):
+                            ([*sweep, f"hydra.sweep.dir={run_folder(tmp_path)}"], "already contains a sweep")):
         assert says in refused("train", f"output_dir={tmp_path}", *overrides)
 
 
@@ -89,7 +89,7 @@ def test_a_run_that_fails_stops_no_other(tmp_path):
     sweep = [*RUN, "hyper.epochs=1", "network=inception_v3,shufflenet_v2_x0_5"]
     code, output = finish(start(tmp_path, *sweep))
     assert code == 2
-    assert "1 of 2 runs failed:\n  run 0: The network inception_v3 cannot take images of 32 px" in output
+    assert "1 of 2 trials failed:\n  trial 0: The network inception_v3 cannot take images of 32 px" in output
     assert f"trainer.resume={run_folder(tmp_path)}" in output
     assert "Traceback" not in output
     assert [row["status"] for row in table(tmp_path)] == ["error", "finished"]
@@ -101,7 +101,7 @@ def test_a_run_that_fails_stops_no_other(tmp_path):
 
 def test_a_reason_is_told_once_and_a_defect_is_no_mistake_of_the_user(tmp_path):
     output = refused("train", f"output_dir={tmp_path}", *RUN, "dataset.root=nowhere", "hyper.epochs=1,2")
-    assert "2 of 2 runs failed:\n  run 0, 1: dataset.root=nowhere: there is no such folder." in output
+    assert "2 of 2 trials failed:\n  trial 0, 1: dataset.root=nowhere: there is no such folder." in output
     code, output = finish(start(tmp_path, *RUN, "hyper.epochs=1,9", "network=squeezenet1_1", "hyper.optimizer=sgd",
                                 "hyper.learning_rate=1", "hyper.batch_size=4", "hyper.early_stop=false"))
     assert code == 1, output
@@ -137,5 +137,6 @@ def test_ctrl_c_stops_all_of_it(tmp_path):
     finally:
         process.kill()
     assert code == 130
-    assert f"The sweep is stopped. Go on with:\n  sightsmith train --multirun output_dir={tmp_path} {RUN[0]}" in output
+    assert ("The sweep was stopped. Resume it with:\n"
+            f"  sightsmith train --multirun output_dir={tmp_path} {RUN[0]}") in output
     assert [row["status"] for row in table(tmp_path)] == ["stopped", "waiting"]

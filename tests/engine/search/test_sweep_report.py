@@ -25,9 +25,9 @@ def test_a_search_has_a_table_and_a_page_with_every_plot(tmp_path):
     write_table(tmp_path, PLAN, rows)
     write_sweep_report(tmp_path, PLAN, rows)
     table = list(csv.DictReader((tmp_path / "sweep.csv").open()))
-    assert [(entry["run"], entry["parent"], entry["score"]) for entry in table][5:8] == [
+    assert [(entry["trial"], entry["parent"], entry["score"]) for entry in table][5:8] == [
         ("5", "", "0.25"), ("6", "0", "0.3"), ("7", "1", "0.35")]
     assert best_row(rows) is rows[-1]
     page = (tmp_path / "report" / "index.html").read_text()
-    for title in ("Runs", "Best so far", "Values and scores", "Importance", "Lineage"):
+    for title in ("Trials", "Best so far", "Values and scores", "Importance", "Lineage"):
         assert f"<h2>{title}</h2>" in page

@@ -64,7 +64,7 @@ def test_where_it_is_undefined():
     assert str(one) == "95 % confidence interval undefined: there is only one case, 1 case"
     rare = interval(lambda drawn: 1.0 if drawn[0] > 1 else None, cases(50), seed=0)
     assert rare.low is None
-    assert "most draws" in str(rare)
+    assert "most resamples" in str(rare)
     often = interval(lambda drawn: 1.0 if drawn[0] else None, cases(50), seed=0)  # with a chance of 63 %
     assert (often.low, often.high) == (1, 1)
 

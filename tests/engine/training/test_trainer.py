@@ -70,7 +70,8 @@ def test_a_hang_is_broken_and_says_where_each_rank_was(tmp_path, capfd):
     with pytest.raises(HungError, match=r"of 2 did nothing for longer than trainer.watchdog_minutes"):
         ranks.launch(2, hang_as_rank, str(tmp_path))
     output = capfd.readouterr().err
-    assert "rank 1 has done nothing for 0.2 minutes: epoch 1, update 3, pass 1, loading images" in output
+    assert ("rank 1 has made no progress for 0.2 minutes: epoch 1, optimizer step 3, micro-batch 1, loading images"
+            in output)
     assert "in stuck" in output  # the line of code
 
 
@@ -136,7 +137,8 @@ def test_checkpoints_are_written_within_a_long_epoch(tmp_path):
 
 def test_a_loss_that_is_not_finite_stops_with_step_and_parts(tmp_path):
     trainer = tiny_trainer(tmp_path, tiny_config(), explode_at=6)
-    with pytest.raises(NonFiniteLossError, match=r"epoch 2, update 2: loss nan, loss_cls nan, loss_extra 0\.\d+"):
+    where = r"epoch 2, optimizer step 2: loss nan, loss_cls nan, loss_extra 0\.\d+"
+    with pytest.raises(NonFiniteLossError, match=where):
         trainer.fit()
     again = tiny_trainer(tmp_path, tiny_config())
     again.resume()

@@ -49,7 +49,7 @@ def test_a_strangers_format_is_listed_and_used(digits, tmp_path, monkeypatch):
     assert [(row["name"], row["file"]) for row in rows("exporters", plugins)] == [
         ("onnx", "model.onnx"), ("torchscript", "model.pt"), ("weights", "model.safetensors")]
     found = export(digits, "weights", plugins, output_dir=tmp_path, report=lambda line: None)
-    assert found.compared.largest_difference == 0
+    assert found.parity.largest_difference == 0
     assert {path.name for path in found.folder.iterdir()} == {"model.safetensors", "model.json", "HOW.txt"}
     assert (found.folder / "HOW.txt").read_text() == "load it"
 
