@@ -25,8 +25,6 @@ from sightsmith.engine.data.split import split
 SMALLEST_SIDE, LARGEST_SIDE = 16, 4096
 
 
-
-
 def check_dataset(config: Config, formats: Sequence[DatasetFormatRecord], readers: Sequence[ImageReaderRecord],
                   annotation: Annotation, cache_dir: Path, report: Callable[[str], None] | None = None, *,
                   for_evaluation: bool = False) -> CheckedDataset:

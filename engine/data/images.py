@@ -40,14 +40,6 @@ _OTHERS = {(0, b"GIF8"): "a GIF", (8, b"WEBP"): "a WebP", (4, b"ftyp"): "a HEIC,
 _ORIENTATION, _BITS, _PHOTOMETRIC, _EXTRA_SAMPLES, _SAMPLE_FORMAT = 274, 258, 262, 338, 339  # TIFF and EXIF tags
 
 
-
-
-
-
-
-
-
-
 def probe(path: Path, readers: Collection[ImageReaderRecord]) -> ImageInfo:
     """Decode every pixel of every frame, by one of ``readers`` what is not built in. Raises ImageError for a file that
     cannot be used.
@@ -109,8 +101,6 @@ def read_image(sample: Sample, *, windows: Sequence[Sequence[float]] = (), value
         return to_picture(reader.frame(index), windows, value_range)
 
 
-
-
 def check_size(width: int, height: int, frames: int = 1) -> None:
     """Refuse what a header announces before memory is spent on it."""
     if not (0 < width <= MAX_SIDE and 0 < height <= MAX_SIDE):
@@ -132,8 +122,6 @@ def largest(values: Array) -> float:
     """The largest finite value; 0 where there is none."""
     values = values[np.isfinite(values)]
     return float(values.max()) if values.size else 0.0
-
-
 
 
 @contextmanager

@@ -24,8 +24,6 @@ MIN_CROP = 24
 """Smallest side of a crop, pixels."""
 
 
-
-
 def blended(pixels: Array, colours: Array, strength: Array) -> Array:
     """(H, W, 3) uint8: ``colours`` (H, W, 3) in 0..255 over ``pixels`` with the opacity ``strength`` (H, W) in 0..1."""
     opacity = strength[..., None]

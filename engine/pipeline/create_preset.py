@@ -122,7 +122,7 @@ def _refuse(name: str, target: Path, distribution: str, said: Mapping[str, Any],
     keys = {key for key, _, _ in walk()}
     for key in said.get("tunable", ()):
         if not any(is_among(known, (key,)) for known in keys):
-            problems.append(Problem(f"tunable: there is no key {key!r}", hint="`sightsmith train --help` shows all"))
+            problems.append(Problem(f"tunable: unknown key {key!r}", hint="`sightsmith train --help` shows all"))
     for path in (target, target.with_suffix(".safetensors")):
         if path.exists():
             problems.append(Problem(f"{path} is there already", hint="give another name, or another output_dir"))

@@ -29,8 +29,6 @@ LOCKED = (*PARTS, *PLANNED, "packages", "python", "platform")
 """The keys of the lock file of a finished run."""
 
 
-
-
 def make_lock(config: dict[str, Any], *, data: str, split: str, weights: str | None, preset: str | None,
               plan: Mapping[str, Any], plugins: Plugins) -> dict[str, Any]:
     """The content of ``lock.json`` when a run starts.

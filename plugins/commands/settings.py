@@ -167,10 +167,10 @@ def parse(settings: type[Settings], arguments: Sequence[str], record: CommandRec
         elif rest is not None:
             values.setdefault(rest, []).append(text)
         elif equals:
-            problems.append(Problem(f"there is no key {name!r}.{near(name, keys)}"))
+            problems.append(Problem(f"unknown key {name!r}.{near(name, keys)}"))
         else:
             problems.append(Problem(f"{text!r} is one word too many" if not keys else f"{text!r} is not KEY=VALUE"))
-    problems += [Problem(f"{item.usage} is not given") for item in known if item.required and item.field not in values]
+    problems += [Problem(f"{item.usage} is required") for item in known if item.required and item.field not in values]
     if problems:
         one = f" {problems[0]}" if len(problems) == 1 else ""
         raise UserError(f"sightsmith {record.name}:{one}", problems=[] if one else problems,
