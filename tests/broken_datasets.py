@@ -343,7 +343,7 @@ BROKEN = {
                                 ["category name 'cat' stands twice"]),
     "COCO missing image": (coco(append("images", {"id": 50, "file_name": "gone.png"})), ["no image 'gone.png'"]),
     "COCO image twice": (coco(append("images", {"id": 50, "file_name": "1.png"})), ["the image '1.png' stands twice"]),
-    "COCO path with ..": (coco(append("images", {"id": 50, "file_name": "../x.png"})), ["leaves the data set's folder"]),
+    "COCO path with ..": (coco(append("images", {"id": 50, "file_name": "../x.png"})), ["leaves the data set"]),
     "LabelMe without its image": (labelme(lambda content: content.update(imagePath="gone.png")),
                                   ["0.json: there is no image 'gone.png'", "imageData"]),
     "LabelMe with a text embedded": (labelme(lambda content: content.update(imagePath="gone.png", imageData="eA==")),

@@ -135,8 +135,8 @@ NAMES = "names: [cat, dog]\n"
 
 BROKEN = {
     "labels for boxes": ("boxes", labelled_only,
-                         ["learns from boxes", "(class_folders) only has labels", "coco: ", "yolo"]),
-    "boxes for masks": ("masks", sets.box_csv(), ["learns from masks", "(label_csv) only has boxes", "mask_folders"]),
+                         ["trains on boxes", "(class_folders) only has labels", "coco: ", "yolo"]),
+    "boxes for masks": ("masks", sets.box_csv(), ["trains on masks", "(label_csv) only has boxes", "mask_folders"]),
     "COCO of labels": ("boxes", coco_labels, ["(coco) only has labels"]),
     "table: box outside": ("boxes", sets.box_csv(more("7.png,cat,20,3,8,6")),
                            ["label.csv:9: the box from (20, 3) to (28, 9) is not inside the image of 24 x 20 px"]),
@@ -249,7 +249,7 @@ BROKEN = {
     "masks: colours": ("masks", sets.masks(save=painted), ["8 maps are colour pictures, and classes.txt says"]),
     "masks: JPEG": ("masks", jpeg_masks, ["masks/0.jpg: a semantic mask must be a PNG, TIFF or BMP"]),
     "masks: damaged": ("masks", damaged_mask, ["masks/0.png: cannot be read as a semantic mask"]),
-    "masks: larger than anything": ("masks", huge_mask, ["masks/0.png: it is 20000 x 2 pixels; a side has 1 to"]),
+    "masks: larger than anything": ("masks", huge_mask, ["masks/0.png: it is 20000 x 2 pixels; a side must have 1 to"]),
     "masks: numbers of objects": ("masks", numbered_objects, ["29 values; are they numbers of objects"]),
     "masks: class of no image": ("masks", sets.masks(names="cat\ndog\nowl\n"), ["the class 'owl' has 0 images"]),
     "masks: colour table": ("masks", colour_table, ["class_dict.csv:2: (300, 0, 0) is no colour"]),

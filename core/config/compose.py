@@ -197,7 +197,7 @@ def resolve(composed: DictConfig, choices: Mapping[str, str | None], plugins: Pl
 
 def _missing_hint(key: str) -> str | None:
     if key == "dataset.root":
-        return "type dataset.root=FOLDER (or a zip file), or dataset.root=sample for the embedded data set"
+        return "type dataset.root=FOLDER (or a zip), or dataset.root=sample for the embedded data set"
     return None
 
 

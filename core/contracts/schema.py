@@ -131,7 +131,7 @@ class TunerConfig:
                                "(`sightsmith list tuners`). manual: you do; auto: by preference.* and the data; the "
                                "others search")
     trials: int | None = _value(None, "trials of a search, or members of a population; null: all combinations of "
-                                    "the space. tuner=auto tuner.trials=1 trains the recommendation, without search", low=1)
+                                    "the space. tuner=auto tuner.trials=1 trains the recommendation only", low=1)
     space: dict[str, Any] = _options("the search space, key: sweep. Sweeps on the command line replace it: "
                                      "hyper.momentum=0.8,0.9 or 'hyper.learning_rate=tag(log,interval(1e-5,0.1))'")
     options: dict[str, Any] = _options("the tuner's own settings")

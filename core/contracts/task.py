@@ -58,9 +58,9 @@ class Task(ABC, Generic[ResultT, PredictionT]):
 
     @abstractmethod
     def dataset(self, samples: Sequence[Sample], *, training: bool) -> Dataset[Any]:
-        """A map-style data set. In training, ``dataset[(index, seed)]`` is augmented, with randomness from ``seed`` only:
-        an item depends on neither the number of workers or ranks nor a restart. Otherwise ``dataset[index]`` is not
-        augmented."""
+        """A map-style data set. In training, ``dataset[(index, seed)]`` is augmented, with randomness from ``seed``
+        only, so that an item depends on neither the number of workers or ranks nor a restart. Otherwise
+        ``dataset[index]`` is not augmented."""
 
     @abstractmethod
     def collate(self, items: list[Any]) -> dict[str, Any]:

@@ -17,7 +17,7 @@ from sightsmith.core.util.files import write_json
 
 PARTS = {
     "data": "the images or their labels", "split": "the split into training and validation",
-    "weights": "the file of starting weights", "config": "config.yaml", "preset": "what the preset's file says",
+    "weights": "the file of starting weights", "config": "config.yaml", "preset": "the content of the preset's file",
     "bundle": "the weights in model/",
 }
 """Entries that are digests, with their names in error messages."""

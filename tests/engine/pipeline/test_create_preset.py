@@ -212,7 +212,7 @@ def test_a_package_is_installed_listed_and_trained(run, data, tmp_path, capsys):
     call("create", f"run={run.run_dir}", "name=two_shades", f"output_dir={tmp_path}", "package=true")
     shown = capsys.readouterr().out
     assert f"pip install {tmp_path / 'sightsmith-two-shades'}" in shown
-    assert "No licence is stated" in shown
+    assert "states no licence" in shown
     package, installed = tmp_path / "sightsmith-two-shades", tmp_path / "installed"
     done = subprocess.run([sys.executable, "-m", "pip", "install", "--quiet", "--no-index", "--no-deps",
                            "--no-build-isolation", "--target", str(installed), str(shutil.copytree(

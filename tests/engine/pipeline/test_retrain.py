@@ -197,7 +197,7 @@ def test_a_source_that_is_none_or_damaged_is_refused(base_run, tmp_path, plugins
         sightsmith.train([f"dataset.root={base_run.run_dir.parent / 'data'}", f"base_run={copy}"])
     with pytest.raises(UserError, match="exclude each other"):
         compose([f"base_run={base_run.run_dir}", "preset=pneumothorax", "dataset.root=any"], plugins)
-    with pytest.raises(UserError, match="none is chosen"):
+    with pytest.raises(UserError, match="neither is chosen"):
         compose(["task=classification", "base_run.replay=10", "dataset.root=any"], plugins)
 
 

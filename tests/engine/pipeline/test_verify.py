@@ -303,7 +303,7 @@ def test_a_preset_has_a_checksum_and_a_run_in_it_is_made_again(place, capsys, pr
     code, output = verify(capsys, f"run={run}", "rerun=true")
     assert code == 0, output
     install(replace(PRESET, config={**PRESET.config, "image": {"size": 64}}), preset_folder)
-    assert texts(run, CHANGED) == {"preset": "what the preset's file says"}
+    assert texts(run, CHANGED) == {"preset": "the content of the preset's file"}
     (preset_folder / "cats.yaml").unlink()
     assert "No installed plugin provides the preset 'cats'" in texts(run, UNKNOWN)["preset"]
 
