@@ -1,4 +1,4 @@
-"""The engine: does the work; knows no task, no network and no file format."""
+"""The engine: all work that does not depend on a task, network or file format."""
 
 if __name__ == "engine":
-    raise ImportError("import it as sightsmith.engine: a bare 'engine' would be a second copy of the same modules")
+    raise ImportError("import sightsmith.engine instead: a bare 'engine' would be a second copy of the same modules")

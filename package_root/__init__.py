@@ -17,11 +17,10 @@ __all__ = ["__version__", "load", "train"]
 
 
 def train(overrides: list[str] | None = None) -> Result:
-    """Train one model as ``sightsmith train`` does and return its :class:`Result`; of a search, that of its best run.
+    """Train like ``sightsmith train`` and return the :class:`Result` of the run, or of a search's best run.
 
     ``overrides`` are Hydra overrides, as on the command line. Raises
-    :class:`sightsmith.core.util.errors.UserError` for everything that the command line reports with
-    exit code 2.
+    :class:`sightsmith.core.util.errors.UserError` for everything that the command line reports with exit code 2.
     """
     from sightsmith.core.plugins.manager import load_plugins
     from sightsmith.engine.search.application import train as run_train

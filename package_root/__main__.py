@@ -1,4 +1,4 @@
-"""``python -m sightsmith``; also the module that ``accelerate launch -m sightsmith`` starts."""
+"""``python -m sightsmith``, also for ``accelerate launch -m sightsmith``."""
 
 from sightsmith.cli import main
 

@@ -1,6 +1,6 @@
-"""The command line: ``sightsmith VERB ...``. The verbs come from plugins; nothing heavy is imported until one needs it.
+"""The command line: ``sightsmith COMMAND ...``. Plugins provide the commands; heavy libraries are imported on demand.
 
-Exit codes: 0 done; 1 a defect or a failed run; 2 invalid input or configuration; 130 stopped by Ctrl-C.
+Exit codes: 0 success; 1 internal error or failed run; 2 invalid input or configuration; 130 stopped by Ctrl-C.
 """
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     sys.exit(_run(*arguments))
 
 
-def _run(verb: str, *arguments: str) -> int:
-    """The exit code. What a command raises for people is printed without a trace."""
+def _run(name: str, *arguments: str) -> int:
+    """Run a command and return its exit code. Errors for the user are printed without a traceback."""
     from sightsmith.core.plugins.manager import load_plugins
     from sightsmith.core.util.errors import (
         ExportError,
@@ -40,12 +40,12 @@ def _run(verb: str, *arguments: str) -> int:
 
     try:
         plugins = load_plugins()
-        if verb not in plugins.commands:
+        if name not in plugins.commands:
             broken = ", ".join(str(item.provider) for item in plugins.broken)
-            raise UserError(f"sightsmith: unknown command {verb!r}.{near(verb, plugins.commands)}",
+            raise UserError(f"sightsmith: unknown command {name!r}.{near(name, plugins.commands)}",
                             hint="`sightsmith --help` shows all commands."
-                                 + (f" Not loaded, see `sightsmith doctor`: {broken}." if broken else ""))
-        return int(plugins.commands[verb].make(list(arguments), plugins))
+                                 + (f" Not loaded (see `sightsmith doctor`): {broken}." if broken else ""))
+        return int(plugins.commands[name].make(list(arguments), plugins))
     except UserError as error:
         print(error.text(), file=sys.stderr)
         return error.exit_code

@@ -1,8 +1,8 @@
-"""Everything of sightsmith that a plugin needs: ``from sightsmith.plugin import NetworkRecord, hookimpl``.
+"""The public API for plugins: ``from sightsmith.plugin import NetworkRecord, hookimpl``.
 
-Importing this module is cheap, as every command imports every plugin: what registration needs is there at once, and
-each name of :data:`LAZY` is imported when it is first asked for. Helpers whose names lean on their module are given
-one that stands alone (``masks.decode`` is :func:`decode_mask`). Nothing else of sightsmith is stable.
+Importing this module is cheap, because every command imports every plugin: it loads what registration needs, and each
+name in :data:`LAZY` on first access. Some helpers have a longer name here than in their module (``masks.decode`` is
+:func:`decode_mask`). Only this module and :mod:`sightsmith.testing` are stable.
 """
 
 from __future__ import annotations
@@ -205,7 +205,7 @@ LAZY = {
     "load_module_weights": "sightsmith.engine.training.network_module:load_module_weights",
     "to_float32": "sightsmith.engine.training.precision:to_float32",
 }
-"""Names that are imported when they are first asked for, and where each is."""
+"""Names that are imported on first access, with their location."""
 
 __all__ = [
     "CHANGEABLE", "FALSE_NEGATIVE", "FALSE_POSITIVE", "IGNORED", "IMAGE_SUFFIXES", "MAX_SIDE", "SHOWN_THUMBNAILS",
@@ -227,7 +227,7 @@ __all__ = [
     "run_lengths", "semantic_map", "to_float32", "window_limits", "write_atomic", "write_json",
 ]
 
-if not TYPE_CHECKING:  # else a type checker would believe in any name
+if not TYPE_CHECKING:  # otherwise a type checker would accept any name
 
     def __getattr__(name: str) -> Any:
         if name not in LAZY:

@@ -1,11 +1,11 @@
-"""The conformance suite for plugins: what sightsmith relies on, as tests to inherit. Needs pytest.
+"""The conformance suite for plugins, as tests to inherit. Requires pytest.
 
     from sightsmith.testing import PluginConformance
 
     class TestPlugin(PluginConformance):
         distribution = "my-package"
 
-The package must be installed. A test that does not apply, because the plugin brings nothing of the kind, passes.
+The package must be installed. Tests of records that the plugin does not register pass.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ class PluginConformance:
     distribution: str
 
     def records(self, kind: str) -> Iterator[Any]:
-        """What the distribution has registered of ``kind``: ``networks``, ``tuners``, ..."""
+        """The distribution's records of a ``kind``: ``networks``, ``tuners``, ..."""
         plugins = load_plugins()
         found: dict[str, Record] = getattr(plugins, kind)
         yield from (record for name, record in found.items()
@@ -52,13 +52,13 @@ class PluginConformance:
         assert any(item.distribution == self.distribution for item in plugins.providers), (
             f"no entry point of the group sightsmith.plugins comes from {self.distribution}: is it installed?")
 
-    def test_listing_it_imports_nothing_heavy(self) -> None:
+    def test_listing_imports_no_heavy_library(self) -> None:
         script = ("import sys; from sightsmith.core.plugins.manager import load_plugins; load_plugins(); "
                   f"print(*[name for name in {HEAVY} if name in sys.modules])")
         output = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True).stdout
-        assert not output.split(), "import these in builders only"
+        assert not output.split(), "import these only in builders"
 
-    def test_every_builder_is_there_and_of_its_kind(self) -> None:
+    def test_builders_exist_and_have_the_right_type(self) -> None:
         kinds: dict[str, tuple[str, ...]] = {
             "networks": (), "tasks": (), "dataset_formats": ("detect", "read"), "loggers": ("log", "close"),
             "tuners": ()}
@@ -83,33 +83,33 @@ class PluginConformance:
             again = sightsmith.load(str(result.run_dir))
             assert again.model is not None, record.name
 
-    def test_loaders_decline_what_is_not_theirs(self, tmp_path: Path) -> None:
+    def test_formats_do_not_detect_other_folders(self, tmp_path: Path) -> None:
         (tmp_path / "notes.txt").write_text("no data set")
         for record in self.records("dataset_formats"):
-            assert record.make().detect(tmp_path) is None, f"{record.name} takes a folder with a text"
+            assert record.make().detect(tmp_path) is None, f"{record.name} detects a folder with only a text file"
 
-    def test_tuners_do_the_same_again(self) -> None:
+    def test_tuners_are_deterministic(self) -> None:
         for record in self.records("tuners"):
             if issubclass(record.build(), AsynchronousTuner):
-                continue  # which need not
+                continue  # need not be reproducible
             first, second = (self._asked(record) for _ in range(2))
-            assert first == second, f"{record.name} asks for other runs when it is told the same"
-            assert first, f"{record.name} asks for nothing"
+            assert first == second, f"{record.name} suggests other trials for the same results"
+            assert first, f"{record.name} suggests no trial"
 
     @staticmethod
     def _asked(record: Any) -> list[TrialResult]:
         space = tuple(parse_space(dict(record.space) or SPACE, record.name))
         tuner = record.make(SearchSpace(space, 8, 4, 0, options=dict(record.options)))
-        told: list[TrialResult] = []
+        results: list[TrialResult] = []
         while suggestions := tuner.ask():
-            assert len(told) < 1000, f"{record.name} finds no end"
+            assert len(results) < 1000, f"{record.name} does not stop"
             names = {parameter.name for parameter in space}
             assert all(set(suggestion.values) == names for suggestion in suggestions)
             batch = [TrialResult(number, suggestion, number % 3 / 3 if number % 4 else None)
-                     for number, suggestion in enumerate(suggestions, len(told))]
+                     for number, suggestion in enumerate(suggestions, len(results))]
             tuner.tell(batch)
-            told += batch
-        return told
+            results += batch
+        return results
 
     def test_loggers_write_and_close(self, tmp_path: Path) -> None:
         for record in self.records("loggers"):
@@ -117,7 +117,7 @@ class PluginConformance:
             logger.log(1, {"train/loss": 0.5})
             logger.close()
 
-    def test_presets_compose_and_say_what_they_are_for(self) -> None:
+    def test_presets_compose_and_have_a_card(self) -> None:
         plugins = load_plugins()
         for name, preset in load_presets(plugins).items():
             if getattr(preset.provider, "distribution", None) == self.distribution:

@@ -1,5 +1,4 @@
-"""``sightsmith --help``: the verbs of all plugins, kept in the cache folder, because loading the plugins takes longer
-than everything else that the help does."""
+"""``sightsmith --help``: the commands of all plugins, cached because loading the plugins is slow."""
 
 from __future__ import annotations
 
@@ -16,14 +15,14 @@ if TYPE_CHECKING:
 
 HEAD = "sightsmith trains computer-vision models on your own images.\n\n"
 TAIL = """
-`sightsmith VERB --help` tells more; `sightsmith train --help` shows every key.
-Exit codes: 0 done, 1 failed, 2 invalid input or configuration, 130 stopped (the run can be resumed).
+For details: `sightsmith COMMAND --help`. `sightsmith train --help` shows all keys.
+Exit codes: 0 success, 1 failed, 2 invalid input or configuration, 130 stopped (the run can be resumed).
 """
 FILE = "help.json"
 
 
 def usage() -> str:
-    """The help, kept from an earlier call where nothing that it follows from has changed since."""
+    """The help text, from the cache if nothing that it depends on has changed."""
     from sightsmith.core.util.files import cache_dir
 
     path = cache_dir() / FILE
@@ -38,7 +37,7 @@ def usage() -> str:
     plugins = load_plugins()
     text = HEAD + "".join(_lines(plugins)) + TAIL
     modules = [module.__file__ for item in plugins.providers if (module := sys.modules.get(item.target))]
-    if not plugins.broken:  # one that is mended must not be missed
+    if not plugins.broken:  # a repaired plugin must not be missed
         with suppress(OSError):
             path.parent.mkdir(parents=True, exist_ok=True)
             write_json(path, {"made_from": _made_from([name for name in modules if name]), "text": text})
@@ -46,7 +45,7 @@ def usage() -> str:
 
 
 def _made_from(modules: Any) -> dict[str, Any]:
-    """What the help follows from: the plugins' modules, and the folders in which distributions are installed."""
+    """What the help depends on: the plugins' modules, and the folders with installed distributions."""
     return {"version": sightsmith.__version__, "disabled": os.environ.get("SIGHTSMITH_DISABLE_PLUGINS", ""),
             "folders": {name: _changed(name) for name in sys.path},
             "modules": {name: _changed(name) for name in modules}}
@@ -61,5 +60,5 @@ def _changed(path: str) -> int | None:
 
 def _lines(plugins: Plugins) -> list[str]:
     rows = [(f"{record.name:10} {record.usage}".rstrip(), record.description) for record in plugins.commands.values()]
-    width = max((len(typed) for typed, _ in rows), default=0)
-    return [f"  sightsmith {typed:{width}}  {description}\n" for typed, description in rows]
+    width = max((len(command) for command, _ in rows), default=0)
+    return [f"  sightsmith {command:{width}}  {description}\n" for command, description in rows]

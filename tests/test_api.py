@@ -67,7 +67,7 @@ def test_mistakes_are_user_errors(tmp_path):
         sightsmith.train([*SMALL, "dataset.root=sample", "hyper.lr=1"])
     with pytest.raises(UserError, match="no finished run"):
         sightsmith.load(tmp_path)
-    with pytest.raises(UserError, match="labels are those of a whole image"):
+    with pytest.raises(UserError, match="image labels do not apply to tiles"):
         sightsmith.train([*SMALL, "dataset.root=sample", "dataset.limit=60", "dataset.tile=32"])
     with pytest.raises(UserError, match="cannot take images of 32 px"):
         sightsmith.train([*SMALL, "dataset.root=sample", "dataset.limit=60", "network=alexnet",

@@ -30,7 +30,7 @@ def test_a_bare_import_is_refused(name):
     done = subprocess.run([sys.executable, "-c", f"import {name}"], cwd=ROOT, capture_output=True, text=True,
                           check=False)
     assert done.returncode == 1
-    assert f"import it as sightsmith.{name}" in done.stderr
+    assert f"import sightsmith.{name} instead" in done.stderr
 
 
 @pytest.mark.parametrize("arguments", [

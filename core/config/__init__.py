@@ -1,1 +1,1 @@
-"""Composition of the configuration; the only package that knows the internals of Hydra."""
+"""Configuration; the only package that knows Hydra's internals."""

@@ -1,4 +1,4 @@
-"""The finished run that a retraining starts from: ``flow=retrain base_run=RUN``."""
+"""The finished run that retraining starts from: ``flow=retrain base_run=RUN``."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from sightsmith.core.contracts.schema import BaseRunConfig, Config
 from sightsmith.core.util.errors import UserError
 
 RETRAIN_FREE_KEYS = ("augment", "network.class_renames", "base_run.distillation", "base_run.replay")
-"""Keys of a retraining that the base run gives, but does not lock."""
+"""Keys that retraining takes from the base run, but that you may change."""
 
 
 @dataclass(frozen=True)
 class BaseRun:
-    """A finished run. It locks task, network and pre-processing, and gives all else of its recipe as a default."""
+    """A finished run. It locks task, network and preprocessing; the rest of its recipe is the default."""
 
     path: Path
     card: Mapping[str, Any]
@@ -53,8 +53,7 @@ class BaseRun:
 
 
 def recipe(config: Config) -> dict[str, dict[str, Any]]:
-    """What a training on other data takes over of the one that ``config`` describes, but for the network's name and
-    weights."""
+    """The settings of ``config`` that training on other data reuses, without the network's name and weights."""
     return {"network": {"options": config.network.options, "config": config.network.config},
             "image": asdict(config.image), "augment": asdict(config.augment), "hyper": asdict(config.hyper),
             "limits": asdict(config.limits),
@@ -62,7 +61,7 @@ def recipe(config: Config) -> dict[str, dict[str, Any]]:
 
 
 def find_base_run(folder: str | Path) -> BaseRun:
-    """The finished run in ``folder``. Raises UserError where there is none."""
+    """The finished run in ``folder``. Raises UserError if there is none."""
     path = Path(folder).expanduser().resolve()
     try:
         return BaseRun(path, read_card(path))

@@ -1,4 +1,4 @@
-"""From overrides to a checked configuration: Hydra with the plugins' search paths and the schema."""
+"""Composes overrides into a checked configuration: Hydra with the plugins' search paths and the schema."""
 
 from __future__ import annotations
 
@@ -39,9 +39,9 @@ from sightsmith.core.util.errors import Problem, UserError
 
 
 class SightsmithSearchPath(SearchPathPlugin):
-    """Adds sightsmith's configuration and that of its ``plugins`` to Hydra's search path.
+    """Adds the configuration of sightsmith and its ``plugins`` to Hydra's search path.
 
-    Hydra itself makes one, without arguments, of a class in its registry: hence a class for each :class:`Plugins`.
+    Hydra instantiates registered classes without arguments: hence one class for each :class:`Plugins`.
     """
 
     plugins: Plugins
@@ -53,7 +53,7 @@ class SightsmithSearchPath(SearchPathPlugin):
 
 
 def _register_search_path(plugins: Plugins) -> None:
-    """Have Hydra's registry hold that of ``plugins``, and none of an earlier call."""
+    """Register the search path of ``plugins`` with Hydra, and remove that of an earlier call."""
     registry = HydraPlugins.instance()
     for classes in registry.plugin_type_to_subclass_list.values():
         classes[:] = [known for known in classes if not issubclass(known, SightsmithSearchPath)]
@@ -61,17 +61,17 @@ def _register_search_path(plugins: Plugins) -> None:
 
 
 def install(overrides: Sequence[str], plugins: Plugins) -> None:
-    """Make Hydra see the schema, the records, the search paths, and the runs that ``overrides`` name as base_run, and
-    the files that they name as preset.
+    """Register with Hydra the schema, records and search paths, and the base_run folders and preset files of
+    ``overrides``.
 
-    Cheap, and safe to repeat. Raises UserError for a base run that is no finished run, a file that is no preset, and a
-    group of which nothing is chosen.
+    Cheap, and safe to repeat. Raises UserError for a base run that is not finished, a file that is not a preset, and a
+    group with an empty value.
     """
     parsed = parse_overrides(overrides)
     for override in parsed:
         group = override.key_or_group
         if group in (*GROUPS, "base_run") and override.value() is None and not override.is_delete():
-            raise UserError(f"{override.input_line} chooses nothing", hint="leave it out")
+            raise UserError(f"{override.input_line} has an empty value", hint="leave it out")
     _register_search_path(plugins)
     store = ConfigStore.instance()
     HydraPlugins.instance().register(SightsmithSweeper)
@@ -96,7 +96,7 @@ def install(overrides: Sequence[str], plugins: Plugins) -> None:
 
 
 def compose(overrides: Sequence[str], plugins: Plugins) -> Config:
-    """The checked configuration of ``overrides``. Raises UserError with every mistake found."""
+    """The checked configuration for ``overrides``. Raises UserError with all problems."""
     try:
         return resolve(*_composed(overrides, plugins), plugins)
     except (HydraException, OmegaConfBaseException) as error:
@@ -104,7 +104,7 @@ def compose(overrides: Sequence[str], plugins: Plugins) -> Config:
 
 
 def _composed(overrides: Sequence[str], plugins: Plugins) -> tuple[DictConfig, Mapping[str, str | None]]:
-    """What the plugins' files and ``overrides`` alone give, and the option chosen of each group."""
+    """The unchecked composition of the plugins' files and ``overrides``, and the option chosen for each group."""
     install(overrides, plugins)
     outer = GlobalHydra.instance().hydra
     GlobalHydra.instance().clear()
@@ -119,7 +119,7 @@ def _composed(overrides: Sequence[str], plugins: Plugins) -> tuple[DictConfig, M
 
 
 def without_hydra(composed: DictConfig) -> tuple[DictConfig, Mapping[str, str | None]]:
-    """What a composition has but for Hydra's own part, which it loses, and the option chosen of each group."""
+    """Remove Hydra's own node from ``composed``; returns it, and the option chosen for each group."""
     choices = OmegaConf.to_container(composed.hydra.runtime.choices)
     with open_dict(composed):
         del composed["hydra"]
@@ -127,17 +127,17 @@ def without_hydra(composed: DictConfig) -> tuple[DictConfig, Mapping[str, str | 
 
 
 def _store_path(store: ConfigStore, group: str, path: str, node: dict[str, Any]) -> None:
-    """Make ``node`` what ``group=path`` chooses."""
+    """Register ``node`` as the option that ``group=path`` chooses."""
     *groups, name = (part for part in f"{group}/{path}".split("/") if part)
     store.store(group="/".join(groups), name=name, node=node, package="_global_", provider="sightsmith")
-    if path.endswith("/"):  # as shells complete it: Hydra looks for the folder as an option, and loads "" in it
+    if path.endswith("/"):  # as shells complete folders: Hydra finds a group of that name, and loads its option ""
         store.store(group="/".join([*groups, name]), name="", node=node, package="_global_", provider="sightsmith")
 
 
 @lru_cache(maxsize=64)
 def _composed_alone(choice: str, content: str, plugins: Plugins) -> Config:
-    """The configuration that ``choice`` gives where nothing else is asked for. A sweep asks for the same one often;
-    ``content`` is the digest of what it says, so that one that has changed is composed anew."""
+    """The configuration with the override ``choice`` alone. Cached, because a sweep needs the same one often;
+    ``content`` is the digest of the chosen file, so that a changed file is composed again."""
     composed, _ = _composed([choice, "dataset.root=any"], plugins)
     config = OmegaConf.to_object(composed)
     assert isinstance(config, Config)
@@ -145,7 +145,7 @@ def _composed_alone(choice: str, content: str, plugins: Plugins) -> Config:
 
 
 def _reference(config: Config, locks: Preset | BaseRun | None, plugins: Plugins) -> Config:
-    """What ``config`` would be if nothing but its preset, its base run or, without ``locks``, its task was chosen."""
+    """The configuration with only the preset, the base run or, without ``locks``, the task chosen."""
     if locks is None:
         return _composed_alone(f"task={config.task.name}", "", plugins)
     return _composed_alone(locks.choice, digest(locks.node()), plugins)
@@ -154,42 +154,43 @@ def _reference(config: Config, locks: Preset | BaseRun | None, plugins: Plugins)
 def _chosen_locks(choices: Mapping[str, str | None], plugins: Plugins) -> Preset | BaseRun | None:
     preset, folder = (choices.get(group) for group in LOCKING_GROUPS)
     if preset and folder:
-        raise UserError("preset and base_run exclude each other: each says what is trained",
+        raise UserError("preset and base_run exclude each other: each determines what is trained",
                         hint="leave one of them out")
     return find_preset(preset, plugins) if preset else find_base_run(folder) if folder else None
 
 
 def ensure_unlocked(config: Config, choices: Mapping[str, str | None], plugins: Plugins) -> None:
-    """Raises UserError where ``config`` is not what the chosen preset or base_run allows, whatever made it so."""
+    """Raises UserError if ``config`` differs from what the chosen preset or base_run locks, whatever the cause."""
     if (locks := _chosen_locks(choices, plugins)) is not None:
         ensure_locked_values(config, _reference(config, locks, plugins), locks)
     elif config.flow != "general" or config.preset != PresetConfig() or config.base_run != BaseRunConfig():
-        raise UserError("flow=specialized and the keys preset.* belong to a preset, flow=retrain and base_run.* to a "
-                        "base_run, and none is chosen",
+        raise UserError("flow=specialized and preset.* require a preset, flow=retrain and base_run.* a base run; "
+                        "neither is chosen",
                         hint="type preset=NAME (`sightsmith list presets`), or base_run=RUN, a finished run's folder")
 
 
 def resolve(composed: DictConfig, choices: Mapping[str, str | None], plugins: Plugins) -> Config:
-    """The typed configuration; ``choices`` are the options chosen of Hydra's groups.
+    """The typed configuration; ``choices`` are the options chosen for Hydra's groups.
 
-    Raises UserError for missing keys, values out of range and changes of what a preset locks, all at once.
+    Raises UserError for missing keys, values out of range and overrides of locked keys, all at once.
     """
-    missing = [Problem(f"{key} is not given", hint=_missing_hint(key))
+    missing = [Problem(f"{key} is required", hint=_missing_hint(key))
                for key in sorted(OmegaConf.missing_keys(composed)) if not key.startswith("hydra")]
     missing += list(unknown_keys(OmegaConf.to_container(composed, resolve=False, throw_on_missing=False), Config))
     if missing:
-        raise UserError("The configuration cannot be used:", problems=missing)
+        raise UserError("Invalid configuration:", problems=missing)
     config = OmegaConf.to_object(composed)
     assert isinstance(config, Config)
     if problems := check_values(config):
-        raise UserError("The configuration has values that cannot be used:", problems=problems)
+        raise UserError("Invalid values in the configuration:", problems=problems)
     ensure_unlocked(config, choices, plugins)
     if config.tuner.name != choices.get("tuner"):
-        raise UserError(f"tuner.name={config.tuner.name} chooses no tuner", hint=f"type tuner={config.tuner.name}")
+        raise UserError(f"tuner.name={config.tuner.name} does not select a tuner",
+                        hint=f"type tuner={config.tuner.name}")
     if config.tuner.name == AUTO:
         ensure_not_overridden(config, _reference(config, _chosen_locks(choices, plugins), plugins))
     elif config.preference != PreferenceConfig():
-        raise UserError(f"preference.* is what tuner=auto goes by, and this run's tuner is {config.tuner.name}",
+        raise UserError(f"preference.* applies to tuner=auto only, and this run has tuner={config.tuner.name}",
                         hint="type tuner=auto, or leave preference.* out")
     return config
 
@@ -201,17 +202,17 @@ def _missing_hint(key: str) -> str | None:
 
 
 def explain(error: Exception, overrides: Sequence[str], plugins: Plugins) -> UserError:
-    """Hydra's refusal of ``overrides`` in the words of our keys: every unknown key, option and value."""
+    """Hydra's ``error`` about ``overrides`` as a UserError with every unknown key, option and value."""
     if isinstance(error, UserError):
         return error
     try:
         problems = list(override_problems(overrides, plugins))
     except HydraException as syntax:
-        return UserError(f"An override cannot be read: {_first_line(syntax)}",
-                         hint="Overrides read key=value; quote lists for the shell: 'image.windows=[[40,80]]'")
+        return UserError(f"An override cannot be parsed: {_first_line(syntax)}",
+                         hint="Overrides have the form key=value; quote lists for the shell: 'image.windows=[[40,80]]'")
     if taken := re.search(r"'([^']+)' is validated against ConfigStore schema with the same name", str(error)):
-        return UserError(f"Your file {taken[1]}.yaml has the name of one that a plugin provides",
-                         hint="give it another name")
+        return UserError(f"Your file {taken[1]}.yaml has the same name as a plugin's file",
+                         hint="rename your file")
     if problems:
         return UserError("The configuration cannot be composed:", problems=problems,
                          hint="All keys and choices: `sightsmith train --help`")

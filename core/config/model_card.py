@@ -1,4 +1,4 @@
-"""The card of a finished run's model bundle: what to build, and how to feed it."""
+"""The card of a finished run's model bundle: which model to build, and how to preprocess its input."""
 
 from __future__ import annotations
 
@@ -14,11 +14,7 @@ from sightsmith.core.util.errors import UserError
 
 BUNDLE_FORMAT = 1
 FOLDER = "model"
-
-
 WEIGHTS = "model.safetensors"
-
-
 CARD = "model.json"
 
 
@@ -27,19 +23,19 @@ def card_path(run: Path) -> Path:
 
 
 def read_card(run: Path) -> dict[str, Any]:
-    """What the bundle of ``run`` says of itself. Raises UserError where there is none, or it is damaged."""
+    """The card of the model bundle of ``run``. Raises UserError if it is missing or damaged."""
     path = card_path(run)
     try:
         text = path.read_text()
-        _refuse_interpolations(text)
+        _validate_no_interpolation(text)
         card: dict[str, Any] = json.loads(text)
     except OSError as error:
-        raise UserError(f"{run} holds no finished run: {path.name} is not in its folder model/",
+        raise UserError(f"{run} is not a finished run: its folder model/ has no {path.name}",
                         hint="`sightsmith list runs` shows the runs") from error
     except ValueError as error:
         raise UserError(f"{path} is damaged: {error}") from error
     if not isinstance(card, dict) or card.get("format") != BUNDLE_FORMAT:
-        raise UserError(f"{path} is not a card of format {BUNDLE_FORMAT}, which this version reads",
+        raise UserError(f"{path} does not have format {BUNDLE_FORMAT}, the one that this version reads",
                         hint="upgrade sightsmith: pip install --upgrade sightsmith")
     keys = ("task", "network", "classes", "multi_label", "metrics", "config")
     if missing := [key for key in keys if key not in card]:
@@ -48,9 +44,9 @@ def read_card(run: Path) -> dict[str, Any]:
 
 
 def restore_config(values: Any, path: Path) -> Config:
-    """The configuration of the nested ``values`` of the file ``path``. Raises UserError where they are none."""
+    """The configuration with the nested ``values`` of the file ``path``. Raises UserError if they are invalid."""
     try:
-        _refuse_interpolations(json.dumps(values))
+        _validate_no_interpolation(json.dumps(values))
         config = OmegaConf.to_object(OmegaConf.merge(OmegaConf.structured(Config), values))
     except (OmegaConfBaseException, ValueError, TypeError) as error:
         raise UserError(f"{path} is damaged: {str(error).splitlines()[0]}") from error
@@ -58,6 +54,6 @@ def restore_config(values: Any, path: Path) -> Config:
     return config
 
 
-def _refuse_interpolations(text: str) -> None:
-    if "${" in text:  # OmegaConf would look it up, in the environment too
-        raise ValueError("it holds an interpolation ${...}, which a finished run never does")
+def _validate_no_interpolation(text: str) -> None:
+    if "${" in text:  # OmegaConf would resolve it, also from the environment
+        raise ValueError("it has an interpolation ${...}, which a finished run never has")

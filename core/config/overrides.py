@@ -1,4 +1,4 @@
-"""Overrides as they are typed: what they choose, and what is wrong with them."""
+"""Overrides of the command line: what they choose, and their problems."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ from sightsmith.core.util.errors import Problem, near
 
 GROUPS = ("task", "network", "logger", "preset", "tuner")
 LOCKING_GROUPS = ("preset", "base_run")
-"""Groups of which an option locks what the run does."""
+"""Groups whose options lock keys."""
 
 
 def parse_overrides(overrides: Sequence[str]) -> list[Override]:
-    """``overrides``, but for those of Hydra itself; none where it will refuse their syntax."""
+    """``overrides`` without Hydra's own; none if their syntax is invalid, which composing reports."""
     try:
         parsed = OverridesParser.create().parse_overrides(list(overrides))
     except HydraException:
@@ -33,7 +33,7 @@ def parse_overrides(overrides: Sequence[str]) -> list[Override]:
 
 
 def chosen_options(parsed: Iterable[Override], group: str) -> Iterator[str]:
-    """What ``group=`` chooses, also in a sweep."""
+    """The options that ``group=`` chooses, also in a sweep."""
     for override in parsed:
         if override.key_or_group == group:
             value = override.value()
@@ -45,35 +45,36 @@ def chosen_options(parsed: Iterable[Override], group: str) -> Iterator[str]:
 
 
 def _options(plugins: Plugins) -> dict[str, list[str]]:
-    """What may be chosen of each of :data:`GROUPS`."""
+    """The options of each of :data:`GROUPS`."""
     return {"task": list(plugins.tasks), "network": list(plugins.networks), "logger": list(plugins.loggers),
             "preset": list(load_presets(plugins)), "tuner": list(plugins.tuners)}
 
 
 def override_problems(overrides: Sequence[str], plugins: Plugins) -> Iterator[Problem]:
-    """Every unknown key, option and value of ``overrides``. Raises HydraException for one that is no override."""
+    """Every unknown key, option and value in ``overrides``. Raises HydraException for invalid syntax."""
     options = _options(plugins)
     keys = {key for key, _, _ in walk()}
     open_keys = tuple(f"{key}." for key, entry, _ in walk() if str(entry.type).startswith("dict"))
     parsed = OverridesParser.create().parse_overrides(list(overrides))
     if not any(override.key_or_group in ("task", *LOCKING_GROUPS) for override in parsed):
         names = ", ".join(sorted(options["task"]))
-        yield Problem("no task is chosen", hint=f"type task=NAME; there is: {names}")
+        yield Problem("no task is chosen", hint=f"type task=NAME; available: {names}")
     for override in parsed:
         key = override.key_or_group
         if key in GROUPS:
             chosen = override.value()
             for name in chosen if isinstance(chosen, list) else [chosen]:
                 if isinstance(name, str) and name not in options[key] and not (key == "preset" and is_file(name)):
-                    yield Problem(f"{override.input_line}: there is no {key} {name!r}.{near(name, options[key])}",
+                    yield Problem(f"{override.input_line}: unknown {key} {name!r}.{near(name, options[key])}",
                                   hint=f"`sightsmith list {key}s` shows all {len(options[key])}")
         elif key.startswith(("hydra.", "hydra/")) or key == "base_run":
             continue
         elif f"{key}.".startswith(open_keys):
             if not override.is_add() and not override.is_force_add():
-                yield Problem(f"{override.input_line}: {key} has no such key yet", hint=f"+{override.input_line}")
+                yield Problem(f"{override.input_line}: {key} has no such key yet; add it with +",
+                              hint=f"+{override.input_line}")
         elif key not in keys:
-            yield Problem(f"{override.input_line}: there is no key {key!r}.{_near_key(key, keys)}")
+            yield Problem(f"{override.input_line}: unknown key {key!r}.{_near_key(key, keys)}")
         elif not override.is_delete() and not override.is_sweep_override():
             try:
                 OmegaConf.update(OmegaConf.structured(Config), key, override.value())
@@ -83,7 +84,7 @@ def override_problems(overrides: Sequence[str], plugins: Plugins) -> Iterator[Pr
 
 
 def _near_key(key: str, keys: set[str]) -> str:
-    """As :func:`near`, but ``epochs`` and ``lr`` also find ``hyper.epochs`` and ``hyper.learning_rate``."""
+    """Like :func:`near`, but ``epochs`` and ``lr`` also match ``hyper.epochs`` and ``hyper.learning_rate``."""
     leaf = key.rsplit(".", 1)[-1]
     found = [name for name in sorted(keys) if name.rsplit(".", 1)[-1] == leaf
              or "".join(word[0] for word in name.rsplit(".", 1)[-1].split("_")) == leaf]
@@ -91,13 +92,13 @@ def _near_key(key: str, keys: set[str]) -> str:
 
 
 def unknown_keys(node: Any, schema: type, prefix: str = "") -> Iterator[Problem]:
-    """Keys that ``+key=value`` or a file of one's own brought in: Hydra allows them, nothing reads them."""
+    """Keys added by ``+key=value`` or the user's files: Hydra allows them, nothing reads them."""
     fields = {entry.name: entry for entry in dataclasses.fields(schema)}
     for name, value in node.items():
         key = f"{prefix}{name}"
         if key == "hydra":
             continue
         if name not in fields:
-            yield Problem(f"there is no key {key!r}.{_near_key(key, {key for key, _, _ in walk()})}")
+            yield Problem(f"unknown key {key!r}.{_near_key(key, {key for key, _, _ in walk()})}")
         elif dataclasses.is_dataclass(nested := fields[name].default_factory) and isinstance(value, dict):
             yield from unknown_keys(value, nested, f"{key}.")  # type: ignore[arg-type]

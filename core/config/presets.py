@@ -1,7 +1,7 @@
-"""Presets: complete, named choices whose locked parts no override changes.
+"""Presets: complete, named configurations that lock what they set.
 
-A preset is a YAML file of a package that a plugin names by ``sightsmith_presets``, or a file of one's own. Its keys
-are those of :class:`Preset`; what it sets of the configuration stands under ``config``.
+A preset is a YAML file of your own, or in a package that a plugin registers with ``sightsmith_presets``. Its keys are
+those of :class:`Preset`; ``config`` holds the configuration that it sets.
 """
 
 from __future__ import annotations
@@ -29,18 +29,17 @@ if TYPE_CHECKING:
 SUFFIX = ".yaml"
 
 SETS = ("image", "network", "dataset", "augment", "hyper", "limits")
-"""The parts of the configuration that a preset may set; Hydra's own would let its file start programs."""
+"""The groups that a preset may set; with Hydra's own keys, its file could start programs."""
 
 LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-"""The one in C, five times as fast, where PyYAML was built with it."""
+"""The C loader, five times as fast, where PyYAML has it."""
 
 
 @dataclass(frozen=True)
 class Preset:
-    """What a preset's file says. ``card`` is for people; ``config`` are its values, by nested keys.
+    """The content of a preset's file: ``card`` describes it, ``config`` has its values by nested keys.
 
-    ``provider`` is the plugin that has it, or, of a preset that none has, its file; ``weights`` the file that the card
-    names.
+    ``provider`` is its plugin or, for a preset of your own, its file; ``weights`` is the file that the card names.
     """
 
     name: str
@@ -72,14 +71,14 @@ class Preset:
 
     @property
     def checksum(self) -> str:
-        """Of what the file says, wherever it stands. Keys of the card that say nothing are left out: a later version
-        may know more."""
+        """Of the file's content, wherever it is. Empty keys of the card are left out, so that a later version may add
+        keys."""
         card = {key: value for key, value in dataclasses.asdict(self.card).items() if value and key != "file"}
         return digest([self.task, self.network, card, self.config])
 
 
 def load_presets(plugins: Plugins) -> dict[str, Preset]:
-    """By name, the presets of all plugins, sorted by task and name. Raises UserError for a file that is none."""
+    """All plugins' presets by name, sorted by task and name. Raises UserError for an invalid file."""
     found: dict[str, Preset] = {}
     for preset in starmap(_read, _preset_files(plugins)):
         if other := found.get(preset.name):
@@ -90,34 +89,34 @@ def load_presets(plugins: Plugins) -> dict[str, Preset]:
 
 
 def is_file(choice: str) -> bool:
-    """Whether ``preset=choice`` names a file, not the preset of a plugin."""
+    """Whether ``preset=choice`` names a file instead of a plugin's preset."""
     return choice.endswith(SUFFIX)
 
 
 def find_preset(choice: str, plugins: Plugins) -> Preset:
-    """The preset that ``preset=choice`` names. Raises UserError where no plugin has it, or its file is none."""
+    """The preset that ``preset=choice`` names. Raises UserError if it does not exist or is invalid."""
     if is_file(choice):
         path = Path(choice).expanduser().resolve()
         if not path.is_file():
             raise UserError(f"preset={choice}: there is no file {path}",
-                            hint="`sightsmith list presets` shows those that plugins provide")
+                            hint="`sightsmith list presets` shows the presets of all plugins")
         return _read(path, path)
     for entry, provider in _preset_files(plugins):
         if entry.name == choice + SUFFIX:
             return _read(entry, provider)
     names = [path.name.removesuffix(SUFFIX) for path, _ in _preset_files(plugins)]
     raise UserError(f"No installed plugin provides the preset {choice!r}.{near(choice, names)}",
-                    hint=f"`sightsmith list presets` shows all {len(names)}; one of your own is named by its file: "
+                    hint=f"`sightsmith list presets` shows all {len(names)}; to use your own file, type "
                          "preset=FOLDER/NAME.yaml")
 
 
 def choice_of(card: PresetConfig) -> str | None:
-    """What chooses the preset of ``card`` when it is typed after ``preset=``; None where there is none."""
+    """The value of ``preset=`` that chooses the preset of ``card``; None without one."""
     return card.file or card.name
 
 
 def preset_checksum(card: PresetConfig, plugins: Plugins) -> str | None:
-    """Of what the file of the preset of ``card`` says now; None without one. Raises UserError where it is gone."""
+    """Of the current file of ``card``'s preset; None without one. Raises UserError if it no longer exists."""
     choice = choice_of(card)
     return None if choice is None else find_preset(choice, plugins).checksum
 
@@ -139,11 +138,11 @@ def _read(path: Traversable, provider: Provider | Path) -> Preset:
     keys = {entry.name for entry in dataclasses.fields(PresetConfig)} - {"name", "file"}
     try:
         text = path.read_text(encoding="utf-8")
-        if "${" in text:  # OmegaConf would look it up, in the environment too
-            raise ValueError("it holds an interpolation ${...}")
+        if "${" in text:  # OmegaConf would resolve it, also from the environment
+            raise ValueError("it has an interpolation ${...}")
         content = yaml.load(text, Loader=LOADER)
         if not isinstance(content, dict):
-            raise ValueError("it is not a table of keys")
+            raise ValueError("it is not a mapping")
         if unknown := content.keys() - keys - {"task", "network", "config"}:
             raise ValueError(f"it has unknown keys: {', '.join(sorted(unknown))}")
         if missing := [key for key in ("task", "network", "title", "annotation") if key not in content]:
@@ -153,7 +152,7 @@ def _read(path: Traversable, provider: Provider | Path) -> Preset:
             raise ValueError(f"config sets {', '.join(sorted(foreign))}; it may set {', '.join(SETS)}")
         name = path.name.removesuffix(SUFFIX)
         card = PresetConfig(name, **{key: content[key] for key in keys & content.keys()})
-        card.classes = [str(label) for label in card.classes]  # also those that read like numbers
+        card.classes = [str(label) for label in card.classes]  # also those that look like numbers
         if isinstance(provider, Path):
             card.file = str(provider)
         weights = _beside(path, card) if card.weights else None
@@ -164,16 +163,16 @@ def _read(path: Traversable, provider: Provider | Path) -> Preset:
 
 
 def _beside(path: Traversable, card: PresetConfig) -> Path:
-    """The file of weights that the preset in ``path`` brings. Raises ValueError for one that stands elsewhere."""
+    """The weights file next to the preset ``path``. Raises ValueError for a file elsewhere."""
     if not isinstance(path, Path):
-        raise ValueError("its weights are in an archive, and cannot be read there")
+        raise ValueError("its weights cannot be read from an archive")
     if Path(card.weights).name != card.weights or not card.weights_sha256:
-        raise ValueError("weights must be the name of a file beside it, with its digest as weights_sha256")
+        raise ValueError("weights must name a file next to it, and weights_sha256 give its digest")
     return path.with_name(card.weights).absolute()
 
 
 def data_rows(card: PresetConfig) -> list[tuple[str, str]]:
-    """Label and text of what a preset's data must be."""
+    """Label and text for each requirement on a preset's data."""
     classes = ", ".join(card.classes) or "any"
     return [("images", card.images), ("DICOM modality", ", ".join(card.dicom_modalities)),
             ("annotation", card.annotation), ("classes", classes)]

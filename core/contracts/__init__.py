@@ -1,1 +1,1 @@
-"""What the engine and its plugins hand to each other: records, protocols and base classes."""
+"""The types that the engine and plugins exchange: records, protocols and base classes."""

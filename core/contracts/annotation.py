@@ -1,4 +1,4 @@
-"""What an annotation says of an image beyond its labels: objects with boxes and masks, maps of classes.
+"""Annotation beyond image labels: objects with boxes and masks, and semantic masks.
 
 Coordinates are pixels of the upright image (EXIF rotation undone), x to the right and y down, with the
 origin at the outer corner of the top left pixel: the whole image is (0, 0, width, height).
@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Literal, TypeAlias
 
 Annotation: TypeAlias = Literal["labels", "boxes", "masks"]
-"""Kinds of annotation, the poorest first: a richer one can stand for a poorer one, never the other way."""
+"""Annotation kinds, simplest first: a simpler kind can be derived from a richer one, never the reverse."""
 
 ANNOTATION_ORDER: tuple[Annotation, ...] = ("labels", "boxes", "masks")
 
@@ -20,19 +20,19 @@ Box: TypeAlias = tuple[float, float, float, float]
 """(left, top, right, bottom)"""
 
 
-def can_derive(kinds: Iterable[Annotation], wanted: Annotation) -> bool:
-    """Whether one of ``kinds`` is ``wanted`` or richer."""
-    return any(ANNOTATION_ORDER.index(kind) >= ANNOTATION_ORDER.index(wanted) for kind in kinds)
+def can_derive(kinds: Iterable[Annotation], required: Annotation) -> bool:
+    """Whether one of ``kinds`` is ``required`` or richer."""
+    return any(ANNOTATION_ORDER.index(kind) >= ANNOTATION_ORDER.index(required) for kind in kinds)
 
 
 @dataclass(frozen=True)
 class Polygons:
-    """A mask as the union of polygons, each ``(x0, y0, x1, y1, ...)`` of three points or more."""
+    """A mask as the union of polygons, each ``(x0, y0, x1, y1, ...)`` with at least three points."""
 
     rings: tuple[tuple[float, ...], ...]
 
     def extent(self) -> Box:
-        """The box around all points; of no area where there are none."""
+        """The box around all points; its area is 0 if there are none."""
         across = [value for ring in self.rings for value in ring[0::2]] or [0.0]
         down = [value for ring in self.rings for value in ring[1::2]] or [0.0]
         return min(across), min(down), max(across), max(down)
@@ -55,8 +55,8 @@ Mask: TypeAlias = Polygons | RunLengths
 class Object:
     """One annotated object.
 
-    ``crowd`` marks a region of many objects that is neither learnt nor counted (COCO's ``iscrowd``,
-    Pascal VOC's ``difficult``). ``region`` says that the mask is all that the image has of the class
+    ``crowd`` marks an area of many objects that is ignored in training and evaluation (COCO's ``iscrowd``,
+    Pascal VOC's ``difficult``). With ``region`` the mask covers all pixels of the class in the image
     instead of one object (``label.csv``). ``line`` (1-based) or ``source_id`` ("annotation 17") locates the
     object in the sample's annotation file.
     """
@@ -71,7 +71,7 @@ class Object:
 
 
 def richest(images: Iterable[Iterable[Object]]) -> Annotation:
-    """``masks`` where any object of ``images`` has one, ``boxes`` where there is any object, else ``labels``."""
+    """``masks`` if any object of ``images`` has one, ``boxes`` if there is any object, otherwise ``labels``."""
     found: Annotation = "labels"
     for objects in images:
         for item in objects:
@@ -83,11 +83,11 @@ def richest(images: Iterable[Iterable[Object]]) -> Annotation:
 
 @dataclass(frozen=True)
 class SemanticMask:
-    """A picture of the image's size that shows the class of each pixel.
+    """An image file of the same size whose pixel values encode classes.
 
-    ``values`` pairs a pixel's value with its class, or None for the background. The value of a colour
-    picture is 0xRRGGBB; of a palette picture the index, whatever its colour. Values in ``ignored`` are
-    neither learnt nor counted; any other value is an error.
+    ``values`` pairs a pixel value with its class, or None for the background. The value is 0xRRGGBB in a colour
+    image, and the index in a palette image. Pixels with values in ``ignored`` are ignored in training and
+    evaluation; any other value is an error.
     """
 
     path: Path

@@ -1,4 +1,4 @@
-"""What hears of the progress of a training."""
+"""Training callbacks, and the state that they see."""
 
 from __future__ import annotations
 
@@ -9,33 +9,33 @@ from typing import Any, Protocol
 
 
 class Callback(Protocol):
-    """Per-step behaviour, on rank 0: progress, metric loggers."""
+    """Called during training, on rank 0: progress bars, metric loggers."""
 
     def on_step(self, state: TrainState, losses: Mapping[str, float], rate: float) -> None:
-        """After an optimizer step whose losses were looked at (every step on the CPU)."""
+        """After an optimizer step whose losses were synchronised (on the CPU: every step)."""
 
     def on_validation(self, done: int, batches: int) -> None:
         """After a validation batch of this rank."""
 
     def on_epoch(self, state: TrainState, metrics: Mapping[str, Any]) -> None:
-        """After an epoch's validation, when its checkpoint is written."""
+        """After an epoch's validation, once its checkpoint is written."""
 
 
 @dataclass
 class TrainState:
-    """Where the run is; with weights and optimizer, all that a checkpoint holds."""
+    """The progress of a run; saved in checkpoints along with weights and optimizer."""
 
     epoch: int = 0
     """epochs finished"""
     step: int = 0
-    """updates done in the epoch under way"""
+    """optimizer steps finished in the current epoch"""
     loss_sum: float = 0.0
-    """of this rank's images of the epoch under way"""
+    """over this rank's images in the current epoch"""
     images: float = 0
     best_score: float | None = None
     best_epoch: int = 0
     best_validation_loss: float = math.inf
     epochs_without_improvement: int = 0
-    """epochs since the validation loss was lowest or the score highest, whichever was later"""
+    """epochs since the validation loss or the score was last at its best"""
     seconds: float = 0.0
-    """spent training, over all continuations"""
+    """of training, including earlier sessions of a resumed run"""

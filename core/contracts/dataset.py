@@ -1,7 +1,7 @@
-"""The dataset index: what a dataset loader found, before an image is opened.
+"""The dataset index: what a dataset format reads before any image is opened.
 
-A loader only says which files there are and what the annotation says about them. Sizes, content,
-frames and groups are found by :mod:`sightsmith.engine.data.check`, alike for every format.
+A format lists the files and their annotation. Sizes, content, frames and groups come from
+:mod:`sightsmith.engine.data.check`, the same for every format.
 """
 
 from __future__ import annotations
@@ -18,27 +18,26 @@ if TYPE_CHECKING:
     from sightsmith.core.contracts.image import ImageInfo
 
 Split = Literal["train", "validation", "test"]
-"""A part of a data set; nothing is trained with "test"."""
+"""A part of a data set; "test" is never used for training."""
 Tile: TypeAlias = tuple[int, int, int, int]
 """(left, top, width, height) in pixels of the whole image"""
 
 IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".tif", ".tiff", ".bmp", ".dcm", ".dicom"})
-"""Suffixes, in small letters, of files that are images."""
+"""Lower-case suffixes of image files."""
 LONGEST_NAME = 255
-"""Bytes of a file's name."""
+"""Maximum length of a file name, bytes."""
 
 
 @dataclass(frozen=True)
 class Sample:
     """One image, or one frame of a multi-frame file, with its annotation.
 
-    ``path`` is the file; ``name`` its POSIX path relative to the data set's root, as shown to people.
-    ``labels`` are class names (one for single-label, any number for multi-label); where there are
-    ``objects`` or a ``semantic_mask``, the classes of these. ``group`` joins samples that must not be torn
-    apart by the split; ``split`` is set where the data set brings its own, and nothing is trained with "test".
-    ``file`` and ``line`` say where the annotation stands, ``size`` the (width, height) in pixels that it gives the
-    image. ``tile`` is the part of the image that this sample shows (None: all of it). ``reader`` is the builder of the
-    plugin's reader that the check of the data set found for the file (None: a JPEG, PNG, TIFF or BMP).
+    ``path`` is the file; ``name`` its POSIX path relative to the data set's root, as shown to the user. ``labels`` are
+    class names (one for single-label, any number for multi-label); with ``objects`` or a ``semantic_mask``, their
+    classes. Samples with the same ``group`` stay in the same split; ``split`` is set if the data set defines one. The
+    annotation is at ``line`` of ``file``, and states the image ``size`` (width, height) in pixels. ``tile`` is the
+    part of the image that this sample covers (None: all of it). ``reader`` is the builder of the image reader that the
+    data set check found for the file (None: a JPEG, PNG, TIFF or BMP).
     """
 
     path: Path
@@ -67,17 +66,16 @@ class Sample:
 
     @property
     def case(self) -> str:
-        """What is independent of other cases: the sample's group, or where it has none, its image."""
+        """The independent unit of the data: the sample's group or, without one, its image."""
         return f"image {self.image}" if self.group is None else f"group {self.group}"
 
 
 @dataclass(frozen=True)
 class DatasetIndex:
-    """All samples of a data set and every problem that reading its annotation met.
+    """All samples of a data set, and every problem found while reading its annotation.
 
-    ``annotation`` is the richest kind that the data set has; ``classes`` never has the background.
-    With ``relative``, x and y of all objects are fractions of their image's width and height; the check
-    makes pixels of them.
+    ``annotation`` is the richest kind in the data set; ``classes`` never includes the background. With ``relative``,
+    all coordinates are fractions of the image's width and height, which the check converts to pixels.
     """
 
     root: Path
@@ -92,7 +90,7 @@ class DatasetIndex:
 
 @dataclass(frozen=True)
 class FormatMatch:
-    """How sure a loader is that a folder holds its format (0 < confidence <= 1), and why."""
+    """How certain it is that a folder has this format (0 < confidence <= 1), and why."""
 
     confidence: float
     reason: str
@@ -102,22 +100,22 @@ class DatasetFormat(Protocol):
     """Reads one dataset format. Both methods are called with an existing folder."""
 
     def detect(self, root: Path) -> FormatMatch | None:
-        """None where the folder does not hold this format; looks at names, not at image content."""
+        """None if the folder does not have this format; checks names, not image content."""
 
     def read(self, root: Path, report: Callable[[str], None] | None = None) -> DatasetIndex:
-        """Read the annotation. Never raises for the user's mistakes: collects them as problems."""
+        """Read the annotation. Invalid data never raises; it is collected as problems."""
 
 
 Writer: TypeAlias = "Callable[[DatasetIndex, Mapping[str, ImageInfo], Path], list[str]]"
-"""Writes a checked index without class maps, tiles and frames into an empty folder, with a copy of each image; the
-information on these is by sample name. Returns lines on what the format cannot say."""
+"""Writes a checked index without semantic masks, tiles and frames into an empty folder, with a copy of each image;
+image infos are by sample name. Returns notes on what the format cannot express."""
 
 
 def contained_path(root: Path, text: str) -> tuple[Path | None, str | None]:
-    """The file that an annotation names by ``text``, kept inside ``root``.
+    """Resolve ``text``, a path in an annotation, inside ``root``.
 
-    Returns ``(path, None)`` or ``(None, reason)``; absolute paths, ``..`` and links that leave the
-    root are refused. The path need not exist.
+    Returns ``(path, None)`` or ``(None, reason)``; absolute paths, ``..`` and links that leave the root are rejected.
+    The path need not exist.
     """
     text = text.strip().replace("\\", "/")
     if not text:
@@ -127,9 +125,9 @@ def contained_path(root: Path, text: str) -> tuple[Path | None, str | None]:
     if text.startswith("/") or (len(text) > 1 and text[1] == ":"):
         return None, f"'{text}' is an absolute path; paths are relative to the data set's folder"
     if ".." in text.split("/"):
-        return None, f"'{text}' climbs out of the data set's folder with '..'"
+        return None, f"'{text}' leaves the data set's folder with '..'"
     if any(len(part.encode("utf-8", "surrogateescape")) > LONGEST_NAME for part in text.split("/")):
-        return None, f"'{text[:40]}...' is longer than the name of a file can be"
+        return None, f"'{text[:40]}...' is longer than a file name can be"
     path = root / text
     try:
         if not path.resolve().is_relative_to(root.resolve()):
@@ -141,11 +139,11 @@ def contained_path(root: Path, text: str) -> tuple[Path | None, str | None]:
 
 @dataclass(frozen=True)
 class CheckedDataset:
-    """A data set that was read and looked at; it may still have errors: :meth:`raise_for_errors`.
+    """A data set that has been read and checked; it may still have errors: :meth:`raise_for_errors`.
 
-    ``index`` has a sample for each frame, with its group; ``infos`` is by sample name. ``data_digest``
-    hashes pixels and annotation, ``split_digest`` which sample is on which side. ``coverage`` is each
-    class's part of all pixels, where there are masks.
+    ``index`` has one sample per frame, with its group; ``infos`` is by sample name. ``data_digest`` hashes pixels and
+    annotation, ``split_digest`` the split of each sample. ``coverage`` is each class's share of all pixels, if there
+    are masks.
     """
 
     index: DatasetIndex
@@ -159,10 +157,9 @@ class CheckedDataset:
     coverage: Mapping[str, float] = field(default_factory=dict)
 
     def raise_for_errors(self) -> None:
-        """Raises UserError with every error; warnings do not count."""
+        """Raises UserError with all errors; warnings do not raise."""
         errors = [problem for problem in self.problems if problem.severity == "error"]
         if errors:
             count = f"{len(errors)} problem" + ("s" if len(errors) > 1 else "")
             raise UserError(f"The data set {self.index.root} has {count}:", problems=errors,
-                            hint="`sightsmith inspect` with the same arguments checks it again")
-
+                            hint="after fixing them, check it with `sightsmith inspect` and the same arguments")

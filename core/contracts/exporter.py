@@ -1,4 +1,4 @@
-"""The contract of an exported model: what a task gives so that its model runs without the engine."""
+"""The contract for exporting a model, so that it runs without the engine."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ if TYPE_CHECKING:
 Outputs = Mapping[str, Array]
 """An exported model's outputs, by name; the first axis is the image."""
 Runner = Callable[[Array], Outputs]
-"""From images (N, channels, height, width) float32 in [0, 1] to what a model gives, N entries in each output."""
+"""Maps images (N, channels, height, width) float32 in [0, 1] to a model's outputs, each with N entries."""
 
 
 class Exporter(ABC, Generic[ResultT]):
-    """One trained model on its way out.
+    """Prepares one trained model for export.
 
     ``module`` maps images (N, ``channels``, ``height``, ``width``) float32 in [0, 1], upright RGB, to a tensor for each
-    of ``outputs``, in their order. It holds a model of its own, on the CPU; normalisation is inside. The engine puts it
-    into eval mode.
+    of ``outputs``, in order. It has its own copy of the model, on the CPU, and includes normalisation. The engine sets
+    it to eval mode.
     """
 
     module: nn.Module
@@ -37,38 +37,39 @@ class Exporter(ABC, Generic[ResultT]):
     width: int
     """of the input, pixels"""
     fit: Literal["stretch", "letterbox"]
-    """How an image becomes the input: both its sides are scaled to the input's; or the longer one is scaled to
-    ``longest``, or less where the other would not fit, the image stands in the upper left, and the rest is ``pad``."""
+    """How an image is fitted to the input. ``stretch`` scales both sides to the input's. ``letterbox`` scales the
+    longer side to ``longest``, or less if the other would not fit, places the image at the top left and pads with
+    ``pad``."""
     longest: int
     pad: Sequence[float] = (0, 0, 0)
     """of each channel, in [0, 1]"""
     outputs: Mapping[str, str]
-    """What each is: shape, units, meaning."""
+    """Description by name: shape, units, meaning."""
     batched = True
-    """Whether ``module`` takes any number of images; else one at a time."""
+    """Whether ``module`` takes any number of images instead of one at a time."""
     max_mismatch_ratio: float = 0.0
-    """The part of :meth:`differences` that may be above the tolerance, where close decisions can fall either way."""
+    """The share of :meth:`differences` that may exceed the tolerance, for outputs with near ties."""
 
     def traceable(self) -> AbstractContextManager[Any]:
-        """What has to hold while ``module`` is run, once, and then its operations are recorded."""
+        """Entered while ``module`` is run once and then traced."""
         return nullcontext()
 
     @abstractmethod
     def images(self, batch: dict[str, Any]) -> Tensor:
-        """The input of what the task's ``collate`` made."""
+        """The input of ``module`` for a batch from the task's ``collate``."""
 
     @abstractmethod
     def evaluation_step(self, outputs: Outputs, batch: dict[str, Any]) -> list[ResultT]:
-        """What evaluation keeps of each sample of ``batch``; without a loss it is NaN."""
+        """The evaluation result of each sample of ``batch``; ``loss`` is NaN if there is none."""
 
     def differences(self, one: Outputs, other: Outputs) -> Array:
-        """How far two models are apart on the same images: of every value of every output, as a part of 1 or of the
-        largest value of that output."""
+        """The differences of two models' outputs on the same images: one per value, relative to the output's largest
+        value or to 1, whichever is larger."""
         return np.concatenate([(np.abs(one[name] - other[name]) / max(1.0, np.abs(one[name]).max(initial=0))).ravel()
                                for name in self.outputs])
 
     def card(self) -> dict[str, Any]:
-        """How the model is fed and what it gives, for whoever runs it."""
+        """The input and outputs of the model, for those who run it."""
         colours = "RGB, a grey image in all three" if self.channels == 3 else "one for each of image.windows"
         fed: dict[str, Any] = {
             "name": "images", "shape": ["batch", self.channels, self.height, self.width], "type": "float32",
@@ -86,14 +87,13 @@ class ExportFormat(Protocol):
     def write(self, exporter: Exporter, images: Tensor, path: Path, each_image: bool) -> None:
         """Write ``exporter.module`` to ``path``, replacing what an earlier attempt left there.
 
-        ``images`` (1, channels, height, width) float32 in [0, 1] are an example to record the module's operations with.
-        The file takes a batch of any size; with ``each_image`` it runs the module once for each image of a batch, for
-        a module that takes one at a time. More files may be written beside ``path``. Any exception means that the
-        module cannot be exported.
+        ``images`` (1, channels, height, width) float32 in [0, 1] is an example input for tracing. The file takes a
+        batch of any size; with ``each_image`` it runs the module once per image, for modules that take one at a time.
+        You may write more files next to ``path``. Any exception means that the module cannot be exported.
         """
 
     def open(self, path: Path, exporter: Exporter) -> Runner:
-        """Open the file again as its users do, on the CPU; outputs are named as ``exporter.outputs`` is."""
+        """Open the file as its users do, on the CPU; outputs have the names of ``exporter.outputs``."""
 
     def companions(self) -> Mapping[str, bytes]:
-        """Files to put beside the model, by name, such as a script that runs it."""
+        """Files to add next to the model, by name, such as a script that runs it."""

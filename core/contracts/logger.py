@@ -1,4 +1,4 @@
-"""Metric loggers: where figures go while a run is under way."""
+"""The contract for metric loggers."""
 
 from __future__ import annotations
 
@@ -8,17 +8,17 @@ from typing import Any, Protocol
 
 
 class MetricLogger(Protocol):
-    """Where figures go while a run is under way; on rank 0 only."""
+    """Receives metrics during training, on rank 0 only."""
 
     def log(self, step: int, metrics: Mapping[str, float]) -> None:
-        """Figures at an optimizer step, counted over the run; ``train/...`` a step, ``validation/...`` an epoch."""
+        """Metrics at the optimizer step ``step`` of the run; ``train/...`` per step, ``validation/...`` per epoch."""
 
     def close(self) -> None:
-        """Flush; called once, also after an error."""
+        """Flush and close; called once, also after an error."""
 
 
 class LoggerBuilder(Protocol):
-    """What the builder of a logger's record is called as."""
+    """The signature of a :class:`LoggerRecord` builder."""
 
     def __call__(self, run_dir: Path, options: Mapping[str, Any]) -> MetricLogger:
-        """``run_dir`` is the run's folder, which is there; ``options`` are the keys under ``logger.<name>``."""
+        """``run_dir`` is the run's existing folder; ``options`` are the keys under ``logger.<name>``."""

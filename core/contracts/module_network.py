@@ -1,4 +1,4 @@
-"""Networks that are plain ``torch.nn.Module``s: what their record states, and what their builder is called with."""
+"""Networks that are plain ``torch.nn.Module``s: their record and builder."""
 
 from __future__ import annotations
 
@@ -20,28 +20,28 @@ class ModuleBuilder(Protocol):
         Classification: ``num_classes`` counts the classes; images (N, C, size, size) float32 give logits
         (N, num_classes).
 
-        Segmentation: ``num_classes`` also counts the background, number 0; images (N, C, size, size) float32 give
-        logits (N, num_classes, H, W), which are scaled bilinearly to the image where they are smaller.
+        Segmentation: ``num_classes`` includes the background, number 0; images (N, C, size, size) float32 give
+        logits (N, num_classes, H, W), which are upsampled bilinearly if they are smaller than the image.
 
-        Detection, as in torchvision: ``num_classes`` also counts the background, number 0. In training mode
+        Detection, as in torchvision: ``num_classes`` includes the background, number 0. In training mode
         ``module(images, targets)`` returns a dict of losses, in eval mode ``module(images)`` a list of dicts: ``boxes``
-        (n, 4) float32 xyxy in pixels of the image it was given, ``labels`` (n,) int64 from 1, ``scores`` (n,) in
-        [0, 1]. ``images`` is a list of (C, h, w) float32, ``targets`` one of dicts with ``boxes`` and ``labels``, which
-        may be empty.
+        (n, 4) float32 xyxy in pixels of the input image, ``labels`` (n,) int64 from 1, ``scores`` (n,) in
+        [0, 1]. ``images`` is a list of (C, h, w) float32, ``targets`` a list of dicts with ``boxes`` and ``labels``,
+        which may be empty.
         """
 
 
 @dataclass(frozen=True, kw_only=True)
 class ModuleNetworkRecord(NetworkRecord):
-    """A network that is a plain ``torch.nn.Module``; the task makes it fit the engine.
+    """A network that is a plain ``torch.nn.Module``; the task adapts it to the engine.
 
-    The builder is a :class:`ModuleBuilder`; it is called with :attr:`options`, over which go the user's
-    ``network.options``. Images are given to the module as (value - ``mean``) / ``std``, of values in [0, 1] and by
-    channel; 0 and 1 where it normalises by itself. ``backbone`` is the dotted name of the submodule that makes features
-    of an image: ``hyper.backbone_lr_scale`` slows or freezes it, ``base_run.distillation`` compares its output. Left
-    empty, it is everything before a classifier's last layer; a detector or segmenter then has none.
+    The builder is a :class:`ModuleBuilder`, called with :attr:`options` updated by the user's ``network.options``.
+    The module gets (value - ``mean``) / ``std`` per channel, of values in [0, 1]; use 0 and 1 if it normalises its
+    input itself. ``backbone`` is the dotted name of the feature extractor, which ``hyper.backbone_lr_scale`` slows down
+    or freezes, and whose output ``base_run.distillation`` compares. Empty, it is everything before a classifier's last
+    layer, and nothing for a detector or segmenter.
 
-    Raises ValueError where ``mean`` and ``std`` differ in length, or a deviation is not above 0.
+    Raises ValueError if ``mean`` and ``std`` differ in length, or a deviation is not above 0.
     """
 
     mean: tuple[float, ...] = (0.485, 0.456, 0.406)
@@ -51,4 +51,4 @@ class ModuleNetworkRecord(NetworkRecord):
     def __post_init__(self) -> None:
         super().__post_init__()
         if len(self.mean) != len(self.std) or any(value <= 0 for value in self.std):
-            raise ValueError(f"mean and std of {self.name!r} must have a value for each channel, those of std above 0")
+            raise ValueError(f"mean and std of {self.name!r} must have one value per channel, std above 0")

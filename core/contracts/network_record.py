@@ -1,4 +1,4 @@
-"""Networks: what a plugin says of one, and of a zoo."""
+"""Network records, and the networks of a model zoo."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from sightsmith.core.util.errors import UserError, near
 class Score:
     """A published score: ``Score("box AP", 40.9, "COCO", "mmdet metafile")``; ``value`` is in percent.
 
-    Those with the same ``metric`` and ``dataset`` can be compared; ``source`` says where it was published.
+    Scores with the same ``metric`` and ``dataset`` are comparable; ``source`` is the publication.
     """
 
     metric: str
@@ -34,16 +34,15 @@ class Score:
 
 @dataclass(frozen=True, kw_only=True)
 class NetworkRecord(Record):
-    """A network. What its builder is called with is the task's business, which states it as a protocol, such as
+    """A network. The task defines its builder's signature as a protocol, such as
     :class:`sightsmith.plugins.classification.model.ClassifierBuilder`.
 
-    ``parameters`` is the number of parameters at the published number of classes; ``score`` the published
-    score; ``gflops`` per image; ``speed`` a published time with its hardware, as text; ``input_size`` in pixels
-    (height and width), ``min_size`` the smallest that is known to work (None: that is ``input_size``);
-    ``weights`` names the published weights.
-    ``annotation`` is the kind that it trains on where that is not the task's. A record that stands for
-    a whole zoo has in ``zoo`` the builder of a function ``() -> Iterable[ZooNetwork]`` that imports no heavy library;
-    ``network.config`` chooses one.
+    ``parameters`` is the parameter count with the published number of classes; ``score`` the published score;
+    ``gflops`` per image; ``speed`` a published time with its hardware, as text; ``input_size`` in pixels (height and
+    width), ``min_size`` the smallest that works (None: ``input_size``); ``weights`` names the published weights.
+    ``annotation`` is the kind that it trains on if not the task's. For a record that represents a model zoo, ``zoo`` is
+    the builder of a function ``() -> Iterable[ZooNetwork]`` that imports no heavy library; ``network.config`` chooses
+    one of its networks.
     """
 
     task: str
@@ -62,27 +61,27 @@ class NetworkRecord(Record):
 
     @cached_property
     def zoo_networks(self) -> dict[str, ZooNetwork]:
-        """By name, what ``network.config`` may be; nothing where the record is one network."""
+        """The options of ``network.config``, by name; empty if the record is a single network."""
         return {entry.name: entry for entry in replace(self, builder=self.zoo).make()} if self.zoo else {}
 
     def annotation_of(self, config: str | None) -> Annotation | None:
-        """The annotation that the network learns from with ``network.config=config``; None for the task's.
+        """The annotation that the network trains on with ``network.config=config``; None for the task's.
 
-        Raises UserError where ``config`` must be given, must not be, or is not a trainable one of the zoo.
+        Raises UserError if ``config`` is missing, not allowed, or not a trainable network of the zoo.
         """
         if self.zoo is None:
             if config is not None:
                 raise UserError(f"network.config={config}: network={self.name} is one network, not a zoo",
-                                hint="leave network.config out, or choose a network whose name stands for a zoo")
+                                hint="leave network.config out, or choose a network that is a model zoo")
             return self.annotation
         known = self.zoo_networks
         hint = f"`sightsmith list networks --task {self.task}` shows all {len(known)}"
         if config is None:
             example = next(name for name, entry in known.items() if entry.trainable)
-            raise UserError(f"network={self.name} stands for a zoo: network.config must say which of its networks",
+            raise UserError(f"network={self.name} is a model zoo: choose one of its networks with network.config",
                             hint=f"for example network.config={example}; {hint}")
         if config not in known:
-            raise UserError(f"network.config={config}: there is no such network.{near(config, list(known))}", hint=hint)
+            raise UserError(f"network.config={config}: unknown network.{near(config, list(known))}", hint=hint)
         if known[config].trainable is False:
             raise UserError(f"network.config={config} cannot be trained here: {known[config].reason}", hint=hint)
         return known[config].annotation
@@ -90,7 +89,7 @@ class NetworkRecord(Record):
 
 @dataclass(frozen=True)
 class ZooNetwork:
-    """One network of a zoo; ``reason`` says why one is not ``trainable``. None: nobody has tried."""
+    """A network of a zoo; ``reason`` says why it is not ``trainable``. ``trainable`` is None if untested."""
 
     name: str
     annotation: Annotation | None = None

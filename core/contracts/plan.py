@@ -1,4 +1,4 @@
-"""The plan: what a run will do, decided before it starts, frozen, printed and kept."""
+"""The plan: all decisions of a run, made and printed before it starts, and saved."""
 
 from __future__ import annotations
 
@@ -34,13 +34,13 @@ class Plan:
     memory_format: str
     """of images and weights: contiguous or channels_last"""
     mode_reason: str
-    """why this precision and memory format"""
+    """of the choice of precision and memory format"""
     num_workers: int
     folds: int
     """of cross-validation; 0: none"""
     repeats: int
     folds_reason: str
-    """why so many folds; empty where nobody asked for any"""
+    """of the number of folds; empty if cross-validation was not requested"""
     estimated_seconds: float
     """of all trainings together"""
     estimated_memory: int
@@ -50,33 +50,33 @@ class Plan:
 
     @property
     def trainings(self) -> int:
-        """That of the model which is kept, and one for each fold of each repeat."""
+        """The number of trainings: the final model, and one for each fold of each repeat."""
         return 1 + self.folds * self.repeats
 
     def rows(self) -> list[tuple[str, str]]:
-        """Label and text, as printed and as in the report."""
+        """Label and text, for the console and the report."""
         images = f"{self.batch_size} images"
         if self.gradient_accumulation > 1:
             images += f" × {self.gradient_accumulation} accumulated"
-        time = f"{format_duration(self.estimated_seconds)}, if no early stop"
+        time = f"{format_duration(self.estimated_seconds)} without early stopping"
         cross = []
         if self.folds:
             repeats = f" × {self.repeats} repeats" if self.repeats > 1 else ""
             each = format_duration(self.estimated_seconds / self.trainings)
-            time += f": {self.trainings} trainings of {each} or less"
-            cross = [("cross-validation", f"{self.folds} folds{repeats} ({self.folds_reason}), after the training of "
-                                          "the model that is kept")]
+            time += f": {self.trainings} trainings of at most {each}"
+            cross = [("cross-validation", f"{self.folds} folds{repeats} ({self.folds_reason}), after the final "
+                                          "model is trained")]
         elif self.folds_reason:
             cross = [("cross-validation", f"none ({self.folds_reason})")]
         return [
             ("run", self.name), ("task", f"{self.task}, {self.classes} classes"),
             ("network", f"{self.network}, input {self.input_size} px, weights {self.weights}"),
-            ("images", f"{self.train_images} to train, {self.validation_images} to validate"),
-            ("epochs", f"{self.epochs} of {self.steps_per_epoch} updates of {images}"),
+            ("images", f"{self.train_images} for training, {self.validation_images} for validation"),
+            ("epochs", f"{self.epochs} of {self.steps_per_epoch} optimizer steps of {images}"),
             ("optimizer", self.optimizer), ("device", f"{self.devices} × {self.device}"),
             ("precision", f"{self.precision} {self.memory_format} ({self.mode_reason})"),
             ("image workers", str(self.num_workers)), *cross, ("estimated time", time),
-            ("estimated memory", f"{self.estimated_memory / 2**30:.1f} GiB a device"),
+            ("estimated memory", f"{self.estimated_memory / 2**30:.1f} GiB per device"),
         ]
 
     def table(self) -> Table:
@@ -89,11 +89,9 @@ class Plan:
         return asdict(self)
 
 
-
-
 @dataclass(frozen=True)
 class ComputeMode:
-    """How the network computes: in which precision, and how its images lie in memory."""
+    """How the network computes: precision, and memory format of images and weights."""
 
     precision: str
     memory_format: str = "contiguous"

@@ -1,4 +1,4 @@
-"""What a model says of one image; the counterpart of :mod:`sightsmith.core.contracts.annotation`."""
+"""Predictions; the counterpart of :mod:`sightsmith.core.contracts.annotation`."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from sightsmith.core.contracts.image import Array
 
 @dataclass(frozen=True)
 class PredictedObject:
-    """An object that was found: ``score`` in [0, 1], ``box`` and ``mask`` in pixels of the whole, upright image."""
+    """A detected object: ``score`` in [0, 1], ``box`` and ``mask`` in pixels of the whole, upright image."""
 
     label: str
     score: float
@@ -22,11 +22,11 @@ class PredictedObject:
 
 @dataclass(frozen=True)
 class Prediction:
-    """What a model says of an image of ``width`` x ``height`` pixels, or of one ``frame`` of a multi-frame file.
+    """The prediction for an image of ``width`` x ``height`` pixels, or for one ``frame`` of a multi-frame file.
 
-    ``scores`` has the probability of each class, the likeliest first: they sum to 1, or, for multi-label, each is that
-    of yes. ``objects`` are those found, the surest first. ``semantic_mask`` (height, width) uint8 is 0 for the
-    background and i + 1 for ``classes[i]`` of the run. A task fills one of the three.
+    ``scores`` has the probability of each class, highest first; they sum to 1, except for multi-label. ``objects`` are
+    sorted by descending score. ``semantic_mask`` (height, width) uint8 is 0 for the background and i + 1 for
+    ``classes[i]`` of the run. A task sets one of the three.
     """
 
     path: Path

@@ -1,4 +1,4 @@
-"""What ``tuner=auto`` chose: values with their reasons, and the space that a tuner may search around them."""
+"""The choices of ``tuner=auto``: values with reasons, and the space to search around them."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ OWNED = ("network.name", "network.weights", "network.options", "network.config",
          "augment", "hyper.batch_size", "hyper.epochs", "hyper.optimizer", "hyper.learning_rate", "hyper.weight_decay",
          "hyper.momentum", "hyper.schedule", "hyper.warmup_epochs", "hyper.clip_grad_norm", "hyper.ema_decay",
          "hyper.class_balance")
-"""Keys, and groups of them, that are not the user's to give with ``tuner=auto``."""
+"""Keys and groups that you cannot set with ``tuner=auto``."""
 
 
 @dataclass(frozen=True)
 class RecommendedValue:
-    """A key of the configuration, its value, and why."""
+    """A configuration key with its value and the reason."""
 
     key: str
     value: Any
@@ -30,7 +30,7 @@ class RecommendedValue:
 
 @dataclass(frozen=True)
 class SearchRange:
-    """The values of a key that are worth trying; with ``log``, each power of ten as much as any other."""
+    """The range of a key worth searching; ``log``: sample it logarithmically."""
 
     key: str
     low: float
@@ -41,7 +41,7 @@ class SearchRange:
 
 @dataclass(frozen=True)
 class Recommendation:
-    """All that was chosen. ``warnings`` say where preferences and data contradict each other."""
+    """All choices. ``warnings`` are contradictions between preferences and data."""
 
     HEADER: ClassVar = ("what", "chosen", "why")
 
@@ -50,7 +50,7 @@ class Recommendation:
     warnings: tuple[str, ...] = ()
 
     def applied(self, config: Config) -> Config:
-        """``config`` with what was chosen."""
+        """A copy of ``config`` with the choices."""
         chosen = copy.deepcopy(config)
         for decision in self.decisions:
             *groups, name = decision.key.split(".")
@@ -61,13 +61,13 @@ class Recommendation:
         return chosen
 
     def rows(self) -> list[tuple[str, str, str]]:
-        """As printed and as in the report, under :attr:`HEADER`."""
+        """For the console and the report, under :attr:`HEADER`."""
         return [(item.key, format_override(item.value), item.reason) for item in self.decisions] + [
             (f"search {item.key}", f"{item.low:g} to {item.high:g}{', logarithmic' if item.log else ''}", item.reason)
             for item in self.space]
 
     def show(self, console: Console) -> None:
-        """Print the warnings, and all that was chosen."""
+        """Print warnings and choices."""
         from rich.markup import escape
         from rich.table import Table
 
@@ -80,16 +80,16 @@ class Recommendation:
 
 
 def owned(key: str) -> bool:
-    """Whether ``tuner=auto`` alone says what the configuration's ``key`` is."""
+    """Whether ``tuner=auto`` chooses the configuration's ``key``."""
     return is_among(key, OWNED)
 
 
 def ensure_not_overridden(config: Config, reference: Config) -> None:
-    """Raises UserError naming every key of tuner=auto in which ``config`` differs from ``reference``, where nothing
-    was given."""
-    usual = {key: value for key, _, value in walk(reference)}
-    problems = [Problem(f"{key}={format_override(value)} (without it: {format_override(usual[key])})")
-                for key, _, value in walk(config) if owned(key) and value != usual[key]]
+    """Raises UserError with every key of tuner=auto in which ``config`` differs from ``reference``, the configuration
+    without overrides."""
+    default = {key: value for key, _, value in walk(reference)}
+    problems = [Problem(f"{key}={format_override(value)} (without it: {format_override(default[key])})")
+                for key, _, value in walk(config) if owned(key) and value != default[key]]
     if problems:
         raise UserError("tuner=auto chooses these:", problems=problems,
-                        hint="leave them out, or type tuner=manual and choose all yourself")
+                        hint="leave them out, or type tuner=manual to choose everything yourself")

@@ -1,7 +1,7 @@
-"""What plugins hand to the engine: frozen records, each with a lazily resolved builder.
+"""What plugins register: frozen records, each with a lazily imported builder.
 
-A record is created when a plugin is listed, so it costs nothing: no heavy library is imported until
-:meth:`Record.build` is called.
+Records are created when plugins are listed, so they are cheap: no heavy library is imported before
+:meth:`Record.build`.
 """
 
 from __future__ import annotations
@@ -38,12 +38,11 @@ class Provider:
 
 @dataclass(frozen=True, kw_only=True)
 class Record:
-    """A name, one line about it, and where its builder is (``"package.module:attribute"``).
+    """A name, a one-line description, and the path of its builder, ``"package.module:attribute"``.
 
-    ``provider`` is the plugin that registered it, which sightsmith fills in.
+    ``provider`` is the plugin that registered it; sightsmith sets it.
 
-    Raises ValueError for a name or a builder that is not of the stated form: names are refused,
-    never repaired.
+    Raises ValueError for an invalid name or builder.
     """
 
     name: str
@@ -53,16 +52,16 @@ class Record:
 
     def __post_init__(self) -> None:
         if not _NAME.fullmatch(self.name):
-            raise ValueError(f"the name {self.name!r} must be lower-case letters, digits, '_', '-' and '.'")
+            raise ValueError(f"the name {self.name!r} may only have lower-case letters, digits, '_', '-' and '.'")
         if not _BUILDER.fullmatch(self.builder):
-            raise ValueError(f"the builder {self.builder!r} of {self.name!r} must read 'package.module:attribute'")
+            raise ValueError(f"the builder {self.builder!r} of {self.name!r} must be 'package.module:attribute'")
 
     def build(self) -> Any:
         """Import the module and return the attribute that ``builder`` names."""
         return pkgutil.resolve_name(self.builder)
 
     def make(self, *arguments: Any, **named: Any) -> Any:
-        """What the builder returns for these arguments. Raises PluginError where it does not take them."""
+        """Call the builder. Raises PluginError if it does not accept these arguments."""
         builder = self.build()
         try:
             signature = inspect.signature(builder)
@@ -77,7 +76,7 @@ class Record:
             called = ", ".join([*(type(argument).__name__ for argument in arguments), *(f"{name}=" for name in named)])
             raise PluginError(
                 f"plugin {self.provider}: {kind} {self.name!r}: the builder {self.builder} takes {takes}, "
-                f"and is called with ({called}): {error}",
+                f"but is called with ({called}): {error}",
                 hint="report it to the plugin's author") from error
         return builder(*arguments, **named)
 
@@ -86,10 +85,9 @@ class Record:
 class TaskRecord(Record):
     """A task type. The builder is a subclass of :class:`sightsmith.core.contracts.task.Task`.
 
-    ``score`` names the metric (higher is better) that chooses the best checkpoint; ``annotation`` the kind
-    of annotation that it trains on: richer ones are converted to it. ``sample`` is the builder of a
-    function ``(folder: Path) -> None`` that writes the small embedded data set which
-    ``dataset.root=sample`` stands for.
+    ``score`` names the metric (higher is better) that selects the best checkpoint; ``annotation`` is the kind of
+    annotation that it trains on: richer kinds are converted. ``sample`` is the builder of a function
+    ``(folder: Path) -> None`` that writes the small embedded data set for ``dataset.root=sample``.
     """
 
     score: str
@@ -106,8 +104,8 @@ class DatasetFormatRecord(Record):
     """A dataset format. The builder is a class with the methods of
     :class:`sightsmith.core.contracts.dataset.DatasetFormat`.
 
-    ``annotations`` says what it can read; a data set of this format has one or more of these kinds.
-    ``layout`` shows what the folder looks like. ``writer``, where the format can also be written, is the builder of a
+    ``annotations`` are the kinds that it can read; a data set has at least one of them. ``layout`` describes the
+    folder. ``writer``, for a format that can also be written, is the builder of a
     :data:`sightsmith.core.contracts.dataset.Writer`.
     """
 
@@ -119,7 +117,7 @@ class DatasetFormatRecord(Record):
         super().__post_init__()
         _check_kinds(self.name, self.annotations)
         if self.writer is not None and not _BUILDER.fullmatch(self.writer):
-            raise ValueError(f"the writer {self.writer!r} of {self.name!r} must read 'package.module:attribute'")
+            raise ValueError(f"the writer {self.writer!r} of {self.name!r} must be 'package.module:attribute'")
 
     def build_writer(self) -> Writer:
         """Import and return the function that ``writer`` names."""
@@ -128,25 +126,19 @@ class DatasetFormatRecord(Record):
         return found
 
 
-
-
-
-
-
-
 @dataclass(frozen=True, kw_only=True)
 class LoggerRecord(Record):
-    """A metrics logger. The builder is a :class:`sightsmith.core.contracts.logger.LoggerBuilder`."""
+    """A metric logger. The builder is a :class:`sightsmith.core.contracts.logger.LoggerBuilder`."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class TunerRecord(Record):
     """A tuner. The builder is a subclass of :class:`sightsmith.core.contracts.tuner.Tuner`.
 
-    ``space`` maps keys of the configuration to what they go through where nothing else is typed, as Hydra's sweeps are
-    (``"0.8,0.9"``, ``"tag(log,interval(1e-5,0.1))"``); ``trials`` is the usual number of runs, None where the space
-    says it; ``options`` are the tuner's own settings with their usual values, ``overrides`` what its runs are started
-    with unless it is typed. One that does not ``searches`` makes the typed runs and no more.
+    ``space`` maps configuration keys to their default sweeps, in Hydra's syntax (``"0.8,0.9"``,
+    ``"tag(log,interval(1e-5,0.1))"``); ``trials`` is the default number of trials, None if the space determines it;
+    ``options`` are the tuner's own settings with their defaults; ``overrides`` are default overrides of its runs.
+    Without ``searches``, it only runs what you type.
     """
 
     space: Mapping[str, str] = field(default_factory=dict)
@@ -164,13 +156,13 @@ class TunerRecord(Record):
 
 @dataclass(frozen=True, kw_only=True)
 class CommandRecord(Record):
-    """A verb of the command line. The builder is a function ``(arguments: list[str], plugins: Plugins) -> int``: it
-    gets what follows the verb, prints for people, and returns the exit code. It raises UserError for the user's
-    mistakes, which are printed without a trace and end with exit code 2.
+    """A subcommand. The builder is a function ``(arguments: list[str], plugins: Plugins) -> int``: it gets the
+    arguments after the command's name, prints its output, and returns the exit code. It raises UserError for invalid
+    input, which is printed without a traceback, with exit code 2.
 
-    ``description`` and ``usage``, the usual arguments, are its line in ``sightsmith --help``; ``example`` holds
-    arguments for its own help. ``settings``, where given, is the builder of the dataclass that declares its keys and
-    flags; completion and the reference of the command line are made from it.
+    ``description`` and ``usage``, the common arguments, are its line in ``sightsmith --help``; ``example`` has
+    arguments for its own help. ``settings`` is the builder of the dataclass that declares its keys and flags, the
+    source of shell completion and the command-line reference.
     """
 
     usage: str = ""
@@ -178,19 +170,19 @@ class CommandRecord(Record):
     settings: str | None = None
 
     def build_settings(self) -> type[Any] | None:
-        """The dataclass that declares the keys; None where the command declares none."""
+        """The dataclass that declares the keys; None without one."""
         return replace(self, builder=self.settings).build() if self.settings else None
 
 
 @dataclass(frozen=True, kw_only=True)
 class ImageReaderRecord(Record):
-    """A format of image files beside JPEG, PNG, TIFF and BMP. The builder is called with a path and returns a
+    """An image file format other than JPEG, PNG, TIFF and BMP. The builder is called with a path and returns a
     :class:`sightsmith.core.contracts.image.Reader`, or raises
     :class:`sightsmith.core.contracts.image.ImageError`.
 
-    A file is of this format where one of ``magic``, pairs (offset, bytes) in its first 512 bytes, is there, or where
-    its name ends in one of ``suffixes`` (lower case, with the dot). ``title`` is the format's name for people.
-    ``install`` is what to type where a package of the reader is missing.
+    A file has this format if its first 512 bytes match one of ``magic``, pairs (offset, bytes), or if its name ends
+    with one of ``suffixes`` (lower case, with the dot). ``title`` is the format's display name. ``install`` is the
+    command that installs the reader's packages.
     """
 
     title: str
@@ -201,11 +193,11 @@ class ImageReaderRecord(Record):
     def __post_init__(self) -> None:
         super().__post_init__()
         if not self.magic and not self.suffixes:
-            raise ValueError(f"the image reader {self.name!r} must state magic bytes or suffixes of its files")
+            raise ValueError(f"the image reader {self.name!r} must have magic bytes or suffixes")
 
     def marks(self, head: bytes) -> bool:
-        """Whether the first 512 bytes of a file have one of the magic marks."""
-        return any(head[offset:].startswith(mark) for offset, mark in self.magic)
+        """Whether ``head``, the first 512 bytes of a file, has the magic bytes."""
+        return any(head[offset:].startswith(magic) for offset, magic in self.magic)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -213,8 +205,8 @@ class ExportFormatRecord(Record):
     """A file format of exported models. The builder is a class, made without arguments, with the methods of
     :class:`sightsmith.core.contracts.exporter.ExportFormat`.
 
-    ``file`` is the name of the model's file in the exported folder; ``needs`` the modules that have to be installed,
-    and ``install`` what to type where one is missing.
+    ``file`` is the name of the model's file in the exported folder; ``needs`` are the required modules, and ``install``
+    is the command that installs them.
     """
 
     file: str
@@ -231,14 +223,14 @@ class ConfigPath:
 
 @dataclass(frozen=True)
 class PresetFolder:
-    """A package of a plugin, such as ``my_plugin.presets``, that holds presets as YAML files, also in folders."""
+    """A package, such as ``my_plugin.presets``, with presets as YAML files, also in subfolders."""
 
     package: str
 
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing that ``sightsmith doctor`` looked at; ``advice`` says what to type where it is not ``ok``."""
+    """A result of ``sightsmith doctor``; ``advice`` says what to type if it is not ``ok``."""
 
     topic: str
     text: str

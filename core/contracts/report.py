@@ -1,4 +1,4 @@
-"""What a report is made of."""
+"""The parts of a report."""
 
 from __future__ import annotations
 
@@ -11,20 +11,20 @@ from sightsmith.core.contracts.image import Array
 
 @dataclass(frozen=True)
 class Section:
-    """A part of the report: a title, a note, a table, plots, and rows of pictures."""
+    """A section: a title, a note, a table, plots, and rows of pictures."""
 
     title: str
     note: str = ""
     """plain text below the title"""
     html: str = ""
-    """anything else below it: HTML from a template with autoescape"""
+    """further content below it: HTML from an autoescaping template"""
     header: tuple[str, ...] = ()
     rows: tuple[tuple[Any, ...], ...] = ()
-    """of the table; a float is rounded on the page and whole in the CSV, None is undefined"""
+    """of the table; floats are rounded on the page, not in the CSV; None is undefined"""
     figures: tuple[Any, ...] = ()
     """matplotlib figures"""
     pictures: tuple[tuple[str, tuple[Picture, ...]], ...] = ()
-    """each row with a title"""
+    """rows of pictures, each with a title"""
     name: str = ""
     """file name without suffix of the table's CSV and the figures' PNG; empty: not written as files"""
 
@@ -34,13 +34,13 @@ Colour = tuple[int, int, int]
 
 
 SIDE = 120
-"""Pixels of the longer side, at the most, and the least to which a small picture is enlarged."""
+"""Display size of a picture's longer side, pixels; smaller pictures are enlarged to it."""
 
 
 @dataclass(frozen=True)
 class Picture:
-    """(H, W, 3) uint8 with a caption, and boxes in its pixels with their colours and what is written at them. ``side``
-    is that of the longer side as it is shown, pixels."""
+    """(H, W, 3) uint8 with a caption, and boxes in its pixels with colour and text. ``side`` is the display size of
+    the longer side, pixels."""
 
     image: Array
     caption: str

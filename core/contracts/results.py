@@ -1,4 +1,4 @@
-"""What a model and its evaluation hand to the engine."""
+"""The types of a model, its evaluation results and its predictions."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ Model: TypeAlias = Any
 
 
 class SampleResult(TypedDict):
-    """What evaluation keeps of one sample: small, picklable, on the CPU. A task adds its own keys in a subclass.
+    """The evaluation result of one sample: small, picklable, on the CPU. A task adds its own keys in a subclass.
 
-    Nothing in it may depend on the batch that the sample was evaluated in: results are sorted, drawn and compared one
-    by one, whatever the number of ranks. ``index`` is the sample's place in the data set. ``loss`` is the sample's own;
-    of a network that has only that of a batch it is the batch's, good for the mean of a split and nothing else.
+    It must not depend on the batch that the sample was in: results are sorted, resampled and compared one by one,
+    whatever the number of ranks. ``index`` is the sample's position in the data set. ``loss`` is the sample's own, or
+    the batch's for a network that computes no other, which is valid only for the mean over a split.
     """
 
     index: int
@@ -22,7 +22,7 @@ class SampleResult(TypedDict):
 
 
 class RawPrediction(TypedDict):
-    """What a model says of one sample, an image or a tile of it, on the CPU. A task adds its own keys in a subclass."""
+    """A model's prediction for one sample, an image or a tile, on the CPU. A task adds its own keys in a subclass."""
 
 
 ResultT = TypeVar("ResultT", bound=SampleResult)

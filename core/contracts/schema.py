@@ -1,7 +1,7 @@
-"""The typed configuration. Every key, its default, its range and its meaning stand here, once.
+"""The typed configuration: each key with its default, range and help.
 
-The dataclasses are Hydra's schema (an unknown key or a wrong type is refused while composing); every value out of its
-range or choices is then reported at once: :func:`sightsmith.core.contracts.schema_values.check_values`.
+The dataclasses are Hydra's schema: composing rejects unknown keys and wrong types. Then
+:func:`sightsmith.core.contracts.schema_values.check_values` reports all values out of range at once.
 """
 
 from __future__ import annotations
@@ -36,28 +36,28 @@ class TaskConfig:
 
 @dataclass
 class DatasetConfig:
-    root: str = _value(MISSING, "a folder or zip; `sample` is the task's embedded data set")
-    format: str = _value("auto", "a name of `sightsmith list formats`, or auto")
-    validation_percentage: float = _value(20.0, "part of the images kept for validation, percent", low=1, high=99)
-    group_by: str = _value("auto", "auto (DICOM study where there is one), none, or a regular expression on the path "
-                           "whose first group (or whole match) names the group")
+    root: str = _value(MISSING, "a folder or zip file, or `sample` for the task's embedded data set")
+    format: str = _value("auto", "a name from `sightsmith list formats`, or auto")
+    validation_percentage: float = _value(20.0, "share of images used for validation, percent", low=1, high=99)
+    group_by: str = _value("auto", "auto (DICOM study, if any), none, or a regular expression for the path, whose "
+                           "first group (or whole match) is the name of the group")
     min_images_per_class: int = _value(3, "a class with fewer images is an error", low=1)
-    tile: int | None = _value(None, "cut larger images into tiles of this side, pixels, for small objects in large "
+    tile: int | None = _value(None, "cut larger images into tiles with this side, pixels, for small objects in large "
                                     "images; null: whole images", low=32, high=4096)
-    tile_overlap: float = _value(20.0, "part of its side that a tile shares with the next, percent", low=1, high=50)
-    folds: str = _value("none", "cross-validation beside the run: a number of folds, each left out of one more "
-                        "training; none; or auto: 5 where validation has fewer than 30 cases")
-    repeats: int = _value(1, "how often cross-validation deals the folds out anew", low=1, high=100)
-    limit: int | None = _value(None, "use at most this many images, drawn with the seed", low=2)
+    tile_overlap: float = _value(20.0, "overlap of neighbouring tiles, percent of their side", low=1, high=50)
+    folds: str = _value("none", "cross-validation in addition to the final model: a number of folds, none, or auto "
+                        "(5 folds if validation has fewer than 30 cases)")
+    repeats: int = _value(1, "repeats of cross-validation with new folds", low=1, high=100)
+    limit: int | None = _value(None, "use at most this many images, sampled with the seed", low=2)
 
 
 @dataclass
 class ImageConfig:
-    """Keys under ``image``: how pictures become the network's input."""
+    """Keys under ``image``: how images become the network's input."""
 
-    size: int | None = _value(None, "side of the square network input, pixels; null is the network's own", low=16,
+    size: int | None = _value(None, "side of the square network input, pixels; null: the network's default", low=16,
                               high=4096)
-    windows: list[Any] = _list("DICOM windows [[centre, width], ...] in the units after rescale; one channel each")
+    windows: list[Any] = _list("DICOM windows [[centre, width], ...] in units after rescale, one channel each")
     range: list[Any] | None = _value(None, "[low, high] mapped to black and white for images of more than 8 bits; "
                                        "null: the whole range of the stored integer type")
     mean: list[Any] | None = _value(None, "per channel, 0-1; null: what the network's published weights want")
@@ -68,41 +68,39 @@ class ImageConfig:
 class NetworkConfig:
     """Keys under ``network``: which network, and its starting weights."""
 
-    name: str = _value(MISSING, "a name of `sightsmith list networks`")
+    name: str = _value(MISSING, "a name from `sightsmith list networks`")
     weights: str = _value("imagenet", "starting weights: none, imagenet, or the path of a .safetensors or .pth file")
     options: dict[str, Any] = _options("passed to the network's builder")
-    config: str | None = _value(None, "for a network that stands for a whole model zoo: a configuration of it")
-    class_renames: dict[Any,
-                        Any] = _options("classes that the file of starting weights knows by another name: old: new")
+    config: str | None = _value(None, "for a network that is a model zoo: one of its configurations")
+    class_renames: dict[Any, Any] = _options("classes with another name in the starting weights, old: new")
 
     @property
     def renamed_classes(self) -> dict[str, str]:
-        """``class_renames`` with names that are text, also those that read like numbers."""
+        """``class_renames`` with all names as text, also those that look like numbers."""
         return {str(old): str(new) for old, new in self.class_renames.items()}
 
 
 @dataclass
 class HyperConfig:
-    batch_size: int = _value(32, "images a forward pass, over all devices together", low=1)
+    batch_size: int = _value(32, "images per forward pass, over all devices", low=1)
     epochs: int = _value(100, "passes over the training images", low=1)
     learning_rate: float = _value(0.001, "peak learning rate", low=1e-6, high=1)
-    backbone_lr_scale: float = _value(1.0, "learning rate of the backbone, the layers before the heads, over that of "
-                                           "the "
-                                  "rest; 0 freezes it", low=0, high=1)
-    schedule: str = _value("constant", "of the learning rate", choices=("constant", "step", "cosine"))
+    backbone_lr_scale: float = _value(1.0, "learning rate of the backbone, the layers before the heads, relative to "
+                                           "the rest; 0 freezes it", low=0, high=1)
+    schedule: str = _value("constant", "learning rate schedule", choices=("constant", "step", "cosine"))
     warmup_epochs: float = _value(0.0, "linear warm-up from 0, epochs", low=0, high=50)
-    lr_step_size: int = _value(30, "schedule=step: epochs between two decays", low=1)
-    lr_gamma: float = _value(0.1, "schedule=step: factor of a decay", low=1e-4, high=1)
+    lr_step_size: int = _value(30, "schedule=step: epochs between decays", low=1)
+    lr_gamma: float = _value(0.1, "schedule=step: factor per decay", low=1e-4, high=1)
     optimizer: str = _value("sgd", "optimizer", choices=("sgd", "adam", "adamw"))
     weight_decay: float = _value(0.0, "weight decay", low=0, high=0.1)
     momentum: float = _value(0.9, "momentum of sgd; the first beta of adam and adamw", low=0, high=0.99)
-    early_stop: bool = _value(True, "stop when the validation loss falls and the score rises no more")
+    early_stop: bool = _value(True, "stop when neither validation loss nor score improves any more")
     patience: int = _value(10, "early_stop: epochs without a lower validation loss or a higher score", low=1)
     label_smoothing: float = _value(0.0, "label smoothing", low=0, high=0.5)
-    class_balance: str = _value("none", "class imbalance: weight the loss, or draw rare classes more often",
+    class_balance: str = _value("none", "class imbalance: weight the loss, or sample rare classes more often",
                                 choices=("none", "loss", "sampling"))
-    clip_grad_norm: float | None = _value(None, "clip the gradient's norm to this", low=1e-6)
-    ema_decay: float = _value(0.0, "decay of the exponential moving average of the weights; 0 is off", low=0,
+    clip_grad_norm: float | None = _value(None, "maximum gradient norm; larger gradients are clipped", low=1e-6)
+    ema_decay: float = _value(0.0, "decay of the exponential moving average of the weights; 0: off", low=0,
                               high=0.99999)
 
 
@@ -118,33 +116,33 @@ class ColorJitterConfig:
 class AugmentConfig:
     """Keys under ``augment``: random changes of the training images."""
 
-    horizontal_flip: bool = _value(True, "mirror left and right with probability 0.5; wrong where sides differ")
-    rotate90: bool = _value(False, "turn by 0, 90, 180 or 270 degrees, for pictures without up and down; unlike "
-                                 "rotation it leaves boxes tight")
-    resized_crop: bool = _value(True, "random crop of 50-100 % of the area, resized to the input size")
-    translation: float = _value(5.0, "largest shift, percent of the side", low=0, high=20)
-    rotation: float = _value(10.0, "largest rotation to either side, degrees", low=0, high=180)
+    horizontal_flip: bool = _value(True, "mirror left and right with probability 0.5; turn off if sides differ")
+    rotate90: bool = _value(False, "rotate by 0, 90, 180 or 270 degrees, for images without up and down; unlike "
+                                 "rotation, it keeps boxes tight")
+    resized_crop: bool = _value(True, "crop 50-100 % of the area at random, and resize it to the input size")
+    translation: float = _value(5.0, "maximum shift, percent of the side", low=0, high=20)
+    rotation: float = _value(10.0, "maximum rotation in either direction, degrees", low=0, high=180)
     color_jitter: ColorJitterConfig = field(default_factory=ColorJitterConfig)
 
 
 @dataclass
 class TunerConfig:
-    name: str = _value(MANUAL, "who chooses network, augmentation and hyper-parameters, typed tuner=NAME "
-                               "(`sightsmith list tuners`): manual is you; auto goes by preference.* and the data; the "
+    name: str = _value(MANUAL, "who chooses network, augmentation and hyperparameters; set with tuner=NAME "
+                               "(`sightsmith list tuners`). manual: you do; auto: by preference.* and the data; the "
                                "others search")
-    trials: int | None = _value(None, "runs of a search, or members of a population; null: as many as the space has. "
-                                    "tuner=auto tuner.trials=1 trains what is chosen and searches nothing", low=1)
-    space: dict[str, Any] = _options("what a search goes through: key: sweep. Sweeps that are typed replace it: "
+    trials: int | None = _value(None, "trials of a search, or members of a population; null: all combinations of "
+                                    "the space. tuner=auto tuner.trials=1 trains the recommendation only", low=1)
+    space: dict[str, Any] = _options("the search space, key: sweep. Sweeps on the command line replace it: "
                                      "hyper.momentum=0.8,0.9 or 'hyper.learning_rate=tag(log,interval(1e-5,0.1))'")
     options: dict[str, Any] = _options("the tuner's own settings")
-    time_budget: float | None = _value(None, "hours after which a search starts no more runs", low=0)
+    time_budget: float | None = _value(None, "hours after which a search starts no more trials", low=0)
     runs_per_device: int = _value(1, "runs of a sweep that share a GPU", low=1)
-    max_failure_rate: float = _value(0.5, "part of a search's runs that may fail before it stops", low=0, high=1)
+    max_failure_rate: float = _value(0.5, "share of a search's trials that may fail before it stops", low=0, high=1)
 
 
 @dataclass
 class PreferenceConfig:
-    """What tuner=auto goes by in flow=general."""
+    """Preferences for tuner=auto in flow=general."""
 
     balance: int = _value(3, "from faster (1) to more accurate (5)", low=1, high=5)
     image_type: str = _value("other", "what the images are", choices=("ct", "mri", "xray", "fundus", "other"))
@@ -152,68 +150,65 @@ class PreferenceConfig:
 
 @dataclass
 class TrainerConfig:
-    devices: str = _value("auto", "number of devices (ranks), or auto: every GPU, else one CPU process")
+    devices: str = _value("auto", "number of devices (ranks), or auto: all GPUs, or else one CPU process")
     precision: str = _value("auto", "auto measures which is faster on this device",
                             choices=("auto", "fp32", "bf16", "fp16"))
-    memory_format: str = _value("auto", "how images and weights lie in memory; auto measures which is faster",
+    memory_format: str = _value("auto", "memory format of images and weights; auto measures which is faster",
                                 choices=("auto", "contiguous", "channels_last"))
-    seed: int = _value(0, "seed of everything random", low=0, high=2**31 - 1)
-    gradient_accumulation: int = _value(1, "forward passes added up to one update", low=1, high=1024)
-    num_workers: str = _value("auto", "processes that load images, per rank: a number, or auto")
+    seed: int = _value(0, "random seed", low=0, high=2**31 - 1)
+    gradient_accumulation: int = _value(1, "micro-batches per optimizer step", low=1, high=1024)
+    num_workers: str = _value("auto", "data loading processes per rank: a number, or auto")
     cache: bool = _value(True, "keep decoded images in memory where they fit")
     compile: bool = _value(False, "torch.compile the network")
-    checkpoint_minutes: float = _value(10.0, "also checkpoint within an epoch, this often", low=0.001)
-    watchdog_minutes: float = _value(30.0, "several ranks: minutes without any work after which the run is ended, "
-                                           "saying "
-                                 "where each rank was; 0: never", low=0)
-    resume: str = _value("false", "false, true (the newest unfinished run of this name), or a run folder")
+    checkpoint_minutes: float = _value(10.0, "minutes between checkpoints within an epoch", low=0.001)
+    watchdog_minutes: float = _value(30.0, "with several ranks: minutes without progress after which the run stops "
+                                           "and shows where each rank was; 0: never", low=0)
+    resume: str = _value("false", "false, true (the newest unfinished run with this name), or a run folder")
     dry_run: bool = _value(False, "stop after the plan")
-    pause_after_epoch: int | None = _value(None, "pause after this epoch, to go on with trainer.resume", low=1)
-    branch_from: str | None = _value(None, "a run folder from whose last checkpoint to go on in a new run, with "
-                                           "weights and "
-                                      "optimizer, under other hyper-parameters")
+    pause_after_epoch: int | None = _value(None, "pause after this epoch; continue with trainer.resume", low=1)
+    branch_from: str | None = _value(None, "a run folder; a new run continues from its last checkpoint, with "
+                                           "weights and optimizer, under other hyperparameters")
 
 
 @dataclass
 class LimitsConfig:
-    batch_size: int = _value(32, "largest hyper.batch_size", low=1)
-    epochs: int = _value(200, "largest hyper.epochs", low=1)
-    max_trials: int = _value(48, "largest tuner.trials, and number of combinations of a grid", low=1)
-    min_trials: int = _value(8, "smallest tuner.trials", low=1)
+    batch_size: int = _value(32, "maximum hyper.batch_size", low=1)
+    epochs: int = _value(200, "maximum hyper.epochs", low=1)
+    max_trials: int = _value(48, "maximum tuner.trials, and combinations of a grid", low=1)
+    min_trials: int = _value(8, "minimum tuner.trials", low=1)
 
 
 @dataclass
 class PresetConfig:
-    """A preset's card: what it is for, and what data it wants. Filled by the preset alone."""
+    """A preset's card: its purpose, and the data it requires. Only presets set these keys."""
 
     name: str | None = _value(None, "the preset: `sightsmith list presets`")
-    title: str = _value("", "what it finds")
-    description: str = _value("", "one line more")
-    modality: str = _value("", "how the images are made")
-    dicom_modalities: list[Any] = _list("DICOM modalities that are of this kind; [] for any")
+    title: str = _value("", "what it detects")
+    description: str = _value("", "one more line")
+    modality: str = _value("", "imaging modality")
+    dicom_modalities: list[Any] = _list("accepted DICOM modalities; []: any")
     body_part: str = _value("", "what the images show")
-    annotation: str = _value("", "what stands with an image", choices=("", "single-label", "multi-label", "boxes",
-                                                                      "masks"))
-    classes: list[Any] = _list("names of the classes that the data must have; [] for any")
-    images: str = _value("", "the images that it takes")
-    cases: int | None = _value(None, "cases from which it can be expected to work")
-    score: str = _value("", "a measured score, with its data")
-    licence: str = _value("Apache-2.0", "of the preset's file")
-    tunable: list[Any] = _list("keys beside hyper.* that stay free")
-    weights: str = _value("", "its own file of starting weights, beside the preset's file")
-    weights_sha256: str = _value("", "digest of that file")
-    file: str = _value("", "the preset's file, where no plugin provides it")
+    annotation: str = _value("", "annotation", choices=("", "single-label", "multi-label", "boxes", "masks"))
+    classes: list[Any] = _list("class names that the data must have; []: any")
+    images: str = _value("", "accepted images")
+    cases: int | None = _value(None, "number of cases needed for useful results")
+    score: str = _value("", "a measured score, and its data set")
+    licence: str = _value("Apache-2.0", "licence of the preset's file")
+    tunable: list[Any] = _list("keys that stay free in addition to hyper.*")
+    weights: str = _value("", "file of starting weights, next to the preset's file")
+    weights_sha256: str = _value("", "SHA-256 of that file")
+    file: str = _value("", "the preset's file, if no plugin provides it")
 
 
 @dataclass
 class BaseRunConfig:
-    """The finished run that a retraining starts from, and what is done against forgetting."""
+    """The finished run that retraining starts from, and measures against forgetting."""
 
     path: str | None = _value(None, "its folder")
     classes: list[Any] = _list("its classes")
-    distillation: float = _value(0.0, "weight of the loss that holds the backbone's features near the base run's",
+    distillation: float = _value(0.0, "weight of the loss that keeps backbone features close to the base run's",
                                  low=0, high=100)
-    replay: float = _value(0.0, "part of the base run's own images that is trained and validated on too, percent",
+    replay: float = _value(0.0, "share of the base run's images to include in training and validation, percent",
                            low=0, high=100)
 
 
@@ -221,13 +216,13 @@ class BaseRunConfig:
 class Config:
     """The whole configuration of one run, resolved."""
 
-    flow: str = _value("general", "general: all is yours to choose; specialized: a preset has chosen; retrain: a "
-                       "finished run is trained on", choices=("general", "specialized", "retrain"))
+    flow: str = _value("general", "general: you choose everything; specialized: a preset does; retrain: continue from "
+                       "a finished run", choices=("general", "specialized", "retrain"))
     preset: PresetConfig = field(default_factory=PresetConfig)
     base_run: BaseRunConfig = field(default_factory=BaseRunConfig)
     task: TaskConfig = field(default_factory=TaskConfig)
     name: str = _value("${task.name}", "name of the run, at most 100 characters")
-    description: str = _value("", "free text, shown in the report")
+    description: str = _value("", "free text for the report")
     dataset: DatasetConfig = field(default_factory=DatasetConfig)
     image: ImageConfig = field(default_factory=ImageConfig)
     network: NetworkConfig = field(default_factory=NetworkConfig)
@@ -238,7 +233,7 @@ class Config:
     trainer: TrainerConfig = field(default_factory=TrainerConfig)
     limits: LimitsConfig = field(default_factory=LimitsConfig)
     logger: dict[str, Any] = _options("the metric loggers: `sightsmith list loggers`; logger=[] for none")
-    output_dir: str = _value("runs", "folder of the runs")
+    output_dir: str = _value("runs", "folder for runs")
 
 
 def walk(config: Any = Config, prefix: str = "") -> Iterator[tuple[str, dataclasses.Field[Any], Any]]:
@@ -253,12 +248,12 @@ def walk(config: Any = Config, prefix: str = "") -> Iterator[tuple[str, dataclas
 
 
 def is_among(key: str, names: Iterable[str]) -> bool:
-    """Whether ``key`` is one of ``names``, or of a group of keys that is."""
+    """Whether ``key`` is one of ``names``, or in a group that is."""
     return any(key == name or key.startswith(f"{name}.") for name in names)
 
 
 def format_override(value: Any) -> str:
-    """``value`` as it is typed in an override."""
+    """``value`` as written in an override."""
     if value is None or isinstance(value, bool):
         return {None: "null", True: "true", False: "false"}[value]
     return f"{value:g}" if isinstance(value, float) else str(value)

@@ -1,4 +1,4 @@
-"""Values of the configuration that no run can use: out of their range, their choices or their shape."""
+"""Validation of configuration values: ranges, choices and shapes."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from sightsmith.core.util.errors import Problem, near
 
 
 def check_values(config: Config) -> list[Problem]:
-    """Every value out of its range or choices, with the range and the default."""
+    """Problems for all invalid values, with the valid range and the default."""
     problems = []
     for key, entry, value in walk(config):
         meta = entry.metadata
@@ -23,12 +23,12 @@ def check_values(config: Config) -> list[Problem]:
         if low is not None and not low <= value or high is not None and not value <= high:
             span = f"at least {low:g}" if high is None else f"from {low:g} to {high:g}"
             problems.append(Problem(f"{key}={value:g} is out of range: {span} (default {entry.default})"))
-    to_choose = config.tuner.name == AUTO and config.flow == "general"  # these, within the limits
+    to_choose = config.tuner.name == AUTO and config.flow == "general"  # these keys, within the limits
     for key in () if to_choose else ("batch_size", "epochs"):
         value, limit = getattr(config.hyper, key), getattr(config.limits, key)
         if value > limit:
             problems.append(Problem(f"hyper.{key}={value} is above the limit of {limit}",
-                                    hint=f"raise it yourself if you mean it: limits.{key}={value}"))
+                                    hint=f"to raise the limit, type limits.{key}={value}"))
     problems += _check_shapes(config)
     return problems
 
@@ -47,7 +47,7 @@ def _check_shapes(config: Config) -> Iterator[Problem]:
     for key in ("mean", "std"):
         values = getattr(config.image, key)
         if values is not None and not (_numbers(values, channels) and (key == "mean" or min(values) > 0)):
-            yield Problem(f"image.{key}={values} is not a list of {channels} numbers, one a channel"
+            yield Problem(f"image.{key}={values} is not a list of {channels} numbers, one per channel"
                           + (", above 0" if key == "std" else ""))
     for key in ("devices", "num_workers"):
         value = getattr(config.trainer, key)
@@ -58,7 +58,7 @@ def _check_shapes(config: Config) -> Iterator[Problem]:
     if folds not in ("none", "auto") and not (folds.isdigit() and int(folds) >= 2):
         yield Problem(f"dataset.folds={folds} is neither none, auto nor a whole number from 2")
     if folds == "none" and config.dataset.repeats > 1:
-        yield Problem(f"dataset.repeats={config.dataset.repeats} repeats nothing without folds",
+        yield Problem(f"dataset.repeats={config.dataset.repeats} has no effect without folds",
                       hint="type dataset.folds=5, or leave dataset.repeats out")
 
 

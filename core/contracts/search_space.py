@@ -1,7 +1,7 @@
-"""What a search goes through: parameters, typed as Hydra's sweeps are.
+"""The parameters of a search space, written as Hydra sweeps.
 
 ``hyper.momentum=0.8,0.9`` are choices, ``hyper.momentum=interval(0.8,0.99)`` is a range, and
-``hyper.learning_rate=tag(log,interval(1e-5,0.1))`` one in which each power of ten counts as much as any other.
+``hyper.learning_rate=tag(log,interval(1e-5,0.1))`` is a logarithmic range.
 """
 
 from __future__ import annotations
@@ -16,13 +16,13 @@ if TYPE_CHECKING:
     from optuna.distributions import BaseDistribution
 
 Value = str | float | int
-"""Of an parameter: a choice as it is typed, or a number of a range."""
+"""A parameter's value: a choice as typed, or a number in a range."""
 
 
 @dataclass(frozen=True)
 class Parameter:
-    """A key of the configuration, as in an override, and its values: ``choices``, or the numbers from ``low`` to
-    ``high``, both included."""
+    """A configuration key, as in an override, and its values: ``choices``, or numbers from ``low`` to ``high``
+    (inclusive)."""
 
     key: str
     choices: tuple[str, ...] = ()
@@ -37,7 +37,7 @@ class Parameter:
 
     @property
     def label(self) -> str:
-        """The last part of the name, in words."""
+        """The last part of the name, as words."""
         return self.name.rpartition(".")[2].replace("_", " ")
 
     def __str__(self) -> str:
@@ -46,7 +46,7 @@ class Parameter:
         return f"{self.name}: {self.low:g} to {self.high:g}{', logarithmic' if self.log else ''}"
 
     def sample(self, generator: Generator) -> Value:
-        """Any of the values, each as likely."""
+        """A random value."""
         if self.choices:
             return self.choices[int(generator.integers(len(self.choices)))]
         if self.log:
@@ -54,18 +54,18 @@ class Parameter:
         return self.number(generator.uniform(self.low, self.high))
 
     def number(self, value: float) -> float | int:
-        """The value nearest to ``value``, of six digits."""
+        """``value`` rounded to six digits and clipped to the range."""
         rounded = round(value) if self.whole else float(f"{value:.6g}")
         return min(max(rounded, self.low), self.high)
 
     def holds(self, value: object) -> bool:
-        """Whether ``value`` is one of the parameter."""
+        """Whether ``value`` is valid for the parameter."""
         if self.choices:
             return str(value) in self.choices
         return isinstance(value, (int, float)) and self.low <= value <= self.high
 
     def distribution(self) -> BaseDistribution:
-        """As optuna has it."""
+        """The parameter as an Optuna distribution."""
         from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 
         if self.choices:
@@ -78,10 +78,6 @@ class Parameter:
         return f"{self.key}={value}"
 
 
-
-
-
-
 def count(parameters: Iterable[Parameter]) -> int:
-    """The number of combinations of parameters of choices."""
+    """The number of combinations of ``parameters``, which have choices only."""
     return math.prod(len(parameter.choices) for parameter in parameters)

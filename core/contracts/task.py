@@ -1,7 +1,7 @@
 """The contract between the engine and a task type.
 
-A task turns checked samples into batches, builds the model, and turns predictions into figures. The
-engine owns everything else: the split, the loop, ranks, checkpoints, the run folder.
+A task turns checked samples into batches, builds the model, and computes metrics from predictions. The engine does
+everything else: splits, training loop, ranks, checkpoints, run folders.
 """
 
 from __future__ import annotations
@@ -33,10 +33,10 @@ if TYPE_CHECKING:
 
 
 class Task(ABC, Generic[ResultT, PredictionT]):
-    """One task type, bound to one run's configuration, network and classes.
+    """One task type, bound to a run's configuration, network and classes.
 
-    Made anew in every rank and when a model bundle is opened; the constructor does no work. Its types are what
-    evaluation keeps of a sample, and what prediction does.
+    Created on every rank and whenever a model bundle is opened, so the constructor is cheap. The type parameters are
+    the results of evaluation and prediction for one sample.
     """
 
     def __init__(self, record: TaskRecord, config: Config, network: NetworkRecord, classes: Sequence[str],
@@ -49,44 +49,44 @@ class Task(ABC, Generic[ResultT, PredictionT]):
 
     @abstractmethod
     def input_size(self) -> int:
-        """Side of the square network input, pixels: ``image.size`` or the network's own."""
+        """Side of the square network input, pixels: ``image.size`` or the network's default."""
 
     def tile_overlap(self, training: bool) -> float:
-        """Percent of ``dataset.tile`` that neighbouring tiles share in training or validation; 0 where a pixel must not
-        be seen twice. In prediction it is always ``dataset.tile_overlap``."""
+        """Overlap of neighbouring tiles in training or validation, in percent of ``dataset.tile``; 0 if each pixel must
+        be seen once. Prediction always uses ``dataset.tile_overlap``."""
         return self.config.dataset.tile_overlap
 
     @abstractmethod
     def dataset(self, samples: Sequence[Sample], *, training: bool) -> Dataset[Any]:
-        """In training, augmented: ``dataset[(index, seed)]`` draws everything random in the item from ``seed``
-        alone, so an item does not depend on the number of workers or ranks, or on a restart.
-        Else not augmented: ``dataset[index]``."""
+        """A map-style data set. In training, ``dataset[(index, seed)]`` is augmented, with randomness from ``seed``
+        only, so that an item depends on neither the number of workers or ranks nor a restart. Otherwise
+        ``dataset[index]`` is not augmented."""
 
     @abstractmethod
     def collate(self, items: list[Any]) -> dict[str, Any]:
-        """``{"inputs": ..., "data_samples": ...}`` as the model's ``data_preprocessor`` takes it."""
+        """``{"inputs": ..., "data_samples": ...}``, the input of the model's ``data_preprocessor``."""
 
     @abstractmethod
     def build_model(self, *, load_weights: bool = True) -> tuple[Model, LoadReport | None]:
-        """The model; with ``load_weights`` its starting weights are loaded
-        as ``network.weights`` says and the report tells what was."""
+        """The model. With ``load_weights``, the starting weights of ``network.weights`` are loaded; the report lists
+        what was loaded."""
 
     def prepare(self, model: Model, samples: Sequence[Sample]) -> None:
-        """Give the model what it needs to know of the training samples (class weights, say)."""
+        """Set up the model from the training samples (for example, class weights)."""
 
     def backbone(self, model: Model) -> Sequence[nn.Module]:
-        """The modules that make features of an image, in order: what ``hyper.backbone_lr_scale`` slows or freezes, and
-        the last one's output what ``base_run.distillation`` compares. Empty where the task knows none."""
+        """The feature extractor's modules, in order. ``hyper.backbone_lr_scale`` slows down or freezes them;
+        ``base_run.distillation`` compares the output of the last one. Empty if the task has none."""
         return ()
 
     def run_backbone(self, model: Model, inputs: Tensor) -> None:
-        """Forward normalised images (N, C, H, W) through :meth:`backbone`, and maybe further."""
+        """Run normalised images (N, C, H, W) through at least :meth:`backbone`."""
         model(inputs, mode="tensor")
 
     def sampling_weights(self, samples: Sequence[Sample]) -> Sequence[float] | None:
-        """A weight for each training sample where an epoch draws with replacement; None: each once.
+        """A weight for each training sample, for sampling with replacement; None: an epoch has each sample once.
 
-        For ``hyper.class_balance=sampling``, one over the frequency of the sample's rarest label.
+        With ``hyper.class_balance=sampling``, the inverse frequency of the sample's rarest label.
         """
         if self.config.hyper.class_balance != "sampling":
             return None
@@ -97,40 +97,40 @@ class Task(ABC, Generic[ResultT, PredictionT]):
     def evaluation_step(self, model: Model, batch: dict[str, Any]) -> list[ResultT]:
         """Evaluate one batch (the model is in eval mode, without gradients): a result for each sample.
 
-        ``batch`` is what :meth:`collate` made, and holds each sample's place in the data set. A sum
-        over results must not depend on how the samples were grouped into batches."""
+        ``batch`` comes from :meth:`collate` and has each sample's position in the data set. Results must not depend on
+        how samples are grouped into batches."""
 
     @abstractmethod
     def predict(self, model: Model, batch: dict[str, Any]) -> list[PredictionT]:
-        """What the model (in eval mode, without gradients) says of each sample; they may have no annotation."""
+        """Predict each sample (the model is in eval mode, without gradients); samples may lack annotation."""
 
     def heat_maps(self, model: Model, batch: dict[str, Any]) -> list[Array]:
-        """Of each sample what of it speaks for the likeliest class: (h, w) float32 in [0, 1], of any size that is
-        stretched over the image. Raises UserError where that cannot be said."""
+        """For each sample, a class activation map of the most likely class: (h, w) float32 in [0, 1], of any size; it
+        is stretched over the image. Raises UserError if there is none."""
         raise UserError(f"The task {self.config.task.name} has no heat maps.", hint="leave heatmaps out")
 
     def exporter(self, model: Model, sizes: Collection[tuple[int, int]]) -> Exporter:
-        """How a trained ``model`` is run without the engine; ``sizes`` are the (height, width) of the images, or tiles,
-        that it is for. Raises UserError where that cannot be."""
-        raise UserError(f"The models of the task {self.config.task.name} cannot be exported: its plugin says not how.")
+        """Prepares a trained ``model`` for use without the engine; ``sizes`` are the (height, width) of its images or
+        tiles. Raises UserError if that is not possible."""
+        raise UserError(f"The task {self.config.task.name} does not support export.")
 
     @abstractmethod
     def prediction(self, parts: Sequence[PredictionT], samples: Sequence[Sample], size: tuple[int, int],
                    ) -> Prediction:
-        """Of an image of ``size`` (height, width): ``parts`` is what :meth:`predict` has of ``samples``, the image or
-        its overlapping tiles."""
+        """Combine ``parts``, the results of :meth:`predict` for ``samples``, into the prediction for an image of
+        ``size`` (height, width); the samples are the image or its overlapping tiles."""
 
     @abstractmethod
     def metrics(self, results: Sequence[ResultT]) -> dict[str, float | None]:
-        """Figures of a whole split: ``loss``, the task's score, and more. None is an undefined figure.
+        """Metrics of a whole split: ``loss``, the task's score, and more. None is undefined.
 
-        ``results`` is sorted by sample and complete, whatever the number of ranks."""
+        ``results`` is complete and sorted by sample, whatever the number of ranks."""
 
     def bootstrap_score(self, results: Sequence[ResultT]) -> Callable[[Array], float | None]:
-        """The score of ``results`` drawn anew, as a function of how often each is drawn (N,) int64.
+        """The score of resampled ``results``, as a function of how often each is drawn (N,) int64.
 
-        The bootstrap calls it a thousand times, so a task whose :meth:`metrics` are slow does better than this, which
-        computes all of them from copies.
+        The bootstrap calls it 1,000 times. Override it if :meth:`metrics` is slow: this default computes all metrics
+        from copies.
         """
         def score(drawn: Array) -> float | None:
             places = np.repeat(np.arange(len(results)), drawn).tolist()
@@ -141,25 +141,25 @@ class Task(ABC, Generic[ResultT, PredictionT]):
 
     @abstractmethod
     def report(self, results: Sequence[ResultT], samples: Sequence[Sample], folder: Path) -> list[Section]:
-        """The report's sections on these results."""
+        """The report's sections about ``results``."""
 
     @property
     def score(self) -> str:
-        """The metric (higher is better) that chooses the best checkpoint."""
+        """The metric (higher is better) that selects the best checkpoint."""
         return self.record.score
 
     @property
     def class_score(self) -> str:
-        """The figure of a class that is the nearest to the score: ``metrics`` has it as ``<class_score>/<class>``."""
+        """The per-class metric closest to the score; its key in ``metrics`` is ``<class_score>/<class>``."""
         return self.score
 
     def baseline(self, train: Sequence[Sample], validation: Sequence[Sample]) -> float | None:
-        """The score on ``validation`` of a model that has learnt nothing but how often each class stands
-        in ``train``; None where that says nothing."""
+        """The score on ``validation`` of a trivial model that only knows the class frequencies in ``train``; None if
+        that is meaningless."""
         return None
 
     def statistics(self, samples: Sequence[Sample]) -> Mapping[str, int]:
-        """Images of each class."""
+        """The number of images of each class."""
         counts = dict.fromkeys(self.classes, 0)
         for sample in samples:
             for label in sample.labels:

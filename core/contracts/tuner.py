@@ -1,4 +1,4 @@
-"""The contracts between a search and what decides on its runs: tuners, which plugins provide."""
+"""The contract between a search and its tuner, which suggests trials."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Suggestion:
-    """A run to make.
+    """A trial to run.
 
-    ``values`` are of the search's parameters, by name. ``epochs`` is the epoch after which the run pauses, counted from
-    the beginning of its training, also where it goes on from another; None: it trains to its end. ``parent`` is the
-    number of the run from whose last checkpoint it goes on, with weights and optimizer.
+    ``values`` are parameter values by name. ``epochs`` is the epoch after which the trial pauses, counted from the
+    start of training, including that of its parent; None: it trains to the end. ``parent`` is the number of the trial
+    from whose last checkpoint it continues, with weights and optimizer.
     """
 
     values: Mapping[str, Value]
@@ -30,8 +30,8 @@ class Suggestion:
 
 @dataclass(frozen=True)
 class TrialResult:
-    """What became of the run with this number: its best score so far, higher is better, or None where it failed or
-    the score is not defined."""
+    """The result of trial ``number``: its best score so far (higher is better), or None if it failed or the score is
+    undefined."""
 
     number: int
     suggestion: Suggestion
@@ -40,8 +40,8 @@ class TrialResult:
 
 @dataclass(frozen=True)
 class SearchSpace:
-    """What a tuner is to do: ``trials`` runs, or members of a population, of ``epochs`` at the most, ``parallel`` of
-    them at a time, each on so many ``devices``. The same ``seed`` proposes the same."""
+    """The task of a tuner: ``trials`` trials, or members of a population, of at most ``epochs`` each, ``parallel`` at
+    a time, each on ``devices`` devices. The same ``seed`` gives the same suggestions."""
 
     space: tuple[Parameter, ...]
     trials: int
@@ -49,19 +49,17 @@ class SearchSpace:
     seed: int
     parallel: int = 1
     given: Mapping[str, Any] = field(default_factory=dict)
-    """values of the space's keys that the run would have without a search"""
+    """values of the space's keys without a search"""
     options: Mapping[str, Any] = field(default_factory=dict)
     devices: float = 1.0
 
     def sample(self, generator: Generator) -> dict[str, Value]:
-        """Any values of the space, by name."""
+        """Random values for all parameters, by name."""
         return {parameter.name: parameter.sample(generator) for parameter in self.space}
 
 
 class SearchMethod:
-    """What every tuner says of the search that it is to make.
-
-    The constructor raises UserError where it cannot search this space.
+    """Base class of tuners. The constructor raises UserError if it cannot search this space.
     """
 
     def __init__(self, search: SearchSpace) -> None:
@@ -69,37 +67,37 @@ class SearchMethod:
 
     @property
     def epochs(self) -> int:
-        """Of all runs together."""
+        """Total over all trials."""
         return self.search.trials * self.search.epochs
 
     @property
     def runs(self) -> int:
-        """How many it will ask for, where none fails."""
+        """The number of trials if none fails."""
         return self.search.trials
 
     @property
     def at_once(self) -> int:
-        """How many runs are made at a time."""
+        """The number of trials that run at a time."""
         return self.search.parallel
 
 
 class Tuner(SearchMethod, ABC):
-    """Asked for runs, told their scores, until it asks for no more.
+    """Suggests trials and receives their results until it suggests no more.
 
-    It must be a function of its search and of what it is told: a search that was cut short is gone through again.
+    It must be deterministic given its search and results: a resumed search replays them.
     """
 
     @abstractmethod
     def ask(self) -> Sequence[Suggestion]:
-        """The runs to make next, side by side where they can; none when done."""
+        """The next trials, run in parallel where possible; none when done."""
 
     def tell(self, scored: Sequence[TrialResult]) -> None:
-        """What became of all that was last asked for, in the same order."""
+        """The results of the last suggestions, in the same order."""
 
 
 @dataclass(frozen=True)
 class Asked:
-    """A run that an asynchronous tuner has made, or begun, for one of its members."""
+    """A trial that an asynchronous tuner has started or finished for one of its members."""
 
     number: int
     member: int
@@ -108,23 +106,23 @@ class Asked:
 
 
 Train = Callable[[int, Suggestion], TrialResult]
-"""Makes the run that a member, a number from 0, goes on with, where it is called, and returns at its end. The same
-member and suggestion are the same run: one that has begun goes on, one that is done is not made again. Can be pickled
-and sent to any machine that has the environment and sees the files of this one."""
+"""Runs the next trial of a member, a number from 0, in the calling process, and returns when it has finished. The same
+member and suggestion are the same trial: it is resumed if started, and not repeated if finished. It can be pickled and
+sent to any machine with this environment and file system."""
 
 
 class AsynchronousTuner(SearchMethod, ABC):
-    """Makes the runs on an engine of its own, each as soon as there is room, and decides on each as soon as it is
-    done. The same search need not come to the same twice."""
+    """Runs trials on its own engine, each as soon as there is room, and decides on each as soon as it has finished. A
+    search need not be reproducible."""
 
     @abstractmethod
     def run(self, train: Train, earlier: Sequence[Asked], heard: Callable[[int], bool], scratch: Path) -> None:
-        """Make all runs. ``earlier`` are those of a search that was cut short. ``heard`` is to be called here with the
-        number of each run that is done; False from it asks for an end. ``scratch`` is an empty folder that every
-        machine sees, and that is removed afterwards."""
+        """Run all trials. ``earlier`` are those of an interrupted search. Call ``heard`` in this process with the
+        number of each finished trial; if it returns False, stop. ``scratch`` is an empty folder that all machines
+        share; it is removed afterwards."""
 
 
 def ranked(scored: Iterable[TrialResult]) -> list[TrialResult]:
-    """Those that have a score, the best first, the earlier one of equals."""
+    """The results with a score, best first; ties by number."""
     found = [(-item.score, item.number, item) for item in scored if item.score is not None]
     return [item for _, _, item in sorted(found, key=lambda entry: entry[:2])]

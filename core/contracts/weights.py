@@ -1,4 +1,4 @@
-"""What became of a file of starting weights."""
+"""The report on loading starting weights."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from sightsmith.core.util.errors import listed
 
 @dataclass(frozen=True)
 class LoadReport:
-    """What of a file of weights went into a model.
+    """Which tensors of a weights file were loaded into a model.
 
-    ``mismatched`` pairs a tensor's name with both shapes; ``unused`` are in the file only, ``missing``
-    in the model only, left at their initial values. ``digest`` is the file's sha256. Where heads were
-    matched by the names of their classes, ``classes`` says which are kept, new, and dropped.
+    ``mismatched`` pairs a tensor's name with both shapes; ``unused`` tensors are in the file only; ``missing`` ones are
+    in the model only, and keep their initial values. ``digest`` is the file's SHA-256. If heads were matched by class
+    name, ``classes`` lists those kept, new and dropped.
     """
 
     source: str
@@ -27,12 +27,12 @@ class LoadReport:
     classes: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     def lines(self) -> list[str]:
-        """What is printed: counts, and the first names of each kind."""
+        """For the console: counts, and the first names of each kind."""
         lines = [f"Starting weights from {self.source}: {len(self.loaded)} tensors loaded, matched {self.how}"]
         for text, names in (
-            ("of another shape, left as initialised", [f"{name} ({shapes})" for name, shapes in self.mismatched]),
+            ("with another shape, left as initialised", [f"{name} ({shapes})" for name, shapes in self.mismatched]),
             ("not in the file, left as initialised", list(self.missing)),
-            ("of the file not used", list(self.unused)),
+            ("in the file, not used", list(self.unused)),
         ):
             if names:
                 lines.append(f"  {len(names)} {text}: {listed(names)}")

@@ -1,1 +1,1 @@
-"""The hooks, and the manager that finds plugins and calls them."""
+"""The hooks, and the manager that discovers plugins and calls them."""

@@ -1,16 +1,15 @@
 """The hooks of sightsmith, in the order in which they are called.
 
-A plugin is a module with functions of these names, marked ``@hookimpl``, named in the entry-point
+A plugin is a module with functions of these names, decorated with ``@hookimpl`` and listed in the entry-point
 group ``sightsmith.plugins`` of its distribution::
 
-    from sightsmith.core.plugins.hookspecs import hookimpl
-    from sightsmith.core.contracts.network_record import NetworkRecord
+    from sightsmith.plugin import NetworkRecord, hookimpl
 
     @hookimpl
     def sightsmith_networks():
         return [NetworkRecord(name="tiny", task="classification", ...)]
 
-A plugin's module is imported by every command: import heavy libraries inside builders only.
+Every command imports a plugin's module: import heavy libraries only inside builders.
 """
 
 from __future__ import annotations
@@ -42,32 +41,32 @@ if TYPE_CHECKING:
 PROJECT = "sightsmith"
 hookspec = pluggy.HookspecMarker(PROJECT)
 hookimpl = pluggy.HookimplMarker(PROJECT)
-"""Decorator of a plugin's functions that implement a hook; the function has the hook's name."""
+"""Decorates a plugin's function that implements a hook; the function has the hook's name."""
 
-# Registration: called when the plugins are loaded, once for each process, on every rank; again where another plugin
-# turns out to be broken. sightsmith's own plugins come first, then by distribution and name; pluggy's ``tryfirst``,
-# ``trylast`` and wrappers apply. A wrapper is called around each plugin's own implementation. An exception, a record
-# that is not of the stated type, or a name that another plugin has already registered makes the plugin (the later
-# one, for a name) "broken": it is listed with the cause and none of it is used.
+# Registration hooks: called once per process, on every rank, when plugins are loaded, and again if another plugin is
+# found to be broken. sightsmith's own plugins come first, the others sorted by distribution and name; pluggy's
+# ``tryfirst``, ``trylast`` and wrappers apply. A wrapper is called around each plugin's own implementation. A plugin is
+# "broken" if it raises, returns a record of the wrong type, or registers a name that an earlier plugin has: it is shown
+# with the cause, and nothing of it is used.
 
 
 @hookspec
 def sightsmith_config_paths() -> Iterable[ConfigPath]:  # type: ignore[empty-body]
     """Hydra search paths of the plugin, for its config groups.
 
-    They come after the engine's own paths; a file that another path already has is not replaced.
+    They come after the engine's own paths; a file that an earlier path has wins.
     Example: ``return [ConfigPath("pkg://my_plugin.conf")]``.
     """
 
 
 @hookspec
 def sightsmith_tasks() -> Iterable[TaskRecord]:  # type: ignore[empty-body]
-    """Task types. A task also brings ``task/<name>.yaml`` on one of its config paths."""
+    """Task types. A task also provides ``task/<name>.yaml`` on one of its config paths."""
 
 
 @hookspec
 def sightsmith_dataset_formats() -> Iterable[DatasetFormatRecord]:  # type: ignore[empty-body]
-    """Dataset formats. ``dataset.format=auto`` takes the loader that is surest of the folder."""
+    """Dataset formats. ``dataset.format=auto`` picks the one that detects the folder with the highest confidence."""
 
 
 @hookspec
@@ -77,7 +76,7 @@ def sightsmith_networks() -> Iterable[NetworkRecord]:  # type: ignore[empty-body
 
 @hookspec
 def sightsmith_tuners() -> Iterable[TunerRecord]:  # type: ignore[empty-body]
-    """Tuners, which decide on the runs of a search; each becomes an option of the config group ``tuner``."""
+    """Tuners, which suggest the trials of a search; each becomes an option of the config group ``tuner``."""
 
 
 @hookspec
@@ -87,16 +86,15 @@ def sightsmith_loggers() -> Iterable[LoggerRecord]:  # type: ignore[empty-body]
 
 @hookspec
 def sightsmith_commands() -> Iterable[CommandRecord]:  # type: ignore[empty-body]
-    """Verbs of the command line: ``sightsmith NAME ...``.
+    """Subcommands of the command line: ``sightsmith NAME ...``.
 
-    Called once in each process that loads the plugins, on every rank, without arguments. The records of all plugins
-    are put together, sightsmith's own first; None is not allowed: a plugin without verbs leaves the hook out. A name
-    that another plugin has already registered makes the later plugin broken, and the message names both. An exception
-    makes the plugin broken, too.
+    Called once in each process that loads plugins, on every rank, without arguments. The records of all plugins are
+    combined, sightsmith's own first. None is not allowed: a plugin without commands omits the hook. A name that is
+    already registered makes the later plugin broken, and the message names both; an exception makes it broken, too.
 
-    ``sightsmith --help`` lists the records; the builder is imported only when its verb is typed. It is called once, in
-    the process of the command line, with the arguments after the verb and the loaded plugins, and returns the exit
-    code. UserError becomes its text and exit code 2, any other exception a trace and exit code 1.
+    ``sightsmith --help`` lists the records; the builder is imported only when its command is used. It is called once,
+    in the command-line process, with the arguments after the command's name and the loaded plugins, and returns the
+    exit code. A UserError is printed as text with exit code 2, any other exception as a traceback with exit code 1.
 
     Example::
 
@@ -114,18 +112,17 @@ def sightsmith_commands() -> Iterable[CommandRecord]:  # type: ignore[empty-body
 
 @hookspec
 def sightsmith_image_readers() -> Iterable[ImageReaderRecord]:  # type: ignore[empty-body]
-    """Formats of image files beside JPEG, PNG, TIFF and BMP, which are built in.
+    """Image file formats other than JPEG, PNG, TIFF and BMP, which are built in.
 
-    Called once in each process that loads the plugins, on every rank, without arguments. The records of all plugins
-    are put together in the order of the plugins; None is not allowed. A name that is taken, or an exception, makes
-    the plugin broken.
+    Called once in each process that loads plugins, on every rank, without arguments. The records of all plugins are
+    combined in plugin order; None is not allowed. A duplicate name or an exception makes the plugin broken.
 
-    Each file is offered to the readers in their order while the data set is checked: first by magic bytes, before the
-    built-in formats are tried, then by suffix. The builder of the first that matches is called with the path, in the
-    process that checks, and in every DataLoader worker that decodes the image. An ImageError, and any other exception,
-    becomes a problem of that file; where a package of the reader's module is missing, the problem shows ``install``.
-    Dataset formats that look through folders know DICOM's and the built-in suffixes: other images have to be named by
-    an annotation file, or by ``sightsmith predict input=``.
+    While a data set is checked, each file is matched against the readers in order: first by magic bytes, before the
+    built-in formats, then by suffix. The builder of the first match is called with the path, in the process that
+    checks and in every DataLoader worker that decodes the image. An ImageError, or any other exception, becomes a
+    problem of that file; if a package that the reader imports is missing, the problem shows ``install``. Dataset
+    formats that scan folders find DICOM and the built-in suffixes only: name other images in an annotation file, or
+    with ``sightsmith predict input=``.
 
     Example::
 
@@ -140,13 +137,12 @@ def sightsmith_image_readers() -> Iterable[ImageReaderRecord]:  # type: ignore[e
 def sightsmith_export_formats() -> Iterable[ExportFormatRecord]:  # type: ignore[empty-body]
     """File formats of exported models: ``sightsmith export run=DIR format=NAME``.
 
-    Called once in each process that loads the plugins, on every rank, without arguments. The records of all plugins
-    are put together; None is not allowed. A name that is taken, or an exception, makes the plugin broken.
+    Called once in each process that loads plugins, on every rank, without arguments. The records of all plugins are
+    combined; None is not allowed. A duplicate name or an exception makes the plugin broken.
 
-    The builder is used by one export at a time, in the process of the command line. The engine has it write a file,
-    open the file again and run it, compares the outputs with the model's own, and keeps the file only where outputs
-    and score agree. An exception while writing or running means that the model cannot be exported: its text becomes
-    the reason.
+    The builder is called once per export, in the command-line process. The engine has the format write a file, open it
+    again and run it, compares the outputs with the model's own, and keeps the file only if outputs and score agree. An
+    exception while writing or running means that the model cannot be exported; its text is the reason shown.
 
     Example::
 
@@ -166,47 +162,46 @@ def sightsmith_presets() -> Iterable[PresetFolder]:  # type: ignore[empty-body]
     """
 
 
-# Diagnostics: called by ``sightsmith doctor`` alone, in the same order. What a plugin raises is shown as a finding that
-# is not ok.
+# Diagnostics: called only by ``sightsmith doctor``, in the same order. An exception is shown as a failed finding.
 
 
 @hookspec
 def sightsmith_diagnostics() -> Iterable[Finding]:  # type: ignore[empty-body]
-    """What the plugin depends on: a finding for each thing that can be otherwise, with what to type where it is not
-    ok. May import heavy libraries.
+    """Check what the plugin depends on: a finding for each dependency, with advice where it is not ok. May import
+    heavy libraries.
 
     Example: ``return [Finding("codec", "version 2", ok=False, advice="pip install 'codec>=3'")]``.
     """
 
 
-# Lifecycle: called on rank 0 only (sightsmith_dataset_checked: in the process that checks), in the same order. The
-# results are ignored. An exception stops the run with status `error`; one in sightsmith_after_run is a warning of the
-# run, which is finished, and one in sightsmith_on_run_error is logged beside the error that the run ended with.
+# Lifecycle hooks: called on rank 0 only (sightsmith_dataset_checked: in the process that checks), in the same order.
+# Results are ignored. An exception stops the run with status `error`; in sightsmith_after_run it becomes a warning of
+# the finished run, and in sightsmith_on_run_error it is logged next to the error that ended the run.
 
 
 @hookspec
 def sightsmith_dataset_checked(dataset: CheckedDataset) -> None:
-    """The data set was read and checked; ``dataset.problems`` may hold errors, which stop the run next."""
+    """The data set has been read and checked; errors in ``dataset.problems`` stop the run next."""
 
 
 @hookspec
 def sightsmith_before_run(plan: Plan, run_dir: Path) -> None:
-    """The plan is made and printed; training starts next. Not called for ``trainer.dry_run=true``."""
+    """The plan has been printed; training starts next. Not called with ``trainer.dry_run=true``."""
 
 
 @hookspec
 def sightsmith_after_epoch(run_dir: Path, epoch: int, metrics: Mapping[str, float | None]) -> None:
-    """An epoch (counted from 1) was trained and validated, and its checkpoint is written."""
+    """An epoch (counted from 1) has been trained and validated, and its checkpoint is written."""
 
 
 @hookspec
 def sightsmith_after_run(run_dir: Path, metrics: Mapping[str, float | None]) -> None:
     """The run is finished: model bundle and report are written. ``metrics`` are those of the best checkpoint.
 
-    Every plugin is called, also where one before it fails; a wrapper is called around each.
+    Every plugin is called, even if an earlier one fails; a wrapper is called around each.
     """
 
 
 @hookspec
 def sightsmith_on_run_error(run_dir: Path, error: BaseException) -> None:
-    """The run ended with ``error``: status `error`, or `stopped` where it is a KeyboardInterrupt."""
+    """The run ended with ``error``: status `error`, or `stopped` for a KeyboardInterrupt."""

@@ -1,7 +1,7 @@
-"""The one module that talks to pluggy: finds plugins, collects their records, calls the lifecycle hooks.
+"""The only module that uses pluggy: discovers plugins, collects their records, calls the lifecycle hooks.
 
-Each plugin is loaded and checked by itself. One that fails is *broken*: kept with its distribution and
-the cause, shown by ``sightsmith list plugins`` and ``sightsmith doctor``, and none of it is used.
+Each plugin is loaded and checked on its own. One that fails is *broken*: ``sightsmith list plugins`` and ``sightsmith
+doctor`` show it with its distribution and the cause, and nothing of it is used.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ KINDS: Mapping[str, type[Record]] = {
     "export_formats": ExportFormatRecord,
     "commands": CommandRecord,
 }
-"""What is registered by name: the hook ``sightsmith_<kind>``, and the attribute of :class:`Plugins`."""
+"""Records that are registered by name, by the hook ``sightsmith_<kind>`` and the attribute of :class:`Plugins`."""
 
 R = TypeVar("R", bound=Record)
 log = logging.getLogger("sightsmith")
@@ -61,14 +61,14 @@ log = logging.getLogger("sightsmith")
 
 @dataclass(frozen=True)
 class Broken:
-    """A plugin that could not be used, and why."""
+    """A plugin that cannot be used, and why."""
 
     provider: Provider
     cause: str
 
 
 class _Fault(Exception):
-    """The plugin of ``provider`` is broken."""
+    """The plugin ``provider`` is broken."""
 
     def __init__(self, provider: Provider, error: Exception) -> None:
         super().__init__(f"{type(error).__name__}: {error}")
@@ -76,8 +76,8 @@ class _Fault(Exception):
 
 
 class Plugins:
-    """The registered plugins and their records, by kind and name. Pickled, it is loaded again from what is installed
-    where it is unpickled."""
+    """The registered plugins and their records, by kind and name. Unpickling loads the plugins that are installed
+    there."""
 
     def __init__(self, candidates: Iterable[tuple[Provider, Callable[[], ModuleType]]]) -> None:
         self._manager = pluggy.PluginManager(hookspecs.PROJECT)
@@ -97,9 +97,9 @@ class Plugins:
         for provider, load in candidates:
             try:
                 self._modules[provider] = load()
-            except Exception as error:  # whatever a stranger's module raises must not take the rest down
+            except Exception as error:  # a faulty plugin must not break the others
                 self._drop(_Fault(provider, error))
-        for provider in reversed(list(self._modules)):  # pluggy calls the last that is registered first
+        for provider in reversed(list(self._modules)):  # pluggy calls the last registered first
             try:
                 self._manager.register(self._modules[provider], name=str(provider))
                 self._manager.check_pending()
@@ -116,7 +116,7 @@ class Plugins:
 
     @property
     def providers(self) -> list[Provider]:
-        """The plugins that are used, sightsmith's own first."""
+        """The plugins in use, sightsmith's own first."""
         return list(self._modules)
 
     def _drop(self, fault: _Fault) -> None:
@@ -126,7 +126,7 @@ class Plugins:
             self._manager.unregister(name=str(fault.provider))
 
     def _collect(self) -> None:
-        """Ask all plugins for their records. Raises _Fault for the first that is broken."""
+        """Collect the records of all plugins. Raises _Fault for the first broken one."""
         found = {kind: self._records(f"sightsmith_{kind}", record) for kind, record in KINDS.items()}
         paths = self._records("sightsmith_config_paths", ConfigPath)
         folders = self._records("sightsmith_presets", PresetFolder)
@@ -138,7 +138,7 @@ class Plugins:
         self.config_paths, self.preset_folders = paths, folders
 
     def _records(self, hook: str, expected: type) -> list[tuple[Any, Provider]]:
-        """What all plugins return for ``hook``, in the order in which pluggy calls them."""
+        """The records that all plugins return for ``hook``, in pluggy's call order."""
         found = []
         for provider in self._implementers(hook):
             try:
@@ -148,7 +148,7 @@ class Plugins:
         return found
 
     def _implementers(self, hook: str) -> list[Provider]:
-        """Whose ``hook`` is called, in pluggy's order; where it is only wrapped, the first that does."""
+        """The plugins that implement ``hook``, in call order; if there are only wrappers, the first of them."""
         own, wrappers = self._hooked(hook)
         return own or wrappers[:1]
 
@@ -161,7 +161,7 @@ class Plugins:
         return called
 
     def _caller(self, hook: str, provider: Provider, without: Iterable[Provider] = ()) -> pluggy.HookCaller:
-        """A call of the ``hook`` of one plugin, within the wrappers of all but those ``without``."""
+        """Calls one plugin's ``hook`` inside all wrappers except those of ``without``."""
         others = {*self._implementers(hook), *without} - {provider}
         return self._manager.subset_hook_caller(hook, [self._modules[other] for other in others])
 
@@ -173,7 +173,7 @@ class Plugins:
         return records
 
     def _culprit(self, hook: str, provider: Provider, expected: type) -> Provider:
-        """Of whom the failing ``hook`` of ``provider`` is: its own, or, where it works alone, of one that wraps it."""
+        """Whose fault a failing ``hook`` of ``provider`` is: its own, or that of a plugin that wraps it."""
         _, wrappers = self._hooked(hook)
         for suspect in (provider, *wrappers):
             try:
@@ -183,7 +183,7 @@ class Plugins:
         return provider
 
     def _ensure_unique(self, kind: str, records: Iterable[tuple[Record, Provider]]) -> None:
-        """Raises _Fault for a plugin with a name that another one before it has, whatever the order of the calls."""
+        """Raises _Fault for a plugin that reuses an earlier plugin's name, whatever the call order."""
         owners: dict[str, Provider] = {}
         for record, provider in sorted(records, key=lambda item: self.providers.index(item[1])):
             if other := owners.get(record.name):
@@ -192,7 +192,7 @@ class Plugins:
             owners[record.name] = provider
 
     def provider(self, kind: str, name: str) -> Provider:
-        """Which plugin registered the ``kind`` (``"networks"``, ...) called ``name``."""
+        """The plugin that registered ``name`` as a ``kind`` (``"networks"``, ...)."""
         provider: Provider = getattr(self, kind)[name].provider
         return provider
 
@@ -214,16 +214,16 @@ class Plugins:
         hint = f"`sightsmith list {kind}s` shows all {len(records)}."
         if self.broken:
             names = ", ".join(str(item.provider) for item in self.broken)
-            hint += f" Not loaded, see `sightsmith doctor`: {names}."
+            hint += f" Not loaded (see `sightsmith doctor`): {names}."
         raise UserError(f"No installed plugin provides the {kind} {name!r}.{near(name, records)}", hint=hint)
 
     def diagnostics(self) -> list[Finding]:
-        """What the plugins found of themselves; one that raises is a finding that is not ok."""
+        """The findings of all plugins; one that raises counts as a failed finding."""
         found: list[Finding] = []
         for provider in self._implementers("sightsmith_diagnostics"):
             try:
                 found += self._returned("sightsmith_diagnostics", provider, Finding)
-            except Exception as error:  # whatever a stranger's module raises must not take the rest down
+            except Exception as error:  # a faulty plugin must not break the others
                 cause = f"{type(error).__name__}: {error}"
                 found.append(Finding("plugins", f"{provider} failed in sightsmith_diagnostics: {cause}", ok=False))
         return found
@@ -238,13 +238,12 @@ class Plugins:
         self._manager.hook.sightsmith_after_epoch(run_dir=run_dir, epoch=epoch, metrics=metrics)
 
     def after_run(self, run_dir: Path, metrics: Mapping[str, float | None]) -> list[str]:
-        """Call every plugin, whichever fails; a warning for each that did, whose trace is logged. The run is finished
-        all the same."""
+        """Call every plugin, even if one fails. Returns a warning for each that failed, and logs its traceback."""
         warnings = []
         for provider in self._implementers("sightsmith_after_run"):
             try:
                 self._caller("sightsmith_after_run", provider)(run_dir=run_dir, metrics=metrics)
-            except Exception as error:  # whatever a stranger's module raises, the run is finished
+            except Exception as error:  # the run is finished, whatever a plugin raises
                 warnings.append(f"{provider} failed in sightsmith_after_run: {describe_error(error)}")
                 log.warning(warnings[-1], exc_info=True)
         return warnings
@@ -257,7 +256,7 @@ def installed() -> Iterable[tuple[Provider, Callable[[], ModuleType]]]:
     """The entry points of this environment, sightsmith's own first."""
     only_own = os.environ.get(DISABLE_VARIABLE, "") not in ("", "0")
     found = []
-    names: dict[object, tuple[str, str]] = {}  # of a distribution, which parses its metadata each time it is asked
+    names: dict[object, tuple[str, str]] = {}  # reading entry.dist.name parses the metadata each time
     for entry in entry_points(group=GROUP):
         if entry.dist not in names:
             names[entry.dist] = (entry.dist.name, entry.dist.version) if entry.dist else ("unknown", "?")
@@ -269,5 +268,5 @@ def installed() -> Iterable[tuple[Provider, Callable[[], ModuleType]]]:
 
 
 def load_plugins() -> Plugins:
-    """The plugins installed in this environment. Where a process begins loads them, and hands them on."""
+    """Load the plugins installed in this environment; called where a process starts, and passed on from there."""
     return Plugins(installed())

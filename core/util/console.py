@@ -1,4 +1,4 @@
-"""What is printed: plain lines, and bars on a terminal."""
+"""Console output: plain lines, and progress bars on a terminal."""
 
 from __future__ import annotations
 
@@ -17,6 +17,6 @@ def console() -> Console:
 
 
 def tracked(items: Iterable[Item], what: str, total: int | None = None) -> Iterable[Item]:
-    """``items``, with a bar on a terminal's stderr while they are taken; ``total`` where they have no length."""
+    """Iterate over ``items`` with a progress bar on a terminal's stderr; ``total`` if they have no length."""
     screen = Console(stderr=True)
     return track(items, what, total, console=screen, transient=True, disable=not screen.is_terminal)

@@ -8,5 +8,5 @@ from typing import Any
 
 
 def digest(value: Any) -> str:
-    """sha256 of a JSON-able value, whatever the order of its keys."""
+    """SHA-256 of a JSON-serialisable value; independent of key order."""
     return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()

@@ -1,4 +1,4 @@
-"""Errors for people: what was asked, what is there, where it comes from, what to type next."""
+"""Errors shown to the user: what was asked, what exists, where it comes from, what to type next."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ from typing import Literal
 
 SHOWN_PROBLEMS = 50
 NAMED = 5
-"""How many names a summed problem gives."""
+"""How many names :func:`listed` shows."""
 
 
 @dataclass(frozen=True)
 class Problem:
-    """One thing found wrong in the user's data or configuration.
+    """One problem in the user's data or configuration.
 
-    ``file`` is relative to the data set's root (or the path that was typed), ``line`` is 1-based.
-    Warnings are printed; errors stop the run before anything trains. ``affects`` is the poorest kind of
-    annotation that suffers: a task that learns from a poorer one is not told.
+    ``file`` is relative to the data set's root (or the path as typed), ``line`` is 1-based. Warnings are printed;
+    errors stop the run before training. ``affects`` is the simplest annotation kind that the problem concerns: tasks
+    that train on a simpler one ignore it.
     """
 
     message: str
@@ -35,9 +35,9 @@ class Problem:
 
 
 class UserError(Exception):
-    """A mistake that the user can mend: printed without a trace, exit code 2.
+    """Invalid input or configuration: printed without a traceback, exit code 2.
 
-    ``problems`` lists everything that was found at once, ``hint`` what to type next.
+    ``problems`` lists everything found at once; ``hint`` says what to type next.
     """
 
     exit_code = 2
@@ -62,18 +62,18 @@ class UserError(Exception):
 
 
 class PluginError(UserError):
-    """A plugin does not keep to its contract; the message names it, the record and the difference."""
+    """A plugin breaks its contract; the message names the plugin, the record and the difference."""
 
     exit_code = 1
 
 
 def describe_error(error: Exception) -> str:
-    """What a person reads of ``error``: a mistake as it says itself, else with its kind."""
+    """The text of a UserError; any other error with its type."""
     return error.text() if isinstance(error, UserError) else f"{type(error).__name__}: {error}"
 
 
 class NonFiniteLossError(Exception):
-    """The loss became infinite or not a number; the message names the step and the parts."""
+    """The loss is infinite or NaN; the message names the step and the loss terms."""
 
 
 class StoppedError(Exception):
@@ -81,19 +81,19 @@ class StoppedError(Exception):
 
 
 class HungError(Exception):
-    """Ranks waited for one another for ever; the message says which, and what to do."""
+    """Ranks are deadlocked; the message says which ones, and what to do."""
 
     exit_code = 1
 
 
 class ExportError(Exception):
-    """A model cannot be exported, or is not the same afterwards; the message says why."""
+    """A model cannot be exported, or the exported one differs; the message says why."""
 
     exit_code = 1
 
 
 class FailedRunsError(Exception):
-    """Runs of a sweep failed; the message says which, and why. The others are finished."""
+    """Some runs of a sweep failed; the message says which, and why. The others are finished."""
 
     def __init__(self, message: str, exit_code: int) -> None:
         self.exit_code = exit_code
@@ -105,13 +105,13 @@ def _rebuild(cls: type[UserError], message: str, hint: str | None, problems: Seq
 
 
 def near(word: str, options: Iterable[str], count: int = 3) -> str:
-    """``" Did you mean 'a' or 'b'?"`` for the options closest to ``word``; empty when none is close."""
+    """``" Did you mean 'a' or 'b'?"`` for the options closest to ``word``; empty if none is close."""
     found = difflib.get_close_matches(word, list(options), n=count, cutoff=0.6)
     return f" Did you mean {' or '.join(repr(name) for name in found)}?" if found else ""
 
 
 def listed(names: Iterable[str]) -> str:
-    """The first five names, and how many there are beyond."""
+    """The first five names, and how many more there are."""
     found = list(names)
     return ", ".join(found[:NAMED]) + (f" and {len(found) - NAMED} more" if len(found) > NAMED else "")
 

@@ -1,4 +1,4 @@
-"""Writing files so that a reader never sees half of one."""
+"""Atomic writes: a reader never sees half a file."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from sightsmith.core.util.errors import UserError
 
 
 def write_atomic(path: Path, data: bytes | str) -> None:
-    """Replace ``path`` by ``data`` in one step; after a crash it holds the old or the new content."""
+    """Replace ``path`` with ``data`` atomically: after a crash it holds either the old or the new content."""
     payload = data.encode() if isinstance(data, str) else data
     fill_file(path, lambda temporary: temporary.write_bytes(payload))
 
 
 def fill_file(path: Path, fill: Callable[[Path], object]) -> None:
-    """Replace ``path`` in one step by what ``fill`` writes to the path it is given."""
+    """Replace ``path`` atomically with what ``fill`` writes to the path it gets."""
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     os.close(handle)
     temporary = Path(name)
@@ -38,7 +38,7 @@ def fill_file(path: Path, fill: Callable[[Path], object]) -> None:
 
 
 def fill_folder(folder: Path, fill: Callable[[Path], None]) -> None:
-    """Make ``folder`` with what ``fill`` writes into the path it is given, all or nothing; keep one that is there."""
+    """Create ``folder`` atomically with what ``fill`` writes to the path it gets; an existing folder is kept."""
     if folder.is_dir():
         return
     make_folder(folder.parent)
@@ -49,14 +49,14 @@ def fill_folder(folder: Path, fill: Callable[[Path], None]) -> None:
         try:
             os.rename(temporary, folder)
         except OSError:
-            if not folder.is_dir():  # else another process was faster
+            if not folder.is_dir():  # otherwise another process was faster
                 raise
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
 
 
 def make_folder(folder: Path) -> None:
-    """Make ``folder`` and those above it; keep one that is there. Raises UserError where that cannot be."""
+    """Create ``folder`` and its parents if needed. Raises UserError if that is not possible."""
     ensure_writable(folder)
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -65,25 +65,25 @@ def make_folder(folder: Path) -> None:
 
 
 def ensure_writable(folder: Path) -> None:
-    """Raises UserError where ``folder`` is none, cannot be made, or cannot be written to. Makes nothing."""
+    """Raises UserError if ``folder`` is a file, cannot be created or is not writable. Creates nothing."""
     there = next(place for place in (folder, *folder.absolute().parents) if os.path.exists(place))
     if not there.is_dir():
         raise _unwritable(folder, f"{there} is a file")
     if not os.access(there, os.W_OK | os.X_OK):
-        raise _unwritable(folder, f"you may not write to {there}")
+        raise _unwritable(folder, f"no permission to write to {there}")
 
 
 def _unwritable(folder: Path, reason: str) -> UserError:
-    return UserError(f"{folder} cannot be written to: {reason}", hint="name another folder")
+    return UserError(f"cannot write to {folder}: {reason}", hint="choose another folder")
 
 
 def write_json(path: Path, value: Any) -> None:
-    """Replace ``path`` by ``value`` as indented JSON, in one step."""
+    """Replace ``path`` atomically with ``value`` as indented JSON."""
     write_atomic(path, json.dumps(value, indent=2, ensure_ascii=False) + "\n")
 
 
 def cache_dir() -> Path:
-    """Folder of unpacked archives and embedded data sets: ``$SIGHTSMITH_CACHE``, or the user's cache folder on this
-    system, which is ``~/.cache/sightsmith`` on Linux."""
+    """Folder for unpacked archives and embedded data sets: ``$SIGHTSMITH_CACHE``, or the platform's user cache folder
+    (``~/.cache/sightsmith`` on Linux)."""
     own = os.environ.get("SIGHTSMITH_CACHE")
     return Path(own).expanduser() if own else platformdirs.user_cache_path("sightsmith", appauthor=False)

@@ -1,10 +1,10 @@
-"""Numbers as people read them."""
+"""Number formatting."""
 
 from __future__ import annotations
 
 
 def format_metric(value: float | None) -> str:
-    """A metric of four decimals; None is ``undefined``."""
+    """A metric with four decimals; None is ``undefined``."""
     return "undefined" if value is None else f"{value:.4f}"
 
 

@@ -128,7 +128,7 @@ def _refusal(entry: zipfile.ZipInfo) -> str | None:
     if name.startswith("/") or name[1:2] == ":":
         return "is an absolute path"
     if ".." in name.split("/"):
-        return "climbs out of the folder with '..'"
+        return "leaves the folder with '..'"
     kind = stat.S_IFMT(entry.external_attr >> 16)
     if kind == stat.S_IFLNK:
         return "is a link"

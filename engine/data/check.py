@@ -25,23 +25,21 @@ from sightsmith.engine.data.split import split
 SMALLEST_SIDE, LARGEST_SIDE = 16, 4096
 
 
-
-
 def check_dataset(config: Config, formats: Sequence[DatasetFormatRecord], readers: Sequence[ImageReaderRecord],
                   annotation: Annotation, cache_dir: Path, report: Callable[[str], None] | None = None, *,
                   for_evaluation: bool = False) -> CheckedDataset:
-    """Find, read, check and split the data set that ``config.dataset`` names; richer annotation becomes ``annotation``.
+    """Find, read, check and split the data set of ``config.dataset``; richer annotation is converted to ``annotation``.
 
     ``formats`` and ``readers`` are the dataset formats and image readers that may be used; archives are unpacked below
     ``cache_dir``. Raises UserError only if there is nothing to read; problems of the data are collected.
     ``for_evaluation`` puts all images into ``validation``, including those of a test split, and checks neither classes
     nor split.
     """
-    say = report or (lambda line: None)
+    print_line = report or (lambda line: None)
     root = choose_folder(config.dataset.root, cache_dir)
     record, reason = choose_format(root, config.dataset.format, formats, annotation)
-    say(f"Data set {root}: {record.name} ({reason})")
-    index: DatasetIndex = record.make().read(root, say)
+    print_line(f"Data set {root}: {record.name} ({reason})")
+    index: DatasetIndex = record.make().read(root, print_line)
     problems = [problem for problem in index.problems if can_derive([annotation], problem.affects)]
     if not index.samples and not has_errors(problems):
         problems.append(Problem("no image with an annotation was found", hint=f"{record.name} reads {record.layout}"))

@@ -28,9 +28,9 @@ DUPLICATE_IOU = 0.95
 
 @dataclass(frozen=True)
 class CheckedObjects:
-    """``samples`` in the order of the index, with pixel coordinates inside the image and only the annotation
-    that was asked for; ``prints`` are hashes of the annotation by sample name; ``coverage`` is the share of
-    all pixels by class (masks only)."""
+    """``samples`` in index order, with pixel coordinates inside the image and only the requested annotation;
+    ``prints`` are hashes of the annotation by sample name; ``coverage`` is the share of all pixels by class (masks
+    only)."""
 
     samples: tuple[Sample, ...]
     problems: tuple[Problem, ...]
@@ -64,7 +64,7 @@ def check_objects(index: DatasetIndex, infos: Mapping[str, ImageInfo], annotatio
                         f"boxes extend up to {TOLERANCE:g} px beyond their image and are clipped")
     problems += _summed([place for item in found for place in item.empty], "masks are empty and are ignored")
     problems += _summed([place for item in found for place in item.duplicates],
-                        "objects nearly coincide with another of their class", "remove what is annotated twice")
+                        "objects nearly coincide with another of their class", "remove the duplicates")
     problems += _about_origin(index, infos)
     if annotation == "masks" and len(index.classes) > MAX_CLASSES:
         problems.append(Problem(f"there are {len(index.classes)} classes; a semantic mask holds at most "
@@ -112,7 +112,7 @@ def _checked(item: Object, sample: Sample, width: int, height: int, annotation: 
              found: _Found) -> Object | None:
     """The object with its box clipped to the image; None if it cannot be used.
 
-    Masks are checked for tasks that learn masks and where boxes are derived from them."""
+    Masks are checked for tasks that train on masks, and if boxes are derived from them."""
     fault = None
     if annotation == "masks" or item.region:
         try:
@@ -127,7 +127,7 @@ def _checked(item: Object, sample: Sample, width: int, height: int, annotation: 
     fault = fault or _fault_of_box(item.box, width, height)
     if fault is not None:
         found.problems.append(Problem(f"{item.source_id}: {fault}" if item.source_id else fault,
-                                      file=sample.file or sample.name, line=item.line, hint="redraw or remove it"))
+                                      file=sample.file or sample.name, line=item.line, hint="correct or remove it"))
         return None
     if _beyond(item.box, width, height) > 0:
         found.clipped.append(_place(item, sample))
@@ -175,9 +175,9 @@ def _check_duplicates(sample: Sample, found: _Found) -> None:
     for place in range(1, len(items)):
         box, others = boxes[place], boxes[:place]
         sides = np.minimum(box[2:], others[:, 2:]) - np.maximum(box[:2], others[:, :2])
-        common = sides.clip(0).prod(1)
-        union = (box[2:] - box[:2]).prod() + (others[:, 2:] - others[:, :2]).prod(1) - common
-        if ((common > DUPLICATE_IOU * union) & (labels[:place] == labels[place])).any():
+        intersection = sides.clip(0).prod(1)
+        union = (box[2:] - box[:2]).prod() + (others[:, 2:] - others[:, :2]).prod(1) - intersection
+        if ((intersection > DUPLICATE_IOU * union) & (labels[:place] == labels[place])).any():
             found.duplicates.append(_place(items[place], sample))
 
 

@@ -11,12 +11,12 @@ from torchvision.transforms.v2 import functional as transforms
 from sightsmith.core.contracts.schema import ColorJitterConfig
 
 Uniform: TypeAlias = Callable[[float, float], float]
-"""Draws a number between a low and a high one."""
+"""Samples a number between low and high."""
 
 
 def color_jitter(image: Tensor, config: ColorJitterConfig, uniform: Uniform, *, rgb: bool) -> Tensor:
-    """``image`` (C, H, W) float32 in [0, 1] with jittered colours. Saturation and hue only change where ``rgb`` says
-    that the channels are red, green and blue."""
+    """``image`` (C, H, W) float32 in [0, 1] with jittered colours. Saturation and hue only change for ``rgb``
+    channels."""
     if config.brightness:
         image = (image * uniform(1 - config.brightness, 1 + config.brightness)).clamp(0, 1)
     if config.contrast:

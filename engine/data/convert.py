@@ -1,4 +1,4 @@
-"""Conversion of annotation to a poorer kind: masks to boxes, both to labels. Renaming of classes."""
+"""Conversion to a simpler annotation kind: masks to boxes, both to labels. Renaming of classes."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def to_labels(index: DatasetIndex) -> DatasetIndex:
 
 
 def to_objects(index: DatasetIndex) -> DatasetIndex:
-    """For tasks that learn objects: an image's labels are the classes of its objects, crowds excluded.
+    """For tasks that train on objects: an image's labels are the classes of its objects, without crowds.
 
     Classes that only label whole images (LabelMe's flags) are dropped.
     """
@@ -65,11 +65,11 @@ def to_boxes(sample: Sample, width: int, height: int) -> Sample:
     objects: list[Object] = []
     for item in sample.objects:
         if item.region and item.mask is not None:
-            objects += _parts_of_mask(item, item.mask, width, height)
+            objects += _components_of_mask(item, item.mask, width, height)
         else:
             objects.append(replace(item, mask=None))
     if sample.semantic_mask is not None:
-        objects += _parts_of_map(sample.semantic_mask, width, height)
+        objects += _components_of_map(sample.semantic_mask, width, height)
     return replace(sample, objects=tuple(objects), semantic_mask=None)
 
 
@@ -82,23 +82,23 @@ def _scaled(item: Object, width: int, height: int) -> Object:
     return replace(item, box=(left * width, top * height, right * width, bottom * height), mask=mask)
 
 
-def _parts_of_mask(item: Object, mask: Mask, width: int, height: int) -> Iterator[Object]:
+def _components_of_mask(item: Object, mask: Mask, width: int, height: int) -> Iterator[Object]:
     from sightsmith.engine.data.masks import decode
 
-    for part in _parts(decode(mask, height, width), item.label):
+    for part in _components(decode(mask, height, width), item.label):
         yield replace(part, crowd=item.crowd, line=item.line, source_id=item.source_id)
 
 
-def _parts_of_map(semantic_mask: SemanticMask, width: int, height: int) -> Iterator[Object]:
+def _components_of_map(semantic_mask: SemanticMask, width: int, height: int) -> Iterator[Object]:
     from sightsmith.engine.data.masks import class_numbers
 
     classes = list(dict.fromkeys(name for _, name in semantic_mask.values if name is not None))
     numbers = class_numbers(semantic_mask, classes, height, width)
     for number, name in enumerate(classes, 1):
-        yield from _parts(numbers == number, name)
+        yield from _components(numbers == number, name)
 
 
-def _parts(mask: Array, label: str) -> Iterator[Object]:
+def _components(mask: Array, label: str) -> Iterator[Object]:
     from scipy import ndimage
 
     numbered, _ = ndimage.label(mask, structure=[[1, 1, 1]] * 3)

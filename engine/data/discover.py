@@ -38,9 +38,9 @@ def choose_format(root: Path, name: str, formats: Sequence[DatasetFormatRecord],
     if name != "auto":
         for record in formats:
             if record.name == name:
-                return record, "as dataset.format says"
+                return record, "set by dataset.format"
         names = [record.name for record in formats]
-        raise UserError(f"dataset.format={name} is not known.{near(name, names)}",
+        raise UserError(f"dataset.format={name}: unknown format.{near(name, names)}",
                         hint=f"formats: auto, {', '.join(names)}")
     able = [record for record in formats if can_derive(record.annotations, annotation)]
     found = _detected(root, able) or _detected(root, [record for record in formats if record not in able])
@@ -58,14 +58,14 @@ def choose_format(root: Path, name: str, formats: Sequence[DatasetFormatRecord],
 
 def ensure_annotation(index: DatasetIndex, annotation: Annotation, task: str,
                       formats: Sequence[DatasetFormatRecord]) -> None:
-    """Raises UserError if the data set lacks the annotation that the task learns from."""
+    """Raises UserError if the data set lacks the annotation that the task trains on."""
     if not can_derive([index.annotation], annotation):
         raise UserError(
-            f"task={task} learns from {annotation}, but {index.root} ({index.format}) only has {index.annotation}. "
+            f"task={task} trains on {annotation}, but {index.root} ({index.format}) only has {index.annotation}. "
             f"Formats with {annotation}:",
             problems=_layouts([record for record in formats if can_derive(record.annotations, annotation)]),
             hint=f"annotate {annotation} in one of these formats, choose another with dataset.format=NAME, or a task "
-                 f"that learns from {index.annotation}")
+                 f"that trains on {index.annotation}")
 
 
 def _detected(root: Path, formats: Sequence[DatasetFormatRecord]) -> list[tuple[float, DatasetFormatRecord, str]]:

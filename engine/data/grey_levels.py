@@ -1,4 +1,4 @@
-"""Grey levels and colours: from the values that a file stores to a picture, and their digest."""
+"""Converts stored values to grey levels and colours; their digest."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ def to_picture(frame: Frame, windows: Sequence[Sequence[float]] = (), value_rang
                ) -> Array:
     """(H, W, C): uint8 from 8 bits or fewer, else float32 in [0, 1]. See :func:`.images.read_image`.
 
-    Raises ImageError where nothing says what is black and white.
+    Raises ImageError if black and white are undefined.
     """
     spans: list[Sequence[float]]
     if frame.windowed and windows:
@@ -25,7 +25,7 @@ def to_picture(frame: Frame, windows: Sequence[Sequence[float]] = (), value_rang
         spans = [frame.limits]
     else:
         raise ImageError(f"its {frame.values.dtype.name} pixels have no natural black and white; "
-                         "give them with image.range=[low,high]")
+                         "set them with image.range=[low,high]")
     if frame.values.dtype == np.uint8 and spans == [(0, 255)] and not frame.inverted:
         return frame.values
     scaled = np.concatenate([_scale(frame.values, low, high) for low, high in spans], axis=-1)
@@ -34,14 +34,14 @@ def to_picture(frame: Frame, windows: Sequence[Sequence[float]] = (), value_rang
 
 
 def digest(frame: Frame) -> str:
-    """SHA-256 of the values before any window, which could make different pictures equal by clipping."""
+    """SHA-256 of the values before windowing, whose clipping could make different images equal."""
     values = frame.values.astype(frame.values.dtype.newbyteorder("<"), copy=False)
     kind = f"{values.shape} {values.dtype.name} {frame.inverted}"
     return hashlib.sha256(kind.encode() + values.tobytes()).hexdigest()
 
 
 def window_limits(centre: float, width: float) -> tuple[float, float]:
-    """The values that a DICOM window makes black and white: PS3.3 C.11.2.1.2.1, LINEAR; width >= 1."""
+    """The values that a DICOM window maps to black and white: PS3.3 C.11.2.1.2.1, LINEAR; width >= 1."""
     if width < 1:
         raise ImageError(f"the window [{centre:g}, {width:g}] has a width below 1, which DICOM does not define")
     low = centre - 0.5 - (width - 1) / 2
@@ -49,7 +49,7 @@ def window_limits(centre: float, width: float) -> tuple[float, float]:
 
 
 def _scale(values: Array, low: float, high: float) -> Array:
-    """Float64 in [0, 1]: ``low`` and below give 0, ``high`` and above 1; a step where they are equal."""
+    """Float64 in [0, 1]: ``low`` and below give 0, ``high`` and above 1; a step if they are equal."""
     exact = values.astype(np.float64)
     exact[~np.isfinite(exact)] = low
     return np.clip((exact - low) / (high - low), 0, 1) if high > low else (exact > low).astype(np.float64)

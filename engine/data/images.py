@@ -1,7 +1,7 @@
-"""Reading images: every pixel is decoded, nothing above 8 bits is cut, bad files become one sentence.
+"""Reading images: every pixel is decoded, all stored bits are kept, and bad files give one clear sentence.
 
-A file's format is found by its content, never by its name alone. JPEG, PNG, TIFF and BMP are read here, other formats
-by the plugins' readers; :func:`probe` finds which, and a sample carries it to :func:`read_image`.
+The format is detected from the content. JPEG, PNG, TIFF and BMP are read here, other formats by image reader plugins;
+:func:`probe` finds the reader, and the sample passes it to :func:`read_image`.
 """
 
 from __future__ import annotations
@@ -26,9 +26,9 @@ if TYPE_CHECKING:
 
 BUILT_IN = ("JPEG", "PNG", "TIFF", "BMP")
 HEAD = 512
-"""Bytes by which a file's format is known."""
+"""Bytes used for format detection."""
 MAX_SIDE = 16_384
-"""Pixels of the longer side of an image."""
+"""Maximum side of an image, pixels."""
 MAX_FRAMES = 4_096
 MAX_PIXELS = 1_000_000_000
 
@@ -40,20 +40,12 @@ _OTHERS = {(0, b"GIF8"): "a GIF", (8, b"WEBP"): "a WebP", (4, b"ftyp"): "a HEIC,
 _ORIENTATION, _BITS, _PHOTOMETRIC, _EXTRA_SAMPLES, _SAMPLE_FORMAT = 274, 258, 262, 338, 339  # TIFF and EXIF tags
 
 
-
-
-
-
-
-
-
-
 def probe(path: Path, readers: Collection[ImageReaderRecord]) -> ImageInfo:
-    """Decode every pixel of every frame, by one of ``readers`` what is not built in. Raises ImageError for a file that
-    cannot be used.
+    """Decode every pixel of every frame; ``readers`` read the formats that are not built in. Raises ImageError for an
+    unusable file.
 
-    To be called before :func:`read_image`, where damaged DICOM pixels may end the process. What has not changed since
-    this process saw it last is not decoded again: the runs of a search have the same images.
+    Call it before :func:`read_image`, in which damaged DICOM pixels may abort the process. Unchanged files are not
+    decoded again in the same process, because the trials of a search share their images.
     """
     try:
         found = path.stat()
@@ -82,25 +74,25 @@ def _probe(path: Path, readers: tuple[ImageReaderRecord, ...]) -> ImageInfo:
 
 
 def announced_pixels(path: Path, readers: Collection[ImageReaderRecord]) -> int:
-    """Of all frames, by the header alone: nothing is decoded. Raises ImageError for a file that cannot be used."""
+    """The number of pixels of all frames from the header, without decoding. Raises ImageError for an unusable file."""
     with _opened(path, readers) as (reader, _):
         return reader.size[0] * reader.size[1] * reader.frames
 
 
 def read_image(sample: Sample, *, windows: Sequence[Sequence[float]] = (), value_range: Sequence[float] | None = None,
                ) -> Array:
-    """Decode the frame of a checked ``sample`` (None: the first) to (H, W, C), upright, transparency over black; the
-    whole image, also of a tile.
+    """Decode the frame of a checked ``sample`` (None: the first) to (H, W, C), upright, transparency over black; for a
+    tile, the whole image.
 
-    uint8 in 0..255 from at most 8 stored bits, else float32 in [0, 1] with every stored bit kept.
-    C is 1 for grey, 3 for RGB, ``len(windows)`` for grey DICOM where ``windows`` are given.
+    uint8 in 0..255 for at most 8 stored bits, otherwise float32 in [0, 1] with all stored bits.
+    C is 1 for grey, 3 for RGB, ``len(windows)`` for grey DICOM with ``windows``.
 
-    Black and white, with a linear scale between, are the first of these that applies: ``windows``
+    The linear scale from black to white is the first of these that applies: ``windows``
     [[centre, width], ...] (grey DICOM; in the units after rescale; width >= 1), ``value_range``
     [low, high] (above 8 bits; DICOM: after rescale), the DICOM file's own first window, the whole
     range of the stored bits (none above 16 bits and for floats). Non-finite pixels become black.
 
-    Raises ImageError for a file or frame that cannot be read so.
+    Raises ImageError for an unreadable file or frame.
     """
     with _opened(sample.path, builder=sample.reader) as (reader, _):
         index = sample.frame or 0
@@ -109,38 +101,34 @@ def read_image(sample: Sample, *, windows: Sequence[Sequence[float]] = (), value
         return to_picture(reader.frame(index), windows, value_range)
 
 
-
-
 def check_size(width: int, height: int, frames: int = 1) -> None:
-    """Refuse what a header announces before memory is spent on it."""
+    """Check the header's size before memory is allocated. Raises ImageError if it is too large."""
     if not (0 < width <= MAX_SIDE and 0 < height <= MAX_SIDE):
-        raise ImageError(f"it is {width} x {height} pixels; a side has 1 to {MAX_SIDE}")
+        raise ImageError(f"it is {width} x {height} pixels; a side must have 1 to {MAX_SIDE}")
     if not 0 < frames <= MAX_FRAMES:
-        raise ImageError(f"it has {frames} frames; 1 to {MAX_FRAMES} are read")
+        raise ImageError(f"it has {frames} frames; 1 to {MAX_FRAMES} are supported")
     if width * height * frames > MAX_PIXELS:
         raise ImageError(f"its {frames} frames of {width} x {height} pixels are more than {MAX_PIXELS:,} in total")
 
 
 def integer_limits(bits: int, signed: bool) -> tuple[float, float] | None:
-    """The whole range of a stored integer; None above 16 bits, where it would show nothing but black."""
+    """The whole range of a stored integer; None above 16 bits, where most images would be all black."""
     if bits > 16:
         return None
     return (-(2 ** (bits - 1)), 2 ** (bits - 1) - 1) if signed else (0, 2**bits - 1)
 
 
 def largest(values: Array) -> float:
-    """The largest finite value; 0 where there is none."""
+    """The largest finite value; 0 if there is none."""
     values = values[np.isfinite(values)]
     return float(values.max()) if values.size else 0.0
-
-
 
 
 @contextmanager
 def _opened(path: Path, readers: Collection[ImageReaderRecord] = (), builder: str | None = None,
             ) -> Iterator[tuple[Reader, str | None]]:
-    """The open file, and the builder that opened it: ``builder``, else that of the first of ``readers`` whose format it
-    is; None for a built-in format."""
+    """The open file, and the builder of its reader: ``builder``, or else that of the first matching of ``readers``;
+    None for a built-in format."""
     raster: str | None = None
     try:
         with warnings.catch_warnings():
@@ -150,7 +138,7 @@ def _opened(path: Path, readers: Collection[ImageReaderRecord] = (), builder: st
             if not head:
                 raise ImageError("the file is empty")
             if builder is None:
-                builder, raster = _recognise(path, head, readers)
+                builder, raster = _detect_format(path, head, readers)
             if raster is not None:
                 with Image.open(path, formats=(raster,)) as image:
                     yield _Raster(image, path, head), None
@@ -159,7 +147,7 @@ def _opened(path: Path, readers: Collection[ImageReaderRecord] = (), builder: st
     except (ImageError, MemoryError):
         raise
     except UnidentifiedImageError as error:
-        raise ImageError(f"the {raster} is broken or of a kind that is not supported") from error
+        raise ImageError(f"the {raster} is damaged or of an unsupported kind") from error
     except Image.DecompressionBombError as error:
         raise ImageError(f"it has more than {2 * (Image.MAX_IMAGE_PIXELS or 0):,} pixels") from error
     except Exception as error:  # decoders raise nearly every built-in exception on broken bytes
@@ -167,9 +155,9 @@ def _opened(path: Path, readers: Collection[ImageReaderRecord] = (), builder: st
         raise ImageError(f"the file cannot be decoded: {reason}") from error
 
 
-def _recognise(path: Path, head: bytes, readers: Collection[ImageReaderRecord]) -> tuple[str | None, str | None]:
-    """The builder of a plugin's reader, or the name of a built-in format. Raises ImageError where the file is of none,
-    or what reads it is not installed."""
+def _detect_format(path: Path, head: bytes, readers: Collection[ImageReaderRecord]) -> tuple[str | None, str | None]:
+    """The builder of an image reader, or the name of a built-in format. Raises ImageError if the format is unknown, or
+    its reader is not installed."""
     record = next((item for item in readers if item.marks(head)), None)
     raster = next((name for magic, name in _RASTERS.items() if head.startswith(magic)), None)
     if record is None and raster is not None:
@@ -213,7 +201,7 @@ class _Raster:
         bits = max(tags.get(_BITS, (8,))) if tags else self._head[24] if image.format == "PNG" else 8
         signed = tags.get(_SAMPLE_FORMAT, (1,))[0] == 2
         image.load()
-        # Pillow turns a TIFF upright itself, and so does OpenCV; the tag is gone then. Not so in other formats.
+        # Pillow and OpenCV turn a TIFF upright themselves, and Pillow removes the tag; not so for other formats.
         orientation = image.getexif().get(_ORIENTATION, 1)
         if image.mode == "F":
             values, bits, limits = np.array(image), 32, None
@@ -225,11 +213,11 @@ class _Raster:
         else:
             values, bits, limits = _eight_bits(image), 8, (0, 255)
         values = _upright(values if values.ndim == 3 else values[..., None], orientation)
-        # Up to 8 bits, Pillow turns a white-is-zero TIFF over itself.
+        # Up to 8 bits, Pillow inverts a white-is-zero TIFF itself.
         return Frame(values, largest(values), bits, limits, inverted=bits > 8 and tags.get(_PHOTOMETRIC) == 0)
 
     def _deep_colour(self, index: int, tags: Mapping[int, Any]) -> Array:
-        """Colour, or grey with alpha, of 16 bits a channel, which Pillow would cut to 8."""
+        """Colour, or grey with alpha, with 16 bits per channel, which Pillow would reduce to 8."""
         import cv2
 
         if self._image.mode not in ("RGB", "RGBA", "RGBX", "LA"):
@@ -238,7 +226,7 @@ class _Raster:
         if not found or pages[0].dtype != np.uint16 or pages[0].shape[:2] != self._image.size[::-1]:
             raise ImageError(f"this kind of 16-bit {self._image.format} is not supported")
         values: Array = pages[0][..., 2::-1]
-        if pages[0].shape[2] == 4 and 2 in tags.get(_EXTRA_SAMPLES, (2,)):  # else not alpha, or already multiplied
+        if pages[0].shape[2] == 4 and 2 in tags.get(_EXTRA_SAMPLES, (2,)):  # otherwise not alpha, or premultiplied
             values = np.rint(values * (pages[0][..., 3:] / 65535)).astype(np.uint16)
         return values[..., :1] if self._image.format == "PNG" and self._head[25] == 4 else values
 
@@ -253,7 +241,7 @@ def _eight_bits(image: Image.Image) -> Array:
 
 
 def _upright(values: Array, orientation: int) -> Array:
-    """Undo an EXIF orientation (1 to 8; others are taken as 1) of (H, W, C)."""
+    """Undo an EXIF orientation (1 to 8; others count as 1) of (H, W, C)."""
     if orientation in (5, 6, 7, 8):
         values = values.swapaxes(0, 1)
     if orientation in (2, 3, 6, 7):

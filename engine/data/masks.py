@@ -1,7 +1,7 @@
 """Masks as arrays: decoding run lengths and polygons, reading and painting semantic masks.
 
-Arrays are (height, width), of the upright image. :class:`MaskError` is raised for unusable masks; none of
-a checked data set raises it.
+Arrays are (height, width), of the upright image. :class:`MaskError` is raised for unusable masks; masks of a
+checked data set never raise it.
 """
 
 from __future__ import annotations
@@ -22,10 +22,10 @@ from sightsmith.core.contracts.image import Array, ImageError
 from sightsmith.engine.data.images import check_size
 
 BACKGROUND, IGNORED = 0, 255
-"""Values of :func:`semantic_map` beside those of the classes."""
+"""Values of :func:`semantic_map` other than classes."""
 
 MAX_CLASSES = 254
-PICTURES = {".png": "PNG", ".tif": "TIFF", ".tiff": "TIFF", ".bmp": "BMP"}
+LOSSLESS = {".png": "PNG", ".tif": "TIFF", ".tiff": "TIFF", ".bmp": "BMP"}
 """Lossless formats of semantic masks, by suffix."""
 
 _LONGEST_NUMBER = 7
@@ -96,7 +96,7 @@ def picture_values(path: Path) -> tuple[Array, bool]:
 
     Colours are 0xRRGGBB, other values grey levels or palette indices. Raises MaskError for an unreadable file.
     """
-    form = PICTURES.get(path.suffix.lower())
+    form = LOSSLESS.get(path.suffix.lower())
     if form is None:
         raise MaskError(f"a semantic mask must be a PNG, TIFF or BMP, which are lossless, not a {path.suffix}")
     try:

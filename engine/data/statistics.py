@@ -28,16 +28,16 @@ def describe(dataset: CheckedDataset) -> dict[str, Any]:
     """Counts by class and split, sizes in pixels, hashes and problems; for objects also their counts and sizes."""
     index, infos = dataset.index, list(dataset.infos.values())
     sides = [min(info.width, info.height) for info in infos], [max(info.width, info.height) for info in infos]
-    parts = {"train": dataset.train, "validation": dataset.validation}
+    splits = {"train": dataset.train, "validation": dataset.validation}
     return {
         "root": str(index.root), "format": index.format, "reason": dataset.reason,
         "annotation": index.annotation, "multi_label": index.multi_label,
-        "classes": {name: {split: sum(name in sample.labels for sample in part) for split, part in parts.items()}
+        "classes": {name: {split: sum(name in sample.labels for sample in samples) for split, samples in splits.items()}
                     for name in index.classes},
-        "images": {split: len(part) for split, part in parts.items()},
-        **_about_objects(parts, index.classes),
-        **({} if index.annotation == "labels" else {"negatives": {split: _negatives(part)
-                                                                  for split, part in parts.items()}}),
+        "images": {split: len(samples) for split, samples in splits.items()},
+        **_about_objects(splits, index.classes),
+        **({} if index.annotation == "labels" else {"negatives": {split: _negatives(samples)
+                                                                  for split, samples in splits.items()}}),
         **({"mask_coverage": dict(dataset.coverage)} if dataset.coverage else {}),
         "groups": len({sample.group for sample in index.samples if sample.group is not None}),
         "sizes": {"shortest_side": min(sides[0]), "median_side": statistics.median(sides[0]),
@@ -50,8 +50,8 @@ def describe(dataset: CheckedDataset) -> dict[str, Any]:
     }
 
 
-def _about_objects(parts: dict[str, tuple[Sample, ...]], classes: Sequence[str]) -> dict[str, Any]:
-    found = {split: [_learnt(sample) for sample in part] for split, part in parts.items()}
+def _about_objects(splits: dict[str, tuple[Sample, ...]], classes: Sequence[str]) -> dict[str, Any]:
+    found = {split: [_learnt(sample) for sample in samples] for split, samples in splits.items()}
     counts = {split: Counter(item.label for items in images for item in items) for split, images in found.items()}
     per_image = [len(items) for images in found.values() for items in images]
     objects = [item for images in found.values() for items in images for item in items]
@@ -59,11 +59,11 @@ def _about_objects(parts: dict[str, tuple[Sample, ...]], classes: Sequence[str])
         return {}
     sides = [side for item in objects for side in (item.box[2] - item.box[0], item.box[3] - item.box[1])]
     return {"objects": {
-        "classes": {name: {split: counts[split][name] for split in parts} for name in classes},
+        "classes": {name: {split: counts[split][name] for split in splits} for name in classes},
         "per_image": {"mean": round(statistics.fmean(per_image), 2), "median": statistics.median(per_image),
                       "most": max(per_image)},
         "box_sides": {"smallest": round(min(sides), 2), "median": round(statistics.median(sides), 2)},
-        "crowds": sum(item.crowd for part in parts.values() for sample in part for item in sample.objects),
+        "crowds": sum(item.crowd for samples in splits.values() for sample in samples for item in sample.objects),
     }}
 
 

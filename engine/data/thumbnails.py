@@ -17,13 +17,11 @@ from sightsmith.engine.data.images import read_image
 HIT, FALSE, MISSED = (44, 160, 44), (214, 39, 40), (31, 119, 180)
 """Colours of true positives, false positives and false negatives."""
 SHOWN = 6
-"""Pictures per row of a report."""
+"""Thumbnails per row of a report."""
 MARGIN = 0.4
 """Margin of a crop around a box, as a share of the box's longer side."""
 MIN_CROP = 24
 """Smallest side of a crop, pixels."""
-
-
 
 
 def blended(pixels: Array, colours: Array, strength: Array) -> Array:

@@ -17,14 +17,14 @@ if TYPE_CHECKING:
 
 
 def tile_dataset(dataset: CheckedDataset, side: int | None, task: Task) -> CheckedDataset:
-    """``dataset`` with images larger than ``side`` pixels cut as ``task`` wants it; None: as it is.
+    """``dataset`` with images larger than ``side`` pixels cut into the tiles of ``task``; None: unchanged.
 
-    Raises UserError where the annotation belongs to whole images.
+    Raises UserError for image labels, which do not apply to tiles.
     """
     if side is None:
         return dataset
     if dataset.index.annotation == "labels":
-        raise UserError(f"dataset.tile={side}: labels are those of a whole image, not of its tiles",
+        raise UserError(f"dataset.tile={side}: image labels do not apply to tiles",
                         hint="leave dataset.tile out")
     train, validation = (tiled(part, dataset.infos, side, task.tile_overlap(training))
                          for part, training in ((dataset.train, True), (dataset.validation, False)))
@@ -35,7 +35,7 @@ def tiled(samples: Sequence[Sample], infos: Mapping[str, ImageInfo], side: int, 
     """``samples`` with those larger than ``side`` pixels cut into tiles, row by row.
 
     Tiles overlap by at least ``overlap`` percent of their side; with 0 they share no pixel. A tile has all
-    objects that reach into it, not clipped: that is done when the tile is read.
+    objects that reach into it, unclipped; reading the tile clips them.
     """
     return tuple(tile for sample in samples for tile in _tiles(sample, infos[sample.name], side, overlap / 100))
 

@@ -32,7 +32,7 @@ def write_dataset(index: DatasetIndex, infos: Mapping[str, ImageInfo], record: D
     Raises UserError if the folder exists, and for frames of multi-frame files.
     """
     if folder.exists():
-        raise UserError(f"{folder} already exists and is not overwritten", hint="name another folder")
+        raise UserError(f"{folder} already exists and is not overwritten", hint="choose another folder")
     if frames := [sample.key for sample in index.samples if sample.frame is not None]:
         raise UserError(f"Frames of multi-frame files cannot be written: {listed(frames)}",
                         hint="save each frame as a separate file first")

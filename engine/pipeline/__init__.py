@@ -1,1 +1,1 @@
-"""What the commands do with a run, each a sequence of steps."""
+"""Training, evaluation, prediction, export: sequences of steps on a run."""

@@ -1,1 +1,1 @@
-"""Reports and pages."""
+"""Reports and HTML pages."""

@@ -18,7 +18,7 @@ BINS = 20
 
 
 def about_objects(dataset: CheckedDataset) -> list[Section]:
-    """Empty for a data set that has labels only."""
+    """The section; empty for a data set with labels only."""
     if dataset.coverage and not any(sample.objects for sample in (*dataset.train, *dataset.validation)):
         parts = tuple((name, f"{100 * part:.2f} %") for name, part in dataset.coverage.items())
         return [Section("Mask coverage", header=("class", "share of all pixels"), rows=parts, name="mask-coverage")]

@@ -1,4 +1,4 @@
-"""Predictions drawn into their images."""
+"""Draws predictions into images."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A self-contained HTML page of sections, with its tables as CSV files and its plots as PNG files beside it."""
+"""A self-contained HTML page of sections, with its tables as CSV and plots as PNG files next to it."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def render(template: str, **values: Any) -> Markup:
 
 def write_page(folder: Path, title: str, subtitle: str, description: str, headline: Sequence[tuple[str, str, str]],
                sections: Iterable[Section]) -> None:
-    """Write ``index.html`` into ``folder``; ``headline`` holds values, each with a label before and a detail after."""
+    """Write ``index.html`` to ``folder``; ``headline`` has (label, value, detail)."""
     folder.mkdir(exist_ok=True)
     page = render("page.html", title=title, subtitle=subtitle, description=description, headline=headline,
                   sections=[_section(folder, section) for section in sections])
@@ -59,8 +59,8 @@ def _exact(cell: Any) -> Any:
 
 
 def _rounded(cell: Any) -> Any:
-    """A cell on the page: floats have four decimals, one from 100 on, and four significant digits where they are very
-    small or large."""
+    """A cell on the page: floats have four decimals, or one from 100 on, and very small or large ones four significant
+    digits."""
     if not isinstance(cell, float):
         return _exact(cell)
     if cell == 0 or 1e-3 <= abs(cell) < 100:

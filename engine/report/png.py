@@ -10,7 +10,7 @@ from sightsmith.core.contracts.report import Picture
 
 
 def as_png(picture: Picture) -> bytes:
-    """As it is shown: small pictures are enlarged so that pixels stay pixels."""
+    """The picture at its display size; small ones are enlarged without interpolation."""
     height, width = picture.image.shape[:2]
     scale = picture.side / max(height, width)
     size = (max(round(width * scale), 1), max(round(height * scale), 1))

@@ -22,11 +22,11 @@ from sightsmith.engine.training.bootstrap import LEVEL, RESAMPLES, Interval
 
 
 def write_report(run: RunDir, task: Task, plan: Plan, dataset: CheckedDataset, history: Sequence[Mapping[str, Any]],
-                 outcomes: Sequence[SampleResult], metrics: Mapping[str, float | None], best_epoch: int,
+                 results: Sequence[SampleResult], metrics: Mapping[str, float | None], best_epoch: int,
                  scores: Sequence[tuple[str, float | None, Interval]], more: Sequence[Section] = ()) -> None:
-    """Write ``report/`` of a finished run; ``outcomes`` are the best checkpoint's results on the validation images.
+    """Write ``report/`` of a finished run; ``results`` are the best checkpoint's, on the validation images.
 
-    ``scores`` are (data, score, interval), the score of ``outcomes`` first; ``more`` are sections about optional steps
+    ``scores`` are (data, score, interval), the score of ``results`` first; ``more`` are sections about optional steps
     of the run.
     """
     run.report.mkdir(exist_ok=True)
@@ -34,7 +34,7 @@ def write_report(run: RunDir, task: Task, plan: Plan, dataset: CheckedDataset, h
         _scores(task.score, scores),
         _curves(task, dataset, history, best_epoch),
         *more,
-        *task.report(outcomes, dataset.validation, run.report),
+        *task.report(results, dataset.validation, run.report),
         _class_balance(task, dataset),
         *about_objects(dataset),
         Section("Plan", rows=tuple(plan.rows())),

@@ -1,4 +1,4 @@
-"""``runs/index.html``: all runs of a folder, the newest first, with their scores as lines."""
+"""``runs/index.html``: all runs of a folder, newest first, with sparklines of their scores."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from sightsmith.engine.report.page import render, write_page
 from sightsmith.engine.runs.run_dir import RunDir
 
 WIDTH, HEIGHT = 120, 28
-"""Pixels of a line of scores."""
+"""Size of a sparkline, pixels."""
 
 
 def write_runs_page(folder: Path, runs: Sequence[Mapping[str, Any]], plugins: Plugins) -> Path:

@@ -31,13 +31,13 @@ def save_bundle(run: RunDir, task: Task, state: dict[str, Any], metrics: dict[st
 
 
 def open_task(run: Path, plugins: Plugins) -> Task:
-    """The task as the run used it, with its configuration and classes. Raises UserError where there is no bundle."""
+    """The task as the run used it, with its configuration and classes. Raises UserError if there is no bundle."""
     card = read_card(run)
     return restore_task(run, plugins.task(card["task"]), plugins.network(card["network"]))
 
 
 def restore_task(run: Path, record: TaskRecord, network: NetworkRecord) -> Task:
-    """As :func:`open_task`, of a run whose task and network are known."""
+    """Like :func:`open_task`, for a run whose task and network are known."""
     card = read_card(run)
     config = restore_config(card["config"], card_path(run))
     task: Task = record.make(record, config, network, card["classes"], card["multi_label"])

@@ -17,7 +17,7 @@ from sightsmith.core.util.files import write_json
 
 PARTS = {
     "data": "the images or their labels", "split": "the split into training and validation",
-    "weights": "the file of starting weights", "config": "config.yaml", "preset": "what the preset's file says",
+    "weights": "the file of starting weights", "config": "config.yaml", "preset": "the content of the preset's file",
     "bundle": "the weights in model/",
 }
 """Entries that are digests, with their names in error messages."""
@@ -27,8 +27,6 @@ PLANNED = ("precision", "memory_format", "devices", "device")
 
 LOCKED = (*PARTS, *PLANNED, "packages", "python", "platform")
 """The keys of the lock file of a finished run."""
-
-
 
 
 def make_lock(config: dict[str, Any], *, data: str, split: str, weights: str | None, preset: str | None,

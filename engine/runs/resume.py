@@ -20,14 +20,13 @@ from sightsmith.engine.runs.lockfile import PARTS, read_lock
 from sightsmith.engine.runs.run_dir import FINISHED, RUNNING, RunDir, read_status
 
 RESUME_FREE_KEYS = ("name", "description", "output_dir", "logger", "limits", "dataset.root", "trainer.resume",
-                    "trainer.dry_run",
-        "trainer.num_workers", "trainer.cache", "trainer.checkpoint_minutes", "trainer.watchdog_minutes",
-        "trainer.pause_after_epoch", "trainer.branch_from")
+                    "trainer.dry_run", "trainer.num_workers", "trainer.cache", "trainer.checkpoint_minutes",
+                    "trainer.watchdog_minutes", "trainer.pause_after_epoch", "trainer.branch_from")
 """Keys that may change when a run is resumed, because they do not affect its result."""
 
 CHANGEABLE = ("hyper.learning_rate", "hyper.weight_decay", "hyper.momentum", "hyper.batch_size",
               "hyper.label_smoothing", "hyper.schedule", "hyper.early_stop", "augment", "base_run.distillation")
-"""Keys and groups of keys that may change in the middle of a training."""
+"""Keys and groups that may change when a new run branches from a checkpoint."""
 
 
 def find_run(config: Config) -> RunDir | None:
@@ -46,7 +45,7 @@ def find_run(config: Config) -> RunDir | None:
     if status == FINISHED:
         raise UserError(f"The run {run.path} is finished; there is nothing to resume.")
     if status == RUNNING:
-        raise UserError(f"The run {run.path} is still running.", hint="stop it, or wait until it ends")
+        raise UserError(f"The run {run.path} is still running.", hint="stop it, or wait until it has finished")
     return run
 
 
@@ -62,8 +61,8 @@ def _newest(output_dir: Path, name: str) -> RunDir:
 
 
 def find_branch_point(config: Config, lock: dict[str, Any]) -> RunDir | None:
-    """The run from whose last checkpoint a new run starts. Raises UserError if it has no checkpoint, or if the data or
-    anything else differs that cannot change in the middle of a training."""
+    """The run that a new run branches from. Raises UserError if it has no checkpoint, or if the data or settings other
+    than :data:`CHANGEABLE` differ."""
     if config.trainer.branch_from is None:
         return None
     run = RunDir(Path(config.trainer.branch_from).expanduser().resolve())
@@ -71,7 +70,7 @@ def find_branch_point(config: Config, lock: dict[str, Any]) -> RunDir | None:
         raise UserError(f"trainer.branch_from={config.trainer.branch_from} is not a run with a checkpoint",
                         hint="`sightsmith list runs` shows the runs")
     if problems := _differences(run, config, lock, (*RESUME_FREE_KEYS, *CHANGEABLE)):
-        raise UserError(f"A run that starts from the checkpoint of {run.path} can only change: "
+        raise UserError(f"A run that branches from {run.path} can only change: "
                         f"{', '.join(CHANGEABLE)}", problems=problems)
     return run
 
@@ -84,7 +83,7 @@ def clone_checkpoint(parent: RunDir, run: RunDir) -> None:
 
 
 def ensure_resumable(run: RunDir, config: Config, lock: dict[str, Any]) -> None:
-    """Raises UserError naming every setting, and the data, that differ from those of the run."""
+    """Raises UserError with every difference from the run's settings and data."""
     if problems := _differences(run, config, lock, RESUME_FREE_KEYS):
         raise UserError(f"The run {run.path} cannot be resumed with other settings:", problems=problems,
                         hint="restore them, or start a new run without trainer.resume")

@@ -28,7 +28,7 @@ class RunDir:
 
     @classmethod
     def create(cls, output_dir: Path, name: str) -> RunDir:
-        """A new folder, never an existing one. Raises UserError if it cannot be made."""
+        """A new folder, never an existing one. Raises UserError if it cannot be created."""
         slug = re.sub(r"[^\w.-]+", "-", name).strip("-.")[:60] or "run"
         stem = f"{datetime.now():%Y-%m-%d_%H-%M-%S}-{slug}"
         make_folder(output_dir)

@@ -39,7 +39,7 @@ class WeightsFile:
     def renamed(self, names: Mapping[str, str]) -> WeightsFile:
         """The file with some classes renamed. Raises UserError for classes that it does not have."""
         if unknown := [name for name in names if name not in self.classes]:
-            there = f"its classes are {', '.join(self.classes)}" if self.classes else "it names no classes"
+            there = f"its classes are {', '.join(self.classes)}" if self.classes else "it has no class names"
             raise UserError(f"network.class_renames: the starting weights have no class {', '.join(unknown)}; {there}")
         if len({names.get(name, name) for name in self.classes}) < len(self.classes):
             raise UserError(f"network.class_renames: two classes would get the same name; the classes of the "

@@ -1,1 +1,1 @@
-"""Many runs: sweeps, and the searches that tuners drive."""
+"""Many runs: sweeps, and searches driven by tuners."""

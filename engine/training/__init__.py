@@ -1,1 +1,1 @@
-"""One training: trainer, sampler, optimizer, ranks."""
+"""Training of one model: trainer, sampler, optimizer, ranks."""

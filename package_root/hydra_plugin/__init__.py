@@ -1,4 +1,4 @@
-"""Installed as ``hydra_plugins.sightsmith``: Hydra makes sweepers of no other package. What it does is in
+"""Installed as ``hydra_plugins.sightsmith``, because Hydra loads sweepers only from that package. The code is in
 :mod:`sightsmith.engine.search.sweep`."""
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from omegaconf import DictConfig
 
 
 class SightsmithSweeper(Sweeper):
-    """What ``--multirun`` runs. ``params`` are overrides beside those that are typed, as in Hydra's own sweeper."""
+    """Runs ``--multirun``. ``params`` are additional overrides, as in Hydra's own sweeper."""
 
     def __init__(self, params: Mapping[str, str]) -> None:
         self._params = params
@@ -23,5 +23,5 @@ class SightsmithSweeper(Sweeper):
     def sweep(self, arguments: list[str]) -> list[JobReturn]:
         from sightsmith.engine.search.sweep import run_sweep
 
-        given = [*(f"{key}={value}" for key, value in self._params.items()), *arguments]
-        return run_sweep(self._config, self._context, self._task_function, given).returns
+        overrides = [*(f"{key}={value}" for key, value in self._params.items()), *arguments]
+        return run_sweep(self._config, self._context, self._task_function, overrides).returns

@@ -1,4 +1,4 @@
-"""Completion in bash: verbs and their own keys by word lists, the configuration's keys and choices by Hydra."""
+"""Bash completion: word lists for commands and their keys; Hydra completes the configuration."""
 
 from __future__ import annotations
 
@@ -10,19 +10,19 @@ from sightsmith.core.contracts.records import CommandRecord
 from sightsmith.plugins.commands.settings import declared
 
 LINE = "COMP_LINE"
-"""Bash's name for the line so far."""
+"""Bash's variable with the current line."""
 QUERY = "query=bash"
-"""By which Hydra knows its own completion."""
+"""Marks a completion query for Hydra."""
 
 WITH_OVERRIDES = ("train", "inspect")
 CHOOSING = ("task=", "preset=", "base_run=")
-"""What a line needs to be composed."""
+"""Overrides that make a line composable."""
 
 SCRIPT = """\
 _sightsmith() {{
     local word="${{COMP_WORDS[COMP_CWORD]}}"
     if [ "$COMP_CWORD" -eq 1 ]; then
-        COMPREPLY=($(compgen -W "{verbs}" -- "$word"))
+        COMPREPLY=($(compgen -W "{commands}" -- "$word"))
         return
     fi
     case "${{COMP_WORDS[1]}}" in
@@ -34,19 +34,19 @@ _sightsmith() {{
 COMP_WORDBREAKS=${{COMP_WORDBREAKS//=}}
 complete -o nospace -o default -F _sightsmith sightsmith
 """
-CASE = '        {verb}) COMPREPLY=($(compgen -W {words} -- "$word")) ;;'
+CASE = '        {command}) COMPREPLY=($(compgen -W {words} -- "$word")) ;;'
 
 
 def bash_script(commands: Mapping[str, CommandRecord]) -> str:
-    """To be evaluated in bash: ``eval "$(sightsmith completion)"``."""
-    cases = [CASE.format(verb=name, words=shlex.quote(" ".join(words))) for name, record in commands.items()
+    """The script for ``eval "$(sightsmith completion)"``."""
+    cases = [CASE.format(command=name, words=shlex.quote(" ".join(words))) for name, record in commands.items()
              if name not in WITH_OVERRIDES and (words := _words(record))]
-    return SCRIPT.format(verbs=" ".join(commands), with_overrides="|".join(WITH_OVERRIDES), line=LINE, query=QUERY,
+    return SCRIPT.format(commands=" ".join(commands), with_overrides="|".join(WITH_OVERRIDES), line=LINE, query=QUERY,
                          cases="\n".join(cases))
 
 
 def _words(record: CommandRecord) -> list[str]:
-    """What may be typed after the verb: its keys with ``=``, its flags, and the choices of its words."""
+    """Completions for a command: its keys with ``=``, its flags, and the choices of its positional arguments."""
     settings = record.build_settings()
     words: list[str] = []
     for item in declared(settings) if settings else ():
@@ -55,11 +55,11 @@ def _words(record: CommandRecord) -> list[str]:
 
 
 def prepare_query(task: str) -> None:
-    """Make of the line so far what Hydra completes: without the verb, and, where none is chosen yet, with ``task``,
-    because nothing can be composed without one."""
+    """Adapt the current line for Hydra's completion: remove the command, and add ``task`` if the line chooses none,
+    because Hydra cannot compose without a task."""
     program, _, rest = os.environ.get(LINE, "").partition(" ")
-    verb, _, overrides = rest.partition(" ")
-    if verb not in WITH_OVERRIDES:
+    command, _, overrides = rest.partition(" ")
+    if command not in WITH_OVERRIDES:
         overrides = rest
     *whole, _ = overrides.split(" ")
     chosen = any(word.startswith(CHOOSING) for word in whole)

@@ -1,4 +1,4 @@
-"""``sightsmith completion``: the completion of verbs, keys and choices for bash."""
+"""``sightsmith completion``: bash completion."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Completion:
-    """Print the completion of verbs, keys and choices for bash; evaluate it in ~/.bashrc:
+    """Print the bash completion script for commands, keys and choices. Evaluate it in ~/.bashrc:
     eval "$(sightsmith completion)"."""
 
 

@@ -1,4 +1,4 @@
-"""``sightsmith doctor``: versions, devices, what is missing, and what to type."""
+"""The findings of ``sightsmith doctor``: versions, devices, and missing packages with their install commands."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ from sightsmith.engine.runs.lockfile import packages
 LOW_DISK = 5 * 2**30
 EXTRAS = (
     ("DICOM", "dicom", ("pydicom", "gdcm"), "reading .dcm files"),
-    ("joblib", "joblib", ("hydra_plugins.hydra_joblib_launcher",), "runs of a search side by side"),
+    ("joblib", "joblib", ("hydra_plugins.hydra_joblib_launcher",), "parallel trials of a search"),
     ("Ray", "ray", ("ray",), "tuner=ray_pbt and tuner=ray_asha"),
     ("heat maps", "heatmap", ("captum",), "predict heatmaps=true"),
     ("ONNX", "export", ("onnx", "onnxruntime"), "export format=onnx"),
     ("server", "serve", ("fastapi", "uvicorn"), "sightsmith serve"),
 )
-"""Topic, extra, its modules, and what it is for."""
+"""Topic, extra, its modules, and its purpose."""
 
 
 def findings(plugins: Plugins) -> list[Finding]:
-    """Everything that a run depends on. Imports torch."""
+    """Check everything that a run depends on. Imports torch."""
     return [*_versions(plugins), *_devices(), *_plugins(plugins), *_machine()]
 
 
@@ -37,9 +37,9 @@ def _versions(plugins: Plugins) -> list[Finding]:
     text = ", ".join(f"{name} {version}" for name, version in found.items())
     result = [Finding("python", f"{platform.python_version()} on {platform.platform()}"), Finding("packages", text)]
     for topic, extra, modules, purpose in EXTRAS:
-        there = all(importlib.util.find_spec(module) for module in modules)
-        result.append(Finding(topic, f"{purpose}: {'installed' if there else 'not installed'}",
-                              advice="" if there else f"pip install 'sightsmith[{extra}]'"))
+        installed = all(importlib.util.find_spec(module) for module in modules)
+        result.append(Finding(topic, f"{purpose}: {'installed' if installed else 'not installed'}",
+                              advice="" if installed else f"pip install 'sightsmith[{extra}]'"))
     return result
 
 
@@ -53,8 +53,8 @@ def _devices() -> list[Finding]:
         built = "built for CUDA, but no GPU is usable" if torch.version.cuda else "CPU build"
         result.append(Finding("GPU", f"none ({built}); training runs on the CPU"))
         slow = emulates_bf16()
-        result.append(Finding("mixed precision", "none: this processor emulates bf16, so fp32 is trained with" if slow
-                              else "bf16 and fp32 are compared before each training, and the faster one is taken"))
+        result.append(Finding("mixed precision", "none: this processor emulates bf16, so training uses fp32" if slow
+                              else "each training measures bf16 and fp32, and uses the faster one"))
     for index in range(torch.cuda.device_count()):
         free, total = torch.cuda.mem_get_info(index)
         bf16 = "bf16" if torch.cuda.is_bf16_supported() else "fp16 only"
@@ -68,7 +68,7 @@ def _plugins(plugins: Plugins) -> list[Finding]:
     for item in plugins.broken:
         result.append(Finding("plugins", f"{item.provider} is broken: {item.cause}", ok=False,
                               advice=f"pip install --upgrade {item.provider.distribution}, or pip uninstall it, or "
-                                     f"set {DISABLE_VARIABLE}=1 to go without other people's plugins"))
+                                     f"set {DISABLE_VARIABLE}=1 to disable external plugins"))
     return result + plugins.diagnostics()
 
 
@@ -79,11 +79,11 @@ def _machine() -> list[Finding]:
         Finding("machine", f"{os.cpu_count()} cores, {memory.available / 2**30:.1f} of {memory.total / 2**30:.1f} GiB "
                            "memory free"),
         Finding("disk", f"{disk.free / 2**30:.1f} GiB free in {Path.cwd()}", ok=disk.free > LOW_DISK,
-                advice="" if disk.free > LOW_DISK else "make room, or set output_dir to another disk"),
+                advice="" if disk.free > LOW_DISK else "free some space, or set output_dir to another disk"),
     ]
     cache = cache_dir()
     if cache.exists():
-        result.append(Finding("cache", f"{cache} (archives and embedded data sets; may be deleted)"))
+        result.append(Finding("cache", f"{cache} (archives and embedded data sets; safe to delete)"))
     return result
 
 

@@ -1,4 +1,4 @@
-"""``sightsmith doctor``: what a run depends on."""
+"""``sightsmith doctor``: check the installation."""
 
 from __future__ import annotations
 
@@ -13,7 +13,8 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Doctor:
-    """Show versions, devices, and what is missing, with what to type. Exit code 1: something is wrong."""
+    """Check the installation: versions, devices, missing packages and how to install them. Exit code 1: there is a
+    problem."""
 
     json: bool = flag("print a JSON array")
 

@@ -1,4 +1,4 @@
-"""``sightsmith evaluate``: a finished run on labelled images."""
+"""``sightsmith evaluate``: evaluate a finished run on labelled images."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class Evaluate(LabelledData):
-    """Evaluate a finished run on labelled images, each split by itself: metrics with confidence intervals, and a
-    report. Without dataset.root, the data set of its training is used. Classes are matched by name."""
+    """Evaluate a finished run on labelled images, each split separately: metrics with confidence intervals, and a
+    report. Without dataset.root, it uses the run's own data set. Classes are matched by name."""
 
     run: Path = key("the run's folder", metavar="DIR")
-    split: str | None = key("evaluate this split only", None, metavar="NAME")
-    output_dir: Path | None = key("folder of the results, by default RUN/evaluations", None, metavar="FOLDER")
+    split: str | None = key("evaluate only this split", None, metavar="NAME")
+    output_dir: Path | None = key("folder for the results, by default RUN/evaluations", None, metavar="FOLDER")
     json: bool = flag("print one JSON object")
 
 

@@ -1,4 +1,4 @@
-"""``sightsmith export``: a finished run's model as a file for other programs."""
+"""``sightsmith export``: export a finished run's model for other programs."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class Export(LabelledData):
-    """Write a finished run's model as a file that other programs run, with a card that describes its input and outputs
-    and, for ONNX, a script that needs onnxruntime alone. The file is compared with the original on the validation
-    images, or on those of dataset.root: where its outputs differ or its score is lower, nothing is written and the exit
-    code is 1. ONNX needs `pip install 'sightsmith[export]'`."""
+    """Export a finished run's model to a file for other programs, with a card that describes its input and outputs
+    and, for ONNX, a script that only needs onnxruntime. The exported model is compared with the original on the
+    validation images, or on those of dataset.root: if its outputs differ or its score is lower, nothing is written and
+    the exit code is 1. ONNX needs `pip install 'sightsmith[export]'`."""
 
     run: Path = key("the run's folder", metavar="DIR")
-    format: str = key("the file's format: `sightsmith list exporters`", metavar="onnx")
-    tolerance: float = key("how far an output may be off", 0.001, low=0, high=1)
-    output_dir: Path | None = key("folder of the results, by default RUN/exports", None, metavar="FOLDER")
+    format: str = key("the file format: `sightsmith list exporters`", metavar="onnx")
+    tolerance: float = key("maximum difference of an output", 0.001, low=0, high=1)
+    output_dir: Path | None = key("folder for the results, by default RUN/exports", None, metavar="FOLDER")
     json: bool = flag("print one JSON object")
 
 

@@ -1,4 +1,4 @@
-"""``sightsmith inspect``: a data set as ``train`` reads it, checked, shown and converted."""
+"""``sightsmith inspect``: check, show and convert a data set."""
 
 from __future__ import annotations
 
@@ -17,23 +17,23 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Inspect:
-    """Read and check a data set as `train` does before it trains; nothing is trained. With convert=FORMAT the data set
-    is also written in another format."""
+    """Read and check a data set as `train` does, without training. convert=FORMAT also writes it in another
+    format."""
 
     overrides: list[str] = overrides("task=... dataset.root=... and any other key of `train`")
     convert: str | None = key("also write the data set in this format: `sightsmith list formats`", None,
                               metavar="FORMAT")
-    convert_dir: Path | None = key("folder of the converted data set, by default ./NAME-FORMAT", None, metavar="FOLDER")
+    convert_dir: Path | None = key("folder for the converted data, by default ./NAME-FORMAT", None, metavar="FOLDER")
     json: bool = flag("print one JSON object")
-    html: Path | None = flag("write a page with problems, numbers, near-duplicates and a contact sheet of each class "
-                             "into this new folder", None, metavar="FOLDER")
+    html: Path | None = flag("write a page with problems, statistics, near-duplicates and contact sheets to "
+                             "this new folder", None, metavar="FOLDER")
 
 
 def inspect_command(arguments: list[str], plugins: Plugins) -> int:
     options = parse(Inspect, arguments, plugins.commands["inspect"])
     if options.html is not None and options.html.exists():
-        raise UserError(f"--html {options.html} exists already, and nothing is overwritten",
-                        hint="name a new folder")
+        raise UserError(f"--html {options.html} already exists and is not overwritten",
+                        hint="choose a new folder")
 
     from sightsmith.core.config.compose import compose
     from sightsmith.core.util.files import ensure_writable, make_folder
@@ -62,7 +62,7 @@ def inspect_command(arguments: list[str], plugins: Plugins) -> int:
     else:
         print_dataset(dataset)
         if pairs:
-            print(f"{len(pairs)} pairs of images look alike, such as {pairs[0].first.key} and {pairs[0].second.key}: "
+            print(f"{len(pairs)} pairs of near-duplicates, such as {pairs[0].first.key} and {pairs[0].second.key}; "
                   "--html FOLDER shows them")
         dataset.raise_for_errors()
     if options.convert is not None:
@@ -74,7 +74,7 @@ def _convert(config: Config, plugins: Plugins, form: str, folder: Path | None, r
     from sightsmith.engine.data.write import find_writer, write_dataset
     from sightsmith.engine.pipeline.load_dataset import check_for_evaluation
 
-    whole = check_for_evaluation(config, plugins, lambda line: None)  # with the images for the test
+    whole = check_for_evaluation(config, plugins, lambda line: None)  # including the test split
     writer = find_writer(form, plugins.dataset_formats, whole.index.annotation)
     target = (folder or Path(f"{whole.index.root.name}-{writer.name}")).resolve()
     for line in (*write_dataset(whole.index, whole.infos, writer, target), f"Written as {writer.name}: {target}"):

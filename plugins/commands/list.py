@@ -1,4 +1,4 @@
-"""``sightsmith list``: what is installed, and what was run."""
+"""``sightsmith list``: list installed components and runs."""
 
 from __future__ import annotations
 
@@ -18,19 +18,19 @@ KINDS = ("networks", "presets", "formats", "readers", "exporters", "tuners", "ta
 
 @dataclass(frozen=True)
 class List:
-    """Show what is installed, and what was run."""
+    """List networks, presets, formats and other installed components, or your runs."""
 
     kind: str = word("what to list", choices=KINDS)
-    name: str | None = word("list presets: the name or the file of one, to show its card", None)
-    task: str | None = flag("only what serves this task", None, metavar="TASK")
-    output_dir: Path = flag("list runs: where the runs are, by default runs", Path("runs"), metavar="FOLDER")
+    name: str | None = word("list presets: a preset's name or file, to show its card", None)
+    task: str | None = flag("only list entries for this task", None, metavar="TASK")
+    output_dir: Path = flag("list runs: the folder of the runs, by default runs", Path("runs"), metavar="FOLDER")
     json: bool = flag("print a JSON array")
 
 
 def list_command(arguments: list[str], plugins: Plugins) -> int:
     options = parse(List, arguments, plugins.commands["list"])
     if options.name is not None and options.kind != "presets":
-        raise UserError(f"sightsmith list {options.kind} takes no name, and {options.name!r} is given")
+        raise UserError(f"sightsmith list {options.kind} takes no name, but got {options.name!r}")
 
     from sightsmith.core.config.presets import find_preset
     from sightsmith.plugins.commands import listing, tables

@@ -1,4 +1,4 @@
-"""What is installed, and what was run, as rows that are JSON."""
+"""Installed components and runs as JSON-serialisable rows."""
 
 from __future__ import annotations
 

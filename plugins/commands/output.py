@@ -1,4 +1,4 @@
-"""What commands print: JSON on stdout, alone."""
+"""JSON output: stdout has nothing else."""
 
 from __future__ import annotations
 
@@ -16,8 +16,7 @@ def print_json(value: Any) -> None:
 
 @contextmanager
 def stdout_as_stderr(active: bool = True) -> Iterator[None]:
-    """Where ``active``, what is printed within, by this process and by those that it starts, goes to stderr: stdout is
-    left to the JSON."""
+    """While ``active``, redirect the stdout of this process and its children to stderr, to keep stdout for JSON."""
     if not active:
         yield
         return

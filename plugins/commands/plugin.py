@@ -1,4 +1,4 @@
-"""Registers the verbs of the command line, in the order of ``sightsmith --help``."""
+"""Registers the built-in commands, in the order of ``sightsmith --help``."""
 
 from __future__ import annotations
 
@@ -17,26 +17,26 @@ def _command(name: str, usage: str, description: str, example: str, *, settings:
 @hookimpl
 def sightsmith_commands() -> list[CommandRecord]:
     return [
-        _command("train", "task=classification dataset.root=photos", "train, evaluate, report",
+        _command("train", "task=classification dataset.root=photos", "train a model",
                  "task=classification dataset.root=photos"),
-        _command("inspect", "task=classification dataset.root=photos", "check a data set, convert it",
+        _command("inspect", "task=classification dataset.root=photos", "check or convert a data set",
                  "task=detection dataset.root=photos --html photos-report", settings="Inspect"),
         _command("evaluate", "run=runs/... [dataset.root=photos]", "evaluate a run on labelled images",
                  f"{RUN}-classification dataset.root=new_photos", settings="Evaluate"),
-        _command("predict", "run=runs/... input=photos [format=labelme]", "predict images: JSON, pictures, annotation",
+        _command("predict", "run=runs/... input=photos [format=labelme]", "predict images",
                  f"{RUN}-detection input=photos format=labelme", settings="Predict"),
-        _command("export", "run=runs/... format=onnx", "write the model for other programs, compared first",
+        _command("export", "run=runs/... format=onnx", "export the model for other programs",
                  f"{RUN}-classification format=onnx", settings="Export"),
-        _command("serve", "run=runs/... [port=8000]", "predict over HTTP",
+        _command("serve", "run=runs/... [port=8000]", "serve predictions over HTTP",
                  f"{RUN}-detection port=8000, then curl --data-binary @photo.jpg localhost:8000/predict",
                  settings="Serve"),
-        _command("verify", "run=runs/... [rerun=true] [--json]", "compare a run with its lock; train it again",
+        _command("verify", "run=runs/... [rerun=true] [--json]", "check that a run is reproducible",
                  f"{RUN}-classification rerun=true", settings="Verify"),
-        _command("list", "networks|presets|formats|... [--task T]", "what is installed, and what was run",
+        _command("list", "networks|presets|formats|... [--task T]", "list installed components and runs",
                  "networks --task classification", settings="List"),
-        _command("preset", "create run=runs/... name=NAME", "make a preset with its weights from a run",
+        _command("preset", "create run=runs/... name=NAME", "create a preset from a run",
                  f"create {RUN}-segmentation name=my_nuclei modality=microscopy package=true", settings="CreatePreset"),
-        _command("doctor", "[--json]", "versions, devices, and what is missing", "--json", settings="Doctor"),
-        _command("completion", "", 'completion for bash: eval "$(sightsmith completion)"', "> completion.bash",
+        _command("doctor", "[--json]", "check the installation", "--json", settings="Doctor"),
+        _command("completion", "", 'bash completion: eval "$(sightsmith completion)"', "> completion.bash",
                  settings="Completion"),
     ]

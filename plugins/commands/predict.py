@@ -1,4 +1,4 @@
-"""``sightsmith predict``: a finished run's predictions of images, as files."""
+"""``sightsmith predict``: predict images with a finished run."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Predict:
-    """Predict images with a finished run: predictions.json, pictures with the predictions drawn, and annotation in a
-    format that a person can correct and `train` reads."""
+    """Predict images with a finished run. Writes predictions.json, pictures with the predictions drawn in, and
+    optionally annotation that you can correct and train on."""
 
     run: Path = key("the run's folder", metavar="DIR")
-    input: str = key("an image, a folder or a zip", metavar="PATH")
+    input: str = key("an image, a folder or a zip file", metavar="PATH")
     format: str | None = key("also write annotation in this format: `sightsmith list formats`", None, metavar="NAME")
-    min_score: float = key("least score of the objects that are drawn and annotated", 0.3, low=0, high=1)
+    min_score: float = key("minimum score of objects to draw and annotate", 0.3, low=0, high=1)
     pictures: bool = key("draw the predictions", True)
-    heatmaps: bool = key("show which parts of an image speak for its class; classification only", False)
-    output_dir: Path | None = key("folder of the results, by default RUN/predictions", None, metavar="FOLDER")
+    heatmaps: bool = key("write heat maps of what the class is based on; classification only", False)
+    output_dir: Path | None = key("folder for the results, by default RUN/predictions", None, metavar="FOLDER")
     json: bool = flag("print the content of predictions.json")
 
 
@@ -34,11 +34,11 @@ def predict_command(arguments: list[str], plugins: Plugins) -> int:
     from sightsmith.engine.pipeline.result import Result
     from sightsmith.plugins.commands.output import stdout_as_stderr
 
-    wanted = PredictOptions(options.min_score, options.pictures, options.heatmaps, options.format)
+    predict_options = PredictOptions(options.min_score, options.pictures, options.heatmaps, options.format)
     result = Result.load(options.run, plugins)
     with stdout_as_stderr(options.json):
-        folder, lines = predict_files(result, options.input, wanted, options.output_dir and
-                                      options.output_dir.resolve())
+        folder, lines = predict_files(result, options.input, predict_options,
+                                      options.output_dir and options.output_dir.resolve())
     if options.json:
         print((folder / FILE).read_text(), end="")
     else:

@@ -1,4 +1,4 @@
-"""``sightsmith preset create``: a preset from a finished run."""
+"""``sightsmith preset create``: create a preset from a finished run."""
 
 from __future__ import annotations
 
@@ -14,21 +14,21 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class CreatePreset:
-    """Write a preset that trains as a finished run did and starts from its weights: a YAML file with the weights beside
-    it, or a Python package that others can install."""
+    """Create a preset that trains like a finished run and starts from its weights: a YAML file with the weights next
+    to it, or a Python package that others can install."""
 
     action: str = word("what to do", choices=("create",))
     run: Path = key("the run's folder", metavar="DIR")
     name: str = key("the preset's name", metavar="NAME")
-    output_dir: Path = key("where the preset is written", Path("presets"), metavar="FOLDER")
-    package: bool = key("write a package", False)
-    title: str | None = key("card: a title", None, metavar="TEXT")
-    description: str | None = key("card: what it is for", None, metavar="TEXT")
-    modality: str | None = key("card: how the images are taken", None, metavar="TEXT")
-    body_part: str | None = key("card: what they show of the body", None, metavar="TEXT")
-    images: str | None = key("card: what the images are like", None, metavar="TEXT")
-    licence: str | None = key("card: licence of the file and the weights, by default not stated", None, metavar="TEXT")
-    tunable: str | None = key("card: keys that stay free, separated by commas; by default "
+    output_dir: Path = key("folder for the preset", Path("presets"), metavar="FOLDER")
+    package: bool = key("create a package", False)
+    title: str | None = key("card: title", None, metavar="TEXT")
+    description: str | None = key("card: purpose", None, metavar="TEXT")
+    modality: str | None = key("card: imaging modality", None, metavar="TEXT")
+    body_part: str | None = key("card: body part in the images", None, metavar="TEXT")
+    images: str | None = key("card: accepted images", None, metavar="TEXT")
+    licence: str | None = key("card: licence of file and weights, by default not stated", None, metavar="TEXT")
+    tunable: str | None = key("card: keys that stay free, comma-separated; by default "
                               "augment.rotation,augment.translation", None, metavar="KEYS")
     json: bool = flag("print one JSON object")
 
@@ -39,8 +39,8 @@ def preset_command(arguments: list[str], plugins: Plugins) -> int:
     from sightsmith.engine.pipeline.create_preset import CARD_KEYS, UNLICENSED, create_preset
     from sightsmith.plugins.commands.output import print_json
 
-    given = {name: getattr(options, name) for name in CARD_KEYS}
-    card: dict[str, Any] = {name: " ".join(text.split()) for name, text in given.items() if text is not None}
+    texts = {name: getattr(options, name) for name in CARD_KEYS}
+    card: dict[str, Any] = {name: " ".join(text.split()) for name, text in texts.items() if text is not None}
     if "tunable" in card:
         card["tunable"] = [name for name in card["tunable"].strip("[]").replace(" ", "").split(",") if name]
     written = create_preset(options.run.resolve(), options.name, options.output_dir, card, plugins,
@@ -56,5 +56,5 @@ def preset_command(arguments: list[str], plugins: Plugins) -> int:
         print(f"Preset: {written}")
     print(f"  sightsmith list presets {choice}\n  sightsmith train preset={choice} dataset.root=FOLDER")
     if card.get("licence", UNLICENSED) == UNLICENSED:
-        print("No licence is stated; before you share it: licence=...")
+        print("The preset states no licence. Before you share it, set licence=...")
     return 0

@@ -1,4 +1,4 @@
-"""``sightsmith serve``: a finished run behind HTTP."""
+"""``sightsmith serve``: serve a finished run's predictions over HTTP."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Serve:
-    """Answer over HTTP with a finished run's predictions: GET /health, GET /model, POST /predict with the image's bytes
-    as body; GET /docs describes them. Needs `pip install 'sightsmith[serve]'`. There is no authentication; run it only
-    on a network you trust."""
+    """Serve a finished run's predictions over HTTP: GET /health, GET /model, and POST /predict with an image's bytes
+    as the body; GET /docs describes the API. Needs `pip install 'sightsmith[serve]'`. There is no authentication; run
+    it only on a network you trust."""
 
     run: Path = key("the run's folder", metavar="DIR")
-    host: str = key("the address to listen at", "127.0.0.1")
-    port: int = key("the port; 0 takes any that is free", 8000, low=0, high=65_535)
-    megabytes: float = key("largest body of a request", 20.0, low=0.001, high=10_000)
-    megapixels: float = key("largest image, all frames together", 50.0, low=0.001, high=10_000)
-    seconds: float = key("longest time until an answer", 30.0, low=0.1, high=86_400)
-    waiting: int = key("most requests that may wait", 256, low=1, high=100_000)
+    host: str = key("the address to listen on", "127.0.0.1")
+    port: int = key("the port; 0: any free port", 8000, low=0, high=65_535)
+    megabytes: float = key("maximum size of a request body", 20.0, low=0.001, high=10_000)
+    megapixels: float = key("maximum size of an image, over all frames", 50.0, low=0.001, high=10_000)
+    seconds: float = key("maximum time until the response", 30.0, low=0.1, high=86_400)
+    waiting: int = key("maximum number of waiting requests", 256, low=1, high=100_000)
 
 
 def serve_command(arguments: list[str], plugins: Plugins) -> int:

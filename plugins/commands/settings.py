@@ -1,4 +1,4 @@
-"""The arguments of a command, declared once as a dataclass: parsed, checked and described from there.
+"""Command arguments, declared as a dataclass: the source for parsing, validation and help.
 
     @dataclass(frozen=True)
     class Greeting:
@@ -8,8 +8,8 @@
         times: int = key("how often", 1, low=1, high=10)
         json: bool = flag("print a JSON object")
 
-``parse(Greeting, ["name=Ada", "--json"], record)`` is ``Greeting("Ada", 1, True)``. Keys read ``key=value``, as those
-of ``train`` do; flags begin with ``--``; words are known by their place.
+``parse(Greeting, ["name=Ada", "--json"], record)`` returns ``Greeting("Ada", 1, True)``. Keys have the form
+``key=value``, like those of ``train``; flags begin with ``--``; words are positional.
 """
 
 from __future__ import annotations
@@ -30,28 +30,28 @@ from sightsmith.core.util.errors import Problem, UserError, near
 Settings = TypeVar("Settings")
 Kind = Literal["key", "flag", "word", "overrides"]
 WIDTH = 100
-"""Letters of a line of help."""
+"""Line width of the help."""
 
 
 def key(help: str, default: Any = MISSING, *, name: str = "", metavar: str = "", low: float | None = None,
         high: float | None = None, choices: tuple[str, ...] = ()) -> Any:
-    """``key=value``; required without a ``default``. ``name`` where the key is not the field's name, as one with a
-    dot; ``metavar`` stands for the value in help."""
+    """``key=value``; required without a ``default``. ``name`` is the key if it differs from the field's name;
+    ``metavar`` stands for the value in the help."""
     return _declared("key", help, default, name=name, metavar=metavar, low=low, high=high, choices=choices)
 
 
 def flag(help: str, default: Any = False, *, metavar: str = "") -> Any:
-    """``--name``, or ``--name VALUE`` where the field is not a bool."""
+    """``--name``, or ``--name VALUE`` if the field is not a bool."""
     return _declared("flag", help, default, metavar=metavar)
 
 
 def word(help: str, default: Any = MISSING, *, choices: tuple[str, ...] = ()) -> Any:
-    """A word without ``=``, by its place among the words."""
+    """A positional argument, without ``=``."""
     return _declared("word", help, default, choices=choices)
 
 
 def overrides(help: str) -> Any:
-    """A ``list[str]`` of every ``key=value`` whose key is not declared: overrides of the configuration."""
+    """A ``list[str]`` of all ``key=value`` with undeclared keys: configuration overrides."""
     return dataclasses.field(default_factory=list, metadata={"kind": "overrides", "help": help})
 
 
@@ -61,8 +61,8 @@ def _declared(kind: Kind, help: str, default: Any, **more: Any) -> Any:
 
 @dataclass(frozen=True)
 class Argument:
-    """One declared argument. ``type`` is that of a value: str, Path, int, float or bool; ``default`` is
-    ``dataclasses.MISSING`` where it is required."""
+    """A declared argument. ``type`` is str, Path, int, float or bool; ``default`` is ``dataclasses.MISSING`` if it is
+    required."""
 
     field: str
     kind: Kind
@@ -81,7 +81,7 @@ class Argument:
 
     @property
     def usage(self) -> str:
-        """As it is typed: ``run=DIR``, ``--html FOLDER``."""
+        """For usage lines: ``run=DIR``, ``--html FOLDER``."""
         value = self.metavar or "|".join(self.choices) or {bool: "true|false", int: "N", float: "X"}.get(
             self.type, "VALUE")
         if self.kind == "key":
@@ -101,7 +101,7 @@ class Argument:
         return self.help + (f" ({'; '.join(spans)})" if spans else "") + (", required" if self.required else "")
 
     def converted(self, text: str) -> Any:
-        """Raises ValueError that says what ``text`` is not."""
+        """The value of ``text``. Raises ValueError with the reason if it is invalid."""
         if not text:
             raise ValueError("has an empty value")
         if self.choices and text not in self.choices:
@@ -128,7 +128,7 @@ class Argument:
 
 
 def declared(settings: type[Any]) -> list[Argument]:
-    """What the dataclass ``settings`` declares, in its order."""
+    """The arguments that the dataclass ``settings`` declares, in order."""
     types = typing.get_type_hints(settings)
     found = []
     for entry in dataclasses.fields(settings):
@@ -142,9 +142,9 @@ def declared(settings: type[Any]) -> list[Argument]:
 
 
 def parse(settings: type[Settings], arguments: Sequence[str], record: CommandRecord) -> Settings:
-    """``arguments`` as ``settings``. With ``--help`` it prints the help and exits.
+    """Parse ``arguments`` into ``settings``. ``--help`` prints the help and exits.
 
-    Raises UserError with every mistake: unknown keys with near ones, missing ones, values that do not fit.
+    Raises UserError with all problems: unknown keys with near matches, missing keys, invalid values.
     """
     known = declared(settings)
     parser = _parser(settings, known, record)
@@ -163,18 +163,18 @@ def parse(settings: type[Settings], arguments: Sequence[str], record: CommandRec
                 values[item.field] = item.converted(value if equals else text)
             except ValueError as error:
                 problems.append(Problem(f"{text} {error}"))
-                values[item.field] = None  # given, though not usable
+                values[item.field] = None  # present, but invalid
         elif rest is not None:
             values.setdefault(rest, []).append(text)
         elif equals:
-            problems.append(Problem(f"there is no key {name!r}.{near(name, keys)}"))
+            problems.append(Problem(f"unknown key {name!r}.{near(name, keys)}"))
         else:
-            problems.append(Problem(f"{text!r} is one word too many" if not keys else f"{text!r} is not KEY=VALUE"))
-    problems += [Problem(f"{item.usage} is not given") for item in known if item.required and item.field not in values]
+            problems.append(Problem(f"{text!r} is not KEY=VALUE" if keys else f"unexpected argument {text!r}"))
+    problems += [Problem(f"{item.usage} is required") for item in known if item.required and item.field not in values]
     if problems:
         one = f" {problems[0]}" if len(problems) == 1 else ""
         raise UserError(f"sightsmith {record.name}:{one}", problems=[] if one else problems,
-                        hint=f"`sightsmith {record.name} --help` shows what it takes")
+                        hint=f"`sightsmith {record.name} --help` shows all arguments")
     return settings(**values)
 
 

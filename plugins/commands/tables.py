@@ -1,4 +1,4 @@
-"""Tables for people: what ``list`` found, a preset's card, a checked data set."""
+"""Console tables: listings, a preset's card, a checked data set."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ COLUMNS = {
 
 
 def print_rows(kind: str, found: Sequence[dict[str, Any]]) -> None:
-    """A table for people; the width is the terminal's, or what the rows need where there is none."""
+    """Print a table as wide as the terminal; without one, 200 columns."""
     if not found:
         print(NO_RUNS if kind == "runs" else f"No {kind} found.")
     elif kind == "networks":
@@ -35,17 +35,17 @@ def print_rows(kind: str, found: Sequence[dict[str, Any]]) -> None:
 
 
 def print_card(preset: Preset) -> None:
-    """All that a preset says of itself."""
+    """Print a preset's card."""
     card = preset.card
     print(f"{card.title}: {card.description}\n" if card.description else f"{card.title}\n")
     table = Table(box=None, show_header=False, pad_edge=False)
     for label, text in (
-        ("type", f"sightsmith train preset={choice_of(card)} dataset.root=FOLDER"), ("task", preset.task),
+        ("command", f"sightsmith train preset={choice_of(card)} dataset.root=FOLDER"), ("task", preset.task),
         *data_rows(card), ("modality", ", ".join(filter(None, (card.modality, card.body_part)))),
         ("cases", f"about {card.cases}, well labelled" if card.cases else ""), ("network", preset.network),
         ("weights", card.weights or preset.config.get("network", {}).get("weights", "")),
         ("reference score", card.score or "none measured"),
-        ("free", ", ".join((*card.tunable, "hyper.*", "trainer.*", "the data's keys"))),
+        ("free keys", ", ".join((*card.tunable, "hyper.*", "trainer.*", "the data's keys"))),
         ("licence", card.licence), ("provider", str(preset.provider)),
     ):
         if text:
@@ -54,19 +54,19 @@ def print_card(preset: Preset) -> None:
 
 
 def _print_networks(found: Sequence[dict[str, Any]]) -> None:
-    """Zoos first: what most people look for then stands last, where a terminal has stopped."""
+    """Zoos first, so that the named networks are at the end of the output, in view."""
     zoos = [row for row in found if row["config"]]
     names = [row for row in found if not row["config"]]
     if zoos:
         width = max(len(row["config"]) for row in zoos)
         lines = [f"{row['name']:7} {row['config']:{width}}  {row['annotation'] or '':6}  {_verdict(row)}"
                  for row in zoos]
-        print("Networks of zoos: network=NAME network.config=CONFIG", *lines, "", sep="\n")
+        print("Model zoos: network=NAME network.config=CONFIG", *lines, "", sep="\n")
     if names:
-        print("Networks with a name of their own: network=NAME")
+        print("Named networks: network=NAME")
         _print_table(COLUMNS["networks"], names)
     able = sum(row["trainable"] is True for row in zoos)
-    print(f"\n{len(names)} names" + (f"; {len(zoos)} networks of zoos, {able} of them trainable" if zoos else ""))
+    print(f"\n{len(names)} named networks" + (f"; {len(zoos)} in model zoos, {able} of them trainable" if zoos else ""))
 
 
 def _verdict(row: dict[str, Any]) -> str:
@@ -103,15 +103,16 @@ def _cell(column: str, value: Any) -> str:
 
 
 def print_dataset(dataset: CheckedDataset) -> None:
-    """The statistics of a checked data set, and its warnings."""
+    """Print the statistics and warnings of a checked data set."""
     console = Console(highlight=False)
     summary = describe(dataset)
     objects = summary.get("objects", {}).get("classes", {})
-    header = ["class", "training", "validation"] + ["objects in training", "in validation"] * bool(objects)
+    header = ["class", "training images", "validation images"]
+    header += ["training objects", "validation objects"] if objects else []
     table = Table(*header, box=None, header_style="bold", pad_edge=False)
     for name, images in summary["classes"].items():
-        table.add_row(name, *(str(part[side]) for part in (images, objects.get(name)) if part
-                              for side in ("train", "validation")))
+        table.add_row(name, *(str(part[split]) for part in (images, objects.get(name)) if part
+                              for split in ("train", "validation")))
     console.print(table, markup=False)
     keys = ["images", "annotation", "negatives", "sizes", "channels", "bits", "modalities", "groups"]
     for key in keys + ["multi_label"] * (summary["annotation"] == "labels"):

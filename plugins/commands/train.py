@@ -1,4 +1,4 @@
-"""``sightsmith train``: the configuration's keys, composed by Hydra."""
+"""``sightsmith train``: train with Hydra overrides."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ Train a model on your own images:
   sightsmith train task=classification dataset.root=photos --multirun network=resnet18,resnet50
 """
 TAIL = """
-The composed configuration: add --cfg job. Hydra's own flags: --hydra-help. --json prints the result's folder and
-metrics as JSON."""
+--cfg job shows the composed configuration, --hydra-help Hydra's own flags. --json prints the run's folder and metrics
+as JSON."""
 
 
 def train_command(arguments: list[str], plugins: Plugins) -> int:
@@ -37,15 +37,15 @@ def train_command(arguments: list[str], plugins: Plugins) -> int:
 
 
 def _train_as_json(overrides: list[str], plugins: Plugins) -> int:
-    """One run, or a search, of which the best run is printed."""
+    """Train, or search, and print the run, or the best run, as JSON."""
     from sightsmith.core.util.errors import UserError
     from sightsmith.engine.search.application import train
     from sightsmith.engine.search.command_line import is_override
     from sightsmith.plugins.commands.output import print_json, stdout_as_stderr
 
     if flags := [text for text in overrides if not is_override(text)]:
-        raise UserError(f"--json goes with KEY=VALUE alone, not with {', '.join(flags)}",
-                        hint="a sweep by hand has its table in sweep.csv")
+        raise UserError(f"--json cannot be combined with {', '.join(flags)}",
+                        hint="for a manual sweep, read sweep.csv")
     with stdout_as_stderr():
         result = train(overrides, plugins)
     print_json({"run": str(result.run_dir), "report": str(result.report), "score": result.task.score,
@@ -54,14 +54,14 @@ def _train_as_json(overrides: list[str], plugins: Plugins) -> int:
 
 
 def _print_help(plugins: Plugins) -> None:
-    """Every key of the configuration with its default, range and meaning."""
+    """Print every configuration key with its default, range and help."""
     from sightsmith.core.contracts.schema import format_override, walk
 
     print(f"{HEAD}\ntask:     {', '.join(plugins.tasks)}\n"
           f"network:  {len(plugins.networks)}, see `sightsmith list networks`\n"
           f"tuner:    {', '.join(plugins.tuners)}, see `sightsmith list tuners`\n"
           f"logger:   {', '.join(plugins.loggers)}; several as logger=[a,b], none as logger=[]\n\n"
-          "key=value (defaults are the schema's; a task may set others):\n")
+          "key=value (with the schema's defaults; a task may set others):\n")
     for key, entry, _ in walk():
         if key in ("task.name", "network.name", "logger"):
             continue

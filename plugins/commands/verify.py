@@ -1,4 +1,4 @@
-"""``sightsmith verify``: a finished run against its lock."""
+"""``sightsmith verify``: check that a finished run is reproducible."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Verify:
-    """Compare what a finished run was made from with what is there now, and, with rerun=true, train it again and
-    compare the weights. Exit code 0: everything is the same."""
+    """Compare a finished run's lock file with the current data, files and environment. With rerun=true, train it again
+    and compare the weights. Exit code 0: everything is identical."""
 
     run: Path = key("the run's folder", metavar="DIR")
-    rerun: bool = key("train again, into a new folder", False)
+    rerun: bool = key("train again in a new run folder", False)
     json: bool = flag("print one JSON object")
 
 

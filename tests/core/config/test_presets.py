@@ -49,8 +49,8 @@ def test_one_error_names_every_key_with_both_values_and_what_to_type(plugins):
     with pytest.raises(UserError) as raised:
         compose([*RUN, "image.size=64", "network=resnet18", "flow=general"], plugins)
     text = str(raised.value)
-    for part in ("preset pneumothorax of presets (sightsmith", "image.size is locked to 320, and this run asks for 64",
-                 "network.name is locked to densenet121, and this run asks for resnet18",
+    for part in ("preset pneumothorax of presets (sightsmith", "image.size is locked to 320, but this run has 64",
+                 "network.name is locked to densenet121, but this run has resnet18",
                  "flow is locked to specialized", "hyper.*", "augment.rotation", "flow=general task=classification"):
         assert part in text
 
@@ -103,7 +103,7 @@ OWN_PRESET = "# @package _global_\nflow: specialized\nnetwork:\n  name: resnet18
     ({"mine.yaml": PRIMARY}, ["--config-dir", ".", "--config-name", "mine"], "network.name is locked"),
     ({"network/densenet121.yaml": SHADOW}, ["--config-dir", ".", *RUN], "network.weights is locked"),
     ({"preset/pneumothorax.yaml": OWN_PRESET}, ["--config-dir", ".", *RUN, "task=classification"],
-     "Your file preset/pneumothorax.yaml has the name of one that a plugin provides"),
+     "Your file preset/pneumothorax.yaml has the same name as a plugin's file"),
     ({"preset/mine.yaml": OWN_PRESET}, ["--config-dir", ".", "preset=mine", "dataset.root=x", "task=classification"],
      "No installed plugin provides the preset 'mine'"),
     ({}, ["--multirun", *RUN, "network=resnet18,resnet50"], "network.name is locked"),
@@ -117,13 +117,13 @@ OWN_PRESET = "# @package _global_\nflow: specialized\nnetwork:\n  name: resnet18
     ({}, ["-m", *RUN, "network=glob(res*)"], "network.name is locked"),
     ({}, ["-m", "preset=glob(pneumo*)", "dataset.root=nowhere", "image.size=64"], "image.size is locked"),
     ({}, [*RUN, "image.size=${hyper.batch_size}"], "image.size is locked"),
-    ({}, [*RUN, "image.size=${oc.env:COLUMNS}"], "image.size is locked to 320, and this run asks for 200"),
+    ({}, [*RUN, "image.size=${oc.env:COLUMNS}"], "image.size is locked to 320, but this run has 200"),
     ({"config.pickle": "x"}, [*RUN, "--experimental-rerun", "config.pickle"], "would unpickle a file"),
     ({"config.pickle": "x"}, ["--exp=config.pickle"], "would unpickle a file"),
-    ({}, ["preset=null", "task=classification", "dataset.root=nowhere"], "preset=null chooses nothing"),
-    ({}, [*RUN, "network=null"], "network=null chooses nothing"),
+    ({}, ["preset=null", "task=classification", "dataset.root=nowhere"], "preset=null has an empty value"),
+    ({}, [*RUN, "network=null"], "network=null has an empty value"),
     ({}, [*RUN, "++hydra.runtime.choices.preset=null", "flow=general", "image.size=64"], "image.size is locked"),
-    ({}, [*RUN, "~preset", "image.size=64", "flow=specialized", "task=classification"], "none is chosen"),
+    ({}, [*RUN, "~preset", "image.size=64", "flow=specialized", "task=classification"], "neither is chosen"),
 ], ids=["experiment choice", "experiment value", "experiment preset", "primary", "shadowed network", "shadowed preset",
         "own preset", "sweep", "sweep of values", "sweeper params", "config path", "search path", "shortened flag",
         "mode", "pattern", "pattern of presets", "interpolation", "environment", "rerun",

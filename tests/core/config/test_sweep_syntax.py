@@ -50,9 +50,9 @@ def test_what_is_no_axis_is_told_all_at_once():
         parse_space({"a": "0.5", "b": "interval(2,1)", "c": "tag(log,interval(0,1))", "d": "interval(1", "e": "1,2"},
                     "tuner.space of pbt")
     text = raised.value.text()
-    assert "tuner.space of pbt has what is no sweep" in text
+    assert "tuner.space of pbt has entries that are not sweeps" in text
     assert text.count("\n  - ") == 4
-    assert "a: 0.5 is one value" in text
+    assert "a: 0.5 is a single value" in text
     assert "must rise and be above 0" in text
 
 

@@ -67,8 +67,8 @@ def test_values_out_of_range_are_refused_with_the_range(key, meta):
     ("hyper.lr=1", "Did you mean 'hyper.learning_rate'?"),
     ("epochs=3", "Did you mean 'hyper.epochs'"),
     ("hyper.optimiser=sgd", "Did you mean 'hyper.optimizer'"),
-    ("+hyper.extra=1", "there is no key 'hyper.extra'"),
-    ("+extra.part=1", "there is no key 'extra'"),
+    ("+hyper.extra=1", "unknown key 'hyper.extra'"),
+    ("+extra.part=1", "unknown key 'extra'"),
     ("network.options.dropout=0.5", "+network.options.dropout=0.5"),
     ("hyper.optimizer=adamm", "not one of sgd, adam, adamw. Did you mean 'adam'"),
     ("hyper.epochs=many", "could not be converted to Integer"),
@@ -97,7 +97,7 @@ def test_all_mistakes_at_once():
 
 
 def test_missing_task_and_root(plugins):
-    with pytest.raises(UserError, match="task=NAME; there is: classification"):
+    with pytest.raises(UserError, match="task=NAME; available: classification"):
         compose(["dataset.root=x"], plugins)
     with pytest.raises(UserError, match="dataset.root=FOLDER"):
         compose(["task=classification"], plugins)

@@ -25,13 +25,13 @@ def test_a_file_in_the_way_is_named(tmp_path):
         with pytest.raises(UserError, match=f"{tmp_path / 'a'} is a file"):
             ensure_writable(folder)
     (tmp_path / "link").symlink_to(tmp_path / "gone")
-    with pytest.raises(UserError, match="link cannot be written to"):
+    with pytest.raises(UserError, match="cannot write to .*link"):
         make_folder(tmp_path / "link")
 
 
 def test_a_folder_of_others_is_named(tmp_path, monkeypatch):
     monkeypatch.setattr(os, "access", lambda path, mode: False)  # root may do everything
-    with pytest.raises(UserError, match=f"you may not write to {tmp_path}"):
+    with pytest.raises(UserError, match=f"no permission to write to {tmp_path}"):
         ensure_writable(tmp_path / "a")
 
 

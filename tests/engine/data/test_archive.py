@@ -75,7 +75,7 @@ def test_lists_every_offender(tmp_path: Path, parent: Path) -> None:
         file.writestr(pipe, "")
     assert refusals(archive, parent) == [
         "'/etc/passwd' is an absolute path", "'C:\\x' is an absolute path",
-        "'a/../../b' climbs out of the folder with '..'", "'..\\c' climbs out of the folder with '..'",
+        "'a/../../b' leaves the folder with '..'", "'..\\c' leaves the folder with '..'",
         "'GOOD' is duplicated (upper and lower case are equal)", "'\\\\host\\d' is an absolute path",
         "'link' is a link", "'pipe' is a special file", "'good/inner' lies inside a file"]
 

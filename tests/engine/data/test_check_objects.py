@@ -138,4 +138,4 @@ def test_inspect_tells_of_objects_and_masks(learns, tmp_path, capsys):
     assert inspect(overrides) == 0
     text = capsys.readouterr().out
     assert "mask coverage, cat: 5 %" in text
-    assert "objects in training" in text
+    assert "training objects" in text

@@ -101,7 +101,7 @@ def test_it_trains_as_the_run_did_from_its_weights(preset, run, data, tmp_path, 
     assert states["preset"] == states["weights"] == verify.SAME
     again.run_dir.joinpath("config.yaml").write_text(
         (again.run_dir / "config.yaml").read_text().replace("size: 48", "size: 64"))
-    with pytest.raises(UserError, match="image.size is locked to 48, and this run asks for 64"):
+    with pytest.raises(UserError, match="image.size is locked to 48, but this run has 64"):
         verify.train_again(again.run_dir, [])
     preset.write_text(preset.read_text().replace("rotation: 3.0", "rotation: 4.0"))
     assert {item.part: item.state for item in verify.check_run(again.run_dir, print)}["preset"] == verify.CHANGED
@@ -127,7 +127,7 @@ def test_weights_that_are_not_those_it_was_made_with(preset, data, tmp_path):
 ])
 def test_it_locks_as_a_shipped_one_does(preset, override, plugins):
     run = [f"preset={preset}", "dataset.root=x"]
-    with pytest.raises(UserError, match=rf"The preset two_shades of {preset} locks what this run changes"):
+    with pytest.raises(UserError, match=rf"The preset two_shades of {preset} locks these keys"):
         compose([*run, override], plugins)
 
 
@@ -158,7 +158,7 @@ def test_a_relative_path(preset, monkeypatch, plugins):
     ({"config": {"output_dir": "/"}}, "config sets output_dir"),
     ({"config": {"defaults": ["/network: other"]}}, "config sets defaults"),
     ({"description": "${oc.env:HOME}"}, "interpolation"),
-    ({"weights": "../two_shades.safetensors"}, "weights must be the name of a file beside it"),
+    ({"weights": "../two_shades.safetensors"}, "weights must name a file next to it"),
     ({"weights_sha256": ""}, "with its digest"),
     ({"title": None, "sauce": 1}, "unknown keys: sauce"),
 ])
@@ -195,7 +195,7 @@ def test_what_cannot_be_written(preset, run, settings, says, capsys):
 
 
 @pytest.mark.parametrize(("settings", "says"), [
-    (["name=a"], "run=DIR is not given"), (["run=nowhere", "name=a"], "nowhere holds no finished run"),
+    (["name=a"], "run=DIR is required"), (["run=nowhere", "name=a"], "nowhere is not a finished run"),
     (["run=x", "name=a", "licens=MIT"], "Did you mean 'licence'"), (["run=x", "name=a", "package=yes"], "neither true"),
 ])
 def test_what_is_typed_wrong(settings, says, capsys, tmp_path, monkeypatch):
@@ -212,7 +212,7 @@ def test_a_package_is_installed_listed_and_trained(run, data, tmp_path, capsys):
     call("create", f"run={run.run_dir}", "name=two_shades", f"output_dir={tmp_path}", "package=true")
     shown = capsys.readouterr().out
     assert f"pip install {tmp_path / 'sightsmith-two-shades'}" in shown
-    assert "No licence is stated" in shown
+    assert "states no licence" in shown
     package, installed = tmp_path / "sightsmith-two-shades", tmp_path / "installed"
     done = subprocess.run([sys.executable, "-m", "pip", "install", "--quiet", "--no-index", "--no-deps",
                            "--no-build-isolation", "--target", str(installed), str(shutil.copytree(

@@ -92,8 +92,8 @@ def test_mistakes(digits, tmp_path):
     errors = refused("evaluate", f"run={digits.run_dir}", f"dataset.root={tmp_path / 'set'}")
     for part in ("unknown: cat", "the data set has 0, cat", "the run knows 0, 1, 2"):
         assert part in errors
-    for arguments, says in (([f"run={tmp_path}"], "holds no finished run"),
-                            ([f"run={digits.run_dir}", "dataset.rot=x"], "there is no key 'dataset.rot'"),
+    for arguments, says in (([f"run={tmp_path}"], "is not a finished run"),
+                            ([f"run={digits.run_dir}", "dataset.rot=x"], "unknown key 'dataset.rot'"),
                             ([f"run={digits.run_dir}", f"dataset.root={tmp_path / 'gone'}"], "there is no such folder"),
                             ([f"run={digits.run_dir}", "dataset.format=cocoo"], "Did you mean 'coco'?"),
                             ([], "usage:")):

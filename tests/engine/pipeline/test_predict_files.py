@@ -137,7 +137,7 @@ def test_mistakes(digits, images, tmp_path):
     (tmp_path / "broken.png").write_text("no picture")
     (tmp_path / "empty").mkdir()
     for arguments, says in (
-            ([f"input={images}"], "run=DIR is not given"),
+            ([f"input={images}"], "run=DIR is required"),
             ([f"run={digits.run_dir}", f"input={images}s"], "there is no such file or folder"),
             ([f"run={digits.run_dir}", f"input={tmp_path / 'empty'}"], "contains no images"),
             ([f"run={digits.run_dir}", f"input={tmp_path / 'broken.png'}"], "cannot be read"),

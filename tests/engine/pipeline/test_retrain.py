@@ -70,7 +70,7 @@ def test_tuner_auto_keeps_the_recipe_of_the_source(base_run, tmp_path, capsys, p
 
 
 def test_a_locked_key_is_refused_with_both_values_and_before_a_sweep(base_run, tmp_path, plugins):
-    with pytest.raises(UserError, match=r"image.size is locked to 32, and this run asks for 64") as raised:
+    with pytest.raises(UserError, match=r"image.size is locked to 32, but this run has 64") as raised:
         compose([f"base_run={base_run.run_dir}", "dataset.root=any", "image.size=64"], plugins)
     assert f"The base run {base_run.run_dir}" in str(raised.value)
     assert "network.name is locked to resnet18" in refused(
@@ -186,7 +186,7 @@ def test_what_does_not_fit_the_source_is_refused(base_run, tmp_path):
 
 def test_a_source_that_is_none_or_damaged_is_refused(base_run, tmp_path, plugins):
     for folder in (tmp_path, tmp_path / "nowhere"):
-        with pytest.raises(UserError, match="holds no finished run"):
+        with pytest.raises(UserError, match="is not a finished run"):
             compose([f"base_run={folder}", "dataset.root=any"], plugins)
     copy = tmp_path / "copy"
     shutil.copytree(base_run.run_dir, copy)
@@ -197,7 +197,7 @@ def test_a_source_that_is_none_or_damaged_is_refused(base_run, tmp_path, plugins
         sightsmith.train([f"dataset.root={base_run.run_dir.parent / 'data'}", f"base_run={copy}"])
     with pytest.raises(UserError, match="exclude each other"):
         compose([f"base_run={base_run.run_dir}", "preset=pneumothorax", "dataset.root=any"], plugins)
-    with pytest.raises(UserError, match="none is chosen"):
+    with pytest.raises(UserError, match="neither is chosen"):
         compose(["task=classification", "base_run.replay=10", "dataset.root=any"], plugins)
 
 

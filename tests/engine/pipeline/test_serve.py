@@ -95,11 +95,11 @@ def test_limits_of_number_and_time(digits):
 
 def test_mistakes(digits, server, tmp_path):
     taken = server[1].rpartition(":")[2]
-    for arguments, says in (([f"run={tmp_path}"], "holds no finished run"),
+    for arguments, says in (([f"run={tmp_path}"], "is not a finished run"),
                             ([f"run={digits.run_dir}", "port=high"], "is not a whole number from 0 to 65535"),
                             ([f"run={digits.run_dir}", "seconds=0"], "is not a number from 0.1 to 86400"),
                             ([f"run={digits.run_dir}", "port=80.5"], "is not a whole number from 0 to 65535"),
                             ([f"run={digits.run_dir}", f"port={taken}"], "Address already in use"),
                             ([f"run={digits.run_dir}", "host=no.such.host.invalid"], "host=no.such.host.invalid"),
-                            ([f"run={digits.run_dir}", "prot=1"], "there is no key 'prot'")):
+                            ([f"run={digits.run_dir}", "prot=1"], "unknown key 'prot'")):
         assert says in refused("serve", *arguments)

@@ -205,7 +205,7 @@ def test_published_weights_are_found_without_a_download(place, run, tmp_path, mo
 
 
 @pytest.mark.parametrize(("arguments", "says"), [
-    ([], "run=DIR is not given"), (["rerun=true"], "run=DIR is not given"),
+    ([], "run=DIR is required"), (["rerun=true"], "run=DIR is required"),
     (["run=nowhere"], "not the folder of a run"),
     (["run=.", "rerum=true"], "Did you mean 'rerun'"), (["run=.", "rerun=maybe"], "neither true nor false"),
 ])
@@ -303,7 +303,7 @@ def test_a_preset_has_a_checksum_and_a_run_in_it_is_made_again(place, capsys, pr
     code, output = verify(capsys, f"run={run}", "rerun=true")
     assert code == 0, output
     install(replace(PRESET, config={**PRESET.config, "image": {"size": 64}}), preset_folder)
-    assert texts(run, CHANGED) == {"preset": "what the preset's file says"}
+    assert texts(run, CHANGED) == {"preset": "the content of the preset's file"}
     (preset_folder / "cats.yaml").unlink()
     assert "No installed plugin provides the preset 'cats'" in texts(run, UNKNOWN)["preset"]
 

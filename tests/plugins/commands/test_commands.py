@@ -70,7 +70,7 @@ def test_a_strangers_verb_is_listed_and_run(greeting, capsys):
     assert ended("greet", "--help") == 0
     assert "example: sightsmith greet whom=Ada" in capsys.readouterr().out
     assert ended("greet") == 2
-    assert "whom=NAME is not given" in capsys.readouterr().err
+    assert "whom=NAME is required" in capsys.readouterr().err
     assert ended("gret") == 2
     assert "unknown command 'gret'. Did you mean 'greet'" in capsys.readouterr().err
 
@@ -159,9 +159,9 @@ def test_all_mistakes_are_said_at_once():
     said = [problem.message for problem in raised.value.problems]
     assert said == ["cat is not one of cats, dogs. Did you mean 'cats'?", "count=ten is not a whole number from 1 to 9",
                     "some.part=nan is not a number from 0 to 1", "sure=yes is neither true nor false",
-                    "there is no key 'son'.", "'more' is not KEY=VALUE"]
+                    "unknown key 'son'.", "'more' is not KEY=VALUE"]
     with pytest.raises(UserError) as raised:
         parse(Everything, ["count="], RECORD)
-    assert [problem.message for problem in raised.value.problems] == ["count= has an empty value", "KIND is not given"]
-    with pytest.raises(UserError, match="^sightsmith all: there is no key 'kount'. Did you mean 'count'?"):
+    assert [problem.message for problem in raised.value.problems] == ["count= has an empty value", "KIND is required"]
+    with pytest.raises(UserError, match="^sightsmith all: unknown key 'kount'. Did you mean 'count'?"):
         parse(Everything, ["cats", "count=1", "kount=2"], RECORD)

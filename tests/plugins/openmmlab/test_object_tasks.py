@@ -105,7 +105,7 @@ def test_a_zoo_configuration_decides_between_boxes_and_masks(tmp_path):
     root = coco(tmp_path / "set", 4, lambda number: [(20, 20, 24, 24)])
     run = [*COMMON, root, "task=detection", "network=mmdet", "trainer.dry_run=true", f"output_dir={tmp_path}"]
     dry_run([*run, "network.config=yolox/yolox_tiny_8xb8-300e_coco"])
-    with pytest.raises(UserError, match="learns from masks"):
+    with pytest.raises(UserError, match="trains on masks"):
         dry_run([*run, "network.config=rtmdet/rtmdet-ins_tiny_8xb32-300e_coco"])
 
 

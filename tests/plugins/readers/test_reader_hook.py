@@ -88,5 +88,5 @@ def test_a_checked_sample_is_read_in_any_process(tmp_path, plugins):
 
 
 def test_a_reader_states_how_its_files_are_known():
-    with pytest.raises(ValueError, match="must state magic bytes or suffixes"):
+    with pytest.raises(ValueError, match="must have magic bytes or suffixes"):
         ImageReaderRecord(name="x", title="X", description="d", builder="a:b")
