@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Generic, cast
 
 import numpy as np
 
+from sightsmith.core.contracts.augmentation import Augmentation
 from sightsmith.core.contracts.dataset import Sample
 from sightsmith.core.contracts.image import Array
 from sightsmith.core.contracts.prediction import Prediction
@@ -35,16 +36,18 @@ class Task(ABC, Generic[ResultT, PredictionT]):
     """One task type, bound to one run's configuration, network and classes.
 
     Made anew in every rank and when a model bundle is opened; the constructor does no work. Its types are what
-    evaluation keeps of a sample, and what prediction does.
+    evaluation keeps of a sample, and what prediction does. ``augmentations`` are those of ``augment.extra``, in order,
+    which only a training has.
     """
 
     def __init__(self, record: TaskRecord, config: Config, network: NetworkRecord, classes: Sequence[str],
-                 multi_label: bool = False) -> None:
+                 multi_label: bool = False, augmentations: Sequence[Augmentation] = ()) -> None:
         self.record = record
         self.config = config
         self.network = network
         self.classes = tuple(classes)
         self.multi_label = multi_label
+        self.augmentations = tuple(augmentations)
 
     @abstractmethod
     def input_size(self) -> int:
@@ -59,6 +62,7 @@ class Task(ABC, Generic[ResultT, PredictionT]):
     def dataset(self, samples: Sequence[Sample], *, training: bool) -> Dataset[Any]:
         """In training, augmented: ``dataset[(index, seed)]`` draws everything random in the item from ``seed``
         alone, so an item does not depend on the number of workers or ranks, or on a restart.
+        :attr:`augmentations` come last, by :func:`sightsmith.plugin.apply_augmentations`.
         Else not augmented: ``dataset[index]``."""
 
     @abstractmethod

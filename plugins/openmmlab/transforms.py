@@ -17,7 +17,7 @@ CROP_SIDE = 0.7
 """Smallest side of a random crop, of the image's: half of its area."""
 
 
-def augmentations(config: AugmentConfig, size: int) -> list[Callable[[Results], Results]]:
+def geometric_transforms(config: AugmentConfig, size: int) -> list[Callable[[Results], Results]]:
     """What is drawn anew for each image of side ``size``, in this order; from ``random`` and numpy."""
     from mmdet.datasets import transforms
 
