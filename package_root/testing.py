@@ -10,16 +10,20 @@ The package must be installed. Tests of records that the plugin does not registe
 
 from __future__ import annotations
 
+import pickle
 import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 import sightsmith
 from sightsmith.core.config.compose import compose
 from sightsmith.core.config.presets import load_presets
 from sightsmith.core.config.sweep_syntax import parse_space
+from sightsmith.core.contracts.augmentation import build_augmentation
 from sightsmith.core.contracts.records import Record
 from sightsmith.core.contracts.task import Task
 from sightsmith.core.contracts.tuner import AsynchronousTuner, SearchSpace, TrialResult, Tuner
@@ -110,6 +114,18 @@ class PluginConformance:
             tuner.tell(batch)
             results += batch
         return results
+
+    def test_augmentations_change_values_alone_and_draw_from_their_generator(self) -> None:
+        for record in self.records("augmentations"):
+            augmentation = build_augmentation(record, {})
+            copy = pickle.loads(pickle.dumps(augmentation))  # as a worker of the DataLoader gets it
+            for channels in (1, 3):
+                values = np.random.default_rng(channels).random((24, 32, channels), np.float32)
+                for image in (values, np.rint(255 * values).astype(np.uint8)):
+                    first, second = (made(image.copy(), np.random.default_rng(5)) for made in (augmentation, copy))
+                    assert np.array_equal(first, second), f"{record.name} draws from something else than its generator"
+                    assert np.isfinite(first).all() and first.min() >= 0, f"{record.name} leaves the range"
+                    assert first.max() <= (255 if image.dtype == np.uint8 else 1), f"{record.name} leaves the range"
 
     def test_loggers_write_and_close(self, tmp_path: Path) -> None:
         for record in self.records("loggers"):

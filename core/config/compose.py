@@ -24,6 +24,7 @@ from sightsmith.core.config.locked_keys import ensure_locked_values
 from sightsmith.core.config.overrides import (
     GROUPS,
     LOCKING_GROUPS,
+    augmentation_problems,
     chosen_options,
     override_problems,
     parse_overrides,
@@ -181,7 +182,7 @@ def resolve(composed: DictConfig, choices: Mapping[str, str | None], plugins: Pl
         raise UserError("Invalid configuration:", problems=missing)
     config = OmegaConf.to_object(composed)
     assert isinstance(config, Config)
-    if problems := check_values(config):
+    if problems := [*check_values(config), *augmentation_problems(config.augment.extra, plugins)]:
         raise UserError("Invalid values in the configuration:", problems=problems)
     ensure_unlocked(config, choices, plugins)
     if config.tuner.name != choices.get("tuner"):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
@@ -81,6 +81,24 @@ def override_problems(overrides: Sequence[str], plugins: Plugins) -> Iterator[Pr
             except OmegaConfBaseException as refused:
                 reason = re.sub(r"\s*full_key:.*", "", str(refused), flags=re.DOTALL)
                 yield Problem(f"{override.input_line}: {reason}")
+
+
+def augmentation_problems(extra: Mapping[str, Any], plugins: Plugins) -> Iterator[Problem]:
+    """Names and options of ``augment.extra`` that no plugin has."""
+    for name, options in extra.items():
+        key, record = f"augment.extra.{name}", plugins.augmentations.get(name)
+        if record is None:
+            there = ", ".join(sorted(plugins.augmentations)) or "none"
+            yield Problem(f"{key}: no installed plugin provides the augmentation {name!r}."
+                          f"{near(str(name), plugins.augmentations)}",
+                          hint=f"installed: {there}; `sightsmith list augmentations` describes them")
+        elif not isinstance(options, dict):
+            yield Problem(f"{key}={options} is not a mapping of options",
+                          hint=f"type '+{key}={{}}' for the usual ones: {dict(record.options)}")
+        else:
+            for option in options.keys() - record.options.keys():
+                yield Problem(f"{key}: the augmentation {name!r} of {record.provider} has no option {option!r}."
+                              f"{near(str(option), record.options)}", hint=f"its options: {', '.join(record.options)}")
 
 
 def _near_key(key: str, keys: set[str]) -> str:

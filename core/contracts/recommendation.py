@@ -13,9 +13,10 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 OWNED = ("network.name", "network.weights", "network.options", "network.config", "image.size", "dataset.tile",
-         "augment", "hyper.batch_size", "hyper.epochs", "hyper.optimizer", "hyper.learning_rate", "hyper.weight_decay",
-         "hyper.momentum", "hyper.schedule", "hyper.warmup_epochs", "hyper.clip_grad_norm", "hyper.ema_decay",
-         "hyper.class_balance")
+         "augment.horizontal_flip", "augment.rotate90", "augment.resized_crop", "augment.translation",
+         "augment.rotation", "augment.color_jitter", "hyper.batch_size", "hyper.epochs", "hyper.optimizer",
+         "hyper.learning_rate", "hyper.weight_decay", "hyper.momentum", "hyper.schedule",
+         "hyper.warmup_epochs", "hyper.clip_grad_norm", "hyper.ema_decay", "hyper.class_balance")
 """Keys and groups that you cannot set with ``tuner=auto``."""
 
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Generic, cast
 
 import numpy as np
 
+from sightsmith.core.contracts.augmentation import Augmentation
 from sightsmith.core.contracts.dataset import Sample
 from sightsmith.core.contracts.image import Array
 from sightsmith.core.contracts.network_record import NetworkRecord
@@ -36,16 +37,18 @@ class Task(ABC, Generic[ResultT, PredictionT]):
     """One task type, bound to a run's configuration, network and classes.
 
     Created on every rank and whenever a model bundle is opened, so the constructor is cheap. The type parameters are
-    the results of evaluation and prediction for one sample.
+    the results of evaluation and prediction for one sample. ``augmentations`` are those of ``augment.extra``, in order;
+    only a training has them.
     """
 
     def __init__(self, record: TaskRecord, config: Config, network: NetworkRecord, classes: Sequence[str],
-                 multi_label: bool = False) -> None:
+                 multi_label: bool = False, augmentations: Sequence[Augmentation] = ()) -> None:
         self.record = record
         self.config = config
         self.network = network
         self.classes = tuple(classes)
         self.multi_label = multi_label
+        self.augmentations = tuple(augmentations)
 
     @abstractmethod
     def input_size(self) -> int:
@@ -59,8 +62,8 @@ class Task(ABC, Generic[ResultT, PredictionT]):
     @abstractmethod
     def dataset(self, samples: Sequence[Sample], *, training: bool) -> Dataset[Any]:
         """A map-style data set. In training, ``dataset[(index, seed)]`` is augmented, with randomness from ``seed``
-        only, so that an item depends on neither the number of workers or ranks nor a restart. Otherwise
-        ``dataset[index]`` is not augmented."""
+        only, so that an item depends on neither the number of workers or ranks nor a restart; :attr:`augmentations`
+        come last, by :func:`sightsmith.plugin.apply_augmentations`. Otherwise ``dataset[index]`` is not augmented."""
 
     @abstractmethod
     def collate(self, items: list[Any]) -> dict[str, Any]:

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import pluggy
 
+from sightsmith.core.contracts.augmentation import AugmentationRecord
 from sightsmith.core.contracts.network_record import NetworkRecord
 from sightsmith.core.contracts.records import (
     CommandRecord,
@@ -51,6 +52,7 @@ KINDS: Mapping[str, type[Record]] = {
     "loggers": LoggerRecord,
     "image_readers": ImageReaderRecord,
     "export_formats": ExportFormatRecord,
+    "augmentations": AugmentationRecord,
     "commands": CommandRecord,
 }
 """Records that are registered by name, by the hook ``sightsmith_<kind>`` and the attribute of :class:`Plugins`."""
@@ -89,6 +91,7 @@ class Plugins:
         self.loggers: dict[str, LoggerRecord] = {}
         self.image_readers: dict[str, ImageReaderRecord] = {}
         self.export_formats: dict[str, ExportFormatRecord] = {}
+        self.augmentations: dict[str, AugmentationRecord] = {}
         self.commands: dict[str, CommandRecord] = {}
         self.config_paths: list[tuple[ConfigPath, Provider]] = []
         self.preset_folders: list[tuple[PresetFolder, Provider]] = []
@@ -207,6 +210,9 @@ class Plugins:
 
     def logger(self, name: str) -> LoggerRecord:
         return self._find("logger", self.loggers, name)
+
+    def augmentation(self, name: str) -> AugmentationRecord:
+        return self._find("augmentation", self.augmentations, name)
 
     def _find(self, kind: str, records: Mapping[str, R], name: str) -> R:
         if name in records:

@@ -8,6 +8,7 @@ from functools import partial
 
 import torch
 
+from sightsmith.core.contracts.augmentation import build_augmentation
 from sightsmith.core.contracts.dataset import CheckedDataset
 from sightsmith.core.contracts.plan import ComputeMode, Plan
 from sightsmith.core.contracts.recommendation import Recommendation
@@ -70,8 +71,10 @@ def _build(context: RunContext, config: Config, whole: CheckedDataset) -> BuiltR
     record, index = context.plugins.task(config.task.name), whole.index
     # Rank 0 imports first: mmengine imports yapf, which writes a cache that others must not read meanwhile.
     distributed.on_main(context.state, lambda: bool(record.build()))
+    augmentations = [build_augmentation(context.plugins.augmentation(name), options)
+                     for name, options in config.augment.extra.items()]
     task = record.make(record, config, context.plugins.network(config.network.name), index.classes,
-                       index.multi_label)
+                       index.multi_label, augmentations)
     dataset = tile_dataset(whole, config.dataset.tile, task)
     seed_everything(config.trainer.seed)
     model, loaded = task.build_model()

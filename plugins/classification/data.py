@@ -10,7 +10,16 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from sightsmith.plugin import Config, ImageError, MemoryCache, Sample, UserError, read_image
+from sightsmith.plugin import (
+    Augmentation,
+    Config,
+    ImageError,
+    MemoryCache,
+    Sample,
+    UserError,
+    apply_augmentations,
+    read_image,
+)
 from sightsmith.plugins.classification.augment import augment, resize
 
 UNLABELLED = -1
@@ -27,8 +36,9 @@ class ClassificationDataset(Dataset[Any]):
     """
 
     def __init__(self, samples: Sequence[Sample], classes: Sequence[str], config: Config, size: int, *,
-                 multi_label: bool, training: bool) -> None:
+                 multi_label: bool, training: bool, augmentations: Sequence[Augmentation] = ()) -> None:
         self.samples, self.config, self.size, self.training = list(samples), config, size, training
+        self._augmentations = augmentations
         self._images = MemoryCache(lambda index: self._read(self.samples[index]), enabled=config.trainer.cache)
         self.channels = input_channels(config)
         numbers = {name: number for number, name in enumerate(classes)}
@@ -49,6 +59,7 @@ class ClassificationDataset(Dataset[Any]):
         image, colour = self._images[index]
         if seed is not None:
             image = augment(image, self.size, self.config.augment, seed, colour=colour)
+            image = apply_augmentations(image, self._augmentations, seed)
         elif image.dtype == torch.uint8:
             image = image.float() / 255
         if image.shape[0] < self.channels:

@@ -54,7 +54,8 @@ class ClassificationTask(Task[ClassificationResult, ClassificationPrediction]):
 
     def dataset(self, samples: Sequence[Sample], *, training: bool) -> data.ClassificationDataset:
         return data.ClassificationDataset(samples, self.classes, self.config, self.input_size(),
-                                          multi_label=self.multi_label, training=training)
+                                          multi_label=self.multi_label, training=training,
+                                          augmentations=self.augmentations)
 
     def collate(self, items: list[Any]) -> dict[str, Any]:
         return data.collate(items)

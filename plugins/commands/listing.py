@@ -74,6 +74,10 @@ def _tuners(plugins: Plugins, task: str | None) -> list[Row]:
             for item in plugins.tuners.values()]
 
 
+def _augmentations(plugins: Plugins, task: str | None) -> list[Row]:
+    return [_row(plugins, "augmentations", item, options=dict(item.options)) for item in plugins.augmentations.values()]
+
+
 def _tasks(plugins: Plugins, task: str | None) -> list[Row]:
     return [_row(plugins, "tasks", item, score=item.score, annotation=item.annotation)
             for item in plugins.tasks.values() if task in (None, item.name)]
@@ -101,7 +105,8 @@ def _row(plugins: Plugins, kind: str, record: Record, **more: Any) -> Row:
 
 ROWS: dict[str, Callable[[Plugins, str | None], list[Row]]] = {
     "networks": _networks, "presets": _presets, "formats": _formats, "readers": _readers, "exporters": _exporters,
-    "tuners": _tuners, "tasks": _tasks, "loggers": _loggers, "commands": _commands, "plugins": _plugins}
+    "tuners": _tuners, "augmentations": _augmentations, "tasks": _tasks, "loggers": _loggers, "commands": _commands,
+    "plugins": _plugins}
 
 
 def _run(status_file: Path) -> Row:

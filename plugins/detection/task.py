@@ -48,7 +48,7 @@ class DetectionTask(OpenMMLabTask[DetectionResult, DetectionPrediction]):
 
     def dataset(self, samples: Sequence[Sample], *, training: bool) -> DetectionDataset:
         return DetectionDataset(samples, self.classes, self.config, self.input_size(), training=training,
-                                with_masks=self.with_masks)
+                                with_masks=self.with_masks, augmentations=self.augmentations)
 
     def adapted(self) -> tuple[dict[str, Any], list[str]]:
         model, downloads = super().adapted()

@@ -15,9 +15,20 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from sightsmith.plugin import Array, Config, ImageError, MemoryCache, Sample, UserError, color_jitter, read_image
+from sightsmith.plugin import (
+    Array,
+    Augmentation,
+    Config,
+    ImageError,
+    MemoryCache,
+    Sample,
+    UserError,
+    apply_augmentations,
+    color_jitter,
+    read_image,
+)
 from sightsmith.plugins.openmmlab.ops.extension import provide_operators
-from sightsmith.plugins.openmmlab.transforms import Results, augmentations
+from sightsmith.plugins.openmmlab.transforms import Results, geometric_transforms
 
 provide_operators()  # at import, as workers may unpickle mmdet's transforms first
 
@@ -33,10 +44,11 @@ class AnnotatedImages(Dataset[Any], ABC):
     """
 
     def __init__(self, samples: Sequence[Sample], classes: Sequence[str], config: Config, size: int, *,
-                 training: bool) -> None:
+                 training: bool, augmentations: Sequence[Augmentation] = ()) -> None:
         self.samples, self.config, self.size, self.training = list(samples), config, size, training
         self.classes = tuple(classes)
-        self._transforms = augmentations(config.augment, size) if training else []
+        self._transforms = geometric_transforms(config.augment, size) if training else []
+        self._extra = augmentations
         self._last: tuple[str, Array] | None = None
         self._kept = MemoryCache(self._read, enabled=config.trainer.cache)
 
@@ -55,7 +67,13 @@ class AnnotatedImages(Dataset[Any], ABC):
             if any(vars(self.config.augment.color_jitter).values()):
                 image = 255 * color_jitter(image.float() / 255, self.config.augment.color_jitter, np.random.uniform,
                                            rgb=results["rgb"])
-            return self.pack(image, results)
+            return self.pack(self._augmented(image, seed), results)
+
+    def _augmented(self, image: Tensor, seed: int) -> Tensor:
+        """``image`` (3, h, w) of 0 to 255 after the augmentations of plugins, which want float32 in [0, 1]."""
+        if not self._extra or image.dtype == torch.uint8:
+            return apply_augmentations(image, self._extra, seed)
+        return 255 * apply_augmentations(image / 255, self._extra, seed)
 
     @abstractmethod
     def annotate(self, sample: Sample, shape: tuple[int, int], view: View) -> Results:

@@ -17,7 +17,7 @@ CROP_SIDE = 0.7
 """Smallest side of a random crop as a fraction of the image's: about half of its area."""
 
 
-def augmentations(config: AugmentConfig, size: int) -> list[Callable[[Results], Results]]:
+def geometric_transforms(config: AugmentConfig, size: int) -> list[Callable[[Results], Results]]:
     """The random transforms for images of side ``size``, in order; they use ``random`` and numpy."""
     from mmdet.datasets import transforms
 

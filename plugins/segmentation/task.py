@@ -44,7 +44,7 @@ class SegmentationTask(OpenMMLabTask[SegmentationResult, SegmentationPrediction]
         edges = None if isinstance(self.network, ModuleNetworkRecord) else \
             zoo.transform(self.package, self.zoo_name, "GenerateEdge")
         return SegmentationDataset(samples, self.classes, self.config, self.input_size(), training=training,
-                                   edge_width=edges["edge_width"] if edges else None)
+                                   edge_width=edges["edge_width"] if edges else None, augmentations=self.augmentations)
 
     def adapted(self) -> tuple[dict[str, Any], list[str]]:
         model, downloads = super().adapted()
