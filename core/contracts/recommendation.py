@@ -4,13 +4,10 @@ from __future__ import annotations
 
 import copy
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
 from sightsmith.core.contracts.schema import Config, format_override, is_among, walk
 from sightsmith.core.util.errors import Problem, UserError
-
-if TYPE_CHECKING:
-    from rich.console import Console
 
 OWNED = ("network.name", "network.weights", "network.options", "network.config", "image.size", "dataset.tile",
          "augment.horizontal_flip", "augment.rotate90", "augment.resized_crop", "augment.translation",
@@ -66,18 +63,6 @@ class Recommendation:
         return [(item.key, format_override(item.value), item.reason) for item in self.decisions] + [
             (f"search {item.key}", f"{item.low:g} to {item.high:g}{', logarithmic' if item.log else ''}", item.reason)
             for item in self.space]
-
-    def show(self, console: Console) -> None:
-        """Print warnings and choices."""
-        from rich.markup import escape
-        from rich.table import Table
-
-        for warning in self.warnings:
-            console.print(f"warning: {warning}")
-        table = Table(*self.HEADER, title="Recommendation", title_justify="left")
-        for row in self.rows():
-            table.add_row(*map(escape, row))
-        console.print(table)
 
 
 def owned(key: str) -> bool:

@@ -8,18 +8,19 @@ from functools import partial
 
 import torch
 
-from sightsmith.core.contracts.augmentation import build_augmentation
 from sightsmith.core.contracts.dataset import CheckedDataset
 from sightsmith.core.contracts.plan import ComputeMode, Plan
 from sightsmith.core.contracts.recommendation import Recommendation
 from sightsmith.core.contracts.schema import AUTO, Config, PresetConfig
 from sightsmith.core.contracts.weights import LoadReport
 from sightsmith.core.util.errors import Problem, UserError
+from sightsmith.engine.data.augmentations import build_augmentation
 from sightsmith.engine.data.tiling import tile_dataset
 from sightsmith.engine.pipeline.cross_validation import choose_folds
 from sightsmith.engine.pipeline.load_dataset import check
 from sightsmith.engine.pipeline.recommend import DatasetStatistics, recommend
 from sightsmith.engine.pipeline.stages import BuiltRun, LoadedRun, PlannedRun, RecommendedRun, RunContext
+from sightsmith.engine.report.plan_table import plan_table, show_recommendation
 from sightsmith.engine.runs.resume import find_run, planned_mode
 from sightsmith.engine.runs.run_dir import RunDir
 from sightsmith.engine.training import distributed
@@ -63,7 +64,7 @@ def _recommend(context: RunContext, loaded: LoadedRun) -> RecommendedRun:
         return RecommendedRun(config, None)
     recommendation = recommend(config, plugins.task(config.task.name), plugins.networks.values(),
                                DatasetStatistics.of(loaded.dataset))
-    recommendation.show(context.details)
+    show_recommendation(recommendation, context.details)
     return RecommendedRun(recommendation.applied(config), recommendation)
 
 
@@ -139,7 +140,7 @@ def _plan(context: RunContext, built: BuiltRun, recommendation: Recommendation |
             epochs=hyper.epochs),
         estimated_memory=measured.memory, choice=recommendation)
     if state.is_main_process:
-        context.details.print(plan.table())
+        context.details.print(plan_table(plan))
     return plan
 
 

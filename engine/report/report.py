@@ -17,6 +17,7 @@ from sightsmith.core.util.text import format_duration, format_metric
 from sightsmith.engine.data.statistics import under_represented
 from sightsmith.engine.report.data_section import about_objects
 from sightsmith.engine.report.page import write_page
+from sightsmith.engine.report.plan_table import plan_rows
 from sightsmith.engine.runs.run_dir import RunDir
 from sightsmith.engine.training.bootstrap import LEVEL, RESAMPLES, Interval
 
@@ -37,7 +38,7 @@ def write_report(run: RunDir, task: Task, plan: Plan, dataset: CheckedDataset, h
         *task.report(results, dataset.validation, run.report),
         _class_balance(task, dataset),
         *about_objects(dataset),
-        Section("Plan", rows=tuple(plan.rows())),
+        Section("Plan", rows=tuple(plan_rows(plan))),
         _lock(run, dataset),
     ]
     name = task.score.replace("_", " ")

@@ -14,10 +14,10 @@ from torch.utils.data import DataLoader
 import sightsmith
 from sightsmith.cli import main
 from sightsmith.core.config.compose import compose
-from sightsmith.core.contracts.augmentation import AugmentationRecord, build_augmentation
+from sightsmith.core.contracts.augmentation import AugmentationRecord
 from sightsmith.core.plugins.manager import load_plugins
 from sightsmith.core.util.errors import PluginError, UserError
-from sightsmith.engine.data.augmentations import apply_augmentations
+from sightsmith.engine.data.augmentations import apply_augmentations, build_augmentation
 from sightsmith.engine.pipeline.load_dataset import check
 from sightsmith.engine.pipeline.start import start
 from sightsmith.testing import PluginConformance

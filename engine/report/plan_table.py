@@ -1,0 +1,55 @@
+"""The plan of a run, and what the auto tuner recommends, as tables."""
+
+from __future__ import annotations
+
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from sightsmith.core.contracts.plan import Plan
+from sightsmith.core.contracts.recommendation import Recommendation
+from sightsmith.core.util.text import format_duration
+
+
+def plan_rows(plan: Plan) -> list[tuple[str, str]]:
+    """Label and text, for the console and the report."""
+    images = f"{plan.batch_size} images"
+    if plan.gradient_accumulation > 1:
+        images += f" × {plan.gradient_accumulation} accumulated"
+    time = f"{format_duration(plan.estimated_seconds)} without early stopping"
+    cross = []
+    if plan.folds:
+        repeats = f" × {plan.repeats} repeats" if plan.repeats > 1 else ""
+        each = format_duration(plan.estimated_seconds / plan.trainings)
+        time += f": {plan.trainings} trainings of at most {each}"
+        cross = [("cross-validation", f"{plan.folds} folds{repeats} ({plan.folds_reason}), after the final "
+                                      "model is trained")]
+    elif plan.folds_reason:
+        cross = [("cross-validation", f"none ({plan.folds_reason})")]
+    return [
+        ("run", plan.name), ("task", f"{plan.task}, {plan.classes} classes"),
+        ("network", f"{plan.network}, input {plan.input_size} px, weights {plan.weights}"),
+        ("images", f"{plan.train_images} for training, {plan.validation_images} for validation"),
+        ("epochs", f"{plan.epochs} of {plan.steps_per_epoch} optimizer steps of {images}"),
+        ("optimizer", plan.optimizer), ("device", f"{plan.devices} × {plan.device}"),
+        ("precision", f"{plan.precision} {plan.memory_format} ({plan.mode_reason})"),
+        ("image workers", str(plan.num_workers)), *cross, ("estimated time", time),
+        ("estimated memory", f"{plan.estimated_memory / 2**30:.1f} GiB per device"),
+    ]
+
+
+def plan_table(plan: Plan) -> Table:
+    table = Table(show_header=False, title="Plan", title_justify="left")
+    for label, text in plan_rows(plan):
+        table.add_row(label, text)
+    return table
+
+
+def show_recommendation(recommendation: Recommendation, console: Console) -> None:
+    """Print warnings and choices."""
+    for warning in recommendation.warnings:
+        console.print(f"warning: {warning}")
+    table = Table(*recommendation.HEADER, title="Recommendation", title_justify="left")
+    for row in recommendation.rows():
+        table.add_row(*map(escape, row))
+    console.print(table)
