@@ -307,7 +307,7 @@ BROKEN = {
     "no zip": (not_a_zip, ["set.zip"]),
     "empty zip": (zipped(lambda archive: None), ["empty"]),
     "paths alone": (broken_table("0.png\n1.png\n"), ["no image with an annotation was found"]),
-    "endless path": (broken_table(GOOD_ROWS + "x" * 5000 + ",cat\n"), ["label.csv:9", "longer than the name of"]),
+    "endless path": (broken_table(GOOD_ROWS + "x" * 5000 + ",cat\n"), ["label.csv:9", "longer than a file name"]),
     "empty table": (broken_table(""), ["label.csv: the table is empty"]),
     "wrong columns": (broken_table(GOOD_ROWS + "0.png,cat,1,4\n"), ["label.csv:9: the row has 4 columns"]),
     "boxes among labels": (broken_table(GOOD_ROWS + "0.png,cat,1,2,3,4\n"),

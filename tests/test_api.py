@@ -65,7 +65,7 @@ def test_a_bundle_of_a_stranger_is_read_with_care(tmp_path, change):
 def test_mistakes_are_user_errors(tmp_path):
     with pytest.raises(UserError, match="hyper.learning_rate"):
         sightsmith.train([*SMALL, "dataset.root=sample", "hyper.lr=1"])
-    with pytest.raises(UserError, match="no finished run"):
+    with pytest.raises(UserError, match="not a finished run"):
         sightsmith.load(tmp_path)
     with pytest.raises(UserError, match="image labels do not apply to tiles"):
         sightsmith.train([*SMALL, "dataset.root=sample", "dataset.limit=60", "dataset.tile=32"])

@@ -52,7 +52,7 @@ class Record:
 
     def __post_init__(self) -> None:
         if not _NAME.fullmatch(self.name):
-            raise ValueError(f"the name {self.name!r} may only have lower-case letters, digits, '_', '-' and '.'")
+            raise ValueError(f"the name {self.name!r} must be lower-case letters, digits, '_', '-' and '.'")
         if not _BUILDER.fullmatch(self.builder):
             raise ValueError(f"the builder {self.builder!r} of {self.name!r} must be 'package.module:attribute'")
 

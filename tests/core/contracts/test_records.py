@@ -45,7 +45,7 @@ def test_a_builder_of_another_signature_is_named_with_plugin_record_and_differen
         installed(tiny).make(*arguments, **named)
     text = str(raised.value)
     assert text.startswith(f"plugin mine (my-package 1.2): network 'tiny': the builder {__name__}:tiny takes "
-                           "(classes, *, channels), and ")
+                           "(classes, *, channels), but ")
     assert all(part in text for part in parts), text
     assert str(pickle.loads(pickle.dumps(raised.value))) == text  # as a rank sends it
 

@@ -83,7 +83,7 @@ def test_values_out_of_range_are_refused_with_the_range(key, meta):
     ("trainer.devices=0", "neither auto nor a whole number from 1"),
     ("trainer.num_workers=many", "neither auto nor a whole number from 0"),
     ("name=" + "x" * 101, "at most 100"),
-    ("hyper.epochs=[1", "cannot be read"),
+    ("hyper.epochs=[1", "cannot be parsed"),
 ])
 def test_mistakes_are_answered(override, expected):
     assert expected in refusal(override)

@@ -159,7 +159,7 @@ def test_a_relative_path(preset, monkeypatch, plugins):
     ({"config": {"defaults": ["/network: other"]}}, "config sets defaults"),
     ({"description": "${oc.env:HOME}"}, "interpolation"),
     ({"weights": "../two_shades.safetensors"}, "weights must name a file next to it"),
-    ({"weights_sha256": ""}, "with its digest"),
+    ({"weights_sha256": ""}, "weights_sha256 give its digest"),
     ({"title": None, "sauce": 1}, "unknown keys: sauce"),
 ])
 def test_a_file_that_would_do_more_than_a_preset_does(preset, change, says, plugins):

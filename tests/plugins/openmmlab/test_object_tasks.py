@@ -152,7 +152,7 @@ def test_an_image_of_which_the_last_layers_leave_nothing(tmp_path, network):
 
 @pytest.mark.parametrize(("overrides", "expected"), [
     (["network=mmdet", "network.config=rtmdet/rtmdet_tini_8xb32-300e_coco"], "Did you mean 'rtmdet/rtmdet_tiny"),
-    (["network=mmdet"], "network.config must say which"),
+    (["network=mmdet"], "choose one of its networks with network.config"),
     (["network=mmdet", "network.config=fast_rcnn/fast-rcnn_r50_fpn_1x_coco"], "takes proposals in addition"),
     (["network.config=rtmdet/rtmdet_s_8xb32-300e_coco"], "leave network.config out"),
     (["image.windows=[[1,2],[3,4]]"], "take 1 or 3"),

@@ -55,7 +55,7 @@ def test_files_are_known_by_content_and_by_name(tmp_path, plugins, monkeypatch):
     (tmp_path / "b.HALF.bin").write_bytes(b"half\x07")
     assert probe(tmp_path / "b.HALF.bin", readers(plugins)).reader == info.reader
     (tmp_path / "c.half.bin").write_bytes(b"\x89PNG\r\n\x1a\n")
-    with pytest.raises(ImageError, match="PNG is broken"):
+    with pytest.raises(ImageError, match="PNG is damaged"):
         probe(tmp_path / "c.half.bin", readers(plugins))
     (tmp_path / "d.bin").write_bytes(b"\0\1\2")
     with pytest.raises(ImageError, match="images are JPEG, PNG, TIFF, BMP, DICOM and Halves$"):
@@ -73,7 +73,7 @@ def test_a_checked_sample_is_read_in_any_process(tmp_path, plugins):
         Image.new("L", (SIDE, SIDE), number).save(tmp_path / f"{number}.png")
         lines += [f"{number}.any,bright", f"{number}.png,dark"]
     (tmp_path / "label.csv").write_text("\n".join(lines))
-    config = compose(["task=classification", f"dataset.root={tmp_path}", "network=resnet18"])
+    config = compose(["task=classification", f"dataset.root={tmp_path}", "network=resnet18"], plugins)
     dataset = check(config, plugins, lambda line: None)
     dataset.raise_for_errors()
     samples = sorted((*dataset.train, *dataset.validation), key=lambda sample: sample.key)
