@@ -128,7 +128,7 @@ def test_when_the_time_is_spent_the_best_run_is_trained_to_its_end(tmp_path):
     (["tuner=random", "hyper.learning_rate=0.1", "hyper.weight_decay=0", "hyper.momentum=0.9"], "nothing to search"),
     (["tuner=auto", "hyper.momentum=0.8,0.9"], "tuner=auto chooses these:\n  - hyper.momentum: 0.8, 0.9"),
     (["tuner=rondom"], "there is no tuner 'rondom'. Did you mean 'random'?"),
-    (["tuner=pbt", "hydra.mode=RUN"], "tuner=pbt searches with many runs, and hydra.mode=RUN is one"),
+    (["tuner=pbt", "hydra.mode=RUN"], "tuner=pbt needs many runs, but hydra.mode=RUN starts only one"),
     (["tuner=random", "hyper.nothing=1,2"], "there is no key 'hyper.nothing'"),
 ])
 def test_mistakes(tmp_path, overrides, says):
