@@ -117,7 +117,7 @@ def test_when_the_time_is_spent_the_best_run_is_trained_to_its_end(tmp_path):
 @pytest.mark.parametrize(("overrides", "says"), [
     (["tuner=grid", "hyper.learning_rate=1e-1,1e-2,1e-3,1e-4", "hyper.weight_decay=0,0.1,0.01,0.001",
       "hyper.momentum=0,0.5,0.8,0.9"],
-     "4 of hyper.learning_rate x 4 of hyper.weight_decay x 4 of hyper.momentum are 64 runs, and limits.max_trials is "
+     "4 of hyper.learning_rate x 4 of hyper.weight_decay x 4 of hyper.momentum are 64 trials, but limits.max_trials is "
      "48"),
     (["tuner=grid", "hyper.learning_rate=interval(0.1,0.2)"], "hyper.learning_rate: 0.1 to 0.2"),
     (["tuner=random", "tuner.trials=1"], "tuner.trials=1 is not between 2 and 48"),
@@ -128,7 +128,7 @@ def test_when_the_time_is_spent_the_best_run_is_trained_to_its_end(tmp_path):
     (["tuner=random", "hyper.learning_rate=0.1", "hyper.weight_decay=0", "hyper.momentum=0.9"], "nothing to search"),
     (["tuner=auto", "hyper.momentum=0.8,0.9"], "tuner=auto chooses these:\n  - hyper.momentum: 0.8, 0.9"),
     (["tuner=rondom"], "unknown tuner 'rondom'. Did you mean 'random'?"),
-    (["tuner=pbt", "hydra.mode=RUN"], "tuner=pbt searches with many runs, and hydra.mode=RUN is one"),
+    (["tuner=pbt", "hydra.mode=RUN"], "tuner=pbt needs many runs, but hydra.mode=RUN starts only one"),
     (["tuner=random", "hyper.nothing=1,2"], "unknown key 'hyper.nothing'"),
 ])
 def test_mistakes(tmp_path, overrides, says):

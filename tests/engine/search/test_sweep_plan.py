@@ -16,7 +16,7 @@ GRID = ["task=classification", "tuner=grid", "limits.min_trials=2", "limits.max_
 ], ids=["no such folder", "no such weights"])
 def test_a_grid_that_is_too_large_is_refused_before_data_and_weights_are_looked_at(tmp_path, overrides):
     here = [override.format(tmp_path) for override in (*overrides, "output_dir={}/runs")]
-    with pytest.raises(UserError, match="are 8 runs, and limits.max_trials is 6"):
+    with pytest.raises(UserError, match="are 8 trials, but limits.max_trials is 6"):
         sightsmith.train([*GRID, *here])
     assert not (tmp_path / "runs").exists()
 
