@@ -34,7 +34,7 @@ def test_the_hardest_images_are_those_with_most_errors_whatever_the_loss_of_thei
                                                                configure("any", size=96))}
     [[_, pictures]] = by_title["Hardest images"].pictures
     assert [picture.caption for picture in pictures] == [
-        "worst.png\n2 missed, 1 false", "false.png\n0 missed, 1 false", "missed.png\n1 missed, 0 false"]
+        "worst.png\n2 false negatives, 1 false positives", "false.png\n0 false negatives, 1 false positives", "missed.png\n1 false negatives, 0 false positives"]
     titles = [title for title, _ in by_title["What is found"].pictures]
     assert titles == ["light, true positives: 4", "light, false negatives: 1", "dark, true positives: 3",
                       "dark, false positives: 2", "dark, false negatives: 2"]
@@ -44,4 +44,4 @@ def test_without_an_error_no_image_is_hard(squares, configure):
     sample = squares("found", (100, 100), [BOX])
     found = sections([result(sample, [(BOX, 0, 0.9)], 3.0)], [sample], CLASSES, False, configure("any", size=96))
     [hardest] = [section for section in found if section.title == "Hardest images"]
-    assert not hardest.pictures and "every object is found" in hardest.html
+    assert not hardest.pictures and "all objects are found" in hardest.note
