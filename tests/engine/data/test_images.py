@@ -253,8 +253,8 @@ def test_bombs_are_refused_by_their_header(tmp_path: Path, monkeypatch: pytest.M
     (b"<?xml version='1.0'?><svg/>", "looks like an SVG file"),
     ("schön,1\n".encode(), "looks like a text file"),
     (b"\0\1\2\3\4", "its format is unknown"),
-    (b"\x89PNG\r\n\x1a\n", "broken"),
-    (b"BM", "broken"),
+    (b"\x89PNG\r\n\x1a\n", "damaged"),
+    (b"BM", "damaged"),
 ])
 def test_other_files_are_named(tmp_path: Path, content: bytes, message: str) -> None:
     path = tmp_path / "a.jpg"

@@ -118,7 +118,7 @@ def test_a_class_map_is_numbered(tmp_path):
     path = save(tmp_path, np.array([[0, 7, 9, 255]], np.uint8))
     semantic_mask = SemanticMask(path, "map.png", ((0, None), (7, "b"), (9, "a")))
     assert class_numbers(semantic_mask, ("a", "b"), 1, 4).tolist() == [[0, 2, 1, 255]]
-    with pytest.raises(MaskError, match="map is 4 x 1 px"):
+    with pytest.raises(MaskError, match="semantic mask is 4 x 1 px"):
         class_numbers(semantic_mask, ("a", "b"), 4, 1)
     with pytest.raises(MaskError, match="values without a class: 9"):
         class_numbers(SemanticMask(path, "map.png", ((0, None), (7, "b"))), ("a", "b"), 1, 4)
