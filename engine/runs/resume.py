@@ -26,8 +26,9 @@ RESUME_FREE_KEYS = ("name", "description", "output_dir", "logger", "limits", "da
 """Keys that may change when a run is resumed, because they do not affect its result."""
 
 CHANGEABLE = ("hyper.learning_rate", "hyper.weight_decay", "hyper.momentum", "hyper.batch_size",
-              "hyper.label_smoothing", "hyper.schedule", "hyper.early_stop", "augment", "base_run.distillation")
-"""Keys and groups of keys that may change in the middle of a training."""
+              "hyper.schedule", "hyper.early_stop", "task", "augment", "base_run.distillation")
+"""Keys and groups of keys that may change in the middle of a training. Of ``task`` these are the task's own: with
+another task the network is another, too."""
 
 
 def find_run(config: Config) -> RunDir | None:
