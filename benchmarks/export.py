@@ -23,7 +23,7 @@ import torch
 from zoo_step import CLASSES, HEIGHT, WIDTH, write_samples
 
 from sightsmith.core.contracts.network_record import NetworkRecord
-from sightsmith.core.contracts.schema import Config, HyperConfig, ImageConfig, NetworkConfig, TaskConfig
+from sightsmith.core.contracts.schema import Config, HyperConfig, ImageConfig, NetworkConfig
 from sightsmith.core.contracts.task import Task
 from sightsmith.core.plugins.manager import load_plugins
 from sightsmith.core.util.errors import ExportError, UserError, describe_error
@@ -115,9 +115,9 @@ def trained(record: NetworkRecord, samples: list, rounds: int = ROUNDS) -> tuple
     problem = ""
     for size in (*(size for size in SIZES if size >= (record.min_size or 0)), record.input_size):
         seed_everything(0)
-        config = Config(task=TaskConfig(record.task), name="export", image=ImageConfig(size=size),
-                        network=NetworkConfig(record.name, "none"), hyper=HyperConfig(batch_size=2))
         task_record = load_plugins().task(record.task)
+        config = Config(task=task_record.build_settings()(record.task), name="export", image=ImageConfig(size=size),
+                        network=NetworkConfig(record.name, "none"), hyper=HyperConfig(batch_size=2))
         task = task_record.build()(task_record, config, record, CLASSES)
         try:
             model, _ = task.build_model()

@@ -28,8 +28,10 @@ from unittest.mock import patch
 from markup import code, markdown, table
 
 from sightsmith.cli import main
-from sightsmith.core.contracts.schema import format_override, walk
+from sightsmith.core.config.overrides import all_keys
+from sightsmith.core.contracts.schema import format_override
 from sightsmith.core.plugins import hookspecs
+from sightsmith.core.plugins.manager import load_plugins
 
 DOCS = Path(__file__).resolve().parent
 ROOT = DOCS.parent
@@ -80,9 +82,10 @@ def run(*arguments: str) -> str:
 def configuration() -> str:
     """Every key of the schema, by group."""
     groups: dict[str, list[str]] = {}
-    for key, field, _ in walk():
+    for key, field, tasks in all_keys(load_plugins()):
         group = key.rpartition(".")[0].partition(".")[0]
-        facts = (code(field.type), _range(field), _default(field))
+        of_task = " or ".join(code(f"task={name}") for name in tasks)
+        facts = (code(field.type), _range(field), _default(field), of_task and f"with {of_task} only")
         entry = f"`{key}`\n:   {field.metadata['help']}<br>*{', '.join(filter(None, facts))}*\n"
         groups.setdefault(group, []).append(entry)
     parts = ["# Configuration\n", "Every key that you can set on the command line as `key=value`, with its type, its "

@@ -57,7 +57,14 @@ if TYPE_CHECKING:
     from sightsmith.core.contracts.records import CommandRecord, ExportFormatRecord, ImageReaderRecord
     from sightsmith.core.contracts.report import Colour, Picture, Section
     from sightsmith.core.contracts.results import Model, PredictionT, RawPrediction, ResultT, SampleResult
-    from sightsmith.core.contracts.schema import AugmentConfig, Config, ImageConfig, NetworkConfig, is_among
+    from sightsmith.core.contracts.schema import (
+        AugmentConfig,
+        Config,
+        ImageConfig,
+        NetworkConfig,
+        TaskConfig,
+        is_among,
+    )
     from sightsmith.core.contracts.search_space import Parameter, Value
     from sightsmith.core.contracts.task import Task
     from sightsmith.core.contracts.tuner import (
@@ -148,6 +155,7 @@ LAZY = {
     "Config": "sightsmith.core.contracts.schema:Config",
     "ImageConfig": "sightsmith.core.contracts.schema:ImageConfig",
     "NetworkConfig": "sightsmith.core.contracts.schema:NetworkConfig",
+    "TaskConfig": "sightsmith.core.contracts.schema:TaskConfig",
     "is_among": "sightsmith.core.contracts.schema:is_among",
     "Parameter": "sightsmith.core.contracts.search_space:Parameter",
     "Value": "sightsmith.core.contracts.search_space:Value",
@@ -222,14 +230,14 @@ __all__ = [
     "ModuleNetworkRecord", "NetworkConfig", "NetworkRecord", "Object", "Outputs", "Parameter", "Picture", "Plan",
     "Plugins", "Polygons", "PredictedObject", "Prediction", "PredictionT", "PresetFolder", "Problem", "RawPrediction",
     "Reader", "ResultT", "RunLengths", "Runner", "Sample", "SampleResult", "Score", "SearchSpace", "Section",
-    "SemanticMask", "Split", "Suggestion", "Task", "TaskRecord", "Train", "TrialResult", "Tuner", "TunerRecord",
-    "Uniform", "UserError", "Value", "WeightsFile", "Writer", "ZooNetwork", "apply_augmentations", "blended",
-    "build_module", "cache_dir", "check_image_size", "color_jitter", "contained_path", "cut_out", "decode_mask",
-    "encode_mask", "escape_dollars", "fetch_weights", "file_digest", "fill_folder", "find_heads", "format_metric",
-    "hookimpl", "integer_limits", "is_among", "largest_value", "listed", "load_by_class", "load_matching",
-    "load_module_weights", "load_rgb", "mask_area", "mask_box", "mask_from_counts", "near", "of_crowds",
-    "picture_values", "plain_layout", "ranked", "read_image", "read_weights", "richest", "run_lengths", "semantic_map",
-    "to_float32", "window_limits", "write_atomic", "write_json",
+    "SemanticMask", "Split", "Suggestion", "Task", "TaskConfig", "TaskRecord", "Train", "TrialResult", "Tuner",
+    "TunerRecord", "Uniform", "UserError", "Value", "WeightsFile", "Writer", "ZooNetwork", "apply_augmentations",
+    "blended", "build_module", "cache_dir", "check_image_size", "color_jitter", "contained_path", "cut_out",
+    "decode_mask", "encode_mask", "escape_dollars", "fetch_weights", "file_digest", "fill_folder", "find_heads",
+    "format_metric", "hookimpl", "integer_limits", "is_among", "largest_value", "listed", "load_by_class",
+    "load_matching", "load_module_weights", "load_rgb", "mask_area", "mask_box", "mask_from_counts", "near",
+    "of_crowds", "picture_values", "plain_layout", "ranked", "read_image", "read_weights", "richest", "run_lengths",
+    "semantic_map", "to_float32", "window_limits", "write_atomic", "write_json",
 ]
 
 if not TYPE_CHECKING:  # otherwise a type checker would accept any name

@@ -78,9 +78,9 @@ def test_mistakes_are_user_errors(tmp_path):
 def test_multi_label_with_windows_balance_and_all_the_rest(tmp_path):
     rows = MULTI_ROWS + "".join(f"{number}.png\n" for number in range(8, 12))
     root = table(tmp_path / "set", rows, images=12)
-    result = sightsmith.train([*SMALL, *root, "hyper.class_balance=loss", "hyper.ema_decay=0.9",
+    result = sightsmith.train([*SMALL, *root, "task.class_weights=balanced", "hyper.ema_decay=0.9",
                                "hyper.clip_grad_norm=1",
-                               "hyper.label_smoothing=0.1", "trainer.gradient_accumulation=2", "hyper.warmup_epochs=1",
+                               "task.label_smoothing=0.1", "trainer.gradient_accumulation=2", "hyper.warmup_epochs=1",
                                "image.windows=[[40,80],[80,200]]", "dataset.validation_percentage=40",
                                "trainer.precision=bf16",
                                f"output_dir={tmp_path / 'runs'}"])

@@ -16,7 +16,8 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from PIL import Image
 
 from sightsmith.cli import main
-from sightsmith.core.contracts.schema import walk
+from sightsmith.core.config.overrides import all_keys
+from sightsmith.core.plugins.manager import load_plugins
 
 ROOT = Path(__file__).parents[1]
 README = ROOT / "README.md"
@@ -49,7 +50,7 @@ COMMANDS = [pytest.param(words(command), id=f"{page.stem}: {command[:60]}") for 
 
 @cache
 def keys():
-    return {key: entry for key, entry, _ in walk()}
+    return {key: entry for key, entry, _ in all_keys(load_plugins())}
 
 
 def is_known(key):

@@ -9,6 +9,7 @@ from typing import Any
 
 from sightsmith.core.config.model_card import WEIGHTS, card_path, read_card, restore_config
 from sightsmith.core.contracts.schema import BaseRunConfig, Config
+from sightsmith.core.plugins.manager import Plugins
 from sightsmith.core.util.errors import UserError
 
 RETRAIN_FREE_KEYS = ("augment", "network.class_renames", "base_run.distillation", "base_run.replay")
@@ -21,10 +22,7 @@ class BaseRun:
 
     path: Path
     card: Mapping[str, Any]
-
-    @property
-    def config(self) -> Config:
-        return restore_config(self.card["config"], card_path(self.path))
+    config: Config
 
     @property
     def free(self) -> tuple[str, ...]:
@@ -54,16 +52,18 @@ class BaseRun:
 
 def recipe(config: Config) -> dict[str, dict[str, Any]]:
     """The settings of ``config`` that training on other data reuses, without the network's name and weights."""
-    return {"network": {"options": config.network.options, "config": config.network.config},
+    own = {key: value for key, value in asdict(config.task).items() if key != "name"}
+    return {"task": own, "network": {"options": config.network.options, "config": config.network.config},
             "image": asdict(config.image), "augment": asdict(config.augment), "hyper": asdict(config.hyper),
             "limits": asdict(config.limits),
             "dataset": {"tile": config.dataset.tile, "tile_overlap": config.dataset.tile_overlap}}
 
 
-def find_base_run(folder: str | Path) -> BaseRun:
+def find_base_run(folder: str | Path, plugins: Plugins) -> BaseRun:
     """The finished run in ``folder``. Raises UserError if there is none."""
     path = Path(folder).expanduser().resolve()
     try:
-        return BaseRun(path, read_card(path))
+        card = read_card(path)
+        return BaseRun(path, card, restore_config(card["config"], card_path(path), plugins.tasks))
     except UserError as error:
         raise UserError(f"base_run={folder}: {error.message}", hint=error.hint) from error

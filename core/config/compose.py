@@ -16,7 +16,7 @@ from hydra.core.plugins import Plugins as HydraPlugins
 from hydra.errors import HydraException
 from hydra.plugins.search_path_plugin import SearchPathPlugin
 from hydra_plugins.sightsmith import SightsmithSweeper
-from omegaconf import DictConfig, OmegaConf, open_dict
+from omegaconf import MISSING, DictConfig, OmegaConf, open_dict
 from omegaconf.errors import OmegaConfBaseException
 
 from sightsmith.core.config.base_run import BaseRun, find_base_run
@@ -28,11 +28,12 @@ from sightsmith.core.config.overrides import (
     chosen_options,
     override_problems,
     parse_overrides,
+    settings_of,
     unknown_keys,
 )
 from sightsmith.core.config.presets import Preset, find_preset, is_file, load_presets
 from sightsmith.core.contracts.recommendation import ensure_not_overridden
-from sightsmith.core.contracts.schema import AUTO, BaseRunConfig, Config, PreferenceConfig, PresetConfig
+from sightsmith.core.contracts.schema import AUTO, BaseRunConfig, Config, PreferenceConfig, PresetConfig, TaskConfig
 from sightsmith.core.contracts.schema_values import check_values
 from sightsmith.core.plugins.manager import Plugins
 from sightsmith.core.util.digest import digest
@@ -79,6 +80,10 @@ def install(overrides: Sequence[str], plugins: Plugins) -> None:
     store.store(group="hydra/sweeper", name="sightsmith", provider="sightsmith",
                 node={"_target_": f"{SightsmithSweeper.__module__}.{SightsmithSweeper.__name__}", "params": {}})
     store.store(name="schema", node=Config, provider="sightsmith")
+    store.store(group="task_schema", name="none", node=TaskConfig, package="task", provider="sightsmith")
+    for name, task in plugins.tasks.items():
+        store.store(group="task_schema", name=name, node=settings_of(task), package="task",
+                    provider=plugins.provider("tasks", name).plugin)
     for name, network in plugins.networks.items():
         node = {"name": name, "weights": "imagenet" if network.weights else "none"}
         store.store(group="network", name=name, node=node, provider=plugins.provider("networks", name).plugin)
@@ -88,7 +93,7 @@ def install(overrides: Sequence[str], plugins: Plugins) -> None:
     for name, preset in load_presets(plugins).items():
         store.store(group="preset", name=name, node=preset.node(), package="_global_", provider=str(preset.provider))
     for folder in chosen_options(parsed, "base_run"):
-        _store_path(store, "base_run", folder, find_base_run(folder).node())
+        _store_path(store, "base_run", folder, find_base_run(folder, plugins).node())
     for file in filter(is_file, chosen_options(parsed, "preset")):
         _store_path(store, "preset", file, find_preset(file, plugins).node())
     for name in plugins.loggers:
@@ -157,7 +162,7 @@ def _chosen_locks(choices: Mapping[str, str | None], plugins: Plugins) -> Preset
     if preset and folder:
         raise UserError("preset and base_run exclude each other: each determines what is trained",
                         hint="leave one of them out")
-    return find_preset(preset, plugins) if preset else find_base_run(folder) if folder else None
+    return find_preset(preset, plugins) if preset else find_base_run(folder, plugins) if folder else None
 
 
 def ensure_unlocked(config: Config, choices: Mapping[str, str | None], plugins: Plugins) -> None:
@@ -177,11 +182,14 @@ def resolve(composed: DictConfig, choices: Mapping[str, str | None], plugins: Pl
     """
     missing = [Problem(f"{key} is required", hint=_missing_hint(key))
                for key in sorted(OmegaConf.missing_keys(composed)) if not key.startswith("hydra")]
-    missing += list(unknown_keys(OmegaConf.to_container(composed, resolve=False, throw_on_missing=False), Config))
+    missing += list(unknown_keys(OmegaConf.to_container(composed, resolve=False, throw_on_missing=False),
+                                 Config(task=_settings(choices, plugins)(MISSING)), plugins))
     if missing:
         raise UserError("Invalid configuration:", problems=missing)
     config = OmegaConf.to_object(composed)
     assert isinstance(config, Config)
+    if config.task.name != choices.get("task_schema"):
+        raise UserError(f"task.name={config.task.name} chooses no task", hint=f"type task={config.task.name}")
     if problems := [*check_values(config), *augmentation_problems(config.augment.extra, plugins)]:
         raise UserError("Invalid values in the configuration:", problems=problems)
     ensure_unlocked(config, choices, plugins)
@@ -194,6 +202,11 @@ def resolve(composed: DictConfig, choices: Mapping[str, str | None], plugins: Pl
         raise UserError(f"preference.* applies to tuner=auto only, and this run has tuner={config.tuner.name}",
                         hint="type tuner=auto, or leave preference.* out")
     return config
+
+
+def _settings(choices: Mapping[str, str | None], plugins: Plugins) -> type[TaskConfig]:
+    """What the chosen task declares of the node ``task``. Raises PluginError where its plugin fails in that."""
+    return plugins.task(str(choices.get("task"))).build_settings()
 
 
 def _missing_hint(key: str) -> str | None:

@@ -35,7 +35,8 @@ class Locks(Protocol):
 
 def is_locked(key: str, locks: Locks) -> bool:
     """Whether ``locks`` fixes the configuration's ``key``."""
-    return not is_among(key, (*NEVER_LOCKED, *locks.free))
+    of_task = key.startswith("task.") and key != "task.name"  # hyper-parameters that only this task has
+    return not of_task and not is_among(key, (*NEVER_LOCKED, *locks.free))
 
 
 def ensure_locked_values(config: Config, reference: Config, locks: Locks) -> None:

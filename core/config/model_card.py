@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from omegaconf import OmegaConf
+from omegaconf import MISSING, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
+from sightsmith.core.contracts.records import TaskRecord
 from sightsmith.core.contracts.schema import Config
-from sightsmith.core.util.errors import UserError
+from sightsmith.core.util.errors import UserError, near
 
 BUNDLE_FORMAT = 1
 FOLDER = "model"
@@ -43,12 +45,17 @@ def read_card(run: Path) -> dict[str, Any]:
     return card
 
 
-def restore_config(values: Any, path: Path) -> Config:
-    """The configuration with the nested ``values`` of the file ``path``. Raises UserError if they are invalid."""
+def restore_config(values: Any, path: Path, tasks: Mapping[str, TaskRecord]) -> Config:
+    """The configuration with the nested ``values`` of the file ``path``, for one of ``tasks``. Raises UserError if they
+    are invalid."""
     try:
         _validate_no_interpolation(json.dumps(values))
-        config = OmegaConf.to_object(OmegaConf.merge(OmegaConf.structured(Config), values))
-    except (OmegaConfBaseException, ValueError, TypeError) as error:
+        if (name := values["task"]["name"]) not in tasks:
+            raise UserError(f"{path}: no installed plugin provides the task {name!r}.{near(str(name), tasks)}",
+                            hint="`sightsmith list tasks` shows what is installed")
+        empty = Config(task=tasks[name].build_settings()(MISSING))
+        config = OmegaConf.to_object(OmegaConf.merge(OmegaConf.structured(empty), values))
+    except (OmegaConfBaseException, ValueError, TypeError, KeyError) as error:
         raise UserError(f"{path} is damaged: {str(error).splitlines()[0]}") from error
     assert isinstance(config, Config)
     return config

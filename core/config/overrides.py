@@ -10,11 +10,14 @@ from typing import Any
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Glob, Override, QuotedString
 from hydra.errors import HydraException
-from omegaconf import OmegaConf
+from omegaconf import MISSING, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from sightsmith.core.config.presets import is_file, load_presets
-from sightsmith.core.contracts.schema import Config, walk
+from sightsmith.core.config.base_run import find_base_run
+from sightsmith.core.config.locked_keys import Locks
+from sightsmith.core.config.presets import find_preset, is_file, load_presets
+from sightsmith.core.contracts.records import TaskRecord
+from sightsmith.core.contracts.schema import Config, TaskConfig, walk
 from sightsmith.core.plugins.manager import Plugins
 from sightsmith.core.util.errors import Problem, near
 
@@ -50,12 +53,56 @@ def _options(plugins: Plugins) -> dict[str, list[str]]:
             "preset": list(load_presets(plugins)), "tuner": list(plugins.tuners)}
 
 
+def settings_of(task: TaskRecord) -> type[TaskConfig]:
+    """What ``task`` declares of the node ``task``; where its plugin fails in that, none of its own keys: composing
+    another task must not."""
+    try:
+        return task.build_settings()
+    except Exception:
+        return TaskConfig
+
+
+def all_keys(plugins: Plugins) -> Iterator[tuple[str, dataclasses.Field[Any], tuple[str, ...]]]:
+    """Every key as ``(dotted key, field, tasks)``; ``tasks`` are those that alone have it, () for all of them."""
+    for key, entry, _ in walk():
+        yield key, entry, ()
+        if key == "task.name":
+            own = {name: _own_keys(task) for name, task in plugins.tasks.items()}
+            for own_key, field in {key: field for keys in own.values() for key, field in keys.items()}.items():
+                yield own_key, field, tuple(name for name, keys in own.items() if own_key in keys)
+
+
+def _belongs(key: str, tasks: Iterable[str]) -> str:
+    return f"{key} belongs to task={' or task='.join(tasks)}"
+
+
+def _locking(parsed: Sequence[Override], plugins: Plugins) -> Iterator[Locks]:
+    """The chosen presets and base runs."""
+    presets = load_presets(plugins)
+    for choice in chosen_options(parsed, "preset"):
+        if is_file(choice) or choice in presets:
+            yield find_preset(choice, plugins)
+    for folder in chosen_options(parsed, "base_run"):
+        yield find_base_run(folder, plugins)
+
+
+def _own_keys(task: TaskRecord) -> dict[str, dataclasses.Field[Any]]:
+    return {key: entry for key, entry, _ in walk(settings_of(task), "task.") if key != "task.name"}
+
+
 def override_problems(overrides: Sequence[str], plugins: Plugins) -> Iterator[Problem]:
     """Every unknown key, option and value in ``overrides``. Raises HydraException for invalid syntax."""
     options = _options(plugins)
-    keys = {key for key, _, _ in walk()}
-    open_keys = tuple(f"{key}." for key, entry, _ in walk() if str(entry.type).startswith("dict"))
+    declared = list(all_keys(plugins))
+    keys, tasks_of = {key for key, _, _ in declared}, {key: tasks for key, _, tasks in declared}
+    open_keys = tuple(f"{key}." for key, entry, _ in declared if str(entry.type).startswith("dict"))
     parsed = OverridesParser.create().parse_overrides(list(overrides))
+    typed, locking = list(chosen_options(parsed, "task")), list(_locking(parsed, plugins))
+    own = [_own_keys(plugins.tasks[name]) for name in (*typed, *(locks.task for locks in locking))
+           if name in plugins.tasks]
+    for locks in locking:
+        if typed and locks.task not in typed:
+            yield Problem(f"task={typed[-1]}: {locks.owner} is for task={locks.task}", hint="leave task out")
     if not any(override.key_or_group in ("task", *LOCKING_GROUPS) for override in parsed):
         names = ", ".join(sorted(options["task"]))
         yield Problem("no task is chosen", hint=f"type task=NAME; available: {names}")
@@ -75,9 +122,13 @@ def override_problems(overrides: Sequence[str], plugins: Plugins) -> Iterator[Pr
                               hint=f"+{override.input_line}")
         elif key not in keys:
             yield Problem(f"{override.input_line}: unknown key {key!r}.{_near_key(key, keys)}")
+        elif own and not any(key in chosen for chosen in own) and (owners := tasks_of.get(key)):
+            yield Problem(f"{override.input_line}: {_belongs(key, owners)}", hint="leave it out")
         elif not override.is_delete() and not override.is_sweep_override():
+            owners = tasks_of.get(key)
+            schema = Config(task=settings_of(plugins.tasks[owners[0]])(MISSING)) if owners else Config
             try:
-                OmegaConf.update(OmegaConf.structured(Config), key, override.value())
+                OmegaConf.update(OmegaConf.structured(schema), key, override.value())
             except OmegaConfBaseException as refused:
                 reason = re.sub(r"\s*full_key:.*", "", str(refused), flags=re.DOTALL)
                 yield Problem(f"{override.input_line}: {reason}")
@@ -109,14 +160,19 @@ def _near_key(key: str, keys: set[str]) -> str:
     return f" Did you mean {' or '.join(map(repr, found))}?" if found else near(key, keys)
 
 
-def unknown_keys(node: Any, schema: type, prefix: str = "") -> Iterator[Problem]:
-    """Keys added by ``+key=value`` or the user's files: Hydra allows them, nothing reads them."""
-    fields = {entry.name: entry for entry in dataclasses.fields(schema)}
+def unknown_keys(node: Any, schema: Any, plugins: Plugins, prefix: str = "") -> Iterator[Problem]:
+    """Keys added by ``+key=value`` or the user's files: Hydra allows them, nothing reads them. ``schema`` is an
+    instance that has the others."""
+    fields = {entry.name for entry in dataclasses.fields(schema)}
     for name, value in node.items():
         key = f"{prefix}{name}"
         if key == "hydra":
             continue
         if name not in fields:
-            yield Problem(f"unknown key {key!r}.{_near_key(key, {key for key, _, _ in walk()})}")
-        elif dataclasses.is_dataclass(nested := fields[name].default_factory) and isinstance(value, dict):
-            yield from unknown_keys(value, nested, f"{key}.")  # type: ignore[arg-type]
+            tasks_of = {known: tasks for known, _, tasks in all_keys(plugins)}
+            if owners := tasks_of.get(key):
+                yield Problem(_belongs(key, owners))
+            else:
+                yield Problem(f"unknown key {key!r}.{_near_key(key, set(tasks_of))}")
+        elif dataclasses.is_dataclass(nested := getattr(schema, name)) and isinstance(value, dict):
+            yield from unknown_keys(value, nested, plugins, f"{key}.")

@@ -28,8 +28,9 @@ if TYPE_CHECKING:
 
 SUFFIX = ".yaml"
 
-SETS = ("image", "network", "dataset", "augment", "hyper", "limits")
-"""The groups that a preset may set; with Hydra's own keys, its file could start programs."""
+SETS = ("task", "image", "network", "dataset", "augment", "hyper", "limits")
+"""The groups that a preset may set, of ``task`` the task's own keys; with Hydra's own keys, its file could start
+programs."""
 
 LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 """The C loader, five times as fast, where PyYAML has it."""
@@ -150,6 +151,8 @@ def _read(path: Traversable, provider: Provider | Path) -> Preset:
         config = content.get("config") or {}
         if foreign := config.keys() - set(SETS):
             raise ValueError(f"config sets {', '.join(sorted(foreign))}; it may set {', '.join(SETS)}")
+        if "name" in config.get("task", {}):
+            raise ValueError("config sets task.name; the task is the preset's key task")
         name = path.name.removesuffix(SUFFIX)
         card = PresetConfig(name, **{key: content[key] for key in keys & content.keys()})
         card.classes = [str(label) for label in card.classes]  # also those that look like numbers

@@ -18,6 +18,7 @@ from sightsmith.core.util.errors import PluginError
 
 if TYPE_CHECKING:
     from sightsmith.core.contracts.dataset import Writer
+    from sightsmith.core.contracts.schema import TaskConfig
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9_.-]*")
 _BUILDER = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*")
@@ -87,16 +88,32 @@ class TaskRecord(Record):
 
     ``score`` names the metric (higher is better) that selects the best checkpoint; ``annotation`` is the kind of
     annotation that it trains on: richer kinds are converted. ``sample`` is the builder of a function
-    ``(folder: Path) -> None`` that writes the small embedded data set for ``dataset.root=sample``.
+    ``(folder: Path) -> None`` that writes the small embedded data set for ``dataset.root=sample``. ``settings`` is the
+    builder of a dataclass, a subclass of :class:`~sightsmith.core.contracts.schema.TaskConfig`, whose further fields
+    are the task's own keys, ``task.<field>``; the metadata of each is ``help`` and, where they apply, ``low``, ``high``
+    and ``choices``. Its module imports no heavy library.
     """
 
     score: str
     annotation: Annotation
     sample: str | None = None
+    settings: str | None = None
 
     def __post_init__(self) -> None:
         super().__post_init__()
         _check_kinds(self.name, [self.annotation])
+
+    def build_settings(self) -> type[TaskConfig]:
+        """The dataclass of the node ``task``. Raises PluginError for one that is no subclass of TaskConfig."""
+        from sightsmith.core.contracts.schema import TaskConfig  # imports OmegaConf, which listing needs not
+
+        if self.settings is None:
+            return TaskConfig
+        found = replace(self, builder=self.settings).build()
+        if not (isinstance(found, type) and issubclass(found, TaskConfig)):
+            raise PluginError(f"plugin {self.provider}: the settings {self.settings} of the task {self.name!r} are no "
+                              "subclass of TaskConfig", hint="report it to the plugin's author")
+        return found
 
 
 @dataclass(frozen=True, kw_only=True)

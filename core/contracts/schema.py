@@ -31,6 +31,8 @@ def _options(help: str) -> Any:
 
 @dataclass
 class TaskConfig:
+    """Keys under ``task``. A task adds its own in a subclass, which its record names as ``settings``."""
+
     name: str = _value(MISSING, "the task: `sightsmith list tasks`")
 
 
@@ -96,9 +98,8 @@ class HyperConfig:
     momentum: float = _value(0.9, "momentum of sgd; the first beta of adam and adamw", low=0, high=0.99)
     early_stop: bool = _value(True, "stop when neither validation loss nor score improves any more")
     patience: int = _value(10, "early_stop: epochs without a lower validation loss or a higher score", low=1)
-    label_smoothing: float = _value(0.0, "label smoothing", low=0, high=0.5)
-    class_balance: str = _value("none", "class imbalance: weight the loss, or sample rare classes more often",
-                                choices=("none", "loss", "sampling"))
+    class_balance: str = _value("none", "class imbalance: sampling draws images of rare classes more often",
+                                choices=("none", "sampling"))
     clip_grad_norm: float | None = _value(None, "maximum gradient norm; larger gradients are clipped", low=1e-6)
     ema_decay: float = _value(0.0, "decay of the exponential moving average of the weights; 0: off", low=0,
                               high=0.99999)

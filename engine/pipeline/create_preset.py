@@ -16,9 +16,10 @@ import yaml
 
 from sightsmith.core.config.base_run import recipe
 from sightsmith.core.config.model_card import CARD, WEIGHTS, read_card, restore_config
-from sightsmith.core.config.presets import SUFFIX, Preset, load_presets
+from sightsmith.core.config.overrides import all_keys
+from sightsmith.core.config.presets import SUFFIX, load_presets
 from sightsmith.core.contracts.records import Provider
-from sightsmith.core.contracts.schema import Config, PresetConfig, is_among, walk
+from sightsmith.core.contracts.schema import Config, PresetConfig, is_among
 from sightsmith.core.plugins.manager import Plugins
 from sightsmith.core.util.errors import Problem, UserError
 from sightsmith.core.util.files import fill_folder, make_folder, write_atomic
@@ -99,10 +100,10 @@ def create_preset(path: Path, name: str, output_dir: Path, own: Mapping[str, Any
     """
     run = RunDir(path)
     content = read_card(path)
-    config = restore_config(content["config"], run.model / CARD)
+    config = restore_config(content["config"], run.model / CARD, plugins.tasks)
     distribution = f"sightsmith-{name.replace('_', '-')}"
     target = output_dir / (distribution if package else name + SUFFIX)
-    _validate(name, target, distribution, own, load_presets(plugins))
+    _validate(name, target, distribution, own, plugins)
     card = _card(run, config, content, name, own, plugins)
     values = _values(config, content)
     if package:
@@ -113,14 +114,13 @@ def create_preset(path: Path, name: str, output_dir: Path, own: Mapping[str, Any
     return target
 
 
-def _validate(name: str, target: Path, distribution: str, own: Mapping[str, Any], presets: Mapping[str, Preset],
-              ) -> None:
-    problems = []
+def _validate(name: str, target: Path, distribution: str, own: Mapping[str, Any], plugins: Plugins) -> None:
+    problems, presets = [], load_presets(plugins)
     if not re.fullmatch("[a-z][a-z0-9_]*", name):
         problems.append(Problem(f"name={name} must be lower-case letters, digits and _, and start with a letter"))
     elif name in presets and not _is_of(presets[name].provider, distribution):
         problems.append(Problem(f"name={name}: {presets[name].provider} already has a preset of this name"))
-    keys = {key for key, _, _ in walk()}
+    keys = {key for key, _, _ in all_keys(plugins)}
     for key in own.get("tunable", ()):
         if not any(is_among(known, (key,)) for known in keys):
             problems.append(Problem(f"tunable: unknown key {key!r}", hint="`sightsmith train --help` shows all keys"))

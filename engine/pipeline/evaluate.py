@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -111,7 +111,7 @@ def _configured(config: Config, settings: Mapping[str, str]) -> Config:
         config = replace(config, dataset=replace(config.dataset, format="auto", group_by="auto", limit=None))
     try:
         merged = OmegaConf.to_object(OmegaConf.merge(
-            OmegaConf.structured(Config), asdict(config),
+            OmegaConf.structured(config),
             OmegaConf.from_dotlist([f"{key}={value}" for key, value in settings.items()])))
     except OmegaConfBaseException as error:
         raise UserError(str(error).splitlines()[0]) from error

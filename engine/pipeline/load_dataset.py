@@ -30,7 +30,7 @@ def check(config: Config, plugins: Plugins, report: Callable[[str], None]) -> Ch
         validate_preset_data(dataset, config.preset)
     if config.base_run.path is not None:
         if config.base_run.replay:
-            base_run = find_base_run(config.base_run.path).config
+            base_run = find_base_run(config.base_run.path, plugins).config
             dataset = with_replay(dataset, check(base_run, plugins, report), config, report)
         validate_base_run_data(dataset, config)
     return dataset

@@ -56,14 +56,14 @@ def check_run(path: Path, report: Callable[[str], None], plugins: Plugins) -> li
             yield from (_compared(part, lock, found[part]) for part in parts)
 
     def data() -> dict[str, str]:
-        dataset = check(_config(run), plugins, report)
+        dataset = check(_config(run, plugins), plugins, report)
         return {"data": dataset.data_digest, "split": dataset.split_digest}
 
     return [
         *checks(data, "data", "split"),
-        *checks(lambda: {"weights": _starting_weights(_config(run), lock)}, "weights"),
+        *checks(lambda: {"weights": _starting_weights(_config(run, plugins), lock)}, "weights"),
         *checks(lambda: {"config": digest(_content(run))}, "config"),
-        *checks(lambda: {"preset": preset_checksum(_config(run).preset, plugins)}, "preset"),
+        *checks(lambda: {"preset": preset_checksum(_config(run, plugins).preset, plugins)}, "preset"),
         *checks(lambda: environment(plugins), "packages", "python", "platform"),
         *checks(lambda: {"bundle": tensors_digest(_bundle(run))}, "bundle"),
     ]
@@ -138,7 +138,7 @@ def train_again(path: Path, checks: Iterable[Check], plugins: Plugins) -> Rerun:
                         problems=[Problem(f"{item.part}: {item.text} changed since the run") for item in gone],
                         hint="restore them, or train a new run with `sightsmith train`")
     run = RunDir(path)
-    config = _config(run)
+    config = _config(run, plugins)
     if config.trainer.branch_from is not None:
         raise UserError(f"The run {path} started from a checkpoint of {config.trainer.branch_from}, which has been "
                         "overwritten since: the run can be verified, but not trained again")
@@ -198,8 +198,8 @@ def _content(run: RunDir) -> Any:
         raise UserError(f"{run.config} is damaged: {error}") from error
 
 
-def _config(run: RunDir) -> Config:
-    return restore_config(_content(run), run.config)
+def _config(run: RunDir, plugins: Plugins) -> Config:
+    return restore_config(_content(run), run.config, plugins.tasks)
 
 
 def _starting_weights(config: Config, lock: Mapping[str, Any]) -> str | None:

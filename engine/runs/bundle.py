@@ -39,7 +39,7 @@ def open_task(run: Path, plugins: Plugins) -> Task:
 def restore_task(run: Path, record: TaskRecord, network: NetworkRecord) -> Task:
     """Like :func:`open_task`, for a run whose task and network are known."""
     card = read_card(run)
-    config = restore_config(card["config"], card_path(run))
+    config = restore_config(card["config"], card_path(run), {record.name: record})
     task: Task = record.make(record, config, network, card["classes"], card["multi_label"])
     return task
 

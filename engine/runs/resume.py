@@ -25,8 +25,9 @@ RESUME_FREE_KEYS = ("name", "description", "output_dir", "logger", "limits", "da
 """Keys that may change when a run is resumed, because they do not affect its result."""
 
 CHANGEABLE = ("hyper.learning_rate", "hyper.weight_decay", "hyper.momentum", "hyper.batch_size",
-              "hyper.label_smoothing", "hyper.schedule", "hyper.early_stop", "augment", "base_run.distillation")
-"""Keys and groups that may change when a new run branches from a checkpoint."""
+              "hyper.schedule", "hyper.early_stop", "task", "augment", "base_run.distillation")
+"""Keys and groups that may change when a new run branches from a checkpoint. Of ``task`` these are the task's own keys:
+another task means another network."""
 
 
 def find_run(config: Config) -> RunDir | None:

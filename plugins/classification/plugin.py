@@ -11,7 +11,8 @@ def sightsmith_tasks() -> list[TaskRecord]:
     return [TaskRecord(
         name="classification", description="the class of an image, or its classes (multi-label)",
         builder="sightsmith.plugins.classification.task:ClassificationTask", score="accuracy", annotation="labels",
-        sample="sightsmith.plugins.classification.sample:write")]
+        sample="sightsmith.plugins.classification.sample:write",
+        settings="sightsmith.plugins.classification.settings:ClassificationConfig")]
 
 
 @hookimpl

@@ -29,6 +29,7 @@ from sightsmith.plugins.classification import cam, data, metrics
 from sightsmith.plugins.classification.export import ClassifierExporter
 from sightsmith.plugins.classification.metrics import ClassificationPrediction, ClassificationResult
 from sightsmith.plugins.classification.model import Classifier, Preprocessor, before_last_layer, load_starting_weights
+from sightsmith.plugins.classification.settings import BALANCED, ClassificationConfig
 
 IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 HALF = (0.5, 0.5, 0.5)
@@ -49,6 +50,12 @@ class ClassificationTask(Task[ClassificationResult, ClassificationPrediction]):
     def class_score(self) -> str:
         return "f1" if self.multi_label else "recall"
 
+    @property
+    def settings(self) -> ClassificationConfig:
+        settings = self.config.task
+        assert isinstance(settings, ClassificationConfig)
+        return settings
+
     def input_size(self) -> int:
         return self.config.image.size or self.network.input_size
 
@@ -61,6 +68,9 @@ class ClassificationTask(Task[ClassificationResult, ClassificationPrediction]):
         return data.collate(items)
 
     def build_model(self, *, load_weights: bool = True) -> tuple[Model, LoadReport | None]:
+        if self.settings.class_weights == BALANCED and self.config.hyper.class_balance == "sampling":
+            raise UserError("task.class_weights=balanced and hyper.class_balance=sampling both correct for imbalance",
+                            hint="choose one of them")
         model = self._build(len(self.classes))
         self._try(model, data.input_channels(self.config))
         if not load_weights:
@@ -78,11 +88,11 @@ class ClassificationTask(Task[ClassificationResult, ClassificationPrediction]):
             module = build_module(self.network, num_classes=classes, channels=channels, size=self.input_size(),
                                   options=config.network.options)
             return Classifier(module, Preprocessor(config.image.mean or defaults[0], config.image.std or defaults[1]),
-                              multi_label=self.multi_label, label_smoothing=config.hyper.label_smoothing)
+                              multi_label=self.multi_label, label_smoothing=self.settings.label_smoothing)
         return self.network.make(
             self.network.name, classes, channels=channels, size=self.input_size(),
             mean=config.image.mean or defaults[0], std=config.image.std or defaults[1], multi_label=self.multi_label,
-            label_smoothing=config.hyper.label_smoothing, options={**self.network.options, **config.network.options})
+            label_smoothing=self.settings.label_smoothing, options={**self.network.options, **config.network.options})
 
     def _normalisation(self, channels: int) -> tuple[Sequence[float], Sequence[float]]:
         """Mean and standard deviation of each channel, as the published weights expect them."""
@@ -116,7 +126,7 @@ class ClassificationTask(Task[ClassificationResult, ClassificationPrediction]):
 
     def prepare(self, model: Model, samples: Sequence[Sample]) -> None:
         """Set class weights: all classes weigh the same; for multi-label, positives weigh as much as negatives."""
-        if self.config.hyper.class_balance != "loss":
+        if self.settings.class_weights != BALANCED:
             return
         counts = self.statistics(samples)
         if self.multi_label:

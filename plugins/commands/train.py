@@ -55,20 +55,23 @@ def _train_as_json(overrides: list[str], plugins: Plugins) -> int:
 
 def _print_help(plugins: Plugins) -> None:
     """Print every configuration key with its default, range and help."""
-    from sightsmith.core.contracts.schema import format_override, walk
+    from sightsmith.core.config.overrides import all_keys
+    from sightsmith.core.contracts.schema import format_override
 
     print(f"{HEAD}\ntask:     {', '.join(plugins.tasks)}\n"
           f"network:  {len(plugins.networks)}, see `sightsmith list networks`\n"
           f"tuner:    {', '.join(plugins.tuners)}, see `sightsmith list tuners`\n"
           f"logger:   {', '.join(plugins.loggers)}; several as logger=[a,b], none as logger=[]\n\n"
           "key=value (with the schema's defaults; a task may set others):\n")
-    for key, entry, _ in walk():
+    for key, entry, tasks in all_keys(plugins):
         if key in ("task.name", "network.name", "logger"):
             continue
         meta = entry.metadata
         default = "" if entry.default in (dataclasses.MISSING, "???") else f" [{format_override(entry.default)}]"
         allowed = "|".join(meta.get("choices") or ())
         if meta.get("low") is not None:
-            allowed = f"{meta['low']:g} to {meta['high']:g}" if meta["high"] is not None else f"from {meta['low']:g}"
-        print(f"  {key}{default}" + (f"  {allowed}" if allowed else "") + f"\n      {meta['help']}")
+            high = meta.get("high")
+            allowed = f"{meta['low']:g} to {high:g}" if high is not None else f"from {meta['low']:g}"
+        of_task = f"  with task={' or task='.join(tasks)}" if tasks else ""
+        print(f"  {key}{default}" + (f"  {allowed}" if allowed else "") + f"{of_task}\n      {meta['help']}")
     print(TAIL)

@@ -20,7 +20,6 @@ from sightsmith.plugin import (
     Model,
     ModuleNetworkRecord,
     PredictionT,
-    Problem,
     ResultT,
     Sample,
     SampleResult,
@@ -73,21 +72,7 @@ class OpenMMLabTask(Task[ResultT, PredictionT]):
         adapt.feed_rgb(model["data_preprocessor"], self.config.image.mean, self.config.image.std)
         return model, downloads
 
-    def _validate_settings(self) -> None:
-        """Raises UserError for settings that only classifiers have: they must not be ignored silently."""
-        hyper = self.config.hyper
-        problems = []
-        if hyper.label_smoothing:
-            problems.append(Problem(f"hyper.label_smoothing={hyper.label_smoothing:g} is for classification",
-                                    hint="remove it"))
-        if hyper.class_balance == "loss":
-            problems.append(Problem("hyper.class_balance=loss is for classification",
-                                    hint="hyper.class_balance=sampling draws images of rare classes more often"))
-        if problems:
-            raise UserError(f"The task {self.config.task.name} cannot use these settings:", problems=problems)
-
     def build_model(self, *, load_weights: bool = True) -> tuple[Model, LoadReport | None]:
-        self._validate_settings()
         if isinstance(self.network, ModuleNetworkRecord):
             return self._build_module(self.network, load_weights)
         model, downloads = self.adapted()

@@ -36,7 +36,7 @@ def refusal(*overrides) -> str:
     "image.size=64", "dataset.tile=64", "augment.rotation=3", "augment.color_jitter.hue=0.2", "hyper.batch_size=4",
     "hyper.epochs=3", "hyper.optimizer=adam", "hyper.learning_rate=0.01", "hyper.weight_decay=0.01",
     "hyper.momentum=0.8", "hyper.schedule=step", "hyper.warmup_epochs=3", "hyper.clip_grad_norm=3",
-    "hyper.ema_decay=0.9", "hyper.class_balance=loss",
+    "hyper.ema_decay=0.9", "hyper.class_balance=sampling",
 ])
 def test_what_auto_chooses_cannot_be_given_too(override):
     text = refusal(*GENERAL, override)

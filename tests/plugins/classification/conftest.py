@@ -7,8 +7,9 @@ import pytest
 from PIL import Image
 
 from sightsmith.core.contracts.dataset import Sample
-from sightsmith.core.contracts.schema import Config, ImageConfig, NetworkConfig, TaskConfig
+from sightsmith.core.contracts.schema import Config, ImageConfig, NetworkConfig
 from sightsmith.core.plugins.manager import load_plugins
+from sightsmith.plugins.classification.settings import ClassificationConfig
 from sightsmith.plugins.classification.task import ClassificationTask
 
 CLASSES = ("cat", "cow", "dog")
@@ -19,8 +20,8 @@ def make_task():
     """A task: ``make_task("resnet18", size=32, windows=..., hyper=...)``."""
 
     def make(network="resnet18", *, size=None, multi_label=False, weights="none", classes=CLASSES, options=None,
-             windows=(), **parts) -> ClassificationTask:
-        config = Config(task=TaskConfig("classification"), name="test",
+             windows=(), settings=None, **parts) -> ClassificationTask:
+        config = Config(task=ClassificationConfig("classification", **(settings or {})), name="test",
                         network=NetworkConfig(network, weights, options or {}),
                         image=ImageConfig(size=size, windows=list(windows)), **parts)
         plugins = load_plugins()

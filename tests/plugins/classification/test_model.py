@@ -119,7 +119,7 @@ def test_the_loss_of_one_image_is_defined_with_batch_normalisation(make_task):
 
 
 def test_label_smoothing_and_class_weights(make_task):
-    task = make_task(size=32, hyper=HyperConfig(label_smoothing=0.1, class_balance="loss"))
+    task = make_task(size=32, settings={"label_smoothing": 0.1, "class_weights": "balanced"})
     model, _ = task.build_model()
     samples = [Sample(None, str(number), (name,)) for number, name in enumerate(["cat", "cat", "cat", "dog"])]
     task.prepare(model, samples)
@@ -132,7 +132,7 @@ def test_label_smoothing_and_class_weights(make_task):
 
 
 def test_multi_label_loss_weighs_positives(make_task):
-    task = make_task(size=32, multi_label=True, hyper=HyperConfig(class_balance="loss"))
+    task = make_task(size=32, multi_label=True, settings={"class_weights": "balanced"})
     model, _ = task.build_model()
     labels = [("cat",), ("cat", "dog"), ("cat",), ()]
     task.prepare(model, [Sample(None, str(number), names) for number, names in enumerate(labels)])
@@ -141,6 +141,12 @@ def test_multi_label_loss_weighs_positives(make_task):
     logits = model.eval()(**model.data_preprocessor(content))
     expected = functional.binary_cross_entropy_with_logits(logits, label, pos_weight=torch.tensor([1 / 3, 1.0, 3.0]))
     torch.testing.assert_close(losses(model, content)["loss_cls"], expected)
+
+
+def test_one_correction_of_imbalance_at_a_time(make_task):
+    task = make_task(size=32, settings={"class_weights": "balanced"}, hyper=HyperConfig(class_balance="sampling"))
+    with pytest.raises(UserError, match="both correct for imbalance"):
+        task.build_model()
 
 
 def test_sampling_draws_every_class_alike(make_task):

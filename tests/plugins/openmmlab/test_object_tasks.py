@@ -156,7 +156,7 @@ def test_an_image_of_which_the_last_layers_leave_nothing(tmp_path, network):
     (["network=mmdet", "network.config=fast_rcnn/fast-rcnn_r50_fpn_1x_coco"], "takes proposals in addition"),
     (["network.config=rtmdet/rtmdet_s_8xb32-300e_coco"], "leave network.config out"),
     (["image.windows=[[1,2],[3,4]]"], "take 1 or 3"),
-    (["hyper.class_balance=loss", "hyper.label_smoothing=0.1"], "hyper.label_smoothing=0.1 is for classification"),
+    (["hyper.class_balance=loss", "task.label_smoothing=0.1"], "task.label_smoothing belongs to task=classification"),
     (["network=resnet18"], "is for classification, not for detection"),
 ])
 def test_mistakes_are_user_errors(tmp_path, overrides, expected):
