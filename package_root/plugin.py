@@ -45,7 +45,6 @@ if TYPE_CHECKING:
         Sample,
         Split,
         Writer,
-        contained_path,
     )
     from sightsmith.core.contracts.exporter import Exporter, ExportFormat, Outputs, Runner
     from sightsmith.core.contracts.image import Array, Frame, ImageError, ImageInfo, Reader
@@ -95,6 +94,7 @@ if TYPE_CHECKING:
     from sightsmith.engine.data.masks import encode as encode_mask
     from sightsmith.engine.data.masks import encoded as run_lengths
     from sightsmith.engine.data.masks import from_counts as mask_from_counts
+    from sightsmith.engine.data.paths import contained_path
     from sightsmith.engine.data.thumbnails import FALSE as FALSE_POSITIVE
     from sightsmith.engine.data.thumbnails import HIT as TRUE_POSITIVE
     from sightsmith.engine.data.thumbnails import MISSED as FALSE_NEGATIVE
@@ -108,6 +108,7 @@ if TYPE_CHECKING:
     from sightsmith.engine.runs.resume import CHANGEABLE
     from sightsmith.engine.runs.weights import WeightsFile, file_digest, load_by_class, load_matching, read_weights
     from sightsmith.engine.runs.weights import fetch as fetch_weights
+    from sightsmith.engine.search.sweep_syntax import as_distribution
     from sightsmith.engine.training.network_module import build_module, load_module_weights
     from sightsmith.engine.training.precision import to_float32
 
@@ -127,7 +128,7 @@ LAZY = {
     "Sample": "sightsmith.core.contracts.dataset:Sample",
     "Split": "sightsmith.core.contracts.dataset:Split",
     "Writer": "sightsmith.core.contracts.dataset:Writer",
-    "contained_path": "sightsmith.core.contracts.dataset:contained_path",
+    "contained_path": "sightsmith.engine.data.paths:contained_path",
     "ExportFormat": "sightsmith.core.contracts.exporter:ExportFormat",
     "Exporter": "sightsmith.core.contracts.exporter:Exporter",
     "Outputs": "sightsmith.core.contracts.exporter:Outputs",
@@ -214,6 +215,7 @@ LAZY = {
     "load_matching": "sightsmith.engine.runs.weights:load_matching",
     "read_weights": "sightsmith.engine.runs.weights:read_weights",
     "fetch_weights": "sightsmith.engine.runs.weights:fetch",
+    "as_distribution": "sightsmith.engine.search.sweep_syntax:as_distribution",
     "build_module": "sightsmith.engine.training.network_module:build_module",
     "load_module_weights": "sightsmith.engine.training.network_module:load_module_weights",
     "to_float32": "sightsmith.engine.training.precision:to_float32",
@@ -232,7 +234,8 @@ __all__ = [
     "Reader", "ResultT", "RunLengths", "Runner", "Sample", "SampleResult", "Score", "SearchSpace", "Section",
     "SemanticMask", "Split", "Suggestion", "Task", "TaskConfig", "TaskRecord", "Train", "TrialResult", "Tuner",
     "TunerRecord", "Uniform", "UserError", "Value", "WeightsFile", "Writer", "ZooNetwork", "apply_augmentations",
-    "blended", "build_module", "cache_dir", "check_image_size", "color_jitter", "contained_path", "cut_out",
+    "as_distribution", "blended", "build_module", "cache_dir", "check_image_size", "color_jitter", "contained_path",
+    "cut_out",
     "decode_mask", "encode_mask", "escape_dollars", "fetch_weights", "file_digest", "fill_folder", "find_heads",
     "format_metric", "hookimpl", "integer_limits", "is_among", "largest_value", "listed", "load_by_class",
     "load_matching", "load_module_weights", "load_rgb", "mask_area", "mask_box", "mask_from_counts", "near",

@@ -33,7 +33,3 @@ class AugmentationRecord(Record):
     """
 
     options: Mapping[str, Any] = field(default_factory=dict)
-
-
-
-

@@ -24,8 +24,6 @@ Tile: TypeAlias = tuple[int, int, int, int]
 
 IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".tif", ".tiff", ".bmp", ".dcm", ".dicom"})
 """Lower-case suffixes of image files."""
-LONGEST_NAME = 255
-"""Maximum length of a file name, bytes."""
 
 
 @dataclass(frozen=True)
@@ -109,32 +107,6 @@ class DatasetFormat(Protocol):
 Writer: TypeAlias = "Callable[[DatasetIndex, Mapping[str, ImageInfo], Path], list[str]]"
 """Writes a checked index without semantic masks, tiles and frames into an empty folder, with a copy of each image;
 image infos are by sample name. Returns notes on what the format cannot express."""
-
-
-def contained_path(root: Path, text: str) -> tuple[Path | None, str | None]:
-    """Resolve ``text``, a path in an annotation, inside ``root``.
-
-    Returns ``(path, None)`` or ``(None, reason)``; absolute paths, ``..`` and links that leave the root are rejected.
-    The path need not exist.
-    """
-    text = text.strip().replace("\\", "/")
-    if not text:
-        return None, "the image path is empty"
-    if "\0" in text:
-        return None, "the image path has a NUL character"
-    if text.startswith("/") or (len(text) > 1 and text[1] == ":"):
-        return None, f"'{text}' is an absolute path; paths are relative to the data set's folder"
-    if ".." in text.split("/"):
-        return None, f"'{text}' leaves the data set's folder with '..'"
-    if any(len(part.encode("utf-8", "surrogateescape")) > LONGEST_NAME for part in text.split("/")):
-        return None, f"'{text[:40]}...' is longer than a file name can be"
-    path = root / text
-    try:
-        if not path.resolve().is_relative_to(root.resolve()):
-            return None, f"'{text}' is a link that leaves the data set's folder"
-    except (OSError, RuntimeError) as error:
-        return None, f"'{text}' cannot be resolved: {error}"
-    return path, None
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from numpy.random import Generator
-    from optuna.distributions import BaseDistribution
 
 Value = str | float | int
 """A parameter's value: a choice as typed, or a number in a range."""
@@ -63,16 +62,6 @@ class Parameter:
         if self.choices:
             return str(value) in self.choices
         return isinstance(value, (int, float)) and self.low <= value <= self.high
-
-    def distribution(self) -> BaseDistribution:
-        """The parameter as an Optuna distribution."""
-        from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
-
-        if self.choices:
-            return CategoricalDistribution(self.choices)
-        if self.whole:
-            return IntDistribution(int(self.low), int(self.high), log=self.log)
-        return FloatDistribution(self.low, self.high, log=self.log)
 
     def override(self, value: Value) -> str:
         return f"{self.key}={value}"

@@ -15,7 +15,6 @@ from omegaconf import DictConfig, OmegaConf
 from rich.table import Table
 
 from sightsmith.core.config.compose import resolve, without_hydra
-from sightsmith.core.config.sweep_syntax import parse_parameter, parse_space
 from sightsmith.core.contracts.recommendation import Recommendation, owned
 from sightsmith.core.contracts.records import TunerRecord
 from sightsmith.core.contracts.schema import AUTO, MANUAL, Config, format_override, walk
@@ -23,6 +22,7 @@ from sightsmith.core.contracts.search_space import Parameter, count
 from sightsmith.core.contracts.tuner import AsynchronousTuner, SearchMethod, SearchSpace, Suggestion, Tuner
 from sightsmith.core.util.errors import Problem, UserError, near
 from sightsmith.core.util.text import format_duration
+from sightsmith.engine.search.sweep_syntax import parse_parameter, parse_space
 
 if TYPE_CHECKING:
     from sightsmith.core.plugins.manager import Plugins

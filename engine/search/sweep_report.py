@@ -18,6 +18,7 @@ from sightsmith.core.util.text import format_metric
 from sightsmith.engine.report.page import write_page
 from sightsmith.engine.runs.run_dir import FINISHED
 from sightsmith.engine.search.sweep_plan import SweepPlan
+from sightsmith.engine.search.sweep_syntax import as_distribution
 from sightsmith.engine.search.sweep_table import SweepRow, best_row, value_text
 
 MIN_SCORES = 8
@@ -129,7 +130,7 @@ def _importance(space: Sequence[Parameter], scored: Sequence[SweepRow]) -> Secti
 
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     study = optuna.create_study(direction="maximize")
-    distributions = {parameter.name: parameter.distribution() for parameter in varied}
+    distributions = {parameter.name: as_distribution(parameter) for parameter in varied}
     for row in scored:
         study.add_trial(optuna.trial.create_trial(
             params={parameter.name: row.suggestion.values[parameter.name] for parameter in varied},

@@ -62,4 +62,3 @@ def _crop(height: int, width: int, uniform: Uniform) -> tuple[int, int, int, int
     crop_height = max(round(height * math.sqrt(area / ratio)), 1)
     crop_width = max(round(width * math.sqrt(area * ratio)), 1)
     return (round(uniform(0, height - crop_height)), round(uniform(0, width - crop_width)), crop_height, crop_width)
-

@@ -10,7 +10,7 @@ import optuna
 from optuna.samplers import BaseSampler, RandomSampler, TPESampler
 from optuna.trial import TrialState
 
-from sightsmith.plugin import SearchSpace, Suggestion, TrialResult, Tuner
+from sightsmith.plugin import SearchSpace, Suggestion, TrialResult, Tuner, as_distribution
 
 UNINFORMED = 3
 """One in this many runs of a Parzen estimator is random, at first; at most ten, as in optuna."""
@@ -25,7 +25,7 @@ class Sampling(Tuner):
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
             self._study = optuna.create_study(direction="maximize", sampler=self.sampler())
-        self._distributions = {parameter.name: parameter.distribution() for parameter in search.space}
+        self._distributions = {parameter.name: as_distribution(parameter) for parameter in search.space}
         self._pending: list[optuna.Trial] = []
         self._left = search.trials
 
@@ -72,4 +72,3 @@ class ParzenEstimator(Sampling):
         # The constant liar keeps simultaneous suggestions apart.
         return TPESampler(seed=self.search.seed, n_startup_trials=min(10, max(1, self.search.trials // UNINFORMED)),
                           constant_liar=self.search.parallel > 1)
-

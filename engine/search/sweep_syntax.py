@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
@@ -11,6 +11,9 @@ from hydra.errors import HydraException
 
 from sightsmith.core.contracts.search_space import Parameter
 from sightsmith.core.util.errors import Problem, UserError
+
+if TYPE_CHECKING:
+    from optuna.distributions import BaseDistribution
 
 
 def parse_parameter(override: Override) -> Parameter:
@@ -40,3 +43,14 @@ def parse_space(space: Mapping[str, str], origin: str) -> list[Parameter]:
         raise UserError(f"{origin} has entries that are not sweeps:", problems=problems,
                         hint="for example 0.001,0.01 or interval(0.8,0.99) or tag(log,interval(1e-5,0.1))")
     return parameters
+
+
+def as_distribution(parameter: Parameter) -> BaseDistribution:
+    """The parameter as an Optuna distribution."""
+    from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
+
+    if parameter.choices:
+        return CategoricalDistribution(parameter.choices)
+    if parameter.whole:
+        return IntDistribution(int(parameter.low), int(parameter.high), log=parameter.log)
+    return FloatDistribution(parameter.low, parameter.high, log=parameter.log)

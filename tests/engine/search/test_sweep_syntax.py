@@ -7,9 +7,9 @@ import math
 import numpy as np
 import pytest
 
-from sightsmith.core.config.sweep_syntax import parse_space
 from sightsmith.core.contracts.search_space import count
 from sightsmith.core.util.errors import UserError
+from sightsmith.engine.search.sweep_syntax import as_distribution, parse_space
 
 
 def parameter(text, key="hyper.momentum"):
@@ -61,7 +61,7 @@ def test_combinations_are_counted():
 
 
 def test_distributions_are_those_of_optuna():
-    assert parameter("tag(log,interval(1e-5,0.1))").distribution().log
-    assert parameter("int(interval(1,6))").distribution().high == 6
-    assert parameter("a,b").distribution().choices == ("a", "b")
-    assert math.isclose(parameter("interval(0.5,0.9)").distribution().low, 0.5)
+    assert as_distribution(parameter("tag(log,interval(1e-5,0.1))")).log
+    assert as_distribution(parameter("int(interval(1,6))")).high == 6
+    assert as_distribution(parameter("a,b")).choices == ("a", "b")
+    assert math.isclose(as_distribution(parameter("interval(0.5,0.9)")).low, 0.5)
