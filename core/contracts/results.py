@@ -26,4 +26,6 @@ class RawPrediction(TypedDict):
 
 
 ResultT = TypeVar("ResultT", bound=SampleResult)
+"""A task's own results."""
 PredictionT = TypeVar("PredictionT", bound=RawPrediction)
+"""A task's own predictions."""

@@ -53,7 +53,7 @@ def test_what_is_no_axis_is_told_all_at_once():
     assert "tuner.space of pbt has entries that are not sweeps" in text
     assert text.count("\n  - ") == 4
     assert "a: 0.5 is a single value" in text
-    assert "must rise and be above 0" in text
+    assert "must increase and be above 0" in text
 
 
 def test_combinations_are_counted():

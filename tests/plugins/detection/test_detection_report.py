@@ -36,7 +36,7 @@ def test_the_hardest_images_are_those_with_most_errors_whatever_the_loss_of_thei
     assert [picture.caption for picture in pictures] == [
         "worst.png\n2 false negatives, 1 false positives", "false.png\n0 false negatives, 1 false positives",
         "missed.png\n1 false negatives, 0 false positives"]
-    titles = [title for title, _ in by_title["What is found"].pictures]
+    titles = [title for title, _ in by_title["Examples"].pictures]
     assert titles == ["light, true positives: 4", "light, false negatives: 1", "dark, true positives: 3",
                       "dark, false positives: 2", "dark, false negatives: 2"]
 
