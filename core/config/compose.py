@@ -80,9 +80,9 @@ def install(overrides: Sequence[str], plugins: Plugins) -> None:
     store.store(group="hydra/sweeper", name="sightsmith", provider="sightsmith",
                 node={"_target_": f"{SightsmithSweeper.__module__}.{SightsmithSweeper.__name__}", "params": {}})
     store.store(name="schema", node=Config, provider="sightsmith")
-    store.store(group="task_schema", name="none", node=TaskConfig, package="task", provider="sightsmith")
+    store.store(group="_task_keys", name="none", node=TaskConfig, package="task", provider="sightsmith")
     for name, task in plugins.tasks.items():
-        store.store(group="task_schema", name=name, node=settings_of(task), package="task",
+        store.store(group="_task_keys", name=name, node=settings_of(task), package="task",
                     provider=plugins.provider("tasks", name).plugin)
     for name, network in plugins.networks.items():
         node = {"name": name, "weights": "imagenet" if network.weights else "none"}
@@ -188,7 +188,7 @@ def resolve(composed: DictConfig, choices: Mapping[str, str | None], plugins: Pl
         raise UserError("Invalid configuration:", problems=missing)
     config = OmegaConf.to_object(composed)
     assert isinstance(config, Config)
-    if config.task.name != choices.get("task_schema"):
+    if config.task.name != choices.get("_task_keys"):
         raise UserError(f"task.name={config.task.name} chooses no task", hint=f"type task={config.task.name}")
     if problems := [*check_values(config), *augmentation_problems(config.augment.extra, plugins)]:
         raise UserError("Invalid values in the configuration:", problems=problems)

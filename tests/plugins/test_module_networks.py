@@ -147,8 +147,9 @@ def export(task, run, capsys):
 def task_of(name, config_of, **more):
     plugins = load_plugins()
     record = plugins.network(name)
-    return plugins.task(record.task).build()(plugins.task(record.task), config_of(name, size=32, **more), record,
-                                             ("a", "b"))
+    task, config = plugins.task(record.task), config_of(name, size=32, **more)
+    config.task = task.build_settings()(task.name)
+    return task.make(task, config, record, ("a", "b"))
 
 
 def test_a_classifier_gets_the_stated_mean_and_deviation_and_heat_maps(configure):

@@ -25,7 +25,7 @@ ROOT = "dataset.root=photos"
     (["task=classification", "hyper.label_smoothing=0.1"], "Did you mean 'task.label_smoothing'"),
     (["task=detection", "task.label_smoothing=0.1"], "task.label_smoothing belongs to task=classification"),
     (["task=detection", "+task.label_smoothing=0.1"], "task.label_smoothing belongs to task=classification"),
-    (["task=classification", "task_schema=detection"], "task.name=classification chooses no task"),
+    (["task=classification", "_task_keys=detection"], "task.name=classification chooses no task"),
     (["task=detection", "preset=pneumothorax"], "is for task=classification"),
 ])
 def test_mistakes_are_answered(plugins, overrides, expected):

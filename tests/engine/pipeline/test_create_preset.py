@@ -56,7 +56,7 @@ def test_the_file_says_all_that_a_shipped_one_says(preset, run):
     text = preset.read_text()
     head, content = text.split("title:")[0], yaml.safe_load(text)
     for part in ("sightsmith train preset=two_shades.yaml", "# Data: single-label, classes dark, light.",
-                 run.run_dir.name, "it started from nothing", "Licence of this file and of the weights: CC0-1.0",
+                 run.run_dir.name, "which started from nothing", "Licence of this file and of the weights: CC0-1.0",
                  "Reference score: "):
         assert part in head.replace("\n#   ", " "), head
     assert str(run.run_dir) not in text
@@ -97,14 +97,14 @@ def test_it_trains_as_the_run_did_from_its_weights(preset, run, data, tmp_path, 
     elsewhere = shutil.copytree(preset.parent, tmp_path / "elsewhere")
     assert find_preset(str(elsewhere / preset.name), plugins).checksum == lock["preset"]
 
-    states = {item.part: item.state for item in verify.check_run(again.run_dir, print)}
+    states = {item.part: item.state for item in verify.check_run(again.run_dir, print, plugins)}
     assert states["preset"] == states["weights"] == verify.SAME
     again.run_dir.joinpath("config.yaml").write_text(
         (again.run_dir / "config.yaml").read_text().replace("size: 48", "size: 64"))
     with pytest.raises(UserError, match="image.size is locked to 48, but this run has 64"):
-        verify.train_again(again.run_dir, [])
+        verify.train_again(again.run_dir, [], plugins)
     preset.write_text(preset.read_text().replace("rotation: 3.0", "rotation: 4.0"))
-    assert {item.part: item.state for item in verify.check_run(again.run_dir, print)}["preset"] == verify.CHANGED
+    assert {item.part: item.state for item in verify.check_run(again.run_dir, print, plugins)}["preset"] == verify.CHANGED
 
 
 def test_weights_that_are_not_those_it_was_made_with(preset, data, tmp_path):
@@ -154,7 +154,7 @@ def test_a_relative_path(preset, monkeypatch, plugins):
 
 
 @pytest.mark.parametrize(("change", "says"), [
-    ({"config": {"hydra": {"callbacks": {"mine": {"_target_": "os.abort"}}}}}, "config sets hydra; it may set image"),
+    ({"config": {"hydra": {"callbacks": {"mine": {"_target_": "os.abort"}}}}}, "config sets hydra; it may set task, image"),
     ({"config": {"output_dir": "/"}}, "config sets output_dir"),
     ({"config": {"defaults": ["/network: other"]}}, "config sets defaults"),
     ({"description": "${oc.env:HOME}"}, "interpolation"),

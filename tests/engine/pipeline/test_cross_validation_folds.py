@@ -123,7 +123,7 @@ def test_the_score_is_that_of_all_folds_together_and_of_both_repeats(tmp_path):
     scores = [fold.score for fold in found.folds]
     for part in (f"{found.score:.4f} of all folds together, mean of 2 repeats", "20 cases", "of 2 epochs",
                  f"of each fold mean {np.mean(scores):.4f}, standard deviation {np.std(scores, ddof=1):.4f}"):
-        assert part in section.html
+        assert part in section.note
 
 
 def test_images_of_a_group_are_left_out_and_drawn_together(tmp_path):

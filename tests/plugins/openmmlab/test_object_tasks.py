@@ -133,7 +133,7 @@ def test_a_network_that_learns_from_a_teacher_asks_for_its_weights(tmp_path):
 
     run = [*SMALL, "task=detection", "network=mmdet", "network.config=ld/ld_r18-gflv1-r101_fpn_1x_coco",
            "trainer.dry_run=true", f"output_dir={tmp_path}"]
-    with pytest.raises(UserError, match=r"type \+network.options.teacher_ckpt=PATH"):
+    with pytest.raises(UserError, match=r"set \+network.options.teacher_ckpt=PATH"):
         dry_run(run)
     teacher = assemble(load_model("mmdet", "gfl/gfl_r101_fpn_ms-2x_coco"), "mmdet")
     torch.save({"state_dict": teacher.state_dict()}, tmp_path / "teacher.pth")
