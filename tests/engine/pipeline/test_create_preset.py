@@ -104,7 +104,8 @@ def test_it_trains_as_the_run_did_from_its_weights(preset, run, data, tmp_path, 
     with pytest.raises(UserError, match="image.size is locked to 48, but this run has 64"):
         verify.train_again(again.run_dir, [], plugins)
     preset.write_text(preset.read_text().replace("rotation: 3.0", "rotation: 4.0"))
-    assert {item.part: item.state for item in verify.check_run(again.run_dir, print, plugins)}["preset"] == verify.CHANGED
+    assert {item.part: item.state for item in verify.check_run(again.run_dir, print,
+                                                               plugins)}["preset"] == verify.CHANGED
 
 
 def test_weights_that_are_not_those_it_was_made_with(preset, data, tmp_path):
@@ -154,7 +155,8 @@ def test_a_relative_path(preset, monkeypatch, plugins):
 
 
 @pytest.mark.parametrize(("change", "says"), [
-    ({"config": {"hydra": {"callbacks": {"mine": {"_target_": "os.abort"}}}}}, "config sets hydra; it may set task, image"),
+    ({"config": {"hydra": {"callbacks": {"mine": {"_target_": "os.abort"}}}}}, "config sets hydra; it may set task, "
+                                                                               "image"),
     ({"config": {"output_dir": "/"}}, "config sets output_dir"),
     ({"config": {"defaults": ["/network: other"]}}, "config sets defaults"),
     ({"description": "${oc.env:HOME}"}, "interpolation"),

@@ -141,7 +141,8 @@ def test_a_training_and_a_preset_as_json(tmp_path):
     assert "epoch 1/2" in errors
     assert json.loads(said("preset", "create", f"run={run}", "name=mine", "--json")) == {"preset": "presets/mine.yaml"}
     assert (tmp_path / "presets" / "mine.yaml").is_file()
-    for arguments, says in ((["hyper.epochs=0"], "hyper.epochs"), (["-m", "hyper.epochs=1,2"], "cannot be combined with -m")):
+    for arguments, says in ((["hyper.epochs=0"], "hyper.epochs"), (["-m", "hyper.epochs=1,2"],
+                                                                   "cannot be combined with -m")):
         code, output, errors = within("train", *SMALL, "dataset.root=sample", "--json", *arguments)
         assert (code, output) == (2, "")
         assert says in errors
