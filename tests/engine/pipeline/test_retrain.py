@@ -175,7 +175,7 @@ def test_what_does_not_fit_the_source_is_refused(base_run, tmp_path):
     assert "black, dark, grey, white" in str(raised.value)
     with pytest.raises(UserError, match="network.class_renames: the data has no class c"):
         sightsmith.train([others, f"base_run={base_run.run_dir}", "+network.class_renames={dark: c, black: a}"])
-    with pytest.raises(UserError, match="has no class nothing; its classes are black, dark, grey, white"):
+    with pytest.raises(UserError, match="have no class nothing; its classes are black, dark, grey, white"):
         sightsmith.train([others, f"base_run={base_run.run_dir}", "+network.class_renames={nothing: a, black: b}"])
     labels = tmp_path / "several" / "label.csv"
     shutil.copytree(tmp_path / "others" / "Classes" / "a", labels.parent / "a")

@@ -31,15 +31,16 @@ def test_a_plugin_that_fails_after_a_finished_run_is_a_warning_of_the_run(tmp_pa
         raise OSError("the mail server is down")
 
     overrides = [*RUN, f"output_dir={tmp_path}"]
-    result = start(compose(overrides), overrides, listening(sightsmith_after_run=sightsmith_after_run))
+    plugins = listening(sightsmith_after_run=sightsmith_after_run)
+    result = start(compose(overrides, plugins), overrides, plugins)
     status = json.loads((result.run_dir / "status.json").read_text())
     assert status["status"] == "finished"
     assert status["message"] == ""
-    warning = "a plugin failed in sightsmith_after_run: OSError: the mail server is down"
+    warning = "listener (test 1) failed in sightsmith_after_run: OSError: the mail server is down"
     assert status["warnings"] == [warning]
     assert f"warning: {warning}\n" in capsys.readouterr().out
     log = (result.run_dir / "train.log").read_text()
-    assert "WARNING a plugin failed in sightsmith_after_run" in log
+    assert "WARNING listener (test 1) failed in sightsmith_after_run" in log
     assert "OSError: the mail server is down" in log
 
 
@@ -56,7 +57,7 @@ def test_a_plugin_that_fails_before_the_run_ends_it(tmp_path):
     overrides = [*RUN, f"output_dir={tmp_path}"]
     plugins = listening(sightsmith_before_run=sightsmith_before_run, sightsmith_on_run_error=sightsmith_on_run_error)
     with pytest.raises(OSError, match="no licence server") as caught:
-        start(compose(overrides), overrides, plugins)
+        start(compose(overrides, plugins), overrides, plugins)
     assert seen == [caught.value]
     [run] = tmp_path.iterdir()
     status = json.loads((run / "status.json").read_text())

@@ -177,7 +177,7 @@ def test_a_run_goes_on_from_another_under_other_hyper_parameters(tmp_path, plugi
     first = run_folder(tmp_path / "first")
     result = sightsmith.train([*run, "hyper.learning_rate=0.0001", "hyper.weight_decay=0.01",
                                f"trainer.branch_from={first}", f"output_dir={tmp_path / 'second'}"])
-    with pytest.raises(UserError, match="can be verified, and not be trained again"):
+    with pytest.raises(UserError, match="can be verified, but not trained again"):
         train_again(result.run_dir, [], plugins)
     lines = [json.loads(line) for line in (result.run_dir / "metrics.jsonl").read_text().splitlines()]
     assert [(line["epoch"], line["learning_rate"]) for line in lines] == [(1, 0.001), (2, 0.001), (3, 0.0001)]
