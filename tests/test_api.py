@@ -20,6 +20,7 @@ SMALL = ["task=classification", "network=mobilenet_v3_small", "network.weights=n
          "trainer.memory_format=contiguous", "logger=[]"]
 
 
+@pytest.mark.slow
 def test_train_returns_the_result(tmp_path, capsys):
     result = sightsmith.train([*SMALL, "dataset.root=sample", "dataset.limit=60", f"output_dir={tmp_path}"])
     assert result.run_dir.parent == tmp_path
@@ -75,6 +76,7 @@ def test_mistakes_are_user_errors(tmp_path):
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.slow
 def test_multi_label_with_windows_balance_and_all_the_rest(tmp_path):
     rows = MULTI_ROWS + "".join(f"{number}.png\n" for number in range(8, 12))
     root = table(tmp_path / "set", rows, images=12)

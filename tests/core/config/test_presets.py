@@ -139,6 +139,7 @@ def test_routes_of_the_command_line(tmp_path, monkeypatch, files, arguments, say
     assert not list(tmp_path.rglob("config.yaml"))
 
 
+@pytest.mark.slow
 def test_presets_of_this_package_are_whole(plugins):
     presets = load_presets(plugins)
     assert len(presets) >= 12

@@ -145,6 +145,7 @@ def test_files_in_quotes_are_swept_too(preset, tmp_path):
     assert "image.size is locked to 48" in output
 
 
+@pytest.mark.slow
 def test_a_relative_path(preset, monkeypatch, plugins):
     monkeypatch.chdir(preset.parent.parent)
     for path in ("mine/two_shades.yaml", "./mine/two_shades.yaml", "../" + preset.parent.parent.name
@@ -236,6 +237,7 @@ def test_a_package_is_installed_listed_and_trained(run, data, tmp_path, capsys):
         installed / "sightsmith_two_shades" / "two_shades.safetensors")
 
 
+@pytest.mark.slow
 def test_a_preset_of_a_run_of_a_preset_keeps_what_the_card_says_of_images(preset, data, tmp_path, capsys, plugins):
     again = sightsmith.train([f"preset={preset}", data, "hyper.epochs=1", "dataset.folds=none", *FAST,
                               f"output_dir={tmp_path / 'runs'}"])

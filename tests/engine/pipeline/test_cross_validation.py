@@ -40,6 +40,7 @@ def card(run):
     return json.loads((run / "model" / "model.json").read_text())["metrics"]
 
 
+@pytest.mark.slow
 def test_a_run_with_folds(tmp_path, capsys):
     alone = sightsmith.train([*SMALL, f"output_dir={tmp_path / 'alone'}"])
     result = sightsmith.train([*SMALL, f"output_dir={tmp_path / 'runs'}", "dataset.folds=3"])
@@ -80,6 +81,7 @@ def test_a_run_killed_in_a_fold_ends_as_an_undisturbed_one(tmp_path, devices):
     assert table(run_folder(whole)) == table(run_folder(cut))
 
 
+@pytest.mark.slow
 def test_tiles_of_an_image_are_left_out_together(tmp_path):
     result = sightsmith.train(["task=segmentation", "network=fastscnn", "network.weights=none", "image.size=64",
                                "dataset.root=sample", "dataset.limit=12", "dataset.tile=64", "dataset.folds=2",
@@ -108,6 +110,7 @@ def test_the_plan_says_what_it_costs_and_why(tmp_path, capsys, monkeypatch, over
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.slow
 def test_the_presets_leave_it_to_the_data_and_lock_nothing_of_it(plugins):
     for name in load_presets(plugins):
         assert compose([f"preset={name}", "dataset.root=x"], plugins).dataset.folds == "auto"

@@ -160,6 +160,7 @@ def test_repeats_are_pooled_case_by_case():
     assert pooled(task, [pairs, wrong], seed=0)[0] == pytest.approx(1 / 3)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("stop", [(2, 8), (6, 1)], ids=["at a training's end", "within one"])
 def test_a_stopped_cross_validation_goes_on_and_trains_nothing_twice(tmp_path, stop):
     checked = dataset(20, 4)

@@ -38,6 +38,7 @@ def test_its_own_data_has_the_metrics_of_the_training(digits, tmp_path):
     assert rows["images"] == [str(found.splits[name].images) for name in ("train", "validation")]
 
 
+@pytest.mark.slow
 def test_the_command_on_another_folder_whose_classes_are_a_part(digits, tmp_path):
     classes = sorted(cache_dir().glob("samples/classification/Classes/*"))
     for folder in classes[:3]:
@@ -64,6 +65,7 @@ def test_the_command_on_another_folder_whose_classes_are_a_part(digits, tmp_path
     assert metrics["accuracy"] == pytest.approx(right / total)
 
 
+@pytest.mark.slow
 def test_a_test_split_is_evaluated_and_never_trained_on(tmp_path):
     for split, count in (("train", 8), ("val", 4), ("test", 5)):
         for name, shade in (("dark", 40), ("light", 200)):
@@ -104,6 +106,7 @@ def test_mistakes(digits, tmp_path):
         evaluate(sightsmith.load(tmp_path / "moved"))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("run", "score"), [("box_tiles", "ap"), ("map_tiles", "dice")])
 def test_tiles_are_evaluated_as_in_validation(request, tmp_path, run, score):
     result = request.getfixturevalue(run)

@@ -64,6 +64,7 @@ def test_labels_from_onnxruntime_alone(digits, tmp_path):
             assert item["score"] == pytest.approx(other.scores[item["label"]], abs=2e-4)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("tiles", [False, pytest.param(True, marks=pytest.mark.slow)], ids=["masks", "tiles"])
 def test_objects_from_onnxruntime_alone(request, photos, tmp_path, tiles):
     result = request.getfixturevalue("photo_tiles" if tiles else "photo_masks")

@@ -53,6 +53,7 @@ def test_each_frame_of_a_file_and_every_file_that_cannot_be_read(digits, tmp_pat
         "text.png", "gone.png"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("run", ["box_tiles", "mask_tiles"])
 def test_objects_of_tiles_are_merged_as_in_validation(request, run):
     result = request.getfixturevalue(run)

@@ -96,6 +96,7 @@ def test_an_image_a_zip_and_dicom_are_inputs(digits, images, tmp_path):
     assert (digits.run_dir / "predictions").is_dir()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("run", "forms"), [
     ("boxes", ("label_csv", "labelme", "coco", "yolo")), ("maps", ("label_csv", "labelme", "coco"))])
 def test_objects_and_maps_come_back_unchanged(request, tmp_path, run, forms):
@@ -148,6 +149,7 @@ def test_mistakes(digits, images, tmp_path):
         assert says in refused("predict", *arguments, f"output_dir={tmp_path / 'out'}")
 
 
+@pytest.mark.slow
 def test_a_data_set_is_converted(tmp_path):
     made = box_csv()(tmp_path / "set")
     given = ["task=detection", *made, "dataset.min_images_per_class=1"]

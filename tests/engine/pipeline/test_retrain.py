@@ -89,6 +89,7 @@ def test_the_recipe_is_that_of_the_source_and_can_be_changed(base_run, form, plu
     assert config.base_run.classes == ["black", "dark", "grey", "white"]
 
 
+@pytest.mark.slow
 def test_rows_of_kept_and_renamed_classes_keep_their_weights(base_run, tmp_path, capsys):
     data = class_folders(tmp_path / "data", {"white": 190, "dim": 60, "pale": 160, "black": 0})
     result = sightsmith.train([data, "flow=retrain", f"base_run={base_run.run_dir}",
@@ -109,6 +110,7 @@ def test_rows_of_kept_and_renamed_classes_keep_their_weights(base_run, tmp_path,
     assert "Old classes: recall" in printed
 
 
+@pytest.mark.slow
 def test_the_score_before_is_that_of_the_source_on_the_same_images(base_run, tmp_path):
     """The same data and no learning: every class scores as the base run's own report says."""
     data = f"dataset.root={base_run.run_dir.parent / 'data'}"
@@ -158,6 +160,7 @@ def test_names_that_read_like_numbers_can_be_renamed(base_run, plugins):
     assert config.network.renamed_classes == {"0": "zero", "black": "1"}
 
 
+@pytest.mark.slow
 def test_replay_of_changed_data_is_refused(tmp_path):
     data = class_folders(tmp_path / "data", {"a": 0, "b": 190}, images=5)
     small = ["network=resnet18", "image.size=32", *RECIPE, f"output_dir={tmp_path}"]

@@ -57,6 +57,7 @@ def png(side):
     return buffer.getvalue()
 
 
+@pytest.mark.slow
 def test_two_hundred_at_once(server):
     process, address = server
     good = [path.read_bytes() for path in samples()]

@@ -226,6 +226,7 @@ def test_an_unfinished_or_unlocked_run_ends_with_2(run, capsys):
     assert code == 2 and "it is stopped" in output
 
 
+@pytest.mark.slow
 def test_a_rerun_gives_the_same_weights(place, run, capsys, plugins):
     code, output = verify(capsys, f"run={run}", "rerun=true")
     assert code == 0, output
@@ -236,10 +237,12 @@ def test_a_rerun_gives_the_same_weights(place, run, capsys, plugins):
     assert kept["bundle"] == made["bundle"]
     config, overrides = (yaml.safe_load((again / name).read_text()) for name in ("config.yaml", "overrides.yaml"))
     assert all(config["trainer"][key] == str(kept[key]) for key in ("precision", "memory_format", "devices"))
-    assert compose(overrides, plugins) == restore_config(config, again)  # so that one that is stopped can go on
+    # So that one that is stopped can be resumed.
+    assert compose(overrides, plugins) == restore_config(config, again, plugins.tasks)
     assert set(states(again).values()) == {SAME}
 
 
+@pytest.mark.slow
 def test_two_runs_with_the_same_lock_have_the_same_weights(place):
     mode = ["network.weights=none", "trainer.precision=fp32", "trainer.memory_format=contiguous"]
     first, second, other = (train(place, *mode, *more) for more in ([], [], ["trainer.seed=1"]))
@@ -295,6 +298,7 @@ def install(preset, folder):
         {"task": preset.task, "network": preset.network, **card, "config": preset.config}))
 
 
+@pytest.mark.slow
 def test_a_preset_has_a_checksum_and_a_run_in_it_is_made_again(place, capsys, preset_folder):
     install(PRESET, preset_folder)
     run = train(place, "preset=cats")

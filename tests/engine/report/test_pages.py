@@ -63,6 +63,7 @@ def test_reports(request, run, tmp_path):
     assert_fits(evaluate(result, output_dir=tmp_path / "evaluations").report, tmp_path, 4)
 
 
+@pytest.mark.slow
 def test_pages_of_data_and_of_runs(tmp_path):
     sightsmith.train([*LABELS, f"output_dir={tmp_path / 'runs'}", "name='<b>a&b'"])
     code, output, _ = within("list", "runs", "--output-dir", tmp_path / "runs")

@@ -77,6 +77,7 @@ def test_ctrl_c_stops_with_the_command_that_goes_on(tmp_path, devices):
     assert (run / "checkpoints" / "last" / "state.safetensors").is_file()
 
 
+@pytest.mark.slow
 def test_a_resumed_run_must_be_the_same(tmp_path):
     process = start(tmp_path / "runs", *TRAIN, "hyper.epochs=200", "hyper.early_stop=false")
     try:

@@ -115,6 +115,7 @@ def published(tmp_path, monkeypatch, plugins):
     return make
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("task", "size"), [("classification", 128), ("detection", 128), ("segmentation", 128)])
 def test_a_dry_run_prints_the_choice_with_its_reasons_and_the_plan(tmp_path, capsys, published, task, size):
     published(task)

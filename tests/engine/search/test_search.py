@@ -114,6 +114,7 @@ def test_when_the_time_is_spent_the_best_run_is_trained_to_its_end(tmp_path):
     assert f"Best: {sweep / '0'}" in output.replace("\n", "")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("overrides", "says"), [
     (["tuner=grid", "hyper.learning_rate=1e-1,1e-2,1e-3,1e-4", "hyper.weight_decay=0,0.1,0.01,0.001",
       "hyper.momentum=0,0.5,0.8,0.9"],
@@ -146,6 +147,7 @@ def test_locks_hold_in_a_search(tmp_path):
         assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.slow
 def test_python_searches_too_and_gets_the_best_run(tmp_path):
     result = sightsmith.train([*RUN, "hyper.epochs=1", "tuner=random", "tuner.trials=2", f"output_dir={tmp_path}"])
     [sweep] = tmp_path.iterdir()
@@ -171,6 +173,7 @@ def test_a_paused_run_goes_on_to_the_same_end(tmp_path, plugins):
     assert train_again(run_folder(paused), [], plugins).same
 
 
+@pytest.mark.slow
 def test_a_run_goes_on_from_another_under_other_hyper_parameters(tmp_path, plugins):
     run = [*RUN[:-2], "hyper.epochs=3"]
     succeed(start(tmp_path / "first", *run, "trainer.pause_after_epoch=2"))

@@ -9,7 +9,7 @@ import signal
 from pathlib import Path
 
 import pytest
-from command_line import refused
+from command_line import refused, within
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from processes import (
     CHECKPOINT,
@@ -85,6 +85,7 @@ def test_what_is_finished_is_not_run_again_and_the_values_must_be_the_same(tmp_p
         assert says in refused("train", f"output_dir={tmp_path}", *overrides)
 
 
+@pytest.mark.slow
 def test_a_run_that_fails_stops_no_other(tmp_path):
     sweep = [*RUN, "hyper.epochs=1", "network=inception_v3,shufflenet_v2_x0_5"]
     code, output = finish(start(tmp_path, *sweep))
@@ -100,7 +101,9 @@ def test_a_run_that_fails_stops_no_other(tmp_path):
 
 
 def test_a_reason_is_told_once_and_a_defect_is_no_mistake_of_the_user(tmp_path):
-    output = refused("train", f"output_dir={tmp_path}", *RUN, "dataset.root=nowhere", "hyper.epochs=1,2")
+    code, output, errors = within("train", f"output_dir={tmp_path}", *RUN, "dataset.root=nowhere", "hyper.epochs=1,2")
+    assert code == 2
+    output += errors
     assert "2 of 2 trials failed:\n  trial 0, 1: dataset.root=nowhere: there is no such folder." in output
     code, output = finish(start(tmp_path, *RUN, "hyper.epochs=1,9", "network=squeezenet1_1", "hyper.optimizer=sgd",
                                 "hyper.learning_rate=1", "hyper.batch_size=4", "hyper.early_stop=false"))

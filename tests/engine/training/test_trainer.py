@@ -52,6 +52,7 @@ def test_accumulation_differs_from_small_batches(tmp_path):
         assert_close(weights(whole), weights(small))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("keys", [{"batch_size": 8}, {"batch_size": 4, "gradient_accumulation": 2,
                                                       "clip_grad_norm": 0.5, "ema_decay": 0.9}])
 def test_two_ranks_equal_one(tmp_path, keys):

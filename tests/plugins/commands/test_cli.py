@@ -102,12 +102,14 @@ def test_inspect_as_text_and_json():
     assert sum(entry["train"] + entry["validation"] for entry in summary["classes"].values()) == 1797
 
 
+@pytest.mark.slow
 def test_a_dry_run_plans_and_leaves_nothing(tmp_path):
     output, _ = trained("trainer.dry_run=true")
     assert "estimated time" in output
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.slow
 def test_train_then_everything_of_the_run_is_there(tmp_path):
     output, _ = trained("name=first try")
     [run] = (tmp_path / "runs").iterdir()
@@ -131,6 +133,7 @@ def test_train_then_everything_of_the_run_is_there(tmp_path):
     assert "is finished" in refused("train", *SMALL, "dataset.root=sample", f"trainer.resume={run}")
 
 
+@pytest.mark.slow
 def test_a_training_and_a_preset_as_json(tmp_path):
     output, errors = trained("--json")
     summary = json.loads(output)
@@ -148,6 +151,7 @@ def test_a_training_and_a_preset_as_json(tmp_path):
         assert says in errors
 
 
+@pytest.mark.slow
 def test_a_sweep_runs_each_choice(tmp_path):
     trained("hyper.epochs=1", "logger=[]", "--multirun", "hyper.learning_rate=0.001,0.002")
     runs = sorted((tmp_path / "runs").glob("*/*/status.json"))

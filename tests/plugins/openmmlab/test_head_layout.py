@@ -24,6 +24,7 @@ NETWORKS = [
 """Of each layout of rows one."""
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("package", "name", "options"), NETWORKS, ids=[name for _, name, _ in NETWORKS])
 def test_the_loss_does_not_depend_on_the_order_of_the_classes(package, name, options, tmp_path):
     source, turned, left = losses(package, name, options, tmp_path)

@@ -25,6 +25,7 @@ def dry_run(overrides) -> None:
     assert start(compose(overrides, plugins), overrides, plugins) is None
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("task", "network", "figures"), [
     ("detection", "rtmdet_tiny", {"ap", "ap_low", "ap_high", "ap50", "ar_100", "ap/zero", "loss"}),
     pytest.param("detection", "rtmdet_ins_tiny", {"ap", "box_ap", "ap_small", "loss"}, marks=pytest.mark.slow),
@@ -166,6 +167,7 @@ def test_mistakes_are_user_errors(tmp_path, overrides, expected):
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("devices", [1, pytest.param(2, marks=pytest.mark.slow)])
 def test_batches_and_ranks_without_any_box(tmp_path, devices):
     """Of 12 images 3 have an object: most batches, and most shares of a rank, have none."""
@@ -185,6 +187,7 @@ def test_a_diverged_network_has_an_undefined_loss():
     assert OpenMMLabTask.mean_loss([{"loss": 1.0}, {"loss": 3.0}]) == 2
 
 
+@pytest.mark.slow
 def test_backbone_weights_load_by_order_into_mmdets_and_mmsegs_mobilenet(tmp_path):
     """torchvision's MobileNetV2 has the tensors of the zoo's, under other names."""
     from torchvision.models import mobilenet_v2

@@ -17,6 +17,7 @@ def run(code, **environment):
     assert done.returncode == 0, done.stderr
 
 
+@pytest.mark.slow
 def test_every_part_of_mmdet_and_mmseg_imports():
     run("""
         provide_operators()

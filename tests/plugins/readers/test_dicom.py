@@ -56,6 +56,7 @@ def test_dicom_16_bit_colour_keeps_its_bits() -> None:
     assert values.dtype == np.float32 and np.array_equal(np.rint(values * 65535), stored)
 
 
+@pytest.mark.slow
 def test_dicom_frames() -> None:
     path = stock("examples_ybr_color.dcm")
     info = probe(path)
@@ -197,6 +198,7 @@ def test_sizes_are_refused_by_the_header(tmp_path: Path) -> None:
         probe(dicom(tmp_path / "a.dcm", np.zeros((2, 2), np.uint16), Columns=20_000))
 
 
+@pytest.mark.slow
 def test_damaged_bytes_raise_nothing_else(tmp_path: Path) -> None:
     sources = [dicom(tmp_path / "a", np.arange(144, dtype=np.uint16).reshape(12, 12)).read_bytes()]
     sources += [stock(name).read_bytes() for name in ("MR_small_RLE.dcm", "JPEGLSNearLossless_08.dcm",

@@ -117,6 +117,7 @@ def test_the_worst_of_a_population_take_over_the_best():
                 assert (new.suggestion.parent, new.suggestion.values) == (old.number, old.suggestion.values)
 
 
+@pytest.mark.slow
 def test_perturbed_values_are_near_or_drawn_anew():
     values = []
     for seed in range(200):
