@@ -164,7 +164,7 @@ def test_a_paused_run_goes_on_to_the_same_end(tmp_path, plugins):
     whole, paused = tmp_path / "whole", tmp_path / "paused"
     sightsmith.train([*run, f"output_dir={whole}"])
     output = succeed(start(paused, *run, "trainer.pause_after_epoch=1"))
-    assert "Paused after epoch 1. Go on with:" in output
+    assert "Paused after epoch 1. Resume it with:" in output
     status = json.loads((run_folder(paused) / "status.json").read_text())
     assert (status["status"], status["message"], status["epoch"]) == ("stopped", "paused after epoch 1", 1)
     assert not (run_folder(paused) / "model").exists()
