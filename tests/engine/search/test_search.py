@@ -94,7 +94,7 @@ def test_too_many_failures_stop_a_search(tmp_path):
               "hyper.momentum=0.9", "network=shufflenet_v2_x0_5,inception_v3,googlenet,alexnet,squeezenet1_1"]
     code, output = finish(start(tmp_path, *search, "tuner.max_failure_rate=0.2"))
     assert code == 2
-    assert "tuner.max_failure_rate=0.2 of the runs, so the search stops" in output
+    assert "tuner.max_failure_rate=0.2 of them, so the search stops" in output
     assert "Traceback" not in output
     [sweep] = tmp_path.iterdir()
     states = [row["status"] for row in table(sweep)]
