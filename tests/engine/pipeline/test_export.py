@@ -124,6 +124,7 @@ def test_networks_are_the_same_in_a_file(tmp_path, model_of, form, name):
     assert exporter.max_mismatch_ratio == (0.05 if load_plugins().network(name).task == "detection" else 0)
 
 
+@pytest.mark.timeout(900)  # of a machine that is busy
 @pytest.mark.slow
 @pytest.mark.parametrize("form", FORMATS, ids=lambda form: form.name)
 @pytest.mark.parametrize("name", ["mask_rcnn_r50", "tood_r50", "deformable_detr_r50"])
