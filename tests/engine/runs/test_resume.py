@@ -38,10 +38,11 @@ OBJECTS = ["dataset.root=sample", "network.weights=none", "image.size=64", "hype
 @pytest.mark.parametrize("devices", [1, 2])
 def test_a_killed_run_ends_as_an_undisturbed_one(tmp_path, devices):
     train = [*TRAIN, f"trainer.devices={devices}"]
-    # Once at the first checkpoint within an epoch, ...
-    whole, cut = whole_and_cut(tmp_path, *train, written=CHECKPOINT)
-    # ... and once after two epochs, on two devices by a signal that comes whenever it comes.
+    # Ranks are new processes, into which no kill is injected.
     kill = killed_when if devices == 1 else killed_from_outside
+    # Once at the first checkpoint within an epoch, ...
+    whole, cut = whole_and_cut(tmp_path, *train, written=CHECKPOINT, kill=kill)
+    # ... and once after two epochs.
     kill(Written(cut, "*/metrics.jsonl", lines=2), *train, "trainer.resume=true")
     code, output, _ = within("list", "runs", "--json", "--output-dir", cut)
     assert code == 0
