@@ -95,11 +95,15 @@ if TYPE_CHECKING:
     from sightsmith.engine.data.masks import encoded as run_lengths
     from sightsmith.engine.data.masks import from_counts as mask_from_counts
     from sightsmith.engine.data.paths import contained_path
-    from sightsmith.engine.data.thumbnails import FALSE as FALSE_POSITIVE
-    from sightsmith.engine.data.thumbnails import HIT as TRUE_POSITIVE
-    from sightsmith.engine.data.thumbnails import MISSED as FALSE_NEGATIVE
+    from sightsmith.engine.data.thumbnails import (
+        FALSE_NEGATIVE,
+        FALSE_POSITIVE,
+        TRUE_POSITIVE,
+        blended,
+        cut_out,
+        load_rgb,
+    )
     from sightsmith.engine.data.thumbnails import SHOWN as SHOWN_THUMBNAILS
-    from sightsmith.engine.data.thumbnails import blended, cut_out, load_rgb
     from sightsmith.engine.data.thumbnails import plain as escape_dollars
     from sightsmith.engine.data.write import of_crowds
     from sightsmith.engine.runs.heads import Head, find_heads, plain_layout
@@ -197,9 +201,9 @@ LAZY = {
     "blended": "sightsmith.engine.data.thumbnails:blended",
     "cut_out": "sightsmith.engine.data.thumbnails:cut_out",
     "load_rgb": "sightsmith.engine.data.thumbnails:load_rgb",
-    "FALSE_NEGATIVE": "sightsmith.engine.data.thumbnails:MISSED",
-    "FALSE_POSITIVE": "sightsmith.engine.data.thumbnails:FALSE",
-    "TRUE_POSITIVE": "sightsmith.engine.data.thumbnails:HIT",
+    "FALSE_NEGATIVE": "sightsmith.engine.data.thumbnails:FALSE_NEGATIVE",
+    "FALSE_POSITIVE": "sightsmith.engine.data.thumbnails:FALSE_POSITIVE",
+    "TRUE_POSITIVE": "sightsmith.engine.data.thumbnails:TRUE_POSITIVE",
     "SHOWN_THUMBNAILS": "sightsmith.engine.data.thumbnails:SHOWN",
     "escape_dollars": "sightsmith.engine.data.thumbnails:plain",
     "of_crowds": "sightsmith.engine.data.write:of_crowds",

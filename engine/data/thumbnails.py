@@ -14,7 +14,7 @@ from sightsmith.core.contracts.report import Colour
 from sightsmith.core.contracts.schema import ImageConfig
 from sightsmith.engine.data.images import read_image
 
-HIT, FALSE, MISSED = (44, 160, 44), (214, 39, 40), (31, 119, 180)
+TRUE_POSITIVE, FALSE_POSITIVE, FALSE_NEGATIVE = (44, 160, 44), (214, 39, 40), (31, 119, 180)
 """Colours of true positives, false positives and false negatives."""
 SHOWN = 6
 """Thumbnails per row of a report."""

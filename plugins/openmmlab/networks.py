@@ -26,8 +26,6 @@ LICENCE = "Apache-2.0 (OpenMMLab)"
 LICENCES = {"segformer": "NVIDIA Source Code License, non-commercial"}
 """Families with another licence for head and published weights: mmsegmentation's LICENSES.md."""
 PACKAGES = {"sightsmith.plugins.detection": "mmdet", "sightsmith.plugins.segmentation": "mmseg"}
-ANY_SIZE = {"mmdet": 640, "mmseg": 512}
-"""Longer side of the input, pixels, for configurations without an entry in the table."""
 
 
 def records(package: str, task: str) -> list[NetworkRecord]:
