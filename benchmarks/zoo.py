@@ -34,7 +34,7 @@ from sightsmith.core.util.errors import UserError
 from sightsmith.core.util.files import write_atomic
 from sightsmith.plugins.openmmlab import zoo
 from sightsmith.plugins.openmmlab.build import registry
-from sightsmith.plugins.openmmlab.networks import APART, FAILED, OK, UNTRIED, ZOO, ZOO_COLUMNS
+from sightsmith.plugins.openmmlab.networks import FAILED, OK, UNSUPPORTED, UNTRIED, ZOO, ZOO_COLUMNS
 
 TABLE = Path(sightsmith.plugins.openmmlab.__file__).parent / ZOO
 PACKAGES = ("mmdet", "mmseg")
@@ -76,7 +76,7 @@ def _sweep(package: str, only: list[str] | None, every: bool, run: Callable[[str
             _record(known[name])
             print(f"{time.monotonic() - begun:6.1f} s  {package:6} {name:75} {known[name]['result']:6} "
                   f"{known[name]['reason'][:90]}", flush=True)
-        if known[name]["result"] != APART:
+        if known[name]["result"] != UNSUPPORTED:
             families.add(family)
     if not only:
         _record(*({"package": package, "config": name, **_untried(package, name)}
@@ -88,7 +88,7 @@ def _untried(package: str, name: str) -> Row:
     try:
         annotation = make_task(package, name).network.annotation
     except UserError as error:
-        return {"result": APART, "reason": _reason(error, package, name)}
+        return {"result": UNSUPPORTED, "reason": _reason(error, package, name)}
     return {"annotation": str(annotation), "result": UNTRIED, "reason": "was not tried"}
 
 
@@ -102,7 +102,7 @@ def _as(row: Row) -> Row:
 
 
 def _network(package: str, name: str) -> str:
-    """Equal for configurations of equal networks; the name of one that is apart."""
+    """Equal for configurations of equal networks; the name of one that is unsupported."""
     try:
         task = make_task(package, name)
         model, _ = task.adapted()
@@ -168,7 +168,7 @@ def _child(package: str, name: str, folder: Path, pipe: Connection) -> None:
     try:
         zoo.load_model(package, name)
     except UserError as error:
-        pipe.send({"result": APART, "reason": _reason(error, package, name)})
+        pipe.send({"result": UNSUPPORTED, "reason": _reason(error, package, name)})
         return
     samples = write_samples(folder)
     reason = ""

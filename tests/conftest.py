@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import gc
+import logging
 import os
-import time
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from dataclasses import replace
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -15,6 +15,7 @@ import mmengine  # noqa: F401  by pytest's own process first: yapf's cache, writ
 import psutil
 import pytest
 from hydra.core.global_hydra import GlobalHydra
+from stopwatch import SECONDS, own_time
 
 from sightsmith.core.contracts.records import PresetFolder
 from sightsmith.core.plugins.hookspecs import hookimpl
@@ -23,7 +24,6 @@ from sightsmith.plugins.classification import plugin as classification
 from sightsmith.presets import plugin as presets
 
 pytest_plugins = ["shared_runs"]
-SECONDS = pytest.StashKey[float]()
 KEPT_PROCESSES = ("multiprocessing.forkserver", "multiprocessing.resource_tracker")
 """What Python itself keeps until the end of the process that it serves."""
 
@@ -31,28 +31,21 @@ KEPT_PROCESSES = ("multiprocessing.forkserver", "multiprocessing.resource_tracke
 def pytest_addoption(parser):
     # Given by `make test` alone: what is marked slow may take its time, and one test by hand may too.
     parser.addoption("--seconds", type=float, default=None,
-                     help="fail a test that takes longer and is not marked slow; more is allowed on a busy machine")
+                     help="fail a test that takes longer and is not marked slow")
 
 
 @pytest.hookimpl(wrapper=True)
 def pytest_fixture_setup(fixturedef, request):
-    """Of fixtures those of one test count: a shared run is trained within whichever test comes first."""
-    began = time.perf_counter()
-    try:
+    with own_time(request.node) if fixturedef.scope == "function" else nullcontext():
         return (yield)
-    finally:
-        if fixturedef.scope == "function":
-            request.node.stash[SECONDS] = request.node.stash.get(SECONDS, 0.0) + time.perf_counter() - began
 
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_call(item):
-    began = time.perf_counter()
-    result = yield
-    seconds = item.stash.get(SECONDS, 0.0) + time.perf_counter() - began
-    limit = item.config.getoption("seconds")
-    # A machine of two cores that has six processes to run gives each a third of the speed.
-    if limit and not item.get_closest_marker("slow") and seconds > limit * max(1, os.getloadavg()[0] / os.cpu_count()):
+    with own_time(item):
+        result = yield
+    limit, seconds = item.config.getoption("seconds"), item.stash[SECONDS]
+    if limit and not item.get_closest_marker("slow") and seconds > limit:
         pytest.fail(f"It took {seconds:.1f} s, more than {limit:g}: make it faster, or mark it slow", pytrace=False)
     return result
 
@@ -84,6 +77,7 @@ def plugins():
 
 @pytest.fixture(autouse=True)
 def _hydra_restored():
+    logging.getLogger().setLevel(logging.WARNING)  # a command that a shared run needed has set it higher
     yield
     assert not GlobalHydra.instance().is_initialized(), "a test left Hydra initialised"
 

@@ -14,6 +14,7 @@ import pytest
 from filelock import FileLock
 from small_runs import BOXES, COMMON, LABELS, MAPS, SMALL
 from small_runs import photos as write_photos
+from stopwatch import shared_time
 
 import sightsmith
 
@@ -32,7 +33,7 @@ def once(session_folder):
         folder = session_folder / "shared" / name
         folder.parent.mkdir(exist_ok=True)
         done = folder.with_suffix(".done")
-        with FileLock(f"{folder}.lock"):
+        with shared_time(), FileLock(f"{folder}.lock"):
             if not done.exists():
                 shutil.rmtree(folder, ignore_errors=True)
                 folder.mkdir()

@@ -48,7 +48,7 @@ class SearchSpace:
     epochs: int
     seed: int
     parallel: int = 1
-    given: Mapping[str, Any] = field(default_factory=dict)
+    configured: Mapping[str, Any] = field(default_factory=dict)
     """values of the space's keys without a search"""
     options: Mapping[str, Any] = field(default_factory=dict)
     devices: float = 1.0
@@ -59,8 +59,7 @@ class SearchSpace:
 
 
 class SearchMethod:
-    """Base class of tuners. The constructor raises UserError if it cannot search this space.
-    """
+    """Base class of tuners. The constructor raises UserError if it cannot search this space."""
 
     def __init__(self, search: SearchSpace) -> None:
         self.search = search
@@ -116,8 +115,8 @@ class AsynchronousTuner(SearchMethod, ABC):
     search need not be reproducible."""
 
     @abstractmethod
-    def run(self, train: Train, earlier: Sequence[Asked], heard: Callable[[int], bool], scratch: Path) -> None:
-        """Run all trials. ``earlier`` are those of an interrupted search. Call ``heard`` in this process with the
+    def run(self, train: Train, earlier: Sequence[Asked], on_finished: Callable[[int], bool], scratch: Path) -> None:
+        """Run all trials. ``earlier`` are those of an interrupted search. Call ``on_finished`` in this process with the
         number of each finished trial; if it returns False, stop. ``scratch`` is an empty folder that all machines
         share; it is removed afterwards."""
 

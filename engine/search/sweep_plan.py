@@ -109,7 +109,7 @@ class SweepPlan:
             _ensure_searchable(self.space, config, record)
         return record.make(SearchSpace(
             space=self.space, trials=config.tuner.trials or count(self.space), epochs=self.epochs,
-            seed=config.trainer.seed, parallel=parallel(config), given=self.defaults,
+            seed=config.trainer.seed, parallel=parallel(config), configured=self.defaults,
             devices=self.devices / config.tuner.runs_per_device,
             options=OmegaConf.to_container(config.tuner.options)))  # type: ignore[arg-type]
 

@@ -19,7 +19,7 @@ ZOO = "zoo.csv"
 """The networks of the zoos that can be trained, written by ``benchmarks/zoo.py``."""
 
 ZOO_COLUMNS = ("package", "config", "annotation", "result", "input_size", "reason")
-OK, FAILED, APART, UNTRIED = "ok", "failed", "apart", "untried"
+OK, FAILED, UNSUPPORTED, UNTRIED = "ok", "failed", "unsupported", "untried"
 COLUMNS = ("name", "config", "family", "annotation", "input_size", "min_size", "parameters", "metric", "score",
            "milliseconds", "hardware", "weights", "source", "dataset")
 LICENCE = "Apache-2.0 (OpenMMLab)"

@@ -42,7 +42,7 @@ class Exploration:
     def starts(self) -> list[dict[str, Value]]:
         """The initial values of each member; the first gets the configured ones."""
         sampled = [self._search.sample(self._generator) for _ in range(self._search.trials)]
-        configured = self._search.given
+        configured = self._search.configured
         sampled[0] |= {parameter.name: parameter.number(configured[parameter.name]) for parameter in self._search.space
                      if not parameter.choices and parameter.holds(configured.get(parameter.name))}
         return sampled

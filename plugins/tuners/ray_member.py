@@ -50,16 +50,16 @@ class Member(tune.Trainable):
 
 
 class Listener(tune.Callback):
-    """Passes the number of each finished run to ``heard``."""
+    """Passes the number of each finished run to ``on_finished``."""
 
-    def __init__(self, heard: Callable[[int], bool]) -> None:
-        self._heard = heard
+    def __init__(self, on_finished: Callable[[int], bool]) -> None:
+        self._on_finished = on_finished
         self.ended = False
-        """whether ``heard`` has requested the end of the search"""
+        """whether ``on_finished`` has requested the end of the search"""
 
     def on_trial_result(self, iteration: int, trials: list[Any], trial: Any, result: dict[str, Any], **info: Any,
                         ) -> None:
-        self.ended = not self._heard(result[RUN]) or self.ended
+        self.ended = not self._on_finished(result[RUN]) or self.ended
 
     def __getstate__(self) -> dict[str, Any]:
         return {"ended": self.ended}  # Ray only stores it

@@ -92,13 +92,13 @@ class RayTuner(AsynchronousTuner):
         share = max(int(self._cluster.get("CPU", 1) * self.search.devices / gpus), 1)
         return {"CPU": cpus or share, "GPU": self.search.devices}
 
-    def run(self, train: Train, earlier: Sequence[Asked], heard: Callable[[int], bool], scratch: Path) -> None:
+    def run(self, train: Train, earlier: Sequence[Asked], on_finished: Callable[[int], bool], scratch: Path) -> None:
         import ray
         from ray import tune
 
         from sightsmith.plugins.tuners.ray_member import SCORE, Ender, Listener, Member
 
-        listener = Listener(heard)
+        listener = Listener(on_finished)
         resources = {kind.lower(): number for kind, number in self._resources.items()}
         try:
             tune.Tuner(

@@ -12,7 +12,7 @@ from sightsmith.core.util.errors import UserError
 from sightsmith.plugins import openmmlab
 from sightsmith.plugins.commands.listing import rows
 from sightsmith.plugins.openmmlab import zoo
-from sightsmith.plugins.openmmlab.networks import APART, FAILED, OK, UNTRIED, ZOO, ZOO_COLUMNS
+from sightsmith.plugins.openmmlab.networks import FAILED, OK, UNSUPPORTED, UNTRIED, ZOO, ZOO_COLUMNS
 
 TABLE = list(csv.DictReader(files(openmmlab).joinpath(ZOO).read_text(encoding="utf-8").splitlines()))
 
@@ -24,10 +24,10 @@ def test_every_configuration_of_the_installed_zoo_has_a_row(package):
 
 def test_rows_say_what_was_found():
     assert tuple(TABLE[0]) == ZOO_COLUMNS
-    assert {row["result"] for row in TABLE} <= {OK, FAILED, APART, UNTRIED}
+    assert {row["result"] for row in TABLE} <= {OK, FAILED, UNSUPPORTED, UNTRIED}
     for row in TABLE:
         assert row["reason"] or row["result"] == OK, row
-        assert (row["annotation"] in ("boxes", "masks")) == (row["result"] != APART), row
+        assert (row["annotation"] in ("boxes", "masks")) == (row["result"] != UNSUPPORTED), row
         assert row["annotation"] != "boxes" or row["package"] == "mmdet", row
 
 

@@ -10,8 +10,8 @@ from sightsmith.core.util.errors import UserError
 
 
 def test_a_population_starts_as_the_one_that_waits():
-    tuner = make("ray_pbt", trials=8, epochs=10, given={"hyper.learning_rate": 0.01, "hyper.momentum": 0.9})
-    waiting = make("pbt", trials=8, epochs=10, given={"hyper.learning_rate": 0.01, "hyper.momentum": 0.9})
+    tuner = make("ray_pbt", trials=8, epochs=10, configured={"hyper.learning_rate": 0.01, "hyper.momentum": 0.9})
+    waiting = make("pbt", trials=8, epochs=10, configured={"hyper.learning_rate": 0.01, "hyper.momentum": 0.9})
     starts = tuner.starts([])
     assert [start["values"] for start in starts] == [suggestion.values for suggestion in waiting.ask()]
     assert {(start["run"], start["epoch"]) for start in starts} == {(None, 0)}

@@ -141,12 +141,12 @@ def test_members_that_failed_are_replaced_and_none_left_is_the_end():
     assert len(play(make("pbt"), lambda values, epochs: None)) == 1
 
 
-def test_the_first_member_has_what_is_given_and_alone_trains_in_one_go():
-    given = {"hyper.learning_rate": 0.002, "hyper.momentum": 0.2}
-    values = make("pbt", given=given).ask()[0].values
+def test_the_first_member_has_the_configured_values_and_alone_trains_in_one_go():
+    configured = {"hyper.learning_rate": 0.002, "hyper.momentum": 0.2}
+    values = make("pbt", configured=configured).ask()[0].values
     assert values["hyper.learning_rate"] == 0.002
-    assert 0.5 <= values["hyper.momentum"] <= 0.99  # what is given lies outside
-    [[only]] = play(make("pbt", trials=1, given={"hyper.learning_rate": 0.002, "hyper.momentum": 0.7}))
+    assert 0.5 <= values["hyper.momentum"] <= 0.99  # what is configured lies outside
+    [[only]] = play(make("pbt", trials=1, configured={"hyper.learning_rate": 0.002, "hyper.momentum": 0.7}))
     assert only.suggestion.values == {"hyper.learning_rate": 0.002, "hyper.momentum": 0.7}
     assert only.suggestion.epochs is None
 

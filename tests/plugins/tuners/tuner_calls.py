@@ -9,7 +9,8 @@ from sightsmith.engine.search.sweep_syntax import parse_space
 SPACE = {"hyper.learning_rate": "tag(log,interval(1e-5,0.1))", "hyper.momentum": "interval(0.5,0.99)"}
 
 
-def make(name, space=SPACE, *, trials=8, epochs=10, seed=0, parallel=1, given=(), **options):
+def make(name, space=SPACE, *, trials=8, epochs=10, seed=0, parallel=1, configured=(), **options):
     record = load_plugins().tuner(name)
-    return record.build()(SearchSpace(tuple(parse_space(space, "test")), trials, epochs, seed, parallel, dict(given),
-                                 {**record.options, **options}))
+    search = SearchSpace(tuple(parse_space(space, "test")), trials, epochs, seed, parallel, dict(configured),
+                         {**record.options, **options})
+    return record.build()(search)
