@@ -117,7 +117,7 @@ def test_it_joins_ranks_that_are_there(tmp_path, launcher):
 
 
 def test_metric_loggers_get_steps_and_epochs():
-    from sightsmith.core.contracts.callback import TrainState
+    from sightsmith.engine.training.state import TrainState
 
     seen = []
 

@@ -15,7 +15,6 @@ from typing import Protocol
 
 import numpy as np
 
-from sightsmith.core.contracts.callback import Callback
 from sightsmith.core.contracts.dataset import CheckedDataset, Sample
 from sightsmith.core.contracts.image import Array
 from sightsmith.core.contracts.report import Section
@@ -31,6 +30,7 @@ from sightsmith.engine.runs.run_dir import RunDir
 from sightsmith.engine.training import distributed
 from sightsmith.engine.training.bootstrap import Interval, interval
 from sightsmith.engine.training.session import Training
+from sightsmith.engine.training.state import Callback
 from sightsmith.engine.training.trainer import seed_everything
 
 FEW_CASES = 30

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 
-from sightsmith.core.contracts.callback import Callback
 from sightsmith.engine.pipeline.stages import FittedRun, PlannedRun, RunContext
 from sightsmith.engine.runs.checkpoint import load_tree
 from sightsmith.engine.runs.run_dir import STOPPED, RunDir, Status
 from sightsmith.engine.training.callbacks import HookReporter, LoggerReporter, ProgressReporter, StatusReporter
 from sightsmith.engine.training.session import Training
+from sightsmith.engine.training.state import Callback
 
 
 def fit(context: RunContext, planned: PlannedRun, run: RunDir, status: Status | None) -> FittedRun | None:

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
-from sightsmith.core.contracts.callback import TrainState
 from sightsmith.core.contracts.logger import MetricLogger
 from sightsmith.core.util.text import format_duration, format_metric
 from sightsmith.engine.runs.run_dir import Status
+from sightsmith.engine.training.state import TrainState
 
 if TYPE_CHECKING:
     from sightsmith.core.plugins.manager import Plugins

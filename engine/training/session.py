@@ -9,7 +9,6 @@ from typing import Any
 from accelerate import Accelerator, PartialState
 from torch.utils.data import DataLoader
 
-from sightsmith.core.contracts.callback import Callback
 from sightsmith.core.contracts.dataset import Sample
 from sightsmith.core.contracts.plan import Plan
 from sightsmith.core.contracts.results import Model
@@ -19,6 +18,7 @@ from sightsmith.engine.runs.bundle import open_model, restore_task
 from sightsmith.engine.runs.run_dir import RunDir
 from sightsmith.engine.training.benchmark import FORMATS
 from sightsmith.engine.training.sampler import EpochSampler, validation_batches
+from sightsmith.engine.training.state import Callback
 from sightsmith.engine.training.trainer import Trainer, seed_everything
 
 

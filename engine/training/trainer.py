@@ -21,7 +21,6 @@ from accelerate.utils import broadcast, gather_object
 from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
-from sightsmith.core.contracts.callback import Callback, TrainState
 from sightsmith.core.contracts.results import Model, SampleResult
 from sightsmith.core.contracts.schema import Config
 from sightsmith.core.contracts.task import Task
@@ -38,6 +37,7 @@ from sightsmith.engine.training.optim import (
     set_learning_rate,
 )
 from sightsmith.engine.training.sampler import EpochSampler, OptimizerStep
+from sightsmith.engine.training.state import Callback, TrainState
 from sightsmith.engine.training.stop_signal import StopSignal
 from sightsmith.engine.training.watchdog import Watchdog
 

@@ -21,10 +21,10 @@ from processes import (
 import sightsmith
 from sightsmith.core.config.compose import compose
 from sightsmith.core.config.presets import load_presets
-from sightsmith.core.contracts.callback import TrainState
 from sightsmith.core.util.errors import UserError
 from sightsmith.engine.pipeline.start import start as start_run
 from sightsmith.engine.training.callbacks import StatusReporter
+from sightsmith.engine.training.state import TrainState
 
 SMALL = ["task=classification", "network=mobilenet_v3_small", "network.weights=none", "image.size=32",
          "hyper.epochs=2", "hyper.batch_size=8", "trainer.precision=fp32",

@@ -1,4 +1,4 @@
-"""Training callbacks, and the state that they see."""
+"""The state of a training, and the callbacks that see it."""
 
 from __future__ import annotations
 
