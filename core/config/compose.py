@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
-from functools import lru_cache
+from collections.abc import Callable, Mapping, Sequence
+from functools import cached_property, lru_cache, partial
 from typing import Any
 
 from hydra import compose as hydra_compose
 from hydra import initialize
 from hydra.core.config_search_path import ConfigSearchPath
-from hydra.core.config_store import ConfigStore
+from hydra.core.config_store import ConfigNode, ConfigStore
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.plugins import Plugins as HydraPlugins
 from hydra.errors import HydraException
@@ -32,6 +32,7 @@ from sightsmith.core.config.overrides import (
     unknown_keys,
 )
 from sightsmith.core.config.presets import Preset, find_preset, is_file, load_presets
+from sightsmith.core.contracts.network_record import NetworkRecord
 from sightsmith.core.contracts.recommendation import ensure_not_overridden
 from sightsmith.core.contracts.schema import AUTO, BaseRunConfig, Config, PreferenceConfig, PresetConfig, TaskConfig
 from sightsmith.core.contracts.schema_values import check_values
@@ -52,6 +53,27 @@ class SightsmithSearchPath(SearchPathPlugin):
         search_path.append("sightsmith", "pkg://sightsmith.conf")
         for config_path, provider in self.plugins.config_paths:
             search_path.append(f"sightsmith:{provider.plugin}", config_path.path)
+
+
+class _Option(ConfigNode):
+    """An option of a group whose content is made when Hydra loads it: a run needs one network of a hundred."""
+
+    def __init__(self, group: str, name: str, content: Callable[[], Any], provider: str, package: str | None) -> None:
+        self.group, self.name, self.provider, self.package, self._content = group, name, provider, package, content
+
+    @cached_property
+    def node(self) -> DictConfig:  # type: ignore[override]
+        return OmegaConf.structured(self._content())  # type: ignore[no-any-return]
+
+
+def _store(store: ConfigStore, group: str, name: str, content: Callable[[], Any], provider: str,
+           package: str | None = None) -> None:
+    """Register with Hydra the option ``name`` of ``group``."""
+    folder = store.repo
+    for part in group.split("/"):
+        folder = folder.setdefault(part, {})
+    file = name if name.endswith(".yaml") else f"{name}.yaml"
+    folder[file] = _Option(group, file, content, provider, package)
 
 
 def _register_search_path(plugins: Plugins) -> None:
@@ -80,25 +102,25 @@ def install(overrides: Sequence[str], plugins: Plugins) -> None:
     store.store(group="hydra/sweeper", name="sightsmith", provider="sightsmith",
                 node={"_target_": f"{SightsmithSweeper.__module__}.{SightsmithSweeper.__name__}", "params": {}})
     store.store(name="schema", node=Config, provider="sightsmith")
-    store.store(group="_task_keys", name="none", node=TaskConfig, package="task", provider="sightsmith")
+    _store(store, "_task_keys", "none", lambda: TaskConfig, "sightsmith", "task")
     for name, task in plugins.tasks.items():
-        store.store(group="_task_keys", name=name, node=settings_of(task), package="task",
-                    provider=plugins.provider("tasks", name).plugin)
+        _store(store, "_task_keys", name, partial(settings_of, task), plugins.provider("tasks", name).plugin, "task")
     for name, network in plugins.networks.items():
-        node = {"name": name, "weights": "imagenet" if network.weights else "none"}
-        store.store(group="network", name=name, node=node, provider=plugins.provider("networks", name).plugin)
+        _store(store, "network", name, partial(_network_node, network), plugins.provider("networks", name).plugin)
     for name, tuner in plugins.tuners.items():
-        store.store(group="tuner", name=name, node=tuner.node(), package="_global_",
-                    provider=plugins.provider("tuners", name).plugin)
+        _store(store, "tuner", name, tuner.node, plugins.provider("tuners", name).plugin, "_global_")
     for name, preset in load_presets(plugins).items():
-        store.store(group="preset", name=name, node=preset.node(), package="_global_", provider=str(preset.provider))
+        _store(store, "preset", name, preset.node, str(preset.provider), "_global_")
     for folder in chosen_options(parsed, "base_run"):
-        _store_path(store, "base_run", folder, find_base_run(folder, plugins).node())
+        _store_path(store, "base_run", folder, find_base_run(folder, plugins).node)
     for file in filter(is_file, chosen_options(parsed, "preset")):
-        _store_path(store, "preset", file, find_preset(file, plugins).node())
+        _store_path(store, "preset", file, find_preset(file, plugins).node)
     for name in plugins.loggers:
-        store.store(group="logger", name=name, node={}, package=f"logger.{name}",
-                    provider=plugins.provider("loggers", name).plugin)
+        _store(store, "logger", name, dict, plugins.provider("loggers", name).plugin, f"logger.{name}")
+
+
+def _network_node(network: NetworkRecord) -> dict[str, Any]:
+    return {"name": network.name, "weights": "imagenet" if network.weights else "none"}
 
 
 def compose(overrides: Sequence[str], plugins: Plugins) -> Config:
@@ -132,12 +154,12 @@ def without_hydra(composed: DictConfig) -> tuple[DictConfig, Mapping[str, str | 
     return composed, choices  # type: ignore[return-value]
 
 
-def _store_path(store: ConfigStore, group: str, path: str, node: dict[str, Any]) -> None:
-    """Register ``node`` as the option that ``group=path`` chooses."""
+def _store_path(store: ConfigStore, group: str, path: str, content: Callable[[], Any]) -> None:
+    """Register the option that ``group=path`` chooses."""
     *groups, name = (part for part in f"{group}/{path}".split("/") if part)
-    store.store(group="/".join(groups), name=name, node=node, package="_global_", provider="sightsmith")
+    _store(store, "/".join(groups), name, content, "sightsmith", "_global_")
     if path.endswith("/"):  # as shells complete folders: Hydra finds a group of that name, and loads its option ""
-        store.store(group="/".join([*groups, name]), name="", node=node, package="_global_", provider="sightsmith")
+        _store(store, "/".join([*groups, name]), "", content, "sightsmith", "_global_")
 
 
 @lru_cache(maxsize=64)
