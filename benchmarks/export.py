@@ -17,6 +17,7 @@ import tempfile
 import time
 import warnings
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -110,14 +111,16 @@ def _cells(name: str) -> list[str]:
         return cells
 
 
-def trained(record: NetworkRecord, samples: list, rounds: int = ROUNDS) -> tuple[Task, torch.nn.Module]:
-    """The task, and a model that has learnt a little from ``samples``, in at most so many rounds."""
+def trained(record: NetworkRecord, samples: list, rounds: int = ROUNDS, options: dict[str, Any] | None = None,
+            ) -> tuple[Task, torch.nn.Module]:
+    """The task, and a model with ``network.options`` that has learnt a little from ``samples``, in at most so many
+    rounds."""
     problem = ""
     for size in (*(size for size in SIZES if size >= (record.min_size or 0)), record.input_size):
         seed_everything(0)
         task_record = load_plugins().task(record.task)
         config = Config(task=task_record.build_settings()(record.task), name="export", image=ImageConfig(size=size),
-                        network=NetworkConfig(record.name, "none"), hyper=HyperConfig(batch_size=2))
+                        network=NetworkConfig(record.name, "none", options or {}), hyper=HyperConfig(batch_size=2))
         task = task_record.build()(task_record, config, record, CLASSES)
         try:
             model, _ = task.build_model()

@@ -15,6 +15,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import psutil
 from safetensors.torch import load_file
 
 CHECKPOINT = "checkpoints/last/state.safetensors"
@@ -51,7 +52,7 @@ class Process:
     def finish(self) -> tuple[int, str, str]:
         """Exit code, output and errors."""
         try:
-            self._process.join(240)
+            self._process.join(540)
             code = self._process.exitcode
             assert code is not None, f"it hangs: {self.output()[-4000:]}"
             output, errors = (path.read_text() for path in self._files)
@@ -60,12 +61,23 @@ class Process:
         return code, output, errors
 
     def kill(self) -> None:
-        """With the ranks that it started."""
-        with contextlib.suppress(ProcessLookupError):
+        """With the ranks that it started; it returns when all of them are dead."""
+        ranks = []
+        with contextlib.suppress(ProcessLookupError, psutil.NoSuchProcess):
+            ranks = psutil.Process(self.pid).children(recursive=True)
             os.killpg(self.pid, signal.SIGKILL)
         self._process.kill()
         self._process.join()
+        while any(map(_alive, ranks)):
+            time.sleep(0.01)
         self._folder.cleanup()
+
+
+def _alive(process):
+    try:
+        return process.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
 
 
 def _sightsmith(arguments, environment, folder, files, dies_when):

@@ -64,7 +64,7 @@ def test_a_killed_population_goes_on_to_the_same_end(tmp_path):
         assert f"<h2>{title}</h2>" in page
     best = max(rows, key=lambda row: (row["status"] == "finished", float(row["score"]), int(row["trial"])))
     assert sightsmith.load(str(first / best["trial"])).metrics["accuracy"] == float(best["score"])
-    output = succeed(start(tmp_path / "again", f"base_run={first / best['run']}", "dataset.root=sample",
+    output = succeed(start(tmp_path / "again", f"base_run={first / best['trial']}", "dataset.root=sample",
                            "dataset.limit=60", "hyper.epochs=1", "logger=[]"))
     assert "Report: " in output
 
