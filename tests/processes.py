@@ -63,8 +63,9 @@ class Process:
     def kill(self) -> None:
         """With the ranks that it started; it returns when all of them are dead."""
         ranks = []
-        with contextlib.suppress(ProcessLookupError, psutil.NoSuchProcess):
+        with contextlib.suppress(psutil.NoSuchProcess):
             ranks = psutil.Process(self.pid).children(recursive=True)
+        with contextlib.suppress(ProcessLookupError):
             os.killpg(self.pid, signal.SIGKILL)
         self._process.kill()
         self._process.join()
