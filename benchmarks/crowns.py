@@ -72,7 +72,7 @@ def write_tiles(wheel: Path, photo: str, root: Path, side: int = SIDE, held_out:
                 if left <= (x0 + x1) / 2 < left + tile.shape[1] and top <= (y0 + y1) / 2 < top + tile.shape[0]:
                     x, y = max(x0 - 1 - left, 0), max(y0 - 1 - top, 0)
                     w, h = min(x1 - left, tile.shape[1]) - x, min(y1 - top, tile.shape[0]) - y
-                    part["annotations"].append({"id": sum(len(other["annotations"]) for other in content.values()),
+                    part["annotations"].append({"id": sum(len(other["annotations"]) for other in content.values()) + 1,
                                                 "image_id": number, "category_id": 1, "bbox": [x, y, w, h],
                                                 "area": w * h, "iscrowd": 0})
     for name, part in content.items():

@@ -133,7 +133,7 @@ def _compare(name: str, options: argparse.Namespace, work: Path, weights: Path) 
     for side, runs in found.items():
         scores = [score for score, _ in runs]
         seconds = statistics.median(taken for _, taken in runs)
-        print(f"{name:7} {side:11} {case.score} {statistics.fmean(scores):.4f} {_interval(scores)} "
+        print(f"{name:7} {side:11} {case.score} {statistics.fmean(scores):.4f} {interval(scores)} "
               f"({', '.join(f'{score:.4f}' for score in scores)}), median {seconds:.0f} s")
 
 
@@ -177,7 +177,7 @@ def _train(case: Case, data: Path, work: Path, overrides: list[str], rate: float
     return result.metrics[case.score] or 0.0, time.perf_counter() - begun
 
 
-def _interval(scores: list[float]) -> str:
+def interval(scores: list[float]) -> str:
     """Student's 95 % interval of the mean over seeds."""
     if len(scores) < 2:
         return ""

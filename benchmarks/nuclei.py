@@ -14,8 +14,10 @@ import statistics
 import tempfile
 import time
 import zipfile
+from collections.abc import Iterator
 from itertools import product
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from PIL import Image
@@ -23,11 +25,12 @@ from PIL import Image
 import sightsmith
 
 FOLDER = "stardist/data/images"
+Array = np.ndarray[Any, Any]
 SIDE = 128
 
 
-def write_tiles(wheel: Path, root: Path, side: int = SIDE, rows: int = 4, columns: int = 3) -> None:
-    """``train/`` and ``val/`` with ``images/*.png`` and ``masks/*.png`` of ``side`` pixels: 0 background, 1 nucleus.
+def tiles(wheel: Path, side: int, rows: int, columns: int) -> Iterator[tuple[str, str, Array, Array]]:
+    """Part (``train`` or ``val``), name, picture and instances (0 is background) of every tile of ``side`` pixels.
 
     ``rows`` times ``columns`` tiles train, side by side or overlapping; the picture's right quarter is held out.
     """
@@ -42,10 +45,16 @@ def write_tiles(wheel: Path, root: Path, side: int = SIDE, rows: int = 4, column
     for part, corners in places.items():
         for top, left in corners:
             window = np.s_[top:top + side, left:left + side]
-            for kind, values in (("images", picture[window]), ("masks", (mask[window] > 0).astype(np.uint8))):
-                path = root / part / kind / f"{top}-{left}.png"
-                path.parent.mkdir(parents=True, exist_ok=True)
-                Image.fromarray(values).save(path)
+            yield part, f"{top}-{left}.png", picture[window], mask[window]
+
+
+def write_tiles(wheel: Path, root: Path, side: int = SIDE, rows: int = 4, columns: int = 3) -> None:
+    """``train/`` and ``val/`` with ``images/*.png`` and ``masks/*.png``: 0 background, 1 nucleus."""
+    for part, name, picture, mask in tiles(wheel, side, rows, columns):
+        for kind, values in (("images", picture), ("masks", (mask > 0).astype(np.uint8))):
+            path = root / part / kind / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            Image.fromarray(values).save(path)
     (root / "classes.txt").write_text("background\nnucleus\n")
 
 

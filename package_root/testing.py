@@ -22,6 +22,7 @@ import numpy as np
 import sightsmith
 from sightsmith.core.config.compose import compose
 from sightsmith.core.config.presets import load_presets
+from sightsmith.core.contracts.logger import MetricLogger
 from sightsmith.core.contracts.records import Record
 from sightsmith.core.contracts.task import Task
 from sightsmith.core.contracts.tuner import AsynchronousTuner, SearchSpace, TrialResult, Tuner
@@ -64,8 +65,7 @@ class PluginConformance:
 
     def test_builders_exist_and_have_the_right_type(self) -> None:
         kinds: dict[str, tuple[str, ...]] = {
-            "networks": (), "tasks": (), "dataset_formats": ("detect", "read"), "loggers": ("log", "close"),
-            "tuners": ()}
+            "networks": (), "tasks": (), "dataset_formats": ("detect", "read"), "loggers": (), "tuners": ()}
         for kind, methods in kinds.items():
             for record in self.records(kind):
                 built = record.build()
@@ -129,9 +129,13 @@ class PluginConformance:
 
     def test_loggers_write_and_close(self, tmp_path: Path) -> None:
         for record in self.records("loggers"):
-            logger = record.make(tmp_path, {})
-            logger.log(1, {"train/loss": 0.5})
-            logger.close()
+            (tmp_path / record.name).mkdir()
+            (tmp_path / record.name / "config.yaml").write_text("{}\n")
+            logger = record.make(tmp_path / record.name, dict(record.options))
+            assert isinstance(logger, MetricLogger), f"{record.builder} does not make a MetricLogger"
+            logger.start({"output_dir": str(tmp_path)}, 0, None)
+            logger.log(1, {"train/loss": 0.5, "epoch": 0.25})
+            logger.close("finished")
 
     def test_presets_compose_and_have_a_card(self) -> None:
         plugins = load_plugins()

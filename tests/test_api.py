@@ -13,7 +13,6 @@ from broken_datasets import MULTI_ROWS, folders, table
 
 import sightsmith
 from sightsmith.core.util.errors import UserError
-from sightsmith.engine.training.callbacks import LoggerReporter
 
 SMALL = ["task=classification", "network=mobilenet_v3_small", "network.weights=none", "image.size=32",
          "hyper.epochs=2", "hyper.batch_size=8", "trainer.precision=fp32",
@@ -114,18 +113,3 @@ def test_it_joins_ranks_that_are_there(tmp_path, launcher):
     assert json.loads((run / "plan.json").read_text())["devices"] == 2
     assert json.loads((run / "status.json").read_text())["status"] == "finished"
     assert done.stdout.count("epoch 2/2") == 1
-
-
-def test_metric_loggers_get_steps_and_epochs():
-    from sightsmith.engine.training.state import TrainState
-
-    seen = []
-
-    class Logger:
-        def log(self, step, metrics):
-            seen.append((step, dict(metrics)))
-
-    reporter = LoggerReporter([Logger()], steps=4)
-    reporter.on_step(TrainState(epoch=1, step=2), {"loss": 0.5}, 0.1)
-    reporter.on_epoch(TrainState(epoch=2), {"loss": 0.25, "auc": None, "epoch": 2})
-    assert seen == [(6, {"train/loss": 0.5, "train/learning_rate": 0.1}), (8, {"validation/loss": 0.25})]

@@ -52,10 +52,10 @@ def test_all_of_it_is_listed(environment):
     assert listed(environment, "plugins")["timm"] == {
         "name": "timm", "distribution": "sightsmith-timm", "version": "0.1.0", "status": "ok"}
     for kind, name in (("networks", "tf_efficientnet_lite0"), ("formats", "name_prefix"), ("tuners", "one_at_a_time"),
-                       ("loggers", "csv"), ("presets", "surface_grades")):
+                       ("loggers", "json_lines"), ("presets", "surface_grades")):
         assert listed(environment, kind)[name]["provider"] == "timm (sightsmith-timm 0.1.0)"
     output = environment("-m", "sightsmith", "train", "--help")
-    assert "one_at_a_time" in output and "csv" in output
+    assert "one_at_a_time" in output and "json_lines" in output
     output = environment("-m", "sightsmith", "train", "-sc", "query=bash", COMP_LINE="sightsmith train tuner=o")
     assert output.split() == ["tuner=one_at_a_time"]
 
@@ -73,10 +73,12 @@ def test_its_parts_train_together(environment, tmp_path):
         shutil.copy(path, sample / f"{path.parent.name}_{path.name}")
     environment("-m", "sightsmith", "train", "task=classification", f"dataset.root={sample}", "dataset.limit=60",
                 "network=mobilenetv4_conv_small", "image.size=32", "hyper.epochs=1", "tuner=one_at_a_time",
-                "trainer.precision=fp32", "trainer.memory_format=contiguous", "logger=[csv]", f"output_dir={tmp_path}")
+                "trainer.precision=fp32", "trainer.memory_format=contiguous", "logger=[json_lines]",
+                f"output_dir={tmp_path}")
     [sweep] = tmp_path.glob("*-sweep")
     assert [path.name for path in sorted(sweep.iterdir()) if path.name.isdigit()] == ["0", "1", "2", "3"]
-    assert (sweep / "3" / "metrics.csv").read_text().startswith("step,name,value\n1,train/")
+    first = json.loads((sweep / "3" / "steps.jsonl").read_text().splitlines()[0])
+    assert first["step"] == 1 and first["train/loss"] > 0
     assert "image names start with" in (sweep / "0" / "report" / "index.html").read_text()
 
 

@@ -26,6 +26,7 @@ from sightsmith.core.config.overrides import (
     LOCKING_GROUPS,
     augmentation_problems,
     chosen_options,
+    logger_problems,
     override_problems,
     parse_overrides,
     settings_of,
@@ -115,8 +116,9 @@ def install(overrides: Sequence[str], plugins: Plugins) -> None:
         _store_path(store, "base_run", folder, find_base_run(folder, plugins).node)
     for file in filter(is_file, chosen_options(parsed, "preset")):
         _store_path(store, "preset", file, find_preset(file, plugins).node)
-    for name in plugins.loggers:
-        _store(store, "logger", name, dict, plugins.provider("loggers", name).plugin, f"logger.{name}")
+    for name, logger in plugins.loggers.items():
+        _store(store, "logger", name, partial(dict, logger.options), plugins.provider("loggers", name).plugin,
+               f"logger.{name}")
 
 
 def _network_node(network: NetworkRecord) -> dict[str, Any]:
@@ -212,7 +214,8 @@ def resolve(composed: DictConfig, choices: Mapping[str, str | None], plugins: Pl
     assert isinstance(config, Config)
     if config.task.name != choices.get("_task_keys"):
         raise UserError(f"task.name={config.task.name} chooses no task", hint=f"type task={config.task.name}")
-    if problems := [*check_values(config), *augmentation_problems(config.augment.extra, plugins)]:
+    if problems := [*check_values(config), *augmentation_problems(config.augment.extra, plugins),
+                    *logger_problems(config.logger, plugins)]:
         raise UserError("Invalid values in the configuration:", problems=problems)
     ensure_unlocked(config, choices, plugins)
     if config.tuner.name != choices.get("tuner"):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from importlib.util import find_spec
 from typing import Any
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
@@ -98,6 +99,7 @@ def override_problems(overrides: Sequence[str], plugins: Plugins) -> Iterator[Pr
     open_keys = tuple(f"{key}." for key, entry, _ in declared if str(entry.type).startswith("dict"))
     parsed = OverridesParser.create().parse_overrides(list(overrides))
     typed, locking = list(chosen_options(parsed, "task")), list(_locking(parsed, plugins))
+    loggers = next((override.value() for override in parsed if override.key_or_group == "logger"), "tensorboard")
     own = [_own_keys(plugins.tasks[name]) for name in (*typed, *(locks.task for locks in locking))
            if name in plugins.tasks]
     for locks in locking:
@@ -116,6 +118,11 @@ def override_problems(overrides: Sequence[str], plugins: Plugins) -> Iterator[Pr
                                   hint=f"`sightsmith list {key}s` shows all {len(options[key])}")
         elif key.startswith(("hydra.", "hydra/")) or key == "base_run":
             continue
+        elif key.startswith("logger."):
+            _, name, *option = key.split(".", 2)
+            yield from logger_problems({name: {part: override.value() for part in option}}, plugins)
+            if name not in loggers:
+                yield Problem(f"{override.input_line}: the logger {name!r} is not chosen", hint=f"type logger={name}")
         elif f"{key}.".startswith(open_keys):
             if not override.is_add() and not override.is_force_add():
                 yield Problem(f"{override.input_line}: {key} has no such key yet; add it with +",
@@ -150,6 +157,18 @@ def augmentation_problems(extra: Mapping[str, Any], plugins: Plugins) -> Iterato
             for option in options.keys() - record.options.keys():
                 yield Problem(f"{key}: the augmentation {name!r} of {record.provider} has no option {option!r}."
                               f"{near(str(option), record.options)}", hint=f"its options: {', '.join(record.options)}")
+
+
+def logger_problems(chosen: Mapping[str, Any], plugins: Plugins) -> Iterator[Problem]:
+    """Packages that the chosen loggers lack, and options that they do not have. Raises UserError for unknown ones."""
+    for name, options in chosen.items():
+        record = plugins.logger(name)
+        if missing := [module for module in record.needs if find_spec(module) is None]:
+            yield Problem(f"logger={name} needs {', '.join(missing)}: not installed", hint=f"type {record.install}")
+        for key, value in (options or {}).items():
+            if (default := record.options.get(key, ...)) is not None and type(value) is not type(default):
+                yield Problem(f"logger.{name}.{key}={value} does not fit.{near(key, record.options.keys() - {key})}",
+                              hint=f"the options of {name} and their defaults: {dict(record.options)}")
 
 
 def _near_key(key: str, keys: set[str]) -> str:

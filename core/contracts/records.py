@@ -145,7 +145,13 @@ class DatasetFormatRecord(Record):
 
 @dataclass(frozen=True, kw_only=True)
 class LoggerRecord(Record):
-    """A metric logger. The builder is a :class:`sightsmith.core.contracts.logger.LoggerBuilder`."""
+    """A metric logger. The builder is a subclass of :class:`sightsmith.core.contracts.logger.MetricLogger`; ``options``
+    are all keys ``logger.<name>.*`` with their defaults, whose type is that of the values (None: any), ``needs`` the
+    required modules, and ``install`` the command that installs them."""
+
+    options: Mapping[str, Any] = field(default_factory=dict)
+    needs: tuple[str, ...] = ()
+    install: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)

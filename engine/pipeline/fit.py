@@ -3,22 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 
 from sightsmith.engine.pipeline.stages import FittedRun, PlannedRun, RunContext
 from sightsmith.engine.runs.checkpoint import load_tree
 from sightsmith.engine.runs.run_dir import STOPPED, RunDir, Status
-from sightsmith.engine.training.callbacks import HookReporter, LoggerReporter, ProgressReporter, StatusReporter
+from sightsmith.engine.training.callbacks import HookReporter, ProgressReporter, StatusReporter
+from sightsmith.engine.training.loggers import RunLoggers
 from sightsmith.engine.training.session import Training
 from sightsmith.engine.training.state import Callback
 
 
-def fit(context: RunContext, planned: PlannedRun, run: RunDir, status: Status | None) -> FittedRun | None:
-    """Train on every rank; rank 0 has a ``status``. Returns None if the run pauses before its end."""
-    with reporters(context, planned, run, status, planned.training, planned.config.hyper.epochs) as callbacks:
-        trainer = planned.training.trainer(run, planned.plan, callbacks)
-        if status is not None:
+def fit(context: RunContext, planned: PlannedRun, run: RunDir, status: Status | None, loggers: RunLoggers | None,
+        ) -> FittedRun | None:
+    """Train on every rank; rank 0 has ``status`` and ``loggers``. Returns None if the run pauses before its end."""
+    own = () if loggers is None else (loggers, HookReporter(context.plugins, run.path))
+    with reporters(context, planned, status, planned.training, planned.config.hyper.epochs) as callbacks:
+        trainer = planned.training.trainer(run, planned.plan, [*callbacks, *own])
+        if status is not None and loggers is not None:
             status.update(epoch=trainer.state.epoch, score=trainer.state.best_score)
+            group = context.sweep_folder and context.sweep_folder.parent.name
+            loggers.start(run.path, planned.config, trainer.state, planned.training.sampler.steps_per_epoch, group)
         trainer.fit(planned.config.trainer.pause_after_epoch)
         context.state.wait_for_everyone()
         if not trainer.finished:
@@ -36,22 +41,14 @@ def fit(context: RunContext, planned: PlannedRun, run: RunDir, status: Status | 
 
 
 @contextmanager
-def reporters(context: RunContext, planned: PlannedRun, run: RunDir, status: Status | None, training: Training,
-              epochs: int, number: int = 0) -> Iterator[list[Callback]]:
-    """The callbacks of a training, or of the one for fold ``number``; only rank 0, which has a ``status``, has any."""
+def reporters(context: RunContext, planned: PlannedRun, status: Status | None, training: Training, epochs: int,
+              number: int = 0) -> Iterator[list[Callback]]:
+    """Progress and status of a training, or of the one for fold ``number``; only for rank 0, which has a ``status``."""
     if status is None:
         yield []
         return
     steps, trainings = training.sampler.steps_per_epoch, planned.plan.trainings
-    with ExitStack() as stack:
-        callbacks: list[Callback] = []
-        if number == 0:
-            loggers = []
-            for name, options in planned.config.logger.items():
-                loggers.append(context.plugins.logger(name).make(run.path, options or {}))
-                stack.callback(loggers[-1].close)
-            callbacks = [LoggerReporter(loggers, steps), HookReporter(context.plugins, run.path)]
-        progress = stack.enter_context(ProgressReporter(
-            epochs=epochs, steps=steps, console=context.console, score=planned.task.score,
-            batch_images=len(training.train) / steps, title=f"fold {number}/{trainings - 1}  " if number else ""))
-        yield [progress, StatusReporter(status, steps, epochs, number, trainings), *callbacks]
+    with ProgressReporter(epochs=epochs, steps=steps, console=context.console, score=planned.task.score,
+                          batch_images=len(training.train) / steps,
+                          title=f"fold {number}/{trainings - 1}  " if number else "") as progress:
+        yield [progress, StatusReporter(status, steps, epochs, number, trainings)]

@@ -32,6 +32,7 @@ from sightsmith.engine.runs.resume import clone_checkpoint, ensure_resumable, fi
 from sightsmith.engine.runs.run_dir import ERROR, FINISHED, RUNNING, STOPPED, RunDir, Status
 from sightsmith.engine.training import distributed
 from sightsmith.engine.training.bootstrap import interval
+from sightsmith.engine.training.loggers import RunLoggers
 
 log = logging.getLogger("sightsmith")
 
@@ -43,11 +44,12 @@ def train(context: RunContext, config: Config) -> Result | None:
         return None
     run = distributed.on_main(context.state, lambda: _open_run(context, planned))
     if not context.state.is_main_process:
-        return _fit_and_report(context, planned, run, None)
+        return _fit_and_report(context, planned, run, None, None)
     status = Status(run, devices=context.state.num_processes, epochs=planned.config.hyper.epochs)
-    with _logged(run):
-        result = _with_status(context, planned, run, status)
+    with _logged(run), RunLoggers(context.plugins, status, context.console) as loggers:
+        result = _with_status(context, planned, run, status, loggers)
         if result is not None:
+            loggers.finish(result.metrics, run.report)
             _run_after_hooks(context, run, status, result.metrics)
     return result
 
@@ -91,13 +93,14 @@ def _logged(run: RunDir) -> Iterator[None]:
         handler.close()
 
 
-def _with_status(context: RunContext, planned: PlannedRun, run: RunDir, status: Status) -> Result | None:
+def _with_status(context: RunContext, planned: PlannedRun, run: RunDir, status: Status, loggers: RunLoggers,
+                 ) -> Result | None:
     """Rank 0's training; ``status.json`` has its state, however it ends."""
     try:
         status.update(status=RUNNING)
         log.info("run %s: %s", run.path, shlex.join(context.overrides))
         context.plugins.before_run(plan=planned.plan, run_dir=run.path)
-        result = _fit_and_report(context, planned, run, status)
+        result = _fit_and_report(context, planned, run, status, loggers)
         if result is not None:
             score = planned.task.score
             status.end(FINISHED, progress=1.0, score=result.metrics[score], score_low=result.metrics[f"{score}_low"],
@@ -125,17 +128,18 @@ def _run_after_hooks(context: RunContext, run: RunDir, status: Status, metrics: 
     """The run is finished, so a plugin that fails now only adds a warning."""
     warnings = context.plugins.after_run(run.path, metrics)
     if warnings:
-        status.update(force=True, warnings=warnings)
+        status.warn(warnings)
     for warning in warnings:
         context.console.print(f"warning: {warning}", soft_wrap=True, markup=False)
 
 
-def _fit_and_report(context: RunContext, planned: PlannedRun, run: RunDir, status: Status | None) -> Result | None:
-    """Train, score, cross-validate, and on rank 0, which has a ``status``, write the bundle and the report.
+def _fit_and_report(context: RunContext, planned: PlannedRun, run: RunDir, status: Status | None,
+                    loggers: RunLoggers | None) -> Result | None:
+    """Train, score, cross-validate, and on rank 0, which alone has ``status`` and ``loggers``, write bundle and report.
 
     Returns None if the run pauses before its end.
     """
-    fitted = fit(context, planned, run, status)
+    fitted = fit(context, planned, run, status, loggers)
     if fitted is None:
         return None
     config, task, epoch = planned.config, planned.task, fitted.best["epoch"]
@@ -146,7 +150,7 @@ def _fit_and_report(context: RunContext, planned: PlannedRun, run: RunDir, statu
     context.console.print(f"{score} {format_metric(metrics[score])}, {estimate}")
     scores, sections = [("validation", metrics[score], estimate)], []
     if planned.plan.folds:
-        fold_reporters = partial(reporters, context, planned, run, status)
+        fold_reporters = partial(reporters, context, planned, status)
         cross_validation = cross_validate(context, planned, epoch, run, fold_reporters)
         context.console.print(f"Cross-validation: {cross_validation}")
         metrics |= cross_validation.metrics()

@@ -149,7 +149,7 @@ def train_again(path: Path, checks: Iterable[Check], plugins: Plugins) -> Rerun:
     # A new benchmark could choose another mode.
     planned: dict[str, Any] = {key: str(lock[key]) for key in ("precision", "memory_format", "devices")}
     planned["pause_after_epoch"] = None
-    config = replace(config, trainer=replace(config.trainer, **planned, resume="false", dry_run=False))
+    config = replace(config, trainer=replace(config.trainer, **planned, resume="false", dry_run=False), logger={})
     overrides = [*yaml.safe_load(run.overrides.read_text()),
                  *(f"trainer.{key}={format_override(value)}" for key, value in planned.items())]
     result = start(config, overrides, plugins)

@@ -7,7 +7,7 @@ import os
 import re
 import socket
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
@@ -146,6 +146,15 @@ class Status:
             self._written = time.monotonic()
             hours = self._hours_before + self._devices * (self._written - self._begun) / 3600
             write_json(self._run.status, self._state | {"updated": _now(), "device_hours": round(hours, 6)})
+
+    @property
+    def current(self) -> str:
+        """One of the states of a run, such as ``running``."""
+        return str(self._state["status"])
+
+    def warn(self, warnings: Sequence[str]) -> None:
+        """Add ``warnings`` to those of this session."""
+        self.update(force=True, warnings=[*self._state.get("warnings", ()), *warnings])
 
     def end(self, status: str, message: str = "", **values: Any) -> None:
         self.update(status=status, message=message, ended=_now(), **values)

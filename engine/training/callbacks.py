@@ -1,4 +1,4 @@
-"""Callbacks of the training loop: progress on the console, status, metric loggers, plugins' hooks."""
+"""Callbacks of the training loop: progress on the console, status, plugins' hooks."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
-from sightsmith.core.contracts.logger import MetricLogger
 from sightsmith.core.util.text import format_duration, format_metric
 from sightsmith.engine.runs.run_dir import Status
 from sightsmith.engine.training.state import TrainState
@@ -90,27 +89,6 @@ class StatusReporter:
         progress = min((state.epoch + state.step / self._steps) / self._epochs, 1.0)
         progress = (self._done + progress) / self._trainings
         self._status.update(progress=round(progress, 4), **({} if self._done else {"epoch": state.epoch, **values}))
-
-
-class LoggerReporter:
-    """Passes the metrics to the metric loggers."""
-
-    def __init__(self, loggers: list[MetricLogger], steps: int) -> None:
-        self._loggers, self._steps = loggers, steps
-
-    def on_step(self, state: TrainState, losses: Mapping[str, float], rate: float) -> None:
-        step = state.epoch * self._steps + state.step
-        figures = {f"train/{name}": value for name, value in losses.items()} | {"train/learning_rate": rate}
-        for logger in self._loggers:
-            logger.log(step, figures)
-
-    def on_validation(self, done: int, batches: int) -> None:
-        pass
-
-    def on_epoch(self, state: TrainState, metrics: Mapping[str, Any]) -> None:
-        values = {f"validation/{name}": value for name, value in metrics.items() if isinstance(value, float)}
-        for logger in self._loggers:
-            logger.log(state.epoch * self._steps, values)
 
 
 class HookReporter:

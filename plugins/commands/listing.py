@@ -84,7 +84,8 @@ def _tasks(plugins: Plugins, task: str | None) -> list[Row]:
 
 
 def _loggers(plugins: Plugins, task: str | None) -> list[Row]:
-    return [_row(plugins, "loggers", item) for item in plugins.loggers.values()]
+    return [_row(plugins, "loggers", item, options=dict(item.options), install=item.install)
+            for item in plugins.loggers.values()]
 
 
 def _commands(plugins: Plugins, task: str | None) -> list[Row]:

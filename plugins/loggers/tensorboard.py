@@ -1,4 +1,4 @@
-"""Metrics as TensorBoard event files."""
+"""Metrics and plots as TensorBoard event files."""
 
 from __future__ import annotations
 
@@ -6,18 +6,36 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from sightsmith.plugin import MetricLogger
 
-class TensorBoardLogger:
+
+class TensorBoardLogger(MetricLogger):
     """Event files in ``<run>/tensorboard``: ``tensorboard --logdir runs``."""
 
-    def __init__(self, run_dir: Path, options: Mapping[str, Any]) -> None:
+    def start(self, config: Mapping[str, Any], step: int, group: str | None) -> None:
+        import yaml
         from torch.utils.tensorboard import SummaryWriter
 
-        self._writer = SummaryWriter(str(run_dir / "tensorboard"), **options)
+        self._step = step
+        # TensorBoard hides what an earlier, killed process wrote from `purge_step` on.
+        self._writer = SummaryWriter(str(self.run_dir / "tensorboard"), purge_step=step + 1 if step else None)
+        if step == 0:
+            text = yaml.safe_dump(dict(config), sort_keys=False)
+            self._writer.add_text("config", "".join(f"    {line}\n" for line in text.splitlines()), 0)
 
     def log(self, step: int, metrics: Mapping[str, float]) -> None:
+        self._step = step
         for name, value in metrics.items():
             self._writer.add_scalar(name, value, step)
 
-    def close(self) -> None:
+    def finish(self, metrics: Mapping[str, float | None], report: Path) -> None:
+        import numpy as np
+        from PIL import Image
+
+        for path in sorted(report.glob("*.png")):
+            with Image.open(path) as image:
+                self._writer.add_image(f"report/{path.stem}", np.asarray(image.convert("RGB")), self._step,
+                                       dataformats="HWC")
+
+    def close(self, status: str) -> None:
         self._writer.close()

@@ -53,8 +53,8 @@ def sightsmith_tuners() -> list[TunerRecord]:
 
 @hookimpl
 def sightsmith_loggers() -> list[LoggerRecord]:
-    return [LoggerRecord(name="csv", description="<run>/metrics.csv, one line per metric",
-                         builder="sightsmith_timm.csv_logger:CsvLogger")]
+    return [LoggerRecord(name="json_lines", description="<run>/steps.jsonl, a line for each step and epoch",
+                         builder="sightsmith_timm.json_lines:JsonLinesLogger", options={"file": "steps.jsonl"})]
 
 
 @hookimpl
