@@ -147,6 +147,10 @@ class Status:
             hours = self._hours_before + self._devices * (self._written - self._begun) / 3600
             write_json(self._run.status, self._state | {"updated": _now(), "device_hours": round(hours, 6)})
 
+    def warn(self, *messages: str) -> None:
+        """Add to ``warnings``."""
+        self.update(force=True, warnings=[*self._state.get("warnings", []), *messages])
+
     def end(self, status: str, message: str = "", **values: Any) -> None:
         self.update(status=status, message=message, ended=_now(), **values)
 
