@@ -22,7 +22,7 @@ from sightsmith.core.contracts.schema import Config, HyperConfig, NetworkConfig,
 from sightsmith.core.contracts.task import Task
 from sightsmith.engine.runs.run_dir import RunDir
 from sightsmith.engine.training import distributed as ranks
-from sightsmith.engine.training.sampler import EpochSampler, validation_batches
+from sightsmith.engine.training.sampler import EpochSampler, EvaluationSampler
 from sightsmith.engine.training.trainer import Trainer, seed_everything
 
 FEATURES, CLASSES = 6, 3
@@ -112,7 +112,7 @@ def tiny_config(**keys) -> Config:
 
 
 def tiny_trainer(folder: Path, config: Config, *, images: int = 26, callbacks=(), state=None,
-                 explode_at=None) -> Trainer:
+                 explode_at=None, model=None, micro_batch=None) -> Trainer:
     state = state or ranks.open_state()
     record = NetworkRecord(name="tiny", description="", builder="tiny:TinyModel", task="tiny", family="tiny",
                            parameters=1, input_size=16)
@@ -121,13 +121,13 @@ def tiny_trainer(folder: Path, config: Config, *, images: int = 26, callbacks=()
     sampler = EpochSampler(images, config.hyper.batch_size, config.trainer.gradient_accumulation,
                            seed=config.trainer.seed, rank=state.process_index, world=state.num_processes)
     data = task.dataset(samples, training=True)
-    validation = validation_batches(images, config.hyper.batch_size, state.process_index, state.num_processes)
+    validation = EvaluationSampler(images, config.hyper.batch_size, state.process_index, state.num_processes)
     seed_everything(7)
-    model = TinyModel(explode_at)
+    model = model or TinyModel(explode_at)
     return Trainer(accelerator=Accelerator(cpu=True), task=task, model=model, config=config, sampler=sampler,
                    train_loader=DataLoader(data, batch_sampler=sampler, collate_fn=task.collate),
                    validation_loader=DataLoader(data, batch_sampler=validation, collate_fn=task.collate),
-                   score="accuracy", run=RunDir(folder), callbacks=callbacks)
+                   score="accuracy", run=RunDir(folder), callbacks=callbacks, micro_batch=micro_batch)
 
 
 def train_as_rank(folder: str, keys: dict) -> tuple[dict, list]:

@@ -128,7 +128,7 @@ def _run_after_hooks(context: RunContext, run: RunDir, status: Status, metrics: 
     """The run is finished, so a plugin that fails now only adds a warning."""
     warnings = context.plugins.after_run(run.path, metrics)
     if warnings:
-        status.warn(warnings)
+        status.warn(*warnings)
     for warning in warnings:
         context.console.print(f"warning: {warning}", soft_wrap=True, markup=False)
 

@@ -152,9 +152,9 @@ class Status:
         """One of the states of a run, such as ``running``."""
         return str(self._state["status"])
 
-    def warn(self, warnings: Sequence[str]) -> None:
-        """Add ``warnings`` to those of this session."""
-        self.update(force=True, warnings=[*self._state.get("warnings", ()), *warnings])
+    def warn(self, *messages: str) -> None:
+        """Add to ``warnings``."""
+        self.update(force=True, warnings=[*self._state.get("warnings", ()), *messages])
 
     def end(self, status: str, message: str = "", **values: Any) -> None:
         self.update(status=status, message=message, ended=_now(), **values)

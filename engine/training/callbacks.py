@@ -53,8 +53,11 @@ class ProgressReporter:
             self._printed = time.monotonic()
             self._console.print(f"{note}  step {state.step}/{self._steps}")
 
-    def on_validation(self, done: int, batches: int) -> None:
-        self._bar.update(self._run, note=f"{self._title}validating {done}/{batches}")
+    def on_validation(self, done: int, images: int) -> None:
+        self._bar.update(self._run, note=f"{self._title}validating {done}/{images}")
+
+    def on_warning(self, message: str) -> None:
+        self._console.print(f"warning: {self._title}{message}", markup=False)
 
     def on_epoch(self, state: TrainState, metrics: Mapping[str, Any]) -> None:
         self._printed = time.monotonic()
@@ -79,8 +82,11 @@ class StatusReporter:
     def on_step(self, state: TrainState, losses: Mapping[str, float], rate: float) -> None:
         self._report(state)
 
-    def on_validation(self, done: int, batches: int) -> None:
+    def on_validation(self, done: int, images: int) -> None:
         self._status.update()
+
+    def on_warning(self, message: str) -> None:
+        self._status.warn(message)
 
     def on_epoch(self, state: TrainState, metrics: Mapping[str, Any]) -> None:
         self._report(state, score=state.best_score)
@@ -100,7 +106,10 @@ class HookReporter:
     def on_step(self, state: TrainState, losses: Mapping[str, float], rate: float) -> None:
         pass
 
-    def on_validation(self, done: int, batches: int) -> None:
+    def on_validation(self, done: int, images: int) -> None:
+        pass
+
+    def on_warning(self, message: str) -> None:
         pass
 
     def on_epoch(self, state: TrainState, metrics: Mapping[str, Any]) -> None:

@@ -10,9 +10,10 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 
 import torch
-from accelerate import PartialState
+from accelerate import Accelerator, PartialState
 from accelerate.state import AcceleratorState
-from accelerate.utils import broadcast_object_list, gather_object
+from accelerate.utils import broadcast, broadcast_object_list, gather_object
+from torch import nn
 
 from sightsmith.core.util.errors import HungError, StoppedError, UserError
 from sightsmith.engine.training import watchdog
@@ -94,6 +95,22 @@ def slowest(state: PartialState, seconds: float) -> float:
     if state.num_processes == 1:
         return seconds
     return max(gather_object([seconds]))
+
+
+def any_rank(accelerator: Accelerator, *flags: bool) -> list[bool]:
+    """Each flag, true if it is on any rank; the same on all ranks."""
+    if accelerator.num_processes == 1:
+        return list(flags)
+    votes = torch.tensor([float(flag) for flag in flags], device=accelerator.device)
+    return [bool(vote) for vote in accelerator.reduce(votes, "sum") > 0]
+
+
+def share_buffers(accelerator: Accelerator, *models: nn.Module) -> None:
+    """Give all ranks the batch-normalization statistics of rank 0. Each has gathered its own, but all must evaluate the
+    same model, and a resumed run must start from it."""
+    if accelerator.num_processes > 1:
+        for buffer in (buffer for model in models for buffer in model.buffers()):
+            broadcast(buffer)
 
 
 def on_main(state: PartialState, function: Callable[[], T]) -> T:

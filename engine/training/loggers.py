@@ -60,7 +60,10 @@ class RunLoggers:
         metrics = {f"train/{name}": value for name, value in losses.items()} | {"train/learning_rate": rate}
         self._each(lambda logger: logger.log(step, {**metrics, "epoch": step / self._steps}))
 
-    def on_validation(self, done: int, batches: int) -> None:
+    def on_validation(self, done: int, images: int) -> None:
+        pass
+
+    def on_warning(self, message: str) -> None:
         pass
 
     def on_epoch(self, state: TrainState, metrics: Mapping[str, Any]) -> None:
@@ -85,5 +88,5 @@ class RunLoggers:
     def _warn(self, name: str, error: Exception) -> None:
         warning = f"the logger {name} failed, and logs no more of this run: {describe_error(error)}"
         log.warning(warning, exc_info=True)
-        self._status.warn([warning])
+        self._status.warn(warning)
         self._console.print(f"warning: {warning}", soft_wrap=True, markup=False)

@@ -1,8 +1,8 @@
 """Which sample is seen when: a pure function of the seed and the epoch, split evenly over the ranks.
 
-An epoch is split into optimizer steps, a step into ``gradient_accumulation`` micro-batches, and a micro-batch into one
-share per rank. Every split is as even as possible, so no step is tiny. The samples of a step do not depend on how it is
-split: 8 x 1 and 2 x 4 images, one rank and two make the same steps.
+An epoch is split into optimizer steps, a step into ``gradient_accumulation`` micro-batches, or more where memory is
+short, and a micro-batch into one share per rank. Every split is as even as possible, so no step is tiny. The samples of
+a step do not depend on how it is split: 8 x 1 and 2 x 4 images, one rank and two make the same steps.
 """
 
 from __future__ import annotations
@@ -10,9 +10,11 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 
+T = TypeVar("T")
 Item = tuple[int, int]
 """A sample's index in the training set, and the seed of its augmentation."""
 
@@ -54,18 +56,20 @@ class EpochSampler:
     def steps_per_epoch(self) -> int:
         return math.ceil(self.size / (self.batch_size * self.gradient_accumulation))
 
-    def start(self, epoch: int, skip: int = 0) -> list[OptimizerStep]:
-        """The steps of ``epoch`` (from 0) that remain."""
+    def start(self, epoch: int, skip: int = 0, micro_batch: int | None = None) -> list[OptimizerStep]:
+        """The steps of ``epoch`` (from 0) that remain, in micro-batches of at most ``micro_batch`` images (None:
+        ``batch_size``) on all ranks together."""
         random = np.random.default_rng([self.seed, epoch])
         order = (random.permutation(self.size) if self._weights is None
                  else random.choice(self.size, self.size, p=self._weights))
         seeds = random.integers(2**63, size=self.size)
         items = list(zip(order.tolist(), seeds.tolist(), strict=True))
-        self.steps = [self._step(part) for part in _even(items, self.steps_per_epoch)][skip:]
+        largest = min(micro_batch or self.batch_size, self.batch_size)
+        self.steps = [self._step(part, largest) for part in _even(items, self.steps_per_epoch)][skip:]
         return self.steps
 
-    def _step(self, items: list[Item]) -> OptimizerStep:
-        count = math.ceil(len(items) / self.batch_size)
+    def _step(self, items: list[Item], largest: int) -> OptimizerStep:
+        count = math.ceil(len(items) / largest)
         return OptimizerStep(tuple(self._share(part) for part in _even(items, count)), len(items))
 
     def _share(self, items: list[Item]) -> MicroBatch:
@@ -79,13 +83,34 @@ class EpochSampler:
         return sum(len(step.micro_batches) for step in self.steps)
 
 
-def validation_batches(size: int, batch_size: int, rank: int = 0, world: int = 1) -> list[list[int]]:
-    """Whole batches, distributed over the ranks, so that batches are the same for any number of ranks."""
-    batches = [list(range(start, min(start + batch_size, size))) for start in range(0, size, batch_size)]
-    return batches[rank::world]
+class EvaluationSampler:
+    """A batch sampler of one rank for evaluation and prediction: the indices of its samples, in order.
+
+    Whole batches are distributed over the ranks, so that batches are the same for any number of ranks.
+    """
+
+    def __init__(self, size: int, batch_size: int, rank: int = 0, world: int = 1) -> None:
+        indices = list(range(size))
+        self._whole = [indices[start:start + batch_size] for start in range(0, size, batch_size)][rank::world]
+        self.batches = self._whole
+        self.size = sum(map(len, self._whole))
+
+    def start(self, micro_batch: int, done: int = 0) -> None:
+        """Skip the first ``done`` samples, and split batches of more than ``micro_batch`` as evenly as possible."""
+        self.batches = []
+        for batch in self._whole:
+            left, done = batch[done:], max(done - len(batch), 0)
+            if left:
+                self.batches += _even(left, math.ceil(len(left) / micro_batch))
+
+    def __iter__(self) -> Iterator[list[int]]:
+        return iter(self.batches)
+
+    def __len__(self) -> int:
+        return len(self.batches)
 
 
-def _even(items: list[Item], parts: int) -> list[list[Item]]:
+def _even(items: list[T], parts: int) -> list[list[T]]:
     """``items`` in ``parts`` consecutive pieces whose sizes differ by at most one."""
     quotient, rest = divmod(len(items), parts)
     cuts = [index * quotient + min(index, rest) for index in range(parts + 1)]

@@ -17,7 +17,7 @@ from sightsmith.core.contracts.task import Task
 from sightsmith.engine.runs.bundle import open_model, restore_task
 from sightsmith.engine.runs.run_dir import RunDir
 from sightsmith.engine.training.benchmark import FORMATS
-from sightsmith.engine.training.sampler import EpochSampler, validation_batches
+from sightsmith.engine.training.sampler import EpochSampler, EvaluationSampler
 from sightsmith.engine.training.state import Callback
 from sightsmith.engine.training.trainer import Trainer, seed_everything
 
@@ -44,8 +44,8 @@ class Training:
                                    "persistent_workers": plan.num_workers > 0,
                                    "pin_memory": self.state.device.type == "cuda"}
         accelerator.free_memory()  # of an earlier training in this process
-        batches = validation_batches(len(self.validation), self.config.hyper.batch_size, self.state.process_index,
-                                     self.state.num_processes)
+        batches = EvaluationSampler(len(self.validation), self.config.hyper.batch_size, self.state.process_index,
+                                    self.state.num_processes)
         seed_everything(self.config.trainer.seed)
         trainer = Trainer(
             accelerator=accelerator, task=self.task, model=self.model, config=self.config, sampler=self.sampler,

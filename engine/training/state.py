@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 
@@ -14,8 +14,11 @@ class Callback(Protocol):
     def on_step(self, state: TrainState, losses: Mapping[str, float], rate: float) -> None:
         """After an optimizer step whose losses were synchronised (on the CPU: every step)."""
 
-    def on_validation(self, done: int, batches: int) -> None:
-        """After a validation batch of this rank."""
+    def on_validation(self, done: int, images: int) -> None:
+        """After a validation batch of this rank: ``done`` of its ``images``."""
+
+    def on_warning(self, message: str) -> None:
+        """When the training goes on otherwise than planned."""
 
     def on_epoch(self, state: TrainState, metrics: Mapping[str, Any]) -> None:
         """After an epoch's validation, once its checkpoint is written."""
@@ -39,3 +42,7 @@ class TrainState:
     """epochs since the validation loss or the score was last at its best"""
     seconds: float = 0.0
     """of training, including earlier sessions of a resumed run"""
+    micro_batch: int = 0
+    """images per forward pass, over all devices; at most that of the plan"""
+    warnings: list[str] = field(default_factory=list)
+    """what went otherwise than planned"""

@@ -7,27 +7,30 @@ sees exactly what an uninterrupted one does, and a checkpoint needs no generator
 from __future__ import annotations
 
 import contextlib
-import math
 import random
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
-from typing import Any
+from functools import partial
+from typing import Any, cast
 
 import numpy as np
 import torch
 from accelerate import Accelerator
-from accelerate.utils import broadcast, gather_object
+from accelerate.utils import gather_object
 from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
 from sightsmith.core.contracts.results import Model, SampleResult
 from sightsmith.core.contracts.schema import Config
 from sightsmith.core.contracts.task import Task
-from sightsmith.core.util.errors import NonFiniteLossError, StoppedError
+from sightsmith.core.util.errors import StoppedError
 from sightsmith.engine.runs.checkpoint import load_tree, save_tree
 from sightsmith.engine.runs.run_dir import RunDir
 from sightsmith.engine.training.distillation import Distillation
+from sightsmith.engine.training.distributed import any_rank, share_buffers
+from sightsmith.engine.training.losses import mean_losses
+from sightsmith.engine.training.memory import Buffers, each_batch, halve_micro_batch, never_retried, retried_with_less
 from sightsmith.engine.training.optim import (
     build_ema,
     build_optimizer,
@@ -36,7 +39,7 @@ from sightsmith.engine.training.optim import (
     load_state,
     set_learning_rate,
 )
-from sightsmith.engine.training.sampler import EpochSampler, OptimizerStep
+from sightsmith.engine.training.sampler import EpochSampler, EvaluationSampler, OptimizerStep
 from sightsmith.engine.training.state import Callback, TrainState
 from sightsmith.engine.training.stop_signal import StopSignal
 from sightsmith.engine.training.watchdog import Watchdog
@@ -59,12 +62,12 @@ class Trainer:
     def __init__(self, *, accelerator: Accelerator, task: Task, model: Model, config: Config, sampler: EpochSampler,
                  train_loader: DataLoader[Any], validation_loader: DataLoader[Any], score: str, run: RunDir,
                  callbacks: Sequence[Callback] = (), memory_format: torch.memory_format = torch.contiguous_format,
-                 teacher: Model | None = None) -> None:
+                 teacher: Model | None = None, micro_batch: int | None = None) -> None:
         self.accelerator, self.task, self.config = accelerator, task, config
         self.hyper, self.seed = config.hyper, config.trainer.seed
         self.sampler, self.train_loader, self.validation_loader = sampler, train_loader, validation_loader
         self.score, self.run, self.callbacks = score, run, callbacks
-        self.state = TrainState()
+        self.state = TrainState(micro_batch=micro_batch or config.hyper.batch_size)
         self.history: list[dict[str, Any]] = []
         self.best_results: list[SampleResult] | None = None
         """of the best epoch, if this process has trained it"""
@@ -83,7 +86,7 @@ class Trainer:
             self.distillation = Distillation(task, model, teacher, config.base_run.distillation)
         if config.trainer.compile:
             model.compile()
-        self.unwrapped = model
+        self.unwrapped, self._buffers = model, Buffers(model)
         self.model, self.optimizer = accelerator.prepare(model, build_optimizer(model, self.hyper, backbone))
         self._pending: list[tuple[int, list[tuple[dict[str, Tensor], int]]]] = []
         self._saved_at = time.monotonic()
@@ -115,21 +118,36 @@ class Trainer:
     def train_epoch(self) -> float:
         """Train the rest of the current epoch; returns the mean training loss over its images on all ranks."""
         state = self.state
-        steps = self.sampler.start(state.epoch, skip=state.step)
-        batches = iter(self.train_loader)
         self.unwrapped.train()
         freeze(self.frozen)
+        self._buffers.save()
+        while state.step < self.sampler.steps_per_epoch:
+            with retried_with_less(lambda: self._shrink(f"in optimizer step {state.step + 1}")):
+                self._train_steps()
+        self._flush_losses()
+        sums = torch.tensor([state.loss_sum, state.images], dtype=torch.float64, device=self.accelerator.device)
+        total, images = self.accelerator.reduce(sums, "sum").tolist()
+        return total / images
+
+    def _train_steps(self) -> None:
+        """The optimizer steps of the current epoch that remain."""
+        self._buffers.restore()  # to before a step that ran out of memory
+        steps = self.sampler.start(self.state.epoch, skip=self.state.step, micro_batch=self.state.micro_batch)
+        batches = iter(self.train_loader)
         for step in steps:
             self._optimizer_step(step, batches)
+            self._buffers.save()
             stop, due = self._poll_signals()
             if stop or due:
                 self.checkpoint()
             if stop:
                 raise StoppedError
-        self._flush_losses()
-        sums = torch.tensor([state.loss_sum, state.images], dtype=torch.float64, device=self.accelerator.device)
-        total, images = self.accelerator.reduce(sums, "sum").tolist()
-        return total / images
+
+    def _shrink(self, where: str) -> None:
+        """Go on with half as many images per forward pass."""
+        halve_micro_batch(self.state, where, self.task.network.name, self.accelerator, self.run.path)
+        for callback in self.callbacks:
+            callback.on_warning(self.state.warnings[-1])
 
     def _optimizer_step(self, step: OptimizerStep, batches: Iterator[dict[str, Any]]) -> None:
         """One optimizer step. The gradient is that of the mean over the step's images, however they are spread over
@@ -157,11 +175,12 @@ class Trainer:
                 # DDP averages over ranks, so the weight is multiplied by their number.
                 accelerator.backward(loss * (part.count * accelerator.num_processes / step.total))
             losses.append(({name: value.detach() for name, value in parts.items()}, part.count))
-        if self.hyper.clip_grad_norm is not None:
-            accelerator.clip_grad_norm_(self.model.parameters(), self.hyper.clip_grad_norm)
-        self.optimizer.step()
-        if self.ema is not None:
-            self.ema.update_parameters(self.unwrapped)
+        with never_retried():  # half an update cannot be taken back
+            if self.hyper.clip_grad_norm is not None:
+                accelerator.clip_grad_norm_(self.model.parameters(), self.hyper.clip_grad_norm)
+            self.optimizer.step()
+            if self.ema is not None:
+                self.ema.update_parameters(self.unwrapped)
         self._pending.append((state.step, losses))
         state.step += 1
         if accelerator.device.type == "cpu" or state.step % CHECK_EVERY == 0:
@@ -172,16 +191,7 @@ class Trainer:
         rate = self.optimizer.param_groups[0]["lr"]
         for step, losses in self._pending:
             images = sum(count for _, count in losses)
-            mean: dict[str, float] = {}
-            for parts, count in losses:
-                values = {name: float(value) for name, value in parts.items()}
-                if not math.isfinite(values["loss"]):
-                    text = ", ".join(f"{name} {value:g}" for name, value in values.items())
-                    raise NonFiniteLossError(f"the loss is not finite at epoch {self.state.epoch + 1}, "
-                                             f"optimizer step {step + 1}: {text}; learning rate {rate:g}")
-                for name, value in values.items():
-                    # A rank may have no images in a short step.
-                    mean[name] = mean.get(name, 0.0) + value * count / max(images, 1)
+            mean = mean_losses(losses, f"epoch {self.state.epoch + 1}, optimizer step {step + 1}", rate)
             self.state.loss_sum += mean["loss"] * images
             self.state.images += images
             for callback in self.callbacks:
@@ -191,26 +201,23 @@ class Trainer:
     @torch.no_grad()
     def evaluate(self) -> list[SampleResult]:
         """The results of the whole validation set, sorted by sample, on every rank."""
-        self._share_buffers()
-        model = self.eval_model.eval()
+        share_buffers(self.accelerator, self.unwrapped, *([self.ema] if self.ema else []))
+        model, images = self.eval_model.eval(), cast(EvaluationSampler, self.validation_loader.batch_sampler).size
         results: list[SampleResult] = []
-        for number, batch in enumerate(self.validation_loader, 1):
-            self._watchdog.hear(f"epoch {self.state.epoch + 1}, validation batch {number}")
+
+        def step(batch: dict[str, Any]) -> list[SampleResult]:
+            self._watchdog.hear(f"epoch {self.state.epoch + 1}, validation image {len(results) + 1}")
             with self.accelerator.autocast():
-                results += self.task.evaluation_step(model, batch)
+                return self.task.evaluation_step(model, batch)
+
+        for found in each_batch(self.validation_loader, step, lambda: self.state.micro_batch,
+                                partial(self._shrink, "in validation")):
+            results += found
             for callback in self.callbacks:
-                callback.on_validation(number, len(self.validation_loader))
+                callback.on_validation(len(results), images)
         if self.accelerator.num_processes > 1:
             results = gather_object(results)
         return sorted(results, key=lambda result: result["index"])
-
-    def _share_buffers(self) -> None:
-        """Give all ranks the batch-normalization statistics of rank 0. Each has gathered its own, but all must evaluate
-        the same model, and a resumed run must start from it."""
-        if self.accelerator.num_processes > 1:
-            models = [self.unwrapped] if self.ema is None else [self.unwrapped, self.ema]
-            for buffer in (buffer for model in models for buffer in model.buffers()):
-                broadcast(buffer)
 
     def _finish_epoch(self, train_loss: float, metrics: dict[str, float | None], results: list[SampleResult]) -> None:
         state = self.state
@@ -235,7 +242,7 @@ class Trainer:
         self.checkpoint()
         for callback in self.callbacks:
             callback.on_epoch(state, entry)
-        if self._any_rank(self._stop.seen)[0]:
+        if any_rank(self.accelerator, self._stop.seen)[0]:
             raise StoppedError
 
     @property
@@ -249,14 +256,7 @@ class Trainer:
         if self.accelerator.num_processes > 1 and self.state.step % CHECK_EVERY:
             return [False, False]
         due = time.monotonic() - self._saved_at > 60 * self.config.trainer.checkpoint_minutes
-        return self._any_rank(self._stop.seen, due)
-
-    def _any_rank(self, *flags: bool) -> list[bool]:
-        """Each flag, true if it is on any rank; the same on all ranks."""
-        if self.accelerator.num_processes == 1:
-            return list(flags)
-        votes = torch.tensor([float(flag) for flag in flags], device=self.accelerator.device)
-        return [bool(vote) for vote in self.accelerator.reduce(votes, "sum") > 0]
+        return any_rank(self.accelerator, self._stop.seen, due)
 
     def checkpoint(self) -> None:
         """Write everything that :meth:`resume` needs, atomically."""
@@ -280,6 +280,7 @@ class Trainer:
         if not self.run.last.is_file():
             return
         saved = load_tree(self.run.last)
+        saved["state"]["micro_batch"] = min(saved["state"]["micro_batch"], self.state.micro_batch)
         self.state = TrainState(**saved["state"])
         self.state.loss_sum, self.state.images = saved["sums"][self.accelerator.process_index]
         self.unwrapped.load_state_dict(saved["model"])

@@ -52,6 +52,9 @@ class Watch:
     def on_validation(self, done, batches):
         pass
 
+    def on_warning(self, message):
+        pass
+
     def on_epoch(self, state, metrics):
         pass
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from sightsmith.engine.training.sampler import EpochSampler, validation_batches
+from sightsmith.engine.training.sampler import EpochSampler, EvaluationSampler
 
 
 def real_items(update):
@@ -59,6 +59,6 @@ def test_weights_draw_rare_samples_more_often():
 
 
 def test_validation_batches_are_the_same_on_any_number_of_ranks():
-    alone = validation_batches(23, 5)
-    shared = [batch for rank in range(2) for batch in validation_batches(23, 5, rank, 2)]
+    alone = list(EvaluationSampler(23, 5))
+    shared = [batch for rank in range(2) for batch in EvaluationSampler(23, 5, rank, 2)]
     assert sorted(shared) == alone

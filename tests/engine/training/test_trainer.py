@@ -89,6 +89,9 @@ class StopAt:
     def on_validation(self, done, batches):
         pass
 
+    def on_warning(self, message):
+        pass
+
     def on_epoch(self, state, metrics):
         if state.epoch == self.epoch and self.step == 0:
             os.kill(os.getpid(), self.number)
