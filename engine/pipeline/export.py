@@ -22,7 +22,7 @@ from sightsmith.core.util.errors import ExportError, UserError, describe_error, 
 from sightsmith.core.util.files import ensure_writable, make_folder, write_atomic, write_json
 from sightsmith.core.util.text import format_metric
 from sightsmith.engine.pipeline.evaluate import labelled_splits, tiled_as_trained
-from sightsmith.engine.pipeline.inference import batches, evaluate_samples
+from sightsmith.engine.pipeline.inference import batches
 from sightsmith.engine.pipeline.result import Result
 from sightsmith.engine.runs.run_dir import RunDir
 
@@ -165,7 +165,7 @@ def write(record: ExportFormatRecord, exporter: Exporter, path: Path, images: Ar
 
 def _compare(result: Result, exporter: Exporter, run: Runner, samples: Sequence[Sample], tolerance: float) -> Parity:
     task = result.task
-    original, own = evaluate_samples(task, result.model, samples), run_module(exporter)
+    original, own = result.predictor.evaluate(samples), run_module(exporter)
     exported, largest, above, count = [], 0.0, 0, 0
     for batch in tracked(batches(task, samples), "comparing"):
         images = exporter.images(batch).numpy()

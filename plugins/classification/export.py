@@ -6,10 +6,10 @@ from copy import deepcopy
 from typing import Any
 
 import numpy as np
-import torch
 from torch import Tensor, nn
 
 from sightsmith.plugin import Exporter, Model, Outputs
+from sightsmith.plugins.classification import metrics
 from sightsmith.plugins.classification.metrics import ClassificationResult
 
 
@@ -41,8 +41,7 @@ class ClassifierExporter(Exporter[ClassificationResult]):
 
     def evaluation_step(self, outputs: Outputs, batch: dict[str, Any]) -> list[ClassificationResult]:
         """The logits are recovered from the probabilities."""
-        found = torch.from_numpy(outputs["probabilities"]).double()
-        logits = (found.logit() if self.multi_label else found.log()).float().numpy()
+        logits = metrics.logits(outputs["probabilities"], self.multi_label)
         targets = batch["data_samples"]
         label = targets["label"]
         labels: list[Any] = list(label.numpy().astype(np.int8)) if self.multi_label else label.tolist()
