@@ -12,6 +12,7 @@ from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from rich.table import Table
 
+from sightsmith.core.config.model_card import read_card
 from sightsmith.core.contracts.dataset import CheckedDataset, Sample
 from sightsmith.core.contracts.report import Section
 from sightsmith.core.contracts.results import SampleResult
@@ -108,6 +109,9 @@ def evaluate(result: Result, settings: Mapping[str, str] = {}, split: str | None
         raise UserError(f"The data set {dataset.index.root} has no labelled images.")
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     splits = {name: _evaluate_split(result, part, dataset, device, augmented) for name, part in chosen.items()}
+    if "dataset.root" not in settings and _is_refit(result):
+        report("warning: the run's model was refitted on its training and validation images; its own score is that of "
+               "the folds, and new images show how good it is")
     folder = RunDir.create(parent, dataset.index.root.name).path
     evaluation = Evaluation(folder, task.score, splits)
     write_json(folder / METRICS, {"run": str(result.run_dir), "dataset": str(dataset.index.root),
@@ -194,7 +198,7 @@ def _evaluate_split(result: Result, samples: tuple[Sample, ...], dataset: Checke
 
 def _write_report(evaluation: Evaluation, result: Result, dataset: CheckedDataset) -> None:
     task, score = result.task, evaluation.score.replace("_", " ")
-    sections = [_metrics(evaluation)]
+    sections = [_metrics(evaluation, refitted=_is_refit(result))]
     for name, split in evaluation.splits.items():
         sections += [replace(section, title=f"{section.title}, {name}",
                              name=f"{name}-{section.name}" if section.name else "")
@@ -206,7 +210,12 @@ def _write_report(evaluation: Evaluation, result: Result, dataset: CheckedDatase
                sections=sections)
 
 
-def _metrics(evaluation: Evaluation) -> Section:
+def _is_refit(result: Result) -> bool:
+    origin: Mapping[str, Any] = read_card(result.run_dir).get("origin", {})
+    return origin.get("made_by") == "refit"
+
+
+def _metrics(evaluation: Evaluation, *, refitted: bool) -> Section:
     names = [name for name in next(iter(evaluation.splits.values())).metrics if "/" not in name]
     rows = [("images", *(split.images for split in evaluation.splits.values())),
             *((name.replace("_", " "), *(split.metrics[name] for split in evaluation.splits.values()))
@@ -214,6 +223,8 @@ def _metrics(evaluation: Evaluation) -> Section:
     gains = [str(split.tta_gain) for split in evaluation.splits.values() if split.tta_gain is not None]
     if gains:
         rows.append((f"gain of {evaluation.score.replace('_', ' ')} by test-time augmentation", *gains))
-    note = ("The model was trained on train, and its best epoch was chosen on validation. Only images that it has "
-            "never seen show how good it is." if "train" in evaluation.splits else "")
+    seen = ("trained on train and validation" if refitted else
+            "trained on train, and its best epoch was chosen on validation")
+    note = (f"The model was {seen}. Only images that it has never seen show how good it is."
+            if "train" in evaluation.splits or refitted and "validation" in evaluation.splits else "")
     return Section("Metrics", note=note, header=("", *evaluation.splits), rows=tuple(rows), name="metrics")

@@ -38,11 +38,14 @@ def fit(context: RunContext, planned: PlannedRun, run: RunDir, status: Status | 
 @contextmanager
 def reporters(context: RunContext, planned: PlannedRun, run: RunDir, status: Status | None, training: Training,
               epochs: int, number: int = 0) -> Iterator[list[Callback]]:
-    """The callbacks of a training, or of the one for fold ``number``; only rank 0, which has a ``status``, has any."""
+    """The callbacks of a training, or of the one for fold ``number``, or after the last fold of the refit; only rank 0,
+    which has a ``status``, has any."""
     if status is None:
         yield []
         return
-    steps, trainings = training.sampler.steps_per_epoch, planned.plan.trainings
+    steps, plan = training.sampler.steps_per_epoch, planned.plan
+    folds = plan.folds * plan.repeats
+    title = "" if number == 0 else f"fold {number}/{folds}  " if number <= folds else "refit  "
     with ExitStack() as stack:
         callbacks: list[Callback] = []
         if number == 0:
@@ -53,5 +56,5 @@ def reporters(context: RunContext, planned: PlannedRun, run: RunDir, status: Sta
             callbacks = [LoggerReporter(loggers, steps), HookReporter(context.plugins, run.path)]
         progress = stack.enter_context(ProgressReporter(
             epochs=epochs, steps=steps, console=context.console, score=planned.task.score,
-            batch_images=len(training.train) / steps, title=f"fold {number}/{trainings - 1}  " if number else ""))
-        yield [progress, StatusReporter(status, steps, epochs, number, trainings), *callbacks]
+            batch_images=len(training.train) / steps, title=title))
+        yield [progress, StatusReporter(status, steps, epochs, number, plan.trainings), *callbacks]

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from sightsmith.core.config.model_card import read_card
 from sightsmith.core.plugins.manager import Plugins, load_plugins
-from sightsmith.engine.runs.bundle import open_model, open_task
+from sightsmith.engine.runs.bundle import open_members, open_model, open_task
 from sightsmith.engine.runs.run_dir import RunDir
 
 if TYPE_CHECKING:
@@ -44,15 +44,15 @@ class Result:
 
     @cached_property
     def model(self) -> nn.Module:
-        """The best model in eval mode on the CPU, in mmengine's BaseModel contract."""
+        """The run's own model in eval mode on the CPU, in mmengine's BaseModel contract."""
         return open_model(self.run_dir, self.task)
 
     @cached_property
     def predictor(self) -> Predictor:
-        """What predicts: the model, without test-time augmentation."""
+        """What predicts: the model, or the members of an ensemble of folds; without test-time augmentation."""
         from sightsmith.engine.pipeline.inference import Predictor
 
-        return Predictor(self.task, (self.model,))
+        return Predictor(self.task, open_members(self.run_dir, self.task) or (self.model,))
 
     def predict(self, paths: Iterable[str | Path], device: str = "cpu", *, tta: bool = False) -> Iterator[Prediction]:
         """Predict each image in ``paths``, and each frame of files that have several, in tiles if trained on tiles.

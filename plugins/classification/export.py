@@ -29,6 +29,7 @@ class ClassifierExporter(Exporter[ClassificationResult]):
     outputs = {"probabilities": "(batch, classes) float32, in the order of `classes`: they sum to 1, or, for "
                                 "multi-label, each class has its own"}
     fit = "stretch"
+    averageable = True
 
     def __init__(self, model: Model, *, channels: int, size: int, multi_label: bool) -> None:
         self.module = _Probabilities(deepcopy(model).cpu().eval(), multi_label=multi_label).eval()
