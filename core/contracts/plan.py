@@ -56,14 +56,3 @@ class Plan:
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self)
-
-
-@dataclass(frozen=True)
-class ComputeMode:
-    """How the network computes: precision, and memory format of images and weights."""
-
-    precision: str
-    memory_format: str = "contiguous"
-
-    def __str__(self) -> str:
-        return f"{self.precision} {self.memory_format}"

@@ -9,7 +9,7 @@ from functools import partial
 import torch
 
 from sightsmith.core.contracts.dataset import CheckedDataset
-from sightsmith.core.contracts.plan import ComputeMode, Plan
+from sightsmith.core.contracts.plan import Plan
 from sightsmith.core.contracts.recommendation import Recommendation
 from sightsmith.core.contracts.schema import AUTO, Config, PresetConfig
 from sightsmith.core.contracts.weights import LoadReport
@@ -22,6 +22,7 @@ from sightsmith.engine.pipeline.load_dataset import check
 from sightsmith.engine.pipeline.recommend import DatasetStatistics, recommend
 from sightsmith.engine.pipeline.stages import BuiltRun, LoadedRun, PlannedRun, RecommendedRun, RunContext
 from sightsmith.engine.report.plan_table import plan_table, show_recommendation
+from sightsmith.engine.runs.compute_mode import ComputeMode
 from sightsmith.engine.runs.resume import find_run, planned_mode
 from sightsmith.engine.runs.run_dir import RunDir
 from sightsmith.engine.training import distributed

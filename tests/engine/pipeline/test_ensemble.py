@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import signal
 from contextlib import contextmanager
@@ -12,6 +13,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
+from rich.console import Console
 from tiny import TinyModel, TinyTask, tiny_config
 from torch import nn
 
@@ -27,6 +29,8 @@ from sightsmith.engine.runs.run_dir import RunDir
 from sightsmith.engine.training import distributed
 from sightsmith.engine.training.batch_norm import recompute_statistics
 from sightsmith.engine.training.bootstrap import Interval, gain
+from sightsmith.engine.training.callbacks import ProgressReporter
+from sightsmith.engine.training.state import TrainState
 
 
 class MeanTask(TinyTask):
@@ -257,6 +261,17 @@ def test_a_refit_that_was_stopped_ends_as_an_undisturbed_one(stage, tmp_path):
     assert 0 < watch.updates < 4 * watch.trainings[0].sampler.steps_per_epoch
     assert all(torch.equal(value, whole.weights[name]) for name, value in again.weights.items())
     assert again.metrics == whole.metrics
+
+
+def test_a_refit_reports_no_validation():
+    output = io.StringIO()
+    progress = ProgressReporter(epochs=4, steps=3, batch_images=8, score="accuracy", title="refit  ",
+                                console=Console(file=output, width=200))
+    progress.on_epoch(TrainState(epoch=1), {"train_loss": 0.5, "seconds": 2.0})
+    progress.on_epoch(TrainState(epoch=2), {"train_loss": 0.5, "seconds": 2.0, "loss": None, "accuracy": 0.25})
+    first, second = output.getvalue().splitlines()
+    assert first == "refit  epoch 1/4  train loss 0.5000  6 s left"
+    assert "validation loss" in second and "accuracy 0.2500" in second
 
 
 def test_the_schedule_of_a_refit_is_the_median_of_the_folds():
