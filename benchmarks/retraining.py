@@ -28,7 +28,6 @@ from pretrained import write_digits
 import sightsmith
 from sightsmith.core.contracts.schema import Config, DatasetConfig, NetworkConfig, TaskConfig
 from sightsmith.core.plugins.manager import load_plugins
-from sightsmith.engine.pipeline.inference import evaluate_samples
 from sightsmith.engine.pipeline.load_dataset import check
 from sightsmith.engine.pipeline.result import Result
 
@@ -118,7 +117,7 @@ def _scores(result: Result, root: Path) -> dict[str, float | None]:
     config = Config(task=TaskConfig(task.config.task.name), network=NetworkConfig(task.network.name),
                     dataset=DatasetConfig(root=str(root)))
     samples = check(config, load_plugins(), lambda line: None).validation
-    return result.task.metrics(evaluate_samples(result.task, result.model, samples))
+    return result.task.metrics(result.predictor.evaluate(samples))
 
 
 if __name__ == "__main__":

@@ -47,6 +47,8 @@ class Exporter(ABC, Generic[ResultT]):
     """Description by name: shape, units, meaning."""
     batched = True
     """Whether ``module`` takes any number of images instead of one at a time."""
+    averageable = False
+    """Whether the mean of several models' outputs is the output of their ensemble."""
     max_mismatch_ratio: float = 0.0
     """The share of :meth:`differences` that may exceed the tolerance, for outputs with near ties."""
 

@@ -38,6 +38,10 @@ class Plan:
     repeats: int
     folds_reason: str
     """of the number of folds; empty if cross-validation was not requested"""
+    refit: str
+    """why the kept model is trained once more, on all cases; empty: it is not"""
+    ensemble: str
+    """none, folds or soup"""
     estimated_seconds: float
     """of all trainings together"""
     estimated_memory: int
@@ -47,19 +51,8 @@ class Plan:
 
     @property
     def trainings(self) -> int:
-        """The number of trainings: the final model, and one for each fold of each repeat."""
-        return 1 + self.folds * self.repeats
+        """The number of trainings: the run's own model, one for each fold of each repeat, and the refit."""
+        return 1 + self.folds * self.repeats + bool(self.refit)
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self)
-
-
-@dataclass(frozen=True)
-class ComputeMode:
-    """How the network computes: precision, and memory format of images and weights."""
-
-    precision: str
-    memory_format: str = "contiguous"
-
-    def __str__(self) -> str:
-        return f"{self.precision} {self.memory_format}"

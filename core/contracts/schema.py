@@ -49,6 +49,8 @@ class DatasetConfig:
     tile_overlap: float = _value(20.0, "overlap of neighbouring tiles, percent of their side", low=1, high=50)
     folds: str = _value("none", "cross-validation in addition to the final model: a number of folds, none, or auto "
                         "(5 folds if validation has fewer than 30 cases)")
+    refit: str = _value("auto", "train the kept model once more, on all cases, so that its score is that of the folds: "
+                        "true, false, or auto (after folds, if validation has fewer than 30 cases)")
     repeats: int = _value(1, "repeats of cross-validation with new folds", low=1, high=100)
     limit: int | None = _value(None, "use at most this many images, sampled with the seed", low=2)
 
@@ -227,6 +229,9 @@ class Config:
     name: str = _value("${task.name}", "name of the run, at most 100 characters")
     description: str = _value("", "free text for the report")
     dataset: DatasetConfig = field(default_factory=DatasetConfig)
+    ensemble: str = _value("none", "what becomes of the models of dataset.folds: folds predicts with all of them, soup "
+                           "averages their weights into one model where validation agrees; either keeps validation out "
+                           "of the folds", choices=("none", "folds", "soup"))
     image: ImageConfig = field(default_factory=ImageConfig)
     network: NetworkConfig = field(default_factory=NetworkConfig)
     hyper: HyperConfig = field(default_factory=HyperConfig)

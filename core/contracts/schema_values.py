@@ -57,6 +57,14 @@ def _check_shapes(config: Config) -> Iterator[Problem]:
     folds = config.dataset.folds
     if folds not in ("none", "auto") and not (folds.isdigit() and int(folds) >= 2):
         yield Problem(f"dataset.folds={folds} is neither none, auto nor a whole number from 2")
+    refit = config.dataset.refit.lower()  # Hydra makes text of a boolean
+    if refit not in ("auto", "true", "false"):
+        yield Problem(f"dataset.refit={refit} is none of auto, true and false")
+    uses = {f"ensemble={config.ensemble}": config.ensemble != "none", "dataset.refit=true": refit == "true"}
+    if all(uses.values()):
+        yield Problem(f"{' and '.join(uses)} both decide which model is kept: choose one")
+    if folds == "none" and (using := [key for key, used in uses.items() if used]):
+        yield Problem(f"{' and '.join(using)}: there are no folds", hint="type dataset.folds=5, or leave it out")
     if folds == "none" and config.dataset.repeats > 1:
         yield Problem(f"dataset.repeats={config.dataset.repeats} has no effect without folds",
                       hint="type dataset.folds=5, or leave dataset.repeats out")

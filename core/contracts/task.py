@@ -107,6 +107,19 @@ class Task(ABC, Generic[ResultT, PredictionT]):
     def predict(self, model: Model, batch: dict[str, Any]) -> list[PredictionT]:
         """Predict each sample (the model is in eval mode, without gradients); samples may lack annotation."""
 
+    def flipped(self, batch: dict[str, Any], axes: Sequence[int]) -> dict[str, Any]:
+        """A copy of ``batch`` with its images flipped along ``axes`` (-1: left to right, -2: upside down);
+        :meth:`predict` flips the predictions for it back. Raises UserError if the task cannot."""
+        raise UserError(f"The task {self.config.task.name} cannot combine several predictions for an image.")
+
+    def fuse(self, parts: Sequence[PredictionT]) -> PredictionT:
+        """Combine ``parts``, predictions for one sample by several models or from several views, into one."""
+        raise NotImplementedError
+
+    def assess(self, parts: Sequence[PredictionT], batch: dict[str, Any]) -> list[ResultT]:
+        """:meth:`evaluation_step` for predictions that exist already; ``loss`` is NaN if there is none."""
+        raise NotImplementedError
+
     def heat_maps(self, model: Model, batch: dict[str, Any]) -> list[Array]:
         """For each sample, a class activation map of the most likely class: (h, w) float32 in [0, 1], of any size; it
         is stretched over the image. Raises UserError if there is none."""

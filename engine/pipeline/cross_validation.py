@@ -2,6 +2,9 @@
 
 Each fold is left out of one more training, of as many epochs as the run's own model. So the cases left out choose
 nothing; the validation split has chosen the epoch of the run's own model, whose score is therefore slightly optimistic.
+
+If an ensemble is made of the models of the folds, the validation split is left out of all of them: each has been
+trained on the cases of the other folds, so only cases in no fold show how good all of them are together.
 """
 
 from __future__ import annotations
@@ -9,16 +12,18 @@ from __future__ import annotations
 import statistics
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import Protocol
+from typing import Protocol, TypeAlias, cast
 
 import numpy as np
+from torch import Tensor
 
 from sightsmith.core.contracts.dataset import CheckedDataset, Sample
 from sightsmith.core.contracts.image import Array
 from sightsmith.core.contracts.report import Section
 from sightsmith.core.contracts.results import SampleResult
+from sightsmith.core.contracts.schema import Config
 from sightsmith.core.contracts.task import Task
 from sightsmith.core.util.errors import UserError
 from sightsmith.core.util.text import format_metric
@@ -37,6 +42,9 @@ FEW_CASES = 30
 """``dataset.folds=auto`` cross-validates if the validation split has fewer cases."""
 AUTO_FOLDS = 5
 
+Pool: TypeAlias = "list[tuple[Sample, SampleResult]]"
+"""What was left out in the folds of a repeat, whole images or tiles, with the results on it."""
+
 
 class Reporters(Protocol):
     """Opens the callbacks of a training of ``epochs`` for fold ``number``, from 1."""
@@ -47,23 +55,40 @@ class Reporters(Protocol):
 
 @dataclass(frozen=True)
 class FoldScore:
-    """The repeat and fold of one training (both from 1), how many images it left out, and the score on these."""
+    """The repeat and fold of one training (both from 1), how many images it left out, the score on these, and the epoch
+    after which that was highest."""
 
     repeat: int
     fold: int
     left_out: int
     score: float | None
+    best_epoch: int
+
+
+@dataclass(frozen=True)
+class FoldModel:
+    """A fold's training: the results on what it left out, its best epoch, and the weights, if they are wanted."""
+
+    results: list[SampleResult]
+    best_epoch: int
+    weights: dict[str, Tensor]
 
 
 @dataclass(frozen=True)
 class CrossValidation:
-    """``score`` is that of the results of all folds together, averaged over repeats."""
+    """``score`` is that of the results of all folds together, averaged over repeats.
+
+    ``pools`` are the results of each repeat, sorted by sample; ``models`` the weights of each training, if an ensemble
+    is made of them.
+    """
 
     name: str
     epochs: int
     folds: tuple[FoldScore, ...]
     score: float | None
     interval: Interval
+    pools: tuple[Pool, ...] = field(repr=False, compare=False)
+    models: tuple[dict[str, Tensor], ...] = field(repr=False, compare=False)
 
     def metrics(self) -> dict[str, float | None]:
         """The entries of the run's metrics."""
@@ -85,28 +110,78 @@ class CrossValidation:
         epochs = f"{self.epochs} epoch{'' if self.epochs == 1 else 's'}"
         note = (f"{self}. Each fold was left out of a training of its own, of {epochs} like that of the run's own "
                 "model. The images left out chose nothing in it.")
-        return Section("Cross-validation", note=note, header=("repeat", "fold", "images left out", self.name),
-                       rows=tuple((fold.repeat, fold.fold, fold.left_out, fold.score) for fold in self.folds),
+        header = ("repeat", "fold", "images left out", self.name, "best epoch")
+        return Section("Cross-validation", note=note, header=header,
+                       rows=tuple((fold.repeat, fold.fold, fold.left_out, fold.score, fold.best_epoch)
+                                  for fold in self.folds),
                        name="cross-validation")
 
 
-def choose_folds(dataset: CheckedDataset, setting: str) -> tuple[int, str]:
-    """The number of folds for ``dataset.folds=setting`` (0: none), and the reason. Raises UserError for too many."""
-    cases, validation = (len({sample.case for sample in part}) for part in (_new(dataset), dataset.validation))
+def choose_folds(dataset: CheckedDataset, setting: str, ensemble: str = "none") -> tuple[int, str]:
+    """The number of folds for ``dataset.folds=setting`` (0: none), and the reason.
+
+    Raises UserError for too many, and if there are none to make an ``ensemble`` of.
+    """
+    cases = len({sample.case for sample in _foldable(dataset, ensemble)})
     if setting == "none":
         return 0, ""
     if setting != "auto":
         if int(setting) > cases:
-            raise UserError(f"dataset.folds={setting}, but the data set has {cases} cases (a group is one case)",
+            rest = "" if ensemble == "none" else " to train on, as an ensemble keeps validation out of the folds"
+            raise UserError(f"dataset.folds={setting}, but the data set has {cases} cases{rest} (a group is one case)",
                             hint=f"type dataset.folds={cases} or less, or dataset.folds=none")
         return int(setting), "as set"
+    folds, reason = _automatic_folds(dataset, cases)
+    if not folds and ensemble != "none":
+        raise UserError(f"ensemble={ensemble} needs folds, but dataset.folds=auto chose none: {reason}",
+                        hint=f"type dataset.folds={AUTO_FOLDS}, or leave ensemble out")
+    return folds, reason
+
+
+def _automatic_folds(dataset: CheckedDataset, cases: int) -> tuple[int, str]:
+    validation = len({sample.case for sample in dataset.validation})
     if any(sample.split for sample in dataset.index.samples):
         return 0, "the data set brings its own split"
     if validation >= FEW_CASES:
         return 0, f"{validation} validation cases are enough"
     if cases < AUTO_FOLDS:
         return 0, f"{cases} cases are too few"
-    return AUTO_FOLDS, f"only {validation} validation case{'' if validation == 1 else 's'}"
+    return AUTO_FOLDS, f"only {_counted(validation)}"
+
+
+def _counted(validation: int) -> str:
+    return f"{validation} validation case{'' if validation == 1 else 's'}"
+
+
+def choose_refit(dataset: CheckedDataset, config: Config, folds: int) -> str:
+    """Why the kept model is trained once more, on all cases; empty if it is not.
+
+    Retraining never is: what it does to the old classes is measured on the validation cases. Raises UserError if it
+    is wished all the same, and if there are no folds to take its score from.
+    """
+    validation, setting = len({sample.case for sample in dataset.validation}), config.dataset.refit.lower()
+    retraining = config.base_run.path is not None
+    if setting == "true":
+        if retraining:
+            raise UserError("dataset.refit=true: retraining compares the old classes on the validation cases, so the "
+                            "model cannot be trained on them", hint="leave dataset.refit out")
+        if not folds:
+            raise UserError("dataset.refit=true needs folds, because its score is theirs, but dataset.folds=auto chose "
+                            "none", hint=f"type dataset.folds={AUTO_FOLDS}, or leave dataset.refit out")
+        return "as set"
+    wanted = setting == "auto" and folds and config.ensemble == "none" and not retraining
+    return f"only {_counted(validation)}" if wanted and validation < FEW_CASES else ""
+
+
+def _foldable(dataset: CheckedDataset, ensemble: str) -> list[Sample]:
+    """The samples that are dealt out to folds; without those of validation if an ensemble is made of the models."""
+    kept_out = _kept_out(dataset, ensemble)
+    return [sample for sample in _new(dataset) if sample.image not in kept_out]
+
+
+def _kept_out(dataset: CheckedDataset, ensemble: str) -> set[str]:
+    """The images of validation that an ensemble is measured on."""
+    return {sample.image for sample in dataset.validation} if ensemble != "none" else set()
 
 
 def _new(dataset: CheckedDataset) -> list[Sample]:
@@ -124,52 +199,69 @@ def cross_validate(context: RunContext, planned: PlannedRun, epochs: int, run: R
     interrupted one resumes. Called on every rank.
     """
     task, dataset, plan = planned.task, planned.dataset, planned.plan
-    samples, new, seed = dataset.index.samples, _new(dataset), planned.config.trainer.seed
+    seed, keep = planned.config.trainer.seed, plan.ensemble != "none"
+    foldable = _foldable(dataset, plan.ensemble)
+    kept_out = _kept_out(dataset, plan.ensemble)
+    samples = [sample for sample in dataset.index.samples if sample.image not in kept_out]
     scores: list[FoldScore] = []
-    pools: list[list[tuple[Sample, SampleResult]]] = []
+    models: list[dict[str, Tensor]] = []
+    pools: list[Pool] = []
     for repeat in range(1, plan.repeats + 1):
-        pools.append([])
-        for fold, left_out in enumerate(folds(new, plan.folds, seed + repeat - 1), 1):
+        pool: list[tuple[Sample, SampleResult]] = []
+        for fold, left_out in enumerate(folds(foldable, plan.folds, seed + repeat - 1), 1):
             keys = {sample.key for sample in left_out}
             part = replace(dataset, validation=left_out,
                            train=tuple(sample for sample in samples if sample.key not in keys))
             part = tile_dataset(part, planned.config.dataset.tile, task)
-            results = _train_fold(context, planned, part, epochs, RunDir(run.path / "folds" / f"{repeat}-{fold}"),
-                                  partial(reporters, number=len(scores) + 1))
-            scores.append(FoldScore(repeat, fold, len(left_out), task.metrics(results)[task.score]))
-            pools[-1] += zip(part.validation, results, strict=True)
+            model = _train_fold(context, planned, part, epochs, RunDir(run.path / "folds" / f"{repeat}-{fold}"),
+                                partial(reporters, number=len(scores) + 1))
+            scores.append(FoldScore(repeat, fold, len(left_out), task.metrics(model.results)[task.score],
+                                    model.best_epoch))
+            pool += zip(part.validation, model.results, strict=True)
+            models += [model.weights] if keep else []
+        pools.append(_sorted(pool))
     score, span = distributed.on_main(context.state, lambda: pooled(task, pools, seed))
-    return CrossValidation(task.score, epochs, tuple(scores), score, span)
+    return CrossValidation(task.score, epochs, tuple(scores), score, span, tuple(pools), tuple(models))
 
 
 def _train_fold(context: RunContext, planned: PlannedRun, part: CheckedDataset, epochs: int, folder: RunDir,
-                reporters: Callable[[Training, int], AbstractContextManager[Sequence[Callback]]],
-                ) -> list[SampleResult]:
-    """The results on the images that ``part`` leaves out."""
-    # Early stopping would choose by the score on the cases left out.
-    config = replace(planned.config, hyper=replace(planned.config.hyper, early_stop=False))
-    seed_everything(config.trainer.seed)
-    training = Training(config, planned.task, planned.task.build_model()[0], part.train, part.validation,
-                        context.state)
+                reporters: Callable[[Training, int], AbstractContextManager[Sequence[Callback]]]) -> FoldModel:
+    """The training on all but the images that ``part`` leaves out, and the results on these."""
+    training = train_like_folds(context, planned, part.train, part.validation)
     with reporters(training, epochs) as callbacks:
         trainer = training.trainer(folder, planned.plan, callbacks)
         trainer.fit(epochs)
-        return trainer.evaluate()
+        results = trainer.evaluate()
+    kept = trainer.eval_model.state_dict() if planned.plan.ensemble != "none" else {}
+    return FoldModel(results, trainer.state.best_epoch,
+                     {name: value.detach().cpu().clone() for name, value in kept.items()})
 
 
-def pooled(task: Task, pools: Sequence[Sequence[tuple[Sample, SampleResult]]], seed: int,
-           ) -> tuple[float | None, Interval]:
+def train_like_folds(context: RunContext, planned: PlannedRun, train: Sequence[Sample],
+                     validation: Sequence[Sample]) -> Training:
+    """A training from the run's start on other samples, without early stopping, which would choose by the score on
+    cases that are to choose nothing."""
+    config = replace(planned.config, hyper=replace(planned.config.hyper, early_stop=False))
+    seed_everything(config.trainer.seed)
+    return Training(config, planned.task, planned.task.build_model()[0], train, validation, context.state)
+
+
+def _sorted(pool: Sequence[tuple[Sample, SampleResult]]) -> Pool:
+    """``pool`` in the order of the samples, which ``index`` counts."""
+    ordered = sorted(pool, key=lambda pair: pair[0].key)
+    return [(sample, cast(SampleResult, {**result, "index": index})) for index, (sample, result) in enumerate(ordered)]
+
+
+def pooled(task: Task, pools: Sequence[Pool], seed: int) -> tuple[float | None, Interval]:
     """The score of all results of a repeat, averaged over repeats, and its interval.
 
     A case that a resample contains is in the resample of every repeat.
     """
-    ordered = [sorted(pool, key=lambda pair: pair[0].key) for pool in pools]
-    scores = [task.bootstrap_score([{**result, "index": index} for index, (_, result) in enumerate(pool)])
-              for pool in ordered]
+    scores = [task.bootstrap_score([result for _, result in _sorted(pool)]) for pool in pools]
 
     def score(drawn: Array) -> float | None:
         defined = [value for one in scores if (value := one(drawn)) is not None]
         return statistics.fmean(defined) if defined else None
 
-    samples = [sample for sample, _ in ordered[0]]
+    samples = [sample for sample, _ in _sorted(pools[0])]
     return score(np.ones(len(samples), int)), interval(score, samples, seed)

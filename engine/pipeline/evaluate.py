@@ -12,6 +12,7 @@ from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from rich.table import Table
 
+from sightsmith.core.config.model_card import read_card
 from sightsmith.core.contracts.dataset import CheckedDataset, Sample
 from sightsmith.core.contracts.report import Section
 from sightsmith.core.contracts.results import SampleResult
@@ -21,13 +22,13 @@ from sightsmith.core.util.errors import Problem, UserError
 from sightsmith.core.util.files import ensure_writable, write_json
 from sightsmith.core.util.text import format_metric
 from sightsmith.engine.data.tiling import tiled
-from sightsmith.engine.pipeline.inference import evaluate_samples
+from sightsmith.engine.pipeline.inference import Predictor
 from sightsmith.engine.pipeline.load_dataset import check, check_for_evaluation
 from sightsmith.engine.pipeline.result import Result
 from sightsmith.engine.report.page import write_page
 from sightsmith.engine.runs.lockfile import read_lock
 from sightsmith.engine.runs.run_dir import RunDir
-from sightsmith.engine.training.bootstrap import LEVEL, Interval, interval
+from sightsmith.engine.training.bootstrap import LEVEL, Gain, Interval, gain, interval
 
 SETTINGS = ("dataset.root", "dataset.format", "dataset.group_by")
 """Keys that choose the images; everything else stays as it was in the training."""
@@ -38,12 +39,16 @@ METRICS = "metrics.json"
 
 @dataclass(frozen=True)
 class SplitEvaluation:
-    """The evaluation of one split; ``samples`` are images or tiles of images, in step with ``results``."""
+    """The evaluation of one split; ``samples`` are images or tiles of images, in step with ``results``.
+
+    ``tta_gain`` is what test-time augmentation gained, if ``results`` are with it.
+    """
 
     samples: tuple[Sample, ...]
     results: list[SampleResult]
     metrics: dict[str, float | None]
     interval: Interval
+    tta_gain: Gain | None = None
 
     @property
     def images(self) -> int:
@@ -68,26 +73,33 @@ class Evaluation:
     def table(self) -> Table:
         table = Table("split", "images", self.score, f"{LEVEL} % confidence interval", box=None, header_style="bold",
                       pad_edge=False)
+        if any(split.tta_gain for split in self.splits.values()):
+            table.add_column(f"gain by tta, {LEVEL} % interval")
         for name, split in self.splits.items():
-            table.add_row(name, str(split.images), format_metric(split.metrics[self.score]), split.interval.span())
+            gained = split.tta_gain
+            table.add_row(name, str(split.images), format_metric(split.metrics[self.score]), split.interval.span(),
+                          *([] if gained is None else [f"{gained.text}, {gained.interval.span()}"]))
         return table
 
     def to_json(self) -> dict[str, Any]:
         return {name: {"images": split.images, "cases": split.interval.cases, "metrics": split.metrics,
-                       f"{self.score}_low": split.interval.low, f"{self.score}_high": split.interval.high}
+                       f"{self.score}_low": split.interval.low, f"{self.score}_high": split.interval.high,
+                       **(split.tta_gain.to_json("tta_gain") if split.tta_gain else {})}
                 for name, split in self.splits.items()}
 
 
 def evaluate(result: Result, settings: Mapping[str, str] = {}, split: str | None = None,
-             output_dir: Path | None = None, report: Callable[[str], None] = print) -> Evaluation:
+             output_dir: Path | None = None, report: Callable[[str], None] = print, *, tta: bool = False) -> Evaluation:
     """Evaluate ``result`` on the data set that ``settings`` name (keys of :data:`SETTINGS`), or on its own.
 
     Its own data set is split as in the training; another one has the splits that it defines. ``split`` selects one of
     them. The report and ``metrics.json`` go to a new folder in ``output_dir``, by default ``evaluations`` of the run.
+    With ``tta``, predictions of flipped views are combined, and what that gained is measured.
     Raises UserError if the data set has errors or classes that the run does not know.
     """
     task, parent = result.task, output_dir or result.run_dir / "evaluations"
     ensure_writable(parent)
+    augmented = result.predictor.with_flips() if tta else None
     samples, dataset = labelled_splits(result, settings, report)
     if split is not None and split not in samples:
         raise UserError(f"split={split}: the data set {dataset.index.root} has {', '.join(samples)}",
@@ -96,7 +108,10 @@ def evaluate(result: Result, settings: Mapping[str, str] = {}, split: str | None
     if not chosen:
         raise UserError(f"The data set {dataset.index.root} has no labelled images.")
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    splits = {name: _evaluate_split(result, part, dataset, device) for name, part in chosen.items()}
+    splits = {name: _evaluate_split(result, part, dataset, device, augmented) for name, part in chosen.items()}
+    if "dataset.root" not in settings and _is_refit(result):
+        report("warning: the run's model was refitted on its training and validation images; its own score is that of "
+               "the folds, and new images show how good it is")
     folder = RunDir.create(parent, dataset.index.root.name).path
     evaluation = Evaluation(folder, task.score, splits)
     write_json(folder / METRICS, {"run": str(result.run_dir), "dataset": str(dataset.index.root),
@@ -169,18 +184,21 @@ def _ensure_known_classes(result: Result, splits: Mapping[str, Iterable[Sample]]
                                           sample.line) for sample in others], hint="remove them from the data set")
 
 
-def _evaluate_split(result: Result, samples: tuple[Sample, ...], dataset: CheckedDataset,
-                    device: torch.device) -> SplitEvaluation:
-    task: Task = result.task
+def _evaluate_split(result: Result, samples: tuple[Sample, ...], dataset: CheckedDataset, device: torch.device,
+                    augmented: Predictor | None) -> SplitEvaluation:
+    task, seed = result.task, result.task.config.trainer.seed
     samples = tiled_as_trained(task, samples, dataset)
-    results = evaluate_samples(task, result.model.to(device), samples)
+    results, gained = result.predictor.to(device).evaluate(samples), None
+    if augmented is not None:
+        plain, results = results, augmented.to(device).evaluate(samples)
+        gained = gain(task.bootstrap_score(plain), task.bootstrap_score(results), samples, seed)
     return SplitEvaluation(samples, results, task.metrics(results),
-                           interval(task.bootstrap_score(results), samples, task.config.trainer.seed))
+                           interval(task.bootstrap_score(results), samples, seed), gained)
 
 
 def _write_report(evaluation: Evaluation, result: Result, dataset: CheckedDataset) -> None:
     task, score = result.task, evaluation.score.replace("_", " ")
-    sections = [_metrics(evaluation)]
+    sections = [_metrics(evaluation, refitted=_is_refit(result))]
     for name, split in evaluation.splits.items():
         sections += [replace(section, title=f"{section.title}, {name}",
                              name=f"{name}-{section.name}" if section.name else "")
@@ -192,11 +210,21 @@ def _write_report(evaluation: Evaluation, result: Result, dataset: CheckedDatase
                sections=sections)
 
 
-def _metrics(evaluation: Evaluation) -> Section:
+def _is_refit(result: Result) -> bool:
+    origin: Mapping[str, Any] = read_card(result.run_dir).get("origin", {})
+    return origin.get("made_by") == "refit"
+
+
+def _metrics(evaluation: Evaluation, *, refitted: bool) -> Section:
     names = [name for name in next(iter(evaluation.splits.values())).metrics if "/" not in name]
     rows = [("images", *(split.images for split in evaluation.splits.values())),
             *((name.replace("_", " "), *(split.metrics[name] for split in evaluation.splits.values()))
               for name in names)]
-    note = ("The model was trained on train, and its best epoch was chosen on validation. Only images that it has "
-            "never seen show how good it is." if "train" in evaluation.splits else "")
+    gains = [str(split.tta_gain) for split in evaluation.splits.values() if split.tta_gain is not None]
+    if gains:
+        rows.append((f"gain of {evaluation.score.replace('_', ' ')} by test-time augmentation", *gains))
+    seen = ("trained on train and validation" if refitted else
+            "trained on train, and its best epoch was chosen on validation")
+    note = (f"The model was {seen}. Only images that it has never seen show how good it is."
+            if "train" in evaluation.splits or refitted and "validation" in evaluation.splits else "")
     return Section("Metrics", note=note, header=("", *evaluation.splits), rows=tuple(rows), name="metrics")

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import importlib.util
 import tempfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+from torch import Tensor, nn
 
 from sightsmith.core.contracts.dataset import CheckedDataset, Sample
 from sightsmith.core.contracts.exporter import Exporter, Outputs, Runner
@@ -22,7 +23,7 @@ from sightsmith.core.util.errors import ExportError, UserError, describe_error, 
 from sightsmith.core.util.files import ensure_writable, make_folder, write_atomic, write_json
 from sightsmith.core.util.text import format_metric
 from sightsmith.engine.pipeline.evaluate import labelled_splits, tiled_as_trained
-from sightsmith.engine.pipeline.inference import batches, evaluate_samples
+from sightsmith.engine.pipeline.inference import batches
 from sightsmith.engine.pipeline.result import Result
 from sightsmith.engine.runs.run_dir import RunDir
 
@@ -88,7 +89,7 @@ def export(result: Result, form: str, plugins: Plugins, settings: Mapping[str, s
     samples = every if "dataset.root" in settings else splits["validation"]
     if not samples:
         raise UserError(f"The data set {dataset.index.root} has no labelled images to compare the models on.")
-    exporter = task.exporter(result.model, {_size(sample, dataset) for sample in every})
+    exporter = _exporter(result, {_size(sample, dataset) for sample in every})
     make_folder(parent)
     with tempfile.TemporaryDirectory(dir=parent, prefix=".export-") as place:
         path = Path(place) / chosen.file
@@ -101,6 +102,30 @@ def export(result: Result, form: str, plugins: Plugins, settings: Mapping[str, s
         for file in path.parent.iterdir():
             file.replace(folder / file.name)
     return Export(folder, parity)
+
+
+class _Mean(nn.Module):
+    """The mean of what each of ``modules`` makes of the same images."""
+
+    def __init__(self, modules: Iterable[nn.Module]) -> None:
+        super().__init__()
+        self.members = nn.ModuleList(modules)
+
+    def forward(self, images: Tensor) -> tuple[Tensor, ...]:
+        found = zip(*(module(images) for module in self.members), strict=True)
+        return tuple(torch.stack(outputs).mean(0) for outputs in found)
+
+
+def _exporter(result: Result, sizes: Collection[tuple[int, int]]) -> Exporter:
+    """The exporter of the run's model; of an ensemble, that of a module that runs all members."""
+    exporter, *others = (result.task.exporter(model, sizes) for model in result.predictor.models)
+    if others:
+        if not exporter.averageable:
+            raise UserError(f"The run predicts with {len(others) + 1} models whose outputs cannot be averaged: fusing "
+                            "them has steps that depend on the data, which cannot be traced",
+                            hint="train with ensemble=soup, which keeps one model, or with ensemble=none")
+        exporter.module = _Mean([exporter.module, *(other.module for other in others)])
+    return exporter
 
 
 def _size(sample: Sample, dataset: CheckedDataset) -> tuple[int, int]:
@@ -165,7 +190,7 @@ def write(record: ExportFormatRecord, exporter: Exporter, path: Path, images: Ar
 
 def _compare(result: Result, exporter: Exporter, run: Runner, samples: Sequence[Sample], tolerance: float) -> Parity:
     task = result.task
-    original, own = evaluate_samples(task, result.model, samples), run_module(exporter)
+    original, own = result.predictor.evaluate(samples), run_module(exporter)
     exported, largest, above, count = [], 0.0, 0, 0
     for batch in tracked(batches(task, samples), "comparing"):
         images = exporter.images(batch).numpy()

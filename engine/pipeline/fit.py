@@ -43,12 +43,14 @@ def fit(context: RunContext, planned: PlannedRun, run: RunDir, status: Status | 
 @contextmanager
 def reporters(context: RunContext, planned: PlannedRun, status: Status | None, training: Training, epochs: int,
               number: int = 0) -> Iterator[list[Callback]]:
-    """Progress and status of a training, or of the one for fold ``number``; only for rank 0, which has a ``status``."""
+    """Progress and status of a training, of the one for fold ``number``, or after the last fold of the refit; only for
+    rank 0, which has a ``status``."""
     if status is None:
         yield []
         return
-    steps, trainings = training.sampler.steps_per_epoch, planned.plan.trainings
+    steps, plan = training.sampler.steps_per_epoch, planned.plan
+    folds = plan.folds * plan.repeats
+    title = "" if number == 0 else f"fold {number}/{folds}  " if number <= folds else "refit  "
     with ProgressReporter(epochs=epochs, steps=steps, console=context.console, score=planned.task.score,
-                          batch_images=len(training.train) / steps,
-                          title=f"fold {number}/{trainings - 1}  " if number else "") as progress:
-        yield [progress, StatusReporter(status, steps, epochs, number, trainings)]
+                          batch_images=len(training.train) / steps, title=title) as progress:
+        yield [progress, StatusReporter(status, steps, epochs, number, plan.trainings)]

@@ -9,7 +9,6 @@ import torch
 from sightsmith.core.contracts.dataset import Sample
 from sightsmith.core.contracts.report import Section
 from sightsmith.engine.data.convert import renamed
-from sightsmith.engine.pipeline.inference import evaluate_samples
 from sightsmith.engine.pipeline.result import Result
 
 Score = float | None
@@ -34,7 +33,7 @@ def old_class_scores(base_run: Result, result: Result, rename: Mapping[str, str]
 def _class_scores(result: Result, samples: Sequence[Sample], device: torch.device) -> dict[str, Score]:
     if not samples:
         return dict.fromkeys(result.classes)
-    metrics = result.task.metrics(evaluate_samples(result.task, result.model.to(device), samples))
+    metrics = result.task.metrics(result.predictor.to(device).evaluate(samples))
     return {name: metrics.get(f"{result.task.class_score}/{name}") for name in result.classes}
 
 

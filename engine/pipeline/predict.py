@@ -12,16 +12,15 @@ from sightsmith.core.contracts.dataset import Sample
 from sightsmith.core.contracts.image import ImageError, ImageInfo
 from sightsmith.core.contracts.prediction import Prediction
 from sightsmith.core.contracts.records import ImageReaderRecord
-from sightsmith.core.contracts.results import Model, RawPrediction
-from sightsmith.core.contracts.task import Task
+from sightsmith.core.contracts.results import RawPrediction
 from sightsmith.core.util.errors import Problem, UserError
 from sightsmith.engine.data.check import frames_of
 from sightsmith.engine.data.images import probe
 from sightsmith.engine.data.tiling import tiled
-from sightsmith.engine.pipeline.inference import batches
+from sightsmith.engine.pipeline.inference import Predictor, batches
 
 
-def predict(task: Task, model: Model, paths: Iterable[str | Path], device: torch.device,
+def predict(predictor: Predictor, paths: Iterable[str | Path], device: torch.device,
             readers: Collection[ImageReaderRecord]) -> Iterator[Prediction]:
     """One prediction per image in the order of ``paths``; one per frame for files with several frames.
 
@@ -29,11 +28,11 @@ def predict(task: Task, model: Model, paths: Iterable[str | Path], device: torch
     be read.
     """
     infos = _probed(paths, readers)
-    model = model.to(device)
+    predictor, task = predictor.to(device), predictor.task
     samples = frames_of([Sample(Path(name), name) for name in infos], infos)
     tile = task.config.dataset.tile
     tiles = samples if tile is None else tiled(samples, infos, tile, task.config.dataset.tile_overlap)
-    for _, pairs in groupby(zip(_predicted(task, model, tiles), tiles, strict=True), key=lambda pair: pair[1].image):
+    for _, pairs in groupby(zip(_predicted(predictor, tiles), tiles, strict=True), key=lambda pair: pair[1].image):
         parts, of_image = zip(*pairs, strict=True)
         info = infos[of_image[0].name]
         yield task.prediction(parts, of_image, (info.height, info.width))
@@ -51,9 +50,7 @@ def _probed(paths: Iterable[str | Path], readers: Collection[ImageReaderRecord])
     return infos
 
 
-def _predicted(task: Task, model: Model, tiles: tuple[Sample, ...]) -> Iterator[RawPrediction]:
-    """The model's prediction for each of ``tiles``, in their order."""
-    for batch in batches(task, tiles):
-        with torch.no_grad():
-            predictions = task.predict(model, batch)
-        yield from predictions
+def _predicted(predictor: Predictor, tiles: tuple[Sample, ...]) -> Iterator[RawPrediction]:
+    """The prediction for each of ``tiles``, in their order."""
+    for batch in batches(predictor.task, tiles):
+        yield from predictor.predict(batch)

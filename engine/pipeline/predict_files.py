@@ -46,13 +46,15 @@ class PredictOptions:
     """What to write.
 
     Objects below ``min_score`` are left out of pictures and annotation; the JSON has all. ``format`` is the dataset
-    format of the annotation, None for none. ``heatmaps`` show which regions support the most likely class.
+    format of the annotation, None for none. ``heatmaps`` show which regions support the most likely class. ``tta``
+    predicts flipped views too.
     """
 
     min_score: float = MIN_SCORE
     pictures: bool = True
     heatmaps: bool = False
     format: str | None = None
+    tta: bool = False
 
 
 @dataclass
@@ -141,7 +143,7 @@ def predict_files(result: Result, location: str, options: PredictOptions,
     device = "cuda" if torch.cuda.is_available() else "cpu"
     images_json: list[dict[str, Any]] = []
     samples: list[Sample] = []
-    predictions = result.predict(images.values(), device)
+    predictions = result.predict(images.values(), device, tta=options.tta)
     first = next(predictions)  # checks all images
     infos: dict[str, ImageInfo] = {name: probe(path, readers) for name, path in images.items()}
 

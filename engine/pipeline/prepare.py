@@ -9,18 +9,20 @@ from functools import partial
 import torch
 
 from sightsmith.core.contracts.dataset import CheckedDataset
-from sightsmith.core.contracts.plan import ComputeMode, Plan
+from sightsmith.core.contracts.plan import Plan
 from sightsmith.core.contracts.recommendation import Recommendation
 from sightsmith.core.contracts.schema import AUTO, Config, PresetConfig
 from sightsmith.core.contracts.weights import LoadReport
 from sightsmith.core.util.errors import Problem, UserError
 from sightsmith.engine.data.augmentations import build_augmentation
 from sightsmith.engine.data.tiling import tile_dataset
-from sightsmith.engine.pipeline.cross_validation import choose_folds
+from sightsmith.engine.pipeline.cross_validation import choose_folds, choose_refit
+from sightsmith.engine.pipeline.inference import ensure_fusible
 from sightsmith.engine.pipeline.load_dataset import check
 from sightsmith.engine.pipeline.recommend import DatasetStatistics, recommend
 from sightsmith.engine.pipeline.stages import BuiltRun, LoadedRun, PlannedRun, RecommendedRun, RunContext
 from sightsmith.engine.report.plan_table import plan_table, show_recommendation
+from sightsmith.engine.runs.compute_mode import ComputeMode
 from sightsmith.engine.runs.resume import find_run, planned_mode
 from sightsmith.engine.runs.run_dir import RunDir
 from sightsmith.engine.training import distributed
@@ -122,7 +124,10 @@ def _plan(context: RunContext, built: BuiltRun, recommendation: Recommendation |
     source = "measured" if len(modes) > 1 else "as the run was planned" if planned else "as set"
     train, validation = len(built.dataset.train), len(built.dataset.validation)
     workers = _workers(config, context)
-    folds, folds_reason = choose_folds(built.dataset, config.dataset.folds)
+    folds, folds_reason = choose_folds(built.dataset, config.dataset.folds, config.ensemble)
+    if config.ensemble == "folds":
+        ensure_fusible(task, "ensemble=folds")
+    refit = choose_refit(built.dataset, config, folds)
     plan = Plan(
         name=config.name, task=config.task.name, network=config.network.name, weights=config.network.weights,
         input_size=task.input_size(), classes=len(built.dataset.index.classes), train_images=train,
@@ -134,7 +139,8 @@ def _plan(context: RunContext, built: BuiltRun, recommendation: Recommendation |
         precision=measured.mode.precision, memory_format=measured.mode.memory_format,
         mode_reason=f"{source}: {speeds} per micro-batch", num_workers=workers,
         folds=folds, repeats=config.dataset.repeats, folds_reason=folds_reason,
-        estimated_seconds=(1 + folds * config.dataset.repeats) * estimate_seconds(
+        refit=refit, ensemble=config.ensemble,
+        estimated_seconds=(1 + folds * config.dataset.repeats + bool(refit)) * estimate_seconds(
             micro_batch_seconds=seconds[measured.mode], load_seconds=measured.load_seconds, workers=workers,
             batch_images=min(hyper.batch_size, train), train_images=train, validation_images=validation,
             epochs=hyper.epochs),

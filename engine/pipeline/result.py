@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from sightsmith.core.config.model_card import read_card
 from sightsmith.core.plugins.manager import Plugins, load_plugins
-from sightsmith.engine.runs.bundle import open_model, open_task
+from sightsmith.engine.runs.bundle import open_members, open_model, open_task
 from sightsmith.engine.runs.run_dir import RunDir
 
 if TYPE_CHECKING:
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from sightsmith.core.contracts.prediction import Prediction
     from sightsmith.core.contracts.task import Task
+    from sightsmith.engine.pipeline.inference import Predictor
 
 
 @dataclass(frozen=True)
@@ -43,19 +44,28 @@ class Result:
 
     @cached_property
     def model(self) -> nn.Module:
-        """The best model in eval mode on the CPU, in mmengine's BaseModel contract."""
+        """The run's own model in eval mode on the CPU, in mmengine's BaseModel contract."""
         return open_model(self.run_dir, self.task)
 
-    def predict(self, paths: Iterable[str | Path], device: str = "cpu") -> Iterator[Prediction]:
+    @cached_property
+    def predictor(self) -> Predictor:
+        """What predicts: the model, or the members of an ensemble of folds; without test-time augmentation."""
+        from sightsmith.engine.pipeline.inference import Predictor
+
+        return Predictor(self.task, open_members(self.run_dir, self.task) or (self.model,))
+
+    def predict(self, paths: Iterable[str | Path], device: str = "cpu", *, tta: bool = False) -> Iterator[Prediction]:
         """Predict each image in ``paths``, and each frame of files that have several, in tiles if trained on tiles.
 
-        Raises UserError naming every file that cannot be read.
+        With ``tta``, flipped views are predicted too, those that the training showed. Raises UserError naming every
+        file that cannot be read, or if there are no such views.
         """
         import torch
 
         from sightsmith.engine.pipeline.predict import predict
 
-        return predict(self.task, self.model, paths, torch.device(device), self.plugins.image_readers.values())
+        predictor = self.predictor.with_flips() if tta else self.predictor
+        return predict(predictor, paths, torch.device(device), self.plugins.image_readers.values())
 
     @classmethod
     def load(cls, run: str | Path, plugins: Plugins | None = None) -> Result:

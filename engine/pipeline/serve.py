@@ -44,7 +44,7 @@ class Limits:
 def application(result: Result, limits: Limits) -> FastAPI:
     """The server's routes. The model is built at once."""
     app = FastAPI(title=f"sightsmith {result.task.config.name}", version=version("sightsmith"))
-    _ = result.model
+    _ = result.predictor
     worker = ThreadPoolExecutor(1)
     under_way = 0
 

@@ -20,18 +20,20 @@ from sightsmith.core.util.files import make_folder, write_atomic, write_json
 from sightsmith.core.util.text import format_metric
 from sightsmith.engine.data.statistics import describe
 from sightsmith.engine.pipeline import forgetting
-from sightsmith.engine.pipeline.cross_validation import cross_validate
+from sightsmith.engine.pipeline.cross_validation import Reporters, cross_validate
+from sightsmith.engine.pipeline.ensemble import ensemble_of_folds, soup_of_folds
 from sightsmith.engine.pipeline.fit import fit, reporters
+from sightsmith.engine.pipeline.kept_model import KeptModel, best_epoch
 from sightsmith.engine.pipeline.prepare import prepare
+from sightsmith.engine.pipeline.refit import refit
 from sightsmith.engine.pipeline.result import Result
 from sightsmith.engine.pipeline.stages import PlannedRun, RunContext
-from sightsmith.engine.runs.bundle import save_bundle
+from sightsmith.engine.runs.bundle import all_tensors, save_bundle
 from sightsmith.engine.runs.checkpoint import tensors_digest
 from sightsmith.engine.runs.lockfile import add_bundle, make_lock
 from sightsmith.engine.runs.resume import clone_checkpoint, ensure_resumable, find_branch_point
 from sightsmith.engine.runs.run_dir import ERROR, FINISHED, RUNNING, STOPPED, RunDir, Status
 from sightsmith.engine.training import distributed
-from sightsmith.engine.training.bootstrap import interval
 from sightsmith.engine.training.loggers import RunLoggers
 
 log = logging.getLogger("sightsmith")
@@ -143,29 +145,33 @@ def _fit_and_report(context: RunContext, planned: PlannedRun, run: RunDir, statu
     if fitted is None:
         return None
     config, task, epoch = planned.config, planned.task, fitted.best["epoch"]
-    metrics, score = task.metrics(fitted.results), task.score
-    estimate = distributed.on_main(context.state, lambda: interval(
-        task.bootstrap_score(fitted.results), planned.dataset.validation, config.trainer.seed))
-    metrics |= {f"{score}_low": estimate.low, f"{score}_high": estimate.high}
-    context.console.print(f"{score} {format_metric(metrics[score])}, {estimate}")
-    scores, sections = [("validation", metrics[score], estimate)], []
+    kept = best_epoch(context, planned, fitted)
     if planned.plan.folds:
-        fold_reporters = partial(reporters, context, planned, status)
-        cross_validation = cross_validate(context, planned, epoch, run, fold_reporters)
-        context.console.print(f"Cross-validation: {cross_validation}")
-        metrics |= cross_validation.metrics()
-        scores.append(("cross-validation", cross_validation.score, cross_validation.interval))
-        sections.append(cross_validation.section())
+        kept = _with_folds(context, planned, run, kept, epoch, partial(reporters, context, planned, status))
     if context.state.is_main_process:
         from sightsmith.engine.report.report import write_report  # matplotlib: not needed to train
 
-        save_bundle(run, task, fitted.best["model"], metrics)
-        add_bundle(run.lock, tensors_digest(fitted.best["model"]))
+        save_bundle(run, task, kept.weights, kept.metrics, kept.members, kept.origin)
+        add_bundle(run.lock, tensors_digest(all_tensors(run.path)))
+        sections = list(kept.sections)
         if config.base_run.path is not None:
             sections.append(_old_classes(context, planned, run))
-        write_report(run, task, planned.plan, planned.dataset, fitted.history, fitted.results, metrics, epoch, scores,
-                     sections)
-    return Result(run.path, metrics, task.classes, context.plugins)
+        write_report(run, task, planned.plan, planned.dataset, fitted.history, kept.results, kept.samples, kept.metrics,
+                     epoch, kept.scores, sections)
+    return Result(run.path, kept.metrics, task.classes, context.plugins)
+
+
+def _with_folds(context: RunContext, planned: PlannedRun, run: RunDir, own: KeptModel, epoch: int,
+                fold_reporters: Reporters) -> KeptModel:
+    """Cross-validate, and make of the folds what is planned."""
+    found = cross_validate(context, planned, epoch, run, fold_reporters)
+    context.console.print(f"Cross-validation: {found}")
+    kept = own.with_cross_validation(found)
+    if planned.plan.ensemble == "folds":
+        return ensemble_of_folds(context, planned, kept, found.models)
+    if planned.plan.ensemble == "soup":
+        return soup_of_folds(context, planned, kept, found.models)
+    return refit(context, planned, run, kept, found, fold_reporters) if planned.plan.refit else kept
 
 
 def _old_classes(context: RunContext, planned: PlannedRun, run: RunDir) -> Section:

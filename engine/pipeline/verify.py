@@ -12,7 +12,7 @@ import yaml
 from torch import Tensor
 
 from sightsmith.core.config.compose import ensure_unlocked
-from sightsmith.core.config.model_card import WEIGHTS, read_card, restore_config
+from sightsmith.core.config.model_card import read_card, restore_config
 from sightsmith.core.config.presets import choice_of, preset_checksum
 from sightsmith.core.contracts.schema import Config, format_override
 from sightsmith.core.contracts.schema_values import check_values
@@ -22,7 +22,8 @@ from sightsmith.core.util.errors import Problem, UserError, listed
 from sightsmith.core.util.text import format_metric
 from sightsmith.engine.pipeline.load_dataset import check
 from sightsmith.engine.pipeline.start import start
-from sightsmith.engine.runs.checkpoint import load_tree, tensors_digest
+from sightsmith.engine.runs.bundle import all_tensors
+from sightsmith.engine.runs.checkpoint import tensors_digest
 from sightsmith.engine.runs.lockfile import PARTS, environment, read_lock
 from sightsmith.engine.runs.run_dir import FINISHED, RunDir, read_status
 from sightsmith.engine.runs.weights import file_digest, find_published
@@ -65,7 +66,7 @@ def check_run(path: Path, report: Callable[[str], None], plugins: Plugins) -> li
         *checks(lambda: {"config": digest(_content(run))}, "config"),
         *checks(lambda: {"preset": preset_checksum(_config(run, plugins).preset, plugins)}, "preset"),
         *checks(lambda: environment(plugins), "packages", "python", "platform"),
-        *checks(lambda: {"bundle": tensors_digest(_bundle(run))}, "bundle"),
+        *checks(lambda: {"bundle": tensors_digest(all_tensors(run.path))}, "bundle"),
     ]
 
 
@@ -145,7 +146,8 @@ def train_again(path: Path, checks: Iterable[Check], plugins: Plugins) -> Rerun:
     if problems := check_values(config):
         raise UserError(f"{run.config} has values that cannot be used:", problems=problems)
     ensure_unlocked(config, {"preset": choice_of(config.preset), "base_run": config.base_run.path}, plugins)
-    lock, weights, metrics = read_lock(run.lock), _bundle(run), read_card(path)["metrics"]  # before hours of training
+    # Before hours of training.
+    lock, weights, metrics = read_lock(run.lock), all_tensors(path), read_card(path)["metrics"]
     # A new benchmark could choose another mode.
     planned: dict[str, Any] = {key: str(lock[key]) for key in ("precision", "memory_format", "devices")}
     planned["pause_after_epoch"] = None
@@ -156,7 +158,7 @@ def train_again(path: Path, checks: Iterable[Check], plugins: Plugins) -> Rerun:
     assert result is not None  # not a dry run
     again = RunDir(result.run_dir)
     lock_again = read_lock(again.lock)
-    differing = {} if lock["bundle"] == lock_again["bundle"] else _differing(weights, _bundle(again))
+    differing = {} if lock["bundle"] == lock_again["bundle"] else _differing(weights, all_tensors(again.path))
     return Rerun(again.path, len(weights), differing, plugins.task(config.task.name).score, metrics,
                  read_card(again.path)["metrics"], lock["device"], lock_again["device"])
 
@@ -211,12 +213,3 @@ def _starting_weights(config: Config, lock: Mapping[str, Any]) -> str | None:
     if path is None or not path.is_file():
         raise UserError(f"network.weights={source}: the file is not on this machine")
     return file_digest(path)
-
-
-def _bundle(run: RunDir) -> dict[str, Tensor]:
-    path = run.model / WEIGHTS
-    tree = load_tree(path)
-    tensors = tree.get("model") if isinstance(tree, dict) else None
-    if not isinstance(tensors, dict) or not all(isinstance(value, Tensor) for value in tensors.values()):
-        raise UserError(f"{path} is damaged: it contains no model")
-    return tensors

@@ -24,6 +24,12 @@ def plan_rows(plan: Plan) -> list[tuple[str, str]]:
         time += f": {plan.trainings} trainings of at most {each}"
         cross = [("cross-validation", f"{plan.folds} folds{repeats} ({plan.folds_reason}), after the final "
                                       "model is trained")]
+        if plan.refit:
+            cross.append(("refit", f"the kept model is trained once more, on all images ({plan.refit}); its score is "
+                                   "that of the folds"))
+        if plan.ensemble != "none":
+            cross.append(("ensemble", f"{plan.ensemble}, of {plan.folds * plan.repeats} models trained on folds of "
+                                      "the training images"))
     elif plan.folds_reason:
         cross = [("cross-validation", f"none ({plan.folds_reason})")]
     return [

@@ -8,7 +8,7 @@ from typing import Any
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from sightsmith.core.contracts.dataset import CheckedDataset
+from sightsmith.core.contracts.dataset import CheckedDataset, Sample
 from sightsmith.core.contracts.plan import Plan
 from sightsmith.core.contracts.report import Section
 from sightsmith.core.contracts.results import SampleResult
@@ -23,9 +23,10 @@ from sightsmith.engine.training.bootstrap import LEVEL, RESAMPLES, Interval
 
 
 def write_report(run: RunDir, task: Task, plan: Plan, dataset: CheckedDataset, history: Sequence[Mapping[str, Any]],
-                 results: Sequence[SampleResult], metrics: Mapping[str, float | None], best_epoch: int,
-                 scores: Sequence[tuple[str, float | None, Interval]], more: Sequence[Section] = ()) -> None:
-    """Write ``report/`` of a finished run; ``results`` are the best checkpoint's, on the validation images.
+                 results: Sequence[SampleResult], samples: Sequence[Sample], metrics: Mapping[str, float | None],
+                 best_epoch: int, scores: Sequence[tuple[str, float | None, Interval]], more: Sequence[Section] = (),
+                 ) -> None:
+    """Write ``report/`` of a finished run; ``results`` are those of what it keeps, on ``samples``.
 
     ``scores`` are (data, score, interval), the score of ``results`` first; ``more`` are sections about optional steps
     of the run.
@@ -35,7 +36,7 @@ def write_report(run: RunDir, task: Task, plan: Plan, dataset: CheckedDataset, h
         _scores(task.score, scores),
         _curves(task, dataset, history, best_epoch),
         *more,
-        *task.report(results, dataset.validation, run.report),
+        *task.report(results, samples, run.report),
         _class_balance(task, dataset),
         *about_objects(dataset),
         Section("Plan", rows=tuple(plan_rows(plan))),

@@ -83,7 +83,7 @@ class SweepPlan:
         started = time.monotonic()
         planned = plan(run, plugins)  # what a trial does before its first epoch
         start_seconds = time.monotonic() - started
-        settings = [f"tuner={MANUAL}", "dataset.folds=none", "trainer.devices=1",
+        settings = [f"tuner={MANUAL}", "dataset.folds=none", "dataset.refit=auto", "trainer.devices=1",
                     f"trainer.precision={planned.precision}", f"trainer.memory_format={planned.memory_format}",
                     *(record.overrides if config.tuner.trials != 1 else ())]  # one trial has no rival
         common = {text.partition("=")[0]: text for text in settings} | common

@@ -35,6 +35,39 @@ class Interval:
         return f"{LEVEL} % confidence interval {self.span()}, {self.cases} case{'' if self.cases == 1 else 's'}"
 
 
+@dataclass(frozen=True)
+class Gain:
+    """What a score gained over ``before``, that of something else on the same cases, with the paired interval."""
+
+    before: float | None
+    value: float | None
+    interval: Interval
+
+    @property
+    def text(self) -> str:
+        return "undefined" if self.value is None else f"{self.value:+.4f}"
+
+    def __str__(self) -> str:
+        return f"{self.text}, {self.interval}"
+
+    def to_json(self, name: str) -> dict[str, float | None]:
+        return {name: self.value, f"{name}_low": self.interval.low, f"{name}_high": self.interval.high}
+
+
+def gain(before: Callable[[Array], float | None], after: Callable[[Array], float | None], samples: Sequence[Sample],
+         seed: int) -> Gain:
+    """How much higher ``after`` is than ``before``, two scores as in :func:`interval`.
+
+    Both see the same resamples, so that what makes cases easy or hard for both does not widen the interval.
+    """
+    def difference(drawn: Array) -> float | None:
+        old, new = before(drawn), after(drawn)
+        return None if old is None or new is None else new - old
+
+    every = np.ones(len(samples), int)
+    return Gain(before(every), difference(every), interval(difference, samples, seed))
+
+
 def interval(score: Callable[[Array], float | None], samples: Sequence[Sample], seed: int) -> Interval:
     """The interval of ``score``, a function of how often a resample contains each of ``samples``, (N,) int64.
 

@@ -63,10 +63,11 @@ class ProgressReporter:
         self._printed = time.monotonic()
         score = metrics.get(self._score)
         left = metrics["seconds"] / state.epoch * (self._epochs - state.epoch)
-        self._console.print(
-            f"{self._title}epoch {state.epoch}/{self._epochs}  train loss {metrics['train_loss']:.4f}  "
-            f"validation loss {format_metric(metrics.get('loss'))}  {self._score} {format_metric(score)}"
-            f"{'  best' if state.best_epoch == state.epoch else ''}  {format_duration(left)} left")
+        best = "  best" if state.best_epoch == state.epoch else ""
+        validated = (f"  validation loss {format_metric(metrics['loss'])}  {self._score} {format_metric(score)}{best}"
+                     if "loss" in metrics else "")
+        self._console.print(f"{self._title}epoch {state.epoch}/{self._epochs}  train loss {metrics['train_loss']:.4f}"
+                            f"{validated}  {format_duration(left)} left")
 
 
 class StatusReporter:

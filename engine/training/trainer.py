@@ -110,7 +110,7 @@ class Trainer:
                 started = time.monotonic()
                 train_loss = self.train_epoch()
                 results = self.evaluate()
-                metrics = self.task.metrics(results)
+                metrics = self.task.metrics(results) if results else {}  # a refit has no validation images
                 self.state.seconds += time.monotonic() - started
                 self._finish_epoch(train_loss, metrics, results)
         return self.state

@@ -6,10 +6,10 @@ from copy import deepcopy
 from typing import Any
 
 import numpy as np
-import torch
 from torch import Tensor, nn
 
 from sightsmith.plugin import Exporter, Model, Outputs
+from sightsmith.plugins.classification import metrics
 from sightsmith.plugins.classification.metrics import ClassificationResult
 
 
@@ -29,6 +29,7 @@ class ClassifierExporter(Exporter[ClassificationResult]):
     outputs = {"probabilities": "(batch, classes) float32, in the order of `classes`: they sum to 1, or, for "
                                 "multi-label, each class has its own"}
     fit = "stretch"
+    averageable = True
 
     def __init__(self, model: Model, *, channels: int, size: int, multi_label: bool) -> None:
         self.module = _Probabilities(deepcopy(model).cpu().eval(), multi_label=multi_label).eval()
@@ -41,8 +42,7 @@ class ClassifierExporter(Exporter[ClassificationResult]):
 
     def evaluation_step(self, outputs: Outputs, batch: dict[str, Any]) -> list[ClassificationResult]:
         """The logits are recovered from the probabilities."""
-        found = torch.from_numpy(outputs["probabilities"]).double()
-        logits = (found.logit() if self.multi_label else found.log()).float().numpy()
+        logits = metrics.logits(outputs["probabilities"], self.multi_label)
         targets = batch["data_samples"]
         label = targets["label"]
         labels: list[Any] = list(label.numpy().astype(np.int8)) if self.multi_label else label.tolist()

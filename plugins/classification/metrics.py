@@ -44,6 +44,14 @@ def probabilities(logits: Array, multi_label: bool) -> Array:
     return found
 
 
+def logits(probabilities: Array, multi_label: bool) -> Array:
+    """Finite logits (N, K) float32 that have these :func:`probabilities` (N, K)."""
+    limits = np.finfo(np.float64)
+    inner = probabilities.astype(np.float64).clip(limits.tiny, 1 - limits.epsneg)
+    found: Array = np.log(inner) - np.log1p(-inner) if multi_label else np.log(inner)
+    return found.astype(np.float32)
+
+
 def predictions(scores: Array, multi_label: bool) -> Array:
     """Zeros and ones (N, K): the largest score, or for multi-label every score of at least 0.5."""
     if multi_label:

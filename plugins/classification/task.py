@@ -138,15 +138,17 @@ class ClassificationTask(Task[ClassificationResult, ClassificationPrediction]):
 
     def evaluation_step(self, model: Model, batch: dict[str, Any]) -> list[ClassificationResult]:
         batch = model.data_preprocessor(batch, False)
-        logits = self._logits(model, batch)
-        label = batch["data_samples"]["label"]
+        return self._results(self._logits(model, batch), batch["data_samples"])
+
+    def _results(self, logits: Tensor, targets: dict[str, Tensor]) -> list[ClassificationResult]:
+        label = targets["label"]
         if self.multi_label:
             losses = functional.binary_cross_entropy_with_logits(logits, label, reduction="none").mean(1)
             labels: list[Any] = list(label.cpu().numpy().astype(np.int8))
         else:
             losses = functional.cross_entropy(logits, label, reduction="none")
             labels = label.tolist()
-        rows = zip(batch["data_samples"]["index"].tolist(), losses.tolist(), logits.cpu().numpy(), labels, strict=True)
+        rows = zip(targets["index"].tolist(), losses.tolist(), logits.cpu().numpy(), labels, strict=True)
         return [{"index": index, "loss": loss, "logits": row, "label": truth} for index, loss, row, truth in rows]
 
     @staticmethod
@@ -157,6 +159,17 @@ class ClassificationTask(Task[ClassificationResult, ClassificationPrediction]):
     def predict(self, model: Model, batch: dict[str, Any]) -> list[ClassificationPrediction]:
         logits = self._logits(model, model.data_preprocessor(batch, False))
         return [{"scores": scores} for scores in metrics.probabilities(logits.cpu().numpy(), self.multi_label)]
+
+    def flipped(self, batch: dict[str, Any], axes: Sequence[int]) -> dict[str, Any]:
+        return {**batch, "inputs": batch["inputs"].flip(tuple(axes))}
+
+    def fuse(self, parts: Sequence[ClassificationPrediction]) -> ClassificationPrediction:
+        """The mean of the probabilities."""
+        return {"scores": np.mean([part["scores"] for part in parts], axis=0)}
+
+    def assess(self, parts: Sequence[ClassificationPrediction], batch: dict[str, Any]) -> list[ClassificationResult]:
+        logits = metrics.logits(np.stack([part["scores"] for part in parts]), self.multi_label)
+        return self._results(torch.from_numpy(logits), batch["data_samples"])
 
     def heat_maps(self, model: Model, batch: dict[str, Any]) -> list[Array]:
         return cam.heat_maps(model, model.data_preprocessor(batch, False), self.network.name)

@@ -20,6 +20,7 @@ class Evaluate(LabelledData):
 
     run: Path = key("the run's folder", metavar="DIR")
     split: str | None = key("evaluate only this split", None, metavar="NAME")
+    tta: bool = key("test-time augmentation: combine the predictions for flipped views, and measure the gain", False)
     output_dir: Path | None = key("folder for the results, by default RUN/evaluations", None, metavar="FOLDER")
     json: bool = flag("print one JSON object")
 
@@ -35,7 +36,7 @@ def evaluate_command(arguments: list[str], plugins: Plugins) -> int:
     result = Result.load(options.run, plugins)
     with stdout_as_stderr(options.json):
         evaluation = evaluate(result, options.dataset(), options.split,
-                              options.output_dir and options.output_dir.resolve())
+                              options.output_dir and options.output_dir.resolve(), tta=options.tta)
     if options.json:
         print_json({"report": str(evaluation.report), "splits": evaluation.to_json()})
     else:

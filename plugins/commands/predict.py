@@ -23,6 +23,7 @@ class Predict:
     min_score: float = key("minimum score of objects to draw and annotate", 0.3, low=0, high=1)
     pictures: bool = key("draw the predictions", True)
     heatmaps: bool = key("write heat maps of what the class is based on; classification only", False)
+    tta: bool = key("test-time augmentation: combine the predictions for flipped views, if trained with flips", False)
     output_dir: Path | None = key("folder for the results, by default RUN/predictions", None, metavar="FOLDER")
     json: bool = flag("print the content of predictions.json")
 
@@ -34,7 +35,8 @@ def predict_command(arguments: list[str], plugins: Plugins) -> int:
     from sightsmith.engine.pipeline.result import Result
     from sightsmith.plugins.commands.output import stdout_as_stderr
 
-    predict_options = PredictOptions(options.min_score, options.pictures, options.heatmaps, options.format)
+    predict_options = PredictOptions(options.min_score, options.pictures, options.heatmaps, options.format,
+                                     options.tta)
     result = Result.load(options.run, plugins)
     with stdout_as_stderr(options.json):
         folder, lines = predict_files(result, options.input, predict_options,

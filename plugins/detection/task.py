@@ -26,6 +26,7 @@ from sightsmith.plugins.detection import metrics, report
 from sightsmith.plugins.detection.bootstrap_ap import bootstrap_ap
 from sightsmith.plugins.detection.data import DetectionDataset
 from sightsmith.plugins.detection.export import DetectorExporter
+from sightsmith.plugins.detection.fusion import flipped_boxes, fuse
 from sightsmith.plugins.detection.metrics import DetectionPrediction, DetectionResult
 from sightsmith.plugins.detection.module import ModuleDetector, background_first_layout
 from sightsmith.plugins.openmmlab import adapt, zoo
@@ -79,14 +80,24 @@ class DetectionTask(OpenMMLabTask[DetectionResult, DetectionPrediction]):
     def part(self, sample: Any) -> DetectionPrediction:
         found, truth = sample.pred_instances, sample.truth
         best = found.scores.float().argsort(descending=True, stable=True)[:MAX_DETECTIONS]
-        boxes = found.bboxes[best].float().cpu().numpy()
+        axes, masks = sample.get("flipped", ()), None
+        boxes = flipped_boxes(found.bboxes[best].float().cpu().numpy(), sample.ori_shape, axes)
+        if self.with_masks:
+            masks = metrics.whole_masks(np.flip(found.masks[best].cpu().numpy(), axes), truth)
         if truth["tile"]:
             boxes = boxes + np.array([truth["tile"][0], truth["tile"][1]] * 2, np.float32)
         return {
             "boxes": boxes, "scores": found.scores[best].float().cpu().numpy(),
-            "labels": found.labels[best].cpu().numpy(), "truth": truth,
-            "masks": metrics.whole_masks(found.masks[best].cpu().numpy(), truth) if self.with_masks else None,
+            "labels": found.labels[best].cpu().numpy(), "truth": truth, "masks": masks,
         }
+
+    def fuse(self, parts: Sequence[DetectionPrediction]) -> DetectionPrediction:
+        """Weighted box fusion."""
+        return fuse(parts, MAX_DETECTIONS)
+
+    def assess(self, parts: Sequence[DetectionPrediction], batch: dict[str, Any]) -> list[DetectionResult]:
+        return [{"index": int(sample.img_id), "loss": math.nan, **part}
+                for part, sample in zip(parts, batch["data_samples"], strict=True)]
 
     def exporter(self, model: Model, sizes: Collection[tuple[int, int]]) -> DetectorExporter:
         if isinstance(self.network, ModuleNetworkRecord):

@@ -156,13 +156,30 @@ class OpenMMLabTask(Task[ResultT, PredictionT]):
 
     @abstractmethod
     def part(self, sample: Any) -> PredictionT:
-        """The raw prediction of a predicted sample, in pixels of the original image or tile."""
+        """The raw prediction of a predicted sample, in pixels of the original image or tile; flipped back along
+        ``sample.get("flipped", ())``, axes as in :meth:`flipped`."""
+
+    def flipped(self, batch: dict[str, Any], axes: Sequence[int]) -> dict[str, Any]:
+        """The annotation is not flipped: prediction does not look at it."""
+        pairs = zip(batch["inputs"], batch["data_samples"], strict=True)
+        return {"inputs": [_flipped(image, sample, axes) for image, sample in pairs],
+                "data_samples": [sample.new(metainfo={**sample.metainfo, "flipped": tuple(axes)})
+                                 for sample in batch["data_samples"]]}
 
     @staticmethod
     def mean_loss(results: Sequence[SampleResult]) -> float | None:
         """The mean validation loss; None if the network has diverged."""
         mean = float(torch.tensor([result["loss"] for result in results], dtype=torch.float64).mean())
         return mean if mean == mean and abs(mean) != float("inf") else None
+
+
+def _flipped(image: Tensor, sample: Any, axes: Sequence[int]) -> Tensor:
+    """``image`` (3, h, w) flipped along ``axes``; its padding stays where it is."""
+    left, right, top, bottom = sample.get("img_padding_size", (0, 0, 0, 0))
+    found = image.clone()
+    content = found[:, top:image.shape[1] - bottom, left:image.shape[2] - right]
+    content.copy_(content.flip(tuple(axes)))
+    return found
 
 
 def _predicted(model: Model, batch: dict[str, Any]) -> list[Any]:

@@ -30,6 +30,8 @@ class SegmentationExporter(OpenMMLabExporter):
     outputs = {"logits": "(batch, 1 + classes, height, width) float32, background first, then in the order of "
                          "`classes`. Crop the padding, resize (bilinear) to the image's size, and take the largest"}
 
+    averageable = True
+
     def __init__(self, task: OpenMMLabTask, model: Model) -> None:
         super().__init__(task, model, task.input_size(), task.input_size())
         self.module = _Maps(self.model, self.longest).eval()

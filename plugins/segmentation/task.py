@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 from typing import Any
@@ -73,12 +74,22 @@ class SegmentationTask(OpenMMLabTask[SegmentationResult, SegmentationPrediction]
         return segmentation_layout(extra=rows - len(self.classes) - 1)
 
     def result(self, sample: Any, loss: float) -> SegmentationResult:
-        predicted = sample.pred_sem_seg.data[0].cpu().numpy().astype(np.uint8)
+        return self._result(sample, loss, sample.pred_sem_seg.data[0].cpu().numpy().astype(np.uint8))
+
+    def _result(self, sample: Any, loss: float, predicted: Array) -> SegmentationResult:
         return {"index": int(sample.img_id), "loss": loss, "map": report.packed(predicted),
                 "counts": metrics.count(sample.truth, predicted, len(self.classes))}
 
     def part(self, sample: Any) -> SegmentationPrediction:
-        return {"logits": sample.seg_logits.data.float().cpu().numpy()}
+        return {"logits": sample.seg_logits.data.float().flip(sample.get("flipped", ())).cpu().numpy()}
+
+    def fuse(self, parts: Sequence[SegmentationPrediction]) -> SegmentationPrediction:
+        """The mean of the logits."""
+        return {"logits": np.mean([part["logits"] for part in parts], axis=0)}
+
+    def assess(self, parts: Sequence[SegmentationPrediction], batch: dict[str, Any]) -> list[SegmentationResult]:
+        return [self._result(sample, math.nan, part["logits"].argmax(0).astype(np.uint8))
+                for part, sample in zip(parts, batch["data_samples"], strict=True)]
 
     def exporter(self, model: Model, sizes: Collection[tuple[int, int]]) -> SegmentationExporter:
         return SegmentationExporter(self, model)

@@ -43,7 +43,7 @@ def card(run):
 @pytest.mark.slow
 def test_a_run_with_folds(tmp_path, capsys):
     alone = sightsmith.train([*SMALL, f"output_dir={tmp_path / 'alone'}"])
-    result = sightsmith.train([*SMALL, f"output_dir={tmp_path / 'runs'}", "dataset.folds=3"])
+    result = sightsmith.train([*SMALL, f"output_dir={tmp_path / 'runs'}", "dataset.folds=3", "dataset.refit=false"])
     output = capsys.readouterr().out
     rows = table(result.run_dir)
     assert [(row["repeat"], row["fold"]) for row in rows] == [("1", "1"), ("1", "2"), ("1", "3")]
@@ -95,8 +95,11 @@ def test_tiles_of_an_image_are_left_out_together(tmp_path):
 
 
 @pytest.mark.parametrize(("overrides", "folds", "expected"), [
-    (["dataset.folds=4", "dataset.repeats=2"], (4, 2), ["4 folds × 2 repeats (as set)", "9 trainings of"]),
-    (["dataset.folds=auto"], (5, 1), ["5 folds (only 10 validation cases)", "6 trainings of"]),
+    (["dataset.folds=4", "dataset.repeats=2"], (4, 2),
+     ["4 folds × 2 repeats (as set)", "on all images (only 10 validation cases)", "10 trainings of"]),
+    (["dataset.folds=4", "dataset.refit=false"], (4, 1), ["4 folds (as set)", "5 trainings of"]),
+    (["dataset.folds=4", "ensemble=soup"], (4, 1), ["soup, of 4 models trained on folds", "5 trainings of"]),
+    (["dataset.folds=auto"], (5, 1), ["5 folds (only 10 validation cases)", "7 trainings of"]),
     (["dataset.folds=auto", "dataset.validation_percentage=80"], (0, 1), ["none (30 validation cases are enough)"]),
     ([], (0, 1), []),
 ])

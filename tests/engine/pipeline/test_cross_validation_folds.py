@@ -21,7 +21,7 @@ from sightsmith.engine.runs.run_dir import RunDir
 from sightsmith.engine.training import distributed
 from sightsmith.engine.training.bootstrap import interval
 
-PLAN = SimpleNamespace(precision="fp32", memory_format="contiguous", num_workers=0, folds=3, repeats=2)
+PLAN = SimpleNamespace(precision="fp32", memory_format="contiguous", num_workers=0, folds=3, repeats=2, ensemble="none")
 
 
 def dataset(images, validation, **keys):
@@ -59,12 +59,12 @@ class Watch:
         pass
 
 
-def run(folder, watch, checked, epochs=2, **keys):
+def run(folder, watch, checked, epochs=2, plan=PLAN, **keys):
     config = tiny_config(**{"epochs": 5, "batch_size": 4, **keys})
     task = TinyTask(None, config, None, ["a", "b", "c"])
     state = distributed.open_state()
     try:
-        planned = PlannedRun(config, task, checked, checked, None, None, PLAN, None)
+        planned = PlannedRun(config, task, checked, checked, None, None, plan, None)
         return cross_validate(RunContext.of(config, [], None, state, None), planned, epochs, RunDir(folder),
                               watch.reporters)
     finally:

@@ -1,0 +1,63 @@
+"""The model that a run keeps, with what is known of it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, TypeAlias
+
+from torch import Tensor
+
+from sightsmith.core.contracts.dataset import Sample
+from sightsmith.core.contracts.report import Section
+from sightsmith.core.contracts.results import SampleResult
+from sightsmith.core.contracts.task import Task
+from sightsmith.core.util.text import format_metric
+from sightsmith.engine.pipeline.cross_validation import CrossValidation
+from sightsmith.engine.pipeline.stages import FittedRun, PlannedRun, RunContext
+from sightsmith.engine.training import distributed
+from sightsmith.engine.training.bootstrap import Interval, interval
+
+Weights: TypeAlias = dict[str, Tensor]
+"""A model's state dict, on the CPU."""
+
+
+@dataclass(frozen=True)
+class KeptModel:
+    """The ``weights`` of the run's own model; those of ``members``, if these predict instead; and their score.
+
+    ``metrics`` are those of ``results`` on ``samples``. ``scores`` are (data, score, interval), the one that the run is
+    compared by first. ``origin`` says in the bundle's card how the model was made, unless by training alone;
+    ``sections`` say it in the report.
+    """
+
+    weights: Weights
+    samples: Sequence[Sample]
+    results: list[SampleResult]
+    metrics: dict[str, float | None]
+    scores: tuple[tuple[str, float | None, Interval], ...]
+    members: tuple[Weights, ...] = ()
+    origin: dict[str, Any] = field(default_factory=dict)
+    sections: tuple[Section, ...] = ()
+
+    def with_cross_validation(self, found: CrossValidation) -> KeptModel:
+        """The same model; its recipe has been cross-validated."""
+        return replace(self, metrics=self.metrics | found.metrics(), sections=(*self.sections, found.section()),
+                       scores=(*self.scores, ("cross-validation", found.score, found.interval)))
+
+
+def best_epoch(context: RunContext, planned: PlannedRun, fitted: FittedRun) -> KeptModel:
+    """The run's own model, of its best epoch, with its score, which is printed."""
+    samples, name = planned.dataset.validation, planned.task.score
+    metrics, estimate = measured(context, planned.task, fitted.results, samples)
+    context.console.print(f"{name} {format_metric(metrics[name])}, {estimate}")
+    return KeptModel(fitted.best["model"], samples, fitted.results, metrics,
+                     (("validation", metrics[name], estimate),))
+
+
+def measured(context: RunContext, task: Task, results: list[SampleResult], samples: Sequence[Sample],
+             ) -> tuple[dict[str, float | None], Interval]:
+    """The metrics of ``results``, with the interval of the score. Called on every rank."""
+    estimate = distributed.on_main(context.state, lambda: interval(
+        task.bootstrap_score(results), samples, task.config.trainer.seed))
+    return {**task.metrics(results), f"{task.score}_low": estimate.low, f"{task.score}_high": estimate.high}, estimate
