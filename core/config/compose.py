@@ -84,9 +84,9 @@ def install(overrides: Sequence[str], plugins: Plugins) -> None:
     for name, task in plugins.tasks.items():
         store.store(group="_task_keys", name=name, node=settings_of(task), package="task",
                     provider=plugins.provider("tasks", name).plugin)
-    for name, network in plugins.networks.items():
-        node = {"name": name, "weights": "imagenet" if network.weights else "none"}
-        store.store(group="network", name=name, node=node, provider=plugins.provider("networks", name).plugin)
+    for name in plugins.networks:
+        store.store(group="network", name=name, node={"name": name},
+                    provider=plugins.provider("networks", name).plugin)
     for name, tuner in plugins.tuners.items():
         store.store(group="tuner", name=name, node=tuner.node(), package="_global_",
                     provider=plugins.provider("tuners", name).plugin)
