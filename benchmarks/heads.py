@@ -21,6 +21,7 @@ from zoo_step import CLASSES, SIZES, TASKS, make_task, write_samples
 
 from sightsmith.core.plugins.manager import load_plugins
 from sightsmith.core.util.errors import UserError
+from sightsmith.engine.report.starting_weights import loading_lines
 from sightsmith.plugins.openmmlab.ops.extension import provide_operators
 
 TOLERANCE = 1e-5
@@ -42,7 +43,7 @@ def losses(package: str, name: str, options: dict[str, Any], folder: Path, size:
     torch.manual_seed(seed)
     source, _ = task.build_model()
     with torch.no_grad():
-        for head in task._heads(source, lambda task: task.adapted()[0]):
+        for head in task._heads(source, lambda task: task.adapted()):
             source.state_dict()[head].add_(torch.randn_like(source.state_dict()[head]))  # else classes are alike
     torch.save({"state_dict": source.state_dict(), "meta": {"dataset_meta": {"classes": CLASSES}}},
                folder / "source.pth")
@@ -51,7 +52,7 @@ def losses(package: str, name: str, options: dict[str, Any], folder: Path, size:
     turned.config.network.weights = str(folder / "source.pth")
     model, report = turned.build_model()
     if report.missing or report.mismatched or report.classes != {"kept": turned.classes, "new": (), "dropped": ()}:
-        raise ValueError("\n".join(report.lines()))
+        raise ValueError("\n".join(loading_lines(report)))
     found = [_loss(task, source, samples), _loss(turned, model, samples)]
     model.load_state_dict(source.state_dict())
     return (*found, _loss(turned, model, samples))

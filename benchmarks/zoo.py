@@ -35,6 +35,7 @@ from sightsmith.core.util.files import write_atomic
 from sightsmith.plugins.openmmlab import zoo
 from sightsmith.plugins.openmmlab.build import registry
 from sightsmith.plugins.openmmlab.networks import FAILED, OK, UNSUPPORTED, UNTRIED, ZOO, ZOO_COLUMNS
+from sightsmith.plugins.openmmlab.published import pretrained
 
 TABLE = Path(sightsmith.plugins.openmmlab.__file__).parent / ZOO
 PACKAGES = ("mmdet", "mmseg")
@@ -73,6 +74,8 @@ def _sweep(package: str, only: list[str] | None, every: bool, run: Callable[[str
             begun = time.monotonic()
             known[name] = ({"package": package, "config": name} |
                            (run(package, name) if same == name else _as(known[same])))
+            if known[name]["result"] != UNSUPPORTED:
+                known[name]["pretrained"] = pretrained(package, name)
             _record(known[name])
             print(f"{time.monotonic() - begun:6.1f} s  {package:6} {name:75} {known[name]['result']:6} "
                   f"{known[name]['reason'][:90]}", flush=True)
@@ -89,7 +92,8 @@ def _untried(package: str, name: str) -> Row:
         annotation = make_task(package, name).network.annotation
     except UserError as error:
         return {"result": UNSUPPORTED, "reason": _reason(error, package, name)}
-    return {"annotation": str(annotation), "result": UNTRIED, "reason": "was not tried"}
+    return {"annotation": str(annotation), "pretrained": pretrained(package, name), "result": UNTRIED,
+            "reason": "was not tried"}
 
 
 def _reason(error: UserError, package: str, name: str) -> str:
@@ -105,7 +109,7 @@ def _network(package: str, name: str) -> str:
     """Equal for configurations of equal networks; the name of one that is unsupported."""
     try:
         task = make_task(package, name)
-        model, _ = task.adapted()
+        model = task.adapted()
     except UserError:
         return name
     return task.network.annotation + json.dumps(model, sort_keys=True, default=str)

@@ -177,9 +177,10 @@ def networks() -> str:
     for task, rows in tasks.items():
         named = [row for row in rows if not row["config"]]
         parts += [f"## {task}\n", table(
-            ("name", "annotation", "parameters", "input", "GFLOPs", "published score", "licence"),
+            ("name", "annotation", "parameters", "input", "GFLOPs", "published score", "weights of", "licence"),
             ((code(row["name"]), row["annotation"], f"{row['parameters'] / 1e6:.1f} M", row["input_size"],
-              row["gflops"], row["score"].replace(" ", "\u00a0"), row["licence"]) for row in named))]
+              row["gflops"], row["score"].replace(" ", "\u00a0"), row["published"] or "–", row["licence"])
+             for row in named))]
         zoos: dict[str, list[dict[str, Any]]] = {}
         for row in rows:
             if row["config"]:

@@ -76,7 +76,7 @@ if TYPE_CHECKING:
         Tuner,
         ranked,
     )
-    from sightsmith.core.contracts.weights import LoadReport
+    from sightsmith.core.contracts.weights import LoadReport, PublishedWeights
     from sightsmith.core.plugins.manager import Plugins
     from sightsmith.core.util.files import cache_dir, fill_folder, write_atomic, write_json
     from sightsmith.core.util.text import format_metric
@@ -109,9 +109,9 @@ if TYPE_CHECKING:
     from sightsmith.engine.runs.heads import Head, find_heads, plain_layout
     from sightsmith.engine.runs.heads import Layout as HeadLayout
     from sightsmith.engine.runs.heads import Row as HeadRow
+    from sightsmith.engine.runs.published import read_starting_weights
     from sightsmith.engine.runs.resume import CHANGEABLE
     from sightsmith.engine.runs.weights import WeightsFile, file_digest, load_by_class, load_matching, read_weights
-    from sightsmith.engine.runs.weights import fetch as fetch_weights
     from sightsmith.engine.search.sweep_syntax import as_distribution
     from sightsmith.engine.training.network_module import build_module, load_module_weights
     from sightsmith.engine.training.precision import to_float32
@@ -174,6 +174,7 @@ LAZY = {
     "Tuner": "sightsmith.core.contracts.tuner:Tuner",
     "ranked": "sightsmith.core.contracts.tuner:ranked",
     "LoadReport": "sightsmith.core.contracts.weights:LoadReport",
+    "PublishedWeights": "sightsmith.core.contracts.weights:PublishedWeights",
     "cache_dir": "sightsmith.core.util.files:cache_dir",
     "fill_folder": "sightsmith.core.util.files:fill_folder",
     "write_atomic": "sightsmith.core.util.files:write_atomic",
@@ -218,7 +219,7 @@ LAZY = {
     "load_by_class": "sightsmith.engine.runs.weights:load_by_class",
     "load_matching": "sightsmith.engine.runs.weights:load_matching",
     "read_weights": "sightsmith.engine.runs.weights:read_weights",
-    "fetch_weights": "sightsmith.engine.runs.weights:fetch",
+    "read_starting_weights": "sightsmith.engine.runs.published:read_starting_weights",
     "as_distribution": "sightsmith.engine.search.sweep_syntax:as_distribution",
     "build_module": "sightsmith.engine.training.network_module:build_module",
     "load_module_weights": "sightsmith.engine.training.network_module:load_module_weights",
@@ -229,22 +230,22 @@ LAZY = {
 __all__ = [
     "CHANGEABLE", "FALSE_NEGATIVE", "FALSE_POSITIVE", "IGNORED", "IMAGE_SUFFIXES", "MAX_SIDE", "SHOWN_THUMBNAILS",
     "TRUE_POSITIVE", "Annotation", "Array", "Asked", "AsynchronousTuner", "AugmentConfig", "Augmentation",
-    "AugmentationRecord", "Box", "CheckedDataset", "Colour", "CommandRecord", "Config", "ConfigPath", "DatasetFormat",
-    "DatasetFormatRecord", "DatasetIndex", "ExportFormat", "ExportFormatRecord", "Exporter", "Finding", "FormatMatch",
-    "Frame", "Head", "HeadLayout", "HeadRow", "ImageConfig", "ImageError", "ImageInfo", "ImageReaderRecord",
-    "LoadReport", "LoggerRecord", "Mask", "MaskError", "MemoryCache", "MetricLogger", "Model", "ModuleBuilder",
-    "ModuleNetworkRecord", "NetworkConfig", "NetworkRecord", "Object", "Outputs", "Parameter", "Picture", "Plan",
-    "Plugins", "Polygons", "PredictedObject", "Prediction", "PredictionT", "PresetFolder", "Problem", "RawPrediction",
-    "Reader", "ResultT", "RunLengths", "Runner", "Sample", "SampleResult", "Score", "SearchSpace", "Section",
-    "SemanticMask", "Split", "Suggestion", "Task", "TaskConfig", "TaskRecord", "Train", "TrialResult", "Tuner",
-    "TunerRecord", "Uniform", "UserError", "Value", "WeightsFile", "Writer", "ZooNetwork", "apply_augmentations",
-    "as_distribution", "blended", "build_module", "cache_dir", "check_image_size", "color_jitter", "contained_path",
-    "cut_out",
-    "decode_mask", "encode_mask", "escape_dollars", "fetch_weights", "file_digest", "fill_folder", "find_heads",
-    "format_metric", "hookimpl", "integer_limits", "is_among", "largest_value", "listed", "load_by_class",
-    "load_matching", "load_module_weights", "load_rgb", "mask_area", "mask_box", "mask_from_counts", "near",
-    "of_crowds", "picture_values", "plain_layout", "ranked", "read_image", "read_weights", "richest", "run_lengths",
-    "semantic_map", "to_float32", "window_limits", "write_atomic", "write_json",
+    "AugmentationRecord", "Box", "CheckedDataset", "Colour", "CommandRecord", "Config", "ConfigPath",
+    "DatasetFormat", "DatasetFormatRecord", "DatasetIndex", "ExportFormat", "ExportFormatRecord", "Exporter",
+    "Finding", "FormatMatch", "Frame", "Head", "HeadLayout", "HeadRow", "ImageConfig", "ImageError", "ImageInfo",
+    "ImageReaderRecord", "LoadReport", "LoggerRecord", "Mask", "MaskError", "MemoryCache", "MetricLogger", "Model",
+    "ModuleBuilder", "ModuleNetworkRecord", "NetworkConfig", "NetworkRecord", "Object", "Outputs", "Parameter",
+    "Picture", "Plan", "Plugins", "Polygons", "PredictedObject", "Prediction", "PredictionT", "PresetFolder",
+    "Problem", "PublishedWeights", "RawPrediction", "Reader", "ResultT", "RunLengths", "Runner", "Sample",
+    "SampleResult", "Score", "SearchSpace", "Section", "SemanticMask", "Split", "Suggestion", "Task", "TaskConfig",
+    "TaskRecord", "Train", "TrialResult", "Tuner", "TunerRecord", "Uniform", "UserError", "Value", "WeightsFile",
+    "Writer", "ZooNetwork", "apply_augmentations", "as_distribution", "blended", "build_module", "cache_dir",
+    "check_image_size", "color_jitter", "contained_path", "cut_out", "decode_mask", "encode_mask", "escape_dollars",
+    "file_digest", "fill_folder", "find_heads", "format_metric", "hookimpl", "integer_limits", "is_among",
+    "largest_value", "listed", "load_by_class", "load_matching", "load_module_weights", "load_rgb", "mask_area",
+    "mask_box", "mask_from_counts", "near", "of_crowds", "picture_values", "plain_layout", "ranked", "read_image",
+    "read_starting_weights", "read_weights", "richest", "run_lengths", "semantic_map", "to_float32",
+    "window_limits", "write_atomic", "write_json",
 ]
 
 if not TYPE_CHECKING:  # otherwise a type checker would accept any name

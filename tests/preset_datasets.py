@@ -64,7 +64,7 @@ PUBLISHED = {
     "efficientnet_b3": "efficientnet_b3_rwightman-b3899882.pth", "faster_rcnn_r50": "resnet50-0676ba61.pth",
     "retinanet_r50": "resnet50-0676ba61.pth", "deeplabv3plus_r50": "resnet50_v1c-2cccc1ad.pth",
 }
-"""The file that a network's ``imagenet`` stands for."""
+"""The file that the preset of a network starts from."""
 
 
 def published_weights(network: str, folder: Path) -> Path:

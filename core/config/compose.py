@@ -33,7 +33,6 @@ from sightsmith.core.config.overrides import (
     unknown_keys,
 )
 from sightsmith.core.config.presets import Preset, find_preset, is_file, load_presets
-from sightsmith.core.contracts.network_record import NetworkRecord
 from sightsmith.core.contracts.recommendation import ensure_not_overridden
 from sightsmith.core.contracts.schema import AUTO, BaseRunConfig, Config, PreferenceConfig, PresetConfig, TaskConfig
 from sightsmith.core.contracts.schema_values import check_values
@@ -106,8 +105,8 @@ def install(overrides: Sequence[str], plugins: Plugins) -> None:
     _store(store, "_task_keys", "none", lambda: TaskConfig, "sightsmith", "task")
     for name, task in plugins.tasks.items():
         _store(store, "_task_keys", name, partial(settings_of, task), plugins.provider("tasks", name).plugin, "task")
-    for name, network in plugins.networks.items():
-        _store(store, "network", name, partial(_network_node, network), plugins.provider("networks", name).plugin)
+    for name in plugins.networks:
+        _store(store, "network", name, partial(dict, name=name), plugins.provider("networks", name).plugin)
     for name, tuner in plugins.tuners.items():
         _store(store, "tuner", name, tuner.node, plugins.provider("tuners", name).plugin, "_global_")
     for name, preset in load_presets(plugins).items():
@@ -119,10 +118,6 @@ def install(overrides: Sequence[str], plugins: Plugins) -> None:
     for name, logger in plugins.loggers.items():
         _store(store, "logger", name, partial(dict, logger.options), plugins.provider("loggers", name).plugin,
                f"logger.{name}")
-
-
-def _network_node(network: NetworkRecord) -> dict[str, Any]:
-    return {"name": network.name, "weights": "imagenet" if network.weights else "none"}
 
 
 def compose(overrides: Sequence[str], plugins: Plugins) -> Config:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
 from sightsmith.core.contracts.annotation import Annotation
 from sightsmith.core.contracts.records import Record
+from sightsmith.core.contracts.weights import PublishedWeights
 from sightsmith.core.util.errors import UserError, near
 
 
@@ -39,10 +40,12 @@ class NetworkRecord(Record):
 
     ``parameters`` is the parameter count with the published number of classes; ``score`` the published score;
     ``gflops`` per image; ``speed`` a published time with its hardware, as text; ``input_size`` in pixels (height and
-    width), ``min_size`` the smallest that works (None: ``input_size``); ``weights`` names the published weights.
-    ``annotation`` is the kind that it trains on if not the task's. For a record that represents a model zoo, ``zoo`` is
-    the builder of a function ``() -> Iterable[ZooNetwork]`` that imports no heavy library; ``network.config`` chooses
-    one of its networks.
+    width), ``min_size`` the smallest that works (None: ``input_size``); ``weights`` names the published weights,
+    ``pretrained`` what they were trained on: a data set, or "backbone" if they are only that. ``published`` is the
+    builder of a function ``(record, network.config) -> Iterable[PublishedWeights]``, the best first. ``annotation`` is
+    the kind that it trains on if not the task's. For a record that represents a model zoo, ``zoo`` is the builder of a
+    function ``() -> Iterable[ZooNetwork]`` that imports no heavy library; ``network.config`` chooses one of its
+    networks.
     """
 
     task: str
@@ -54,6 +57,8 @@ class NetworkRecord(Record):
     gflops: float | None = None
     speed: str = ""
     weights: str = ""
+    pretrained: str = ""
+    published: str | None = None
     licence: str = ""
     annotation: Annotation | None = None
     options: Mapping[str, Any] = field(default_factory=dict)
@@ -63,6 +68,10 @@ class NetworkRecord(Record):
     def zoo_networks(self) -> dict[str, ZooNetwork]:
         """The options of ``network.config``, by name; empty if the record is a single network."""
         return {entry.name: entry for entry in replace(self, builder=self.zoo).make()} if self.zoo else {}
+
+    def published_weights(self, config: str | None) -> Iterable[PublishedWeights]:
+        """What is published for this network, the best first."""
+        return replace(self, builder=self.published).make(self, config) if self.published else ()
 
     def annotation_of(self, config: str | None) -> Annotation | None:
         """The annotation that the network trains on with ``network.config=config``; None for the task's.
@@ -89,9 +98,11 @@ class NetworkRecord(Record):
 
 @dataclass(frozen=True)
 class ZooNetwork:
-    """A network of a zoo; ``reason`` says why it is not ``trainable``. ``trainable`` is None if untested."""
+    """A network of a zoo; ``reason`` says why it is not ``trainable``. ``trainable`` is None if untested.
+    ``pretrained`` as in :class:`NetworkRecord`."""
 
     name: str
     annotation: Annotation | None = None
     trainable: bool | None = True
     reason: str = ""
+    pretrained: str = ""

@@ -16,6 +16,7 @@ class Plan:
     task: str
     network: str
     weights: str
+    """where training starts: file, licence, digest, and what of it was loaded"""
     input_size: int
     classes: int
     train_images: int

@@ -73,7 +73,8 @@ class NetworkConfig:
     """Keys under ``network``: which network, and its starting weights."""
 
     name: str = _value(MISSING, "a name from `sightsmith list networks`")
-    weights: str = _value("imagenet", "starting weights: none, imagenet, or the path of a .safetensors or .pth file")
+    weights: str = _value("published", "starting weights: published (the whole network, else its backbone), backbone, "
+                                       "none, or the path of a .safetensors or .pth file")
     options: dict[str, Any] = _options("passed to the network's builder")
     config: str | None = _value(None, "for a network that is a model zoo: one of its configurations")
     class_renames: dict[Any, Any] = _options("classes with another name in the starting weights, old: new")

@@ -34,6 +34,8 @@ def check_values(config: Config) -> list[Problem]:
 
 
 def _check_shapes(config: Config) -> Iterator[Problem]:
+    if config.network.weights == "imagenet":
+        yield Problem("network.weights=imagenet is not a file", hint="type network.weights=backbone or published")
     if len(config.name) > 100:
         yield Problem(f"name has {len(config.name)} characters; at most 100")
     for window in config.image.windows:

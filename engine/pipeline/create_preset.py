@@ -212,7 +212,8 @@ def _start(config: Config) -> str:
     if config.base_run.path is not None:
         return f"the run {Path(config.base_run.path).name}"
     weights = config.network.weights
-    return {"none": "nothing", "imagenet": "ImageNet weights"}.get(weights, Path(weights).name)
+    known = {"none": "nothing", "published": "published weights", "backbone": "a published backbone"}
+    return known.get(weights, Path(weights).name)
 
 
 def _write_package(folder: Path, run: RunDir, config: Config, card: PresetConfig, values: Mapping[str, Any],

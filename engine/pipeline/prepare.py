@@ -22,7 +22,9 @@ from sightsmith.engine.pipeline.load_dataset import check
 from sightsmith.engine.pipeline.recommend import DatasetStatistics, recommend
 from sightsmith.engine.pipeline.stages import BuiltRun, LoadedRun, PlannedRun, RecommendedRun, RunContext
 from sightsmith.engine.report.plan_table import plan_table, show_recommendation
+from sightsmith.engine.report.starting_weights import loading_lines, plan_text
 from sightsmith.engine.runs.compute_mode import ComputeMode
+from sightsmith.engine.runs.published import PUBLISHED, described, fetch_weights
 from sightsmith.engine.runs.resume import find_run, planned_mode
 from sightsmith.engine.runs.run_dir import RunDir
 from sightsmith.engine.training import distributed
@@ -79,10 +81,12 @@ def _build(context: RunContext, config: Config, whole: CheckedDataset) -> BuiltR
     task = record.make(record, config, context.plugins.network(config.network.name), index.classes,
                        index.multi_label, augmentations)
     dataset = tile_dataset(whole, config.dataset.tile, task)
+    # Rank 0 downloads what all of them read.
+    distributed.on_main(context.state, lambda: fetch_weights(task.network, config.network))
     seed_everything(config.trainer.seed)
     model, loaded = task.build_model()
     if loaded is not None:
-        for line in loaded.lines():
+        for line in loading_lines(loaded):
             context.details.print(line)
         if config.base_run.path is not None:
             _ensure_complete_weights(loaded, config)
@@ -91,7 +95,7 @@ def _build(context: RunContext, config: Config, whole: CheckedDataset) -> BuiltR
         raise UserError(f"hyper.backbone_lr_scale={config.hyper.backbone_lr_scale:g}: the task {config.task.name} "
                         "does not define a backbone", hint="omit it")
     training = Training(config, task, model, dataset.train, dataset.validation, context.state)
-    return BuiltRun(config, task, whole, dataset, loaded.digest if loaded else None, training)
+    return BuiltRun(config, task, whole, dataset, loaded, training)
 
 
 def _ensure_preset_weights(loaded: LoadReport | None, card: PresetConfig) -> None:
@@ -129,7 +133,7 @@ def _plan(context: RunContext, built: BuiltRun, recommendation: Recommendation |
         ensure_fusible(task, "ensemble=folds")
     refit = choose_refit(built.dataset, config, folds)
     plan = Plan(
-        name=config.name, task=config.task.name, network=config.network.name, weights=config.network.weights,
+        name=config.name, task=config.task.name, network=config.network.name, weights=plan_text(built.loaded),
         input_size=task.input_size(), classes=len(built.dataset.index.classes), train_images=train,
         validation_images=validation, epochs=hyper.epochs, steps_per_epoch=built.training.sampler.steps_per_epoch,
         batch_size=hyper.batch_size, gradient_accumulation=trainer.gradient_accumulation, devices=state.num_processes,
@@ -146,6 +150,9 @@ def _plan(context: RunContext, built: BuiltRun, recommendation: Recommendation |
             epochs=hyper.epochs),
         estimated_memory=measured.memory, choice=recommendation)
     if state.is_main_process:
+        if built.loaded is None and config.network.weights == PUBLISHED:
+            context.details.print(f"warning: nothing is published for {described(config.network)}: training starts "
+                                  "from random weights, and learns little from few images")
         context.details.print(plan_table(plan))
     return plan
 

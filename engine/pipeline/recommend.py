@@ -113,8 +113,8 @@ def recommend(config: Config, task: TaskRecord, networks: Iterable[NetworkRecord
                  f"stop {balance} of {STOPS} from faster to more accurate: {_describe(network)}; the fastest is "
                  f"{stops[0].name} ({_describe(stops[0])}), the most accurate {stops[-1].name} "
                  f"({_describe(stops[-1])})"),
-        RecommendedValue("network.weights", "imagenet", f"pretrained: {network.weights}; better than training from "
-                                                        "scratch on few images"),
+        RecommendedValue("network.weights", "published", f"trained on {network.pretrained}: {network.weights}; better "
+                                                         "than training from scratch on few images"),
         *_input(network, data), *_pictures(config, data)]
     chosen = {item.key: item.value for item in decisions}
     decisions += _hyper(config, data, chosen["image.size"], chosen.get("dataset.tile"))

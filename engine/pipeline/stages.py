@@ -17,6 +17,7 @@ from sightsmith.core.contracts.recommendation import Recommendation
 from sightsmith.core.contracts.results import SampleResult
 from sightsmith.core.contracts.schema import Config
 from sightsmith.core.contracts.task import Task
+from sightsmith.core.contracts.weights import LoadReport
 from sightsmith.core.util.console import console
 from sightsmith.engine.runs.run_dir import RunDir
 from sightsmith.engine.training.session import Training
@@ -76,15 +77,15 @@ class RecommendedRun:
 class BuiltRun:
     """The task, and the training of its model, ready to start.
 
-    ``whole`` is the data set on disk, ``dataset`` the same with large images cut into tiles, and ``weights_digest`` the
-    digest of the file of starting weights.
+    ``whole`` is the data set on disk, ``dataset`` the same with large images cut into tiles, and ``loaded`` what was
+    loaded of a file of starting weights.
     """
 
     config: Config
     task: Task
     whole: CheckedDataset
     dataset: CheckedDataset
-    weights_digest: str | None
+    loaded: LoadReport | None
     training: Training
 
 

@@ -60,7 +60,8 @@ def _open_run(context: RunContext, planned: PlannedRun) -> RunDir:
     """The folder of the run: the one to resume, or a new one with configuration, lock and plan."""
     config = planned.config
     lock = make_lock(asdict(config), data=planned.dataset.data_digest, split=planned.dataset.split_digest,
-                     weights=planned.weights_digest, preset=preset_checksum(config.preset, context.plugins),
+                     weights=planned.loaded.digest if planned.loaded else None,
+                     preset=preset_checksum(config.preset, context.plugins),
                      plan=planned.plan.to_json(), plugins=context.plugins)
     if planned.resumed is not None:
         ensure_resumable(planned.resumed, config, lock)

@@ -25,8 +25,9 @@ from sightsmith.engine.pipeline.start import start
 from sightsmith.engine.runs.bundle import all_tensors
 from sightsmith.engine.runs.checkpoint import tensors_digest
 from sightsmith.engine.runs.lockfile import PARTS, environment, read_lock
+from sightsmith.engine.runs.published import locate_weights
 from sightsmith.engine.runs.run_dir import FINISHED, RunDir, read_status
-from sightsmith.engine.runs.weights import file_digest, find_published
+from sightsmith.engine.runs.weights import file_digest
 
 SAME, CHANGED, UNKNOWN = "same", "changed", "cannot be checked"
 NEEDED = ("data", "weights")
@@ -62,7 +63,7 @@ def check_run(path: Path, report: Callable[[str], None], plugins: Plugins) -> li
 
     return [
         *checks(data, "data", "split"),
-        *checks(lambda: {"weights": _starting_weights(_config(run, plugins), lock)}, "weights"),
+        *checks(lambda: {"weights": _starting_weights(_config(run, plugins), plugins)}, "weights"),
         *checks(lambda: {"config": digest(_content(run))}, "config"),
         *checks(lambda: {"preset": preset_checksum(_config(run, plugins).preset, plugins)}, "preset"),
         *checks(lambda: environment(plugins), "packages", "python", "platform"),
@@ -204,12 +205,11 @@ def _config(run: RunDir, plugins: Plugins) -> Config:
     return restore_config(_content(run), run.config, plugins.tasks)
 
 
-def _starting_weights(config: Config, lock: Mapping[str, Any]) -> str | None:
+def _starting_weights(config: Config, plugins: Plugins) -> str | None:
     """The digest of the file of starting weights. Raises UserError if it is not on this machine."""
-    source = config.network.weights
-    if source == "none":
+    path = locate_weights(plugins.network(config.network.name), config.network)
+    if path is None:
         return None
-    path = find_published(str(lock["weights"])) if source == "imagenet" else Path(source).expanduser()
-    if path is None or not path.is_file():
-        raise UserError(f"network.weights={source}: the file is not on this machine")
+    if not path.is_file():
+        raise UserError(f"network.weights={config.network.weights}: the file {path} is not on this machine")
     return file_digest(path)

@@ -34,7 +34,7 @@ def plan_rows(plan: Plan) -> list[tuple[str, str]]:
         cross = [("cross-validation", f"none ({plan.folds_reason})")]
     return [
         ("run", plan.name), ("task", f"{plan.task}, {plan.classes} classes"),
-        ("network", f"{plan.network}, input {plan.input_size} px, weights {plan.weights}"),
+        ("network", f"{plan.network}, input {plan.input_size} px"), ("starting weights", plan.weights),
         ("images", f"{plan.train_images} for training, {plan.validation_images} for validation"),
         ("epochs", f"{plan.epochs} of {plan.steps_per_epoch} optimizer steps of {images}"),
         ("optimizer", plan.optimizer), ("device", f"{plan.devices} × {plan.device}"),

@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import os
 import pickle
-import re
-import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -41,7 +38,7 @@ class WeightsFile:
         if unknown := [name for name in names if name not in self.classes]:
             there = f"its classes are {', '.join(self.classes)}" if self.classes else "it has no class names"
             raise UserError(f"network.class_renames: the starting weights have no class {', '.join(unknown)}; {there}")
-        if len({names.get(name, name) for name in self.classes}) < len(self.classes):
+        if names and len({names.get(name, name) for name in self.classes}) < len(self.classes):
             raise UserError(f"network.class_renames: two classes would get the same name; the classes of the "
                             f"starting weights are {', '.join(self.classes)}")
         return replace(self, classes=tuple(names.get(name, name) for name in self.classes), renames=names)
@@ -56,43 +53,6 @@ def file_digest(path: Path) -> str:
     return digest.hexdigest()
 
 
-def fetch(url: str) -> Path:
-    """The published file at ``url`` in torch's hub folder, downloaded if it is not there yet.
-
-    Raises UserError if the download fails, saying where to put the file by hand.
-    """
-    folder = _hub()
-    path = folder / url.rsplit("/", 1)[-1]
-    if path.is_file():
-        return path
-    # The file name has the first eight digits of its SHA-256, which torch compares.
-    prefix = re.search(r"-([0-9a-f]{8})$", path.stem)
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        handle, temporary = tempfile.mkstemp(dir=folder, prefix=f".{path.name}.")
-        os.close(handle)
-        try:
-            torch.hub.download_url_to_file(url, temporary, hash_prefix=prefix and prefix[1], progress=True)
-            os.replace(temporary, path)
-        finally:
-            Path(temporary).unlink(missing_ok=True)
-    except (OSError, RuntimeError) as error:
-        raise UserError(
-            f"The published weights {path.name} cannot be downloaded: {error}",
-            hint=f"download {url} on a machine with a network connection and copy it to {path};\n"
-                 "or start from a file with network.weights=PATH, or from scratch with network.weights=none") from error
-    return path
-
-
-def _hub() -> Path:
-    return Path(torch.hub.get_dir()) / "checkpoints"
-
-
-def find_published(digest: str) -> Path | None:
-    """The file in torch's hub folder whose name has the start of its SHA-256 ``digest``, as published weights do."""
-    return next(_hub().glob(f"*-{digest[:8]}*"), None)
-
-
 def read_weights(path: Path) -> WeightsFile:
     """Read a ``.safetensors`` or torch file without executing code in it.
 
@@ -103,7 +63,8 @@ def read_weights(path: Path) -> WeightsFile:
     if not path.is_file():
         siblings = [item.name for item in path.parent.glob("*")] if path.parent.is_dir() else []
         raise UserError(f"network.weights: there is no file {path}.{near(path.name, siblings)}",
-                        hint="type network.weights=none, imagenet, or the path of a .safetensors or .pth file")
+                        hint="type network.weights=published, backbone, none, or the path of a .safetensors or .pth "
+                             "file")
     try:
         content = _read_safetensors(path) if path.suffix == ".safetensors" else _read_torch(path)
     except pickle.UnpicklingError as error:
@@ -183,19 +144,19 @@ def _classes(content: object) -> tuple[str, ...]:
     return ()
 
 
-def load_by_class(model: nn.Module, file: WeightsFile, source: str, digest: str | None, classes: Sequence[str],
+def load_by_class(model: nn.Module, file: WeightsFile, source: str, classes: Sequence[str],
                   heads: Callable[[], Mapping[str, Head]]) -> LoadReport:
     """Like :func:`load_matching`, but rows of the heads are matched by class name if the file has other classes.
 
     ``heads`` returns the tensors that depend on the classes.
     """
     if not file.classes:
-        return load_matching(model, file.tensors, source, digest)
+        return load_matching(model, file.tensors, source)
     matched = match_classes(classes, file.classes)
     tensors = file.tensors if file.classes == tuple(classes) else fill_heads(model, file, classes, heads())
     if file.renames:
         matched["renamed"] = tuple(f"{old} to {new}" for old, new in file.renames.items())
-    return replace(load_matching(model, tensors, source, digest), classes=matched)
+    return replace(load_matching(model, tensors, source), classes=matched)
 
 
 def match_classes(own: Sequence[str], others: Sequence[str]) -> dict[str, tuple[str, ...]]:
@@ -223,7 +184,7 @@ def fill_heads(model: nn.Module, file: WeightsFile, own: Sequence[str], heads: M
     return tensors
 
 
-def load_matching(model: nn.Module, state: Mapping[str, Tensor], source: str, digest: str | None = None) -> LoadReport:
+def load_matching(model: nn.Module, state: Mapping[str, Tensor], source: str) -> LoadReport:
     """Copy into ``model`` the tensors that match by name and shape or, failing that, by order.
 
     By order: if fewer than half of the names are known, and the file's shapes are in order those of the
@@ -254,7 +215,7 @@ def load_matching(model: nn.Module, state: Mapping[str, Tensor], source: str, di
     order = {name: place for place, name in enumerate(own)}
     return LoadReport(source, tuple(sorted(loaded, key=order.__getitem__)), tuple(sorted(mismatched)),
                       tuple(name for name in state if name not in own),
-                      tuple(name for name in own if name not in state), how, digest)
+                      tuple(name for name in own if name not in state), how)
 
 
 def _by_order(own: Mapping[str, Tensor], state: Mapping[str, Tensor], first: str) -> dict[str, Tensor] | None:

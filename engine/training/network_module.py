@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
+from dataclasses import replace
 from typing import Any
 
 from torch import nn
 
 from sightsmith.core.contracts.module_network import ModuleNetworkRecord
+from sightsmith.core.contracts.network_record import NetworkRecord
 from sightsmith.core.contracts.schema import NetworkConfig
 from sightsmith.core.contracts.weights import LoadReport
 from sightsmith.core.util.errors import UserError
 from sightsmith.engine.runs.heads import Layout, find_heads, plain_layout
-from sightsmith.engine.runs.weights import WeightsFile, file_digest, load_by_class, read_weights
+from sightsmith.engine.runs.published import read_starting_weights
+from sightsmith.engine.runs.weights import load_by_class
 
 PREFIX = "network."
 """Prefix of the module's tensors in checkpoints and bundles, where it is wrapped as ``network``."""
@@ -46,24 +48,19 @@ def build_module(record: ModuleNetworkRecord, *, num_classes: int, channels: int
     return module
 
 
-def load_module_weights(module: nn.Module, chosen: NetworkConfig, classes: Sequence[str],
+def load_module_weights(module: nn.Module, record: NetworkRecord, chosen: NetworkConfig, classes: Sequence[str],
                         larger: Callable[[], nn.Module], layout: Callable[[str, int, int], Layout] | None = None,
                         ) -> LoadReport | None:
-    """Load the file ``network.weights`` into ``module``; None for ``none``.
+    """Load the file that ``network.weights`` stands for into ``module``; None for random weights.
 
     Heads go to the ``classes`` of their names where the file names its classes: ``larger`` builds the same network with
-    one class more, ``layout`` is that of :func:`find_heads` (one row a class, unless given). Raises UserError for
-    ``imagenet``, which plain modules do not have, and where the file cannot be read or does not fit.
+    one class more, ``layout`` is that of :func:`find_heads` (one row a class, unless given). Raises UserError where the
+    file cannot be read or does not fit.
     """
-    if chosen.weights == "none":
+    starting = read_starting_weights(record, chosen)
+    if starting is None:
         return None
-    if chosen.weights == "imagenet":
-        raise UserError(f"The network {chosen.name} has no published weights",
-                        hint="type network.weights=none, or the path of a file")
-    path = Path(chosen.weights).expanduser()
-    file = read_weights(path)
-    tensors = {name.removeprefix(PREFIX): value for name, value in file.tensors.items()}
-    named = WeightsFile(tensors, file.classes).renamed(chosen.renamed_classes)
-    return load_by_class(
-        module, named, str(path), file_digest(path), classes,
-        lambda: find_heads(module.state_dict(), larger().state_dict(), layout or (lambda *_: plain_layout)))
+    tensors = {name.removeprefix(PREFIX): value for name, value in starting.file.tensors.items()}
+    return starting.report(load_by_class(
+        module, replace(starting.file, tensors=tensors), starting.source, classes,
+        lambda: find_heads(module.state_dict(), larger().state_dict(), layout or (lambda *_: plain_layout))))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
+from dataclasses import replace
 from typing import Any, Protocol
 
 import torch
@@ -16,16 +16,15 @@ from torchvision.models import MNASNet, get_model, get_model_weights
 from torchvision.models.vision_transformer import VisionTransformer, interpolate_embeddings
 
 from sightsmith.plugin import (
+    Head,
     LoadReport,
     NetworkConfig,
+    NetworkRecord,
     UserError,
-    WeightsFile,
-    fetch_weights,
-    file_digest,
     find_heads,
     load_by_class,
     plain_layout,
-    read_weights,
+    read_starting_weights,
 )
 
 AUXILIARY = {"googlenet": 0.3, "inception_v3": 0.4}
@@ -174,27 +173,37 @@ def before_last_layer(model: Classifier) -> list[nn.Module]:
     return before
 
 
-def load_starting_weights(model: Classifier, name: str, chosen: NetworkConfig, classes: Sequence[str],
+def load_starting_weights(model: Classifier, record: NetworkRecord, chosen: NetworkConfig, classes: Sequence[str],
                           larger: Callable[[], Classifier]) -> LoadReport | None:
-    """Load ``chosen.weights``: nothing for ``none``, torchvision's for ``imagenet``, else a file's.
+    """Load the file that ``chosen.weights`` stands for; None for random weights.
 
-    The rows of the last layer are matched to ``classes`` by name if the file lists its classes; ``larger`` builds
-    the same network with one more class. Raises UserError if the file is unavailable or does not fit.
+    The rows of the last layer are matched to ``classes`` by name if the file lists its classes, or is torchvision's;
+    ``larger`` builds the same network with one more class. Raises UserError if the file is unavailable or does not fit.
     """
-    source = chosen.weights
-    if source == "none":
+    starting = read_starting_weights(record, chosen, lambda: _imagenet_classes(record.name, classes))
+    if starting is None:
         return None
-    path = _published(name) if source == "imagenet" else Path(source).expanduser()
-    file = read_weights(path)
-    state = {_current_name(tensor): value for tensor, value in file.tensors.items()}
+    state = {_current_name(tensor): value for tensor, value in starting.file.tensors.items()}
     network = model.network
     embedding = state.get("encoder.pos_embedding")
     if isinstance(network, VisionTransformer) and embedding is not None and embedding.shape[1] != network.seq_length:
         state = dict(interpolate_embeddings(network.image_size, network.patch_size, OrderedDict(state)))
-    origin = f"{source} ({path.name})" if source == "imagenet" else str(path)
-    return load_by_class(
-        network, WeightsFile(state, file.classes).renamed(chosen.renamed_classes), origin, file_digest(path), classes,
-        lambda: find_heads(network.state_dict(), larger().network.state_dict(), lambda *_: plain_layout))
+
+    def heads() -> dict[str, Head]:
+        return find_heads(network.state_dict(), larger().network.state_dict(), lambda *_: plain_layout)
+
+    if starting.published is not None and starting.published.backbone:
+        last = heads()
+        state = {tensor: value for tensor, value in state.items() if tensor not in last}
+    return starting.report(load_by_class(
+        network, replace(starting.file, tensors=state), starting.source, classes, heads))
+
+
+def _imagenet_classes(name: str, classes: Sequence[str]) -> Sequence[str]:
+    """ImageNet's class names in the order of the last layer of the network ``name``; none if none of ``classes`` is
+    among them and the last layer has another size anyway."""
+    found: list[str] = get_model_weights(name).DEFAULT.meta["categories"]
+    return found if set(found) & set(classes) or len(classes) == len(found) else ()
 
 
 def _current_name(name: str) -> str:
@@ -202,13 +211,3 @@ def _current_name(name: str) -> str:
     for old, new in _OLD_NAMES:
         name = old.sub(new, name)
     return name.removeprefix("network.")
-
-
-def _published(name: str) -> Path:
-    """The file of torchvision's default weights for the network ``name``."""
-    try:
-        url = get_model_weights(name).DEFAULT.url
-    except ValueError as error:
-        raise UserError(f"The network {name} has no ImageNet weights in torchvision",
-                        hint="set network.weights=none or network.weights=FILE") from error
-    return fetch_weights(url)

@@ -6,14 +6,16 @@
 from __future__ import annotations
 
 import csv
+from dataclasses import replace
 from importlib.resources import files
 from typing import Any
 
-from sightsmith.plugin import NetworkRecord, Score
+from sightsmith.plugin import NetworkRecord, PublishedWeights, Score
 
 TABLE = "networks.csv"
 COLUMNS = ("name", "family", "parameters", "input_size", "min_size", "top1", "top5", "gflops", "weights",
            "weights_file", "licence", "source", "dataset")
+ADDRESS = "https://download.pytorch.org/models"
 LICENCE = "BSD-3-Clause (torchvision)"
 SWAG_LICENCE = "CC-BY-NC-4.0"
 """Of the weights whose metadata in torchvision links to a licence."""
@@ -28,9 +30,18 @@ def records() -> list[NetworkRecord]:
             builder="sightsmith.plugins.classification.model:build_classifier", family=row["family"],
             parameters=int(row["parameters"]), input_size=int(row["input_size"]), min_size=int(row["min_size"]),
             gflops=float(row["gflops"]), score=Score("top-1", float(row["top1"]), row["dataset"], row["source"]),
-            weights=row["weights"], licence=row["licence"])
+            weights=row["weights"], pretrained="ImageNet", licence=row["licence"],
+            published="sightsmith.plugins.classification.networks:published")
         for row in csv.DictReader(text.splitlines())
     ]
+
+
+def published(record: NetworkRecord, config: str | None) -> list[PublishedWeights]:
+    """The weights of the table, and the same without the last layer."""
+    text = files(__package__).joinpath(TABLE).read_text(encoding="utf-8")
+    [file] = [row["weights_file"] for row in csv.DictReader(text.splitlines()) if row["name"] == record.name]
+    whole = PublishedWeights(f"{ADDRESS}/{file}", "ImageNet", record.licence)
+    return [whole, replace(whole, backbone=True)]
 
 
 def torchvision_rows() -> list[dict[str, Any]]:

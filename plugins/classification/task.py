@@ -76,9 +76,9 @@ class ClassificationTask(Task[ClassificationResult, ClassificationPrediction]):
         if not load_weights:
             return model, None
         if isinstance(self.network, ModuleNetworkRecord):
-            return model, load_module_weights(model.network, self.config.network, self.classes,
+            return model, load_module_weights(model.network, self.network, self.config.network, self.classes,
                                               lambda: self._build(len(self.classes) + 1).network)
-        return model, load_starting_weights(model, self.network.name, self.config.network, self.classes,
+        return model, load_starting_weights(model, self.network, self.config.network, self.classes,
                                             lambda: self._build(len(self.classes) + 1))
 
     def _build(self, classes: int) -> Model:

@@ -34,11 +34,12 @@ def _networks(plugins: Plugins, task: str | None) -> list[Row]:
              "parameters": item.parameters, "input_size": item.input_size, "gflops": item.gflops, "speed": item.speed,
              "annotation": item.annotation or plugins.task(item.task).annotation, "score": str(item.score or ""),
              "source": f"{item.score.source}, {item.score.dataset}" if item.score else "", "weights": item.weights,
-             "licence": item.licence, "trainable": True,
+             "published": item.pretrained, "licence": item.licence, "trainable": True,
              "reason": "", "provider": str(plugins.provider("networks", item.name))}
             for item in chosen if not item.zoo] + [
         {"name": item.name, "config": entry.name, "task": item.task, "annotation": entry.annotation,
-         "trainable": entry.trainable, "reason": entry.reason, "provider": str(plugins.provider("networks", item.name))}
+         "published": entry.pretrained, "trainable": entry.trainable, "reason": entry.reason,
+         "provider": str(plugins.provider("networks", item.name))}
         for item in chosen for entry in item.zoo_networks.values()]
 
 

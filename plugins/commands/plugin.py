@@ -34,6 +34,8 @@ def sightsmith_commands() -> list[CommandRecord]:
                  f"{RUN}-classification rerun=true", settings="Verify"),
         _command("list", "networks|presets|formats|... [--task T]", "list installed components and runs",
                  "networks --task classification", settings="List"),
+        _command("fetch", "network=NAME [folder=DIR]", "download published weights ahead of time",
+                 "network=rtmdet_tiny folder=weights", settings="Fetch"),
         _command("preset", "create run=runs/... name=NAME", "create a preset from a run",
                  f"create {RUN}-segmentation name=my_nuclei modality=microscopy package=true", settings="CreatePreset"),
         _command("doctor", "[--json]", "check the installation", "--json", settings="Doctor"),

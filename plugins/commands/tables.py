@@ -15,8 +15,10 @@ if TYPE_CHECKING:
     from sightsmith.core.contracts.dataset import CheckedDataset
 
 NO_RUNS = "No runs in this folder. Start one: sightsmith train task=classification dataset.root=sample"
+NOTHING = "–"
+"""Where no weights are published."""
 COLUMNS = {
-    "networks": ("name", "task", "parameters", "input_size", "gflops", "score", "weights", "licence"),
+    "networks": ("name", "task", "parameters", "input_size", "gflops", "score", "published", "licence"),
     "presets": ("name", "task", "title", "modality", "classes", "cases", "network"),
     "formats": ("name", "description", "layout", "written"),
     "tuners": ("name", "trials", "space", "description"),
@@ -58,10 +60,10 @@ def _print_networks(found: Sequence[dict[str, Any]]) -> None:
     zoos = [row for row in found if row["config"]]
     names = [row for row in found if not row["config"]]
     if zoos:
-        width = max(len(row["config"]) for row in zoos)
-        lines = [f"{row['name']:7} {row['config']:{width}}  {row['annotation'] or '':6}  {_verdict(row)}"
-                 for row in zoos]
-        print("Model zoos: network=NAME network.config=CONFIG", *lines, "", sep="\n")
+        width, data = (max(len(row[key]) for row in zoos) for key in ("config", "published"))
+        lines = [f"{row['name']:7} {row['config']:{width}}  {row['annotation'] or '':6}  "
+                 f"{row['published'] or NOTHING:{data}}  {_verdict(row)}" for row in zoos]
+        print("Model zoos: network=NAME network.config=CONFIG, annotation, published weights", *lines, "", sep="\n")
     if names:
         print("Named networks: network=NAME")
         _print_table(COLUMNS["networks"], names)
@@ -89,6 +91,8 @@ def _print_table(columns: Sequence[str], found: Sequence[dict[str, Any]]) -> Non
 
 
 def _cell(column: str, value: Any) -> str:
+    if column == "published":
+        return str(value or NOTHING)
     if value is None:
         return ""
     if column == "parameters":

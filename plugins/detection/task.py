@@ -51,8 +51,8 @@ class DetectionTask(OpenMMLabTask[DetectionResult, DetectionPrediction]):
         return DetectionDataset(samples, self.classes, self.config, self.input_size(), training=training,
                                 with_masks=self.with_masks, augmentations=self.augmentations)
 
-    def adapted(self) -> tuple[dict[str, Any], list[str]]:
-        model, downloads = super().adapted()
+    def adapted(self) -> dict[str, Any]:
+        model = super().adapted()
         adapt.drop_semantic_branch(model)
         adapt.set_classes(model, len(self.classes))
         preprocessor = model["data_preprocessor"]
@@ -63,7 +63,7 @@ class DetectionTask(OpenMMLabTask[DetectionResult, DetectionPrediction]):
             preprocessor["pad_size_divisor"] = math.ceil(self.input_size() / divisor) * divisor
         preprocessor["pad_mask"] = self.with_masks
         adapt.fit_queries(model, self.input_size())
-        return model, downloads
+        return model
 
     def wrapped(self, record: ModuleNetworkRecord, module: nn.Module) -> ModuleModel:
         preprocessor = build_preprocessor(self.package, "DetDataPreprocessor", record, self.config, pad_size_divisor=32)

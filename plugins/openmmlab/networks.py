@@ -13,18 +13,16 @@ from pathlib import Path
 from typing import Any
 
 from sightsmith.plugin import NetworkRecord, Score, ZooNetwork
+from sightsmith.plugins.openmmlab.licences import licence
 
 TABLE = "networks.csv"
 ZOO = "zoo.csv"
 """The networks of the zoos that can be trained, written by ``benchmarks/zoo.py``."""
 
-ZOO_COLUMNS = ("package", "config", "annotation", "result", "input_size", "reason")
+ZOO_COLUMNS = ("package", "config", "annotation", "pretrained", "result", "input_size", "reason")
 OK, FAILED, UNSUPPORTED, UNTRIED = "ok", "failed", "unsupported", "untried"
 COLUMNS = ("name", "config", "family", "annotation", "input_size", "min_size", "parameters", "metric", "score",
-           "milliseconds", "hardware", "weights", "source", "dataset")
-LICENCE = "Apache-2.0 (OpenMMLab)"
-LICENCES = {"segformer": "NVIDIA Source Code License, non-commercial"}
-"""Families with another licence for head and published weights: mmsegmentation's LICENSES.md."""
+           "milliseconds", "hardware", "weights", "pretrained", "source", "dataset")
 PACKAGES = {"sightsmith.plugins.detection": "mmdet", "sightsmith.plugins.segmentation": "mmseg"}
 
 
@@ -40,7 +38,8 @@ def records(package: str, task: str) -> list[NetworkRecord]:
             min_size=int(row["min_size"]) if row["min_size"] else None,
             score=Score(row["metric"], float(row["score"]), row["dataset"], row["source"]) if row["score"] else None,
             speed=f"{row['milliseconds']} ms per image, {row['hardware']}" if row["milliseconds"] else "",
-            weights=row["weights"], licence=LICENCES.get(row["family"], LICENCE),
+            weights=row["weights"], pretrained=row["pretrained"], licence=licence(row["config"]),
+            published=f"sightsmith.plugins.openmmlab.published:{PACKAGES[package]}",
             **({"options": {"config": row["config"]}} if row["config"] else
                {"zoo": f"{__name__}:{PACKAGES[package]}"}))
         for row in csv.DictReader(text.splitlines())
@@ -60,7 +59,7 @@ def mmseg() -> list[ZooNetwork]:
 def _zoo(package: str) -> list[ZooNetwork]:
     return [ZooNetwork(row["config"], row["annotation"] or None,  # type: ignore[arg-type]
                        {OK: True, UNTRIED: None}.get(row["result"], False),
-                       "" if row["result"] == OK else row["reason"])
+                       "" if row["result"] == OK else row["reason"], row["pretrained"])
             for row in _swept() if row["package"] == package]
 
 
@@ -71,22 +70,24 @@ def _swept() -> Iterator[dict[str, str]]:
 
 def described(package: str, row: dict[str, Any]) -> dict[str, Any]:
     """``row`` with the metrics of the metafile, the number of parameters, the input size used in the sweep of the zoo,
-    and the published backbone weights."""
+    and the published weights."""
     from sightsmith.plugins.openmmlab import adapt, zoo
     from sightsmith.plugins.openmmlab.build import build_model
+    from sightsmith.plugins.openmmlab.published import entry, published
 
     if not row["config"]:
         return row
     model = zoo.load_model(package, row["config"])
-    downloads = adapt.drop_downloads(model)
+    adapt.drop_downloads(model)
     adapt.replace_sync_batch_norm(model)
     built = build_model(model, package)
+    best = next(published(package, row["config"]), None)
     row |= {"parameters": sum(parameter.numel() for parameter in built.parameters()),
-            "weights": downloads[0].rsplit("/", 1)[-1] if downloads else ""}
+            "weights": best.url.rsplit("/", 1)[-1] if best else "", "pretrained": best.dataset if best else ""}
     row["min_size"] = next(tried["input_size"] for tried in _swept()
                            if (tried["package"], tried["config"]) == (package, row["config"]))
-    entry = _entry(package, row["config"])
-    results = entry.get("Results", [])
+    found = entry(package, row["config"])
+    results = found.get("Results", [])
     results = results if isinstance(results, list) else [results]
     metrics = {name: value for result in results for name, value in result.get("Metrics", {}).items()}
     preferred = ("mask AP", "box AP", "mIoU", "Dice") if row["annotation"] == "masks" else ("box AP", "mIoU", "Dice")
@@ -94,24 +95,11 @@ def described(package: str, row: dict[str, Any]) -> dict[str, Any]:
     row["score"] = metrics.get(row["metric"], "")
     row["source"] = f"{package} metafile" if row["metric"] else ""
     row["dataset"] = results[0].get("Dataset", "") if row["metric"] else ""
-    speeds = entry.get("Metadata", {}).get("inference time (ms/im)") or []
+    speeds = found.get("Metadata", {}).get("inference time (ms/im)") or []
     speed = speeds[0] if isinstance(speeds, list) and speeds else {}
     row["milliseconds"] = speed.get("value", "")
     row["hardware"] = " ".join(str(speed[key]) for key in ("hardware", "mode", "resolution") if key in speed)
     return row
-
-
-def _entry(package: str, config: str) -> dict[str, Any]:
-    """The entry of a configuration in its metafile."""
-    import yaml
-
-    from sightsmith.plugins.openmmlab import zoo
-
-    for path in (zoo.folder(package) / config).parent.glob("metafile.y*ml"):
-        for entry in yaml.safe_load(path.read_text()).get("Models", []):
-            if entry.get("Config", "").removeprefix("configs/") == f"{config}.py":
-                return dict(entry)
-    return {}
 
 
 def main() -> None:

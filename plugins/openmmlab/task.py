@@ -7,7 +7,6 @@ from abc import abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -35,7 +34,7 @@ from sightsmith.plugins.openmmlab.batch_norm import patch_batch_norm
 from sightsmith.plugins.openmmlab.build import assemble, build_model, scope, without_distributed
 from sightsmith.plugins.openmmlab.module import ModuleModel
 from sightsmith.plugins.openmmlab.progress import publish_progress
-from sightsmith.plugins.openmmlab.weights import load_file, load_starting_weights
+from sightsmith.plugins.openmmlab.weights import load_starting_weights, load_teacher
 
 TRAIN_MODE_BACKBONES = ("DDRNet", "PIDNet", "TridentResNet")
 """Backbones with more or other features in training mode."""
@@ -56,8 +55,8 @@ class OpenMMLabTask(Task[ResultT, PredictionT]):
         """The configuration's name in the zoo: the network's own, or ``network.config``."""
         return str(self.network.options.get("config") or self.config.network.config)
 
-    def adapted(self) -> tuple[dict[str, Any], list[str]]:
-        """The model's configuration adapted to the data, and the URLs of its published backbone weights."""
+    def adapted(self) -> dict[str, Any]:
+        """The model's configuration adapted to the data."""
         channels = len(self.config.image.windows)
         if channels not in (0, 1, 3):
             raise UserError(f"image.windows has {channels} windows; the networks of {self.package} take 1 or 3")
@@ -67,29 +66,29 @@ class OpenMMLabTask(Task[ResultT, PredictionT]):
         adapt.merge(model, self.config.network.options)
         if "teacher_ckpt" in model:
             model["teacher_ckpt"] = None  # mmdet would download and unpickle it
-        downloads = adapt.drop_downloads(model)
+        adapt.drop_downloads(model)
         adapt.replace_sync_batch_norm(model)
         adapt.feed_rgb(model["data_preprocessor"], self.config.image.mean, self.config.image.std)
-        return model, downloads
+        return model
 
     def build_model(self, *, load_weights: bool = True) -> tuple[Model, LoadReport | None]:
         if isinstance(self.network, ModuleNetworkRecord):
             return self._build_module(self.network, load_weights)
-        model, downloads = self.adapted()
-        built = build_model(model, self.package)
+        built = build_model(self.adapted(), self.package)
         publish_progress(built)
         patch_batch_norm(built)
         if not load_weights:
             return built, None
-        heads = partial(self._heads, built, lambda task: task.adapted()[0])
-        return built, load_starting_weights(built, self.config.network, downloads, self.classes, heads)
+        return built, load_starting_weights(
+            built, self.network, self.config.network, self.classes, lambda: zoo.classes(self.package, self.zoo_name),
+            partial(self._heads, built, lambda task: task.adapted()))
 
     def _build_module(self, record: ModuleNetworkRecord, load_weights: bool) -> tuple[Model, LoadReport | None]:
         built = self.wrapped(record, self._module(record, len(self.classes)))
         patch_batch_norm(built)
         if not load_weights:
             return built, None
-        return built, load_module_weights(built.network, self.config.network, self.classes,
+        return built, load_module_weights(built.network, record, self.config.network, self.classes,
                                           lambda: self._module(record, len(self.classes) + 1), self.head_layout)
 
     def _module(self, record: ModuleNetworkRecord, classes: int) -> nn.Module:
@@ -129,8 +128,8 @@ class OpenMMLabTask(Task[ResultT, PredictionT]):
             published = zoo.load(self.package, self.zoo_name).model.teacher_ckpt
             raise UserError(f"{self.zoo_name} is distilled from a trained teacher, whose weights are missing",
                             hint=f"set +network.options.teacher_ckpt=PATH; the published ones are {published}")
-        load_file(teacher, Path(weights).expanduser(), weights, self.classes, lambda: self._heads(
-            teacher, lambda task: task.adapted()[0]["teacher_config"]["model"]))
+        load_teacher(teacher, weights, self.classes, lambda: self._heads(
+            teacher, lambda task: task.adapted()["teacher_config"]["model"]))
 
     def collate(self, items: list[Any]) -> dict[str, Any]:
         """Lists, not stacks: images may differ in size."""

@@ -1,8 +1,9 @@
-"""Starting weights of the OpenMMLab networks: a published backbone, or a file."""
+"""Starting weights of the OpenMMLab networks: a published network or backbone, or a file."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,68 +13,66 @@ from sightsmith.plugin import (
     Head,
     LoadReport,
     NetworkConfig,
-    UserError,
-    fetch_weights,
-    file_digest,
+    NetworkRecord,
+    WeightsFile,
     load_by_class,
     load_matching,
+    read_starting_weights,
     read_weights,
 )
 
 Heads = Callable[[], Mapping[str, Head]]
 
+QUERIES = "query_embedding.weight"
+RENAMING = ("mmcv.", "mmdet.", "mmseg.")
+"""Packages whose modules rename tensors of their older versions when they load them."""
 
-def load_starting_weights(model: Any, chosen: NetworkConfig, published: Sequence[str], classes: Sequence[str],
-                          heads: Heads) -> LoadReport | None:
-    """Load ``chosen.weights``: nothing for ``none``, the published backbone's for ``imagenet``, else a file's.
 
-    Raises UserError if the file is unavailable or does not fit.
+def load_starting_weights(model: Any, record: NetworkRecord, chosen: NetworkConfig, classes: Sequence[str],
+                          published: Callable[[], Sequence[str]], heads: Heads) -> LoadReport | None:
+    """Load the file that ``chosen.weights`` stands for; None for random weights.
+
+    ``published`` returns the classes of the published network. Raises UserError if the file is unavailable or does not
+    fit.
     """
-    source = chosen.weights
-    if source == "none":
+    starting = read_starting_weights(record, chosen, published)
+    if starting is None:
         return None
-    if source == "imagenet":
-        if not published:
-            raise UserError("This network's configuration has no published backbone weights",
-                            hint="set network.weights=none or network.weights=FILE")
-        path = fetch_weights(address(published[0]))
-    else:
-        path = Path(source).expanduser()
-    origin = f"{source} ({path.name})" if source == "imagenet" else str(path)
-    return load_file(model, path, origin, classes, heads, chosen.renamed_classes)
+    return starting.report(load_file(model, starting.file, starting.source, classes, heads))
 
 
-def load_file(model: Any, path: Path, origin: str, classes: Sequence[str], heads: Heads,
-              rename: Mapping[str, str] | None = None) -> LoadReport:
+def load_file(model: Any, file: WeightsFile, source: str, classes: Sequence[str], heads: Heads) -> LoadReport:
     """Load a file with a whole network or only a backbone.
 
-    If the file lists its classes, the heads are matched to ``classes`` by name.
-    Raises UserError if the file cannot be read or does not fit.
+    If the file lists its classes, the heads are matched to ``classes`` by name. Raises UserError if it does not fit.
     """
-    file, digest = read_weights(path).renamed(rename or {}), file_digest(path)
     whole = set(model.state_dict())
     if not any(name in whole and name.startswith("backbone.") for name in file.tensors):
-        return load_matching(model.backbone, _without_prefix(file.tensors), origin, digest)
-    return load_by_class(model, file, origin, digest, classes, heads)
+        return load_matching(model.backbone, _without_prefix(file.tensors), source)
+    tensors = _current_names(model, file.tensors)
+    if QUERIES in tensors and QUERIES in whole:
+        # A small input has fewer; they belong to proposals in order of their score, so these are the first.
+        tensors[QUERIES] = tensors[QUERIES][:len(model.state_dict()[QUERIES])]
+    return load_by_class(model, replace(file, tensors=tensors), source, classes, heads)
+
+
+def load_teacher(model: Any, path: str, classes: Sequence[str], heads: Heads) -> None:
+    """Load the file ``path`` into the teacher network ``model``."""
+    load_file(model, read_weights(Path(path).expanduser()), path, classes, heads)
 
 
 def _without_prefix(state: dict[str, Tensor]) -> dict[str, Tensor]:
     return {name.removeprefix("backbone."): value for name, value in state.items()}
 
 
-def address(checkpoint: str) -> str:
-    """The URL of ``torchvision://name`` or ``open-mmlab://name``; others are URLs already."""
-    kind, _, name = checkpoint.partition("://")
-    if kind == "torchvision":
-        from torchvision.models import get_model_weights
+def _current_names(model: Any, state: dict[str, Tensor]) -> dict[str, Tensor]:
+    """``state`` with the names that its modules have today.
 
-        # The first version of the weights, which the zoo's recipes and scores use.
-        return str(get_model_weights(name)["IMAGENET1K_V1"].url)
-    if kind in ("open-mmlab", "openmmlab"):
-        from mmengine.runner.checkpoint import get_external_models
-
-        addresses = get_external_models()
-        if name not in addresses:
-            raise UserError(f"mmengine does not know the weights {checkpoint}", hint="set network.weights=none")
-        return str(addresses[name])
-    return checkpoint
+    Some modules rename in ``_load_from_state_dict`` what their older versions have saved, which is what was published.
+    """
+    renamed = dict(state)
+    for name, module in model.named_modules():
+        if type(module)._load_from_state_dict.__module__.startswith(RENAMING):
+            # Renames in place; errors of shape, which it notes in the last list, are reported later.
+            module._load_from_state_dict(renamed, f"{name}." if name else "", {}, False, [], [], [])
+    return renamed

@@ -11,6 +11,7 @@ from typing import Any
 
 from sightsmith.plugin import UserError, near
 from sightsmith.plugins.openmmlab import unsupported
+from sightsmith.plugins.openmmlab.adapt import walk
 from sightsmith.plugins.openmmlab.ops.extension import provide_operators
 
 
@@ -71,6 +72,19 @@ def transform(package: str, name: str, kind: str) -> dict[str, Any] | None:
     """The settings of the transform ``kind`` in the training pipeline of the configuration ``name``, if it is there."""
     steps = load(package, name).get("train_pipeline", [])
     return next((step for step in steps if step["type"] == kind), None)
+
+
+def classes(package: str, name: str) -> tuple[str, ...]:
+    """The classes of the data set that the configuration ``name`` trains on; empty if they are not known."""
+    provide_operators()
+    datasets = importlib.import_module(f"{package}.registry").DATASETS
+    importlib.import_module(f"{package}.datasets")
+    for node in walk(load(package, name).get("train_dataloader", {}).get("dataset", {})):
+        kind = datasets.get(node["type"]) if isinstance(node.get("type"), str) else None
+        found = (node.get("metainfo") or {}).get("classes") or getattr(kind, "METAINFO", {}).get("classes")
+        if found:
+            return (found,) if isinstance(found, str) else tuple(found)
+    return ()
 
 
 def resolve_teacher(package: str, model: dict[str, Any]) -> None:

@@ -47,8 +47,8 @@ class SegmentationTask(OpenMMLabTask[SegmentationResult, SegmentationPrediction]
         return SegmentationDataset(samples, self.classes, self.config, self.input_size(), training=training,
                                    edge_width=edges["edge_width"] if edges else None, augmentations=self.augmentations)
 
-    def adapted(self) -> tuple[dict[str, Any], list[str]]:
-        model, downloads = super().adapted()
+    def adapted(self) -> dict[str, Any]:
+        model = super().adapted()
         adapt.set_classes(model, len(self.classes) + 1)
         adapt.fix_size(model, self.input_size())
         preprocessor = model["data_preprocessor"]
@@ -57,7 +57,7 @@ class SegmentationTask(OpenMMLabTask[SegmentationResult, SegmentationPrediction]
             preprocessor.pop(key, None)
         if model["test_cfg"].get("mode") == "slide":
             model["test_cfg"] = {"mode": "whole"}
-        return model, downloads
+        return model
 
     def wrapped(self, record: ModuleNetworkRecord, module: nn.Module) -> ModuleModel:
         side = self.input_size()

@@ -204,10 +204,12 @@ def test_what_does_not_keep_the_contract_is_named(name, text, configure):
         task.build_model()
 
 
-def test_published_weights_are_asked_for_in_vain(configure):
+def test_where_nothing_is_published_training_starts_from_nothing(configure):
     task = task_of("tiny_labels", configure)
-    task.config.network.weights = "imagenet"
-    with pytest.raises(UserError, match="tiny_labels has no published weights"):
+    task.config.network.weights = "published"
+    assert task.build_model()[1] is None
+    task.config.network.weights = "backbone"
+    with pytest.raises(UserError, match="no backbone is published for network=tiny_labels"):
         task.build_model()
 
 

@@ -18,6 +18,7 @@ import sightsmith
 from sightsmith import presets
 from sightsmith.core.config.presets import SUFFIX, find_preset, load_presets
 from sightsmith.core.plugins.manager import load_plugins
+from sightsmith.engine.runs import published
 from sightsmith.engine.runs.run_dir import FINISHED
 from sightsmith.engine.runs.weights import file_digest
 from sightsmith.engine.training import benchmark as trial
@@ -53,8 +54,9 @@ def test_two_steps_on_data_as_the_card_asks(tmp_path, monkeypatch, hub, bounded,
     preset = bounded(name)
     monkeypatch.setenv("TORCH_HOME", str(hub))
     weights = None
-    if preset.config.get("network", {}).get("weights", "imagenet") == "imagenet":
+    if preset.config.get("network", {}).get("weights") != "none":
         weights = published_weights(preset.network, hub / "hub" / "checkpoints")
+        monkeypatch.setattr(published, "digest_start", lambda name: "")  # the values in the file are random
     classes = preset.card.classes
     # Two thirds of the images train, in two updates.
     batch = {"single-label": len(classes), "multi-label": 2}.get(preset.card.annotation, 1)
@@ -74,5 +76,5 @@ def test_two_steps_on_data_as_the_card_asks(tmp_path, monkeypatch, hub, bounded,
 
 def test_there_are_weights_for_each_preset_that_starts_from_published_ones(plugins):
     started = {preset.network for preset in load_presets(plugins).values()
-               if "weights" not in preset.config.get("network", {})}
+               if preset.config.get("network", {}).get("weights") != "none"}
     assert started == PUBLISHED.keys()

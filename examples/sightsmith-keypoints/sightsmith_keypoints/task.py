@@ -22,7 +22,7 @@ from sightsmith.plugin import (
     Section,
     Task,
     load_matching,
-    read_weights,
+    read_starting_weights,
 )
 from sightsmith_keypoints.data import ImagePoints
 from sightsmith_keypoints.export import PointsExporter
@@ -51,10 +51,10 @@ class KeypointTask(Task):
 
     def build_model(self, *, load_weights: bool = True) -> tuple[Model, LoadReport | None]:
         model = self.network.make(len(self.classes))
-        if not load_weights or self.config.network.weights == "none":
+        starting = read_starting_weights(self.network, self.config.network) if load_weights else None
+        if starting is None:
             return model, None
-        file = Path(self.config.network.weights)
-        return model, load_matching(model, read_weights(file).tensors, str(file))
+        return model, starting.report(load_matching(model, starting.file.tensors, starting.source))
 
     def backbone(self, model: Model) -> Sequence[nn.Module]:
         return list(model.features)

@@ -71,7 +71,7 @@ def test_five_stops_grow_in_cost_and_score_and_say_why(task, image_type):
         record = load_plugins().network(config.network.name)
         assert record.task == task and record.licence.startswith(PERMISSIVE)
         assert record.annotation in (None, TASKS[task])
-        assert config.network.weights == "imagenet" and record.weights
+        assert config.network.weights == "published" and record.weights
         assert config.image.size % 32 == 0
         why = reason(choice, "network.name")
         assert f"stop {balance} of {STOPS}" in why and f"{record.score.value:.3g}" in why

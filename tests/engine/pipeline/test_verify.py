@@ -26,7 +26,7 @@ from sightsmith.core.util.errors import UserError
 from sightsmith.engine.pipeline.start import start
 from sightsmith.engine.pipeline.verify import CHANGED, SAME, UNKNOWN, check_run, train_again
 from sightsmith.engine.runs import lockfile as lock_module
-from sightsmith.engine.runs import weights as weights_module
+from sightsmith.engine.runs import published as published_module
 from sightsmith.engine.runs.checkpoint import load_tree, save_tree, tensors_digest
 
 TRAIN = ["task=classification", "network=mobilenet_v3_small", "image.size=32", "hyper.epochs=1", "hyper.batch_size=8",
@@ -192,11 +192,10 @@ def test_a_damaged_bundle_is_no_trace(run):
 
 def test_published_weights_are_found_without_a_download(place, run, tmp_path, monkeypatch):
     monkeypatch.setenv("TORCH_HOME", str(tmp_path))
-    monkeypatch.setattr(weights_module, "fetch", lambda url: pytest.fail("a download"))
-    edit(run / "config.yaml", f"weights: {place / 'start.safetensors'}", "weights: imagenet")
+    monkeypatch.setattr(published_module, "download", lambda *_: pytest.fail("a download"))
+    edit(run / "config.yaml", f"weights: {place / 'start.safetensors'}", "weights: published")
     assert states(run)["weights"] == UNKNOWN
-    digest = json.loads((run / "lock.json").read_text())["weights"]
-    published = tmp_path / "hub" / "checkpoints" / f"mobilenet_v3_small-{digest[:8]}.pth"
+    published = tmp_path / "hub" / "checkpoints" / "mobilenet_v3_small-047dcff4.pth"
     published.parent.mkdir(parents=True)
     shutil.copy(place / "start.safetensors", published)
     assert states(run)["weights"] == SAME

@@ -140,7 +140,7 @@ def test_mistakes(tmp_path, overrides, says):
 
 
 def test_locks_hold_in_a_search(tmp_path):
-    for parameter in ("image.size=32,64", "network=resnet18,resnet34", "network.weights=none,imagenet"):
+    for parameter in ("image.size=32,64", "network=resnet18,resnet34", "network.weights=none,backbone"):
         assert "locks these keys" in refused(
             "train", f"output_dir={tmp_path}", "preset=pneumothorax", "dataset.root=sample", "tuner=random",
             "hyper.momentum=0.9", parameter)

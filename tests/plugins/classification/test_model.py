@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 import hashlib
-import urllib.error
 
 import pytest
 import torch
@@ -14,6 +13,7 @@ from torchvision.models import get_model_weights, mobilenet_v2, resnet18, vit_b_
 from sightsmith.core.contracts.dataset import Sample
 from sightsmith.core.contracts.schema import HyperConfig
 from sightsmith.core.util.errors import UserError
+from sightsmith.engine.runs import published
 from sightsmith.engine.runs.checkpoint import load_tree, save_tree
 from sightsmith.plugins.classification import model as models
 
@@ -237,23 +237,40 @@ def test_vision_transformer_at_another_size_keeps_its_position_embedding(make_ta
     assert model.network.encoder.pos_embedding.shape[1] == 5
 
 
-def test_imagenet_weights_come_from_torchs_hub_folder(make_task, tmp_path, monkeypatch):
+@pytest.fixture
+def imagenet(tmp_path, monkeypatch):
+    """A network of random values where the published MobileNetV3 is looked for."""
     monkeypatch.setenv("TORCH_HOME", str(tmp_path))
-    name = get_model_weights("mobilenet_v3_small").DEFAULT.url.rsplit("/", 1)[-1]
-    hub = tmp_path / "hub" / "checkpoints"
+    monkeypatch.setattr(published, "digest_start", lambda name: "")
+    weights = get_model_weights("mobilenet_v3_small").DEFAULT
+    path = tmp_path / "hub" / "checkpoints" / weights.url.rsplit("/", 1)[-1]
+    path.parent.mkdir(parents=True)
+    network = models.get_model("mobilenet_v3_small", weights=None)
+    torch.save(network.state_dict(), path)
+    return network, weights.meta["categories"]
 
-    def refused(url, target, **_):
-        with open(target, "wb") as stream:
-            stream.write(b"half")
-        raise urllib.error.URLError("no route to host")
 
-    monkeypatch.setattr(torch.hub, "download_url_to_file", refused)
-    task = make_task("mobilenet_v3_small", size=32, weights="imagenet")
-    with pytest.raises(UserError, match="no route to host") as raised:
-        task.build_model()
-    assert str(hub / name) in str(raised.value)
-    assert "network.weights=none" in str(raised.value)
-    assert list(hub.iterdir()) == []
-    torch.save(models.get_model("mobilenet_v3_small", weights=None).state_dict(), hub / name)
-    _, report = task.build_model()
+def test_published_weights_of_other_classes_leave_the_last_layer(make_task, imagenet):
+    _, report = make_task("mobilenet_v3_small", size=32, weights="published").build_model()
     assert [name for name, _ in report.mismatched] == ["classifier.3.bias", "classifier.3.weight"]
+    assert (report.published.dataset, report.published.licence) == ("ImageNet", "BSD-3-Clause (torchvision)")
+    assert len(report.digest) == 64
+
+
+def test_published_weights_keep_the_rows_of_imagenets_classes(make_task, imagenet):
+    source, categories = imagenet
+    task = make_task("mobilenet_v3_small", size=32, weights="published", classes=("cow", "goldfish", "Goldfish"))
+    model, report = task.build_model()
+    assert report.classes["kept"] == ("goldfish",)
+    head = model.network.classifier[3].weight
+    assert head[1].equal(source.classifier[3].weight[categories.index("goldfish")])
+    assert not any(row.equal(head[2]) for row in source.classifier[3].weight)
+
+
+def test_the_backbone_is_all_but_the_last_layer(make_task, imagenet):
+    source, categories = imagenet
+    task = make_task("mobilenet_v3_small", size=32, weights="backbone", classes=("cow", "goldfish"))
+    model, report = task.build_model()
+    assert report.missing == ("classifier.3.weight", "classifier.3.bias") and not report.mismatched
+    assert model.network.classifier[0].weight.equal(source.classifier[0].weight)
+
