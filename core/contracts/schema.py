@@ -89,10 +89,13 @@ class HyperConfig:
     learning_rate: float = _value(0.001, "peak learning rate", low=1e-6, high=1)
     backbone_lr_scale: float = _value(1.0, "learning rate of the backbone, the layers before the heads, relative to "
                                            "the rest; 0 freezes it", low=0, high=1)
-    schedule: str = _value("constant", "learning rate schedule", choices=("constant", "step", "cosine"))
+    layer_decay: float = _value(1.0, "learning rate of a layer of the backbone relative to the next", low=0.1, high=1)
+    freeze_epochs: int = _value(0, "epochs at the start in which only the heads learn, not the backbone", low=0)
+    schedule: str = _value("constant", "learning rate schedule", choices=("constant", "step", "cosine", "plateau"))
     warmup_epochs: float = _value(0.0, "linear warm-up from 0, epochs", low=0, high=50)
-    lr_step_size: int = _value(30, "schedule=step: epochs between decays", low=1)
-    lr_gamma: float = _value(0.1, "schedule=step: factor per decay", low=1e-4, high=1)
+    lr_step_size: int = _value(30, "epochs between decays (schedule=step), or without improvement before one "
+                                  "(schedule=plateau)", low=1)
+    lr_gamma: float = _value(0.1, "schedule=step or plateau: factor per decay", low=1e-4, high=1)
     optimizer: str = _value("sgd", "optimizer", choices=("sgd", "adam", "adamw"))
     weight_decay: float = _value(0.0, "weight decay", low=0, high=0.1)
     momentum: float = _value(0.9, "momentum of sgd; the first beta of adam and adamw", low=0, high=0.99)
