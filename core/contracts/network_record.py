@@ -42,7 +42,7 @@ class NetworkRecord(Record):
     width), ``min_size`` the smallest that works (None: ``input_size``); ``weights`` names the published weights.
     ``annotation`` is the kind that it trains on if not the task's. For a record that represents a model zoo, ``zoo`` is
     the builder of a function ``() -> Iterable[ZooNetwork]`` that imports no heavy library; ``network.config`` chooses
-    one of its networks.
+    one of its networks. ``recipe`` is the builder of what its authors trained it with: a :class:`.RecipeRecord`'s.
     """
 
     task: str
@@ -58,6 +58,7 @@ class NetworkRecord(Record):
     annotation: Annotation | None = None
     options: Mapping[str, Any] = field(default_factory=dict)
     zoo: str | None = None
+    recipe: str | None = None
 
     @cached_property
     def zoo_networks(self) -> dict[str, ZooNetwork]:

@@ -9,6 +9,16 @@ from sightsmith.core.contracts.recommendation import Recommendation
 
 
 @dataclass(frozen=True)
+class Setting:
+    """A hyperparameter; its value is from ``origin``: you, a preset, a base run, a recipe, tuner=auto, or the task."""
+
+    key: str
+    value: Any
+    origin: str
+    reason: str = ""
+
+
+@dataclass(frozen=True)
 class Plan:
     """Every decision of a run, with the estimate of its time and memory."""
 
@@ -42,6 +52,7 @@ class Plan:
     """of all trainings together"""
     estimated_memory: int
     """bytes, of one rank"""
+    settings: tuple[Setting, ...] = ()
     choice: Recommendation | None = None
     """what tuner=auto chose, and why"""
 
@@ -52,14 +63,3 @@ class Plan:
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self)
-
-
-@dataclass(frozen=True)
-class ComputeMode:
-    """How the network computes: precision, and memory format of images and weights."""
-
-    precision: str
-    memory_format: str = "contiguous"
-
-    def __str__(self) -> str:
-        return f"{self.precision} {self.memory_format}"

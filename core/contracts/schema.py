@@ -13,7 +13,7 @@ from typing import Any
 
 from omegaconf import MISSING
 
-MANUAL, AUTO = "manual", "auto"
+MANUAL, AUTO, PLATFORM = "manual", "auto", "platform"
 
 
 def _value(default: Any, help: str, *, low: float | None = None, high: float | None = None,
@@ -226,6 +226,8 @@ class Config:
                        "a finished run", choices=("general", "specialized", "retrain"))
     preset: PresetConfig = field(default_factory=PresetConfig)
     base_run: BaseRunConfig = field(default_factory=BaseRunConfig)
+    recipe: str = _value(PLATFORM, "where hyperparameters that you do not set come from; set with recipe=NAME "
+                         "(`sightsmith list recipes`)")
     task: TaskConfig = field(default_factory=TaskConfig)
     name: str = _value("${task.name}", "name of the run, at most 100 characters")
     description: str = _value("", "free text for the report")

@@ -9,18 +9,20 @@ from functools import partial
 import torch
 
 from sightsmith.core.contracts.dataset import CheckedDataset
-from sightsmith.core.contracts.plan import ComputeMode, Plan
-from sightsmith.core.contracts.recommendation import Recommendation
+from sightsmith.core.contracts.plan import Plan
 from sightsmith.core.contracts.schema import AUTO, Config, PresetConfig
 from sightsmith.core.contracts.weights import LoadReport
 from sightsmith.core.util.errors import Problem, UserError
 from sightsmith.engine.data.augmentations import build_augmentation
+from sightsmith.engine.data.dataset_statistics import DatasetStatistics
 from sightsmith.engine.data.tiling import tile_dataset
 from sightsmith.engine.pipeline.cross_validation import choose_folds
 from sightsmith.engine.pipeline.load_dataset import check
-from sightsmith.engine.pipeline.recommend import DatasetStatistics, recommend
+from sightsmith.engine.pipeline.recipe import fixed_keys, follow_recipe, settings
+from sightsmith.engine.pipeline.recommend import recommend
 from sightsmith.engine.pipeline.stages import BuiltRun, LoadedRun, PlannedRun, RecommendedRun, RunContext
-from sightsmith.engine.report.plan_table import plan_table, show_recommendation
+from sightsmith.engine.report.plan_table import plan_table, settings_table, show_recommendation
+from sightsmith.engine.runs.compute_mode import ComputeMode
 from sightsmith.engine.runs.resume import find_run, planned_mode
 from sightsmith.engine.runs.run_dir import RunDir
 from sightsmith.engine.training import distributed
@@ -34,7 +36,7 @@ def prepare(context: RunContext, config: Config) -> PlannedRun:
     loaded = _load(context, config)
     recommended = _recommend(context, loaded)
     built = _build(context, recommended.config, loaded.dataset)
-    plan = _plan(context, built, recommended.recommendation, loaded.resumed)
+    plan = _plan(context, built, recommended, loaded.resumed)
     return PlannedRun(**vars(built), plan=plan, resumed=loaded.resumed)
 
 
@@ -58,14 +60,22 @@ def _check(context: RunContext, config: Config) -> CheckedDataset:
 
 
 def _recommend(context: RunContext, loaded: LoadedRun) -> RecommendedRun:
-    """The recommendation of tuner=auto; the same on every rank."""
-    config, plugins = loaded.config, context.plugins
-    if config.tuner.name != AUTO:
-        return RecommendedRun(config, None)
-    recommendation = recommend(config, plugins.task(config.task.name), plugins.networks.values(),
-                               DatasetStatistics.of(loaded.dataset))
-    show_recommendation(recommendation, context.details)
-    return RecommendedRun(recommendation.applied(config), recommendation)
+    """What tuner=auto or the recipe chooses; the same on every rank."""
+    return distributed.on_main(context.state, lambda: _recommended(context, loaded))
+
+
+def _recommended(context: RunContext, loaded: LoadedRun) -> RecommendedRun:
+    config, plugins, data = loaded.config, context.plugins, DatasetStatistics.of(loaded.dataset)
+    fixed = fixed_keys(config, context.overrides, plugins)
+    if config.tuner.name == AUTO:
+        chosen = recommend(config, plugins.task(config.task.name), plugins.networks.values(), data)
+        show_recommendation(chosen, context.details)
+    else:
+        chosen = follow_recipe(config, data, fixed, plugins)
+        for warning in chosen.warnings:
+            context.details.print(f"recipe={config.recipe}: {warning}", markup=False)
+    config = chosen.applied(config)
+    return RecommendedRun(config, settings(config, fixed, chosen), chosen if config.tuner.name == AUTO else None)
 
 
 def _build(context: RunContext, config: Config, whole: CheckedDataset) -> BuiltRun:
@@ -110,7 +120,7 @@ def _ensure_complete_weights(loaded: LoadReport, config: Config) -> None:
                         "`sightsmith verify` shows which")
 
 
-def _plan(context: RunContext, built: BuiltRun, recommendation: Recommendation | None, resumed: RunDir | None) -> Plan:
+def _plan(context: RunContext, built: BuiltRun, recommended: RecommendedRun, resumed: RunDir | None) -> Plan:
     """The same on every rank. A resumed run keeps its mode, because another one could be the fastest now."""
     config, state = built.config, context.state
     hyper, trainer, task = config.hyper, config.trainer, built.task
@@ -138,9 +148,9 @@ def _plan(context: RunContext, built: BuiltRun, recommendation: Recommendation |
             micro_batch_seconds=seconds[measured.mode], load_seconds=measured.load_seconds, workers=workers,
             batch_images=min(hyper.batch_size, train), train_images=train, validation_images=validation,
             epochs=hyper.epochs),
-        estimated_memory=measured.memory, choice=recommendation)
+        estimated_memory=measured.memory, settings=recommended.settings, choice=recommended.recommendation)
     if state.is_main_process:
-        context.details.print(plan_table(plan))
+        context.details.print(plan_table(plan), settings_table(plan))
     return plan
 
 

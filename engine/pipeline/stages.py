@@ -12,7 +12,7 @@ from accelerate import PartialState
 from rich.console import Console
 
 from sightsmith.core.contracts.dataset import CheckedDataset
-from sightsmith.core.contracts.plan import Plan
+from sightsmith.core.contracts.plan import Plan, Setting
 from sightsmith.core.contracts.recommendation import Recommendation
 from sightsmith.core.contracts.results import SampleResult
 from sightsmith.core.contracts.schema import Config
@@ -66,9 +66,10 @@ class LoadedRun:
 
 @dataclass(frozen=True)
 class RecommendedRun:
-    """``config`` with the recommendation of tuner=auto applied, if there is one."""
+    """``config`` with the values of the recipe, or of tuner=auto, whose ``recommendation`` it is, applied."""
 
     config: Config
+    settings: tuple[Setting, ...]
     recommendation: Recommendation | None
 
 

@@ -12,10 +12,10 @@ from typing import Any
 
 import yaml
 
-from sightsmith.core.contracts.plan import ComputeMode
 from sightsmith.core.contracts.schema import Config, is_among
 from sightsmith.core.util.errors import Problem, UserError
 from sightsmith.core.util.files import fill_file
+from sightsmith.engine.runs.compute_mode import ComputeMode
 from sightsmith.engine.runs.lockfile import PARTS, read_lock
 from sightsmith.engine.runs.run_dir import FINISHED, RUNNING, RunDir, read_status
 

@@ -14,11 +14,11 @@ import torch
 from torch import nn
 from torch.utils.data import Dataset
 
-from sightsmith.core.contracts.plan import ComputeMode
 from sightsmith.core.contracts.results import Model
 from sightsmith.core.contracts.schema import HyperConfig
 from sightsmith.core.contracts.task import Task
 from sightsmith.core.util.errors import UserError
+from sightsmith.engine.runs.compute_mode import ComputeMode
 from sightsmith.engine.training.optim import build_optimizer, freeze
 from sightsmith.engine.training.sampler import MicroBatch
 

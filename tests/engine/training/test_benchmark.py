@@ -6,8 +6,8 @@ import pytest
 import torch
 from tiny import TinyModel, tiny_config, tiny_trainer
 
-from sightsmith.core.contracts.plan import ComputeMode
 from sightsmith.core.util.errors import UserError
+from sightsmith.engine.runs.compute_mode import ComputeMode
 from sightsmith.engine.training.benchmark import FORMATS, _chosen, benchmark, candidates, estimate_seconds
 
 CPU = torch.device("cpu")
