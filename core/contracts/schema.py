@@ -169,6 +169,8 @@ class TrainerConfig:
     checkpoint_minutes: float = _value(10.0, "minutes between checkpoints within an epoch", low=0.001)
     watchdog_minutes: float = _value(30.0, "with several ranks: minutes without progress after which the run stops "
                                            "and shows where each rank was; 0: never", low=0)
+    time_budget: float | None = _value(None, "minutes that training and validation may take: the schedule is shortened "
+                                       "to fit, by the measured time of a step; null: no limit", low=0.01)
     resume: str = _value("false", "false, true (the newest unfinished run with this name), or a run folder")
     dry_run: bool = _value(False, "stop after the plan")
     pause_after_epoch: int | None = _value(None, "pause after this epoch; continue with trainer.resume", low=1)

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import partial
+from typing import Any
 
 import torch
 
@@ -13,6 +15,7 @@ from sightsmith.core.contracts.plan import Plan
 from sightsmith.core.contracts.schema import AUTO, Config, PresetConfig
 from sightsmith.core.contracts.weights import LoadReport
 from sightsmith.core.util.errors import Problem, UserError
+from sightsmith.core.util.text import format_duration
 from sightsmith.engine.data.augmentations import build_augmentation
 from sightsmith.engine.data.dataset_statistics import DatasetStatistics
 from sightsmith.engine.data.tiling import tile_dataset
@@ -23,10 +26,10 @@ from sightsmith.engine.pipeline.recommend import recommend
 from sightsmith.engine.pipeline.stages import BuiltRun, LoadedRun, PlannedRun, RecommendedRun, RunContext
 from sightsmith.engine.report.plan_table import plan_table, settings_table, show_recommendation
 from sightsmith.engine.runs.compute_mode import ComputeMode
-from sightsmith.engine.runs.resume import find_run, planned_mode
+from sightsmith.engine.runs.resume import find_run, planned_length, planned_mode
 from sightsmith.engine.runs.run_dir import RunDir
 from sightsmith.engine.training import distributed
-from sightsmith.engine.training.benchmark import Measurement, benchmark, candidates, estimate_seconds
+from sightsmith.engine.training.benchmark import Measurement, benchmark, candidates, estimate_seconds, shorten
 from sightsmith.engine.training.session import Training
 from sightsmith.engine.training.trainer import seed_everything
 
@@ -124,6 +127,7 @@ def _plan(context: RunContext, built: BuiltRun, recommended: RecommendedRun, res
     """The same on every rank. A resumed run keeps its mode, because another one could be the fastest now."""
     config, state = built.config, context.state
     hyper, trainer, task = config.hyper, config.trainer, built.task
+    settings = recommended.settings
     planned = distributed.on_main(state, lambda: planned_mode(resumed) if resumed else None)
     modes = (planned,) if planned else candidates(trainer.precision, trainer.memory_format, state.device)
     measured = _measure(context, built, modes)
@@ -133,6 +137,17 @@ def _plan(context: RunContext, built: BuiltRun, recommended: RecommendedRun, res
     train, validation = len(built.dataset.train), len(built.dataset.validation)
     workers = _workers(config, context)
     folds, folds_reason = choose_folds(built.dataset, config.dataset.folds)
+    trainings = 1 + folds * config.dataset.repeats
+    epoch_seconds = trainings * estimate_seconds(
+        micro_batch_seconds=seconds[measured.mode], load_seconds=measured.load_seconds, workers=workers,
+        batch_images=min(hyper.batch_size, train), train_images=train, validation_images=validation, epochs=1)
+    if trainer.time_budget is not None:
+        shorter = distributed.on_main(state, lambda: _within_budget(config, epoch_seconds, resumed))
+        vars(hyper).update(shorter)  # in place: task and training have this configuration, too
+        settings = tuple(replace(item, value=shorter[name], origin=f"trainer.time_budget={trainer.time_budget:g}",
+                                 reason=f"an epoch of all trainings takes {format_duration(epoch_seconds)}")
+                         if (name := item.key.removeprefix("hyper.")) in shorter and item.value != shorter[name]
+                         else item for item in settings)
     plan = Plan(
         name=config.name, task=config.task.name, network=config.network.name, weights=config.network.weights,
         input_size=task.input_size(), classes=len(built.dataset.index.classes), train_images=train,
@@ -144,14 +159,19 @@ def _plan(context: RunContext, built: BuiltRun, recommended: RecommendedRun, res
         precision=measured.mode.precision, memory_format=measured.mode.memory_format,
         mode_reason=f"{source}: {speeds} per micro-batch", num_workers=workers,
         folds=folds, repeats=config.dataset.repeats, folds_reason=folds_reason,
-        estimated_seconds=(1 + folds * config.dataset.repeats) * estimate_seconds(
-            micro_batch_seconds=seconds[measured.mode], load_seconds=measured.load_seconds, workers=workers,
-            batch_images=min(hyper.batch_size, train), train_images=train, validation_images=validation,
-            epochs=hyper.epochs),
-        estimated_memory=measured.memory, settings=recommended.settings, choice=recommended.recommendation)
+        estimated_seconds=hyper.epochs * epoch_seconds, estimated_memory=measured.memory, settings=settings,
+        choice=recommended.recommendation)
     if state.is_main_process:
         context.details.print(plan_table(plan), settings_table(plan))
     return plan
+
+
+def _within_budget(config: Config, epoch_seconds: float, resumed: RunDir | None) -> dict[str, Any]:
+    """The keys of ``hyper`` with which the run fits ``trainer.time_budget``; a resumed run keeps its own."""
+    assert config.trainer.time_budget is not None
+    fitting = max(int(60 * config.trainer.time_budget / max(epoch_seconds, 1e-9)), 1)
+    shorter = shorten(config.hyper, min(fitting, config.hyper.epochs))
+    return planned_length(resumed, shorter) if resumed else shorter
 
 
 def _measure(context: RunContext, built: BuiltRun, modes: Sequence[ComputeMode]) -> Measurement:

@@ -90,9 +90,11 @@ class SweepPlan:
         common = {text.partition("=")[0]: text for text in settings} | common
         if not auto:  # the same values in every trial, whatever it searches
             decided = Recommendation(tuple(RecommendedValue(item.key, item.value, item.reason)
-                                           for item in planned.settings if item.origin == f"recipe={run.recipe}"))
+                                           for item in planned.settings
+                                           if item.origin.startswith(("recipe=", "trainer.time_budget="))))
             common |= _decided(decided, run)
             run = decided.applied(run)
+            common.pop("trainer.time_budget", None)
         common["recipe"] = f"recipe={PLATFORM}"  # its values are now set
         if planned.choice is not None:
             chosen = [Parameter(item.key, (), item.low, item.high, item.log) for item in planned.choice.space]

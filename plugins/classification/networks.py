@@ -28,7 +28,8 @@ def records() -> list[NetworkRecord]:
             builder="sightsmith.plugins.classification.model:build_classifier", family=row["family"],
             parameters=int(row["parameters"]), input_size=int(row["input_size"]), min_size=int(row["min_size"]),
             gflops=float(row["gflops"]), score=Score("top-1", float(row["top1"]), row["dataset"], row["source"]),
-            weights=row["weights"], licence=row["licence"])
+            weights=row["weights"], licence=row["licence"],
+            recipe="sightsmith.plugins.classification.recipe:published")
         for row in csv.DictReader(text.splitlines())
     ]
 

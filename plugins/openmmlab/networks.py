@@ -41,6 +41,7 @@ def records(package: str, task: str) -> list[NetworkRecord]:
             score=Score(row["metric"], float(row["score"]), row["dataset"], row["source"]) if row["score"] else None,
             speed=f"{row['milliseconds']} ms per image, {row['hardware']}" if row["milliseconds"] else "",
             weights=row["weights"], licence=LICENCES.get(row["family"], LICENCE),
+            recipe=f"sightsmith.plugins.openmmlab.recipe:{PACKAGES[package]}",
             **({"options": {"config": row["config"]}} if row["config"] else
                {"zoo": f"{__name__}:{PACKAGES[package]}"}))
         for row in csv.DictReader(text.splitlines())
