@@ -29,7 +29,7 @@ MOST_PIXELS = 32 * 384**2
 LEAST_STEPS, STEPS, LEAST_EPOCHS = 8, 4000, 10
 """The fewest steps of an epoch, the steps of a run, and its fewest epochs unless limited to fewer."""
 
-RATE, SCRATCH_RATE, SGD_RATE, RATE_BATCH = 2e-4, 1e-3, 0.01, 16
+RATE, SCRATCH_RATE, SGD_RATE, RATE_BATCH = 2e-4, 2e-3, 0.01, 16
 """Learning rates of Adam and AdamW for pretrained weights and from scratch, and that of SGD, for steps of
 :data:`RATE_BATCH` images."""
 

@@ -9,7 +9,6 @@ import yaml
 from fake_plugins import with_plugin
 from small_runs import LABELS
 
-import sightsmith
 from sightsmith.core.config.compose import compose
 from sightsmith.core.contracts.recommendation import Recommendation, RecommendedValue
 from sightsmith.core.contracts.records import RecipeRecord
@@ -17,6 +16,7 @@ from sightsmith.core.util.errors import PluginError, UserError
 from sightsmith.engine.data.dataset_statistics import DatasetStatistics
 from sightsmith.engine.pipeline.default_recipe import LEAST_STEPS, STEPS, default_recipe
 from sightsmith.engine.pipeline.recipe import fixed_keys, follow_recipe, settings
+from sightsmith.engine.pipeline.start import start
 
 TASK = ["task=classification", "dataset.root=x"]
 DATA = DatasetStatistics("labels", 100, 300, None, ("a", 50), ("b", 50), False, (None,))
@@ -121,18 +121,22 @@ def test_a_recipe_that_sets_what_it_cannot(monkeypatch, function, says):
         chosen(plugins, f"recipe={name}")
 
 
+def train(plugins, *overrides):
+    return start(compose(overrides, plugins), overrides, plugins)
+
+
 @pytest.mark.slow
 def test_a_run_keeps_what_was_chosen_and_goes_on_with_it(tmp_path, capsys, plugins):
     from sightsmith.engine.pipeline.verify import check_run, train_again
 
     out = f"output_dir={tmp_path}"
-    sightsmith.train([*LABELS, out, "trainer.pause_after_epoch=1"])
+    train(plugins, *LABELS, out, "trainer.pause_after_epoch=1")
     [folder] = tmp_path.glob("2*")
     plan = json.loads((folder / "plan.json").read_text())
     origins = {item["key"]: item["origin"] for item in plan["settings"]}
     assert origins["hyper.epochs"] == "set by you" and origins["hyper.optimizer"] == "recipe=default"
     assert "Hyperparameters" in capsys.readouterr().out
-    assert sightsmith.train([*LABELS, out, f"trainer.resume={folder}"]).run_dir == folder
+    assert train(plugins, *LABELS, out, f"trainer.resume={folder}").run_dir == folder
     kept = yaml.safe_load((folder / "config.yaml").read_text())
     assert kept["hyper"]["optimizer"] == "adamw" and kept["recipe"] == "default"
     checks = check_run(folder, print, plugins)
@@ -148,7 +152,7 @@ def test_a_time_budget_shortens_the_schedule_once(tmp_path, monkeypatch, plugins
     keys = [key for key in LABELS if not key.startswith("hyper.")]
     keys += ["hyper.epochs=8", "hyper.warmup_epochs=2", f"output_dir={tmp_path}", "trainer.time_budget=0.2"]
     monkeypatch.setattr(prepare, "estimate_seconds", lambda **known: 6.0)
-    sightsmith.train([*keys, "trainer.pause_after_epoch=1"])
+    train(plugins, *keys, "trainer.pause_after_epoch=1")
     [folder] = tmp_path.glob("2*")
     plan = json.loads((folder / "plan.json").read_text())
     settings = {item["key"]: item for item in plan["settings"]}
@@ -156,7 +160,7 @@ def test_a_time_budget_shortens_the_schedule_once(tmp_path, monkeypatch, plugins
     assert settings["hyper.warmup_epochs"]["value"] == 0.5
     assert settings["hyper.epochs"]["origin"] == "trainer.time_budget=0.2"
     monkeypatch.setattr(prepare, "estimate_seconds", lambda **known: 1.0)  # the machine is faster now
-    sightsmith.train([*keys, f"trainer.resume={folder}"])
+    train(plugins, *keys, f"trainer.resume={folder}")
     kept = yaml.safe_load((folder / "config.yaml").read_text())
     assert (kept["hyper"]["epochs"], kept["hyper"]["warmup_epochs"]) == (2, 0.5)
     assert train_again(folder, check_run(folder, print, plugins), plugins).same
