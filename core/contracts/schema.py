@@ -228,7 +228,7 @@ class Config:
                        "a finished run", choices=("general", "specialized", "retrain"))
     preset: PresetConfig = field(default_factory=PresetConfig)
     base_run: BaseRunConfig = field(default_factory=BaseRunConfig)
-    recipe: str = _value(PLATFORM, "where hyperparameters that you do not set come from; set with recipe=NAME "
+    recipe: str = _value("default", "where hyperparameters that you do not set come from; set with recipe=NAME "
                          "(`sightsmith list recipes`)")
     task: TaskConfig = field(default_factory=TaskConfig)
     name: str = _value("${task.name}", "name of the run, at most 100 characters")

@@ -29,7 +29,7 @@ MOST_PIXELS = 32 * 384**2
 LEAST_STEPS, STEPS, LEAST_EPOCHS = 8, 4000, 10
 """The fewest steps of an epoch, the steps of a run, and its fewest epochs unless limited to fewer."""
 
-RATE, SCRATCH_RATE, SGD_RATE, RATE_BATCH = 2e-4, 2e-3, 0.01, 16
+RATE, SCRATCH_RATE, SGD_RATE, RATE_BATCH = 1e-3, 2e-3, 0.01, 16
 """Learning rates of Adam and AdamW for pretrained weights and from scratch, and that of SGD, for steps of
 :data:`RATE_BATCH` images."""
 
@@ -49,7 +49,7 @@ def default_recipe(config: Config, task: TaskRecord, network: NetworkRecord, dat
         decisions = []  # tiles are only right for the input that they were chosen with
     chosen = Recommendation(tuple(decisions)).applied(config)
     decisions += _augmentation(config, task, data)
-    decisions += _schedule(chosen, chosen.image.size or network.input_size, data, fixed)
+    decisions += _schedule(chosen, network, data, fixed)
     return Recommendation(tuple(item for item in decisions if item.key not in fixed))
 
 
@@ -93,12 +93,13 @@ def _augmentation(config: Config, task: TaskRecord, data: DatasetStatistics) -> 
             yield RecommendedValue(f"augment.color_jitter.{key}", 0.02 if key == "hue" else 0.1, "light varies")
 
 
-def _schedule(config: Config, size: int, data: DatasetStatistics, fixed: Collection[str]) -> Iterator[RecommendedValue]:
-    """``hyper.*``, for inputs of ``size`` pixels."""
+def _schedule(config: Config, network: NetworkRecord, data: DatasetStatistics, fixed: Collection[str],
+              ) -> Iterator[RecommendedValue]:
+    """``hyper.*``, for the input and the starting weights of ``config``."""
     hyper, tile, pretrained = config.hyper, config.dataset.tile, config.network.weights != "none"
     images = data.train_images * (1 if tile is None else math.ceil(data.side / tile) ** 2)
     shown = f"{images} training images" + (" or about as many tiles" if tile else "")
-    batch, batch_reason = _batch_size(config, images, shown, size)
+    batch, batch_reason = _batch_size(config, images, shown, config.image.size or network.input_size)
     batch = hyper.batch_size if "hyper.batch_size" in fixed else batch
     per_step = batch * config.trainer.gradient_accumulation
     steps = math.ceil(images / per_step)
@@ -108,7 +109,8 @@ def _schedule(config: Config, size: int, data: DatasetStatistics, fixed: Collect
     epochs = hyper.epochs if "hyper.epochs" in fixed else epochs
     yield RecommendedValue("hyper.batch_size", batch, batch_reason)
     yield RecommendedValue("hyper.epochs", epochs, epochs_reason)
-    yield from _optimizer(hyper.optimizer if "hyper.optimizer" in fixed else "adamw", per_step, pretrained)
+    yield from _optimizer(hyper.optimizer if "hyper.optimizer" in fixed else "adamw", per_step,
+                          network.learning_rate or RATE if pretrained else None)
     yield RecommendedValue("hyper.schedule", "cosine", "ends with small steps for any number of epochs")
     yield RecommendedValue("hyper.warmup_epochs", min(5.0, epochs / 20),
                            "a twentieth: protects the backbone from the new head" if pretrained else
@@ -123,14 +125,15 @@ def _schedule(config: Config, size: int, data: DatasetStatistics, fixed: Collect
                    + ("rare classes are oversampled" if unequal else "balanced enough"))
 
 
-def _optimizer(name: str, per_step: int, pretrained: bool) -> Iterator[RecommendedValue]:
-    """Of steps of ``per_step`` images."""
+def _optimizer(name: str, per_step: int, tuning_rate: float | None) -> Iterator[RecommendedValue]:
+    """Of steps of ``per_step`` images; ``tuning_rate`` is AdamW's for the pretrained weights, None without them."""
+    pretrained = tuning_rate is not None
     start = "pretrained weights" if pretrained else "training from scratch"
     yield RecommendedValue("hyper.optimizer", name, "works for convolutional networks and transformers")
     if name == "sgd":
         rate, scaled, growth = SGD_RATE, SGD_RATE * per_step / RATE_BATCH, "in proportion to"
     else:
-        rate = RATE if pretrained else SCRATCH_RATE
+        rate = tuning_rate or SCRATCH_RATE
         scaled, growth = rate * math.sqrt(per_step / RATE_BATCH), "with the square root of"
     yield RecommendedValue("hyper.learning_rate", float(f"{scaled:.2g}"),
                            f"{rate:g} for {start} and {RATE_BATCH} images per step, scaled {growth} their number")

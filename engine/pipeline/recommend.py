@@ -37,7 +37,7 @@ SIDED = ("ct", "mri", "xray")
 PBT_RATE, PBT_DECAY, PBT_MOMENTUM = (1e-5, 0.1), (5e-6, 0.002), (0.8, 0.99)
 """The full search ranges; a recommended range is a part of them, extended only to contain the recommended value."""
 
-ADAM_RATE = 1e-3
+ADAM_RATE = 3e-3
 
 
 def recommend(config: Config, task: TaskRecord, networks: Iterable[NetworkRecord],

@@ -25,6 +25,8 @@ COLUMNS = ("name", "config", "family", "annotation", "input_size", "min_size", "
 LICENCE = "Apache-2.0 (OpenMMLab)"
 LICENCES = {"segformer": "NVIDIA Source Code License, non-commercial"}
 """Families with another licence for head and published weights: mmsegmentation's LICENSES.md."""
+ATTENTION, ATTENTION_RATE = ("deformable_detr", "dino", "mask2former", "segformer", "segnext", "upernet_swin"), 1e-4
+"""Families with attention, and AdamW's learning rate for fine-tuning them, in the order of their authors' rates."""
 PACKAGES = {"sightsmith.plugins.detection": "mmdet", "sightsmith.plugins.segmentation": "mmseg"}
 
 
@@ -42,6 +44,7 @@ def records(package: str, task: str) -> list[NetworkRecord]:
             speed=f"{row['milliseconds']} ms per image, {row['hardware']}" if row["milliseconds"] else "",
             weights=row["weights"], licence=LICENCES.get(row["family"], LICENCE),
             recipe=f"sightsmith.plugins.openmmlab.recipe:{PACKAGES[package]}",
+            learning_rate=ATTENTION_RATE if row["family"] in ATTENTION else None,
             **({"options": {"config": row["config"]}} if row["config"] else
                {"zoo": f"{__name__}:{PACKAGES[package]}"}))
         for row in csv.DictReader(text.splitlines())

@@ -46,8 +46,10 @@ def test_the_default_recipe_is_the_default_and_scales_with_the_data(plugins):
 def test_from_scratch_learning_is_faster_than_from_pretrained_weights(plugins):
     pretrained, _ = chosen(plugins)
     scratch, _ = chosen(plugins, "network.weights=none")
-    assert scratch.hyper.learning_rate > 2 * pretrained.hyper.learning_rate
+    assert scratch.hyper.learning_rate > 1.9 * pretrained.hyper.learning_rate
     assert scratch.hyper.weight_decay > pretrained.hyper.weight_decay
+    attention, _ = chosen(plugins, "network=swin_t")
+    assert attention.hyper.learning_rate == pytest.approx(0.1 * pretrained.hyper.learning_rate, rel=0.05)
 
 
 def test_the_platform_recipe_is_the_defaults_of_the_task(plugins):

@@ -286,7 +286,7 @@ def test_the_space_is_that_of_population_based_training_narrowed():
     choice, config = chosen()
     space = {item.key: item for item in choice.space}
     assert {key: (item.low, item.high, item.log) for key, item in space.items()} == {
-        "hyper.learning_rate": (1e-5, 1e-3, True), "hyper.weight_decay": (5e-6, 0.002, True),
+        "hyper.learning_rate": (1e-5, 3e-3, True), "hyper.weight_decay": (5e-6, 0.002, True),
         "hyper.momentum": (0.8, 0.99, False)}
     for item in choice.space:
         assert item.low <= getattr(config.hyper, item.key.removeprefix("hyper.")) <= item.high
