@@ -19,6 +19,7 @@ from sightsmith.engine.pipeline.recipe import fixed_keys, follow_recipe, setting
 from sightsmith.engine.pipeline.start import start
 
 TASK = ["task=classification", "dataset.root=x"]
+RUN = [key for key in LABELS if not key.startswith(("recipe=", "hyper."))]
 DATA = DatasetStatistics("labels", 100, 300, None, ("a", 50), ("b", 50), False, (None,))
 
 
@@ -132,13 +133,13 @@ def test_a_run_keeps_what_was_chosen_and_goes_on_with_it(tmp_path, capsys, plugi
     from sightsmith.engine.pipeline.verify import check_run, train_again
 
     out = f"output_dir={tmp_path}"
-    train(plugins, *LABELS, out, "trainer.pause_after_epoch=1")
+    train(plugins, *RUN, "hyper.epochs=2", out, "trainer.pause_after_epoch=1")
     [folder] = tmp_path.glob("2*")
     plan = json.loads((folder / "plan.json").read_text())
     origins = {item["key"]: item["origin"] for item in plan["settings"]}
     assert origins["hyper.epochs"] == "set by you" and origins["hyper.optimizer"] == "recipe=default"
     assert "Hyperparameters" in capsys.readouterr().out
-    assert train(plugins, *LABELS, out, f"trainer.resume={folder}").run_dir == folder
+    assert train(plugins, *RUN, "hyper.epochs=2", out, f"trainer.resume={folder}").run_dir == folder
     kept = yaml.safe_load((folder / "config.yaml").read_text())
     assert kept["hyper"]["optimizer"] == "adamw" and kept["recipe"] == "default"
     checks = check_run(folder, print, plugins)
@@ -151,8 +152,7 @@ def test_a_time_budget_shortens_the_schedule_once(tmp_path, monkeypatch, plugins
     from sightsmith.engine.pipeline import prepare
     from sightsmith.engine.pipeline.verify import check_run, train_again
 
-    keys = [key for key in LABELS if not key.startswith("hyper.")]
-    keys += ["hyper.epochs=8", "hyper.warmup_epochs=2", f"output_dir={tmp_path}", "trainer.time_budget=0.2"]
+    keys = [*RUN, "hyper.epochs=8", "hyper.warmup_epochs=2", f"output_dir={tmp_path}", "trainer.time_budget=0.2"]
     monkeypatch.setattr(prepare, "estimate_seconds", lambda **known: 6.0)
     train(plugins, *keys, "trainer.pause_after_epoch=1")
     [folder] = tmp_path.glob("2*")
