@@ -5,17 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from sightsmith.core.contracts.recommendation import Recommendation
-
-
-@dataclass(frozen=True)
-class Setting:
-    """A hyperparameter; its value is from ``origin``: you, a preset, a base run, a recipe, tuner=auto, or the task."""
-
-    key: str
-    value: Any
-    origin: str
-    reason: str = ""
+from sightsmith.core.contracts.recommendation import Recommendation, RecommendedValue
 
 
 @dataclass(frozen=True)
@@ -52,7 +42,8 @@ class Plan:
     """of all trainings together"""
     estimated_memory: int
     """bytes, of one rank"""
-    settings: tuple[Setting, ...] = ()
+    settings: tuple[RecommendedValue, ...] = ()
+    """every hyperparameter"""
     choice: Recommendation | None = None
     """what tuner=auto chose, and why"""
 

@@ -20,11 +20,12 @@ OWNED = ("recipe", "network.name", "network.weights", "network.options", "networ
 
 @dataclass(frozen=True)
 class RecommendedValue:
-    """A configuration key with its value and the reason."""
+    """A configuration key with its value and the reason; in a plan also who set it: you, a preset, a recipe, ..."""
 
     key: str
     value: Any
     reason: str
+    origin: str = ""
 
 
 @dataclass(frozen=True)

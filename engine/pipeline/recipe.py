@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 
 from sightsmith.core.config.compose import reference
-from sightsmith.core.config.overrides import parse_overrides
-from sightsmith.core.contracts.plan import Setting
-from sightsmith.core.contracts.recommendation import Recommendation
+from sightsmith.core.config.overrides import GROUPS, parse_overrides
+from sightsmith.core.contracts.recommendation import Recommendation, RecommendedValue
 from sightsmith.core.contracts.schema import AUTO, Config, is_among, walk
 from sightsmith.core.contracts.schema_values import check_values
 from sightsmith.core.plugins.manager import Plugins
@@ -24,7 +23,7 @@ YOU = "set by you"
 def fixed_keys(config: Config, overrides: Sequence[str], plugins: Plugins) -> dict[str, str]:
     """The keys that a recipe leaves alone, and who sets them: those of ``overrides``, also to the default's value, and
     those in which ``config`` differs from the task's defaults: by a preset, a base run, or a file of yours."""
-    typed = {override.key_or_group for override in parse_overrides(overrides)}
+    typed = {override.key_or_group for override in parse_overrides(overrides)} - {*GROUPS}
     default = {key: value for key, _, value in walk(reference(config, None, plugins))}
     owner = f"preset {config.preset.name}" if config.preset.name else "base run" if config.base_run.path else YOU
     found = {}
@@ -54,10 +53,10 @@ def follow_recipe(config: Config, data: DatasetStatistics, fixed: Collection[str
     return kept
 
 
-def settings(config: Config, fixed: Mapping[str, str], chosen: Recommendation) -> tuple[Setting, ...]:
+def settings(config: Config, fixed: Mapping[str, str], chosen: Recommendation) -> tuple[RecommendedValue, ...]:
     """Every hyperparameter of ``config``, and whatever else was ``chosen``, with its origin."""
     reasons = {item.key: item.reason for item in chosen.decisions}
     origin = f"tuner={AUTO}" if config.tuner.name == AUTO else f"recipe={config.recipe}"
-    return tuple(Setting(key, value, origin, reasons[key]) if key in reasons else
-                 Setting(key, value, fixed.get(key, "default"))
+    return tuple(RecommendedValue(key, value, reasons[key], origin) if key in reasons else
+                 RecommendedValue(key, value, "", fixed.get(key, "default"))
                  for key, _, value in walk(config) if key.startswith("hyper.") or key in reasons)

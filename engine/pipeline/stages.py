@@ -12,8 +12,8 @@ from accelerate import PartialState
 from rich.console import Console
 
 from sightsmith.core.contracts.dataset import CheckedDataset
-from sightsmith.core.contracts.plan import Plan, Setting
-from sightsmith.core.contracts.recommendation import Recommendation
+from sightsmith.core.contracts.plan import Plan
+from sightsmith.core.contracts.recommendation import Recommendation, RecommendedValue
 from sightsmith.core.contracts.results import SampleResult
 from sightsmith.core.contracts.schema import Config
 from sightsmith.core.contracts.task import Task
@@ -69,7 +69,7 @@ class RecommendedRun:
     """``config`` with the values of the recipe, or of tuner=auto, whose ``recommendation`` it is, applied."""
 
     config: Config
-    settings: tuple[Setting, ...]
+    settings: tuple[RecommendedValue, ...]
     recommendation: Recommendation | None
 
 

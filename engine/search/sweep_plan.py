@@ -15,7 +15,7 @@ from omegaconf import DictConfig, OmegaConf
 from rich.table import Table
 
 from sightsmith.core.config.compose import resolve, without_hydra
-from sightsmith.core.contracts.recommendation import Recommendation, RecommendedValue, owned
+from sightsmith.core.contracts.recommendation import Recommendation, owned
 from sightsmith.core.contracts.records import TunerRecord
 from sightsmith.core.contracts.schema import AUTO, MANUAL, PLATFORM, Config, format_override, walk
 from sightsmith.core.contracts.search_space import Parameter, count
@@ -89,8 +89,7 @@ class SweepPlan:
                     *(record.overrides if config.tuner.trials != 1 else ())]  # one trial has no rival
         common = {text.partition("=")[0]: text for text in settings} | common
         if not auto:  # the same values in every trial, whatever it searches
-            decided = Recommendation(tuple(RecommendedValue(item.key, item.value, item.reason)
-                                           for item in planned.settings
+            decided = Recommendation(tuple(item for item in planned.settings
                                            if item.origin.startswith(("recipe=", "trainer.time_budget="))))
             common |= _decided(decided, run)
             run = decided.applied(run)

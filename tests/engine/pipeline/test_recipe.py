@@ -93,8 +93,9 @@ def test_an_unknown_recipe_is_named(plugins):
 
 def gentle(config, task, network, data, fixed):
     values = default_recipe(config, task, network, data, fixed)
-    return Recommendation((*values.decisions, RecommendedValue("hyper.weight_decay", 0.02, "as we like it")),
-                          warnings=("no mosaic",))
+    own = (RecommendedValue("hyper.weight_decay", 0.02, "as we like it"),
+           RecommendedValue("task.label_smoothing", 0.1, "labels are noisy"))
+    return Recommendation((*values.decisions, *own), warnings=("no mosaic",))
 
 
 def greedy(config, task, network, data, fixed):
@@ -114,6 +115,7 @@ def test_a_recipe_of_a_plugin(monkeypatch):
     config, origins = chosen(plugins, "recipe=gentle")
     assert config.hyper.weight_decay == 0.02
     assert origins["hyper.weight_decay"].reason == "as we like it"
+    assert config.task.label_smoothing == 0.1
 
 
 @pytest.mark.parametrize(("function", "says"), [(greedy, "network.name"), (wild, "hyper.learning_rate=7 is out of")])
