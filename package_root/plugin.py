@@ -28,6 +28,7 @@ from sightsmith.core.contracts.records import (
     Finding,
     LoggerRecord,
     PresetFolder,
+    RecipeRecord,
     TaskRecord,
     TunerRecord,
 )
@@ -53,6 +54,7 @@ if TYPE_CHECKING:
     from sightsmith.core.contracts.network_record import Score
     from sightsmith.core.contracts.plan import Plan
     from sightsmith.core.contracts.prediction import PredictedObject, Prediction
+    from sightsmith.core.contracts.recommendation import Recommendation, RecommendedValue
     from sightsmith.core.contracts.records import CommandRecord, ExportFormatRecord, ImageReaderRecord
     from sightsmith.core.contracts.report import Colour, Picture, Section
     from sightsmith.core.contracts.results import Model, PredictionT, RawPrediction, ResultT, SampleResult
@@ -83,6 +85,7 @@ if TYPE_CHECKING:
     from sightsmith.engine.data.augmentations import apply_augmentations
     from sightsmith.engine.data.cache import MemoryCache
     from sightsmith.engine.data.color_jitter import Uniform, color_jitter
+    from sightsmith.engine.data.dataset_statistics import DatasetStatistics
     from sightsmith.engine.data.grey_levels import window_limits
     from sightsmith.engine.data.images import MAX_SIDE, integer_limits, read_image
     from sightsmith.engine.data.images import check_size as check_image_size
@@ -106,6 +109,7 @@ if TYPE_CHECKING:
     from sightsmith.engine.data.thumbnails import SHOWN as SHOWN_THUMBNAILS
     from sightsmith.engine.data.thumbnails import plain as escape_dollars
     from sightsmith.engine.data.write import of_crowds
+    from sightsmith.engine.pipeline.default_recipe import default_recipe
     from sightsmith.engine.runs.heads import Head, find_heads, plain_layout
     from sightsmith.engine.runs.heads import Layout as HeadLayout
     from sightsmith.engine.runs.heads import Row as HeadRow
@@ -148,6 +152,8 @@ LAZY = {
     "Plan": "sightsmith.core.contracts.plan:Plan",
     "PredictedObject": "sightsmith.core.contracts.prediction:PredictedObject",
     "Prediction": "sightsmith.core.contracts.prediction:Prediction",
+    "Recommendation": "sightsmith.core.contracts.recommendation:Recommendation",
+    "RecommendedValue": "sightsmith.core.contracts.recommendation:RecommendedValue",
     "Colour": "sightsmith.core.contracts.report:Colour",
     "Picture": "sightsmith.core.contracts.report:Picture",
     "Section": "sightsmith.core.contracts.report:Section",
@@ -184,6 +190,8 @@ LAZY = {
     "MemoryCache": "sightsmith.engine.data.cache:MemoryCache",
     "Uniform": "sightsmith.engine.data.color_jitter:Uniform",
     "color_jitter": "sightsmith.engine.data.color_jitter:color_jitter",
+    "DatasetStatistics": "sightsmith.engine.data.dataset_statistics:DatasetStatistics",
+    "default_recipe": "sightsmith.engine.pipeline.default_recipe:default_recipe",
     "MAX_SIDE": "sightsmith.engine.data.images:MAX_SIDE",
     "integer_limits": "sightsmith.engine.data.images:integer_limits",
     "read_image": "sightsmith.engine.data.images:read_image",
@@ -230,21 +238,21 @@ LAZY = {
 __all__ = [
     "CHANGEABLE", "FALSE_NEGATIVE", "FALSE_POSITIVE", "IGNORED", "IMAGE_SUFFIXES", "MAX_SIDE", "SHOWN_THUMBNAILS",
     "TRUE_POSITIVE", "Annotation", "Array", "Asked", "AsynchronousTuner", "AugmentConfig", "Augmentation",
-    "AugmentationRecord", "Box", "CheckedDataset", "Colour", "CommandRecord", "Config", "ConfigPath",
-    "DatasetFormat", "DatasetFormatRecord", "DatasetIndex", "ExportFormat", "ExportFormatRecord", "Exporter",
+    "AugmentationRecord", "Box", "CheckedDataset", "Colour", "CommandRecord", "Config", "ConfigPath", "DatasetFormat",
+    "DatasetFormatRecord", "DatasetIndex", "DatasetStatistics", "ExportFormat", "ExportFormatRecord", "Exporter",
     "Finding", "FormatMatch", "Frame", "Head", "HeadLayout", "HeadRow", "ImageConfig", "ImageError", "ImageInfo",
     "ImageReaderRecord", "LoadReport", "LoggerRecord", "Mask", "MaskError", "MemoryCache", "MetricLogger", "Model",
     "ModuleBuilder", "ModuleNetworkRecord", "NetworkConfig", "NetworkRecord", "Object", "Outputs", "Parameter",
-    "Picture", "Plan", "Plugins", "Polygons", "PredictedObject", "Prediction", "PredictionT", "PresetFolder",
-    "Problem", "PublishedWeights", "RawPrediction", "Reader", "ResultT", "RunLengths", "Runner", "Sample",
-    "SampleResult", "Score", "SearchSpace", "Section", "SemanticMask", "Split", "Suggestion", "Task", "TaskConfig",
-    "TaskRecord", "Train", "TrialResult", "Tuner", "TunerRecord", "Uniform", "UserError", "Value", "WeightsFile",
-    "Writer", "ZooNetwork", "apply_augmentations", "as_distribution", "blended", "build_module", "cache_dir",
-    "check_image_size", "color_jitter", "contained_path", "cut_out", "decode_mask", "encode_mask", "escape_dollars",
-    "file_digest", "fill_folder", "find_heads", "format_metric", "hookimpl", "integer_limits", "is_among",
-    "largest_value", "listed", "load_by_class", "load_matching", "load_module_weights", "load_rgb", "mask_area",
-    "mask_box", "mask_from_counts", "near", "of_crowds", "picture_values", "plain_layout", "ranked", "read_image",
-    "read_starting_weights", "read_weights", "richest", "run_lengths", "semantic_map", "to_float32",
+    "Picture", "Plan", "Plugins", "Polygons", "PredictedObject", "Prediction", "PredictionT", "PresetFolder", "Problem",
+    "PublishedWeights", "RawPrediction", "Reader", "RecipeRecord", "Recommendation", "RecommendedValue", "ResultT",
+    "RunLengths", "Runner", "Sample", "SampleResult", "Score", "SearchSpace", "Section", "SemanticMask", "Split",
+    "Suggestion", "Task", "TaskConfig", "TaskRecord", "Train", "TrialResult", "Tuner", "TunerRecord", "Uniform",
+    "UserError", "Value", "WeightsFile", "Writer", "ZooNetwork", "apply_augmentations", "as_distribution", "blended",
+    "build_module", "cache_dir", "check_image_size", "color_jitter", "contained_path", "cut_out", "decode_mask",
+    "default_recipe", "encode_mask", "escape_dollars", "file_digest", "fill_folder", "find_heads", "format_metric",
+    "hookimpl", "integer_limits", "is_among", "largest_value", "listed", "load_by_class", "load_matching", "load_module_weights", "load_rgb",
+    "mask_area", "mask_box", "mask_from_counts", "near", "of_crowds", "picture_values", "plain_layout", "ranked",
+    "read_image", "read_starting_weights", "read_weights", "richest", "run_lengths", "semantic_map", "to_float32",
     "window_limits", "write_atomic", "write_json",
 ]
 

@@ -65,7 +65,8 @@ class PluginConformance:
 
     def test_builders_exist_and_have_the_right_type(self) -> None:
         kinds: dict[str, tuple[str, ...]] = {
-            "networks": (), "tasks": (), "dataset_formats": ("detect", "read"), "loggers": (), "tuners": ()}
+            "networks": (), "tasks": (), "dataset_formats": ("detect", "read"), "loggers": (), "tuners": (),
+            "recipes": ()}
         for kind, methods in kinds.items():
             for record in self.records(kind):
                 built = record.build()

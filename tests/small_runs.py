@@ -8,13 +8,13 @@ import numpy as np
 from PIL import Image
 
 LABELS = ["task=classification", "network=shufflenet_v2_x0_5", "network.weights=none", "dataset.root=sample",
-          "dataset.limit=120", "image.size=32", "hyper.epochs=2", "trainer.precision=fp32",
+          "dataset.limit=120", "recipe=platform", "image.size=32", "hyper.epochs=2", "trainer.precision=fp32",
           "trainer.memory_format=contiguous", "logger=[]"]
-COMMON = ["network.weights=none", "image.size=64", "hyper.epochs=1", "hyper.batch_size=4", "trainer.precision=fp32",
-          "trainer.memory_format=contiguous", "hyper.optimizer=adamw", "logger=[]"]
+COMMON = ["recipe=platform", "network.weights=none", "image.size=64", "hyper.epochs=1", "hyper.batch_size=4",
+          "trainer.precision=fp32", "trainer.memory_format=contiguous", "hyper.optimizer=adamw", "logger=[]"]
 SMALL = [*COMMON, "dataset.root=sample", "dataset.limit=20", "dataset.validation_percentage=30"]
 BOXES, MAPS = (["task=detection", "network=rtmdet_tiny"], ["task=segmentation", "network=fastscnn"])
-SEARCH = [*LABELS[:4], "dataset.limit=60", "image.size=32", "trainer.precision=fp32",
+SEARCH = [*LABELS[:4], "dataset.limit=60", "recipe=platform", "image.size=32", "trainer.precision=fp32",
           "trainer.memory_format=contiguous", "logger=[]"]
 
 

@@ -15,7 +15,7 @@ import sightsmith
 from sightsmith.core.util.errors import UserError
 
 SMALL = ["task=classification", "network=mobilenet_v3_small", "network.weights=none", "image.size=32",
-         "hyper.epochs=2", "hyper.batch_size=8", "trainer.precision=fp32",
+         "recipe=platform", "hyper.epochs=2", "hyper.batch_size=8", "trainer.precision=fp32",
          "trainer.memory_format=contiguous", "logger=[]"]
 
 

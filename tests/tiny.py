@@ -82,6 +82,9 @@ class TinyTask(Task):
     def build_model(self, *, load_weights=True):
         return TinyModel(), None
 
+    def backbone(self, model):
+        return model.layers[:2]
+
     def evaluation_step(self, model, batch):
         batch = model.data_preprocessor(batch, False)
         logits = model(batch["inputs"])

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from sightsmith.core.config.model_card import WEIGHTS, card_path, read_card, restore_config
-from sightsmith.core.contracts.schema import BaseRunConfig, Config
+from sightsmith.core.contracts.schema import PLATFORM, BaseRunConfig, Config
 from sightsmith.core.plugins.manager import Plugins
 from sightsmith.core.util.errors import UserError
 
@@ -45,7 +45,8 @@ class BaseRun:
         config = self.config
         values = recipe(config)
         values["network"]["weights"] = str(card_path(self.path).with_name(WEIGHTS))
-        return {"defaults": [{"override /task": self.task}, {"override /network": config.network.name}],
+        return {"defaults": [{"override /task": self.task}, {"override /network": config.network.name},
+                             {"override /recipe": PLATFORM}],
                 "flow": "retrain", **values,
                 "base_run": asdict(BaseRunConfig(str(self.path), list(self.card["classes"])))}
 

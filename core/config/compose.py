@@ -107,6 +107,8 @@ def install(overrides: Sequence[str], plugins: Plugins) -> None:
         _store(store, "_task_keys", name, partial(settings_of, task), plugins.provider("tasks", name).plugin, "task")
     for name in plugins.networks:
         _store(store, "network", name, partial(dict, name=name), plugins.provider("networks", name).plugin)
+    for name in plugins.recipes:
+        _store(store, "recipe", name, partial(dict, recipe=name), plugins.provider("recipes", name).plugin, "_global_")
     for name, tuner in plugins.tuners.items():
         _store(store, "tuner", name, tuner.node, plugins.provider("tuners", name).plugin, "_global_")
     for name, preset in load_presets(plugins).items():
@@ -169,7 +171,7 @@ def _composed_alone(choice: str, content: str, plugins: Plugins) -> Config:
     return config
 
 
-def _reference(config: Config, locks: Preset | BaseRun | None, plugins: Plugins) -> Config:
+def reference(config: Config, locks: Preset | BaseRun | None, plugins: Plugins) -> Config:
     """The configuration with only the preset, the base run or, without ``locks``, the task chosen."""
     if locks is None:
         return _composed_alone(f"task={config.task.name}", "", plugins)
@@ -187,7 +189,7 @@ def _chosen_locks(choices: Mapping[str, str | None], plugins: Plugins) -> Preset
 def ensure_unlocked(config: Config, choices: Mapping[str, str | None], plugins: Plugins) -> None:
     """Raises UserError if ``config`` differs from what the chosen preset or base_run locks, whatever the cause."""
     if (locks := _chosen_locks(choices, plugins)) is not None:
-        ensure_locked_values(config, _reference(config, locks, plugins), locks)
+        ensure_locked_values(config, reference(config, locks, plugins), locks)
     elif config.flow != "general" or config.preset != PresetConfig() or config.base_run != BaseRunConfig():
         raise UserError("flow=specialized and preset.* require a preset, flow=retrain and base_run.* a base run; "
                         "neither is chosen",
@@ -217,7 +219,7 @@ def resolve(composed: DictConfig, choices: Mapping[str, str | None], plugins: Pl
         raise UserError(f"tuner.name={config.tuner.name} does not select a tuner",
                         hint=f"type tuner={config.tuner.name}")
     if config.tuner.name == AUTO:
-        ensure_not_overridden(config, _reference(config, _chosen_locks(choices, plugins), plugins))
+        ensure_not_overridden(config, reference(config, _chosen_locks(choices, plugins), plugins))
     elif config.preference != PreferenceConfig():
         raise UserError(f"preference.* applies to tuner=auto only, and this run has tuner={config.tuner.name}",
                         hint="type tuner=auto, or leave preference.* out")

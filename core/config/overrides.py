@@ -22,7 +22,7 @@ from sightsmith.core.contracts.schema import Config, TaskConfig, walk
 from sightsmith.core.plugins.manager import Plugins
 from sightsmith.core.util.errors import Problem, near
 
-GROUPS = ("task", "network", "logger", "preset", "tuner")
+GROUPS = ("task", "network", "logger", "preset", "recipe", "tuner")
 LOCKING_GROUPS = ("preset", "base_run")
 """Groups whose options lock keys."""
 
@@ -51,7 +51,7 @@ def chosen_options(parsed: Iterable[Override], group: str) -> Iterator[str]:
 def _options(plugins: Plugins) -> dict[str, list[str]]:
     """The options of each of :data:`GROUPS`."""
     return {"task": list(plugins.tasks), "network": list(plugins.networks), "logger": list(plugins.loggers),
-            "preset": list(load_presets(plugins)), "tuner": list(plugins.tuners)}
+            "preset": list(load_presets(plugins)), "recipe": list(plugins.recipes), "tuner": list(plugins.tuners)}
 
 
 def settings_of(task: TaskRecord) -> type[TaskConfig]:

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 import yaml
 
 from sightsmith.core.contracts.records import Provider
-from sightsmith.core.contracts.schema import PresetConfig
+from sightsmith.core.contracts.schema import PLATFORM, PresetConfig
 from sightsmith.core.plugins.manager import Plugins
 from sightsmith.core.util.digest import digest
 from sightsmith.core.util.errors import UserError, near
@@ -54,7 +54,8 @@ class Preset:
     def node(self) -> dict[str, Any]:
         """The option of Hydra's group ``preset``, for the package ``_global_``."""
         network = {**self.config.get("network", {}), **({"weights": str(self.weights)} if self.weights else {})}
-        return {"defaults": [{"override /task": self.task}, {"override /network": self.network}],
+        return {"defaults": [{"override /task": self.task}, {"override /network": self.network},
+                             {"override /recipe": PLATFORM}],
                 **self.config, "network": network, "flow": "specialized", "preset": dataclasses.asdict(self.card)}
 
     @property

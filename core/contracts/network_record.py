@@ -45,7 +45,8 @@ class NetworkRecord(Record):
     builder of a function ``(record, network.config) -> Iterable[PublishedWeights]``, the best first. ``annotation`` is
     the kind that it trains on if not the task's. For a record that represents a model zoo, ``zoo`` is the builder of a
     function ``() -> Iterable[ZooNetwork]`` that imports no heavy library; ``network.config`` chooses one of its
-    networks.
+    networks. ``recipe`` is the builder of what its authors trained it with: a :class:`.RecipeRecord`'s.
+    ``learning_rate`` is AdamW's for fine-tuning it with steps of 16 images, if it needs one of its own.
     """
 
     task: str
@@ -63,6 +64,8 @@ class NetworkRecord(Record):
     annotation: Annotation | None = None
     options: Mapping[str, Any] = field(default_factory=dict)
     zoo: str | None = None
+    recipe: str | None = None
+    learning_rate: float | None = None
 
     @cached_property
     def zoo_networks(self) -> dict[str, ZooNetwork]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from sightsmith.core.contracts.recommendation import Recommendation
+from sightsmith.core.contracts.recommendation import Recommendation, RecommendedValue
 
 
 @dataclass(frozen=True)
@@ -47,6 +47,8 @@ class Plan:
     """of all trainings together"""
     estimated_memory: int
     """bytes, of one rank"""
+    settings: tuple[RecommendedValue, ...] = ()
+    """every hyperparameter"""
     choice: Recommendation | None = None
     """what tuner=auto chose, and why"""
 

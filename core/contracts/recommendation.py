@@ -4,26 +4,28 @@ from __future__ import annotations
 
 import copy
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any
 
 from sightsmith.core.contracts.schema import Config, format_override, is_among, walk
 from sightsmith.core.util.errors import Problem, UserError
 
-OWNED = ("network.name", "network.weights", "network.options", "network.config", "image.size", "dataset.tile",
+OWNED = ("recipe", "network.name", "network.weights", "network.options", "network.config", "image.size", "dataset.tile",
          "augment.horizontal_flip", "augment.rotate90", "augment.resized_crop", "augment.translation",
          "augment.rotation", "augment.color_jitter", "hyper.batch_size", "hyper.epochs", "hyper.optimizer",
          "hyper.learning_rate", "hyper.weight_decay", "hyper.momentum", "hyper.schedule",
-         "hyper.warmup_epochs", "hyper.clip_grad_norm", "hyper.ema_decay", "hyper.class_balance")
+         "hyper.warmup_epochs", "hyper.clip_grad_norm", "hyper.ema_decay", "hyper.class_balance",
+         "hyper.freeze_epochs", "hyper.layer_decay")
 """Keys and groups that you cannot set with ``tuner=auto``."""
 
 
 @dataclass(frozen=True)
 class RecommendedValue:
-    """A configuration key with its value and the reason."""
+    """A configuration key with its value and the reason; in a plan also who set it: you, a preset, a recipe, ..."""
 
     key: str
     value: Any
     reason: str
+    origin: str = ""
 
 
 @dataclass(frozen=True)
@@ -39,12 +41,10 @@ class SearchRange:
 
 @dataclass(frozen=True)
 class Recommendation:
-    """All choices. ``warnings`` are contradictions between preferences and data."""
-
-    HEADER: ClassVar = ("what", "chosen", "why")
+    """All choices. ``warnings`` are contradictions between preferences and data, and what a recipe cannot map."""
 
     decisions: tuple[RecommendedValue, ...]
-    space: tuple[SearchRange, ...]
+    space: tuple[SearchRange, ...] = ()
     warnings: tuple[str, ...] = ()
 
     def applied(self, config: Config) -> Config:
@@ -57,12 +57,6 @@ class Recommendation:
                 owner = getattr(owner, group)
             setattr(owner, name, decision.value)
         return chosen
-
-    def rows(self) -> list[tuple[str, str, str]]:
-        """For the console and the report, under :attr:`HEADER`."""
-        return [(item.key, format_override(item.value), item.reason) for item in self.decisions] + [
-            (f"search {item.key}", f"{item.low:g} to {item.high:g}{', logarithmic' if item.log else ''}", item.reason)
-            for item in self.space]
 
 
 def owned(key: str) -> bool:

@@ -155,6 +155,12 @@ class LoggerRecord(Record):
 
 
 @dataclass(frozen=True, kw_only=True)
+class RecipeRecord(Record):
+    """A recipe. The builder is a pure function ``(config: Config, task: TaskRecord, network: NetworkRecord, data:
+    DatasetStatistics, fixed: Collection[str]) -> Recommendation``; ``fixed`` are keys that it cannot change."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class TunerRecord(Record):
     """A tuner. The builder is a subclass of :class:`sightsmith.core.contracts.tuner.Tuner`.
 

@@ -13,7 +13,7 @@ from typing import Any
 
 from omegaconf import MISSING
 
-MANUAL, AUTO = "manual", "auto"
+MANUAL, AUTO, PLATFORM = "manual", "auto", "platform"
 
 
 def _value(default: Any, help: str, *, low: float | None = None, high: float | None = None,
@@ -92,10 +92,13 @@ class HyperConfig:
     learning_rate: float = _value(0.001, "peak learning rate", low=1e-6, high=1)
     backbone_lr_scale: float = _value(1.0, "learning rate of the backbone, the layers before the heads, relative to "
                                            "the rest; 0 freezes it", low=0, high=1)
-    schedule: str = _value("constant", "learning rate schedule", choices=("constant", "step", "cosine"))
+    layer_decay: float = _value(1.0, "learning rate of a layer of the backbone relative to the next", low=0.1, high=1)
+    freeze_epochs: int = _value(0, "epochs at the start in which only the heads learn, not the backbone", low=0)
+    schedule: str = _value("constant", "learning rate schedule", choices=("constant", "step", "cosine", "plateau"))
     warmup_epochs: float = _value(0.0, "linear warm-up from 0, epochs", low=0, high=50)
-    lr_step_size: int = _value(30, "schedule=step: epochs between decays", low=1)
-    lr_gamma: float = _value(0.1, "schedule=step: factor per decay", low=1e-4, high=1)
+    lr_step_size: int = _value(30, "epochs between decays (schedule=step), or without improvement before one "
+                                  "(schedule=plateau)", low=1)
+    lr_gamma: float = _value(0.1, "schedule=step or plateau: factor per decay", low=1e-4, high=1)
     optimizer: str = _value("sgd", "optimizer", choices=("sgd", "adam", "adamw"))
     weight_decay: float = _value(0.0, "weight decay", low=0, high=0.1)
     momentum: float = _value(0.9, "momentum of sgd; the first beta of adam and adamw", low=0, high=0.99)
@@ -169,6 +172,8 @@ class TrainerConfig:
     checkpoint_minutes: float = _value(10.0, "minutes between checkpoints within an epoch", low=0.001)
     watchdog_minutes: float = _value(30.0, "with several ranks: minutes without progress after which the run stops "
                                            "and shows where each rank was; 0: never", low=0)
+    time_budget: float | None = _value(None, "minutes that training and validation may take: the schedule is shortened "
+                                       "to fit, by the measured time of a step; null: no limit", low=0.01)
     resume: str = _value("false", "false, true (the newest unfinished run with this name), or a run folder")
     dry_run: bool = _value(False, "stop after the plan")
     pause_after_epoch: int | None = _value(None, "pause after this epoch; continue with trainer.resume", low=1)
@@ -226,6 +231,8 @@ class Config:
                        "a finished run", choices=("general", "specialized", "retrain"))
     preset: PresetConfig = field(default_factory=PresetConfig)
     base_run: BaseRunConfig = field(default_factory=BaseRunConfig)
+    recipe: str = _value("default", "where hyperparameters that you do not set come from; set with recipe=NAME "
+                         "(`sightsmith list recipes`)")
     task: TaskConfig = field(default_factory=TaskConfig)
     name: str = _value("${task.name}", "name of the run, at most 100 characters")
     description: str = _value("", "free text for the report")

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
         ImageReaderRecord,
         LoggerRecord,
         PresetFolder,
+        RecipeRecord,
         TaskRecord,
         TunerRecord,
     )
@@ -73,6 +74,12 @@ def sightsmith_dataset_formats() -> Iterable[DatasetFormatRecord]:  # type: igno
 @hookspec
 def sightsmith_networks() -> Iterable[NetworkRecord]:  # type: ignore[empty-body]
     """Networks; each becomes an option of the config group ``network``."""
+
+
+@hookspec
+def sightsmith_recipes() -> Iterable[RecipeRecord]:  # type: ignore[empty-body]
+    """Recipes, which choose hyperparameters; each becomes an option of the config group ``recipe``. The builder is
+    called on rank 0 once the data is checked; its values are those of the keys that nobody has set."""
 
 
 @hookspec

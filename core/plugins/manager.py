@@ -29,6 +29,7 @@ from sightsmith.core.contracts.records import (
     LoggerRecord,
     PresetFolder,
     Provider,
+    RecipeRecord,
     Record,
     TaskRecord,
     TunerRecord,
@@ -48,6 +49,7 @@ KINDS: Mapping[str, type[Record]] = {
     "tasks": TaskRecord,
     "dataset_formats": DatasetFormatRecord,
     "networks": NetworkRecord,
+    "recipes": RecipeRecord,
     "tuners": TunerRecord,
     "loggers": LoggerRecord,
     "image_readers": ImageReaderRecord,
@@ -87,6 +89,7 @@ class Plugins:
         self.tasks: dict[str, TaskRecord] = {}
         self.dataset_formats: dict[str, DatasetFormatRecord] = {}
         self.networks: dict[str, NetworkRecord] = {}
+        self.recipes: dict[str, RecipeRecord] = {}
         self.tuners: dict[str, TunerRecord] = {}
         self.loggers: dict[str, LoggerRecord] = {}
         self.image_readers: dict[str, ImageReaderRecord] = {}
@@ -204,6 +207,9 @@ class Plugins:
 
     def network(self, name: str) -> NetworkRecord:
         return self._find("network", self.networks, name)
+
+    def recipe(self, name: str) -> RecipeRecord:
+        return self._find("recipe", self.recipes, name)
 
     def tuner(self, name: str) -> TunerRecord:
         return self._find("tuner", self.tuners, name)

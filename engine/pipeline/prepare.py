@@ -4,31 +4,35 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import partial
+from typing import Any
 
 import torch
 
 from sightsmith.core.contracts.dataset import CheckedDataset
 from sightsmith.core.contracts.plan import Plan
-from sightsmith.core.contracts.recommendation import Recommendation
 from sightsmith.core.contracts.schema import AUTO, Config, PresetConfig
 from sightsmith.core.contracts.weights import LoadReport
 from sightsmith.core.util.errors import Problem, UserError
+from sightsmith.core.util.text import format_duration
 from sightsmith.engine.data.augmentations import build_augmentation
+from sightsmith.engine.data.dataset_statistics import DatasetStatistics
 from sightsmith.engine.data.tiling import tile_dataset
 from sightsmith.engine.pipeline.cross_validation import choose_folds, choose_refit
 from sightsmith.engine.pipeline.inference import ensure_fusible
 from sightsmith.engine.pipeline.load_dataset import check
-from sightsmith.engine.pipeline.recommend import DatasetStatistics, recommend
+from sightsmith.engine.pipeline.recipe import fixed_keys, follow_recipe, settings
+from sightsmith.engine.pipeline.recommend import recommend
 from sightsmith.engine.pipeline.stages import BuiltRun, LoadedRun, PlannedRun, RecommendedRun, RunContext
-from sightsmith.engine.report.plan_table import plan_table, show_recommendation
+from sightsmith.engine.report.plan_table import plan_table, settings_table, show_recommendation
 from sightsmith.engine.report.starting_weights import loading_lines, plan_text
 from sightsmith.engine.runs.compute_mode import ComputeMode
 from sightsmith.engine.runs.published import PUBLISHED, described, fetch_weights
-from sightsmith.engine.runs.resume import find_run, planned_mode
+from sightsmith.engine.runs.resume import find_run, planned_length, planned_mode
 from sightsmith.engine.runs.run_dir import RunDir
 from sightsmith.engine.training import distributed
-from sightsmith.engine.training.benchmark import Measurement, benchmark, candidates, estimate_seconds
+from sightsmith.engine.training.benchmark import Measurement, benchmark, candidates, estimate_seconds, shorten
 from sightsmith.engine.training.session import Training
 from sightsmith.engine.training.trainer import seed_everything
 
@@ -38,7 +42,7 @@ def prepare(context: RunContext, config: Config) -> PlannedRun:
     loaded = _load(context, config)
     recommended = _recommend(context, loaded)
     built = _build(context, recommended.config, loaded.dataset)
-    plan = _plan(context, built, recommended.recommendation, loaded.resumed)
+    plan = _plan(context, built, recommended, loaded.resumed)
     return PlannedRun(**vars(built), plan=plan, resumed=loaded.resumed)
 
 
@@ -62,14 +66,22 @@ def _check(context: RunContext, config: Config) -> CheckedDataset:
 
 
 def _recommend(context: RunContext, loaded: LoadedRun) -> RecommendedRun:
-    """The recommendation of tuner=auto; the same on every rank."""
-    config, plugins = loaded.config, context.plugins
-    if config.tuner.name != AUTO:
-        return RecommendedRun(config, None)
-    recommendation = recommend(config, plugins.task(config.task.name), plugins.networks.values(),
-                               DatasetStatistics.of(loaded.dataset))
-    show_recommendation(recommendation, context.details)
-    return RecommendedRun(recommendation.applied(config), recommendation)
+    """What tuner=auto or the recipe chooses; the same on every rank."""
+    return distributed.on_main(context.state, lambda: _recommended(context, loaded))
+
+
+def _recommended(context: RunContext, loaded: LoadedRun) -> RecommendedRun:
+    config, plugins, data = loaded.config, context.plugins, DatasetStatistics.of(loaded.dataset)
+    fixed = fixed_keys(config, context.overrides, plugins)
+    if config.tuner.name == AUTO:
+        chosen = recommend(config, plugins.task(config.task.name), plugins.networks.values(), data)
+        show_recommendation(chosen, context.details)
+    else:
+        chosen = follow_recipe(config, data, fixed, plugins)
+        for warning in chosen.warnings:
+            context.details.print(f"recipe={config.recipe}: {warning}", markup=False)
+    config = chosen.applied(config)
+    return RecommendedRun(config, settings(config, fixed, chosen), chosen if config.tuner.name == AUTO else None)
 
 
 def _build(context: RunContext, config: Config, whole: CheckedDataset) -> BuiltRun:
@@ -116,10 +128,11 @@ def _ensure_complete_weights(loaded: LoadReport, config: Config) -> None:
                         "`sightsmith verify` shows which")
 
 
-def _plan(context: RunContext, built: BuiltRun, recommendation: Recommendation | None, resumed: RunDir | None) -> Plan:
+def _plan(context: RunContext, built: BuiltRun, recommended: RecommendedRun, resumed: RunDir | None) -> Plan:
     """The same on every rank. A resumed run keeps its mode, because another one could be the fastest now."""
     config, state = built.config, context.state
     hyper, trainer, task = config.hyper, config.trainer, built.task
+    settings = recommended.settings
     planned = distributed.on_main(state, lambda: planned_mode(resumed) if resumed else None)
     modes = (planned,) if planned else candidates(trainer.precision, trainer.memory_format, state.device)
     measured = _measure(context, built, modes)
@@ -132,6 +145,16 @@ def _plan(context: RunContext, built: BuiltRun, recommendation: Recommendation |
     if config.ensemble == "folds":
         ensure_fusible(task, "ensemble=folds")
     refit = choose_refit(built.dataset, config, folds)
+    epoch_seconds = (1 + folds * config.dataset.repeats + bool(refit)) * estimate_seconds(
+        micro_batch_seconds=seconds[measured.mode], load_seconds=measured.load_seconds, workers=workers,
+        batch_images=min(hyper.batch_size, train), train_images=train, validation_images=validation, epochs=1)
+    if trainer.time_budget is not None:
+        shorter = distributed.on_main(state, lambda: _within_budget(config, epoch_seconds, resumed))
+        vars(hyper).update(shorter)  # in place: task and training have this configuration, too
+        settings = tuple(replace(item, value=shorter[name], origin=f"trainer.time_budget={trainer.time_budget:g}",
+                                 reason=f"an epoch of all trainings takes {format_duration(epoch_seconds)}")
+                         if (name := item.key.removeprefix("hyper.")) in shorter and item.value != shorter[name]
+                         else item for item in settings)
     plan = Plan(
         name=config.name, task=config.task.name, network=config.network.name, weights=plan_text(built.loaded),
         input_size=task.input_size(), classes=len(built.dataset.index.classes), train_images=train,
@@ -143,18 +166,22 @@ def _plan(context: RunContext, built: BuiltRun, recommendation: Recommendation |
         precision=measured.mode.precision, memory_format=measured.mode.memory_format,
         mode_reason=f"{source}: {speeds} per micro-batch", num_workers=workers,
         folds=folds, repeats=config.dataset.repeats, folds_reason=folds_reason,
-        refit=refit, ensemble=config.ensemble,
-        estimated_seconds=(1 + folds * config.dataset.repeats + bool(refit)) * estimate_seconds(
-            micro_batch_seconds=seconds[measured.mode], load_seconds=measured.load_seconds, workers=workers,
-            batch_images=min(hyper.batch_size, train), train_images=train, validation_images=validation,
-            epochs=hyper.epochs),
-        estimated_memory=measured.memory, choice=recommendation)
+        refit=refit, ensemble=config.ensemble, estimated_seconds=hyper.epochs * epoch_seconds,
+        estimated_memory=measured.memory, settings=settings, choice=recommended.recommendation)
     if state.is_main_process:
         if built.loaded is None and config.network.weights == PUBLISHED:
             context.details.print(f"warning: nothing is published for {described(config.network)}: training starts "
                                   "from random weights, and learns little from few images")
-        context.details.print(plan_table(plan))
+        context.details.print(plan_table(plan), settings_table(plan))
     return plan
+
+
+def _within_budget(config: Config, epoch_seconds: float, resumed: RunDir | None) -> dict[str, Any]:
+    """The keys of ``hyper`` with which the run fits ``trainer.time_budget``; a resumed run keeps its own."""
+    assert config.trainer.time_budget is not None
+    fitting = max(int(60 * config.trainer.time_budget / max(epoch_seconds, 1e-9)), 1)
+    shorter = shorten(config.hyper, min(fitting, config.hyper.epochs))
+    return planned_length(resumed, shorter) if resumed else shorter
 
 
 def _measure(context: RunContext, built: BuiltRun, modes: Sequence[ComputeMode]) -> Measurement:

@@ -6,11 +6,8 @@ Everything here is a pure function: the same data and preferences give the same 
 from __future__ import annotations
 
 import math
-import statistics
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from collections.abc import Iterable, Iterator
 
 from sightsmith.core.contracts.annotation import Annotation
 from sightsmith.core.contracts.network_record import NetworkRecord, Score
@@ -18,9 +15,8 @@ from sightsmith.core.contracts.recommendation import Recommendation, Recommended
 from sightsmith.core.contracts.records import TaskRecord
 from sightsmith.core.contracts.schema import Config, walk
 from sightsmith.core.util.errors import UserError
-
-if TYPE_CHECKING:
-    from sightsmith.core.contracts.dataset import CheckedDataset
+from sightsmith.engine.data.dataset_statistics import DatasetStatistics
+from sightsmith.engine.pipeline.default_recipe import default_recipe
 
 STOPS = 5
 PERMISSIVE = ("Apache-2.0", "BSD-", "MIT")
@@ -28,27 +24,6 @@ PERMISSIVE = ("Apache-2.0", "BSD-", "MIT")
 
 MOST_ERROR = 2.0
 """Networks with more than this many times the published error of the best one are not considered."""
-
-STEP = 32
-"""Input sizes are multiples of it, pixels: the stride of the networks' last layers."""
-
-LEAST_SIDE, MOST_SIDE = 128, 1344
-"""The smallest and the largest recommended input size, pixels."""
-
-SMALL_OBJECT = 16
-"""Objects should have at least this side at the input, pixels: two cells of the usual finest layer, stride 8."""
-
-MOST_PIXELS = 32 * 384**2
-"""Pixels per batch that fit into the memory of common devices."""
-
-LEAST_STEPS, STEPS, LEAST_EPOCHS = 8, 4000, 10
-"""The fewest steps of an epoch, the steps of a run, and its fewest epochs unless limited to fewer."""
-
-RATE, RATE_BATCH = 2e-4, 16
-"""AdamW's learning rate for pretrained weights, and the number of images per step that it is for."""
-
-IMBALANCE = 3.0
-"""Ratio of the most frequent to the rarest class from which rare classes are oversampled."""
 
 MODALITIES = {"ct": ("CT",), "mri": ("MR",), "fundus": ("OP",),
               "xray": ("CR", "DX", "IO", "MG", "PX", "RF", "RG", "XA")}
@@ -62,41 +37,7 @@ SIDED = ("ct", "mri", "xray")
 PBT_RATE, PBT_DECAY, PBT_MOMENTUM = (1e-5, 0.1), (5e-6, 0.002), (0.8, 0.99)
 """The full search ranges; a recommended range is a part of them, extended only to contain the recommended value."""
 
-ADAM_RATE = 1e-3
-
-
-@dataclass(frozen=True)
-class DatasetStatistics:
-    """Statistics of a checked data set that the recommendation depends on.
-
-    ``side`` is the median longer side of the images, ``object_side`` the median square root of the areas
-    of the objects' boxes (None without boxes), both in pixels. ``frequent`` and ``rare`` are the classes
-    with the most and the fewest training images, and their number.
-    """
-
-    annotation: Annotation
-    train_images: int
-    side: int
-    object_side: float | None
-    frequent: tuple[str, int]
-    rare: tuple[str, int]
-    monochrome: bool
-    modalities: tuple[str | None, ...]
-    """DICOM modalities; None stands for images that are not DICOM"""
-
-    @classmethod
-    def of(cls, dataset: CheckedDataset) -> DatasetStatistics:
-        infos = [dataset.infos[sample.name] for sample in dataset.train]
-        boxes = [item.box for sample in dataset.train for item in sample.objects if not item.crowd]
-        sides = [math.sqrt((right - left) * (bottom - top)) for left, top, right, bottom in boxes]
-        counts = Counter(dict.fromkeys(dataset.index.classes, 0))
-        counts.update(label for sample in dataset.train for label in set(sample.labels))
-        ranked = counts.most_common()
-        return cls(dataset.index.annotation, len(dataset.train),
-                   int(statistics.median(max(info.width, info.height) for info in infos)),
-                   statistics.median(sides) if sides else None, ranked[0], ranked[-1],
-                   all(info.monochrome for info in infos),
-                   tuple(sorted({info.modality for info in infos}, key=str)))
+ADAM_RATE = 3e-3
 
 
 def recommend(config: Config, task: TaskRecord, networks: Iterable[NetworkRecord],
@@ -115,9 +56,10 @@ def recommend(config: Config, task: TaskRecord, networks: Iterable[NetworkRecord
                  f"({_describe(stops[-1])})"),
         RecommendedValue("network.weights", "published", f"trained on {network.pretrained}: {network.weights}; better "
                                                          "than training from scratch on few images"),
-        *_input(network, data), *_pictures(config, data)]
-    chosen = {item.key: item.value for item in decisions}
-    decisions += _hyper(config, data, chosen["image.size"], chosen.get("dataset.tile"))
+        *_pictures(config, data)]
+    known = {item.key for item in decisions}
+    decisions += (item for item in default_recipe(Recommendation(tuple(decisions)).applied(config), task, network, data,
+                                                  known).decisions if owned(item.key) and item.key not in known)
     return Recommendation(tuple(decisions), tuple(_space(decisions)),
                   tuple(_contradictions(config.preference.image_type, data)))
 
@@ -171,33 +113,6 @@ def _describe(record: NetworkRecord) -> str:
             f"on {score.dataset}")
 
 
-def _input(network: NetworkRecord, data: DatasetStatistics) -> Iterator[RecommendedValue]:
-    """``image.size``, and ``dataset.tile`` if objects would be too small at any size."""
-    own = _multiple(network.input_size)
-    least = max(LEAST_SIDE, _multiple(network.min_size or network.input_size, math.ceil))
-    size = min(own, max(_multiple(data.side, math.ceil), least))
-    reason = (f"the default of {network.name} is {network.input_size}" if size == own else
-              f"the images' longer side is {data.side}; upscaling adds no information"
-              + (f"; {least} is the minimum" if size == least else ""))
-    shown = data.object_side * size / data.side if data.object_side else SMALL_OBJECT
-    if data.object_side and shown < SMALL_OBJECT:
-        why = f"objects of {data.object_side:.3g} px in images of {data.side} would be {shown:.2g} px at {size}"
-        ideal = _multiple(size * SMALL_OBJECT / shown, math.ceil)
-        most = max(size, min(MOST_SIDE, _multiple(2 * data.side, math.ceil)))
-        if ideal > most and data.side > size:
-            # Images are at most doubled in size, because upscaling adds no information.
-            tile = max(_multiple(size * data.object_side / SMALL_OBJECT, math.floor), _multiple(size / 2, math.ceil))
-            yield RecommendedValue("dataset.tile", tile, f"{why}, and at most {most} px are recommended; tiles show "
-                                                         "them larger")
-        else:
-            size, reason = min(ideal, most), f"{why}; {SMALL_OBJECT} px are two cells of the finest layer"
-    yield RecommendedValue("image.size", size, reason)
-
-
-def _multiple(value: float, rounded: Callable[[float], int] = round) -> int:
-    return max(STEP, STEP * rounded(value / STEP))
-
-
 def _pictures(config: Config, data: DatasetStatistics) -> Iterator[RecommendedValue]:
     """Augmentation, and the window of CT."""
     kind = config.preference.image_type
@@ -225,51 +140,6 @@ def _contradictions(kind: str, data: DatasetStatistics) -> Iterator[str]:
         if known != kind:
             yield (f"preference.image_type={kind}, but there are DICOM images of the modality {modality}: use "
                    f"preference.image_type={known} for these")
-
-
-def _hyper(config: Config, data: DatasetStatistics, size: int, tile: int | None) -> Iterator[RecommendedValue]:
-    images = data.train_images * (1 if tile is None else math.ceil(data.side / tile) ** 2)
-    shown = f"{images} training images" + (" or about as many tiles" if tile else "")
-    batch, batch_reason = _batch_size(config, images, shown, size)
-    per_step = batch * config.trainer.gradient_accumulation
-    steps = math.ceil(images / per_step)
-    epochs = min(max(LEAST_EPOCHS, math.ceil(STEPS / steps)), config.limits.epochs)
-    yield RecommendedValue("hyper.batch_size", batch, batch_reason)
-    yield RecommendedValue("hyper.epochs", epochs, f"{shown} are {steps} steps per epoch; {STEPS} steps, at least "
-                                                   f"{LEAST_EPOCHS} and at most limits.epochs={config.limits.epochs} "
-                                                   "epochs")
-    yield RecommendedValue("hyper.optimizer", "adamw", "works for convolutional networks and transformers")
-    yield RecommendedValue("hyper.learning_rate", float(f"{RATE * math.sqrt(per_step / RATE_BATCH):.2g}"),
-                   f"{RATE:g} for {RATE_BATCH} images per step, scaled with the square root of their number")
-    yield RecommendedValue("hyper.weight_decay", 0.001, "small, to stay close to the pretrained weights")
-    yield RecommendedValue("hyper.momentum", 0.9, "AdamW's default beta1")
-    yield RecommendedValue("hyper.schedule", "cosine", "ends with small steps for any number of epochs")
-    yield RecommendedValue("hyper.warmup_epochs", min(5.0, epochs / 20), "a twentieth: protects the backbone from the "
-                                                                         "new head")
-    yield RecommendedValue("hyper.clip_grad_norm", 1.0, "limits the effect of a single bad batch")
-    yield RecommendedValue("hyper.ema_decay", 0.99,
-                           "the mean of about 100 steps; single ones are noisy with few images")
-    (frequent, most), (rare, fewest) = data.frequent, data.rare
-    unequal = most > IMBALANCE * fewest
-    yield RecommendedValue("hyper.class_balance", "sampling" if unequal else "none",
-                   f"training images of the most frequent class, {frequent}: {most}, of the rarest, {rare}: {fewest}; "
-                   + ("rare classes are oversampled" if unequal else "balanced enough"))
-
-
-def _batch_size(config: Config, images: int, shown: str, size: int) -> tuple[int, str]:
-    """The task's default, halved for few images and for large ones."""
-    own = batch = min(config.hyper.batch_size, config.limits.batch_size)
-    reasons = []
-    while batch > 2 and images < LEAST_STEPS * batch:
-        batch //= 2
-    if batch < own:
-        reasons.append(f"{shown}: an epoch should have {LEAST_STEPS} steps")
-    fitting = batch
-    while batch > 2 and batch * size**2 > MOST_PIXELS:
-        batch //= 2
-    if batch < fitting:
-        reasons.append(f"reduced for memory at {size} px")
-    return batch, " and ".join(reasons) or f"the default of {config.task.name}"
 
 
 def _space(decisions: Iterable[RecommendedValue]) -> Iterator[SearchRange]:

@@ -13,7 +13,7 @@ from rich.console import Console
 
 from sightsmith.core.contracts.dataset import CheckedDataset
 from sightsmith.core.contracts.plan import Plan
-from sightsmith.core.contracts.recommendation import Recommendation
+from sightsmith.core.contracts.recommendation import Recommendation, RecommendedValue
 from sightsmith.core.contracts.results import SampleResult
 from sightsmith.core.contracts.schema import Config
 from sightsmith.core.contracts.task import Task
@@ -67,9 +67,10 @@ class LoadedRun:
 
 @dataclass(frozen=True)
 class RecommendedRun:
-    """``config`` with the recommendation of tuner=auto applied, if there is one."""
+    """``config`` with the values of the recipe, or of tuner=auto, whose ``recommendation`` it is, applied."""
 
     config: Config
+    settings: tuple[RecommendedValue, ...]
     recommendation: Recommendation | None
 
 

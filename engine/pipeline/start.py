@@ -38,9 +38,9 @@ def start(config: Config, overrides: Sequence[str], plugins: Plugins, sweep_fold
     return _on_devices(_train, config, list(overrides), plugins)
 
 
-def plan(config: Config, plugins: Plugins) -> Plan:
+def plan(config: Config, overrides: Sequence[str], plugins: Plugins) -> Plan:
     """Check the data, benchmark, and print the plan of a run of ``config``. Raises UserError."""
-    return _on_devices(_plan, config, plugins)
+    return _on_devices(_plan, config, list(overrides), plugins)
 
 
 def _on_devices(function: Callable[..., T], config: Config, *arguments: Any) -> T:
@@ -75,9 +75,9 @@ def _train(config: Config, overrides: Sequence[str], plugins: Plugins, sweep_fol
         distributed.close_state(state)
 
 
-def _plan(config: Config, plugins: Plugins) -> Plan:
+def _plan(config: Config, overrides: Sequence[str], plugins: Plugins) -> Plan:
     state = distributed.open_state()
     try:
-        return prepare(RunContext.of(config, [], None, state, plugins), config).plan
+        return prepare(RunContext.of(config, overrides, None, state, plugins), config).plan
     finally:
         distributed.close_state(state)

@@ -14,7 +14,7 @@ from torch import Tensor
 from sightsmith.core.config.compose import ensure_unlocked
 from sightsmith.core.config.model_card import read_card, restore_config
 from sightsmith.core.config.presets import choice_of, preset_checksum
-from sightsmith.core.contracts.schema import Config, format_override
+from sightsmith.core.contracts.schema import PLATFORM, Config, format_override
 from sightsmith.core.contracts.schema_values import check_values
 from sightsmith.core.plugins.manager import Plugins
 from sightsmith.core.util.digest import digest
@@ -151,8 +151,10 @@ def train_again(path: Path, checks: Iterable[Check], plugins: Plugins) -> Rerun:
     lock, weights, metrics = read_lock(run.lock), all_tensors(path), read_card(path)["metrics"]
     # A new benchmark could choose another mode.
     planned: dict[str, Any] = {key: str(lock[key]) for key in ("precision", "memory_format", "devices")}
-    planned["pause_after_epoch"] = None
-    config = replace(config, trainer=replace(config.trainer, **planned, resume="false", dry_run=False), logger={})
+    planned |= {"pause_after_epoch": None, "time_budget": None}
+    # What the recipe and the time budget led to is in the configuration.
+    config = replace(config, recipe=PLATFORM, trainer=replace(config.trainer, **planned, resume="false", dry_run=False),
+                     logger={})
     overrides = [*yaml.safe_load(run.overrides.read_text()),
                  *(f"trainer.{key}={format_override(value)}" for key, value in planned.items())]
     result = start(config, overrides, plugins)

@@ -17,7 +17,7 @@ from sightsmith.core.util.text import format_duration, format_metric
 from sightsmith.engine.data.statistics import under_represented
 from sightsmith.engine.report.data_section import about_objects
 from sightsmith.engine.report.page import write_page
-from sightsmith.engine.report.plan_table import plan_rows
+from sightsmith.engine.report.plan_table import SETTINGS, plan_rows, settings_rows
 from sightsmith.engine.runs.run_dir import RunDir
 from sightsmith.engine.training.bootstrap import LEVEL, RESAMPLES, Interval
 
@@ -40,6 +40,7 @@ def write_report(run: RunDir, task: Task, plan: Plan, dataset: CheckedDataset, h
         _class_balance(task, dataset),
         *about_objects(dataset),
         Section("Plan", rows=tuple(plan_rows(plan))),
+        Section("Hyperparameters", rows=tuple(settings_rows(plan)), header=SETTINGS),
         _lock(run, dataset),
     ]
     name = task.score.replace("_", " ")

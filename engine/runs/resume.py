@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
@@ -110,6 +110,12 @@ def planned_mode(run: RunDir) -> ComputeMode:
     """The compute mode of the run's plan."""
     plan = json.loads(run.plan.read_text())
     return ComputeMode(plan["precision"], plan["memory_format"])
+
+
+def planned_length(run: RunDir, keys: Iterable[str]) -> dict[str, Any]:
+    """The values of ``hyper.<key>`` that the run's time budget has led to."""
+    hyper = _config(run)["hyper"]
+    return {key: hyper[key] for key in keys}
 
 
 def _config(run: RunDir) -> dict[str, Any]:

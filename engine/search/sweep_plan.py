@@ -17,11 +17,12 @@ from rich.table import Table
 from sightsmith.core.config.compose import resolve, without_hydra
 from sightsmith.core.contracts.recommendation import Recommendation, owned
 from sightsmith.core.contracts.records import TunerRecord
-from sightsmith.core.contracts.schema import AUTO, MANUAL, Config, format_override, walk
+from sightsmith.core.contracts.schema import AUTO, MANUAL, PLATFORM, Config, format_override, walk
 from sightsmith.core.contracts.search_space import Parameter, count
 from sightsmith.core.contracts.tuner import AsynchronousTuner, SearchMethod, SearchSpace, Suggestion, Tuner
 from sightsmith.core.util.errors import Problem, UserError, near
 from sightsmith.core.util.text import format_duration
+from sightsmith.engine.report.plan_table import recommendation_rows
 from sightsmith.engine.search.sweep_syntax import parse_parameter, parse_space
 
 if TYPE_CHECKING:
@@ -81,12 +82,19 @@ class SweepPlan:
         if not auto:
             _ensure_searchable(space, config, record)
         started = time.monotonic()
-        planned = plan(run, plugins)  # what a trial does before its first epoch
+        planned = plan(run, probe, plugins)  # what a trial does before its first epoch
         start_seconds = time.monotonic() - started
         settings = [f"tuner={MANUAL}", "dataset.folds=none", "dataset.refit=auto", "trainer.devices=1",
                     f"trainer.precision={planned.precision}", f"trainer.memory_format={planned.memory_format}",
                     *(record.overrides if config.tuner.trials != 1 else ())]  # one trial has no rival
         common = {text.partition("=")[0]: text for text in settings} | common
+        if not auto:  # the same values in every trial, whatever it searches
+            decided = Recommendation(tuple(item for item in planned.settings
+                                           if item.origin.startswith(("recipe=", "trainer.time_budget="))))
+            common |= _decided(decided, run)
+            run = decided.applied(run)
+            common.pop("trainer.time_budget", None)
+        common["recipe"] = f"recipe={PLATFORM}"  # its values are now set
         if planned.choice is not None:
             chosen = [Parameter(item.key, (), item.low, item.high, item.log) for item in planned.choice.space]
             space = _space(chosen, fixed, parameters)
@@ -96,7 +104,7 @@ class SweepPlan:
         return cls(tuple(text for key, text in common.items() if key not in searched), tuple(space), planned.epochs,
                    planned.estimated_seconds / planned.trainings, start_seconds, planned.devices,
                    {key: value for key, _, value in walk(run) if key in searched},
-                   tuple(planned.choice.rows()) if planned.choice else ())
+                   tuple(recommendation_rows(planned.choice)) if planned.choice else ())
 
     def tuner(self, config: DictConfig, record: TunerRecord) -> Tuner | AsynchronousTuner:
         """Raises UserError if the tuner cannot search this space in this number of trials."""

@@ -11,11 +11,11 @@ from typing import Any
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from sightsmith.core.contracts.recommendation import Recommendation
 from sightsmith.core.contracts.report import Section
 from sightsmith.core.contracts.search_space import Parameter
 from sightsmith.core.util.text import format_metric
 from sightsmith.engine.report.page import write_page
+from sightsmith.engine.report.plan_table import CHOICES
 from sightsmith.engine.runs.run_dir import FINISHED
 from sightsmith.engine.search.sweep_plan import SweepPlan
 from sightsmith.engine.search.sweep_syntax import as_distribution
@@ -40,7 +40,7 @@ def write_sweep_report(folder: Path, plan: SweepPlan, rows: Sequence[SweepRow]) 
         sections += [section for section in (_parallel(plan.space, scored), _importance(plan.space, scored),
                                              _lineage(rows)) if section is not None]
     if plan.choice:
-        sections.append(Section("Recommendation", header=Recommendation.HEADER, rows=plan.choice))
+        sections.append(Section("Recommendation", header=CHOICES, rows=plan.choice))
     write_page(folder / "report", f"Sweep {folder.name}", "", "", headline, sections)
 
 

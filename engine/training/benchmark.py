@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
+from typing import Any
 
 import torch
 from torch import nn
@@ -157,6 +158,14 @@ def _memory(device: torch.device) -> int:
 
 STEP_TO_VALIDATION = 3.0
 """A training step costs about three forward passes: the backward pass costs twice the forward pass."""
+
+
+def shorten(hyper: HyperConfig, epochs: int) -> dict[str, Any]:
+    """The keys of ``hyper`` that count epochs, for a run of ``epochs`` with the same schedule."""
+    part = epochs / hyper.epochs
+    return {"epochs": epochs, "warmup_epochs": float(f"{hyper.warmup_epochs * part:.3g}"),
+            "freeze_epochs": round(hyper.freeze_epochs * part),
+            "lr_step_size": max(round(hyper.lr_step_size * part), 1)}
 
 
 def estimate_seconds(*, micro_batch_seconds: float, load_seconds: float, workers: int, batch_images: float,

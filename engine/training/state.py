@@ -40,6 +40,8 @@ class TrainState:
     best_validation_loss: float = math.inf
     epochs_without_improvement: int = 0
     """epochs since the validation loss or the score was last at its best"""
+    plateaus: int = 0
+    """decays of the learning rate with hyper.schedule=plateau"""
     seconds: float = 0.0
     """of training, including earlier sessions of a resumed run"""
     micro_batch: int = 0

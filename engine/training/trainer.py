@@ -35,6 +35,7 @@ from sightsmith.engine.training.optim import (
     build_ema,
     build_optimizer,
     freeze,
+    is_plateau,
     learning_rate,
     load_state,
     set_learning_rate,
@@ -75,8 +76,8 @@ class Trainer:
         nn.Module.to(model, memory_format=memory_format)  # a network's own `to` may only take a device
         if accelerator.num_processes > 1 and accelerator.device.type == "cuda":
             model = nn.SyncBatchNorm.convert_sync_batchnorm(model)
-        backbone = task.backbone(model)
-        self.frozen = backbone if self.hyper.backbone_lr_scale == 0 else ()
+        self.backbone = task.backbone(model)
+        self.frozen = self.backbone if self.hyper.backbone_lr_scale == 0 else ()
         freeze(self.frozen)
         # Before `prepare`, which patches forward: the average must be a plain copy.
         self.ema = build_ema(model, self.hyper.ema_decay)
@@ -87,7 +88,7 @@ class Trainer:
         if config.trainer.compile:
             model.compile()
         self.unwrapped, self._buffers = model, Buffers(model)
-        self.model, self.optimizer = accelerator.prepare(model, build_optimizer(model, self.hyper, backbone))
+        self.model, self.optimizer = accelerator.prepare(model, build_optimizer(model, self.hyper, self.backbone))
         self._pending: list[tuple[int, list[tuple[dict[str, Tensor], int]]]] = []
         self._saved_at = time.monotonic()
         self._stop = StopSignal()
@@ -120,6 +121,7 @@ class Trainer:
         state = self.state
         self.unwrapped.train()
         freeze(self.frozen)
+        nn.ModuleList(self.resting).eval()
         self._buffers.save()
         while state.step < self.sampler.steps_per_epoch:
             with retried_with_less(lambda: self._shrink(f"in optimizer step {state.step + 1}")):
@@ -155,7 +157,8 @@ class Trainer:
         state, accelerator = self.state, self.accelerator
         seed_everything(self.seed, state.epoch, state.step, accelerator.process_index)
         done = state.epoch * self.sampler.steps_per_epoch + state.step
-        set_learning_rate(self.optimizer, learning_rate(self.hyper, done, self.sampler.steps_per_epoch))
+        set_learning_rate(self.optimizer, learning_rate(self.hyper, done, self.sampler.steps_per_epoch,
+                                                        state.plateaus))
         losses: list[tuple[dict[str, Tensor], int]] = []
         for number, part in enumerate(step.micro_batches, 1):
             where = f"epoch {state.epoch + 1}, optimizer step {state.step + 1}, micro-batch {number}"
@@ -176,6 +179,7 @@ class Trainer:
                 accelerator.backward(loss * (part.count * accelerator.num_processes / step.total))
             losses.append(({name: value.detach() for name, value in parts.items()}, part.count))
         with never_retried():  # half an update cannot be taken back
+            nn.ModuleList(self.resting).zero_grad()  # not by requires_grad, which DistributedDataParallel reads once
             if self.hyper.clip_grad_norm is not None:
                 accelerator.clip_grad_norm_(self.model.parameters(), self.hyper.clip_grad_norm)
             self.optimizer.step()
@@ -228,6 +232,7 @@ class Trainer:
         state.best_validation_loss = loss if loss is not None and lower else state.best_validation_loss
         # The score counts too: a detector that finds nothing yet has a low loss.
         state.epochs_without_improvement = 0 if lower or better else state.epochs_without_improvement + 1
+        state.plateaus += is_plateau(self.hyper, state.epochs_without_improvement)
         if state.best_epoch == 0 or better:
             state.best_score, state.best_epoch = score, state.epoch
             self.best_results = results
@@ -244,6 +249,10 @@ class Trainer:
             callback.on_epoch(state, entry)
         if any_rank(self.accelerator, self._stop.seen)[0]:
             raise StoppedError
+
+    @property
+    def resting(self) -> Sequence[nn.Module]:  # they do not learn yet
+        return self.backbone if self.state.epoch < self.hyper.freeze_epochs else ()
 
     @property
     def finished(self) -> bool:

@@ -17,6 +17,8 @@ COLUMNS = ("name", "family", "parameters", "input_size", "min_size", "top1", "to
            "weights_file", "licence", "source", "dataset")
 ADDRESS = "https://download.pytorch.org/models"
 LICENCE = "BSD-3-Clause (torchvision)"
+ATTENTION, ATTENTION_RATE = ("convnext", "maxvit", "swin_transformer", "vision_transformer"), 1e-4
+"""Families with attention, or trained like them, and AdamW's learning rate for fine-tuning them."""
 SWAG_LICENCE = "CC-BY-NC-4.0"
 """Of the weights whose metadata in torchvision links to a licence."""
 
@@ -31,7 +33,9 @@ def records() -> list[NetworkRecord]:
             parameters=int(row["parameters"]), input_size=int(row["input_size"]), min_size=int(row["min_size"]),
             gflops=float(row["gflops"]), score=Score("top-1", float(row["top1"]), row["dataset"], row["source"]),
             weights=row["weights"], pretrained="ImageNet", licence=row["licence"],
-            published="sightsmith.plugins.classification.networks:published")
+            published="sightsmith.plugins.classification.networks:published",
+            recipe="sightsmith.plugins.classification.recipe:published",
+            learning_rate=ATTENTION_RATE if row["family"] in ATTENTION else None)
         for row in csv.DictReader(text.splitlines())
     ]
 

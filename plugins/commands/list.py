@@ -12,8 +12,8 @@ from sightsmith.plugins.commands.settings import flag, parse, word
 if TYPE_CHECKING:
     from sightsmith.core.plugins.manager import Plugins
 
-KINDS = ("networks", "presets", "formats", "readers", "exporters", "tuners", "augmentations", "tasks", "loggers",
-         "commands", "plugins", "runs")
+KINDS = ("networks", "presets", "formats", "readers", "exporters", "recipes", "tuners", "augmentations", "tasks",
+         "loggers", "commands", "plugins", "runs")
 
 
 @dataclass(frozen=True)

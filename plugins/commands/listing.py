@@ -75,6 +75,10 @@ def _tuners(plugins: Plugins, task: str | None) -> list[Row]:
             for item in plugins.tuners.values()]
 
 
+def _recipes(plugins: Plugins, task: str | None) -> list[Row]:
+    return [_row(plugins, "recipes", item) for item in plugins.recipes.values()]
+
+
 def _augmentations(plugins: Plugins, task: str | None) -> list[Row]:
     return [_row(plugins, "augmentations", item, options=dict(item.options)) for item in plugins.augmentations.values()]
 
@@ -107,8 +111,8 @@ def _row(plugins: Plugins, kind: str, record: Record, **more: Any) -> Row:
 
 ROWS: dict[str, Callable[[Plugins, str | None], list[Row]]] = {
     "networks": _networks, "presets": _presets, "formats": _formats, "readers": _readers, "exporters": _exporters,
-    "tuners": _tuners, "augmentations": _augmentations, "tasks": _tasks, "loggers": _loggers, "commands": _commands,
-    "plugins": _plugins}
+    "recipes": _recipes, "tuners": _tuners, "augmentations": _augmentations, "tasks": _tasks, "loggers": _loggers,
+    "commands": _commands, "plugins": _plugins}
 
 
 def _run(status_file: Path) -> Row:

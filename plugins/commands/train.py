@@ -60,6 +60,7 @@ def _print_help(plugins: Plugins) -> None:
 
     print(f"{HEAD}\ntask:     {', '.join(plugins.tasks)}\n"
           f"network:  {len(plugins.networks)}, see `sightsmith list networks`\n"
+          f"recipe:   {', '.join(plugins.recipes)}, see `sightsmith list recipes`\n"
           f"tuner:    {', '.join(plugins.tuners)}, see `sightsmith list tuners`\n"
           f"logger:   {', '.join(plugins.loggers)}; several as logger=[a,b], none as logger=[]\n\n"
           "key=value (with the schema's defaults; a task may set others):\n")

@@ -23,6 +23,8 @@ ZOO_COLUMNS = ("package", "config", "annotation", "pretrained", "result", "input
 OK, FAILED, UNSUPPORTED, UNTRIED = "ok", "failed", "unsupported", "untried"
 COLUMNS = ("name", "config", "family", "annotation", "input_size", "min_size", "parameters", "metric", "score",
            "milliseconds", "hardware", "weights", "pretrained", "source", "dataset")
+ATTENTION, ATTENTION_RATE = ("deformable_detr", "dino", "mask2former", "segformer", "segnext", "upernet_swin"), 1e-4
+"""Families with attention, and AdamW's learning rate for fine-tuning them, in the order of their authors' rates."""
 PACKAGES = {"sightsmith.plugins.detection": "mmdet", "sightsmith.plugins.segmentation": "mmseg"}
 
 
@@ -40,6 +42,8 @@ def records(package: str, task: str) -> list[NetworkRecord]:
             speed=f"{row['milliseconds']} ms per image, {row['hardware']}" if row["milliseconds"] else "",
             weights=row["weights"], pretrained=row["pretrained"], licence=licence(row["config"]),
             published=f"sightsmith.plugins.openmmlab.published:{PACKAGES[package]}",
+            recipe=f"sightsmith.plugins.openmmlab.recipe:{PACKAGES[package]}",
+            learning_rate=ATTENTION_RATE if row["family"] in ATTENTION else None,
             **({"options": {"config": row["config"]}} if row["config"] else
                {"zoo": f"{__name__}:{PACKAGES[package]}"}))
         for row in csv.DictReader(text.splitlines())

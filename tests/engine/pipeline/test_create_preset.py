@@ -33,7 +33,7 @@ def data(once):
 @pytest.fixture(scope="session")
 def run(data, trained):
     return trained("two_shades_run", data, "task=classification", "network=mobilenet_v3_small", "network.weights=none",
-                   "image.size=48", "hyper.epochs=2", "hyper.batch_size=4", "hyper.optimizer=adamw",
+                   "recipe=platform", "image.size=48", "hyper.epochs=2", "hyper.batch_size=4", "hyper.optimizer=adamw",
                    "augment.rotation=3", "description='Dark or light'", *FAST)
 
 

@@ -27,7 +27,7 @@ from sightsmith.engine.training.callbacks import StatusReporter
 from sightsmith.engine.training.state import TrainState
 
 SMALL = ["task=classification", "network=mobilenet_v3_small", "network.weights=none", "image.size=32",
-         "hyper.epochs=2", "hyper.batch_size=8", "trainer.precision=fp32",
+         "recipe=platform", "hyper.epochs=2", "hyper.batch_size=8", "trainer.precision=fp32",
          "trainer.memory_format=contiguous", "logger=[]", "dataset.root=sample", "dataset.limit=40"]
 
 

@@ -21,17 +21,11 @@ from sightsmith.core.contracts.schema import Config, PreferenceConfig
 from sightsmith.core.contracts.schema_values import check_values
 from sightsmith.core.plugins.manager import load_plugins
 from sightsmith.core.util.errors import UserError
+from sightsmith.engine.data.dataset_statistics import DatasetStatistics
+from sightsmith.engine.pipeline.default_recipe import LEAST_STEPS, MOST_PIXELS, MOST_SIDE
 from sightsmith.engine.pipeline.load_dataset import check
-from sightsmith.engine.pipeline.recommend import (
-    LEAST_STEPS,
-    MOST_PIXELS,
-    MOST_SIDE,
-    PERMISSIVE,
-    STOPS,
-    DatasetStatistics,
-    pareto_front,
-    recommend,
-)
+from sightsmith.engine.pipeline.recommend import PERMISSIVE, STOPS, pareto_front, recommend
+from sightsmith.engine.report.plan_table import recommendation_rows
 
 TASKS = {"classification": "labels", "detection": "boxes", "segmentation": "masks"}
 IMAGE_TYPES = ("ct", "mri", "xray", "fundus", "other")
@@ -75,7 +69,7 @@ def test_five_stops_grow_in_cost_and_score_and_say_why(task, image_type):
         assert config.image.size % 32 == 0
         why = reason(choice, "network.name")
         assert f"stop {balance} of {STOPS}" in why and f"{record.score.value:.3g}" in why
-        assert all(row[2] for row in choice.rows())
+        assert all(row[2] for row in recommendation_rows(choice))
         assert all(owned(item.key) or item.key == "image.windows" for item in choice.decisions)
         assert config.tuner.name == "auto" and config.preference == PreferenceConfig(balance, image_type)
         records.append(record)
@@ -292,7 +286,7 @@ def test_the_space_is_that_of_population_based_training_narrowed():
     choice, config = chosen()
     space = {item.key: item for item in choice.space}
     assert {key: (item.low, item.high, item.log) for key, item in space.items()} == {
-        "hyper.learning_rate": (1e-5, 1e-3, True), "hyper.weight_decay": (5e-6, 0.002, True),
+        "hyper.learning_rate": (1e-5, 3e-3, True), "hyper.weight_decay": (5e-6, 0.002, True),
         "hyper.momentum": (0.8, 0.99, False)}
     for item in choice.space:
         assert item.low <= getattr(config.hyper, item.key.removeprefix("hyper.")) <= item.high

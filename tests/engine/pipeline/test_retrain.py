@@ -21,7 +21,8 @@ from sightsmith.core.util.errors import UserError
 from sightsmith.engine.runs.checkpoint import load_tree, save_tree
 
 TRAINER = ["trainer.precision=fp32", "trainer.memory_format=contiguous", "logger=[]"]
-RECIPE = ["network.weights=none", "hyper.epochs=1", "hyper.batch_size=8", "hyper.learning_rate=0.01", *TRAINER]
+RECIPE = ["recipe=platform", "network.weights=none", "hyper.epochs=1", "hyper.batch_size=8", "hyper.learning_rate=0.01",
+          *TRAINER]
 STILL = [*TRAINER, "hyper.learning_rate=1e-6", "hyper.momentum=0"]
 """So little is learnt that what was loaded can be told."""
 

@@ -13,7 +13,7 @@ from sightsmith.core.plugins.manager import Plugins, Provider, installed
 from sightsmith.engine.pipeline.start import start
 
 RUN = ["task=classification", "network=shufflenet_v2_x0_5", "network.weights=none", "dataset.root=sample",
-       "dataset.limit=40", "image.size=32", "hyper.epochs=1", "trainer.precision=fp32",
+       "dataset.limit=40", "recipe=platform", "image.size=32", "hyper.epochs=1", "trainer.precision=fp32",
        "trainer.memory_format=contiguous", "logger=[]", "trainer.devices=1"]
 
 

@@ -29,7 +29,8 @@ from sightsmith.engine.runs import lockfile as lock_module
 from sightsmith.engine.runs import published as published_module
 from sightsmith.engine.runs.checkpoint import load_tree, save_tree, tensors_digest
 
-TRAIN = ["task=classification", "network=mobilenet_v3_small", "image.size=32", "hyper.epochs=1", "hyper.batch_size=8",
+TRAIN = ["task=classification", "network=mobilenet_v3_small", "recipe=platform", "image.size=32", "hyper.epochs=1",
+         "hyper.batch_size=8",
          "hyper.optimizer=adamw", "dataset.validation_percentage=25", "logger=[]"]
 PRESET = Preset("cats", "classification", "mobilenet_v3_small",
                 PresetConfig("cats", title="Cats and dogs", annotation="single-label", classes=["cat", "dog"]),

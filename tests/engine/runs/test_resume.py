@@ -23,14 +23,14 @@ from processes import (
 )
 
 TRAIN = ["task=classification", "dataset.root=sample", "network=mobilenet_v3_small", "network.weights=none",
-         "image.size=32", "hyper.epochs=4", "hyper.batch_size=16", "hyper.ema_decay=0.9", "hyper.optimizer=adamw",
-         "trainer.precision=fp32", "trainer.memory_format=channels_last", "dataset.limit=100",
+         "recipe=platform", "image.size=32", "hyper.epochs=4", "hyper.batch_size=16", "hyper.ema_decay=0.9",
+         "hyper.optimizer=adamw", "trainer.precision=fp32", "trainer.memory_format=channels_last", "dataset.limit=100",
          "trainer.checkpoint_minutes=0.001", "logger=[]"]
 
 
-OBJECTS = ["dataset.root=sample", "network.weights=none", "image.size=64", "hyper.epochs=2", "hyper.batch_size=4",
-           "hyper.optimizer=adamw", "trainer.precision=fp32", "trainer.memory_format=channels_last", "dataset.limit=24",
-           "dataset.validation_percentage=25",
+OBJECTS = ["recipe=platform", "dataset.root=sample", "network.weights=none", "image.size=64", "hyper.epochs=2",
+           "hyper.batch_size=4", "hyper.optimizer=adamw", "trainer.precision=fp32",
+           "trainer.memory_format=channels_last", "dataset.limit=24", "dataset.validation_percentage=25",
            "trainer.checkpoint_minutes=0.001", "logger=[]", "augment.horizontal_flip=true", "augment.rotation=10"]
 
 

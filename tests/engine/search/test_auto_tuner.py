@@ -132,7 +132,7 @@ def test_a_dry_run_prints_the_choice_with_its_reasons_and_the_plan(tmp_path, cap
     choice, _, plan = output.partition("Plan")
     assert "Recommendation" in choice
     for part in ("stop 1 of 5 from faster to more accurate", network, "image.size", "the images are monochrome",
-                 "training images", "search hyper.learning_rate", "1e-05 to 0.001, logarithmic"):
+                 "training images", "search hyper.learning_rate", "1e-05 to 0.003, logarithmic"):
         assert part in choice, part
     assert f"{network}, input {size} px" in plan and f"published ({file})" in plan
     assert not (tmp_path / "x").exists()

@@ -7,6 +7,7 @@ import os
 import signal
 
 import pytest
+import yaml
 from command_line import refused
 from processes import (
     CHECKPOINT,
@@ -149,8 +150,15 @@ def test_locks_hold_in_a_search(tmp_path):
 
 @pytest.mark.slow
 def test_python_searches_too_and_gets_the_best_run(tmp_path):
-    result = sightsmith.train([*RUN, "hyper.epochs=1", "tuner=random", "tuner.trials=2", f"output_dir={tmp_path}"])
+    run = [key for key in RUN if not key.startswith("recipe=")]
+    result = sightsmith.train([*run, "hyper.epochs=1", "tuner=random", "tuner.trials=2", f"output_dir={tmp_path}"])
     [sweep] = tmp_path.iterdir()
+    configs = [yaml.safe_load(path.read_text()) for path in sweep.glob("*/config.yaml")]
+    assert len(configs) == 2
+    for config in configs:  # each has what the recipe decided before the search, and searches the rest
+        assert (config["recipe"], config["hyper"]["optimizer"], config["hyper"]["epochs"]) == ("platform", "adamw", 1)
+        assert config["hyper"]["ema_decay"] == configs[0]["hyper"]["ema_decay"] > 0
+    assert len({config["hyper"]["learning_rate"] for config in configs}) == 2
     assert result.run_dir.parent == sweep
     assert result.metrics["accuracy"] == max(float(row["score"]) for row in table(sweep))
     with pytest.raises(UserError, match="trains nothing"):

@@ -7,9 +7,11 @@ import torch
 
 from sightsmith.core.contracts.schema import HyperConfig
 from sightsmith.engine.training.optim import (
+    backbone_layers,
     build_ema,
     build_optimizer,
     freeze,
+    is_plateau,
     learning_rate,
     load_state,
     set_learning_rate,
@@ -73,6 +75,31 @@ def test_the_backbone_learns_at_its_part_of_the_rate():
     assert {parameter for group in frozen.param_groups for parameter in group["params"]} == set(model[1].parameters())
 
 
+def test_layers_of_the_backbone_learn_the_slower_the_nearer_to_the_input():
+    class Backbone(torch.nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.position = torch.nn.Parameter(torch.zeros(2, 2))
+            self.stem, self.act, self.top = torch.nn.Linear(2, 2), torch.nn.ReLU(), torch.nn.Linear(2, 2)
+
+    model = torch.nn.Sequential(Backbone(), torch.nn.Linear(2, 2))
+    optimizer = build_optimizer(model, HyperConfig(backbone_lr_scale=0.5, layer_decay=0.4), [model[0]])
+    rates = {parameter: group["lr"] for group in optimizer.param_groups for parameter in group["params"]}
+    factors = [(model[0].position, 0.2), (model[0].stem.bias, 0.2), (model[0].top.weight, 0.5), (model[1].weight, 1)]
+    for parameter, factor in factors:
+        assert rates[parameter] == pytest.approx(0.001 * factor)
+    flat = backbone_layers([model[0].stem, model[0].act, model[0].top])
+    assert flat == [list(model[0].stem.parameters()), list(model[0].top.parameters())]
+    assert backbone_layers([]) == []
+
+
+def test_plateau_decays_after_epochs_without_improvement():
+    hyper = HyperConfig(learning_rate=0.1, schedule="plateau", lr_step_size=3, lr_gamma=0.5)
+    assert [learning_rate(hyper, 50, 10, plateaus) for plateaus in range(3)] == pytest.approx([0.1, 0.05, 0.025])
+    assert [idle for idle in range(10) if is_plateau(hyper, idle)] == [3, 6, 9]
+    assert not is_plateau(HyperConfig(schedule="step", lr_step_size=3), 3)
+
+
 def test_ema_follows_the_weights():
     model = torch.nn.Linear(1, 1, bias=False)
     torch.nn.init.constant_(model.weight, 0.0)
@@ -80,7 +107,15 @@ def test_ema_follows_the_weights():
     ema.update_parameters(model)
     torch.nn.init.constant_(model.weight, 1.0)
     ema.update_parameters(model)
-    assert ema.module.weight.item() == pytest.approx(0.1)
+    average = 1 - 2 / 11  # the decay of the second update is 2/11, of the n-th (n + 1) / (n + 10)
+    assert ema.module.weight.item() == pytest.approx(average)
+    for update in range(2, 200):
+        ema.update_parameters(model)
+        average += (1 - average) * (1 - min(0.9, (1 + update) / (10 + update)))
+        assert ema.module.weight.item() == pytest.approx(average)
+    torch.nn.init.constant_(model.weight, 0.0)
+    ema.update_parameters(model)
+    assert ema.module.weight.item() == pytest.approx(0.9 * average)
     assert build_ema(model, 0.0) is None
 
 

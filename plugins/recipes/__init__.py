@@ -1,0 +1,1 @@
+"""Recipes: where hyperparameters that nobody sets come from."""
