@@ -250,10 +250,10 @@ __all__ = [
     "UserError", "Value", "WeightsFile", "Writer", "ZooNetwork", "apply_augmentations", "as_distribution", "blended",
     "build_module", "cache_dir", "check_image_size", "color_jitter", "contained_path", "cut_out", "decode_mask",
     "default_recipe", "encode_mask", "escape_dollars", "file_digest", "fill_folder", "find_heads", "format_metric",
-    "hookimpl", "integer_limits", "is_among", "largest_value", "listed", "load_by_class", "load_matching", "load_module_weights", "load_rgb",
-    "mask_area", "mask_box", "mask_from_counts", "near", "of_crowds", "picture_values", "plain_layout", "ranked",
-    "read_image", "read_starting_weights", "read_weights", "richest", "run_lengths", "semantic_map", "to_float32",
-    "window_limits", "write_atomic", "write_json",
+    "hookimpl", "integer_limits", "is_among", "largest_value", "listed", "load_by_class", "load_matching",
+    "load_module_weights", "load_rgb", "mask_area", "mask_box", "mask_from_counts", "near", "of_crowds",
+    "picture_values", "plain_layout", "ranked", "read_image", "read_starting_weights", "read_weights", "richest",
+    "run_lengths", "semantic_map", "to_float32", "window_limits", "write_atomic", "write_json",
 ]
 
 if not TYPE_CHECKING:  # otherwise a type checker would accept any name
