@@ -153,12 +153,14 @@ def _fit_and_report(context: RunContext, planned: PlannedRun, run: RunDir, statu
         scores.append(("cross-validation", cross_validation.score, cross_validation.interval))
         sections.append(cross_validation.section())
     if context.state.is_main_process:
+        from sightsmith.engine.report.augmented_sheet import augmented_sheet
         from sightsmith.engine.report.report import write_report  # matplotlib: not needed to train
 
         save_bundle(run, task, fitted.best["model"], metrics)
         add_bundle(run.lock, tensors_digest(fitted.best["model"]))
         if config.base_run.path is not None:
             sections.append(_old_classes(context, planned, run))
+        sections += augmented_sheet(task, planned.training.train_data, planned.dataset.train, config.trainer.seed)
         write_report(run, task, planned.plan, planned.dataset, fitted.history, fitted.results, metrics, epoch, scores,
                      sections)
     return Result(run.path, metrics, task.classes, context.plugins)
