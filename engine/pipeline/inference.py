@@ -13,7 +13,7 @@ from torch.utils.data import DataLoader
 from sightsmith.core.contracts.dataset import Sample
 from sightsmith.core.contracts.results import Model, SampleResult
 from sightsmith.core.contracts.task import Task
-from sightsmith.core.util.console import tracked
+from sightsmith.engine.pipeline.console import tracked
 
 
 def batches(task: Task, samples: Sequence[Sample]) -> DataLoader[dict[str, Any]]:

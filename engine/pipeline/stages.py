@@ -17,7 +17,7 @@ from sightsmith.core.contracts.recommendation import Recommendation
 from sightsmith.core.contracts.results import SampleResult
 from sightsmith.core.contracts.schema import Config
 from sightsmith.core.contracts.task import Task
-from sightsmith.core.util.console import console
+from sightsmith.engine.pipeline.console import console
 from sightsmith.engine.runs.run_dir import RunDir
 from sightsmith.engine.training.session import Training
 
