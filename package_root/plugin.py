@@ -36,7 +36,7 @@ from sightsmith.core.plugins.hookspecs import hookimpl
 from sightsmith.core.util.errors import Problem, UserError, listed, near
 
 if TYPE_CHECKING:
-    from sightsmith.core.contracts.augmentation import Augmentation, AugmentationRecord
+    from sightsmith.core.contracts.augmentation import AugmentationRecord, Option
     from sightsmith.core.contracts.dataset import (
         IMAGE_SUFFIXES,
         CheckedDataset,
@@ -82,7 +82,19 @@ if TYPE_CHECKING:
     from sightsmith.core.plugins.manager import Plugins
     from sightsmith.core.util.files import cache_dir, fill_folder, write_atomic, write_json
     from sightsmith.core.util.text import format_metric
-    from sightsmith.engine.data.augmentations import apply_augmentations
+    from sightsmith.engine.data.annotated_image import (
+        AnnotatedImage,
+        ComposingAugmentation,
+        GeometricAugmentation,
+        PhotometricAugmentation,
+    )
+    from sightsmith.engine.data.augmentations import (
+        CheckedAugmentation,
+        apply_augmentations,
+        apply_composing,
+        apply_geometric,
+        has_kind,
+    )
     from sightsmith.engine.data.cache import MemoryCache
     from sightsmith.engine.data.color_jitter import Uniform, color_jitter
     from sightsmith.engine.data.dataset_statistics import DatasetStatistics
@@ -126,8 +138,8 @@ LAZY = {
     "ImageReaderRecord": "sightsmith.core.contracts.records:ImageReaderRecord",
     "Score": "sightsmith.core.contracts.network_record:Score",
     "Plugins": "sightsmith.core.plugins.manager:Plugins",
-    "Augmentation": "sightsmith.core.contracts.augmentation:Augmentation",
     "AugmentationRecord": "sightsmith.core.contracts.augmentation:AugmentationRecord",
+    "Option": "sightsmith.core.contracts.augmentation:Option",
     "IMAGE_SUFFIXES": "sightsmith.core.contracts.dataset:IMAGE_SUFFIXES",
     "CheckedDataset": "sightsmith.core.contracts.dataset:CheckedDataset",
     "DatasetFormat": "sightsmith.core.contracts.dataset:DatasetFormat",
@@ -186,7 +198,15 @@ LAZY = {
     "write_atomic": "sightsmith.core.util.files:write_atomic",
     "write_json": "sightsmith.core.util.files:write_json",
     "format_metric": "sightsmith.core.util.text:format_metric",
+    "AnnotatedImage": "sightsmith.engine.data.annotated_image:AnnotatedImage",
+    "ComposingAugmentation": "sightsmith.engine.data.annotated_image:ComposingAugmentation",
+    "GeometricAugmentation": "sightsmith.engine.data.annotated_image:GeometricAugmentation",
+    "PhotometricAugmentation": "sightsmith.engine.data.annotated_image:PhotometricAugmentation",
+    "CheckedAugmentation": "sightsmith.engine.data.augmentations:CheckedAugmentation",
     "apply_augmentations": "sightsmith.engine.data.augmentations:apply_augmentations",
+    "apply_composing": "sightsmith.engine.data.augmentations:apply_composing",
+    "apply_geometric": "sightsmith.engine.data.augmentations:apply_geometric",
+    "has_kind": "sightsmith.engine.data.augmentations:has_kind",
     "MemoryCache": "sightsmith.engine.data.cache:MemoryCache",
     "Uniform": "sightsmith.engine.data.color_jitter:Uniform",
     "color_jitter": "sightsmith.engine.data.color_jitter:color_jitter",
@@ -237,19 +257,21 @@ LAZY = {
 
 __all__ = [
     "CHANGEABLE", "FALSE_NEGATIVE", "FALSE_POSITIVE", "IGNORED", "IMAGE_SUFFIXES", "MAX_SIDE", "SHOWN_THUMBNAILS",
-    "TRUE_POSITIVE", "Annotation", "Array", "Asked", "AsynchronousTuner", "AugmentConfig", "Augmentation",
-    "AugmentationRecord", "Box", "CheckedDataset", "Colour", "CommandRecord", "Config", "ConfigPath", "DatasetFormat",
-    "DatasetFormatRecord", "DatasetIndex", "DatasetStatistics", "ExportFormat", "ExportFormatRecord", "Exporter",
-    "Finding", "FormatMatch", "Frame", "Head", "HeadLayout", "HeadRow", "ImageConfig", "ImageError", "ImageInfo",
+    "TRUE_POSITIVE", "AnnotatedImage", "Annotation", "Array", "Asked", "AsynchronousTuner", "AugmentConfig",
+    "AugmentationRecord", "Box", "CheckedAugmentation", "CheckedDataset", "Colour", "CommandRecord",
+    "ComposingAugmentation", "Config", "ConfigPath", "DatasetFormat", "DatasetFormatRecord", "DatasetIndex",
+    "DatasetStatistics", "ExportFormat", "ExportFormatRecord", "Exporter", "Finding", "FormatMatch", "Frame",
+    "GeometricAugmentation", "Head", "HeadLayout", "HeadRow", "ImageConfig", "ImageError", "ImageInfo",
     "ImageReaderRecord", "LoadReport", "LoggerRecord", "Mask", "MaskError", "MemoryCache", "MetricLogger", "Model",
-    "ModuleBuilder", "ModuleNetworkRecord", "NetworkConfig", "NetworkRecord", "Object", "Outputs", "Parameter",
-    "Picture", "Plan", "Plugins", "Polygons", "PredictedObject", "Prediction", "PredictionT", "PresetFolder", "Problem",
-    "PublishedWeights", "RawPrediction", "Reader", "RecipeRecord", "Recommendation", "RecommendedValue", "ResultT",
-    "RunLengths", "Runner", "Sample", "SampleResult", "Score", "SearchSpace", "Section", "SemanticMask", "Split",
-    "Suggestion", "Task", "TaskConfig", "TaskRecord", "Train", "TrialResult", "Tuner", "TunerRecord", "Uniform",
-    "UserError", "Value", "WeightsFile", "Writer", "ZooNetwork", "apply_augmentations", "as_distribution", "blended",
-    "build_module", "cache_dir", "check_image_size", "color_jitter", "contained_path", "cut_out", "decode_mask",
-    "default_recipe", "encode_mask", "escape_dollars", "file_digest", "fill_folder", "find_heads", "format_metric",
+    "ModuleBuilder", "ModuleNetworkRecord", "NetworkConfig", "NetworkRecord", "Object", "Option", "Outputs",
+    "Parameter", "PhotometricAugmentation", "Picture", "Plan", "Plugins", "Polygons", "PredictedObject", "Prediction",
+    "PredictionT", "PresetFolder", "Problem", "PublishedWeights", "RawPrediction", "Reader", "RecipeRecord",
+    "Recommendation", "RecommendedValue", "ResultT", "RunLengths", "Runner", "Sample", "SampleResult", "Score",
+    "SearchSpace", "Section", "SemanticMask", "Split", "Suggestion", "Task", "TaskConfig", "TaskRecord", "Train",
+    "TrialResult", "Tuner", "TunerRecord", "Uniform", "UserError", "Value", "WeightsFile", "Writer", "ZooNetwork",
+    "apply_augmentations", "apply_composing", "apply_geometric", "as_distribution", "blended", "build_module",
+    "cache_dir", "check_image_size", "color_jitter", "contained_path", "cut_out", "decode_mask", "default_recipe",
+    "encode_mask", "escape_dollars", "file_digest", "fill_folder", "find_heads", "format_metric", "has_kind",
     "hookimpl", "integer_limits", "is_among", "largest_value", "listed", "load_by_class", "load_matching",
     "load_module_weights", "load_rgb", "mask_area", "mask_box", "mask_from_counts", "near", "of_crowds",
     "picture_values", "plain_layout", "ranked", "read_image", "read_starting_weights", "read_weights", "richest",

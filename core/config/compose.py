@@ -101,7 +101,10 @@ def install(overrides: Sequence[str], plugins: Plugins) -> None:
     HydraPlugins.instance().register(SightsmithSweeper)
     store.store(group="hydra/sweeper", name="sightsmith", provider="sightsmith",
                 node={"_target_": f"{SightsmithSweeper.__module__}.{SightsmithSweeper.__name__}", "params": {}})
-    store.store(name="schema", node=Config, provider="sightsmith")
+    schema = Config()
+    schema.augment.extra = {name: {option: known.default for option, known in record.keys.items()}
+                            for name, record in plugins.augmentations.items()}
+    store.store(name="schema", node=schema, provider="sightsmith")
     _store(store, "_task_keys", "none", lambda: TaskConfig, "sightsmith", "task")
     for name, task in plugins.tasks.items():
         _store(store, "_task_keys", name, partial(settings_of, task), plugins.provider("tasks", name).plugin, "task")
@@ -168,6 +171,13 @@ def _composed_alone(choice: str, content: str, plugins: Plugins) -> Config:
     composed, _ = _composed([choice, "dataset.root=any"], plugins)
     config = OmegaConf.to_object(composed)
     assert isinstance(config, Config)
+    return _with_active_augmentations(config)
+
+
+def _with_active_augmentations(config: Config) -> Config:
+    """A run keeps only the augmentations that it uses, so that it can do without the plugins of the others."""
+    extra = config.augment.extra
+    config.augment.extra = {name: values for name, values in extra.items() if values["probability"]}
     return config
 
 
@@ -211,9 +221,10 @@ def resolve(composed: DictConfig, choices: Mapping[str, str | None], plugins: Pl
     assert isinstance(config, Config)
     if config.task.name != choices.get("_task_keys"):
         raise UserError(f"task.name={config.task.name} chooses no task", hint=f"type task={config.task.name}")
-    if problems := [*check_values(config), *augmentation_problems(config.augment.extra, plugins),
+    if problems := [*check_values(config), *augmentation_problems(config, plugins),
                     *logger_problems(config.logger, plugins)]:
         raise UserError("Invalid values in the configuration:", problems=problems)
+    config = _with_active_augmentations(config)
     ensure_unlocked(config, choices, plugins)
     if config.tuner.name != choices.get("tuner"):
         raise UserError(f"tuner.name={config.tuner.name} does not select a tuner",

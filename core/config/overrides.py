@@ -17,11 +17,14 @@ from omegaconf.errors import OmegaConfBaseException
 from sightsmith.core.config.base_run import find_base_run
 from sightsmith.core.config.locked_keys import Locks
 from sightsmith.core.config.presets import find_preset, is_file, load_presets
+from sightsmith.core.contracts.augmentation import Option
 from sightsmith.core.contracts.records import TaskRecord
-from sightsmith.core.contracts.schema import Config, TaskConfig, walk
+from sightsmith.core.contracts.schema import Config, TaskConfig, format_override, walk
+from sightsmith.core.contracts.schema_values import range_problems
 from sightsmith.core.plugins.manager import Plugins
 from sightsmith.core.util.errors import Problem, near
 
+EXTRA = "augment.extra"
 GROUPS = ("task", "network", "logger", "preset", "recipe", "tuner")
 LOCKING_GROUPS = ("preset", "base_run")
 """Groups whose options lock keys."""
@@ -66,6 +69,10 @@ def settings_of(task: TaskRecord) -> type[TaskConfig]:
 def all_keys(plugins: Plugins) -> Iterator[tuple[str, dataclasses.Field[Any], tuple[str, ...]]]:
     """Every key as ``(dotted key, field, tasks)``; ``tasks`` are those that alone have it, () for all of them."""
     for key, entry, _ in walk():
+        if key == EXTRA:
+            yield from ((f"{EXTRA}.{name}.{option}", known.field(), known.tasks or record.tasks)
+                        for name, record in plugins.augmentations.items() for option, known in record.keys.items())
+            continue
         yield key, entry, ()
         if key == "task.name":
             own = {name: _own_keys(task) for name, task in plugins.tasks.items()}
@@ -100,8 +107,7 @@ def override_problems(overrides: Sequence[str], plugins: Plugins) -> Iterator[Pr
     parsed = OverridesParser.create().parse_overrides(list(overrides))
     typed, locking = list(chosen_options(parsed, "task")), list(_locking(parsed, plugins))
     loggers = next((override.value() for override in parsed if override.key_or_group == "logger"), "tensorboard")
-    own = [_own_keys(plugins.tasks[name]) for name in (*typed, *(locks.task for locks in locking))
-           if name in plugins.tasks]
+    tasks = {name for name in (*typed, *(locks.task for locks in locking)) if name in plugins.tasks}
     for locks in locking:
         if typed and locks.task not in typed:
             yield Problem(f"task={typed[-1]}: {locks.owner} is for task={locks.task}", hint="leave task out")
@@ -129,7 +135,7 @@ def override_problems(overrides: Sequence[str], plugins: Plugins) -> Iterator[Pr
                               hint=f"+{override.input_line}")
         elif key not in keys:
             yield Problem(f"{override.input_line}: unknown key {key!r}.{_near_key(key, keys)}")
-        elif own and not any(key in chosen for chosen in own) and (owners := tasks_of.get(key)):
+        elif tasks and (owners := tasks_of.get(key)) and not tasks & {*owners}:
             yield Problem(f"{override.input_line}: {_belongs(key, owners)}", hint="leave it out")
         elif not override.is_delete() and not override.is_sweep_override():
             owners = tasks_of.get(key)
@@ -141,22 +147,36 @@ def override_problems(overrides: Sequence[str], plugins: Plugins) -> Iterator[Pr
                 yield Problem(f"{override.input_line}: {reason}")
 
 
-def augmentation_problems(extra: Mapping[str, Any], plugins: Plugins) -> Iterator[Problem]:
-    """Names and options of ``augment.extra`` that no plugin has."""
-    for name, options in extra.items():
-        key, record = f"augment.extra.{name}", plugins.augmentations.get(name)
+def augmentation_problems(config: Config, plugins: Plugins) -> Iterator[Problem]:
+    """Names, options and values of ``augment.extra`` that no augmentation has, or not for this task."""
+    for name, values in config.augment.extra.items():
+        key, record = f"{EXTRA}.{name}", plugins.augmentations.get(name)
         if record is None:
             there = ", ".join(sorted(plugins.augmentations)) or "none"
             yield Problem(f"{key}: no installed plugin provides the augmentation {name!r}."
                           f"{near(str(name), plugins.augmentations)}",
                           hint=f"installed: {there}; `sightsmith list augmentations` describes them")
-        elif not isinstance(options, dict):
-            yield Problem(f"{key}={options} is not a mapping of options",
-                          hint=f"type '+{key}={{}}' for the usual ones: {dict(record.options)}")
+        elif not isinstance(values, dict):
+            yield Problem(f"{key}={values} is not a mapping of options", hint=f"type {key}.probability=0.5")
         else:
-            for option in options.keys() - record.options.keys():
-                yield Problem(f"{key}: the augmentation {name!r} of {record.provider} has no option {option!r}."
-                              f"{near(str(option), record.options)}", hint=f"its options: {', '.join(record.options)}")
+            for option, value in values.items():
+                if (known := record.keys.get(option)) is None:
+                    yield Problem(f"{key}: the augmentation {name!r} of {record.provider} has no option {option!r}."
+                                  f"{near(str(option), record.keys)}", hint=f"its options: {', '.join(record.keys)}")
+                    continue
+                yield from _option_problems(f"{key}.{option}", known, value)
+                owners = known.tasks or record.tasks
+                if owners and config.task.name not in owners and value != known.default:
+                    yield Problem(_belongs(f"{key}.{option}", owners), hint="leave it out")
+
+
+def _option_problems(key: str, option: Option, value: Any) -> Iterator[Problem]:
+    kind = type(option.default)
+    if type(value) is not kind and not (kind is float and type(value) is int):
+        name = {float: "a number", int: "a whole number", bool: "true or false"}.get(kind, "text")
+        yield Problem(f"{key}={value} is not {name} (default {format_override(option.default)})")
+    else:
+        yield from range_problems([(key, option.field(), value)])
 
 
 def logger_problems(chosen: Mapping[str, Any], plugins: Plugins) -> Iterator[Problem]:
@@ -176,7 +196,7 @@ def _near_key(key: str, keys: set[str]) -> str:
     leaf = key.rsplit(".", 1)[-1]
     found = [name for name in sorted(keys) if name.rsplit(".", 1)[-1] == leaf
              or "".join(word[0] for word in name.rsplit(".", 1)[-1].split("_")) == leaf]
-    return f" Did you mean {' or '.join(map(repr, found))}?" if found else near(key, keys)
+    return f" Did you mean {' or '.join(map(repr, found))}?" if 0 < len(found) <= 3 else near(key, found or keys)
 
 
 def unknown_keys(node: Any, schema: Any, plugins: Plugins, prefix: str = "") -> Iterator[Problem]:

@@ -1,35 +1,53 @@
-"""Augmentations that plugins bring: photometric, so that labels, boxes and masks stay valid in every task."""
+"""Augmentations, which plugins bring: random changes of the training images and of what is annotated in them."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Protocol
+from dataclasses import Field, dataclass, field
+from typing import Any, Literal
 
 from sightsmith.core.contracts.records import Record
 
-if TYPE_CHECKING:
-    from numpy.random import Generator
 
-    from sightsmith.core.contracts.image import Array
+@dataclass(frozen=True)
+class Option:
+    """An option of an augmentation: its default, whose type is the option's, its help and, where they apply, its range
+    or choices, and the tasks that alone have it."""
+
+    default: Any
+    help: str
+    low: float | None = None
+    high: float | None = None
+    choices: tuple[str, ...] = ()
+    tasks: tuple[str, ...] = ()
+
+    def field(self) -> Field[Any]:
+        """Like a key of the schema."""
+        found: Any = field(default=self.default, metadata=vars(self))
+        found.type = type(self.default).__name__
+        return found
 
 
-class Augmentation(Protocol):
-    """Changes the values of an image at random, and moves nothing in it. It must be picklable, as DataLoader workers
-    get a copy: an instance of a class, or a ``functools.partial`` of a function of a module."""
-
-    def __call__(self, image: Array, generator: Generator) -> Array:
-        """``image`` (H, W, C) is uint8, or float32 in [0, 1], and may be changed in place; C is 1, 3 (RGB) or the
-        number of ``image.windows``. The result has the same shape, dtype and range. All that is random comes from
-        ``generator``, which is seeded for each image and epoch."""
+PROBABILITY = Option(0.0, "probability for an image in an epoch; 0: off", low=0, high=1)
+CLOSING = Option(0.1, "share of the epochs, the last ones, without it", low=0, high=1)
 
 
 @dataclass(frozen=True, kw_only=True)
 class AugmentationRecord(Record):
-    """An augmentation of training images. The builder is called with its options as keywords and returns an
-    :class:`Augmentation`; it raises UserError, ValueError or TypeError for options that it cannot use.
+    """An augmentation of training images. The builder is called with its options as keywords; it raises UserError,
+    ValueError or TypeError for options that it cannot use. By ``kind`` it returns a ``PhotometricAugmentation``, a
+    ``GeometricAugmentation`` or a ``ComposingAugmentation`` (:mod:`sightsmith.engine.data.annotated_image`).
 
-    ``options`` are all of its options with their usual values; the user changes some by ``augment.extra.<name>``.
+    The user sets ``augment.extra.<name>.<option>``: its ``options``, ``probability`` and, if composing, ``closing``;
+    the last two are sightsmith's matter. ``tasks`` are those that it is for, () all of them.
     """
 
-    options: Mapping[str, Any] = field(default_factory=dict)
+    options: Mapping[str, Option] = field(default_factory=dict)
+    kind: Literal["photometric", "geometric", "composing"] = "photometric"
+    tasks: tuple[str, ...] = ()
+
+    @property
+    def keys(self) -> dict[str, Option]:
+        """All that the user can set."""
+        closing = {"closing": CLOSING} if self.kind == "composing" else {}
+        return {"probability": PROBABILITY, **closing, **self.options}

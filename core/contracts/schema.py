@@ -130,8 +130,7 @@ class AugmentConfig:
     translation: float = _value(5.0, "maximum shift, percent of the side", low=0, high=20)
     rotation: float = _value(10.0, "maximum rotation in either direction, degrees", low=0, high=180)
     color_jitter: ColorJitterConfig = field(default_factory=ColorJitterConfig)
-    extra: dict[str, Any] = _options("augmentations of plugins, in this order, after all others: name: options "
-                                     "(`sightsmith list augmentations`)")
+    extra: dict[str, Any] = _options("further augmentations, name: options (`sightsmith list augmentations`)")
 
 
 @dataclass

@@ -2,27 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from dataclasses import Field
 from typing import Any
 
 from sightsmith.core.contracts.schema import AUTO, Config, walk
 from sightsmith.core.util.errors import Problem, near
 
 
-def check_values(config: Config) -> list[Problem]:
-    """Problems for all invalid values, with the valid range and the default."""
-    problems = []
-    for key, entry, value in walk(config):
+def range_problems(entries: Iterable[tuple[str, Field[Any], Any]]) -> Iterator[Problem]:
+    """Values of ``(key, field, value)`` out of the field's range or choices."""
+    for key, entry, value in entries:
         meta = entry.metadata
         if value is None or isinstance(value, (dict, list)):
             continue
         choices = meta.get("choices") or ()
         if choices and value not in choices:
-            problems.append(Problem(f"{key}={value} is not one of {', '.join(choices)}.{near(str(value), choices)}"))
+            yield Problem(f"{key}={value} is not one of {', '.join(choices)}.{near(str(value), choices)}")
         low, high = meta.get("low"), meta.get("high")
         if low is not None and not low <= value or high is not None and not value <= high:
             span = f"at least {low:g}" if high is None else f"from {low:g} to {high:g}"
-            problems.append(Problem(f"{key}={value:g} is out of range: {span} (default {entry.default})"))
+            yield Problem(f"{key}={value:g} is out of range: {span} (default {entry.default})")
+
+
+def check_values(config: Config) -> list[Problem]:
+    """Problems for all invalid values, with the valid range and the default."""
+    problems = [*range_problems(walk(config))]
     to_choose = config.tuner.name == AUTO and config.flow == "general"  # these keys, within the limits
     for key in () if to_choose else ("batch_size", "epochs"):
         value, limit = getattr(config.hyper, key), getattr(config.limits, key)

@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Any, Generic, cast
 
 import numpy as np
 
-from sightsmith.core.contracts.augmentation import Augmentation
 from sightsmith.core.contracts.dataset import Sample
 from sightsmith.core.contracts.image import Array
 from sightsmith.core.contracts.network_record import NetworkRecord
@@ -42,7 +41,7 @@ class Task(ABC, Generic[ResultT, PredictionT]):
     """
 
     def __init__(self, record: TaskRecord, config: Config, network: NetworkRecord, classes: Sequence[str],
-                 multi_label: bool = False, augmentations: Sequence[Augmentation] = ()) -> None:
+                 multi_label: bool = False, augmentations: Sequence[Any] = ()) -> None:
         self.record = record
         self.config = config
         self.network = network
@@ -68,6 +67,9 @@ class Task(ABC, Generic[ResultT, PredictionT]):
     @abstractmethod
     def collate(self, items: list[Any]) -> dict[str, Any]:
         """``{"inputs": ..., "data_samples": ...}``, the input of the model's ``data_preprocessor``."""
+
+    def annotated(self, item: Any) -> Any:
+        """A training item as an ``AnnotatedImage`` of uint8, for the sheet of augmented images; None: no sheet."""
 
     @abstractmethod
     def build_model(self, *, load_weights: bool = True) -> tuple[Model, LoadReport | None]:

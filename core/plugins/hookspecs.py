@@ -164,34 +164,35 @@ def sightsmith_export_formats() -> Iterable[ExportFormatRecord]:  # type: ignore
 
 @hookspec
 def sightsmith_augmentations() -> Iterable[AugmentationRecord]:  # type: ignore[empty-body]
-    """Random changes of the training images' values: ``'+augment.extra.gamma={low: 0.7, high: 1.5}'``.
+    """Random changes of the training images, of every task or some: ``augment.extra.dim.probability=0.5``.
 
     Called once in each process that loads the plugins, on every rank, without arguments. The records of all plugins
     are put together; None is not allowed. A name that is taken, or an exception, makes the plugin broken.
 
-    An augmentation is photometric: it moves nothing, so that boxes and masks stay where they are. A name or an option
-    that no record has is refused while the configuration is composed. The builder is called on every rank when a
-    training starts, with the record's options and over them the user's; a UserError, ValueError or TypeError says
-    that it cannot use them. What it returns is called in the DataLoader's workers, in training only, for each image in
-    each epoch, after the built-in augmentation and in the order of ``augment.extra``. Its generator is seeded from the
-    image's place and the epoch, so that a resumed run is bit for bit the same. An exception, or a result of another
-    shape or dtype, ends the run with an error that names the plugin. A finished run is opened without it.
+    ``kind`` says what it changes: ``photometric`` values only; ``geometric`` returns a homography, by which sightsmith
+    moves image, boxes, masks and maps; ``composing`` makes an ``AnnotatedImage`` of one and others, and is left out in
+    the ``closing`` share of the last epochs. Each of the ``options`` is a key of the configuration; an unknown name or
+    option, or a value out of range, is refused while it is composed. The builder is called with the options on every
+    rank when a training starts; a UserError, ValueError or TypeError says that it cannot use them. What it returns is
+    called in the DataLoader's workers, in training only, for each image in each epoch with the probability that the
+    user gave. Its generator is seeded from the image's place and the epoch, so that a resumed run is bit for bit the
+    same. An exception, or a result of another shape or type, ends the run with an error that names the plugin. A
+    finished run is opened without it.
 
     Example::
 
         @hookimpl
         def sightsmith_augmentations():
-            return [AugmentationRecord(name="gamma", description="random gamma curve", builder="my_plugin.gamma:Gamma",
-                                       options={"low": 0.8, "high": 1.25})]
+            return [AugmentationRecord(name="dim", description="darker", builder="my_plugin.dim:Dim",
+                                       options={"most": Option(0.5, "largest loss of light", low=0, high=1)})]
 
-        # my_plugin/gamma.py
-        class Gamma:
-            def __init__(self, low, high):
-                self.low, self.high = low, high
+        # my_plugin/dim.py
+        @dataclass
+        class Dim:
+            most: float
 
             def __call__(self, image, generator):
-                curved = (image / 255 if image.dtype == "uint8" else image) ** generator.uniform(self.low, self.high)
-                return (255 * curved).round().astype("uint8") if image.dtype == "uint8" else curved.astype("float32")
+                return (image * (1 - generator.uniform(0, self.most))).astype(image.dtype)
     """
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -10,56 +10,132 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from sightsmith.core.contracts.augmentation import Augmentation, AugmentationRecord
+from sightsmith.core.contracts.augmentation import AugmentationRecord
 from sightsmith.core.util.errors import PluginError, UserError, describe_error
+from sightsmith.engine.data.annotated_image import AnnotatedImage
 
 if TYPE_CHECKING:
     from numpy.random import Generator
 
     from sightsmith.core.contracts.image import Array
 
+GEOMETRIC, COMPOSING = 1, 2
+"""Each kind draws from a generator of its own, so that one changes nothing of another."""
 
-def apply_augmentations(image: Tensor, augmentations: Sequence[Augmentation], seed: int) -> Tensor:
-    """``image`` (C, H, W), uint8 or float32 in [0, 1], after ``augmentations``, in order; what is random in them
-    depends on ``seed`` alone. Without any it is returned as it is, else a new tensor."""
-    if not augmentations:
-        return image
-    generator = np.random.default_rng(seed)
-    values = np.array(image.permute(1, 2, 0).numpy(), order="C")  # a copy: `image` may be one that the cache keeps
-    for augmentation in augmentations:
-        values = augmentation(values, generator)
-    return torch.from_numpy(np.ascontiguousarray(values.transpose(2, 0, 1)))
+
+class Seed(int):
+    """The seed of an item's augmentation, which also knows ``progress``: the share of the epochs before this one."""
+
+    progress: float = 0.0
+
+    @classmethod
+    def at(cls, value: int, progress: float) -> Seed:
+        seed = cls(value)
+        seed.progress = progress
+        return seed
 
 
 @dataclass(frozen=True)
 class CheckedAugmentation:
-    """The :class:`Augmentation` of a plugin's record, which answers for its result."""
+    """The augmentation of a plugin's record, which answers for its result. ``augmentation`` is one of the protocols of
+    :mod:`sightsmith.engine.data.annotated_image`, by the record's ``kind``."""
 
     record: AugmentationRecord
-    augmentation: Augmentation
+    augmentation: Callable[..., Any]
+    probability: float = 1.0
+    closing: float = 0.0
 
-    def __call__(self, image: Array, generator: Generator) -> Array:
+    @property
+    def kind(self) -> str:
+        return self.record.kind
+
+    def is_due(self, generator: Generator, seed: int) -> bool:
+        """Whether an item gets it: by chance, and not in the closing epochs."""
+        closed = getattr(seed, "progress", 0.0) >= 1 - self.closing - 1e-9
+        return not closed and bool(generator.random() < self.probability)
+
+    def __call__(self, *arguments: Any) -> Any:
         """Raises PluginError, which names the plugin, for an exception, and a result of another shape or dtype."""
-        shape, dtype = image.shape, image.dtype
         try:
-            changed = self.augmentation(image, generator)
+            result = self.augmentation(*arguments)
+        except UserError:
+            raise
         except Exception as error:  # whatever a stranger's code raises
             raise self._broken(f"failed: {describe_error(error)}") from error
-        if getattr(changed, "shape", None) != shape or changed.dtype != dtype:
+        if self.kind == "photometric":
+            self._ensure_alike(result, arguments[0])
+        elif self.kind == "geometric":
+            if getattr(result, "shape", None) != (3, 3) or not abs(np.linalg.det(result)) > 1e-12:
+                raise self._broken("returned no regular matrix (3, 3)")
+        elif not isinstance(result, AnnotatedImage):
+            raise self._broken(f"returned {type(result).__name__}, not an AnnotatedImage")
+        return result
+
+    def _ensure_alike(self, changed: Any, image: Array) -> None:
+        if getattr(changed, "shape", None) != image.shape or changed.dtype != image.dtype:
             found = f"{changed.dtype}{changed.shape}" if hasattr(changed, "dtype") else type(changed).__name__
-            raise self._broken(f"returned {found} for an image {dtype}{shape}")
-        return changed
+            raise self._broken(f"returned {found} for an image {image.dtype}{image.shape}")
 
     def _broken(self, what: str) -> PluginError:
+        key = f"augment.extra.{self.record.name}"
         return PluginError(f"plugin {self.record.provider}: augmentation {self.record.name!r} {what}",
-                           hint=f"leave augment.extra.{self.record.name} out, and report it to the plugin's author")
+                           hint=f"type {key}.probability=0, and report it to the plugin's author")
 
 
-def build_augmentation(record: AugmentationRecord, options: Mapping[str, Any]) -> CheckedAugmentation:
-    """``record``'s augmentation with ``options`` over its usual ones. Raises UserError where it cannot use them."""
+def build_augmentation(record: AugmentationRecord, values: Mapping[str, Any]) -> CheckedAugmentation:
+    """``record``'s augmentation with ``values`` over its defaults. Raises UserError where it cannot use them."""
+    values = {name: option.default for name, option in record.keys.items()} | dict(values)
+    own = {name: value for name, value in values.items() if name in record.options}
     try:
-        return CheckedAugmentation(record, record.build()(**{**record.options, **options}))
+        return CheckedAugmentation(record, record.build()(**own), values["probability"], values.get("closing", 0.0))
     except (UserError, ValueError, TypeError) as error:
+        defaults = {name: option.default for name, option in record.options.items()}
         raise UserError(f"The augmentation {record.name!r} of {record.provider} cannot be made with the options "
-                        f"{dict(options)}: {describe_error(error)}", hint=f"its usual options: {dict(record.options)}"
-                        ) from error
+                        f"{own}: {describe_error(error)}", hint=f"its defaults: {defaults}") from error
+
+
+def apply_augmentations(image: Tensor, augmentations: Sequence[CheckedAugmentation], seed: int) -> Tensor:
+    """``image`` (C, H, W), uint8 or float32 in [0, 1], after the photometric ones of ``augmentations``, in order; what
+    is random in them depends on ``seed`` alone. Without any it is returned as it is, else a new tensor."""
+    if not (photometric := _of_kind(augmentations, "photometric")):
+        return image
+    generator = np.random.default_rng(seed)
+    values = np.array(image.permute(1, 2, 0).numpy(), order="C")  # a copy: `image` may be one that the cache keeps
+    for augmentation in photometric:
+        if augmentation.is_due(generator, seed):
+            values = augmentation(values, generator)
+    return torch.from_numpy(np.ascontiguousarray(values.transpose(2, 0, 1)))
+
+
+def apply_geometric(image: AnnotatedImage, augmentations: Sequence[CheckedAugmentation], seed: int) -> AnnotatedImage:
+    """``image`` moved once by all geometric ones of ``augmentations`` that are due; else as it is."""
+    generator, matrix = np.random.default_rng([seed, GEOMETRIC]), None
+    for augmentation in _of_kind(augmentations, "geometric"):
+        if augmentation.is_due(generator, seed):
+            found = np.asarray(augmentation(image.size, generator), float)
+            matrix = found if matrix is None else found @ matrix
+    return image if matrix is None else image.warped(matrix)
+
+
+def apply_composing(image: AnnotatedImage, read: Callable[[int, Generator], AnnotatedImage], images: int,
+                    augmentations: Sequence[CheckedAugmentation], seed: int) -> AnnotatedImage:
+    """``image`` after the composing ones of ``augmentations`` that are due. ``read`` gives another of the ``images`` of
+    the training set by its index; where that is random, it draws from the generator."""
+    generator = np.random.default_rng([seed, COMPOSING])
+
+    def other() -> AnnotatedImage:
+        return read(int(generator.integers(images)), generator)
+
+    for augmentation in _of_kind(augmentations, "composing"):
+        if augmentation.is_due(generator, seed):
+            image = augmentation(image, other, generator)
+    return image
+
+
+def has_kind(augmentations: Sequence[CheckedAugmentation], kind: str) -> bool:
+    """Whether there is one of ``kind``: without any, a data set need not convert its items."""
+    return bool(_of_kind(augmentations, kind))
+
+
+def _of_kind(augmentations: Sequence[CheckedAugmentation], kind: str) -> list[CheckedAugmentation]:
+    return [item for item in augmentations if item.kind == kind]

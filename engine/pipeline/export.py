@@ -18,10 +18,10 @@ from sightsmith.core.contracts.exporter import Exporter, Outputs, Runner
 from sightsmith.core.contracts.image import Array
 from sightsmith.core.contracts.records import ExportFormatRecord
 from sightsmith.core.plugins.manager import Plugins
-from sightsmith.core.util.console import tracked
 from sightsmith.core.util.errors import ExportError, UserError, describe_error, near
 from sightsmith.core.util.files import ensure_writable, make_folder, write_atomic, write_json
 from sightsmith.core.util.text import format_metric
+from sightsmith.engine.pipeline.console import tracked
 from sightsmith.engine.pipeline.evaluate import labelled_splits, tiled_as_trained
 from sightsmith.engine.pipeline.inference import batches
 from sightsmith.engine.pipeline.result import Result

@@ -14,8 +14,8 @@ from sightsmith.core.contracts.dataset import Sample
 from sightsmith.core.contracts.results import Model, RawPrediction, SampleResult
 from sightsmith.core.contracts.schema import AugmentConfig
 from sightsmith.core.contracts.task import Task
-from sightsmith.core.util.console import tracked
 from sightsmith.core.util.errors import UserError
+from sightsmith.engine.pipeline.console import tracked
 
 UNCHANGED: tuple[int, ...] = ()
 """The view of an image that is flipped along no axis."""

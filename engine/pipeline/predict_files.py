@@ -18,13 +18,13 @@ from sightsmith.core.contracts.dataset import IMAGE_SUFFIXES, DatasetIndex, Samp
 from sightsmith.core.contracts.image import Array, ImageInfo
 from sightsmith.core.contracts.prediction import Prediction
 from sightsmith.core.contracts.records import ImageReaderRecord
-from sightsmith.core.util.console import tracked
 from sightsmith.core.util.errors import UserError, near
 from sightsmith.core.util.files import cache_dir, ensure_writable, fill_file, write_json
 from sightsmith.engine.data.archive import unpack
 from sightsmith.engine.data.images import HEAD, probe
 from sightsmith.engine.data.thumbnails import blended, load_rgb, palette
 from sightsmith.engine.data.write import find_writer, regions, write_dataset
+from sightsmith.engine.pipeline.console import tracked
 from sightsmith.engine.pipeline.inference import batches
 from sightsmith.engine.pipeline.result import Result
 from sightsmith.engine.report.draw import drawn

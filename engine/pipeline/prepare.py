@@ -10,10 +10,12 @@ from typing import Any
 
 import torch
 
-from sightsmith.core.contracts.dataset import CheckedDataset
+from sightsmith.core.contracts.dataset import CheckedDataset, DatasetIndex
 from sightsmith.core.contracts.plan import Plan
 from sightsmith.core.contracts.schema import AUTO, Config, PresetConfig
+from sightsmith.core.contracts.task import Task
 from sightsmith.core.contracts.weights import LoadReport
+from sightsmith.core.plugins.manager import Plugins
 from sightsmith.core.util.errors import Problem, UserError
 from sightsmith.core.util.text import format_duration
 from sightsmith.engine.data.augmentations import build_augmentation
@@ -88,10 +90,7 @@ def _build(context: RunContext, config: Config, whole: CheckedDataset) -> BuiltR
     record, index = context.plugins.task(config.task.name), whole.index
     # Rank 0 imports first: mmengine imports yapf, which writes a cache that others must not read meanwhile.
     distributed.on_main(context.state, lambda: bool(record.build()))
-    augmentations = [build_augmentation(context.plugins.augmentation(name), options)
-                     for name, options in config.augment.extra.items()]
-    task = record.make(record, config, context.plugins.network(config.network.name), index.classes,
-                       index.multi_label, augmentations)
+    task = training_task(config, context.plugins, index)
     dataset = tile_dataset(whole, config.dataset.tile, task)
     # Rank 0 downloads what all of them read.
     distributed.on_main(context.state, lambda: fetch_weights(task.network, config.network))
@@ -108,6 +107,16 @@ def _build(context: RunContext, config: Config, whole: CheckedDataset) -> BuiltR
                         "does not define a backbone", hint="omit it")
     training = Training(config, task, model, dataset.train, dataset.validation, context.state)
     return BuiltRun(config, task, whole, dataset, loaded, training)
+
+
+def training_task(config: Config, plugins: Plugins, index: DatasetIndex) -> Task:
+    """The task with its augmentations. Raises UserError for options that they cannot use."""
+    record = plugins.task(config.task.name)
+    augmentations = [build_augmentation(plugins.augmentation(name), options)
+                     for name, options in config.augment.extra.items()]
+    task: Task = record.make(record, config, plugins.network(config.network.name), index.classes, index.multi_label,
+                             augmentations)
+    return task
 
 
 def _ensure_preset_weights(loaded: LoadReport | None, card: PresetConfig) -> None:

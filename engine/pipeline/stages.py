@@ -18,7 +18,7 @@ from sightsmith.core.contracts.results import SampleResult
 from sightsmith.core.contracts.schema import Config
 from sightsmith.core.contracts.task import Task
 from sightsmith.core.contracts.weights import LoadReport
-from sightsmith.core.util.console import console
+from sightsmith.engine.pipeline.console import console
 from sightsmith.engine.runs.run_dir import RunDir
 from sightsmith.engine.training.session import Training
 

@@ -150,6 +150,7 @@ def _fit_and_report(context: RunContext, planned: PlannedRun, run: RunDir, statu
     if planned.plan.folds:
         kept = _with_folds(context, planned, run, kept, epoch, partial(reporters, context, planned, status))
     if context.state.is_main_process:
+        from sightsmith.engine.report.augmented_sheet import augmented_sheet
         from sightsmith.engine.report.report import write_report  # matplotlib: not needed to train
 
         save_bundle(run, task, kept.weights, kept.metrics, kept.members, kept.origin)
@@ -157,6 +158,7 @@ def _fit_and_report(context: RunContext, planned: PlannedRun, run: RunDir, statu
         sections = list(kept.sections)
         if config.base_run.path is not None:
             sections.append(_old_classes(context, planned, run))
+        sections += augmented_sheet(task, planned.training.train_data, planned.dataset.train, config.trainer.seed)
         write_report(run, task, planned.plan, planned.dataset, fitted.history, kept.results, kept.samples, kept.metrics,
                      epoch, kept.scores, sections)
     return Result(run.path, kept.metrics, task.classes, context.plugins)

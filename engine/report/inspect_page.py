@@ -24,16 +24,17 @@ SHOWN_PAIRS = 24
 OPACITY = 0.45
 
 
-def write_inspect_page(folder: Path, dataset: CheckedDataset, pairs: Sequence[Pair], image: ImageConfig) -> Path:
+def write_inspect_page(folder: Path, dataset: CheckedDataset, pairs: Sequence[Pair], image: ImageConfig,
+                       more: Sequence[Section] = ()) -> Path:
     """Write ``index.html`` and the tables into ``folder``; returns the page's path.
 
-    ``pairs`` are the near-duplicates.
+    ``pairs`` are the near-duplicates; ``more`` are further sections.
     """
     summary = describe(dataset)
     images = summary["images"]
     errors = [problem for problem in dataset.problems if problem.severity == "error"]
     sections = [_problems(dataset), _classes(summary), _statistics(summary), _pairs(pairs, dataset, image),
-                *_contact_sheet(dataset, image)]
+                *_contact_sheet(dataset, image), *more]
     write_page(folder, f"Data set {dataset.index.root.name}", f"{dataset.index.format}: {dataset.reason}",
                str(dataset.index.root),
                headline=[("training images", str(images["train"]), ""),

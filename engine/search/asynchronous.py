@@ -22,10 +22,10 @@ from hydra.types import HydraContext
 from omegaconf import DictConfig
 
 from sightsmith.core.contracts.tuner import Asked, AsynchronousTuner, Suggestion, TrialResult
-from sightsmith.core.util.console import console
 from sightsmith.core.util.errors import UserError, describe_error
 from sightsmith.core.util.files import write_json
 from sightsmith.core.util.text import format_metric
+from sightsmith.engine.pipeline.console import console
 from sightsmith.engine.runs.run_dir import RUNNING, STOPPED, RunDir, read_status
 from sightsmith.engine.search.budget import Budget
 from sightsmith.engine.search.hydra_task import HydraTask

@@ -12,8 +12,8 @@ from hydra.plugins.launcher import Launcher
 from hydra.types import HydraContext
 from omegaconf import DictConfig
 
-from sightsmith.core.util.console import console
 from sightsmith.core.util.errors import StoppedError
+from sightsmith.engine.pipeline.console import console
 from sightsmith.engine.runs.run_dir import WAITING
 from sightsmith.engine.search.budget import Budget
 from sightsmith.engine.search.hydra_task import HydraTask

@@ -23,9 +23,9 @@ from sightsmith.core.config.compose import resolve, without_hydra
 from sightsmith.core.contracts.records import TunerRecord
 from sightsmith.core.contracts.tuner import AsynchronousTuner, Suggestion, Tuner
 from sightsmith.core.plugins.manager import Plugins
-from sightsmith.core.util.console import console
 from sightsmith.core.util.errors import StoppedError, UserError
 from sightsmith.core.util.files import ensure_writable
+from sightsmith.engine.pipeline.console import console
 from sightsmith.engine.runs.run_dir import FINISHED
 from sightsmith.engine.search.asynchronous import TrainHere, run_asynchronously
 from sightsmith.engine.search.budget import Budget

@@ -14,9 +14,11 @@ from typing import TypeVar
 
 import numpy as np
 
+from sightsmith.engine.data.augmentations import Seed
+
 T = TypeVar("T")
 Item = tuple[int, int]
-"""A sample's index in the training set, and the seed of its augmentation."""
+"""A sample's index in the training set, and the :class:`Seed` of its augmentation."""
 
 
 @dataclass(frozen=True)
@@ -42,13 +44,14 @@ class EpochSampler:
     """A batch sampler of one rank for ``torch.utils.data.DataLoader``; yields lists of :data:`Item`.
 
     With ``weights``, one per sample, each epoch is sampled with replacement in proportion to them. Call :meth:`start`
-    before each epoch; it skips the first ``skip`` steps when an epoch is continued.
+    before each epoch; it skips the first ``skip`` steps when an epoch is continued. ``epochs`` are those of the whole
+    training, for the progress of the seeds; 0 if there is no end.
     """
 
     def __init__(self, size: int, batch_size: int, gradient_accumulation: int = 1, *, seed: int = 0, rank: int = 0,
-                 world: int = 1, weights: Sequence[float] | None = None) -> None:
+                 world: int = 1, weights: Sequence[float] | None = None, epochs: int = 0) -> None:
         self.size, self.batch_size, self.gradient_accumulation = size, batch_size, gradient_accumulation
-        self.seed, self.rank, self.world = seed, rank, world
+        self.seed, self.rank, self.world, self.epochs = seed, rank, world, epochs
         self._weights = None if weights is None else np.asarray(weights, float) / np.sum(weights)
         self.steps: list[OptimizerStep] = []
 
@@ -62,8 +65,9 @@ class EpochSampler:
         random = np.random.default_rng([self.seed, epoch])
         order = (random.permutation(self.size) if self._weights is None
                  else random.choice(self.size, self.size, p=self._weights))
-        seeds = random.integers(2**63, size=self.size)
-        items = list(zip(order.tolist(), seeds.tolist(), strict=True))
+        progress = epoch / self.epochs if self.epochs else 0.0
+        seeds = [Seed.at(value, progress) for value in random.integers(2**63, size=self.size).tolist()]
+        items: list[Item] = list(zip(order.tolist(), seeds, strict=True))
         largest = min(micro_batch or self.batch_size, self.batch_size)
         self.steps = [self._step(part, largest) for part in _even(items, self.steps_per_epoch)][skip:]
         return self.steps

@@ -34,7 +34,7 @@ class Training:
         self.validation_data = task.dataset(validation, training=False)
         self.sampler = EpochSampler(len(train), config.hyper.batch_size, config.trainer.gradient_accumulation,
                                     seed=config.trainer.seed, rank=state.process_index, world=state.num_processes,
-                                    weights=task.sampling_weights(train))
+                                    weights=task.sampling_weights(train), epochs=config.hyper.epochs)
 
     def trainer(self, run: RunDir, plan: Plan, callbacks: Sequence[Callback]) -> Trainer:
         """A trainer that follows ``plan``, resumed from the last checkpoint in ``run`` if there is one."""

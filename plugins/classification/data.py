@@ -8,16 +8,22 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor
+from torch.nn import functional
 from torch.utils.data import Dataset
 
 from sightsmith.plugin import (
-    Augmentation,
+    AnnotatedImage,
+    Array,
+    CheckedAugmentation,
     Config,
     ImageError,
     MemoryCache,
     Sample,
     UserError,
     apply_augmentations,
+    apply_composing,
+    apply_geometric,
+    has_kind,
     read_image,
 )
 from sightsmith.plugins.classification.augment import augment, resize
@@ -31,16 +37,18 @@ SPARE = 1.5
 class ClassificationDataset(Dataset[Any]):
     """Items ``(image (C, size, size) float32 in [0, 1], label, index)``.
 
-    The label is a class number, :data:`UNLABELLED` if there is none, or a float32 vector (K,) for multi-label. In
-    training the key is ``(index, seed)``. Grey images fill three channels; each DICOM window becomes one.
+    The label is a class number, :data:`UNLABELLED` if there is none, or a float32 vector (K,): for multi-label, and in
+    training where images are mixed. In training the key is ``(index, seed)``. Grey images fill three channels; each
+    DICOM window becomes one.
     """
 
     def __init__(self, samples: Sequence[Sample], classes: Sequence[str], config: Config, size: int, *,
-                 multi_label: bool, training: bool, augmentations: Sequence[Augmentation] = ()) -> None:
+                 multi_label: bool, training: bool, augmentations: Sequence[CheckedAugmentation] = ()) -> None:
         self.samples, self.config, self.size, self.training = list(samples), config, size, training
         self._augmentations = augmentations
         self._images = MemoryCache(lambda index: self._read(self.samples[index]), enabled=config.trainer.cache)
         self.channels = input_channels(config)
+        self._classes = len(classes)
         numbers = {name: number for number, name in enumerate(classes)}
         if multi_label:
             self.labels: list[Any] = []
@@ -56,15 +64,42 @@ class ClassificationDataset(Dataset[Any]):
 
     def __getitem__(self, key: int | tuple[int, int]) -> tuple[Tensor, Any, int]:
         index, seed = key if isinstance(key, tuple) else (key, None)
-        image, colour = self._images[index]
-        if seed is not None:
-            image = augment(image, self.size, self.config.augment, seed, colour=colour)
+        if seed is None:
+            image, _ = self._images[index]
+            image, label = image.float() / 255 if image.dtype == torch.uint8 else image, self.labels[index]
+        else:
+            image, label = self._augmented(index, seed)
             image = apply_augmentations(image, self._augmentations, seed)
-        elif image.dtype == torch.uint8:
-            image = image.float() / 255
         if image.shape[0] < self.channels:
             image = image.expand(self.channels, -1, -1)
-        return image, self.labels[index], index
+        return image, label, index
+
+    def _augmented(self, index: int, seed: int) -> tuple[Tensor, Any]:
+        """The image after all but the photometric augmentations of plugins, and its label; where images are composed,
+        the share of each class (K,) instead of a class number."""
+        image, label = self._moved(index, seed), self.labels[index]
+        if not has_kind(self._augmentations, "composing"):
+            return image, label
+
+        def read(other: int, generator: np.random.Generator) -> AnnotatedImage:
+            return self._annotated(other, self._moved(other, int(generator.integers(2**63))))
+
+        found = apply_composing(self._annotated(index, image), read, len(self), self._augmentations, seed)
+        return _tensor(found.image), torch.from_numpy(found.scores)
+
+    def _moved(self, index: int, seed: int) -> Tensor:
+        image, colour = self._images[index]
+        image = augment(image, self.size, self.config.augment, seed, colour=colour)
+        if has_kind(self._augmentations, "geometric"):
+            image = _tensor(apply_geometric(self._annotated(index, image), self._augmentations, seed).image)
+        return image
+
+    def _annotated(self, index: int, image: Tensor) -> AnnotatedImage:
+        """An augmented ``image`` of the sample ``index``, with all of the network's channels."""
+        label = self.labels[index]
+        scores = label if isinstance(label, Tensor) else functional.one_hot(torch.tensor(label), self._classes).float()
+        values = image.expand(self.channels if image.shape[0] == 1 else -1, -1, -1).permute(1, 2, 0)
+        return AnnotatedImage(np.ascontiguousarray(values.numpy()), scores=scores.numpy())
 
     def _read(self, sample: Sample) -> tuple[Tensor, bool]:
         """(C, H, W), uint8 or float32 in [0, 1], and whether its channels are RGB."""
@@ -74,7 +109,7 @@ class ClassificationDataset(Dataset[Any]):
         except ImageError as error:
             raise UserError(f"{sample.key} was readable when the data set was checked, but no longer is: {error}"
                             ) from error
-        tensor = torch.from_numpy(np.ascontiguousarray(values.transpose(2, 0, 1)))
+        tensor = _tensor(values)
         if len(image.windows) > 1 and len(tensor) != self.channels:
             # An image without DICOM windows in a data set that has them: its grey in every channel.
             grey = tensor.float().mean(0, keepdim=True)
@@ -85,6 +120,11 @@ class ClassificationDataset(Dataset[Any]):
         elif (excess := min(tensor.shape[1:]) / (SPARE * self.size)) > 1:
             tensor = resize(tensor, round(tensor.shape[1] / excess), round(tensor.shape[2] / excess))
         return tensor, len(tensor) == 3 and len(image.windows) < 2
+
+
+def _tensor(values: Array) -> Tensor:
+    """(C, H, W) of an image (H, W, C)."""
+    return torch.from_numpy(np.ascontiguousarray(values.transpose(2, 0, 1)))
 
 
 def input_channels(config: Config) -> int:

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from sightsmith.plugin import (
+    AnnotatedImage,
     Array,
     LoadReport,
     Model,
@@ -63,6 +64,12 @@ class ClassificationTask(Task[ClassificationResult, ClassificationPrediction]):
         return data.ClassificationDataset(samples, self.classes, self.config, self.input_size(),
                                           multi_label=self.multi_label, training=training,
                                           augmentations=self.augmentations)
+
+    def annotated(self, item: tuple[Tensor, Any, int]) -> AnnotatedImage:
+        image, label, _ = item
+        scores = label if isinstance(label, Tensor) else functional.one_hot(torch.tensor(label), len(self.classes))
+        channels = image[:3] if len(image) >= 3 else image[:1].expand(3, -1, -1)
+        return AnnotatedImage((255 * channels.permute(1, 2, 0)).round().byte().numpy(), scores=scores.float().numpy())
 
     def collate(self, items: list[Any]) -> dict[str, Any]:
         return data.collate(items)

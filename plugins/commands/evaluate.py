@@ -28,7 +28,7 @@ class Evaluate(LabelledData):
 def evaluate_command(arguments: list[str], plugins: Plugins) -> int:
     options = parse(Evaluate, arguments, plugins.commands["evaluate"])
 
-    from sightsmith.core.util.console import console
+    from sightsmith.engine.pipeline.console import console
     from sightsmith.engine.pipeline.evaluate import evaluate
     from sightsmith.engine.pipeline.result import Result
     from sightsmith.plugins.commands.output import print_json, stdout_as_stderr

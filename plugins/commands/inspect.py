@@ -11,6 +11,8 @@ from sightsmith.core.util.errors import UserError, has_errors
 from sightsmith.plugins.commands.settings import flag, key, overrides, parse
 
 if TYPE_CHECKING:
+    from sightsmith.core.contracts.dataset import CheckedDataset
+    from sightsmith.core.contracts.report import Section
     from sightsmith.core.contracts.schema import Config
     from sightsmith.core.plugins.manager import Plugins
 
@@ -24,6 +26,8 @@ class Inspect:
     convert: str | None = key("also write the data set in this format: `sightsmith list formats`", None,
                               metavar="FORMAT")
     convert_dir: Path | None = key("folder for the converted data, by default ./NAME-FORMAT", None, metavar="FOLDER")
+    augmentations: bool = key("also show augmented training images, on the page of --html or, without it, in "
+                              "./NAME-augmented", False)
     json: bool = flag("print one JSON object")
     html: Path | None = flag("write a page with problems, statistics, near-duplicates and contact sheets to "
                              "this new folder", None, metavar="FOLDER")
@@ -31,9 +35,8 @@ class Inspect:
 
 def inspect_command(arguments: list[str], plugins: Plugins) -> int:
     options = parse(Inspect, arguments, plugins.commands["inspect"])
-    if options.html is not None and options.html.exists():
-        raise UserError(f"--html {options.html} already exists and is not overwritten",
-                        hint="choose a new folder")
+    if options.html is not None:
+        _ensure_new(options.html, "--html")
 
     from sightsmith.core.config.compose import compose
     from sightsmith.core.util.files import ensure_writable, make_folder
@@ -48,13 +51,18 @@ def inspect_command(arguments: list[str], plugins: Plugins) -> int:
         ensure_writable(options.html)
     config = compose(options.overrides, plugins)
     dataset = check(config, plugins, report)
+    html = options.html
+    if options.augmentations and html is None:
+        html = Path(f"{dataset.index.root.name}-augmented")
+        _ensure_new(html, "augmentations=true")
     plugins.dataset_checked(dataset=dataset)
     pairs = near_duplicates(dataset.index.samples, config.image)
-    if options.html is not None:
+    if html is not None:
         from sightsmith.engine.report.inspect_page import write_inspect_page
 
-        make_folder(options.html.parent)
-        report(f"Page: {write_inspect_page(options.html, dataset, pairs, config.image)}")
+        sheet = _augmented(config, plugins, dataset) if options.augmentations else []
+        make_folder(html.parent)
+        report(f"Page: {write_inspect_page(html, dataset, pairs, config.image, sheet)}")
     if options.json:
         print_json(describe(dataset) | {"near_duplicates": [pair.to_json() for pair in pairs]})
         if has_errors(dataset.problems):
@@ -68,6 +76,24 @@ def inspect_command(arguments: list[str], plugins: Plugins) -> int:
     if options.convert is not None:
         _convert(config, plugins, options.convert, options.convert_dir, report)
     return 0
+
+
+def _ensure_new(folder: Path, what: str) -> None:
+    if folder.exists():
+        raise UserError(f"{what}: {folder} already exists and is not overwritten",
+                        hint="choose a new folder: --html FOLDER")
+
+
+def _augmented(config: Config, plugins: Plugins, dataset: CheckedDataset) -> list[Section]:
+    """Training images as the network gets them. Raises UserError for a data set with errors."""
+    from sightsmith.engine.data.tiling import tile_dataset
+    from sightsmith.engine.pipeline.prepare import training_task
+    from sightsmith.engine.report.augmented_sheet import augmented_sheet
+
+    dataset.raise_for_errors()
+    task = training_task(config, plugins, dataset.index)
+    train = tile_dataset(dataset, config.dataset.tile, task).train
+    return augmented_sheet(task, task.dataset(train, training=True), train, config.trainer.seed)
 
 
 def _convert(config: Config, plugins: Plugins, form: str, folder: Path | None, report: Callable[[str], None]) -> None:

@@ -80,7 +80,9 @@ def _recipes(plugins: Plugins, task: str | None) -> list[Row]:
 
 
 def _augmentations(plugins: Plugins, task: str | None) -> list[Row]:
-    return [_row(plugins, "augmentations", item, options=dict(item.options)) for item in plugins.augmentations.values()]
+    return [_row(plugins, "augmentations", item, tasks=list(item.tasks),
+                 options={name: option.default for name, option in item.keys.items()}) | {"kind": item.kind}
+            for item in plugins.augmentations.values() if task in (None, *item.tasks) or not item.tasks]
 
 
 def _tasks(plugins: Plugins, task: str | None) -> list[Row]:

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from sightsmith.plugin import Augmentation, Config, Mask, Object, Sample, decode_mask, run_lengths
+from sightsmith.plugin import CheckedAugmentation, Config, Mask, Object, Sample, decode_mask, run_lengths
 from sightsmith.plugins.openmmlab.data import AnnotatedImages, View
 from sightsmith.plugins.openmmlab.transforms import Results
 
@@ -28,7 +28,7 @@ class DetectionDataset(AnnotatedImages):
     """
 
     def __init__(self, samples: Sequence[Sample], classes: Sequence[str], config: Config, size: int, *,
-                 training: bool, with_masks: bool, augmentations: Sequence[Augmentation] = ()) -> None:
+                 training: bool, with_masks: bool, augmentations: Sequence[CheckedAugmentation] = ()) -> None:
         super().__init__(samples, classes, config, size, training=training, augmentations=augmentations)
         self.with_masks = with_masks
         self._numbers = {name: number for number, name in enumerate(self.classes)}

@@ -11,6 +11,7 @@ import numpy as np
 from torch import nn
 
 from sightsmith.plugin import (
+    AnnotatedImage,
     Array,
     HeadLayout,
     Model,
@@ -50,6 +51,16 @@ class DetectionTask(OpenMMLabTask[DetectionResult, DetectionPrediction]):
     def dataset(self, samples: Sequence[Sample], *, training: bool) -> DetectionDataset:
         return DetectionDataset(samples, self.classes, self.config, self.input_size(), training=training,
                                 with_masks=self.with_masks, augmentations=self.augmentations)
+
+    def annotated(self, item: dict[str, Any]) -> AnnotatedImage:
+        sample = item["data_samples"]
+        parts = (sample.gt_instances, sample.ignored_instances)
+        return AnnotatedImage(
+            item["inputs"].permute(1, 2, 0).round().byte().numpy(),
+            boxes=np.concatenate([part.bboxes.numpy() for part in parts]),
+            labels=np.concatenate([part.labels.numpy() for part in parts]),
+            ignored=np.repeat([False, True], [len(part) for part in parts]),
+            masks=np.concatenate([part.masks.masks for part in parts]) if self.with_masks else None)
 
     def adapted(self) -> dict[str, Any]:
         model = super().adapted()

@@ -16,19 +16,23 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from sightsmith.plugin import (
+    AnnotatedImage,
     Array,
-    Augmentation,
+    CheckedAugmentation,
     Config,
     ImageError,
     MemoryCache,
     Sample,
     UserError,
     apply_augmentations,
+    apply_composing,
+    apply_geometric,
     color_jitter,
+    has_kind,
     read_image,
 )
 from sightsmith.plugins.openmmlab.ops.extension import provide_operators
-from sightsmith.plugins.openmmlab.transforms import Results, geometric_transforms
+from sightsmith.plugins.openmmlab.transforms import Results, from_annotated, geometric_transforms, to_annotated
 
 provide_operators()  # at import, as workers may unpickle mmdet's transforms first
 
@@ -44,7 +48,7 @@ class AnnotatedImages(Dataset[Any], ABC):
     """
 
     def __init__(self, samples: Sequence[Sample], classes: Sequence[str], config: Config, size: int, *,
-                 training: bool, augmentations: Sequence[Augmentation] = ()) -> None:
+                 training: bool, augmentations: Sequence[CheckedAugmentation] = ()) -> None:
         self.samples, self.config, self.size, self.training = list(samples), config, size, training
         self.classes = tuple(classes)
         self._transforms = geometric_transforms(config.augment, size) if training else []
@@ -61,13 +65,21 @@ class AnnotatedImages(Dataset[Any], ABC):
         if seed is None:
             return self.pack(_tensor(results["img"]), results)
         with seeded(seed):
+            if has_kind(self._extra, "composing"):
+                results = from_annotated(results, self._composed(to_annotated(results), seed))
             for transform in self._transforms:
                 results = transform(results)
+            if has_kind(self._extra, "geometric"):
+                results = from_annotated(results, apply_geometric(to_annotated(results), self._extra, seed))
             image = _tensor(results["img"])
             if any(vars(self.config.augment.color_jitter).values()):
                 image = 255 * color_jitter(image.float() / 255, self.config.augment.color_jitter, np.random.uniform,
                                            rgb=results["rgb"])
             return self.pack(self._augmented(image, seed), results)
+
+    def _composed(self, image: AnnotatedImage, seed: int) -> AnnotatedImage:
+        return apply_composing(image, lambda other, generator: to_annotated(self._kept[other]), len(self), self._extra,
+                               seed)
 
     def _augmented(self, image: Tensor, seed: int) -> Tensor:
         """``image`` (3, h, w) of 0 to 255 after the augmentations of plugins, which want float32 in [0, 1]."""

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from sightsmith.plugin import AugmentConfig
+from sightsmith.plugin import AnnotatedImage, AugmentConfig
 
 Results = dict[str, Any]
 """The data of mmdet's transforms: ``img`` (H, W, 3) and ``gt_...`` in its pixels."""
@@ -35,6 +35,31 @@ def geometric_transforms(config: AugmentConfig, size: int) -> list[Callable[[Res
     if config.translation:
         found += [move(1.0, min_mag=0.0, max_mag=config.translation / 100, **border)
                   for move in (transforms.TranslateX, transforms.TranslateY)]
+    return found
+
+
+def to_annotated(results: Results) -> AnnotatedImage:
+    """``results`` as the augmentations of plugins want them; the arrays are shared."""
+    boxes, masks = results.get("gt_bboxes"), results.get("gt_masks")
+    return AnnotatedImage(
+        results["img"], semantic_mask=results.get("gt_seg_map"), boxes=None if boxes is None else boxes.tensor.numpy(),
+        labels=results.get("gt_bboxes_labels"), ignored=results.get("gt_ignore_flags"),
+        masks=None if masks is None else masks.masks)
+
+
+def from_annotated(results: Results, image: AnnotatedImage) -> Results:
+    """``results`` with what ``image`` has."""
+    from mmdet.structures.bbox import HorizontalBoxes
+    from mmdet.structures.mask import BitmapMasks
+
+    found = {**results, "img": image.image, "img_shape": image.size}
+    if image.semantic_mask is not None:
+        found["gt_seg_map"] = image.semantic_mask
+    if image.boxes is not None:
+        found |= {"gt_bboxes": HorizontalBoxes(torch.from_numpy(image.boxes), clone=False),
+                  "gt_bboxes_labels": image.labels, "gt_ignore_flags": image.ignored}
+    if image.masks is not None:
+        found["gt_masks"] = BitmapMasks(image.masks, *image.size)
     return found
 
 

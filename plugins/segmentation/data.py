@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from sightsmith.plugin import IGNORED, Array, Augmentation, Config, Sample, semantic_map
+from sightsmith.plugin import IGNORED, Array, CheckedAugmentation, Config, Sample, semantic_map
 from sightsmith.plugins.openmmlab.data import AnnotatedImages, View
 from sightsmith.plugins.openmmlab.transforms import Results
 
@@ -24,7 +24,8 @@ class SegmentationDataset(AnnotatedImages):
     """
 
     def __init__(self, samples: Sequence[Sample], classes: Sequence[str], config: Config, size: int, *,
-                 training: bool, edge_width: int | None = None, augmentations: Sequence[Augmentation] = ()) -> None:
+                 training: bool, edge_width: int | None = None,
+                 augmentations: Sequence[CheckedAugmentation] = ()) -> None:
         super().__init__(samples, classes, config, size, training=training, augmentations=augmentations)
         self.edge_width = edge_width
 

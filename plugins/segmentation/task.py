@@ -12,6 +12,7 @@ import torch
 from torch import nn
 
 from sightsmith.plugin import (
+    AnnotatedImage,
     Array,
     HeadLayout,
     Model,
@@ -46,6 +47,10 @@ class SegmentationTask(OpenMMLabTask[SegmentationResult, SegmentationPrediction]
             zoo.transform(self.package, self.zoo_name, "GenerateEdge")
         return SegmentationDataset(samples, self.classes, self.config, self.input_size(), training=training,
                                    edge_width=edges["edge_width"] if edges else None, augmentations=self.augmentations)
+
+    def annotated(self, item: dict[str, Any]) -> AnnotatedImage:
+        return AnnotatedImage(item["inputs"].permute(1, 2, 0).round().byte().numpy(),
+                              semantic_mask=item["data_samples"].gt_sem_seg.data[0].byte().numpy())
 
     def adapted(self) -> dict[str, Any]:
         model = super().adapted()

@@ -14,23 +14,24 @@ from torch.utils.data import DataLoader
 import sightsmith
 from sightsmith.cli import main
 from sightsmith.core.config.compose import compose
+from sightsmith.core.config.overrides import all_keys
 from sightsmith.core.contracts.augmentation import AugmentationRecord
 from sightsmith.core.plugins.manager import load_plugins
 from sightsmith.core.util.errors import PluginError, UserError
-from sightsmith.engine.data.augmentations import apply_augmentations, build_augmentation
+from sightsmith.engine.data.augmentations import CheckedAugmentation, apply_augmentations, build_augmentation
 from sightsmith.engine.pipeline.load_dataset import check
 from sightsmith.engine.pipeline.start import start
 from sightsmith.testing import PluginConformance
 
 SOURCE = '''
 import numpy as np
-from sightsmith.plugin import AugmentationRecord, hookimpl
+from sightsmith.plugin import AugmentationRecord, Option, hookimpl
 
 
 @hookimpl
 def sightsmith_augmentations():
-    return [AugmentationRecord(name="noise", description="speckles", builder="speckled:Noise",
-                               options={"low": 0.1, "high": 0.5})]
+    return [AugmentationRecord(name="speckles", description="speckles", builder="speckled:Noise", options={
+        "low": Option(0.1, "smallest", low=0, high=3), "high": Option(0.5, "largest", tasks=("segmentation",))})]
 
 
 class Noise:
@@ -44,6 +45,7 @@ class Noise:
         noise = generator.normal(0, scale * generator.uniform(self.low, self.high), image.shape)
         return (image + noise).clip(0, scale).astype(image.dtype)
 '''
+SPECKLES = ["augment.extra.speckles.probability=1", "augment.extra.speckles.low=0.2"]
 RUNS = {
     "classification": LABELS,
     "detection": [*SMALL, "task=detection", "network=rtmdet_tiny"],
@@ -57,37 +59,70 @@ def speckled(fake_distribution):
     return load_plugins()
 
 
-def record(**options):
-    return AugmentationRecord(name="odd", description="d", builder="odd:odd", options=options)
+def record():
+    return AugmentationRecord(name="odd", description="d", builder="odd:odd")
 
 
-def test_unknown_names_and_options_are_refused_together_with_what_is_there(speckled):
-    typed = ["task=classification", "dataset.root=sample", "+augment.extra.noize={}", "+augment.extra.noise={hihg: 1}"]
+def refusal(speckled, *overrides):
     with pytest.raises(UserError) as refused:
-        compose([*typed, "hyper.momentum=7"], speckled)
-    text = str(refused.value)
-    assert "augment.extra.noize: no installed plugin provides the augmentation 'noize'. Did you mean 'noise'?" in text
-    assert "installed: noise" in text
+        compose(["task=classification", "dataset.root=sample", *overrides], speckled)
+    return refused.value.text()
+
+
+def test_unknown_names_options_and_values_are_refused_together_with_what_is_there(speckled):
+    text = refusal(speckled, "+augment.extra.speckels={}", "+augment.extra.speckles.hihg=1", "hyper.momentum=7",
+                   "augment.extra.speckles.low=4", "augment.extra.blur.probability=much")
+    assert "augment.extra.speckels: no installed plugin provides the augmentation 'speckels'. Did you mean" in text
+    assert "speckles" in text.partition("installed: ")[2].partition("; `sightsmith list augmentations`")[0]
     assert "has no option 'hihg'. Did you mean 'high'?" in text
     assert "hyper.momentum=7 is out of range" in text
-    with pytest.raises(UserError, match=r"augment.extra.noise=0.3 is not a mapping of options"):
-        compose([*typed[:2], "+augment.extra.noise=0.3"], speckled)
+    assert "augment.extra.speckles.low=4 is out of range: from 0 to 3 (default 0.1)" in text
+    assert "augment.extra.blur.probability=much is not a number (default 0)" in text
+    assert "augment.extra.speckles=0.3 is not a mapping of options" in refusal(speckled, "augment.extra.speckles=0.3")
+    assert "Did you mean 'augment.extra.blur.probability'" in refusal(speckled, "augment.extra.blurr.probability=0.2")
+    mistyped = refusal(speckled, "augment.extra.speckles.hgih=0.2", "augment.extra.speckles.high=1")
+    assert "Did you mean 'augment.extra.speckles.high'" in mistyped
+    assert "augment.extra.speckles.high belongs to task=segmentation" in mistyped
+    assert "augment.extra.speckles.high belongs to task=segmentation" in refusal(
+        speckled, "augment.extra.speckles.high=1")
+
+
+def test_a_run_keeps_only_what_is_switched_on(speckled):
+    overrides = ["task=classification", "dataset.root=sample", "augment.extra.speckles.low=0.2"]
+    assert compose(overrides, speckled).augment.extra == {}
+    config = compose([*overrides, "augment.extra.speckles.probability=1"], speckled)
+    assert config.augment.extra == {"speckles": {"probability": 1, "low": 0.2, "high": 0.5}}
+    tasks_of = {key: (field.default, tasks) for key, field, tasks in all_keys(speckled)}
+    assert tasks_of["augment.extra.speckles.high"] == (0.5, ("segmentation",))
+    assert tasks_of["augment.extra.speckles.probability"] == (0.0, ())
 
 
 def test_options_that_the_builder_refuses_are_the_users_mistake(speckled):
-    with pytest.raises(UserError, match=r"'noise' of speckled .*'low': 2.*ValueError: low is above high") as refused:
-        build_augmentation(speckled.augmentation("noise"), {"low": 2})
+    with pytest.raises(UserError, match=r"'speckles' of speckled .*'low': 2.*ValueError: low is above h") as refused:
+        build_augmentation(speckled.augmentation("speckles"), {"low": 2})
     assert refused.value.exit_code == 2
-    assert "usual options" in refused.value.hint
+    assert "its defaults: {'low': 0.1, 'high': 0.5}" in refused.value.hint
+
+
+def test_a_probability_is_kept_to():
+    def whiten(image, generator):
+        return image + 1
+
+    image = torch.zeros(1, 1, 1)
+    half = CheckedAugmentation(record(), whiten, 0.5)
+    changed = [float(apply_augmentations(image, [half], seed)) for seed in range(400)]
+    assert 160 < sum(changed) < 240
+    assert apply_augmentations(image, [CheckedAugmentation(record(), whiten, 0.0)], 0) == 0
 
 
 def test_it_is_listed_and_free_with_the_auto_tuner(speckled, capsys):
     with pytest.raises(SystemExit, match="^0$"):
         main(["list", "augmentations", "--json"])
-    [row] = json.loads(capsys.readouterr().out)
-    assert (row["name"], row["options"]) == ("noise", {"low": 0.1, "high": 0.5})
-    config = compose(["task=classification", "dataset.root=sample", "tuner=auto", "+augment.extra.noise={}"], speckled)
-    assert config.augment.extra == {"noise": {}}
+    [row] = [row for row in json.loads(capsys.readouterr().out) if row["name"] == "speckles"]
+    assert (row["kind"], row["options"]) == ("photometric", {"probability": 0, "low": 0.1, "high": 0.5})
+    config = compose(["task=classification", "dataset.root=sample", "tuner=auto",
+                      "augment.extra.speckles.probability=0.5"], speckled)
+    assert config.augment.extra["speckles"]["probability"] == 0.5
 
 
 @pytest.mark.parametrize("broken", [
@@ -95,7 +130,7 @@ def test_it_is_listed_and_free_with_the_auto_tuner(speckled, capsys):
     lambda image, generator: None, lambda image, generator: image.nothing])
 def test_a_result_of_another_kind_names_the_plugin(monkeypatch, broken):
     plugins = with_plugin(monkeypatch, "odd", "sightsmith_augmentations", [record()], odd=lambda: broken)
-    augmentation = build_augmentation(plugins.augmentation("odd"), {})
+    augmentation = build_augmentation(plugins.augmentation("odd"), {"probability": 1.0})
     with pytest.raises(PluginError, match=r"plugin odd \(odd-dist 1.0\): augmentation 'odd' (failed|returned)"):
         apply_augmentations(torch.zeros(3, 8, 6), [augmentation], 0)
 
@@ -106,17 +141,17 @@ def test_the_image_that_is_kept_stays_as_it_is():
         return image
 
     kept = torch.ones(3, 8, 6, dtype=torch.uint8)
-    assert apply_augmentations(kept, [spoil], 0).sum() == 0
+    assert apply_augmentations(kept, [CheckedAugmentation(record(), spoil)], 0).sum() == 0
     assert kept.all()
     assert apply_augmentations(kept, [], 0) is kept
 
 
 @pytest.mark.parametrize("task", RUNS)
 def test_an_item_depends_on_index_and_seed_alone(speckled, task):
-    config = compose([*RUNS[task], "+augment.extra.noise={low: 0.2}"], speckled)
+    config = compose([*RUNS[task], *SPECKLES], speckled)
     dataset = check(config, speckled, lambda line: None)
     record, network = speckled.task(task), speckled.network(config.network.name)
-    extra = [build_augmentation(speckled.augmentation("noise"), config.augment.extra["noise"])]
+    extra = [build_augmentation(speckled.augmentation("speckles"), config.augment.extra["speckles"])]
     make = partial(record.build(), record, config, network, dataset.index.classes, dataset.index.multi_label)
     items, plain = (made.dataset(dataset.train, training=True) for made in (make(extra), make()))
     for index in (0, 1):
@@ -145,7 +180,7 @@ def test_the_conformance_suite_tries_it(fake_distribution):
         distribution = "speckled"
 
     fake_distribution("speckled", SOURCE)
-    Suite().test_augmentations_change_values_alone_and_draw_from_their_generator()
+    Suite().test_augmentations_keep_to_their_kind_and_draw_from_their_generator()
 
 
 @pytest.mark.parametrize(("sound", "wrong", "complaint"), [
@@ -157,17 +192,17 @@ def test_the_conformance_suite_finds_what_is_wrong(fake_distribution, sound, wro
 
     fake_distribution("speckled", SOURCE.replace(sound, wrong))
     with pytest.raises(AssertionError, match=complaint):
-        Suite().test_augmentations_change_values_alone_and_draw_from_their_generator()
+        Suite().test_augmentations_keep_to_their_kind_and_draw_from_their_generator()
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("task", RUNS)
 def test_two_epochs_resumed_are_two_epochs(speckled, tmp_path, monkeypatch, task):
-    run = [*RUNS[task], "hyper.epochs=2", "+augment.extra.noise={low: 0.2}", "trainer.num_workers=0"]
+    run = [*RUNS[task], "hyper.epochs=2", *SPECKLES, "trainer.num_workers=0"]
     whole = sightsmith.train([*run, f"output_dir={tmp_path / 'whole'}"])
     lock = json.loads((whole.run_dir / "lock.json").read_text())
     assert lock["packages"]["speckled"] == "0.1"
-    assert "noise:\n      low: 0.2" in (whole.run_dir / "config.yaml").read_text()
+    assert "speckles:\n      probability: 1\n      low: 0.2" in (whole.run_dir / "config.yaml").read_text()
     halves = [*run, f"output_dir={tmp_path / 'halves'}"]
     paused = [*halves, "trainer.pause_after_epoch=1"]
     assert start(compose(paused, speckled), paused, speckled) is None
@@ -176,5 +211,5 @@ def test_two_epochs_resumed_are_two_epochs(speckled, tmp_path, monkeypatch, task
         assert torch.equal(value, resumed.model.state_dict()[name]), name
     monkeypatch.setenv("SIGHTSMITH_DISABLE_PLUGINS", "1")
     again = sightsmith.load(whole.run_dir)
-    assert not again.plugins.augmentations
+    assert "speckles" not in again.plugins.augmentations
     assert again.model is not None

@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from sightsmith.core.util.console import tracked
+from sightsmith.engine.pipeline.console import tracked
 
 
 @pytest.mark.parametrize("terminal", [True, False])

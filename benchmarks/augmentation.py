@@ -1,0 +1,86 @@
+"""What each augmentation adds to the time that an image takes, and to that of a step, alternating in one run.
+
+    python benchmarks/augmentation.py [--task detection] [--size 320] [--batch 8] [--rounds 5]
+
+The embedded data set of the task, in memory, one thread. The step is forward, backward and optimizer of the network
+without loading; loading happens in the same process, so that the share is what a run without workers pays, with one
+worker or more it is hidden unless it takes longer than the step.
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import time
+
+import torch
+
+from sightsmith.core.config.compose import compose
+from sightsmith.core.plugins.manager import Plugins, load_plugins
+from sightsmith.engine.data.augmentations import Seed, build_augmentation
+from sightsmith.engine.pipeline.load_dataset import check
+from sightsmith.engine.training.optim import build_optimizer
+
+NETWORKS = {"classification": "mobilenet_v3_large", "detection": "rtmdet_tiny", "segmentation": "segformer_b0"}
+OPTIONS = {"trivial_augment": {"geometric": True}, "rand_augment": {"geometric": True}}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--task", choices=NETWORKS, default="detection")
+    parser.add_argument("--size", type=int, default=320, help="side of the input, pixels")
+    parser.add_argument("--batch", type=int, default=8)
+    parser.add_argument("--rounds", type=int, default=5)
+    options = parser.parse_args()
+    torch.set_num_threads(1)
+    plugins = load_plugins()
+    config = compose([f"task={options.task}", f"network={NETWORKS[options.task]}", "network.weights=none",
+                      "dataset.root=sample", "dataset.limit=60", f"image.size={options.size}"], plugins)
+    dataset = check(config, plugins, lambda line: None)
+    sides = {"task defaults": _images(config, plugins, dataset, {})}
+    for name, record in plugins.augmentations.items():
+        if not record.tasks or options.task in record.tasks:
+            more = OPTIONS.get(name, {}) if options.task == "classification" else {}
+            sides[name] = _images(config, plugins, dataset, {name: {"probability": 1.0, "closing": 0.0, **more}})
+    step = _step_seconds(sides["task defaults"], options.batch)
+    times: dict[str, list[float]] = {name: [] for name in sides}
+    for number in range(options.rounds + 1):
+        for name, (_, images) in sides.items():
+            started = time.perf_counter()
+            for index in range(options.batch):
+                images[index, Seed.at(1000 * number + index, 0.0)]
+            if number:  # the first round fills the cache
+                times[name].append((time.perf_counter() - started) / options.batch)
+    base = statistics.median(times["task defaults"])
+    print(f"{options.task}, {NETWORKS[options.task]}, {options.size} px, batch {options.batch}: "
+          f"{1000 * step:.0f} ms a step without loading; an image takes {1000 * base:.1f} ms")
+    for name, taken in times.items():
+        added = statistics.median(taken) - base
+        print(f"| {name} | {1000 * added:+.1f} ms an image | {100 * added * options.batch / step:+.1f} % of a step |")
+
+
+def _images(config, plugins: Plugins, dataset, extra):
+    record, network = plugins.task(config.task.name), plugins.network(config.network.name)
+    made = [build_augmentation(plugins.augmentation(name), values) for name, values in extra.items()]
+    task = record.make(record, config, network, dataset.index.classes, dataset.index.multi_label, made)
+    return task, task.dataset(dataset.train, training=True)
+
+
+def _step_seconds(side, batch: int) -> float:
+    task, images = side
+    model, _ = task.build_model()
+    task.prepare(model, images.samples)
+    optimizer, taken = build_optimizer(model.train(), task.config.hyper), []
+    for _ in range(4):
+        items = task.collate([images[index, index] for index in range(batch)])
+        started = time.perf_counter()
+        loss, _ = model.parse_losses(model(**model.data_preprocessor(items, True), mode="loss"))
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        taken.append(time.perf_counter() - started)
+    return statistics.median(taken[1:])
+
+
+if __name__ == "__main__":
+    main()
