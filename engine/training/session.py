@@ -46,6 +46,7 @@ class Training:
         accelerator.free_memory()  # of an earlier training in this process
         batches = EvaluationSampler(len(self.validation), self.config.hyper.batch_size, self.state.process_index,
                                     self.state.num_processes)
+        self.sampler.epochs = self.config.hyper.epochs  # as trainer.time_budget may have set it
         seed_everything(self.config.trainer.seed)
         trainer = Trainer(
             accelerator=accelerator, task=self.task, model=self.model, config=self.config, sampler=self.sampler,
