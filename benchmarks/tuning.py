@@ -25,8 +25,8 @@ from pathlib import Path
 
 from pretrained import write_digits
 
-from sightsmith.core.contracts.tuner import SearchSpace
 from sightsmith.core.plugins.manager import load_plugins
+from sightsmith.engine.search.tuner import SearchSpace
 
 TRIALS = 8
 SPACE = ("hyper.learning_rate=tag(log,interval(1e-4,1))", "hyper.weight_decay=tag(log,interval(5e-6,0.002))",

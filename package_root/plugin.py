@@ -66,18 +66,7 @@ if TYPE_CHECKING:
         TaskConfig,
         is_among,
     )
-    from sightsmith.core.contracts.search_space import Parameter, Value
     from sightsmith.core.contracts.task import Task
-    from sightsmith.core.contracts.tuner import (
-        Asked,
-        AsynchronousTuner,
-        SearchSpace,
-        Suggestion,
-        Train,
-        TrialResult,
-        Tuner,
-        ranked,
-    )
     from sightsmith.core.contracts.weights import LoadReport, PublishedWeights
     from sightsmith.core.plugins.manager import Plugins
     from sightsmith.core.util.files import cache_dir, fill_folder, write_atomic, write_json
@@ -128,7 +117,18 @@ if TYPE_CHECKING:
     from sightsmith.engine.runs.published import read_starting_weights
     from sightsmith.engine.runs.resume import CHANGEABLE
     from sightsmith.engine.runs.weights import WeightsFile, file_digest, load_by_class, load_matching, read_weights
+    from sightsmith.engine.search.search_space import Parameter, Value
     from sightsmith.engine.search.sweep_syntax import as_distribution
+    from sightsmith.engine.search.tuner import (
+        Asked,
+        AsynchronousTuner,
+        SearchSpace,
+        Suggestion,
+        Train,
+        TrialResult,
+        Tuner,
+        ranked,
+    )
     from sightsmith.engine.training.network_module import build_module, load_module_weights
     from sightsmith.engine.training.precision import to_float32
 
@@ -180,17 +180,17 @@ LAZY = {
     "NetworkConfig": "sightsmith.core.contracts.schema:NetworkConfig",
     "TaskConfig": "sightsmith.core.contracts.schema:TaskConfig",
     "is_among": "sightsmith.core.contracts.schema:is_among",
-    "Parameter": "sightsmith.core.contracts.search_space:Parameter",
-    "Value": "sightsmith.core.contracts.search_space:Value",
+    "Parameter": "sightsmith.engine.search.search_space:Parameter",
+    "Value": "sightsmith.engine.search.search_space:Value",
     "Task": "sightsmith.core.contracts.task:Task",
-    "Asked": "sightsmith.core.contracts.tuner:Asked",
-    "AsynchronousTuner": "sightsmith.core.contracts.tuner:AsynchronousTuner",
-    "SearchSpace": "sightsmith.core.contracts.tuner:SearchSpace",
-    "Suggestion": "sightsmith.core.contracts.tuner:Suggestion",
-    "Train": "sightsmith.core.contracts.tuner:Train",
-    "TrialResult": "sightsmith.core.contracts.tuner:TrialResult",
-    "Tuner": "sightsmith.core.contracts.tuner:Tuner",
-    "ranked": "sightsmith.core.contracts.tuner:ranked",
+    "Asked": "sightsmith.engine.search.tuner:Asked",
+    "AsynchronousTuner": "sightsmith.engine.search.tuner:AsynchronousTuner",
+    "SearchSpace": "sightsmith.engine.search.tuner:SearchSpace",
+    "Suggestion": "sightsmith.engine.search.tuner:Suggestion",
+    "Train": "sightsmith.engine.search.tuner:Train",
+    "TrialResult": "sightsmith.engine.search.tuner:TrialResult",
+    "Tuner": "sightsmith.engine.search.tuner:Tuner",
+    "ranked": "sightsmith.engine.search.tuner:ranked",
     "LoadReport": "sightsmith.core.contracts.weights:LoadReport",
     "PublishedWeights": "sightsmith.core.contracts.weights:PublishedWeights",
     "cache_dir": "sightsmith.core.util.files:cache_dir",

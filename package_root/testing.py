@@ -25,10 +25,10 @@ from sightsmith.core.config.presets import load_presets
 from sightsmith.core.contracts.logger import MetricLogger
 from sightsmith.core.contracts.records import Record
 from sightsmith.core.contracts.task import Task
-from sightsmith.core.contracts.tuner import AsynchronousTuner, SearchSpace, TrialResult, Tuner
 from sightsmith.core.plugins.manager import load_plugins
 from sightsmith.engine.data.augmentations import build_augmentation
 from sightsmith.engine.search.sweep_syntax import parse_space
+from sightsmith.engine.search.tuner import AsynchronousTuner, SearchSpace, TrialResult, Tuner
 
 __all__ = ["PluginConformance"]
 

@@ -162,7 +162,7 @@ class RecipeRecord(Record):
 
 @dataclass(frozen=True, kw_only=True)
 class TunerRecord(Record):
-    """A tuner. The builder is a subclass of :class:`sightsmith.core.contracts.tuner.Tuner`.
+    """A tuner. The builder is a subclass of :class:`sightsmith.engine.search.tuner.Tuner`.
 
     ``space`` maps configuration keys to their default sweeps, in Hydra's syntax (``"0.8,0.9"``,
     ``"tag(log,interval(1e-5,0.1))"``); ``trials`` is the default number of trials, None if the space determines it;

@@ -21,7 +21,6 @@ from hydra.core.singleton import Singleton
 from hydra.types import HydraContext
 from omegaconf import DictConfig
 
-from sightsmith.core.contracts.tuner import Asked, AsynchronousTuner, Suggestion, TrialResult
 from sightsmith.core.util.errors import UserError, describe_error
 from sightsmith.core.util.files import write_json
 from sightsmith.core.util.text import format_metric
@@ -32,6 +31,7 @@ from sightsmith.engine.search.hydra_task import HydraTask
 from sightsmith.engine.search.sweep_plan import SweepPlan
 from sightsmith.engine.search.sweep_state import SweepState
 from sightsmith.engine.search.trial import Trial, failure
+from sightsmith.engine.search.tuner import Asked, AsynchronousTuner, Suggestion, TrialResult
 
 PATIENCE = 60.0
 """Seconds to wait for the end of a trial's earlier process, whose engine is gone."""
@@ -124,7 +124,7 @@ def earlier_trials(register: Register, plan: SweepPlan) -> list[Asked]:
 
 @dataclass(frozen=True)
 class TrainHere:
-    """Runs a trial in the process that calls it. See :data:`sightsmith.core.contracts.tuner.Train`."""
+    """Runs a trial in the process that calls it. See :data:`sightsmith.engine.search.tuner.Train`."""
 
     plan: SweepPlan
     sweep: Path

@@ -6,11 +6,11 @@ from collections.abc import Sequence
 
 from hydra.core.utils import JobReturn
 
-from sightsmith.core.contracts.tuner import Suggestion, TrialResult, Tuner
 from sightsmith.engine.runs.run_dir import FINISHED
 from sightsmith.engine.search.launcher import TrialLauncher
 from sightsmith.engine.search.sweep_state import SweepState, discard_checkpoints
 from sightsmith.engine.search.trial import Trial
+from sightsmith.engine.search.tuner import Suggestion, TrialResult, Tuner
 
 
 def run_batches(tuner: Tuner, first: Sequence[Suggestion], state: SweepState, launcher: TrialLauncher,

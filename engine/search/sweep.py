@@ -21,7 +21,6 @@ from omegaconf import DictConfig, OmegaConf, flag_override
 
 from sightsmith.core.config.compose import resolve, without_hydra
 from sightsmith.core.contracts.records import TunerRecord
-from sightsmith.core.contracts.tuner import AsynchronousTuner, Suggestion, Tuner
 from sightsmith.core.plugins.manager import Plugins
 from sightsmith.core.util.errors import StoppedError, UserError
 from sightsmith.core.util.files import ensure_writable
@@ -36,6 +35,7 @@ from sightsmith.engine.search.sweep_plan import SweepPlan, quoted
 from sightsmith.engine.search.sweep_state import SweepState, discard_checkpoints, find_folder, read_plan, write_plan
 from sightsmith.engine.search.sweep_table import best_row, summary, write_table
 from sightsmith.engine.search.trial import RESUME, Trial
+from sightsmith.engine.search.tuner import AsynchronousTuner, Suggestion, Tuner
 
 SWEEP_FREE_KEYS = (RESUME, "tuner.time_budget", "tuner.max_failure_rate")
 """Keys that may change when a sweep resumes."""

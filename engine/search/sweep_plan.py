@@ -18,12 +18,12 @@ from sightsmith.core.config.compose import resolve, without_hydra
 from sightsmith.core.contracts.recommendation import Recommendation, owned
 from sightsmith.core.contracts.records import TunerRecord
 from sightsmith.core.contracts.schema import AUTO, MANUAL, PLATFORM, Config, format_override, walk
-from sightsmith.core.contracts.search_space import Parameter, count
-from sightsmith.core.contracts.tuner import AsynchronousTuner, SearchMethod, SearchSpace, Suggestion, Tuner
 from sightsmith.core.util.errors import Problem, UserError, near
 from sightsmith.core.util.text import format_duration
 from sightsmith.engine.report.plan_table import recommendation_rows
+from sightsmith.engine.search.search_space import Parameter, count
 from sightsmith.engine.search.sweep_syntax import parse_parameter, parse_space
+from sightsmith.engine.search.tuner import AsynchronousTuner, SearchMethod, SearchSpace, Suggestion, Tuner
 
 if TYPE_CHECKING:
     from sightsmith.core.plugins.manager import Plugins

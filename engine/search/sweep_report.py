@@ -12,11 +12,11 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from sightsmith.core.contracts.report import Section
-from sightsmith.core.contracts.search_space import Parameter
 from sightsmith.core.util.text import format_metric
 from sightsmith.engine.report.page import write_page
 from sightsmith.engine.report.plan_table import CHOICES
 from sightsmith.engine.runs.run_dir import FINISHED
+from sightsmith.engine.search.search_space import Parameter
 from sightsmith.engine.search.sweep_plan import SweepPlan
 from sightsmith.engine.search.sweep_syntax import as_distribution
 from sightsmith.engine.search.sweep_table import SweepRow, best_row, value_text

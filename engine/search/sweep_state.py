@@ -10,13 +10,13 @@ from pathlib import Path
 from textwrap import indent
 from typing import Any
 
-from sightsmith.core.contracts.tuner import Suggestion
 from sightsmith.core.util.errors import FailedRunsError, UserError, describe_error
 from sightsmith.core.util.files import make_folder, write_json
 from sightsmith.engine.runs.run_dir import ERROR, FINISHED
 from sightsmith.engine.search.sweep_plan import SweepPlan
 from sightsmith.engine.search.sweep_table import SweepRow
 from sightsmith.engine.search.trial import RESUME, Trial
+from sightsmith.engine.search.tuner import Suggestion
 
 CARD, PROGRESS = "sweep.json", "progress.json"
 

@@ -9,8 +9,8 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
 from hydra.errors import HydraException
 
-from sightsmith.core.contracts.search_space import Parameter
 from sightsmith.core.util.errors import Problem, UserError
+from sightsmith.engine.search.search_space import Parameter
 
 if TYPE_CHECKING:
     from optuna.distributions import BaseDistribution

@@ -11,11 +11,11 @@ from typing import Any
 
 from rich.table import Table
 
-from sightsmith.core.contracts.tuner import Suggestion
 from sightsmith.core.util.files import write_atomic
 from sightsmith.core.util.text import format_metric
 from sightsmith.engine.runs.run_dir import FINISHED
 from sightsmith.engine.search.sweep_plan import SweepPlan
+from sightsmith.engine.search.tuner import Suggestion
 
 TABLE = "sweep.csv"
 STATUS = ("status", "score", "score_low", "score_high", "device_hours", "message")

@@ -10,13 +10,13 @@ from pathlib import Path
 
 import psutil
 
-from sightsmith.core.contracts.search_space import Parameter
-from sightsmith.core.contracts.tuner import Suggestion
 from sightsmith.core.util.errors import UserError
 from sightsmith.engine.runs.run_dir import RunDir, read_status
 from sightsmith.engine.search import asynchronous
 from sightsmith.engine.search.asynchronous import Register, earlier_trials
+from sightsmith.engine.search.search_space import Parameter
 from sightsmith.engine.search.sweep_plan import SweepPlan
+from sightsmith.engine.search.tuner import Suggestion
 
 PLAN = SweepPlan(("task=classification",), (Parameter("hyper.momentum", (), 0.5, 0.9),))
 

@@ -24,10 +24,10 @@ from processes import (
 )
 from small_runs import SEARCH
 
-from sightsmith.core.contracts.tuner import SearchSpace
 from sightsmith.core.plugins.manager import load_plugins
 from sightsmith.core.util.errors import UserError
 from sightsmith.engine.search.sweep_plan import SweepPlan, quoted
+from sightsmith.engine.search.tuner import SearchSpace
 
 RUN = [*SEARCH, "--multirun"]
 

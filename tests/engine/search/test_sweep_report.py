@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import csv
 
-from sightsmith.core.contracts.search_space import Parameter
-from sightsmith.core.contracts.tuner import Suggestion
+from sightsmith.engine.search.search_space import Parameter
 from sightsmith.engine.search.sweep_plan import SweepPlan
 from sightsmith.engine.search.sweep_report import write_sweep_report
 from sightsmith.engine.search.sweep_table import SweepRow, best_row, write_table
+from sightsmith.engine.search.tuner import Suggestion
 
 PLAN = SweepPlan((), (Parameter("hyper.momentum", (), 0.5, 0.9), Parameter("hyper.weight_decay", (), 0.0, 0.1)), 4)
 

@@ -7,8 +7,8 @@ import math
 import numpy as np
 import pytest
 
-from sightsmith.core.contracts.search_space import count
 from sightsmith.core.util.errors import UserError
+from sightsmith.engine.search.search_space import count
 from sightsmith.engine.search.sweep_syntax import as_distribution, parse_space
 
 

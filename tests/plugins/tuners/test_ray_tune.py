@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 from tuner_calls import SPACE, make
 
-from sightsmith.core.contracts.tuner import Asked, Suggestion
 from sightsmith.core.util.errors import UserError
+from sightsmith.engine.search.tuner import Asked, Suggestion
 
 
 def test_a_population_starts_as_the_one_that_waits():

@@ -7,9 +7,9 @@ import math
 import pytest
 from tuner_calls import SPACE, make
 
-from sightsmith.core.contracts.tuner import TrialResult
 from sightsmith.core.util.errors import UserError
 from sightsmith.engine.search.sweep_syntax import parse_space
+from sightsmith.engine.search.tuner import TrialResult
 
 
 def quality(values) -> float:

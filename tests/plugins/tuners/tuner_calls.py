@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from sightsmith.core.contracts.tuner import SearchSpace
 from sightsmith.core.plugins.manager import load_plugins
 from sightsmith.engine.search.sweep_syntax import parse_space
+from sightsmith.engine.search.tuner import SearchSpace
 
 SPACE = {"hyper.learning_rate": "tag(log,interval(1e-5,0.1))", "hyper.momentum": "interval(0.5,0.99)"}
 

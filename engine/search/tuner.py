@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sightsmith.core.contracts.search_space import Parameter, Value
+from sightsmith.engine.search.search_space import Parameter, Value
 
 if TYPE_CHECKING:
     from numpy.random import Generator
