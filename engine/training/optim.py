@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from sightsmith.core.contracts.schema import HyperConfig
@@ -110,7 +110,7 @@ def build_ema(model: nn.Module, decay: float) -> AveragedModel | None:
         return None
     ema = AveragedModel(model, use_buffers=True)
 
-    def average(averages: Any, values: Any, updates: Any) -> None:
+    def average(averages: Any, values: Any, updates: Tensor | int) -> None:
         done = int(ema.n_averaged)  # on the CPU, unlike ``updates``: no synchronization
         get_ema_multi_avg_fn(min(decay, (1 + done) / (10 + done)))(averages, values, updates)
 
