@@ -99,7 +99,7 @@ def override_problems(overrides: Sequence[str], plugins: Plugins) -> Iterator[Pr
     open_keys = tuple(f"{key}." for key, entry, _ in declared if str(entry.type).startswith("dict"))
     parsed = OverridesParser.create().parse_overrides(list(overrides))
     typed, locking = list(chosen_options(parsed, "task")), list(_locking(parsed, plugins))
-    loggers = next((override.value() for override in parsed if override.key_or_group == "logger"), "tensorboard")
+    loggers = str(next((override.value() for override in parsed if override.key_or_group == "logger"), "tensorboard"))
     own = [_own_keys(plugins.tasks[name]) for name in (*typed, *(locks.task for locks in locking))
            if name in plugins.tasks]
     for locks in locking:
