@@ -12,7 +12,7 @@ import wandb
 import yaml
 from processes import CHECKPOINT, start, succeed, whole_and_cut
 from small_runs import LABELS
-from tracked_points import mlflow_client, mlflow_runs, points
+from tracked_points import mlflow_runs, points
 from wandb_files import runs_of, values
 
 import sightsmith
