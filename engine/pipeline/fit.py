@@ -22,7 +22,7 @@ def fit(context: RunContext, planned: PlannedRun, run: RunDir, status: Status | 
         trainer = planned.training.trainer(run, planned.plan, [*callbacks, *own])
         if status is not None and loggers is not None:
             status.update(epoch=trainer.state.epoch, score=trainer.state.best_score)
-            group = context.sweep_folder.parent.name if context.sweep_folder else None
+            group = None if context.sweep_folder is None else context.sweep_folder.parent.name
             loggers.start(run.path, planned.config, trainer.state, planned.training.sampler.steps_per_epoch, group)
         trainer.fit(planned.config.trainer.pause_after_epoch)
         context.state.wait_for_everyone()

@@ -12,12 +12,13 @@ import wandb
 import yaml
 from processes import CHECKPOINT, start, succeed, whole_and_cut
 from small_runs import LABELS
-from tracked_points import mlflow_client, mlflow_runs, points
+from tracked_points import mlflow_runs, points
 from wandb_files import runs_of, values
 
 import sightsmith
 from sightsmith.core.config.compose import compose
 from sightsmith.core.util.errors import UserError
+from sightsmith.engine.pipeline.start import start as start_run
 from sightsmith.plugins.loggers import mlflow as mlflow_logger
 from sightsmith.testing import PluginConformance
 
@@ -45,12 +46,13 @@ def database(tmp_path_factory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def run(tmp_path_factory, database) -> Path:
+def run(tmp_path_factory, database, plugins) -> Path:
     """The folder of a run with all loggers, paused after its first epoch and resumed."""
     folder = tmp_path_factory.mktemp("logged")
     shutil.copy(database, folder)
     overrides = [*LABELS[:-1], *ALL, f"output_dir={folder}"]
-    assert sightsmith.train([*overrides, "trainer.pause_after_epoch=1"]) is None
+    first = [*overrides, "trainer.pause_after_epoch=1"]
+    assert start_run(compose(first, plugins), first, plugins) is None
     paused = {item.info.status for item in mlflow_runs(folder / "run")}
     assert paused == {"KILLED"}
     result = sightsmith.train([*overrides, "trainer.resume=true"])
@@ -89,11 +91,10 @@ def test_mlflow_has_configuration_metrics_report_and_state(run):
     card = json.loads((run / "model" / "model.json").read_text())
     assert tracked.data.metrics["final/accuracy"] == card["metrics"]["accuracy"]
     assert tracked.data.metrics["epoch"] == 2
-    client = mlflow_client(run)
-    assert client.download_artifacts(tracked.info.run_id, "config.yaml")
-    stored = Path(client.download_artifacts(tracked.info.run_id, "report"))
+    stored = Path(tracked.info.artifact_uri.removeprefix("file://"))
     assert stored.is_relative_to(run.parent / "mlartifacts")
-    assert {path.name: path.read_bytes() for path in stored.iterdir()} == \
+    assert (stored / "config.yaml").read_bytes() == (run / "config.yaml").read_bytes()
+    assert {path.name: path.read_bytes() for path in (stored / "report").iterdir()} == \
         {path.name: path.read_bytes() for path in (run / "report").iterdir()}
 
 
@@ -118,12 +119,12 @@ def test_wandb_has_configuration_metrics_report_and_state(run):
     assert artifact.type == "report"
     files = {item.path: item for item in artifact.manifest.contents}
     assert files.keys() == {path.name for path in (run / "report").iterdir()}
-    media = {path.name.split("_")[0] for path in run.glob("wandb/*/files/media/images/report/*.png")}
+    media = {path.name.split("_")[0] for path in run.glob("wandb/offline-run-*/files/media/images/report/*.png")}
     assert media == {path.stem for path in (run / "report").glob("*.png")}
-    [page] = run.glob("wandb/*/files/media/html/report/*.html")
+    [page] = run.glob("wandb/offline-run-*/files/media/html/report/*.html")
     assert page.read_text() == (run / "report" / "index.html").read_text()
     # Nothing about the machine, the command or the code.
-    assert not list(run.glob("wandb/*/files/*.txt")) + list(run.glob("wandb/*/files/*.json"))
+    assert not list(run.glob("wandb/offline-run-*/files/*.txt")) + list(run.glob("wandb/offline-run-*/files/*.json"))
     assert not any(record.HasField("stats") or record.HasField("output_raw") for record in sum(sessions, []))
 
 
