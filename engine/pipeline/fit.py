@@ -19,6 +19,7 @@ def fit(context: RunContext, planned: PlannedRun, run: RunDir, status: Status | 
         trainer = planned.training.trainer(run, planned.plan, callbacks)
         if status is not None:
             status.update(epoch=trainer.state.epoch, score=trainer.state.best_score)
+            status.warn(*trainer.state.warnings)
         trainer.fit(planned.config.trainer.pause_after_epoch)
         context.state.wait_for_everyone()
         if not trainer.finished:
@@ -32,7 +33,7 @@ def fit(context: RunContext, planned: PlannedRun, run: RunDir, status: Status | 
         if results is None:
             trainer.eval_model.load_state_dict(best["model"])
             results = trainer.evaluate()
-    return FittedRun(best, results, trainer.history)
+    return FittedRun(best, results, trainer.history, trainer.state.warnings)
 
 
 @contextmanager

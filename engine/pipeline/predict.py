@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator
+from functools import partial
 from itertools import groupby
 from pathlib import Path
 
@@ -18,7 +19,7 @@ from sightsmith.core.util.errors import Problem, UserError
 from sightsmith.engine.data.check import frames_of
 from sightsmith.engine.data.images import probe
 from sightsmith.engine.data.tiling import tiled
-from sightsmith.engine.pipeline.inference import batches
+from sightsmith.engine.pipeline.inference import infer
 
 
 def predict(task: Task, model: Model, paths: Iterable[str | Path], device: torch.device,
@@ -33,7 +34,8 @@ def predict(task: Task, model: Model, paths: Iterable[str | Path], device: torch
     samples = frames_of([Sample(Path(name), name) for name in infos], infos)
     tile = task.config.dataset.tile
     tiles = samples if tile is None else tiled(samples, infos, tile, task.config.dataset.tile_overlap)
-    for _, pairs in groupby(zip(_predicted(task, model, tiles), tiles, strict=True), key=lambda pair: pair[1].image):
+    parts_of_tiles: Iterator[RawPrediction] = infer(task, tiles, partial(task.predict, model))
+    for _, pairs in groupby(zip(parts_of_tiles, tiles, strict=True), key=lambda pair: pair[1].image):
         parts, of_image = zip(*pairs, strict=True)
         info = infos[of_image[0].name]
         yield task.prediction(parts, of_image, (info.height, info.width))
@@ -49,11 +51,3 @@ def _probed(paths: Iterable[str | Path], readers: Collection[ImageReaderRecord])
     if problems:
         raise UserError("These images cannot be read:", problems=problems, hint="remove or convert them")
     return infos
-
-
-def _predicted(task: Task, model: Model, tiles: tuple[Sample, ...]) -> Iterator[RawPrediction]:
-    """The model's prediction for each of ``tiles``, in their order."""
-    for batch in batches(task, tiles):
-        with torch.no_grad():
-            predictions = task.predict(model, batch)
-        yield from predictions

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import shlex
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
@@ -22,16 +22,17 @@ from sightsmith.engine.data.statistics import describe
 from sightsmith.engine.pipeline import forgetting
 from sightsmith.engine.pipeline.cross_validation import cross_validate
 from sightsmith.engine.pipeline.fit import fit, reporters
+from sightsmith.engine.pipeline.nothing_learnt import Baseline, compare_with_baseline, likely_reasons
 from sightsmith.engine.pipeline.prepare import prepare
 from sightsmith.engine.pipeline.result import Result
-from sightsmith.engine.pipeline.stages import PlannedRun, RunContext
+from sightsmith.engine.pipeline.stages import FittedRun, PlannedRun, RunContext
 from sightsmith.engine.runs.bundle import save_bundle
 from sightsmith.engine.runs.checkpoint import tensors_digest
 from sightsmith.engine.runs.lockfile import add_bundle, make_lock
+from sightsmith.engine.runs.resources import resource_error
 from sightsmith.engine.runs.resume import clone_checkpoint, ensure_resumable, find_branch_point
 from sightsmith.engine.runs.run_dir import ERROR, FINISHED, RUNNING, STOPPED, RunDir, Status
 from sightsmith.engine.training import distributed
-from sightsmith.engine.training.bootstrap import interval
 
 log = logging.getLogger("sightsmith")
 
@@ -77,10 +78,21 @@ def _open_run(context: RunContext, planned: PlannedRun) -> RunDir:
     return run
 
 
+class _LogFile(logging.FileHandler):
+    """A log file that may not be written: on a full disk, the run's own error is shown, not one for each message."""
+
+    def handleError(self, record: logging.LogRecord) -> None:
+        pass
+
+    def close(self) -> None:
+        with suppress(OSError):
+            super().close()
+
+
 @contextmanager
 def _logged(run: RunDir) -> Iterator[None]:
     """Append log messages to the run's log file."""
-    handler = logging.FileHandler(run.log)
+    handler = _LogFile(run.log)
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
     log.addHandler(handler)
     log.setLevel(logging.INFO)
@@ -109,12 +121,19 @@ def _with_status(context: RunContext, planned: PlannedRun, run: RunDir, status: 
         raise
     except BaseException as error:
         log.exception("the run failed")
-        _failed(context, run, status, ERROR, f"{type(error).__name__}: {error}", error)
+        lacking = resource_error(error, f"resume the run:\n  {context.continuation(run)}")
+        message = lacking.message if lacking else f"{type(error).__name__}: {error}"
+        _failed(context, run, status, ERROR, message, error)
+        if lacking is not None:
+            raise lacking from error
         raise
 
 
 def _failed(context: RunContext, run: RunDir, status: Status, state: str, message: str, error: BaseException) -> None:
-    status.end(state, message)
+    try:
+        status.end(state, message)
+    except OSError:  # a full disk; without a process, the run counts as stopped
+        log.exception("status.json cannot be written")
     try:
         context.plugins.on_run_error(run_dir=run.path, error=error)
     except Exception:
@@ -124,8 +143,7 @@ def _failed(context: RunContext, run: RunDir, status: Status, state: str, messag
 def _run_after_hooks(context: RunContext, run: RunDir, status: Status, metrics: Mapping[str, float | None]) -> None:
     """The run is finished, so a plugin that fails now only adds a warning."""
     warnings = context.plugins.after_run(run.path, metrics)
-    if warnings:
-        status.warn(*warnings)
+    status.warn(*warnings)
     for warning in warnings:
         context.console.print(f"warning: {warning}", soft_wrap=True, markup=False)
 
@@ -140,10 +158,11 @@ def _fit_and_report(context: RunContext, planned: PlannedRun, run: RunDir, statu
         return None
     config, task, epoch = planned.config, planned.task, fitted.best["epoch"]
     metrics, score = task.metrics(fitted.results), task.score
-    estimate = distributed.on_main(context.state, lambda: interval(
-        task.bootstrap_score(fitted.results), planned.dataset.validation, config.trainer.seed))
+    estimate, baseline = distributed.on_main(context.state, lambda: compare_with_baseline(
+        task, planned.dataset, fitted.results, config.trainer.seed))
     metrics |= {f"{score}_low": estimate.low, f"{score}_high": estimate.high}
     context.console.print(f"{score} {format_metric(metrics[score])}, {estimate}")
+    warnings = [*fitted.warnings, *_nothing_learnt(context, planned, fitted, status, baseline, metrics[score])]
     scores, sections = [("validation", metrics[score], estimate)], []
     if planned.plan.folds:
         fold_reporters = partial(reporters, context, planned, run, status)
@@ -160,8 +179,24 @@ def _fit_and_report(context: RunContext, planned: PlannedRun, run: RunDir, statu
         if config.base_run.path is not None:
             sections.append(_old_classes(context, planned, run))
         write_report(run, task, planned.plan, planned.dataset, fitted.history, fitted.results, metrics, epoch, scores,
-                     sections)
+                     sections, warnings,
+                     None if baseline is None or baseline.score is None else (baseline.what, baseline.score))
     return Result(run.path, metrics, task.classes, context.plugins)
+
+
+def _nothing_learnt(context: RunContext, planned: PlannedRun, fitted: FittedRun, status: Status | None,
+                    baseline: Baseline | None, score: float | None) -> list[str]:
+    """A warning, printed and in the status, if the score is not above the baseline."""
+    if status is None or baseline is None:
+        return []
+    status.update(force=True, baseline=baseline.score, nothing_learnt=not baseline.beaten)
+    if baseline.beaten:
+        return []
+    reasons = likely_reasons(planned.task, planned.dataset, fitted.history, planned.plan.steps_per_epoch)
+    warning = baseline.warning(planned.task.score, score, reasons)
+    context.console.print(f"warning: {warning}", soft_wrap=True, markup=False)
+    status.warn(warning)
+    return [warning]
 
 
 def _old_classes(context: RunContext, planned: PlannedRun, run: RunDir) -> Section:

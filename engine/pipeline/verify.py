@@ -147,7 +147,7 @@ def train_again(path: Path, checks: Iterable[Check], plugins: Plugins) -> Rerun:
     ensure_unlocked(config, {"preset": choice_of(config.preset), "base_run": config.base_run.path}, plugins)
     lock, weights, metrics = read_lock(run.lock), _bundle(run), read_card(path)["metrics"]  # before hours of training
     # A new benchmark could choose another mode.
-    planned: dict[str, Any] = {key: str(lock[key]) for key in ("precision", "memory_format", "devices")}
+    planned: dict[str, Any] = {key: str(lock[key]) for key in ("precision", "memory_format", "micro_batch", "devices")}
     planned["pause_after_epoch"] = None
     config = replace(config, trainer=replace(config.trainer, **planned, resume="false", dry_run=False))
     overrides = [*yaml.safe_load(run.overrides.read_text()),
