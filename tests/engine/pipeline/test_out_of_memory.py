@@ -63,7 +63,8 @@ def test_the_trial_finds_what_fits_and_the_plan_says_it(tmp_path, at_most, capsy
     assert lock["micro_batch"] == 4
     assert status["status"] == "finished"
     assert not any("out of memory" in warning for warning in status["warnings"])
-    assert "of 16 images, 4 at once (8 do not fit in memory)" in " ".join(capsys.readouterr().out.split())
+    output = " ".join(capsys.readouterr().out.replace("│", "").split())
+    assert "of 16 images, 4 at once (8 do not fit in memory)" in output
 
 
 def test_training_goes_on_with_less_and_status_and_report_say_so(tmp_path, at_most, capsys):
