@@ -37,6 +37,7 @@ def _run(name: str, *arguments: str) -> int:
         UserError,
         near,
     )
+    from sightsmith.engine.runs.resources import resource_error
 
     try:
         plugins = load_plugins()
@@ -61,3 +62,9 @@ def _run(name: str, *arguments: str) -> int:
     except BrokenPipeError:  # `sightsmith list networks | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
+    except Exception as error:
+        lacking = resource_error(error)
+        if lacking is None:
+            raise
+        print(lacking.text(), file=sys.stderr)
+        return lacking.exit_code

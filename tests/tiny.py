@@ -145,6 +145,21 @@ def train_as_rank(folder: str, keys: dict) -> tuple[dict, list]:
         ranks.close_state(state)
 
 
+def run_out_of_memory_as_rank(folder: str) -> None:
+    """Rank 1 runs out of memory in its second step, while rank 0 waits for it."""
+    state = ranks.open_state()
+    trainer = tiny_trainer(Path(folder), tiny_config(), state=state)
+    forward, calls = trainer.unwrapped.forward, itertools.count(1)
+
+    def limited(*arguments, **keys):
+        if state.process_index == 1 and next(calls) == 2:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        return forward(*arguments, **keys)
+
+    trainer.unwrapped.forward = limited
+    trainer.fit()
+
+
 def hang_as_rank(folder: str) -> None:
     """Rank 1 waits for ever where it loads its third batch; rank 0 waits for it."""
     state = ranks.open_state()

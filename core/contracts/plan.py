@@ -25,6 +25,9 @@ class Plan:
     steps_per_epoch: int
     batch_size: int
     gradient_accumulation: int
+    micro_batch: int
+    micro_batch_reason: str
+    """why it is below ``batch_size``"""
     optimizer: str
     devices: int
     device: str

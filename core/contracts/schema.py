@@ -165,6 +165,8 @@ class TrainerConfig:
                                 choices=("auto", "contiguous", "channels_last"))
     seed: int = _value(0, "random seed", low=0, high=2**31 - 1)
     gradient_accumulation: int = _value(1, "micro-batches per optimizer step", low=1, high=1024)
+    micro_batch: str = _value("auto", "images per forward pass, over all devices, if hyper.batch_size are too many: a "
+                              "number, or auto, as many as fit in memory; optimizer steps keep their images")
     num_workers: str = _value("auto", "data loading processes per rank: a number, or auto")
     cache: bool = _value(True, "keep decoded images in memory where they fit")
     compile: bool = _value(False, "torch.compile the network")

@@ -56,9 +56,9 @@ def _check_shapes(config: Config) -> Iterator[Problem]:
         if values is not None and not (_numbers(values, channels) and (key == "mean" or min(values) > 0)):
             yield Problem(f"image.{key}={values} is not a list of {channels} numbers, one per channel"
                           + (", above 0" if key == "std" else ""))
-    for key in ("devices", "num_workers"):
+    for key in ("devices", "num_workers", "micro_batch"):
         value = getattr(config.trainer, key)
-        smallest = 1 if key == "devices" else 0
+        smallest = 0 if key == "num_workers" else 1
         if value != "auto" and not (value.isdigit() and int(value) >= smallest):
             yield Problem(f"trainer.{key}={value} is neither auto nor a whole number from {smallest}")
     folds = config.dataset.folds

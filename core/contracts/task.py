@@ -171,9 +171,9 @@ class Task(ABC, Generic[ResultT, PredictionT]):
         """The per-class metric closest to the score; its key in ``metrics`` is ``<class_score>/<class>``."""
         return self.score
 
-    def baseline(self, train: Sequence[Sample], validation: Sequence[Sample]) -> float | None:
-        """The score on ``validation`` of a trivial model that only knows the class frequencies in ``train``; None if
-        that is meaningless."""
+    def baseline(self, train: Sequence[Sample], results: Sequence[ResultT]) -> tuple[str, list[ResultT]] | None:
+        """``results`` with the predictions of a model that only knows the class frequencies in ``train``, and what it
+        predicts, in words. A score that is not above it shows nothing learnt. None if there is no such model."""
         return None
 
     def statistics(self, samples: Sequence[Sample]) -> Mapping[str, int]:

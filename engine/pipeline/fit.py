@@ -24,6 +24,7 @@ def fit(context: RunContext, planned: PlannedRun, run: RunDir, status: Status | 
             status.update(epoch=trainer.state.epoch, score=trainer.state.best_score)
             group = None if context.sweep_folder is None else context.sweep_folder.parent.name
             loggers.start(run.path, planned.config, trainer.state, planned.training.sampler.steps_per_epoch, group)
+            status.warn(*trainer.state.warnings)
         trainer.fit(planned.config.trainer.pause_after_epoch)
         context.state.wait_for_everyone()
         if not trainer.finished:
@@ -37,7 +38,7 @@ def fit(context: RunContext, planned: PlannedRun, run: RunDir, status: Status | 
         if results is None:
             trainer.eval_model.load_state_dict(best["model"])
             results = trainer.evaluate()
-    return FittedRun(best, results, trainer.history)
+    return FittedRun(best, results, trainer.history, trainer.state.warnings)
 
 
 @contextmanager

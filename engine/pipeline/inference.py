@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import logging
+from collections.abc import Callable, Iterator, Sequence
 from copy import copy
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from torch.utils.data import DataLoader
@@ -16,6 +17,11 @@ from sightsmith.core.contracts.schema import AugmentConfig
 from sightsmith.core.contracts.task import Task
 from sightsmith.core.util.errors import UserError
 from sightsmith.engine.pipeline.console import tracked
+from sightsmith.engine.training.memory import each_batch, halved
+from sightsmith.engine.training.sampler import EvaluationSampler
+
+T = TypeVar("T")
+log = logging.getLogger("sightsmith")
 
 UNCHANGED: tuple[int, ...] = ()
 """The view of an image that is flipped along no axis."""
@@ -41,13 +47,11 @@ class Predictor:
 
     def evaluate(self, samples: Sequence[Sample]) -> list[SampleResult]:
         """The evaluation result of each of ``samples``."""
-        return [result for batch in tracked(batches(self.task, samples), "evaluating")
-                for result in self._evaluation_step(batch)]
+        return list(tracked(infer(self.task, samples, self._evaluation_step), "evaluating", len(samples)))
 
     def _evaluation_step(self, batch: dict[str, Any]) -> list[SampleResult]:
         if self._alone:
-            with torch.no_grad():
-                return self.task.evaluation_step(self.models[0], batch)
+            return self.task.evaluation_step(self.models[0], batch)
         return self.task.assess(self.predict(batch), batch)
 
     @property
@@ -89,4 +93,24 @@ def batches(task: Task, samples: Sequence[Sample]) -> DataLoader[dict[str, Any]]
     """Batches of ``samples`` in their order, prepared as in validation."""
     task = copy(task)
     task.config = replace(task.config, trainer=replace(task.config.trainer, cache=False))  # each image is read once
-    return DataLoader(task.dataset(samples, training=False), task.config.hyper.batch_size, collate_fn=task.collate)
+    return DataLoader(task.dataset(samples, training=False), collate_fn=task.collate,
+                      batch_sampler=EvaluationSampler(len(samples), task.config.hyper.batch_size))
+
+
+def infer(task: Task, samples: Sequence[Sample], step: Callable[[dict[str, Any]], list[T]]) -> Iterator[T]:
+    """What ``step`` returns for each of ``samples``, given batches of them; in smaller batches where memory runs out.
+
+    Raises ResourceError if it does not suffice for one sample."""
+    size = task.config.hyper.batch_size
+
+    def shrink() -> None:
+        nonlocal size
+        size = halved(min(size, len(samples)), task.network.name)
+        log.warning("out of memory: going on with %d images per forward pass", size)
+
+    def without_gradients(batch: dict[str, Any]) -> list[T]:
+        with torch.no_grad():
+            return step(batch)
+
+    for found in each_batch(batches(task, samples), without_gradients, lambda: size, shrink):
+        yield from found

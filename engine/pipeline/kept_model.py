@@ -14,6 +14,7 @@ from sightsmith.core.contracts.results import SampleResult
 from sightsmith.core.contracts.task import Task
 from sightsmith.core.util.text import format_metric
 from sightsmith.engine.pipeline.cross_validation import CrossValidation
+from sightsmith.engine.pipeline.nothing_learnt import Baseline, compare_with_baseline
 from sightsmith.engine.pipeline.stages import FittedRun, PlannedRun, RunContext
 from sightsmith.engine.training import distributed
 from sightsmith.engine.training.bootstrap import Interval, interval
@@ -27,8 +28,8 @@ class KeptModel:
     """The ``weights`` of the run's own model; those of ``members``, if these predict instead; and their score.
 
     ``metrics`` are those of ``results`` on ``samples``. ``scores`` are (data, score, interval), the one that the run is
-    compared by first. ``origin`` says in the bundle's card how the model was made, unless by training alone;
-    ``sections`` say it in the report.
+    compared by first, ``baseline`` is a constant answer's. ``origin`` says in the bundle's card how the model was made,
+    unless by training alone; ``sections`` say it in the report.
     """
 
     weights: Weights
@@ -36,6 +37,7 @@ class KeptModel:
     results: list[SampleResult]
     metrics: dict[str, float | None]
     scores: tuple[tuple[str, float | None, Interval], ...]
+    baseline: Baseline | None
     members: tuple[Weights, ...] = ()
     origin: dict[str, Any] = field(default_factory=dict)
     sections: tuple[Section, ...] = ()
@@ -48,11 +50,13 @@ class KeptModel:
 
 def best_epoch(context: RunContext, planned: PlannedRun, fitted: FittedRun) -> KeptModel:
     """The run's own model, of its best epoch, with its score, which is printed."""
-    samples, name = planned.dataset.validation, planned.task.score
-    metrics, estimate = measured(context, planned.task, fitted.results, samples)
-    context.console.print(f"{name} {format_metric(metrics[name])}, {estimate}")
+    task, samples = planned.task, planned.dataset.validation
+    estimate, baseline = distributed.on_main(context.state, lambda: compare_with_baseline(
+        task, planned.dataset, fitted.results, task.config.trainer.seed))
+    metrics = _with_interval(task, fitted.results, estimate)
+    context.console.print(f"{task.score} {format_metric(metrics[task.score])}, {estimate}")
     return KeptModel(fitted.best["model"], samples, fitted.results, metrics,
-                     (("validation", metrics[name], estimate),))
+                     (("validation", metrics[task.score], estimate),), baseline)
 
 
 def measured(context: RunContext, task: Task, results: list[SampleResult], samples: Sequence[Sample],
@@ -60,4 +64,8 @@ def measured(context: RunContext, task: Task, results: list[SampleResult], sampl
     """The metrics of ``results``, with the interval of the score. Called on every rank."""
     estimate = distributed.on_main(context.state, lambda: interval(
         task.bootstrap_score(results), samples, task.config.trainer.seed))
-    return {**task.metrics(results), f"{task.score}_low": estimate.low, f"{task.score}_high": estimate.high}, estimate
+    return _with_interval(task, results, estimate), estimate
+
+
+def _with_interval(task: Task, results: list[SampleResult], estimate: Interval) -> dict[str, float | None]:
+    return {**task.metrics(results), f"{task.score}_low": estimate.low, f"{task.score}_high": estimate.high}

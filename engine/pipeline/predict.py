@@ -17,7 +17,7 @@ from sightsmith.core.util.errors import Problem, UserError
 from sightsmith.engine.data.check import frames_of
 from sightsmith.engine.data.images import probe
 from sightsmith.engine.data.tiling import tiled
-from sightsmith.engine.pipeline.inference import Predictor, batches
+from sightsmith.engine.pipeline.inference import Predictor, infer
 
 
 def predict(predictor: Predictor, paths: Iterable[str | Path], device: torch.device,
@@ -32,7 +32,8 @@ def predict(predictor: Predictor, paths: Iterable[str | Path], device: torch.dev
     samples = frames_of([Sample(Path(name), name) for name in infos], infos)
     tile = task.config.dataset.tile
     tiles = samples if tile is None else tiled(samples, infos, tile, task.config.dataset.tile_overlap)
-    for _, pairs in groupby(zip(_predicted(predictor, tiles), tiles, strict=True), key=lambda pair: pair[1].image):
+    predicted: Iterator[RawPrediction] = infer(task, tiles, predictor.predict)
+    for _, pairs in groupby(zip(predicted, tiles, strict=True), key=lambda pair: pair[1].image):
         parts, of_image = zip(*pairs, strict=True)
         info = infos[of_image[0].name]
         yield task.prediction(parts, of_image, (info.height, info.width))
@@ -48,9 +49,3 @@ def _probed(paths: Iterable[str | Path], readers: Collection[ImageReaderRecord])
     if problems:
         raise UserError("These images cannot be read:", problems=problems, hint="remove or convert them")
     return infos
-
-
-def _predicted(predictor: Predictor, tiles: tuple[Sample, ...]) -> Iterator[RawPrediction]:
-    """The prediction for each of ``tiles``, in their order."""
-    for batch in batches(predictor.task, tiles):
-        yield from predictor.predict(batch)

@@ -31,10 +31,19 @@ from sightsmith.engine.report.plan_table import plan_table, settings_table, show
 from sightsmith.engine.report.starting_weights import loading_lines, plan_text
 from sightsmith.engine.runs.compute_mode import ComputeMode
 from sightsmith.engine.runs.published import PUBLISHED, described, fetch_weights
-from sightsmith.engine.runs.resume import find_run, planned_length, planned_mode
+from sightsmith.engine.runs.resume import find_run, planned_compute, planned_length
 from sightsmith.engine.runs.run_dir import RunDir
 from sightsmith.engine.training import distributed
-from sightsmith.engine.training.benchmark import Measurement, benchmark, candidates, estimate_seconds, shorten
+from sightsmith.engine.training.benchmark import (
+    Measurement,
+    benchmark,
+    candidates,
+    estimate_seconds,
+    shorten,
+    too_small_explained,
+)
+from sightsmith.engine.training.host_memory import largest_micro_batch
+from sightsmith.engine.training.memory import halved, retried_with_less
 from sightsmith.engine.training.session import Training
 from sightsmith.engine.training.trainer import seed_everything
 
@@ -142,9 +151,10 @@ def _plan(context: RunContext, built: BuiltRun, recommended: RecommendedRun, res
     config, state = built.config, context.state
     hyper, trainer, task = config.hyper, config.trainer, built.task
     settings = recommended.settings
-    planned = distributed.on_main(state, lambda: planned_mode(resumed) if resumed else None)
-    modes = (planned,) if planned else candidates(trainer.precision, trainer.memory_format, state.device)
-    measured = _measure(context, built, modes)
+    planned = distributed.on_main(state, lambda: planned_compute(resumed) if resumed else None)
+    modes = (planned[0],) if planned else candidates(trainer.precision, trainer.memory_format, state.device)
+    micro_batch, reason = _micro_batch(context, built, planned[1] if planned else None)
+    measured, micro_batch, reason = _measure(context, built, modes, micro_batch, reason)
     seconds = measured.micro_batch_seconds
     speeds = ", ".join(f"{mode} {1000 * taken:.0f} ms" for mode, taken in seconds.items())
     source = "measured" if len(modes) > 1 else "as the run was planned" if planned else "as set"
@@ -156,7 +166,7 @@ def _plan(context: RunContext, built: BuiltRun, recommended: RecommendedRun, res
     refit = choose_refit(built.dataset, config, folds)
     epoch_seconds = (1 + folds * config.dataset.repeats + bool(refit)) * estimate_seconds(
         micro_batch_seconds=seconds[measured.mode], load_seconds=measured.load_seconds, workers=workers,
-        batch_images=min(hyper.batch_size, train), train_images=train, validation_images=validation, epochs=1)
+        batch_images=min(micro_batch, train), train_images=train, validation_images=validation, epochs=1)
     if trainer.time_budget is not None:
         shorter = distributed.on_main(state, lambda: _within_budget(config, epoch_seconds, resumed))
         vars(hyper).update(shorter)  # in place: task and training have this configuration, too
@@ -168,7 +178,8 @@ def _plan(context: RunContext, built: BuiltRun, recommended: RecommendedRun, res
         name=config.name, task=config.task.name, network=config.network.name, weights=plan_text(built.loaded),
         input_size=task.input_size(), classes=len(built.dataset.index.classes), train_images=train,
         validation_images=validation, epochs=hyper.epochs, steps_per_epoch=built.training.sampler.steps_per_epoch,
-        batch_size=hyper.batch_size, gradient_accumulation=trainer.gradient_accumulation, devices=state.num_processes,
+        batch_size=hyper.batch_size, gradient_accumulation=trainer.gradient_accumulation,
+        micro_batch=micro_batch, micro_batch_reason=reason, devices=state.num_processes,
         device=_device_name(state.device),
         optimizer=f"{hyper.optimizer}, learning rate {hyper.learning_rate:g} {hyper.schedule}, "
                   f"weight decay {hyper.weight_decay:g}, momentum {hyper.momentum:g}",
@@ -193,13 +204,43 @@ def _within_budget(config: Config, epoch_seconds: float, resumed: RunDir | None)
     return planned_length(resumed, shorter) if resumed else shorter
 
 
-def _measure(context: RunContext, built: BuiltRun, modes: Sequence[ComputeMode]) -> Measurement:
-    """Rank 0's measurement; all ranks take part in it."""
-    training, state = built.training, context.state
-    micro_batches = [part for step in training.sampler.start(0) for part in step.micro_batches]
-    measured = benchmark(built.task, training.model, training.train_data, micro_batches, built.config.hyper, modes,
-                         state.device, partial(distributed.slowest, state))
-    return distributed.on_main(state, lambda: measured)
+def _micro_batch(context: RunContext, built: BuiltRun, planned: int | None) -> tuple[int, str]:
+    """Images per forward pass, and why they are fewer than ``hyper.batch_size``: as ``planned`` before, as set, or, on
+    the CPU, as many as should fit in memory."""
+    training, state, setting = built.training, context.state, built.config.trainer.micro_batch
+    batch_size = built.config.hyper.batch_size
+    if setting != "auto":
+        return min(int(setting), planned or batch_size, batch_size), "as set"
+    if planned is not None or state.device.type != "cpu":
+        return planned or batch_size, "as the run was planned"
+    largest = min(batch_size, len(training.train))
+    items = training.sampler.start(0)[0].micro_batches[0].items[:2]
+    training.model.to(state.device).train()
+    with too_small_explained(built.task):
+        found, reason = largest_micro_batch(training.model, built.task.collate(
+            [training.train_data[item] for item in items]), len(items), largest, state.num_processes)
+    return distributed.on_main(state, lambda: (found, reason) if found < largest else (batch_size, ""))
+
+
+def _measure(context: RunContext, built: BuiltRun, modes: Sequence[ComputeMode], micro_batch: int, reason: str,
+             ) -> tuple[Measurement, int, str]:
+    """Rank 0's measurement, in which all ranks take part, of the largest micro-batch that fits in memory: at most
+    ``micro_batch``, for a ``reason``."""
+    training, state, task = built.training, context.state, built.task
+
+    def shrink() -> None:
+        nonlocal micro_batch, reason
+        reason = f"{micro_batch} do not fit in memory"
+        micro_batch = halved(min(micro_batch, len(training.train)), task.network.name, state.num_processes)
+
+    measured: Measurement | None = None
+    while measured is None:
+        steps = training.sampler.start(0, micro_batch=micro_batch)
+        with retried_with_less(shrink), too_small_explained(task):
+            measured = benchmark(task, training.model, training.train_data,
+                                 [part for step in steps for part in step.micro_batches], built.config.hyper, modes,
+                                 state.device, partial(distributed.slowest, state))
+    return distributed.on_main(state, lambda: measured), micro_batch, reason
 
 
 def _workers(config: Config, context: RunContext) -> int:

@@ -100,8 +100,9 @@ class PlannedRun(BuiltRun):
 
 @dataclass(frozen=True)
 class FittedRun:
-    """The best checkpoint, its results on the validation images, and the metrics of each epoch."""
+    """The best checkpoint, its results on the validation images, the metrics of each epoch, and warnings."""
 
     best: dict[str, Any]
     results: list[SampleResult]
     history: list[dict[str, Any]]
+    warnings: list[str]

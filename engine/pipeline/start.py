@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -14,6 +16,7 @@ from sightsmith.engine.pipeline.prepare import prepare
 from sightsmith.engine.pipeline.result import Result
 from sightsmith.engine.pipeline.stages import RunContext
 from sightsmith.engine.pipeline.train import train
+from sightsmith.engine.runs.resources import ResourceError, shortage_explained
 from sightsmith.engine.training import distributed
 from sightsmith.engine.training.devices import claimed
 
@@ -61,6 +64,10 @@ def _returned(function: Callable[..., T], *arguments: Any) -> T | Exception:
     """The result of ``function``, or an error that the parent needs: if raised, it would arrive as text."""
     try:
         return function(*arguments)
+    except ResourceError as error:  # not returned: it is on one rank, and the others wait for it
+        print(error.text(), file=sys.stderr, flush=True)
+        sys.stdout.flush()
+        os._exit(distributed.LACKING_EXIT_CODE)
     except (UserError, NonFiniteLossError, StoppedError) as error:
         return error
 
@@ -70,7 +77,8 @@ def _train(config: Config, overrides: Sequence[str], plugins: Plugins, sweep_fol
     """The whole run, in each rank."""
     state = distributed.open_state()
     try:
-        return train(RunContext.of(config, overrides, sweep_folder, state, plugins), config)
+        with shortage_explained():
+            return train(RunContext.of(config, overrides, sweep_folder, state, plugins), config)
     finally:
         distributed.close_state(state)
 
@@ -78,6 +86,7 @@ def _train(config: Config, overrides: Sequence[str], plugins: Plugins, sweep_fol
 def _plan(config: Config, overrides: Sequence[str], plugins: Plugins) -> Plan:
     state = distributed.open_state()
     try:
-        return prepare(RunContext.of(config, overrides, None, state, plugins), config).plan
+        with shortage_explained():
+            return prepare(RunContext.of(config, overrides, None, state, plugins), config).plan
     finally:
         distributed.close_state(state)

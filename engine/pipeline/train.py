@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import shlex
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
@@ -24,13 +24,15 @@ from sightsmith.engine.pipeline.cross_validation import Reporters, cross_validat
 from sightsmith.engine.pipeline.ensemble import ensemble_of_folds, soup_of_folds
 from sightsmith.engine.pipeline.fit import fit, reporters
 from sightsmith.engine.pipeline.kept_model import KeptModel, best_epoch
+from sightsmith.engine.pipeline.nothing_learnt import likely_reasons
 from sightsmith.engine.pipeline.prepare import prepare
 from sightsmith.engine.pipeline.refit import refit
 from sightsmith.engine.pipeline.result import Result
-from sightsmith.engine.pipeline.stages import PlannedRun, RunContext
+from sightsmith.engine.pipeline.stages import FittedRun, PlannedRun, RunContext
 from sightsmith.engine.runs.bundle import all_tensors, save_bundle
 from sightsmith.engine.runs.checkpoint import tensors_digest
 from sightsmith.engine.runs.lockfile import add_bundle, make_lock
+from sightsmith.engine.runs.resources import resource_error
 from sightsmith.engine.runs.resume import clone_checkpoint, ensure_resumable, find_branch_point
 from sightsmith.engine.runs.run_dir import ERROR, FINISHED, RUNNING, STOPPED, RunDir, Status
 from sightsmith.engine.training import distributed
@@ -82,10 +84,21 @@ def _open_run(context: RunContext, planned: PlannedRun) -> RunDir:
     return run
 
 
+class _LogFile(logging.FileHandler):
+    """A log file that may not be written: on a full disk, the run's own error is shown, not one for each message."""
+
+    def handleError(self, record: logging.LogRecord) -> None:
+        pass
+
+    def close(self) -> None:
+        with suppress(OSError):
+            super().close()
+
+
 @contextmanager
 def _logged(run: RunDir) -> Iterator[None]:
     """Append log messages to the run's log file."""
-    handler = logging.FileHandler(run.log)
+    handler = _LogFile(run.log)
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
     log.addHandler(handler)
     log.setLevel(logging.INFO)
@@ -115,12 +128,19 @@ def _with_status(context: RunContext, planned: PlannedRun, run: RunDir, status: 
         raise
     except BaseException as error:
         log.exception("the run failed")
-        _failed(context, run, status, ERROR, f"{type(error).__name__}: {error}", error)
+        lacking = resource_error(error, f"resume the run:\n  {context.continuation(run)}")
+        message = lacking.message if lacking else f"{type(error).__name__}: {error}"
+        _failed(context, run, status, ERROR, message, error)
+        if lacking is not None:
+            raise lacking from error
         raise
 
 
 def _failed(context: RunContext, run: RunDir, status: Status, state: str, message: str, error: BaseException) -> None:
-    status.end(state, message)
+    try:
+        status.end(state, message)
+    except OSError:  # a full disk; without a process, the run counts as stopped
+        log.exception("status.json cannot be written")
     try:
         context.plugins.on_run_error(run_dir=run.path, error=error)
     except Exception:
@@ -130,8 +150,7 @@ def _failed(context: RunContext, run: RunDir, status: Status, state: str, messag
 def _run_after_hooks(context: RunContext, run: RunDir, status: Status, metrics: Mapping[str, float | None]) -> None:
     """The run is finished, so a plugin that fails now only adds a warning."""
     warnings = context.plugins.after_run(run.path, metrics)
-    if warnings:
-        status.warn(*warnings)
+    status.warn(*warnings)
     for warning in warnings:
         context.console.print(f"warning: {warning}", soft_wrap=True, markup=False)
 
@@ -147,6 +166,7 @@ def _fit_and_report(context: RunContext, planned: PlannedRun, run: RunDir, statu
         return None
     config, task, epoch = planned.config, planned.task, fitted.best["epoch"]
     kept = best_epoch(context, planned, fitted)
+    warnings = [*fitted.warnings, *_nothing_learnt(context, planned, fitted, status, kept)]
     if planned.plan.folds:
         kept = _with_folds(context, planned, run, kept, epoch, partial(reporters, context, planned, status))
     if context.state.is_main_process:
@@ -160,7 +180,8 @@ def _fit_and_report(context: RunContext, planned: PlannedRun, run: RunDir, statu
             sections.append(_old_classes(context, planned, run))
         sections += augmented_sheet(task, planned.training.train_data, planned.dataset.train, config.trainer.seed)
         write_report(run, task, planned.plan, planned.dataset, fitted.history, kept.results, kept.samples, kept.metrics,
-                     epoch, kept.scores, sections)
+                     epoch, kept.scores, sections, warnings,
+                     None if kept.baseline is None else kept.baseline.line)
     return Result(run.path, kept.metrics, task.classes, context.plugins)
 
 
@@ -175,6 +196,22 @@ def _with_folds(context: RunContext, planned: PlannedRun, run: RunDir, own: Kept
     if planned.plan.ensemble == "soup":
         return soup_of_folds(context, planned, kept, found.models)
     return refit(context, planned, run, kept, found, fold_reporters) if planned.plan.refit else kept
+
+
+def _nothing_learnt(context: RunContext, planned: PlannedRun, fitted: FittedRun, status: Status | None,
+                    kept: KeptModel) -> list[str]:
+    """A warning, printed and in the status, if the score is not above the baseline."""
+    baseline = kept.baseline
+    if status is None or baseline is None:
+        return []
+    status.update(force=True, baseline=baseline.score, nothing_learnt=not baseline.beaten)
+    if baseline.beaten:
+        return []
+    reasons = likely_reasons(planned.task, planned.dataset, fitted.history, planned.plan.steps_per_epoch)
+    warning = baseline.warning(planned.task.score, kept.metrics[planned.task.score], reasons)
+    context.console.print(f"warning: {warning}", soft_wrap=True, markup=False)
+    status.warn(warning)
+    return [warning]
 
 
 def _old_classes(context: RunContext, planned: PlannedRun, run: RunDir) -> Section:

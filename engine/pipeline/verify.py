@@ -150,7 +150,7 @@ def train_again(path: Path, checks: Iterable[Check], plugins: Plugins) -> Rerun:
     # Before hours of training.
     lock, weights, metrics = read_lock(run.lock), all_tensors(path), read_card(path)["metrics"]
     # A new benchmark could choose another mode.
-    planned: dict[str, Any] = {key: str(lock[key]) for key in ("precision", "memory_format", "devices")}
+    planned: dict[str, Any] = {key: str(lock[key]) for key in ("precision", "memory_format", "micro_batch", "devices")}
     planned |= {"pause_after_epoch": None, "time_budget": None}
     # What the recipe and the time budget led to is in the configuration.
     config = replace(config, recipe=PLATFORM, trainer=replace(config.trainer, **planned, resume="false", dry_run=False),

@@ -24,10 +24,12 @@ def render(template: str, **values: Any) -> Markup:
 
 
 def write_page(folder: Path, title: str, subtitle: str, description: str, headline: Sequence[tuple[str, str, str]],
-               sections: Iterable[Section]) -> None:
-    """Write ``index.html`` to ``folder``; ``headline`` has (label, value, detail)."""
+               sections: Iterable[Section], warnings: Sequence[str] = ()) -> None:
+    """Write ``index.html`` to ``folder``; ``headline`` has (label, value, detail), ``warnings`` stand in a box below
+    it."""
     folder.mkdir(exist_ok=True)
     page = render("page.html", title=title, subtitle=subtitle, description=description, headline=headline,
+                  warnings=warnings,
                   sections=[_section(folder, section) for section in sections])
     write_atomic(folder / "index.html", page)
 

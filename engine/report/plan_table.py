@@ -17,6 +17,8 @@ def plan_rows(plan: Plan) -> list[tuple[str, str]]:
     images = f"{plan.batch_size} images"
     if plan.gradient_accumulation > 1:
         images += f" × {plan.gradient_accumulation} accumulated"
+    if plan.micro_batch < plan.batch_size:
+        images += f", {plan.micro_batch} at once ({plan.micro_batch_reason})"
     time = f"{format_duration(plan.estimated_seconds)} without early stopping"
     cross = []
     if plan.folds:

@@ -25,16 +25,16 @@ from sightsmith.engine.training.bootstrap import LEVEL, RESAMPLES, Interval
 def write_report(run: RunDir, task: Task, plan: Plan, dataset: CheckedDataset, history: Sequence[Mapping[str, Any]],
                  results: Sequence[SampleResult], samples: Sequence[Sample], metrics: Mapping[str, float | None],
                  best_epoch: int, scores: Sequence[tuple[str, float | None, Interval]], more: Sequence[Section] = (),
-                 ) -> None:
+                 warnings: Sequence[str] = (), baseline: tuple[str, float] | None = None) -> None:
     """Write ``report/`` of a finished run; ``results`` are those of what it keeps, on ``samples``.
 
     ``scores`` are (data, score, interval), the score of ``results`` first; ``more`` are sections about optional steps
-    of the run.
+    of the run, ``warnings`` what a reader of the score must know, ``baseline`` a constant answer and its score.
     """
     run.report.mkdir(exist_ok=True)
     sections = [
         _scores(task.score, scores),
-        _curves(task, dataset, history, best_epoch),
+        _curves(task, history, best_epoch, baseline),
         *more,
         *task.report(results, samples, run.report),
         _class_balance(task, dataset),
@@ -53,7 +53,7 @@ def write_report(run: RunDir, task: Task, plan: Plan, dataset: CheckedDataset, h
                   ("validation loss", format_metric(metrics.get("loss")), ""),
                   ("best epoch", f"{best_epoch} of {len(history)}", ""), ("training time", format_duration(seconds),
                                                                           speed)],
-        sections=sections)
+        sections=sections, warnings=warnings)
 
 
 def _scores(name: str, scores: Sequence[tuple[str, float | None, Interval]]) -> Section:
@@ -65,7 +65,8 @@ def _scores(name: str, scores: Sequence[tuple[str, float | None, Interval]]) -> 
         header=("", name, f"{LEVEL} % confidence interval from", "to", "cases"))
 
 
-def _curves(task: Task, dataset: CheckedDataset, history: Sequence[Mapping[str, Any]], best_epoch: int) -> Section:
+def _curves(task: Task, history: Sequence[Mapping[str, Any]], best_epoch: int, baseline: tuple[str, float] | None,
+            ) -> Section:
     epochs = [entry["epoch"] for entry in history]
     plot = Figure(figsize=(9, 3.4), layout="constrained")
     loss, score = plot.subplots(1, 2)
@@ -73,9 +74,8 @@ def _curves(task: Task, dataset: CheckedDataset, history: Sequence[Mapping[str, 
     loss.plot(epochs, [entry["loss"] for entry in history], marker=".", label="validation")
     loss.set(xlabel="epoch", title="loss")
     score.plot(epochs, [entry.get(task.score) for entry in history], marker=".", color="tab:green", label="validation")
-    baseline = task.baseline(dataset.train, dataset.validation)
     if baseline is not None:
-        score.axhline(baseline, color="grey", linestyle="--", label="most frequent class")
+        score.axhline(baseline[1], color="grey", linestyle="--", label=baseline[0])
     score.set(xlabel="epoch", title=task.score.replace("_", " "))
     for axes in (loss, score):
         axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))

@@ -22,7 +22,7 @@ PARTS = {
 }
 """Entries that are digests, with their names in error messages."""
 
-PLANNED = ("precision", "memory_format", "devices", "device")
+PLANNED = ("precision", "memory_format", "micro_batch", "devices", "device")
 """Values of the plan that the configuration may leave open and that the weights depend on."""
 
 LOCKED = (*PARTS, *PLANNED, "packages", "python", "platform")

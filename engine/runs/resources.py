@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import errno
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from sightsmith.core.util.errors import UserError
 
@@ -47,6 +49,18 @@ def resource_error(error: BaseException, going_on: str = "") -> ResourceError | 
                              hint="End other programs, raise `ulimit -v`, or ask for less: a smaller image.size, "
                                   f"hyper.batch_size or network, trainer.cache=false{_then(going_on)}")
     return None
+
+
+@contextmanager
+def shortage_explained() -> Iterator[None]:
+    """Raise ResourceError where the block has too little memory, threads or disk space."""
+    try:
+        yield
+    except Exception as error:
+        lacking = resource_error(error)
+        if lacking is None:
+            raise
+        raise lacking from error
 
 
 def _line(error: BaseException) -> str:

@@ -20,8 +20,9 @@ from sightsmith.engine.runs.lockfile import PARTS, read_lock
 from sightsmith.engine.runs.run_dir import FINISHED, RUNNING, RunDir, read_status
 
 RESUME_FREE_KEYS = ("name", "description", "output_dir", "logger", "limits", "dataset.root", "trainer.resume",
-                    "trainer.dry_run", "trainer.num_workers", "trainer.cache", "trainer.checkpoint_minutes",
-                    "trainer.watchdog_minutes", "trainer.pause_after_epoch", "trainer.branch_from")
+                    "trainer.dry_run", "trainer.num_workers", "trainer.micro_batch", "trainer.cache",
+                    "trainer.checkpoint_minutes", "trainer.watchdog_minutes", "trainer.pause_after_epoch",
+                    "trainer.branch_from")
 """Keys that may change when a run is resumed, because they do not affect its result."""
 
 CHANGEABLE = ("hyper.learning_rate", "hyper.weight_decay", "hyper.momentum", "hyper.batch_size",
@@ -106,10 +107,10 @@ def _differences(run: RunDir, config: Config, lock: dict[str, Any], free: Sequen
     return problems
 
 
-def planned_mode(run: RunDir) -> ComputeMode:
-    """The compute mode of the run's plan."""
+def planned_compute(run: RunDir) -> tuple[ComputeMode, int]:
+    """The compute mode and the micro-batch of the run's plan."""
     plan = json.loads(run.plan.read_text())
-    return ComputeMode(plan["precision"], plan["memory_format"])
+    return ComputeMode(plan["precision"], plan["memory_format"]), plan["micro_batch"]
 
 
 def planned_length(run: RunDir, keys: Iterable[str]) -> dict[str, Any]:

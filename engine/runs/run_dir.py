@@ -154,7 +154,8 @@ class Status:
 
     def warn(self, *messages: str) -> None:
         """Add to ``warnings``."""
-        self.update(force=True, warnings=[*self._state.get("warnings", ()), *messages])
+        if messages:
+            self.update(force=True, warnings=[*self._state.get("warnings", []), *messages])
 
     def end(self, status: str, message: str = "", **values: Any) -> None:
         self.update(status=status, message=message, ended=_now(), **values)

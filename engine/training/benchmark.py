@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 import re
 import resource
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import product
 from typing import Any
@@ -20,6 +22,7 @@ from sightsmith.core.contracts.schema import HyperConfig
 from sightsmith.core.contracts.task import Task
 from sightsmith.core.util.errors import UserError
 from sightsmith.engine.runs.compute_mode import ComputeMode
+from sightsmith.engine.runs.resources import is_out_of_memory
 from sightsmith.engine.training.optim import build_optimizer, freeze
 from sightsmith.engine.training.sampler import MicroBatch
 
@@ -76,13 +79,26 @@ def emulates_bf16() -> bool:
     return bool(found) and not any(there for name, there in found.items() if "bf16" in name)
 
 
+@contextmanager
+def too_small_explained(task: Task) -> Iterator[None]:
+    """Raise UserError where images are too small for the network."""
+    try:
+        yield
+    except RuntimeError as error:
+        if TOO_SMALL.search(str(error)):
+            raise UserError(f"The network {task.network.name} cannot take images of {task.input_size()} px: {error}",
+                            hint=f"choose a larger image.size (the default of this network is "
+                                 f"{task.network.input_size}), or another network") from error
+        raise
+
+
 def benchmark(task: Task, model: Model, dataset: Dataset[object], micro_batches: Sequence[MicroBatch],
               hyper: HyperConfig, modes: Sequence[ComputeMode], device: torch.device,
               slowest: Callable[[float], float] = float) -> Measurement:
     """Train ``model`` for a few steps in each of ``modes``, then restore it.
 
     All ranks do so together, because some losses average over ranks. ``slowest`` returns the largest of all ranks'
-    times, so that all ranks take the same decisions.
+    times, so that all ranks take the same decisions. Raises MemoryError on all ranks if one has too little memory.
     """
     load_times, batches = [], []
     for micro_batch in micro_batches[:STEPS]:
@@ -105,12 +121,6 @@ def benchmark(task: Task, model: Model, dataset: Dataset[object], micro_batches:
             # Not the first step, which allocates and picks kernels. The fastest: other programs only slow down.
             seconds[mode] = min(times[1:] or times)
             longest = min(longest, MAX_SLOWDOWN * max(times))
-    except RuntimeError as error:
-        if TOO_SMALL.search(str(error)):
-            raise UserError(f"The network {task.network.name} cannot take images of {task.input_size()} px: {error}",
-                            hint=f"choose a larger image.size (the default of this network is "
-                                 f"{task.network.input_size}), or another network") from error
-        raise
     finally:
         model.zero_grad(set_to_none=True)
         model.load_state_dict(before)
@@ -134,8 +144,20 @@ def _times(model: Model, backbone: Sequence[nn.Module], batches: list[dict[str, 
     optimizer = build_optimizer(model, hyper, backbone)
     times: list[float] = []
     for step in range(STEPS + 1):
-        started = time.perf_counter()
-        batch = model.data_preprocessor(batches[step % len(batches)], True)
+        times.append(slowest(_step(model, batches[step % len(batches)], optimizer, dtype, device)))
+        if times[-1] == math.inf:
+            raise MemoryError
+        if times[-1] > longest:
+            break
+    return times
+
+
+def _step(model: Model, batch: dict[str, object], optimizer: torch.optim.Optimizer, dtype: torch.dtype | None,
+          device: torch.device) -> float:
+    """The seconds of a step; infinity if memory does not suffice."""
+    started = time.perf_counter()
+    try:
+        batch = model.data_preprocessor(batch, True)
         with torch.autocast(device.type, dtype, enabled=dtype is not None):
             loss, _ = model.parse_losses(model(**batch, mode="loss"))
         loss.backward()
@@ -143,10 +165,11 @@ def _times(model: Model, backbone: Sequence[nn.Module], batches: list[dict[str, 
         optimizer.zero_grad()
         if device.type == "cuda":
             torch.cuda.synchronize(device)
-        times.append(slowest(time.perf_counter() - started))
-        if times[-1] > longest:
-            break
-    return times
+    except Exception as error:
+        if not is_out_of_memory(error):
+            raise
+        return math.inf
+    return time.perf_counter() - started
 
 
 def _memory(device: torch.device) -> int:

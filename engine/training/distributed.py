@@ -16,9 +16,12 @@ from accelerate.utils import broadcast, broadcast_object_list, gather_object
 from torch import nn
 
 from sightsmith.core.util.errors import HungError, StoppedError, UserError
+from sightsmith.engine.runs.resources import ResourceError
 from sightsmith.engine.training import watchdog
 
 T = TypeVar("T")
+LACKING_EXIT_CODE = 114
+"""Exit code of a rank that ended for a ResourceError: the others cannot go on without it."""
 
 
 def joined() -> bool:
@@ -65,6 +68,8 @@ def launch(count: int, function: Callable[..., T], *arguments: Any) -> T:
     except ChildFailedError as error:
         if interrupted:
             raise KeyboardInterrupt from error
+        if any(failure.exitcode == LACKING_EXIT_CODE for failure in error.failures.values()):
+            raise ResourceError("The run ended: a rank lacks memory or disk space, as it says above.") from error
         hung = [rank for rank, failure in error.failures.items() if failure.exitcode == watchdog.EXIT_CODE]
         if hung:
             raise HungError(f"Rank {', '.join(map(str, hung))} of {count} made no progress for longer than "

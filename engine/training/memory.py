@@ -15,7 +15,7 @@ from accelerate import Accelerator
 from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
-from sightsmith.engine.runs.resources import ResourceError, is_out_of_memory, resource_error
+from sightsmith.engine.runs.resources import ResourceError, is_out_of_memory
 from sightsmith.engine.training.sampler import EvaluationSampler
 from sightsmith.engine.training.state import TrainState
 
@@ -38,15 +38,6 @@ def retried_with_less(shrink: Callable[[], None]) -> Iterator[None]:
         if torch.cuda.is_available():
             torch.cuda.empty_cache()
         shrink()
-
-
-@contextmanager
-def never_retried() -> Iterator[None]:
-    """Raise ResourceError where the block, within :func:`retried_with_less`, runs out of memory."""
-    try:
-        yield
-    except Exception as error:
-        raise resource_error(error) or error from error
 
 
 def each_batch(loader: DataLoader[Any], step: Callable[[Any], list[T]], micro_batch: Callable[[], int],

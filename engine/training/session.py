@@ -53,7 +53,7 @@ class Training:
             train_loader=DataLoader(self.train_data, batch_sampler=self.sampler, **loading),
             validation_loader=DataLoader(self.validation_data, batch_sampler=batches, **loading),
             score=self.task.score, run=run, callbacks=callbacks, memory_format=FORMATS[plan.memory_format],
-            teacher=self._teacher())
+            teacher=self._teacher(), micro_batch=plan.micro_batch)
         trainer.resume()
         return trainer
 

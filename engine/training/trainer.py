@@ -26,11 +26,12 @@ from sightsmith.core.contracts.schema import Config
 from sightsmith.core.contracts.task import Task
 from sightsmith.core.util.errors import StoppedError
 from sightsmith.engine.runs.checkpoint import load_tree, save_tree
+from sightsmith.engine.runs.resources import shortage_explained
 from sightsmith.engine.runs.run_dir import RunDir
 from sightsmith.engine.training.distillation import Distillation
 from sightsmith.engine.training.distributed import any_rank, share_buffers
 from sightsmith.engine.training.losses import mean_losses
-from sightsmith.engine.training.memory import Buffers, each_batch, halve_micro_batch, never_retried, retried_with_less
+from sightsmith.engine.training.memory import Buffers, each_batch, halve_micro_batch, retried_with_less
 from sightsmith.engine.training.optim import (
     build_ema,
     build_optimizer,
@@ -178,7 +179,7 @@ class Trainer:
                 # DDP averages over ranks, so the weight is multiplied by their number.
                 accelerator.backward(loss * (part.count * accelerator.num_processes / step.total))
             losses.append(({name: value.detach() for name, value in parts.items()}, part.count))
-        with never_retried():  # half an update cannot be taken back
+        with shortage_explained():  # and not retried: half an update cannot be taken back
             nn.ModuleList(self.resting).zero_grad()  # not by requires_grad, which DistributedDataParallel reads once
             if self.hyper.clip_grad_norm is not None:
                 accelerator.clip_grad_norm_(self.model.parameters(), self.hyper.clip_grad_norm)
@@ -270,7 +271,9 @@ class Trainer:
     def checkpoint(self) -> None:
         """Write everything that :meth:`resume` needs, atomically."""
         self._flush_losses()
-        sums = self._gathered_sums()
+        sums = [[self.state.loss_sum, self.state.images]]
+        if self.accelerator.num_processes > 1:
+            sums = gather_object(sums)
         if self.accelerator.is_main_process:
             scaler = self.accelerator.scaler
             save_tree(self.run.last, {
@@ -279,10 +282,6 @@ class Trainer:
                 "optimizer": self.optimizer.state_dict(), "scaler": scaler.state_dict() if scaler else None,
             })
         self._saved_at = time.monotonic()
-
-    def _gathered_sums(self) -> list[list[float]]:
-        mine = [[self.state.loss_sum, self.state.images]]
-        return gather_object(mine) if self.accelerator.num_processes > 1 else mine
 
     def resume(self) -> None:
         """Load the run folder's last checkpoint, if there is one."""

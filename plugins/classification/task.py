@@ -197,11 +197,16 @@ class ClassificationTask(Task[ClassificationResult, ClassificationPrediction]):
     def bootstrap_score(self, results: Sequence[ClassificationResult]) -> Callable[[Array], float | None]:
         return metrics.bootstrap_score(results, self.multi_label)
 
-    def baseline(self, train: Sequence[Sample], validation: Sequence[Sample]) -> float | None:
+    def baseline(self, train: Sequence[Sample], results: Sequence[ClassificationResult],
+                 ) -> tuple[str, list[ClassificationResult]]:
+        """The most frequent class; for multi-label every label, which has the best F1 of all constant answers."""
         if self.multi_label:
-            return None
-        (most, _), = Counter(sample.labels[0] for sample in train).most_common(1)
-        return sum(sample.labels[0] == most for sample in validation) / len(validation)
+            what, logits = "every label for every image", np.full(len(self.classes), 100, np.float32)
+        else:
+            (most, _), = Counter(sample.labels[0] for sample in train).most_common(1)
+            what = f"the most frequent class, {most!r}, for every image"
+            logits = np.eye(len(self.classes), dtype=np.float32)[self.classes.index(most)]
+        return what, [{**result, "logits": logits} for result in results]
 
     def report(self, results: Sequence[ClassificationResult], samples: Sequence[Sample], folder: Path) -> list[Section]:
         from sightsmith.plugins.classification import report  # imports matplotlib and scikit-learn

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from torch import nn
@@ -130,6 +130,12 @@ class DetectionTask(OpenMMLabTask[DetectionResult, DetectionPrediction]):
 
     def bootstrap_score(self, results: Sequence[DetectionResult]) -> Callable[[Array], float | None]:
         return bootstrap_ap(results, self.classes, self.with_masks)
+
+    def baseline(self, train: Sequence[Sample], results: Sequence[DetectionResult],
+                 ) -> tuple[str, list[DetectionResult]]:
+        nothing = {"boxes": np.zeros((0, 4), np.float32), "scores": np.zeros(0, np.float32),
+                   "labels": np.zeros(0, np.int64), "masks": [] if self.with_masks else None}
+        return "no object in any image", [cast(DetectionResult, {**result, **nothing}) for result in results]
 
     def statistics(self, samples: Sequence[Sample]) -> Mapping[str, int]:
         """The number of objects per class."""

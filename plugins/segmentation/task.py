@@ -115,5 +115,10 @@ class SegmentationTask(OpenMMLabTask[SegmentationResult, SegmentationPrediction]
     def bootstrap_score(self, results: Sequence[SegmentationResult]) -> Callable[[Array], float | None]:
         return metrics.bootstrap_dice(results)
 
+    def baseline(self, train: Sequence[Sample], results: Sequence[SegmentationResult],
+                 ) -> tuple[str, list[SegmentationResult]]:
+        number, constant = metrics.best_constant(results)
+        return f"{['background', *self.classes][number]!r} for every pixel", constant
+
     def report(self, results: Sequence[SegmentationResult], samples: Sequence[Sample], folder: Path) -> list[Section]:
         return report.sections(results, samples, self.classes, self.config)

@@ -236,7 +236,8 @@ def test_a_rerun_gives_the_same_weights(place, run, capsys, plugins):
     kept, made = (json.loads((folder / "lock.json").read_text()) for folder in (run, again))
     assert kept["bundle"] == made["bundle"]
     config, overrides = (yaml.safe_load((again / name).read_text()) for name in ("config.yaml", "overrides.yaml"))
-    assert all(config["trainer"][key] == str(kept[key]) for key in ("precision", "memory_format", "devices"))
+    planned = ("precision", "memory_format", "micro_batch", "devices")
+    assert all(config["trainer"][key] == str(kept[key]) for key in planned)
     # So that one that is stopped can be resumed.
     assert compose(overrides, plugins) == restore_config(config, again, plugins.tasks)
     assert set(states(again).values()) == {SAME}

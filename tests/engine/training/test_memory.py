@@ -7,10 +7,12 @@ import errno
 import pytest
 import torch
 from test_trainer import StopAt, assert_close, assert_equal, weights, without_time
-from tiny import tiny_config, tiny_trainer
+from tiny import run_out_of_memory_as_rank, tiny_config, tiny_trainer
 
 from sightsmith.core.util.errors import StoppedError
+from sightsmith.engine.pipeline.start import _returned
 from sightsmith.engine.runs.resources import ResourceError, is_out_of_memory, resource_error
+from sightsmith.engine.training import distributed as ranks
 from sightsmith.engine.training.sampler import EvaluationSampler
 
 ERRORS = [torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 MiB.\nIf reserved memory is large ..."),
@@ -151,6 +153,15 @@ def test_an_update_that_fails_is_never_repeated(tmp_path):
     with pytest.raises(ResourceError, match="not enough memory: CUDA out of memory"):
         trainer.fit()
     assert trainer.state.micro_batch == 8
+
+
+@pytest.mark.slow
+def test_a_rank_that_runs_out_of_memory_ends_the_run_and_says_how_to_go_on(tmp_path, capfd):
+    with pytest.raises(ResourceError, match="a rank lacks memory or disk space"):
+        ranks.launch(2, _returned, run_out_of_memory_as_rank, str(tmp_path))
+    errors = capfd.readouterr().err
+    assert "Rank 1 ran out of memory in optimizer step 2 with 8 images per forward pass on 2 devices." in errors
+    assert f"Resume with trainer.resume={tmp_path} trainer.micro_batch=4" in errors
 
 
 def test_other_errors_pass(tmp_path):

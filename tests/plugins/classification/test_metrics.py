@@ -80,8 +80,14 @@ def test_the_score_and_the_baseline(make_task):
     samples = [Sample(None, str(number), (name,)) for number, name in enumerate(["cow", "cow", "cat", "dog"])]
     assert make_task().score == "accuracy"
     assert make_task(multi_label=True).score == "macro_f1"
-    assert make_task().baseline(samples, samples) == 0.5
-    assert make_task(multi_label=True).baseline(samples, samples) is None
+    what, constant = make_task().baseline(samples, [outcome(0, 0, [1, 0, 0]), outcome(1, 1, [5, 0, 1])])
+    assert what == "the most frequent class, 'cow', for every image"
+    assert [item["logits"].argmax() for item in constant] == 2 * [make_task().classes.index("cow")]
+    task = make_task(multi_label=True)
+    what, constant = task.baseline(samples, [outcome(0, np.array([1, 0, 0], np.int8), [0, 0, 0])] * 3
+                                   + [outcome(1, np.array([0, 1, 1], np.int8), [0, 0, 0])])
+    assert what == "every label for every image"
+    assert task.metrics(constant)["macro_f1"] == pytest.approx((6 / 7 + 2 / 5 + 2 / 5) / 3)  # 2 p / (1 + p)
 
 
 @pytest.mark.parametrize("multi_label", [False, True])

@@ -57,3 +57,12 @@ def test_the_task_uses_them(make_task):
     drawn = np.array([2, 0, 1, 1, 0, 2])
     expected = compute(copies(outcomes, drawn), ("light", "dark"), False)["ap"]
     assert make_task().bootstrap_score(outcomes)(drawn) == pytest.approx(expected, abs=1e-9)
+
+
+def test_the_baseline_finds_nothing(make_task):
+    task, tiles = make_task(), [outcome(0, [(LARGE, 1)], [(LARGE, 1, 0.7)], tile=(0, 0, 64, 100)),
+                                outcome(1, [(LARGE, 1)], [], tile=(56, 0, 64, 100))]
+    what, nothing = task.baseline([], [*noisy(6)[2:], *tiles])
+    assert what == "no object in any image"
+    assert task.metrics(nothing)["ap"] == 0
+    assert task.bootstrap_score(nothing)(np.ones(6, int)) == 0

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from sklearn import metrics as reference
 
-from sightsmith.plugins.segmentation.metrics import bootstrap_dice, class_metrics, compute, count
+from sightsmith.plugins.segmentation.metrics import best_constant, bootstrap_dice, class_metrics, compute, count
 
 CLASSES = ("a", "b", "never")
 
@@ -62,3 +62,22 @@ def test_draws_are_copies():
         copies = [row for row, times in zip(outcomes, drawn, strict=True) for _ in range(times)]
         assert score(drawn) == pytest.approx(compute(copies, CLASSES)["dice"])
     assert score(np.eye(7, dtype=int)[6]) is None
+
+
+def test_the_best_constant_has_the_largest_class_for_every_pixel():
+    random = np.random.default_rng(0)
+    truths = [random.choice([0, 1, 2, 255], (8, 8), p=(0.5, 0.2, 0.25, 0.05)) for _ in range(6)]
+    number, constant = best_constant([outcome(truth, truth) for truth in truths])
+    assert number == 2
+    for candidate in range(4):
+        expected = compute([outcome(truth, np.full_like(truth, candidate)) for truth in truths], CLASSES)["dice"]
+        found = compute(constant, CLASSES)["dice"]
+        assert found == pytest.approx(expected) if candidate == number else found > expected
+
+
+def test_the_task_names_the_constant(make_task):
+    results = [{"index": 0, **outcome([[0, 0, 1, 1]], [[0, 0, 0, 0]])}]
+    results[0]["counts"] = results[0]["counts"][:3, :3]  # background, light and dark
+    what, constant = make_task().baseline([], results)
+    assert what == "'light' for every pixel"
+    assert make_task().bootstrap_score(constant)(np.ones(1, int)) == pytest.approx(2 / 3)
