@@ -89,7 +89,7 @@ def test_a_preset_can_be_tuned_automatically(plugins):
 
 FASTEST = {
     "classification": ("mobilenet_v3_large", "mobilenet_v3_large-5c1a4163.pth"),
-    "detection": ("rtmdet_tiny", "rtmdet_tiny_8xb32-300e_coco_20220902_112414-78e30dcc.pth"),
+    "detection": ("ssdlite_mobilenet_v2", "ssdlite_mobilenetv2_scratch_600e_coco_20210629_110627-974d9307.pth"),
     "segmentation": ("segnext_t", "segnext_mscan-t_1x16_512x512_adamw_160k_ade20k_20230210_140244-05bd8466.pth"),
 }
 
