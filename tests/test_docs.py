@@ -94,7 +94,7 @@ def test_commands_are_possible(command):
         for text in overrides:
             assert text.partition("=")[0] in help_text, f"sightsmith {verb} --help knows no {text}"
         return
-    composed = [text for text in overrides if not text.startswith(("convert=", "convert_dir="))]
+    composed = [text for text in overrides if not text.startswith(("convert=", "convert_dir=", "augmentations="))]
     for parsed in OverridesParser.create().parse_overrides(composed):
         assert is_known(parsed.key_or_group), parsed.input_line
     if overrides and not any(PLACEHOLDERS.search(text) for text in composed):

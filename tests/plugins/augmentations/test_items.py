@@ -93,7 +93,7 @@ def test_strips_of_a_pixel_windows_and_empty_images(make_data, tmp_path, kind, n
 @pytest.mark.parametrize(("task", "network"), [
     ("classification", "shufflenet_v2_x0_5"), ("detection", "rtmdet_ins_tiny"), ("segmentation", "fastscnn")])
 def test_a_run_with_everything_on_resumes_bit_for_bit(tmp_path, task, network):
-    run = [*SMALL, f"task={task}", f"network={network}", "hyper.epochs=3", "augment.rotate90=true",
+    run = [*SMALL, "dataset.limit=40", f"task={task}", f"network={network}", "hyper.epochs=3", "augment.rotate90=true",
            *(f"augment.extra.{name}.probability=0.4" for name in everything(task))]
     whole = sightsmith.train([*run, "trainer.num_workers=0", f"output_dir={tmp_path / 'whole'}"])
     assert "Augmented images" in whole.report.read_text()
