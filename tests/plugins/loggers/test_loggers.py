@@ -204,15 +204,20 @@ def test_a_killed_run_goes_on_in_the_same_tracker_run(tmp_path):
     succeed(start(cut, *train, "trainer.resume=true"))
     [one], [two] = (list(folder.glob("*-classification")) for folder in (whole, cut))
     for name in NAMES:
-        first, second = ({key: entries for key, entries in points(name, folder).items() if "seconds" not in key}
-                         for folder in (one, two))
-        assert first == second, name
+        first, second = (points(name, folder) for folder in (one, two))
+        for key in first.keys() - {"validation/seconds"}:
+            steps = [step for step, _ in second[key]]
+            assert len(steps) == len(set(steps)), (name, key)
+            assert set(second[key]) <= set(first[key]), (name, key)
+            # The last second before the kill may be lost, but for files that are written at once.
+            lost = {step for step, _ in first[key]} - set(steps)
+            assert not lost or name in ("mlflow", "wandb", "tensorboard") and max(lost) < STEPS, (name, key)
 
 
 @pytest.mark.slow
 def test_trials_of_a_search_are_runs_of_a_group(tmp_path):
-    sightsmith.train([*LABELS[:-1], *ALL, "dataset.limit=40", "hyper.epochs=1", "hyper.learning_rate=0.1,0.01",
-                      f"output_dir={tmp_path}"])
+    succeed(start(tmp_path, "--multirun", *LABELS[:-1], *ALL, "dataset.limit=40", "hyper.epochs=1",
+                  "hyper.learning_rate=0.1,0.01"))
     [sweep] = tmp_path.glob("*-sweep")
     tracked = mlflow_runs(sweep / "0")
     assert {item.data.tags["sightsmith.search"] for item in tracked} == {sweep.name}
