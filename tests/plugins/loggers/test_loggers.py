@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 import wandb
 import yaml
+from command_line import within
 from processes import CHECKPOINT, start, succeed, whole_and_cut
 from small_runs import LABELS
 from tracked_points import mlflow_runs, points
@@ -262,6 +263,12 @@ def test_a_missing_package_is_named_before_anything_is_read(plugins, monkeypatch
     text = error.value.text()
     assert "logger=wandb needs wandb: not installed" in text and "pip install 'sightsmith[wandb]'" in text
     assert "logger=mlflow needs mlflow: not installed" in text and "pip install 'sightsmith[mlflow]'" in text
+
+
+def test_the_list_says_how_to_install_them():
+    code, output, _ = within("list", "loggers")
+    assert code == 0
+    assert "pip install 'sightsmith[wandb]'" in output and "offline=False" in output
 
 
 def test_without_a_login_the_way_out_is_named(plugins, tmp_path, monkeypatch):
