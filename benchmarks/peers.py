@@ -125,24 +125,24 @@ SETS: dict[str, Callable[[argparse.Namespace, Path], None]] = {
 
 
 def write_yolo(data: Path, masks: bool) -> None:
-    """``yolo/`` beside the COCO files, with the same images, and boxes or outlines."""
+    """The folder ``yolo`` beside ``data``, with the same images, and boxes or outlines."""
     for part in ("train", "val"):
         content = json.loads((data / f"{part}.json").read_text())
         for kind in ("images", "labels"):
-            (data / "yolo" / kind / part).mkdir(parents=True)
+            (data.with_name("yolo") / kind / part).mkdir(parents=True)
         for image in content["images"]:
             name, width, height = image["file_name"], image["width"], image["height"]
-            os.link(data / "images" / name, data / "yolo" / "images" / part / name)
+            os.link(data / "images" / name, data.with_name("yolo") / "images" / part / name)
             rows = []
             for item in (item for item in content["annotations"] if item["image_id"] == image["id"]):
                 x, y, w, h = item["bbox"]
                 values = item["segmentation"][0] if masks else [x + w / 2, y + h / 2, w, h]
                 rows.append(" ".join(["0", *(f"{value / (height if number % 2 else width):.6f}"
                                              for number, value in enumerate(values))]))
-            (data / "yolo" / "labels" / part / f"{Path(name).stem}.txt").write_text("\n".join(rows))
+            (data.with_name("yolo") / "labels" / part / f"{Path(name).stem}.txt").write_text("\n".join(rows))
     names = [category["name"] for category in content["categories"]]
-    (data / "yolo" / "data.yaml").write_text(json.dumps(  # JSON is YAML
-        {"path": str(data / "yolo"), "train": "images/train", "val": "images/val", "names": names}))
+    (data.with_name("yolo") / "data.yaml").write_text(json.dumps(  # JSON is YAML
+        {"path": str(data.with_name("yolo")), "train": "images/train", "val": "images/val", "names": names}))
 
 
 def score(truth: Path, objects: list[dict[str, Any]], kind: str) -> dict[str, float]:
@@ -198,11 +198,11 @@ def train_ultralytics(asked: dict[str, Any], images: list[dict[str, Any]]) -> di
     from pycocotools import mask as run_lengths
     from ultralytics import YOLO, settings
 
-    settings.update({"sync": False})  # no telemetry
+    settings.update({"sync": False, "raytune": False})  # no telemetry; a tuner that is installed is not asked
     data, begun = Path(asked["data"]), time.perf_counter()
     size = {"imgsz": asked["size"]} if asked["size"] else {}
     model = YOLO("yolo11n-seg.yaml" if asked["masks"] else "yolo11n.yaml")
-    model.train(data=str(data / "yolo" / "data.yaml"), time=asked["hours"], seed=asked["seed"], device="cpu",
+    model.train(data=str(data.with_name("yolo") / "data.yaml"), time=asked["hours"], seed=asked["seed"], device="cpu",
                 project=asked["work"], name="run", **size)
     seconds = time.perf_counter() - begun
     lines = (Path(asked["work"]) / "run" / "results.csv").read_text().splitlines()

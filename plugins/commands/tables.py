@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from sightsmith.core.config.presets import Preset, choice_of, data_rows
 from sightsmith.engine.data.statistics import describe
@@ -86,7 +87,8 @@ def _print_table(columns: Sequence[str], found: Sequence[dict[str, Any]]) -> Non
         table.add_column(column.replace("_", " "), overflow="fold",
                          justify="right" if isinstance(found[0][column], (int, float)) else "left")
     for row in found:
-        table.add_row(*(_cell(column, row[column]) for column in columns))
+        # As it is: rich would take the brackets of `pip install 'sightsmith[wandb]'` for markup.
+        table.add_row(*(Text(_cell(column, row[column])) for column in columns))
     console.print(table)
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 import wandb
 import yaml
+from command_line import within
 from processes import CHECKPOINT, start, succeed, whole_and_cut
 from small_runs import LABELS
 from tracked_points import mlflow_runs, points
@@ -204,15 +205,20 @@ def test_a_killed_run_goes_on_in_the_same_tracker_run(tmp_path):
     succeed(start(cut, *train, "trainer.resume=true"))
     [one], [two] = (list(folder.glob("*-classification")) for folder in (whole, cut))
     for name in NAMES:
-        first, second = ({key: entries for key, entries in points(name, folder).items() if "seconds" not in key}
-                         for folder in (one, two))
-        assert first == second, name
+        first, second = (points(name, folder) for folder in (one, two))
+        for key in first.keys() - {"validation/seconds"}:
+            steps = [step for step, _ in second[key]]
+            assert len(steps) == len(set(steps)), (name, key)
+            assert set(second[key]) <= set(first[key]), (name, key)
+            # The last second before the kill may be lost, but for files that are written at once.
+            lost = {step for step, _ in first[key]} - set(steps)
+            assert not lost or name in ("mlflow", "wandb", "tensorboard") and max(lost) < STEPS, (name, key)
 
 
 @pytest.mark.slow
 def test_trials_of_a_search_are_runs_of_a_group(tmp_path):
-    sightsmith.train([*LABELS[:-1], *ALL, "dataset.limit=40", "hyper.epochs=1", "hyper.learning_rate=0.1,0.01",
-                      f"output_dir={tmp_path}"])
+    succeed(start(tmp_path, "--multirun", *LABELS[:-1], *ALL, "dataset.limit=40", "hyper.epochs=1",
+                  "hyper.learning_rate=0.1,0.01"))
     [sweep] = tmp_path.glob("*-sweep")
     tracked = mlflow_runs(sweep / "0")
     assert {item.data.tags["sightsmith.search"] for item in tracked} == {sweep.name}
@@ -257,6 +263,12 @@ def test_a_missing_package_is_named_before_anything_is_read(plugins, monkeypatch
     text = error.value.text()
     assert "logger=wandb needs wandb: not installed" in text and "pip install 'sightsmith[wandb]'" in text
     assert "logger=mlflow needs mlflow: not installed" in text and "pip install 'sightsmith[mlflow]'" in text
+
+
+def test_the_list_says_how_to_install_them():
+    code, output, _ = within("list", "loggers")
+    assert code == 0
+    assert "pip install 'sightsmith[wandb]'" in output and "offline=False" in output
 
 
 def test_without_a_login_the_way_out_is_named(plugins, tmp_path, monkeypatch):
