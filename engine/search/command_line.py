@@ -16,6 +16,7 @@ from omegaconf.errors import OmegaConfBaseException
 from sightsmith.core.config.compose import explain, install
 from sightsmith.core.plugins.manager import Plugins
 from sightsmith.core.util.errors import HungError, NonFiniteLossError, StoppedError, UserError
+from sightsmith.engine.runs.resources import shortage_explained
 from sightsmith.engine.search.hydra_task import HydraTask
 
 RERUN = "--experimental-rerun"
@@ -46,7 +47,8 @@ def train_with_hydra(arguments: Sequence[str], plugins: Plugins) -> None:
     class Application(HydraTask):
         def __call__(self, composed: DictConfig) -> float | None:
             try:
-                return super().__call__(composed)
+                with shortage_explained():  # also of importing torch
+                    return super().__call__(composed)
             except (UserError, OmegaConfBaseException, NonFiniteLossError, StoppedError, HungError) as error:
                 if HydraConfig.get().mode == RunMode.MULTIRUN:
                     raise
