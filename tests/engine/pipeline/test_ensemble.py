@@ -87,7 +87,7 @@ def stage():
     def make(ensemble="none", checked=None, task=MeanTask, **keys):
         config = replace(tiny_config(**{"epochs": 5, "batch_size": 4, **keys}), ensemble=ensemble)
         plan = SimpleNamespace(precision="fp32", memory_format="contiguous", num_workers=0, folds=3, repeats=1,
-                               ensemble=ensemble)
+                               micro_batch=config.hyper.batch_size, ensemble=ensemble)
         checked = checked or dataset()
         planned = PlannedRun(config, task(None, config, None, ["a", "b", "c"]), checked, checked, None, None, plan,
                              None)

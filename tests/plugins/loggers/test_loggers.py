@@ -57,7 +57,8 @@ def run(tmp_path_factory, database, plugins) -> Path:
     paused = {item.info.status for item in mlflow_runs(folder / "run")}
     assert paused == {"KILLED"}
     result = sightsmith.train([*overrides, "trainer.resume=true"])
-    assert "warnings" not in json.loads((result.run_dir / "status.json").read_text())
+    warnings = json.loads((result.run_dir / "status.json").read_text())["warnings"]
+    assert all("that anything was learnt" in warning for warning in warnings)  # two epochs are too few
     return result.run_dir
 
 
