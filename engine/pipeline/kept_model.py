@@ -37,10 +37,10 @@ class KeptModel:
     results: list[SampleResult]
     metrics: dict[str, float | None]
     scores: tuple[tuple[str, float | None, Interval], ...]
-    baseline: Baseline | None
     members: tuple[Weights, ...] = ()
     origin: dict[str, Any] = field(default_factory=dict)
     sections: tuple[Section, ...] = ()
+    baseline: Baseline | None = None
 
     def with_cross_validation(self, found: CrossValidation) -> KeptModel:
         """The same model; its recipe has been cross-validated."""
@@ -56,7 +56,7 @@ def best_epoch(context: RunContext, planned: PlannedRun, fitted: FittedRun) -> K
     metrics = _with_interval(task, fitted.results, estimate)
     context.console.print(f"{task.score} {format_metric(metrics[task.score])}, {estimate}")
     return KeptModel(fitted.best["model"], samples, fitted.results, metrics,
-                     (("validation", metrics[task.score], estimate),), baseline)
+                     (("validation", metrics[task.score], estimate),), baseline=baseline)
 
 
 def measured(context: RunContext, task: Task, results: list[SampleResult], samples: Sequence[Sample],
