@@ -15,7 +15,7 @@ from torch import nn
 from sightsmith.core.config.compose import compose
 from sightsmith.core.contracts.dataset import Sample
 from sightsmith.core.plugins.manager import load_plugins
-from sightsmith.engine.pipeline.inference import evaluate_samples
+from sightsmith.engine.pipeline.inference import Predictor
 from sightsmith.engine.pipeline.start import start
 from sightsmith.engine.runs.resources import ResourceError
 from sightsmith.engine.training import host_memory
@@ -84,12 +84,13 @@ def test_evaluation_and_prediction_go_on_with_the_images_that_remain(digits, tmp
     images = sorted(tmp_path.glob("*.png"))
     samples = [Sample(path, path.name, (digits.classes[0],)) for path in images]
     expected = list(digits.predict(images))
-    results = evaluate_samples(digits.task, digits.model, samples)
+    predictor = Predictor(digits.task, (digits.model,))
+    results = predictor.evaluate(samples)
     sizes = at_most(5, "predict")
     for one, other in zip(expected, digits.predict(images), strict=True):
         assert other.path == one.path
         assert other.scores == pytest.approx(one.scores, abs=1e-5)
-    again = evaluate_samples(digits.task, digits.model, samples)
+    again = predictor.evaluate(samples)
     assert sizes == 2 * [32, 16, 8, *[4] * 10]
     assert [item["index"] for item in again] == list(range(40))
     assert [item["loss"] for item in again] == pytest.approx([item["loss"] for item in results], abs=1e-5)

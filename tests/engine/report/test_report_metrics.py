@@ -65,7 +65,7 @@ def test_classification(shapes, tmp_path, several):
     root = shapes(several)
     result = sightsmith.train([
         "task=classification", f"dataset.root={root}", "network=shufflenet_v2_x0_5", "network.weights=none",
-        "image.size=32", "hyper.epochs=3", "hyper.learning_rate=0.003", "hyper.optimizer=adamw",
+        "recipe=platform", "image.size=32", "hyper.epochs=3", "hyper.learning_rate=0.003", "hyper.optimizer=adamw",
         "trainer.precision=fp32", "dataset.validation_percentage=40", "logger=[]", f"output_dir={tmp_path}"])
     samples = check(result.task.config, load_plugins(), lambda line: None).validation
     said = list(result.predict(sample.path for sample in samples))
