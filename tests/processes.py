@@ -11,6 +11,7 @@ import multiprocessing
 import os
 import signal
 import tempfile
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -92,7 +93,10 @@ def _sightsmith(arguments, environment, folder, files, dies_when):
         os.dup2(os.open(path, os.O_WRONLY | os.O_APPEND), number)
     if dies_when is not None:
         _watch(dies_when)
-    main(arguments)
+    try:
+        main(arguments)
+    finally:
+        threading._shutdown()  # as a program ends: multiprocessing would first wait for joblib's idle workers, minutes
 
 
 def _watch(dies_when):
