@@ -153,7 +153,8 @@ def model_of(tmp_path_factory):
         if name not in made:
             made.clear()
             samples = write_samples(tmp_path_factory.mktemp(name))
-            task, model = trained(load_plugins().network(name), samples, 2 if "r50" in name else 60, FEWER.get(name))
+            rounds = 2 if name in FEWER else 5 if "r50" in name else 60
+            task, model = trained(load_plugins().network(name), samples, rounds, FEWER.get(name))
             exporter = task.exporter(model.eval(), [(HEIGHT, WIDTH), (WIDTH, HEIGHT)])
             data = task.dataset(samples, training=False)
             images = exporter.images(task.collate([data[0], data[1]])).numpy()
