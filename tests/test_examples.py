@@ -84,7 +84,7 @@ def test_its_parts_train_together(environment, tmp_path):
 
 def test_a_task_that_the_engine_does_not_know_trains_predicts_is_exported_and_retrained(environment, tmp_path):
     fast = ("hyper.epochs=6", "trainer.precision=fp32", "trainer.memory_format=contiguous", "logger=[]")
-    environment("-m", "sightsmith", "train", "task=keypoints", "dataset.root=sample", *fast,
+    environment("-m", "sightsmith", "train", "task=keypoints", "dataset.root=sample", "recipe=platform", *fast,
                 f"output_dir={tmp_path / 'first'}")
     [run] = (tmp_path / "first").iterdir()
     score = json.loads((run / "status.json").read_text())["score"]
