@@ -37,6 +37,7 @@ def disk(monkeypatch):
     return state
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["state.safetensors", "metrics.jsonl", "index.html"])
 def test_a_full_disk_is_one_sentence_and_the_run_goes_on_later(tmp_path, disk, kind):
     seen = []

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 
+import pytest
 import torch
 from command_line import within
 from small_runs import BOXES, LABELS, SMALL
@@ -14,6 +15,7 @@ from sightsmith.engine.runs import published
 from sightsmith.engine.runs.weights import file_digest
 
 
+@pytest.mark.slow
 def test_plan_lock_and_console_name_the_file(tmp_path, monkeypatch, capsys):
     monkeypatch.setenv("TORCH_HOME", str(tmp_path))
     monkeypatch.setattr(published, "digest_start", lambda name: "")  # the values in the file are random
