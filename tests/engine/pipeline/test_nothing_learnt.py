@@ -103,7 +103,8 @@ def shades(folder, *, shuffled=False):
 
 
 @pytest.mark.parametrize(("learns", "settings"), [
-    (True, ["hyper.epochs=4", "network=resnet18"]), (False, ["hyper.epochs=2", "hyper.learning_rate=1e-6"])])
+    pytest.param(True, ["hyper.epochs=4", "network=resnet18"], marks=pytest.mark.slow),
+    (False, ["hyper.epochs=2", "hyper.learning_rate=1e-6"])])
 def test_a_run_says_whether_it_learnt(tmp_path, capsys, learns, settings):
     result = sightsmith.train([*RUN, shades(tmp_path / "data"), f"output_dir={tmp_path / 'runs'}", *settings,
                                "hyper.batch_size=4"])

@@ -25,11 +25,11 @@ from sightsmith.plugins.detection.fusion import flipped_boxes, fuse
 AXES = ((-1,), (-2,), (-2, -1))
 
 
-def picture(result, shape=(48, 80)):
+@pytest.fixture
+def path(tmp_path):
     """A picture that is no square and differs from its mirror images."""
-    path = result.run_dir.parent / "tta" / "picture.png"
-    path.parent.mkdir(exist_ok=True)
-    values = np.random.default_rng(0).integers(0, 90, (*shape, 3), dtype=np.uint8)
+    path = tmp_path / "picture.png"
+    values = np.random.default_rng(0).integers(0, 90, (48, 80, 3), dtype=np.uint8)
     values[5:25, 8:30] = 230
     values[30:44, 50:60] = 180
     Image.fromarray(values).save(path)
@@ -61,8 +61,7 @@ def with_flips(result):
 
 
 @pytest.mark.parametrize("axes", AXES)
-def test_a_view_of_labels_is_the_flipped_picture(digits, axes):
-    path = picture(digits)
+def test_a_view_of_labels_is_the_flipped_picture(digits, axes, path):
     assert parts(digits, path, axes)["scores"] == pytest.approx(
         parts(digits, flipped_file(path, axes))["scores"], abs=1e-5)
 
@@ -70,9 +69,8 @@ def test_a_view_of_labels_is_the_flipped_picture(digits, axes):
 @pytest.mark.slow
 @pytest.mark.parametrize("axes", AXES)
 @pytest.mark.parametrize("run", ["boxes", "mask_tiles"])
-def test_objects_of_a_view_are_flipped_back(request, run, axes):
+def test_objects_of_a_view_are_flipped_back(request, run, axes, path):
     result = request.getfixturevalue(run)
-    path = picture(result)
     view, flipped = parts(result, path, axes), parts(result, flipped_file(path, axes))
     assert len(view["boxes"]) > 0
     assert view["scores"] == pytest.approx(flipped["scores"], abs=1e-4)
@@ -85,8 +83,7 @@ def test_objects_of_a_view_are_flipped_back(request, run, axes):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("axes", AXES)
-def test_the_map_of_a_view_is_flipped_back(maps, axes):
-    path = picture(maps)
+def test_the_map_of_a_view_is_flipped_back(maps, axes, path):
     view, flipped = parts(maps, path, axes)["logits"], parts(maps, flipped_file(path, axes))["logits"]
     assert view.shape == (len(maps.classes) + 1, 48, 80)
     assert np.abs(view - np.flip(flipped, axes)).max() < 1e-6
@@ -94,16 +91,16 @@ def test_the_map_of_a_view_is_flipped_back(maps, axes):
 
 
 @pytest.mark.slow
-def test_predictions_of_views_are_combined(digits, boxes, maps):
-    both = [parts(digits, picture(digits), axes)["scores"] for axes in ((), (-1,))]
-    [found] = digits.predict([picture(digits)], tta=True)
+def test_predictions_of_views_are_combined(digits, boxes, maps, path):
+    both = [parts(digits, path, axes)["scores"] for axes in ((), (-1,))]
+    [found] = digits.predict([path], tta=True)
     assert [found.scores[name] for name in digits.classes] == pytest.approx(np.mean(both, axis=0), abs=1e-6)
-    logits = [parts(maps, picture(maps), axes)["logits"] for axes in ((), (-1,))]
-    [found] = maps.predict([picture(maps)], tta=True)
+    logits = [parts(maps, path, axes)["logits"] for axes in ((), (-1,))]
+    [found] = maps.predict([path], tta=True)
     assert (found.semantic_mask == np.mean(logits, axis=0).argmax(0)).all()
     boxes = with_flips(boxes)
-    expected = fuse([parts(boxes, picture(boxes), axes) for axes in ((), (-1,))], 100)
-    [found] = boxes.predict([picture(boxes)], tta=True)
+    expected = fuse([parts(boxes, path, axes) for axes in ((), (-1,))], 100)
+    [found] = boxes.predict([path], tta=True)
     assert np.array([item.box for item in found.objects]) == pytest.approx(expected["boxes"], abs=1e-3)
     assert [item.score for item in found.objects] == pytest.approx(expected["scores"].tolist(), abs=1e-6)
 
@@ -141,15 +138,15 @@ def test_evaluation_says_what_it_gained(request, tmp_path, run, score):
 
 
 @pytest.mark.slow
-def test_the_commands(digits, tmp_path):
+def test_the_commands(digits, tmp_path, path):
     code, output, errors = command("evaluate", f"run={digits.run_dir}", "split=validation", "tta=true",
                                    f"output_dir={tmp_path}")
     assert code == 0, errors
     assert "gain by tta" in output
-    code, output, errors = command("predict", f"run={digits.run_dir}", f"input={picture(digits)}", "tta=true", "--json",
+    code, output, errors = command("predict", f"run={digits.run_dir}", f"input={path}", "tta=true", "--json",
                                    f"output_dir={tmp_path}")
     assert code == 0, errors
-    [found] = digits.predict([picture(digits)], tta=True)
+    [found] = digits.predict([path], tta=True)
     assert json.loads(output)["images"][0]["labels"][0]["score"] == pytest.approx(
         next(iter(found.scores.values())), abs=1e-5)
     assert "tta=maybe" in refused("predict", f"run={digits.run_dir}", "input=x", "tta=maybe")
