@@ -9,6 +9,7 @@ import contextlib
 import json
 import multiprocessing
 import os
+import runpy
 import signal
 import tempfile
 import threading
@@ -91,6 +92,8 @@ def _sightsmith(arguments, environment, folder, files, dies_when):
     os.chdir(folder)
     for number, path in enumerate(files, 1):
         os.dup2(os.open(path, os.O_WRONLY | os.O_APPEND), number)
+    for path in Path(environment.get("PYTHONPATH", ".").partition(os.pathsep)[0]).glob("sitecustomize.py"):
+        runpy.run_path(str(path))  # as a new interpreter would; the server is one of before the test
     if dies_when is not None:
         _watch(dies_when)
     try:
