@@ -206,6 +206,7 @@ def test_damaged_bytes_raise_nothing_else(tmp_path: Path) -> None:
     assert refusals(tmp_path / "x.dcm", sources * 25, reaches=[400]) > 20
 
 
+@pytest.mark.slow
 def test_every_dicom_of_pydicom_is_read_or_refused() -> None:
     read = 0
     for path in sorted(path for path in TEST_FILES.rglob("*") if path.is_file()):
