@@ -15,7 +15,7 @@ from mmengine.model import BaseModel
 from torch import nn
 from torch.utils.data import DataLoader, Dataset
 
-from sightsmith.core.contracts.dataset import Sample
+from sightsmith.core.contracts.dataset import CheckedDataset, DatasetIndex, Sample
 from sightsmith.core.contracts.network_record import NetworkRecord
 from sightsmith.core.contracts.prediction import Prediction
 from sightsmith.core.contracts.schema import Config, HyperConfig, NetworkConfig, TaskConfig, TrainerConfig
@@ -105,6 +105,14 @@ class TinyTask(Task):
 
     def report(self, outcomes, samples, folder):
         return []
+
+
+def tiny_dataset(images=24, validation=6, **keys):
+    """So many samples of three classes by turns, of which the first are for validation; ``keys`` are the samples'."""
+    samples = tuple(Sample(Path(f"{number}"), f"{number:03d}", ("abc"[number % 3],), **keys)
+                    for number in range(images))
+    index = DatasetIndex(Path(), "", ("a", "b", "c"), samples)
+    return CheckedDataset(index, "", samples[validation:], samples[:validation], {}, (), "", "")
 
 
 def tiny_config(**keys) -> Config:

@@ -10,7 +10,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from tiny import TinyTask, tiny_config
+from tiny import TinyTask, tiny_config, tiny_dataset
 
 from sightsmith.core.contracts.dataset import CheckedDataset, DatasetIndex, Sample
 from sightsmith.core.util.errors import StoppedError, UserError
@@ -23,13 +23,6 @@ from sightsmith.engine.training.bootstrap import interval
 
 PLAN = SimpleNamespace(precision="fp32", memory_format="contiguous", num_workers=0, micro_batch=4, folds=3, repeats=2,
                        ensemble="none")
-
-
-def dataset(images, validation, **keys):
-    samples = tuple(Sample(Path(f"{number}"), f"{number:03d}", ("abc"[number % 3],), **keys)
-                    for number in range(images))
-    index = DatasetIndex(Path(), "", ("a", "b", "c"), samples)
-    return CheckedDataset(index, "", samples[validation:], samples[:validation], {}, (), "", "")
 
 
 class Watch:
@@ -73,7 +66,7 @@ def run(folder, watch, checked, epochs=2, plan=PLAN, **keys):
 
 
 def test_each_image_is_left_out_once_a_repeat_and_trained_on_otherwise(tmp_path):
-    watch, checked = Watch(), dataset(20, 4)
+    watch, checked = Watch(), tiny_dataset(20, 4)
     found = run(tmp_path, watch, checked)
     every = {sample.key for sample in checked.index.samples}
     for repeat in (watch.trainings[:3], watch.trainings[3:]):
@@ -91,7 +84,7 @@ def test_each_image_is_left_out_once_a_repeat_and_trained_on_otherwise(tmp_path)
 
 
 def test_what_the_source_was_trained_on_is_left_out_of_no_training(tmp_path):
-    fresh, watch = dataset(12, 3), Watch()
+    fresh, watch = tiny_dataset(12, 3), Watch()
     old = tuple(Sample(Path(f"{number}"), f"{PREFIX}{number:03d}", ("abc"[number % 3],)) for number in range(8))
     index = DatasetIndex(Path(), "", ("a", "b", "c"), (*fresh.index.samples, *old))
     checked = CheckedDataset(index, "", (*fresh.train, *old[2:]), (*fresh.validation, *old[:2]), {}, (), "", "")
@@ -107,12 +100,12 @@ def test_what_the_source_was_trained_on_is_left_out_of_no_training(tmp_path):
 
 def test_the_images_left_out_stop_no_training(tmp_path):
     watch = Watch()
-    run(tmp_path, watch, dataset(20, 4), epochs=3, learning_rate=0.0, patience=1)
+    run(tmp_path, watch, tiny_dataset(20, 4), epochs=3, learning_rate=0.0, patience=1)
     assert watch.updates == [3 * training.sampler.steps_per_epoch for training in watch.trainings]
 
 
 def test_the_score_is_that_of_all_folds_together_and_of_both_repeats(tmp_path):
-    watch, checked = Watch(), dataset(20, 4)
+    watch, checked = Watch(), tiny_dataset(20, 4)
     found = run(tmp_path, watch, checked)
     images = [fold.left_out for fold in found.folds]
     rights = [fold.score * fold.left_out for fold in found.folds]
@@ -132,7 +125,7 @@ def test_the_score_is_that_of_all_folds_together_and_of_both_repeats(tmp_path):
 
 def test_images_of_a_group_are_left_out_and_drawn_together(tmp_path):
     """In each repeat an image is right or wrong; the interval draws groups, an image alike in both repeats."""
-    checked = dataset(20, 4)
+    checked = tiny_dataset(20, 4)
     grouped = tuple(Sample(sample.path, sample.name, sample.labels, group=f"{place // 2}")
                     for place, sample in enumerate(checked.index.samples))
     checked = CheckedDataset(DatasetIndex(Path(), "", ("a", "b", "c"), grouped), "", grouped[4:], grouped[:4], {}, (),
@@ -155,7 +148,7 @@ def test_images_of_a_group_are_left_out_and_drawn_together(tmp_path):
 
 def test_repeats_are_pooled_case_by_case():
     """The folds of each repeat come in an order of their own."""
-    task, samples = TinyTask(None, tiny_config(), None, ["a", "b", "c"]), dataset(30, 4).index.samples
+    task, samples = TinyTask(None, tiny_config(), None, ["a", "b", "c"]), tiny_dataset(30, 4).index.samples
     pairs = [(sample, {"index": 0, "loss": 1.0, "right": place < 20}) for place, sample in enumerate(samples)]
     once = pooled(task, [pairs], seed=0)
     assert once[0] == pytest.approx(2 / 3)
@@ -167,7 +160,7 @@ def test_repeats_are_pooled_case_by_case():
 @pytest.mark.slow
 @pytest.mark.parametrize("stop", [(2, 8), (6, 1)], ids=["at a training's end", "within one"])
 def test_a_stopped_cross_validation_goes_on_and_trains_nothing_twice(tmp_path, stop):
-    checked = dataset(20, 4)
+    checked = tiny_dataset(20, 4)
     whole, first = Watch(), Watch(stop)
     expected = run(tmp_path / "whole", whole, checked)
     with pytest.raises(StoppedError):
@@ -183,12 +176,12 @@ def test_a_stopped_cross_validation_goes_on_and_trains_nothing_twice(tmp_path, s
 
 
 def test_how_many_folds():
-    assert choose_folds(dataset(100, 29), "none") == (0, "")
-    assert choose_folds(dataset(100, 29), "auto") == (5, "only 29 validation cases")
-    assert choose_folds(dataset(100, 30), "auto") == (0, "30 validation cases are enough")
-    assert choose_folds(dataset(100, 40, group="one study"), "auto") == (0, "1 cases are too few")
-    assert choose_folds(dataset(4, 1), "auto") == (0, "4 cases are too few")
-    assert choose_folds(dataset(100, 20, split="train"), "auto") == (0, "the data set brings its own split")
-    assert choose_folds(dataset(100, 30), "7") == (7, "as set")
+    assert choose_folds(tiny_dataset(100, 29), "none") == (0, "")
+    assert choose_folds(tiny_dataset(100, 29), "auto") == (5, "only 29 validation cases")
+    assert choose_folds(tiny_dataset(100, 30), "auto") == (0, "30 validation cases are enough")
+    assert choose_folds(tiny_dataset(100, 40, group="one study"), "auto") == (0, "1 cases are too few")
+    assert choose_folds(tiny_dataset(4, 1), "auto") == (0, "4 cases are too few")
+    assert choose_folds(tiny_dataset(100, 20, split="train"), "auto") == (0, "the data set brings its own split")
+    assert choose_folds(tiny_dataset(100, 30), "7") == (7, "as set")
     with pytest.raises(UserError, match=r"has 9 cases.*\n.*dataset.folds=9 or less"):
-        choose_folds(dataset(9, 3), "10")
+        choose_folds(tiny_dataset(9, 3), "10")

@@ -14,10 +14,10 @@ import numpy as np
 import pytest
 import torch
 from rich.console import Console
-from tiny import TinyModel, TinyTask, tiny_config
+from tiny import TinyModel, TinyTask, tiny_config, tiny_dataset
 from torch import nn
 
-from sightsmith.core.contracts.dataset import CheckedDataset, DatasetIndex, Sample
+from sightsmith.core.contracts.dataset import CheckedDataset, DatasetIndex
 from sightsmith.core.util.errors import StoppedError, UserError
 from sightsmith.engine.pipeline.cross_validation import choose_folds, choose_refit, cross_validate
 from sightsmith.engine.pipeline.ensemble import ensemble_of_folds, greedy, mean_weights, soup_of_folds
@@ -46,13 +46,6 @@ class MeanTask(TinyTask):
         targets = batch["data_samples"]
         return [{"index": index, "loss": float("nan"), "right": int(np.argmax(part["scores"])) == label}
                 for part, index, label in zip(parts, targets["index"].tolist(), targets["label"].tolist(), strict=True)]
-
-
-def dataset(images=24, validation=6, **keys):
-    samples = tuple(Sample(Path(f"{number}"), f"{number:03d}", ("abc"[number % 3],), **keys)
-                    for number in range(images))
-    index = DatasetIndex(Path(), "", ("a", "b", "c"), samples)
-    return CheckedDataset(index, "", samples[validation:], samples[:validation], {}, (), "", "")
 
 
 class Watch:
@@ -88,7 +81,7 @@ def stage():
         config = replace(tiny_config(**{"epochs": 5, "batch_size": 4, **keys}), ensemble=ensemble)
         plan = SimpleNamespace(precision="fp32", memory_format="contiguous", num_workers=0, folds=3, repeats=1,
                                micro_batch=config.hyper.batch_size, ensemble=ensemble)
-        checked = checked or dataset()
+        checked = checked or tiny_dataset()
         planned = PlannedRun(config, task(None, config, None, ["a", "b", "c"]), checked, checked, None, None, plan,
                              None)
         return RunContext.of(config, [], None, state, None), planned
@@ -115,7 +108,7 @@ def own_model(planned, weights):
 @pytest.mark.parametrize("ensemble", ["folds", "soup"])
 def test_no_model_of_an_ensemble_has_seen_a_case_that_it_is_scored_on(stage, tmp_path, ensemble):
     """A group is a case: none of its images is seen either."""
-    samples = tuple(replace(sample, group=f"{place // 2}") for place, sample in enumerate(dataset().index.samples))
+    samples = tuple(replace(sample, group=f"{place // 2}") for place, sample in enumerate(tiny_dataset().index.samples))
     checked = CheckedDataset(DatasetIndex(Path(), "", ("a", "b", "c"), samples), "", samples[6:], samples[:6], {}, (),
                              "", "")
     watch = Watch()
@@ -284,7 +277,7 @@ def test_when_the_kept_model_is_refitted():
     def wanted(images, validation, folds, *, setting="auto", ensemble="none", base_run=None):
         config = tiny_config()
         config.dataset.refit, config.ensemble, config.base_run.path = setting, ensemble, base_run
-        return choose_refit(dataset(images, validation), config, folds)
+        return choose_refit(tiny_dataset(images, validation), config, folds)
 
     assert wanted(100, 20, 5) == "only 20 validation cases"
     assert wanted(100, 30, 5) == wanted(100, 20, 0) == wanted(100, 20, 5, setting="False") == ""
@@ -297,17 +290,17 @@ def test_when_the_kept_model_is_refitted():
 
 
 def test_an_ensemble_needs_folds_of_the_training_cases():
-    assert choose_folds(dataset(24, 6), "18", "folds") == (18, "as set")
+    assert choose_folds(tiny_dataset(24, 6), "18", "folds") == (18, "as set")
     with pytest.raises(UserError, match="has 18 cases to train on, as an ensemble keeps validation out"):
-        choose_folds(dataset(24, 6), "19", "folds")
+        choose_folds(tiny_dataset(24, 6), "19", "folds")
     with pytest.raises(UserError, match="dataset.folds=auto chose none: 30 validation cases are enough"):
-        choose_folds(dataset(100, 30), "auto", "soup")
-    assert choose_folds(dataset(100, 29), "auto", "soup") == (5, "only 29 validation cases")
+        choose_folds(tiny_dataset(100, 30), "auto", "soup")
+    assert choose_folds(tiny_dataset(100, 29), "auto", "soup") == (5, "only 29 validation cases")
 
 
 def test_a_gain_is_paired_by_case():
     """One case in ten gets right what was wrong: the difference of each resample is the share of that case."""
-    samples = dataset(10, 2).index.samples
+    samples = tiny_dataset(10, 2).index.samples
     before, after = np.array([1.0] * 5 + [0.0] * 5), np.array([1.0] * 6 + [0.0] * 4)
     found = gain(lambda drawn: drawn @ before / drawn.sum(), lambda drawn: drawn @ after / drawn.sum(), samples, 0)
     assert (found.before, found.value) == (0.5, pytest.approx(0.1))
