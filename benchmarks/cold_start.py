@@ -29,6 +29,7 @@ def seconds(python: str, arguments: tuple[str, ...], folder: str) -> float:
     begun = time.perf_counter()
     more = (f"output_dir={folder}",) if arguments is TRAIN else ()
     environment = os.environ | {"OMP_NUM_THREADS": "1"}
+    environment.pop("PYTHONDONTWRITEBYTECODE", None)  # as a user has it: compiled once
     with subprocess.Popen([python, "-u", "-m", "sightsmith", *arguments, *more], stdout=subprocess.PIPE, text=True,
                           cwd=folder, env=environment) as process:
         assert process.stdout is not None

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
+import shutil
+import sys
 from collections.abc import Sequence
+from itertools import zip_longest
 from typing import TYPE_CHECKING, Any
-
-from rich.console import Console
-from rich.table import Table
-from rich.text import Text
 
 from sightsmith.core.config.presets import Preset, choice_of, data_rows
 from sightsmith.engine.data.statistics import describe
@@ -39,6 +38,9 @@ def print_rows(kind: str, found: Sequence[dict[str, Any]]) -> None:
 
 def print_card(preset: Preset) -> None:
     """Print a preset's card."""
+    from rich.console import Console
+    from rich.table import Table
+
     card = preset.card
     print(f"{card.title}: {card.description}\n" if card.description else f"{card.title}\n")
     table = Table(box=None, show_header=False, pad_edge=False)
@@ -79,17 +81,38 @@ def _verdict(row: dict[str, Any]) -> str:
 
 
 def _print_table(columns: Sequence[str], found: Sequence[dict[str, Any]]) -> None:
-    console = Console(highlight=False)
-    if not console.is_terminal:
-        console.width = 200
+    terminal = sys.stdout.isatty()
+    width = shutil.get_terminal_size().columns if terminal else 200
+    # A cell may have several lines.
+    cells = [[_cell(column, row[column]).split("\n") for column in columns] for row in found]
+    titles = [column.replace("_", " ") for column in columns]
+    widths = [max(map(len, [title, *(line for row in cells for line in row[at])])) for at, title in enumerate(titles)]
+    right = [isinstance(found[0][column], (int, float)) for column in columns]
+    if sum(widths) + 2 * (len(widths) - 1) > width:
+        _print_folded(titles, cells, right, width)
+        return
+    lines = [titles, *(line for row in cells for line in zip_longest(*row, fillvalue=""))]
+    for at, line in enumerate(lines):
+        aligned = (text.rjust(size) if numeric else text.ljust(size)
+                   for text, size, numeric in zip(line, widths, right, strict=True))
+        text = "  ".join(aligned).rstrip()
+        print(f"\033[1m{text}\033[0m" if terminal and not at else text)
+
+
+def _print_folded(titles: Sequence[str], cells: Sequence[Sequence[Sequence[str]]], right: Sequence[bool],
+                  width: int) -> None:
+    """A table that is wider than the terminal. Rich takes longer than all else that a listing does."""
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
     table = Table(box=None, header_style="bold", pad_edge=False)
-    for column in columns:
-        table.add_column(column.replace("_", " "), overflow="fold",
-                         justify="right" if isinstance(found[0][column], (int, float)) else "left")
-    for row in found:
+    for title, numeric in zip(titles, right, strict=True):
+        table.add_column(title, overflow="fold", justify="right" if numeric else "left")
+    for row in cells:
         # As it is: rich would take the brackets of `pip install 'sightsmith[wandb]'` for markup.
-        table.add_row(*(Text(_cell(column, row[column])) for column in columns))
-    console.print(table)
+        table.add_row(*(Text("\n".join(cell)) for cell in row))
+    Console(highlight=False, width=width).print(table)
 
 
 def _cell(column: str, value: Any) -> str:
@@ -110,6 +133,9 @@ def _cell(column: str, value: Any) -> str:
 
 def print_dataset(dataset: CheckedDataset) -> None:
     """Print the statistics and warnings of a checked data set."""
+    from rich.console import Console
+    from rich.table import Table
+
     console = Console(highlight=False)
     summary = describe(dataset)
     objects = summary.get("objects", {}).get("classes", {})
