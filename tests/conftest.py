@@ -36,6 +36,10 @@ def pytest_addoption(parser):
                      help="fail a test that takes longer and is not marked slow")
 
 
+def pytest_collection_finish():
+    gc.freeze()  # else each training looks for garbage among all that is imported
+
+
 @pytest.hookimpl(wrapper=True)
 def pytest_fixture_setup(fixturedef, request):
     with own_time(request.node) if fixturedef.scope == "function" else nullcontext():

@@ -6,6 +6,7 @@ The processes fork from a server that has the heavy libraries imported already, 
 from __future__ import annotations
 
 import contextlib
+import gc
 import json
 import multiprocessing
 import os
@@ -90,6 +91,7 @@ def _alive(process):
 def _sightsmith(arguments, environment, folder, files, dies_when):
     from sightsmith.cli import main
 
+    gc.freeze()  # else each training looks for garbage among all that is imported, for a third of a second
     os.setsid()
     os.environ.clear()
     os.environ.update(environment)

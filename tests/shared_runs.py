@@ -102,7 +102,7 @@ def photo_masks(photos, trained):
     """A detector of boxes and masks that has learnt something."""
     return trained("photo_masks", *COMMON, "network=rtmdet_ins_tiny", "task=detection",
                    f"dataset.root={photos / 'boxes'}", "dataset.validation_percentage=30",
-                   "hyper.learning_rate=0.002", "hyper.epochs=17")
+                   "hyper.learning_rate=0.002", "hyper.epochs=22")
 
 
 @pytest.fixture(scope="session")
@@ -122,4 +122,4 @@ def photo_maps(photos, trained):
     """A segmenter that has learnt something."""
     return trained("photo_maps", *COMMON, "network=segformer_b0", "task=segmentation",
                    f"dataset.root={photos / 'maps'}", "dataset.validation_percentage=40", "image.size=128",
-                   "hyper.learning_rate=0.001", "hyper.epochs=12", "hyper.batch_size=2")
+                   "hyper.learning_rate=0.001", "hyper.epochs=5", "hyper.batch_size=2")
