@@ -14,7 +14,9 @@ os.environ.setdefault("CUDA_VISIBLE_DEVICES", "")
 import mmengine  # noqa: F401  by pytest's own process first: yapf's cache, written now, is not safe to read meanwhile
 import psutil
 import pytest
+from blank_plots import BLANK_PLOTS, save_blank
 from hydra.core.global_hydra import GlobalHydra
+from matplotlib.figure import Figure
 from stopwatch import SECONDS, own_time
 
 from sightsmith.core.contracts.records import PresetFolder
@@ -32,6 +34,10 @@ def pytest_addoption(parser):
     # Given by `make test` alone: what is marked slow may take its time, and one test by hand may too.
     parser.addoption("--seconds", type=float, default=None,
                      help="fail a test that takes longer and is not marked slow")
+
+
+def pytest_collection_finish():
+    gc.freeze()  # else each training looks for garbage among all that is imported
 
 
 @pytest.hookimpl(wrapper=True)
@@ -91,6 +97,14 @@ def preset_folder(tmp_path, monkeypatch):
     monkeypatch.syspath_prepend(tmp_path)
     monkeypatch.setattr(presets, "sightsmith_presets", hookimpl(lambda: [PresetFolder(package)]))
     return tmp_path / package
+
+
+@pytest.fixture
+def blank_plots(monkeypatch):
+    """Reports of this test's runs have blank plots, in processes too: drawing them is a third of a short run. The runs
+    that tests share have real ones."""
+    monkeypatch.setenv(BLANK_PLOTS, "yes")
+    monkeypatch.setattr(Figure, "savefig", save_blank)
 
 
 @pytest.fixture

@@ -9,14 +9,18 @@ import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from unittest import mock
 
 import pytest
 from filelock import FileLock
+from matplotlib.figure import Figure
 from small_runs import BOXES, COMMON, LABELS, MAPS, SMALL
 from small_runs import photos as write_photos
 from stopwatch import shared_time
 
 import sightsmith
+
+DRAW = Figure.savefig
 
 
 @pytest.fixture(scope="session")
@@ -37,7 +41,8 @@ def once(session_folder):
             if not done.exists():
                 shutil.rmtree(folder, ignore_errors=True)
                 folder.mkdir()
-                make(folder)
+                with mock.patch.object(Figure, "savefig", DRAW):
+                    make(folder)
                 done.touch()
         return folder
     return get
@@ -97,19 +102,19 @@ def photo_masks(photos, trained):
     """A detector of boxes and masks that has learnt something."""
     return trained("photo_masks", *COMMON, "network=rtmdet_ins_tiny", "task=detection",
                    f"dataset.root={photos / 'boxes'}", "dataset.validation_percentage=30",
-                   "hyper.learning_rate=0.002", "hyper.epochs=25")
+                   "hyper.learning_rate=0.002", "hyper.epochs=22")
 
 
 @pytest.fixture(scope="session")
 def photo_boxes(photos, trained):
     return trained("photo_boxes", *COMMON, *BOXES, f"dataset.root={photos / 'boxes'}",
-                   "dataset.validation_percentage=30", "hyper.learning_rate=0.002", "hyper.epochs=25")
+                   "dataset.validation_percentage=30", "hyper.learning_rate=0.002", "hyper.epochs=12")
 
 
 @pytest.fixture(scope="session")
 def photo_tiles(photos, trained):
     return trained("photo_tiles", *COMMON, *BOXES, f"dataset.root={photos / 'boxes'}", "dataset.tile=64",
-                   "hyper.learning_rate=0.002", "hyper.epochs=12")
+                   "hyper.learning_rate=0.002", "hyper.epochs=5")
 
 
 @pytest.fixture(scope="session")
@@ -117,4 +122,4 @@ def photo_maps(photos, trained):
     """A segmenter that has learnt something."""
     return trained("photo_maps", *COMMON, "network=segformer_b0", "task=segmentation",
                    f"dataset.root={photos / 'maps'}", "dataset.validation_percentage=40", "image.size=128",
-                   "hyper.learning_rate=0.001", "hyper.epochs=12", "hyper.batch_size=2")
+                   "hyper.learning_rate=0.001", "hyper.epochs=5", "hyper.batch_size=2")

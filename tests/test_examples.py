@@ -69,7 +69,7 @@ def test_its_parts_train_together(environment, tmp_path):
     sample = tmp_path / "photos"
     sample.mkdir()
     environment("-m", "sightsmith", "inspect", "task=classification", "dataset.root=sample")
-    for path in sorted((cache_dir() / "samples" / "classification").rglob("*.png")):
+    for path in sorted((cache_dir() / "samples" / "classification").rglob("*.png"))[::15]:
         shutil.copy(path, sample / f"{path.parent.name}_{path.name}")
     environment("-m", "sightsmith", "train", "task=classification", f"dataset.root={sample}", "dataset.limit=60",
                 "network=mobilenetv4_conv_small", "image.size=32", "hyper.epochs=1", "tuner=one_at_a_time",

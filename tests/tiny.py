@@ -171,7 +171,7 @@ def run_out_of_memory_as_rank(folder: str) -> None:
 def hang_as_rank(folder: str) -> None:
     """Rank 1 waits for ever where it loads its third batch; rank 0 waits for it."""
     state = ranks.open_state()
-    trainer = tiny_trainer(Path(folder), tiny_config(watchdog_minutes=0.2), state=state)
+    trainer = tiny_trainer(Path(folder), tiny_config(watchdog_minutes=0.1), state=state)
     collate, calls = trainer.train_loader.collate_fn, itertools.count(1)
 
     def stuck(items):

@@ -38,7 +38,7 @@ def _section(folder: Path, section: Section) -> dict[str, Any]:
     images = []
     for number, plot in enumerate(section.figures):
         buffer = io.BytesIO()
-        plot.savefig(buffer, format="png", dpi=110, bbox_inches="tight", facecolor="white")
+        plot.savefig(buffer, format="png", dpi=110, facecolor="white")
         images.append(base64.b64encode(buffer.getvalue()).decode())
         if section.name:
             suffix = f"-{number + 1}" if len(section.figures) > 1 else ""

@@ -122,11 +122,12 @@ class SweepPlan:
             options=OmegaConf.to_container(config.tuner.options)))  # type: ignore[arg-type]
 
     def probes(self) -> list[Suggestion]:
-        """Suggestions that together contain every choice, and both ends of every range."""
-        values = {parameter.name: parameter.choices or (parameter.number(parameter.low),
-                                                        parameter.number(parameter.high)) for parameter in self.space}
-        first = {name: choices[0] for name, choices in values.items()}
-        return [Suggestion({**first, name: value}) for name, choices in values.items() for value in choices]
+        """Suggestions that together contain every choice, and both ends of every range: as few as possible."""
+        values = [parameter.choices or (parameter.number(parameter.low), parameter.number(parameter.high))
+                  for parameter in self.space]
+        return [Suggestion({parameter.name: choices[min(place, len(choices) - 1)]
+                            for parameter, choices in zip(self.space, values, strict=True)})
+                for place in range(max(map(len, values), default=0))]
 
     def overrides(self, suggestion: Suggestion, folder: Path) -> tuple[str, ...]:
         """The overrides of the trial of ``suggestion``; its parent is in ``folder``."""

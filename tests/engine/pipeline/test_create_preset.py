@@ -22,6 +22,7 @@ from sightsmith.core.util.errors import UserError
 from sightsmith.engine.pipeline import verify
 from sightsmith.engine.runs.weights import file_digest
 
+pytestmark = pytest.mark.usefixtures("blank_plots")
 FAST = ["trainer.precision=fp32", "trainer.memory_format=contiguous", "logger=[]"]
 
 

@@ -23,8 +23,9 @@ from sightsmith.engine.pipeline.export import TOLERANCE, export, run_module, wri
 
 PLUGINS = load_plugins()
 FORMATS = list(PLUGINS.export_formats.values())
-FEWER = {"mask_rcnn_r50": {"test_cfg": {"rpn": {"max_per_img": 50}}}}
-"""``network.options``: of a thousand proposals, nearly all nothing, masks take minutes."""
+FEWER = {"mask_rcnn_r50": {"test_cfg": {"rpn": {"max_per_img": 50}}, "train_cfg": {"rcnn": {"sampler": {"num": 32}}}}}
+"""``network.options``: of a thousand proposals, nearly all nothing, masks take minutes, and so do those of 512 in a
+step."""
 ALONE = """
 import runpy, sys
 for name in ("torch", "torchvision", "cv2", "sightsmith"):

@@ -20,6 +20,7 @@ from sightsmith.core.config.compose import compose
 from sightsmith.core.util.errors import UserError
 from sightsmith.engine.runs.checkpoint import load_tree, save_tree
 
+pytestmark = pytest.mark.usefixtures("blank_plots")
 TRAINER = ["trainer.precision=fp32", "trainer.memory_format=contiguous", "logger=[]"]
 RECIPE = ["recipe=platform", "network.weights=none", "hyper.epochs=1", "hyper.batch_size=8", "hyper.learning_rate=0.01",
           *TRAINER]
@@ -64,8 +65,8 @@ def test_tuner_auto_keeps_the_recipe_of_the_source(base_run, tmp_path, capsys, p
     config = compose([*run, "+network.class_renames={black: 1}", "base_run.replay=10"], plugins)
     assert config.hyper == compose(run[:2], plugins).hyper
     data = class_folders(tmp_path / "data", {"black": 0, "white": 190})
-    result = sightsmith.train([run[0], data, "tuner=auto", "tuner.trials=8", *TRAINER,
-                               f"output_dir={tmp_path / 'runs'}"])
+    result = sightsmith.train([run[0], data, "tuner=auto", "tuner.trials=2", "limits.min_trials=2",
+                               "tuner.options.generations=2", *TRAINER, f"output_dir={tmp_path / 'runs'}"])
     assert "from the base run" in capsys.readouterr().out
     assert len((result.run_dir / "metrics.jsonl").read_text().splitlines()) <= 4
 

@@ -61,11 +61,11 @@ def png(side):
 def test_two_hundred_at_once(server):
     process, address = server
     good = [path.read_bytes() for path in samples()]
-    bodies = []
+    bodies, large = [], png(3000)
     for number in range(200):
         image = good[number % len(good)]
         bodies.append([(image, {200}), (image[: len(image) // 2], {415}), (b"no image at all", {415}), (b"", {415}),
-                       (png(3000), {413}), (b"\x89PNG" + bytes(2 * 2**20), {413})][number % 6])
+                       (large, {413}), (b"\x89PNG" + bytes(2 * 2**20), {413})][number % 6])
     before = psutil.Process(process.pid).memory_info().rss
 
     async def all_at_once():

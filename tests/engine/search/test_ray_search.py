@@ -13,8 +13,9 @@ from sweep_tables import numbered, table
 
 import sightsmith
 
+pytestmark = pytest.mark.usefixtures("blank_plots")
 RUN = [*SEARCH, "limits.min_trials=2", "trainer.checkpoint_minutes=0.001"]
-PBT = [*RUN, "hyper.epochs=4", "tuner=ray_pbt", "tuner.trials=3", "tuner.options.generations=2"]
+PBT = [*RUN, "hyper.epochs=4", "tuner=ray_pbt", "tuner.trials=2", "tuner.options.generations=2"]
 
 
 @pytest.fixture(autouse=True)
@@ -56,14 +57,14 @@ def assert_whole(sweep, members, generations):
 
 @pytest.mark.slow
 def test_a_killed_population_goes_on(tmp_path):
-    killed_from_outside(Written(tmp_path, f"*/3/{CHECKPOINT}"), *PBT)
+    killed_from_outside(Written(tmp_path, f"*/2/{CHECKPOINT}"), *PBT)
     sweep = run_folder(tmp_path)
     before = ended(sweep)
     assert before
     output = succeed(start(tmp_path, *PBT, "trainer.resume=true"))
     assert "Best: " in output
     assert {name: ended(sweep)[name] for name in before} == before
-    assert_whole(sweep, 3, 2)
+    assert_whole(sweep, 2, 2)
 
 
 @pytest.mark.slow
@@ -98,7 +99,7 @@ def test_a_cluster_that_loses_a_machine_still_searches(tmp_path):
     finally:
         cluster.shutdown()
     assert code == 0, output[-3000:]
-    assert_whole(run_folder(tmp_path), 3, 2)
+    assert_whole(run_folder(tmp_path), 2, 2)
 
 
 @pytest.mark.parametrize(("overrides", "says"), [

@@ -6,6 +6,8 @@ import pytest
 
 import sightsmith
 from sightsmith.core.util.errors import UserError
+from sightsmith.engine.search.search_space import Parameter
+from sightsmith.engine.search.sweep_plan import SweepPlan
 
 GRID = ["task=classification", "tuner=grid", "limits.min_trials=2", "limits.max_trials=6"]
 
@@ -25,3 +27,10 @@ def test_a_search_of_nothing_is_refused_before_the_data_are_looked_at(tmp_path):
     with pytest.raises(UserError, match="nothing to search"):
         sightsmith.train(["task=classification", "tuner=random", "hyper.learning_rate=0.1", "hyper.weight_decay=0",
                           "hyper.momentum=0.9", f"dataset.root={tmp_path / 'nowhere'}"])
+
+
+def test_the_fewest_combinations_with_every_choice_and_both_ends_are_composed_before_a_search():
+    space = (Parameter("a", ("x", "y", "z")), Parameter("b", ("1", "2")), Parameter("c", (), 0.5, 0.9))
+    found = [suggestion.values for suggestion in SweepPlan((), space).probes()]
+    assert found == [{"a": "x", "b": "1", "c": 0.5}, {"a": "y", "b": "2", "c": 0.9}, {"a": "z", "b": "2", "c": 0.9}]
+    assert SweepPlan((), ()).probes() == []

@@ -72,7 +72,7 @@ def test_a_hang_is_broken_and_says_where_each_rank_was(tmp_path, capfd):
     with pytest.raises(HungError, match=r"of 2 made no progress for longer than trainer.watchdog_minutes"):
         ranks.launch(2, hang_as_rank, str(tmp_path))
     output = capfd.readouterr().err
-    assert ("rank 1 has made no progress for 0.2 minutes: epoch 1, optimizer step 3, micro-batch 1, loading images"
+    assert ("rank 1 has made no progress for 0.1 minutes: epoch 1, optimizer step 3, micro-batch 1, loading images"
             in output)
     assert "in stuck" in output  # the line of code
 

@@ -16,6 +16,7 @@ from sightsmith.core.plugins.manager import load_plugins
 from sightsmith.engine.data.augmentations import Seed
 from sightsmith.engine.pipeline.start import start
 
+pytestmark = pytest.mark.usefixtures("blank_plots")
 HALF = {"probability": 0.5}
 KINDS = ("classification", "detection", "masks", "segmentation")
 

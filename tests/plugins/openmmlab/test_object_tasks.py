@@ -16,6 +16,8 @@ from sightsmith.core.util.errors import UserError
 from sightsmith.engine.pipeline.load_dataset import check
 from sightsmith.plugins.openmmlab.build import scope
 
+pytestmark = pytest.mark.usefixtures("blank_plots")
+
 
 def dry_run(overrides) -> None:
     from sightsmith.core.config.compose import compose

@@ -1,0 +1,13 @@
+"""Plots that are saved without being drawn, for tests that look at none."""
+
+from __future__ import annotations
+
+from PIL import Image
+
+BLANK_PLOTS = "SIGHTSMITH_TEST_BLANK_PLOTS"
+"""In the environment of processes: they save blank plots."""
+
+
+def save_blank(figure, file, **_):
+    """In place of matplotlib's ``Figure.savefig``."""
+    Image.new("L", (1, 1)).save(file, "PNG")
