@@ -29,6 +29,12 @@ MOST_PIXELS = 32 * 384**2
 LEAST_STEPS, STEPS, LEAST_EPOCHS = 8, 4000, 10
 """The fewest steps of an epoch, the steps of a run, and its fewest epochs unless limited to fewer."""
 
+LEAST_BATCH = 8
+"""No batch is smaller for the sake of :data:`LEAST_STEPS`: batch normalization would have the statistics of too few."""
+
+LONG = 40
+"""Epochs from which detection has strong augmentation; before, learning from whole images is faster."""
+
 RATE, SCRATCH_RATE, SGD_RATE, RATE_BATCH = 1e-3, 2e-3, 0.01, 16
 """Learning rates of Adam and AdamW for pretrained weights and from scratch, and that of SGD, for steps of
 :data:`RATE_BATCH` images."""
@@ -48,8 +54,10 @@ def default_recipe(config: Config, task: TaskRecord, network: NetworkRecord, dat
     if "image.size" in fixed:
         decisions = []  # tiles are only right for the input that they were chosen with
     chosen = Recommendation(tuple(decisions)).applied(config)
-    decisions += _augmentation(config, task, data)
-    decisions += _schedule(chosen, network, data, fixed)
+    decisions += _augmentation(config, data)
+    schedule = list(_schedule(chosen, network, data, fixed))
+    decisions += _strong_augmentation(config, data, Recommendation(tuple(schedule)).applied(config).hyper.epochs)
+    decisions += schedule
     return Recommendation(tuple(item for item in decisions if item.key not in fixed))
 
 
@@ -80,7 +88,7 @@ def _multiple(value: float, rounded: Callable[[float], int] = round) -> int:
     return max(STEP, STEP * rounded(value / STEP))
 
 
-def _augmentation(config: Config, task: TaskRecord, data: DatasetStatistics) -> Iterator[RecommendedValue]:
+def _augmentation(config: Config, data: DatasetStatistics) -> Iterator[RecommendedValue]:
     photos = data.modalities == (None,)
     if data.annotation != "labels" and photos:
         yield RecommendedValue("augment.horizontal_flip", True, "a mirrored photo is as likely; turn it off if sides "
@@ -91,6 +99,15 @@ def _augmentation(config: Config, task: TaskRecord, data: DatasetStatistics) -> 
             yield RecommendedValue(f"augment.color_jitter.{key}", 0.0, "the images are monochrome")
         elif photos and not getattr(config.augment.color_jitter, key):
             yield RecommendedValue(f"augment.color_jitter.{key}", 0.02 if key == "hue" else 0.1, "light varies")
+
+
+def _strong_augmentation(config: Config, data: DatasetStatistics, epochs: int) -> Iterator[RecommendedValue]:
+    """How many epochs ``trainer.time_budget`` leaves is only known when the model has been timed."""
+    if (data.annotation == "boxes" and data.modalities == (None,) and epochs >= LONG
+            and config.trainer.time_budget is None):
+        strong = {"mosaic": {"probability": 0.5, "closing": 0.1, "smallest": 0.5},
+                  "affine": {"probability": 0.5, "scale": 0.3, "shear": 5.0}}
+        yield RecommendedValue("augment.extra", strong, f"few objects become many; worth it from {LONG} epochs")
 
 
 def _schedule(config: Config, network: NetworkRecord, data: DatasetStatistics, fixed: Collection[str],
@@ -148,7 +165,7 @@ def _batch_size(config: Config, images: int, shown: str, size: int) -> tuple[int
     """The largest one allowed, halved for few images and for large ones."""
     own = batch = config.limits.batch_size
     reasons = []
-    while batch > 2 and images < LEAST_STEPS * batch:
+    while batch > LEAST_BATCH and images < LEAST_STEPS * batch:
         batch //= 2
     if batch < own:
         reasons.append(f"{shown}: an epoch should have {LEAST_STEPS} steps")

@@ -14,7 +14,7 @@ from sightsmith.core.contracts.recommendation import Recommendation, Recommended
 from sightsmith.core.contracts.records import RecipeRecord
 from sightsmith.core.util.errors import PluginError, UserError
 from sightsmith.engine.data.dataset_statistics import DatasetStatistics
-from sightsmith.engine.pipeline.default_recipe import LEAST_STEPS, STEPS, default_recipe
+from sightsmith.engine.pipeline.default_recipe import LEAST_BATCH, LEAST_STEPS, STEPS, default_recipe
 from sightsmith.engine.pipeline.recipe import fixed_keys, follow_recipe, settings
 from sightsmith.engine.pipeline.start import start
 
@@ -169,3 +169,26 @@ def test_a_time_budget_shortens_the_schedule_once(tmp_path, monkeypatch, plugins
     kept = yaml.safe_load((folder / "config.yaml").read_text())
     assert (kept["hyper"]["epochs"], kept["hyper"]["warmup_epochs"]) == (2, 0.5)
     assert train_again(folder, check_run(folder, print, plugins), plugins).same
+
+
+def detection(plugins, *overrides, images=100, modalities=(None,)):
+    typed = ["task=detection", "dataset.root=x", *overrides]
+    config = compose(typed, plugins)
+    data = DatasetStatistics("boxes", images, 300, 50.0, ("a", 50), ("b", 50), False, modalities)
+    return follow_recipe(config, data, fixed_keys(config, typed, plugins), plugins).applied(config)
+
+
+def test_a_long_training_of_detection_has_strong_augmentation(plugins):
+    assert detection(plugins).augment.extra.keys() == {"mosaic", "affine"}
+    assert not detection(plugins, "hyper.epochs=30").augment.extra
+    assert not detection(plugins, images=100_000).augment.extra  # in few epochs
+    assert not detection(plugins, "trainer.time_budget=5").augment.extra
+    assert not detection(plugins, modalities=("DX",)).augment.extra
+    assert not detection(plugins, "augment.extra.mosaic.probability=0").augment.extra
+    assert detection(plugins, "augment.extra.blur.probability=1").augment.extra.keys() == {"blur"}
+
+
+def test_batches_are_never_too_small_for_batch_normalization(plugins):
+    few = DatasetStatistics("labels", 10, 300, None, ("a", 5), ("b", 5), False, (None,))
+    config, _ = chosen(plugins, data=few)
+    assert config.hyper.batch_size == LEAST_BATCH
