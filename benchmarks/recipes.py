@@ -30,7 +30,7 @@ from safetensors.torch import load_file
 from sightsmith.core.config.compose import compose
 from sightsmith.core.contracts.network_record import NetworkRecord
 from sightsmith.core.plugins.manager import Plugins, load_plugins
-from sightsmith.core.util.errors import UserError
+from sightsmith.core.util.errors import StoppedError, UserError
 from sightsmith.engine.pipeline.start import start
 
 RECIPES = ("default", "published", "platform")
@@ -86,7 +86,9 @@ def compared(network: NetworkRecord, recipe: str, plugins: Plugins) -> str:
             resumed = trained(Path(folder, "halves"), [*overrides, "trainer.resume=true"], plugins, pause=2)
     except UserError as error:
         return NONE if recipe == "published" and error.message.startswith("recipe=published") else error.message
-    except Exception as error:  # any of it is the result of this combination
+    except StoppedError:
+        raise SystemExit(130) from None
+    except Exception as error:  # anything else is the result of this combination
         return f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"
     if unlike := list(differences(whole, resumed)):
         return f"{len(unlike)} of {len(whole)} tensors differ: {', '.join(unlike[:3])}"

@@ -6,6 +6,8 @@ import pytest
 import recipes
 import torch
 
+from sightsmith.core.util.errors import StoppedError
+
 
 @pytest.mark.parametrize(("network", "recipe"), [
     ("squeezenet1_1", "published"), ("shufflenet_v2_x0_5", "default"),
@@ -25,6 +27,15 @@ def test_what_differs_is_named(plugins, monkeypatch, last, says):
     states = iter([{"a": torch.tensor(value), "b": torch.zeros(2)} for value in (min(last, 2.0), 1.0, last)])
     monkeypatch.setattr(recipes, "trained", lambda *_, **__: next(states))
     assert says in recipes.compared(plugins.network("fastscnn"), "platform", plugins)
+
+
+def test_a_signal_ends_the_benchmark_not_a_combination(plugins, monkeypatch):
+    def stopped(*_, **__):
+        raise StoppedError
+
+    monkeypatch.setattr(recipes, "trained", stopped)
+    with pytest.raises(SystemExit):
+        recipes.compared(plugins.network("fastscnn"), "platform", plugins)
 
 
 def test_the_smallest_network_comes_first_and_no_zoo_as_a_whole(plugins):
