@@ -21,7 +21,6 @@ from __future__ import annotations
 import argparse
 import io
 import json
-import math
 import statistics
 import tempfile
 import time
@@ -33,13 +32,13 @@ from pathlib import Path
 import numpy as np
 from crowns import PHOTO
 from crowns import write_tiles as write_crowns
+from intervals import interval
 from nuclei import FOLDER
 from nuclei import write_tiles as write_nuclei
 from patches import write_faces, write_textures
 from PIL import Image
 from plain_finetuning import finetune
 from pretrained import WEIGHTS, write_digits
-from scipy.stats import t
 
 import sightsmith
 
@@ -144,18 +143,10 @@ def _compare(name: str, options: argparse.Namespace, work: Path) -> None:
     first = options.arms[0]
     for arm, found in scores.items():
         pairs = [one - other for one, other in zip(scores[first], found, strict=True)]
-        ahead = "" if arm == first else f", {first} is ahead by {statistics.fmean(pairs):+.4f}{_interval(pairs)}"
+        ahead = "" if arm == first else f", {first} is ahead by {statistics.fmean(pairs):+.4f} {interval(pairs)}"
         print(f"{name:13} {arm:10} {case.score} {statistics.fmean(found):.4f} "
               f"({', '.join(f'{score:.4f}' for score in found)}){ahead}, "
               f"median {statistics.median(seconds[arm]):.0f} s", flush=True)
-
-
-def _interval(values: list[float]) -> str:
-    """Student's 95 % interval of the mean, as ``± half``; empty for one value."""
-    if len(values) < 2:
-        return ""
-    half = t.ppf(0.975, len(values) - 1) * statistics.stdev(values) / math.sqrt(len(values))
-    return f" ± {half:.4f}"
 
 
 if __name__ == "__main__":

@@ -22,7 +22,6 @@ count.
 from __future__ import annotations
 
 import argparse
-import math
 import statistics
 import tempfile
 import time
@@ -35,9 +34,9 @@ from typing import Any
 import yaml
 from crowns import PHOTO
 from crowns import write_tiles as write_crowns
+from intervals import interval
 from nuclei import write_tiles as write_nuclei
 from pretrained import WEIGHTS, write_digits
-from scipy.stats import t
 
 import sightsmith
 from sightsmith.core.contracts.schema import format_override
@@ -175,14 +174,6 @@ def _train(case: Case, data: Path, work: Path, overrides: list[str], rate: float
         "hyper.early_stop=false", "trainer.precision=fp32", "trainer.memory_format=channels_last", "logger=[]",
         f"output_dir={work / 'runs'}"])
     return result.metrics[case.score] or 0.0, time.perf_counter() - begun
-
-
-def interval(scores: list[float]) -> str:
-    """Student's 95 % interval of the mean over seeds."""
-    if len(scores) < 2:
-        return ""
-    half = t.ppf(0.975, len(scores) - 1) * statistics.stdev(scores) / math.sqrt(len(scores))
-    return f"± {half:.4f}"
 
 
 if __name__ == "__main__":

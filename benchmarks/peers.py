@@ -72,7 +72,7 @@ def _run(python: str | Path, side: str, asked: dict[str, Any], data: Path) -> di
 
 
 def _print_table(name: str, found: dict[str, list[dict[str, float]]]) -> None:
-    from few_cases import interval
+    from intervals import interval
 
     for side, runs in found.items():
         means = ", ".join(f"{figure} {statistics.fmean(run[figure] for run in runs):.4g}" for figure in FIGURES)

@@ -37,8 +37,10 @@ def _run(name: str, *arguments: str) -> int:
         UserError,
         near,
     )
-    from sightsmith.engine.runs.resources import resource_error
+    from sightsmith.engine.runs.resources import resource_error, small_address_space
 
+    if warning := small_address_space():
+        print(warning, file=sys.stderr)
     try:
         plugins = load_plugins()
         if name not in plugins.commands:

@@ -115,6 +115,7 @@ if TYPE_CHECKING:
     from sightsmith.engine.runs.heads import Layout as HeadLayout
     from sightsmith.engine.runs.heads import Row as HeadRow
     from sightsmith.engine.runs.published import read_starting_weights
+    from sightsmith.engine.runs.resources import is_out_of_memory
     from sightsmith.engine.runs.resume import CHANGEABLE
     from sightsmith.engine.runs.weights import WeightsFile, file_digest, load_by_class, load_matching, read_weights
     from sightsmith.engine.search.search_space import Parameter, Value
@@ -241,6 +242,7 @@ LAZY = {
     "plain_layout": "sightsmith.engine.runs.heads:plain_layout",
     "HeadLayout": "sightsmith.engine.runs.heads:Layout",
     "HeadRow": "sightsmith.engine.runs.heads:Row",
+    "is_out_of_memory": "sightsmith.engine.runs.resources:is_out_of_memory",
     "CHANGEABLE": "sightsmith.engine.runs.resume:CHANGEABLE",
     "WeightsFile": "sightsmith.engine.runs.weights:WeightsFile",
     "file_digest": "sightsmith.engine.runs.weights:file_digest",
@@ -272,10 +274,10 @@ __all__ = [
     "apply_augmentations", "apply_composing", "apply_geometric", "as_distribution", "blended", "build_module",
     "cache_dir", "check_image_size", "color_jitter", "contained_path", "cut_out", "decode_mask", "default_recipe",
     "encode_mask", "escape_dollars", "file_digest", "fill_folder", "find_heads", "format_metric", "has_kind",
-    "hookimpl", "integer_limits", "is_among", "largest_value", "listed", "load_by_class", "load_matching",
-    "load_module_weights", "load_rgb", "mask_area", "mask_box", "mask_from_counts", "near", "of_crowds",
-    "picture_values", "plain_layout", "ranked", "read_image", "read_starting_weights", "read_weights", "richest",
-    "run_lengths", "semantic_map", "to_float32", "window_limits", "write_atomic", "write_json",
+    "hookimpl", "integer_limits", "is_among", "is_out_of_memory", "largest_value", "listed", "load_by_class",
+    "load_matching", "load_module_weights", "load_rgb", "mask_area", "mask_box", "mask_from_counts", "near",
+    "of_crowds", "picture_values", "plain_layout", "ranked", "read_image", "read_starting_weights", "read_weights",
+    "richest", "run_lengths", "semantic_map", "to_float32", "window_limits", "write_atomic", "write_json",
 ]
 
 if not TYPE_CHECKING:  # otherwise a type checker would accept any name

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import re
+import resource
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -17,6 +18,9 @@ MEMORY = re.compile(
 THREADS = re.compile(r"can't start new thread|resource temporarily unavailable", re.IGNORECASE)
 DISK = re.compile(r"no space left on device|disk quota exceeded|database or disk is full", re.IGNORECASE)
 """Errors of libc, also where a library quotes them, and of SQLite."""
+
+LIBRARIES = 4 * 2**30
+"""The address space, bytes, that PyTorch with CUDA takes before it has done anything; measured, of torch 2.14."""
 
 
 class ResourceError(UserError):
@@ -49,6 +53,17 @@ def resource_error(error: BaseException, going_on: str = "") -> ResourceError | 
                              hint="End other programs, raise `ulimit -v`, or ask for less: a smaller image.size, "
                                   f"hyper.batch_size or network, trainer.cache=false{_then(going_on)}")
     return None
+
+
+def small_address_space() -> str:
+    """A warning if ``ulimit -v`` is so low that PyTorch's libraries may abort the process, which nobody can catch: a
+    constructor of C++ that finds no memory while they are loaded. Empty if there is enough."""
+    limit, _ = resource.getrlimit(resource.RLIMIT_AS)
+    if limit == resource.RLIM_INFINITY or limit > 1.5 * LIBRARIES:
+        return ""
+    return (f"warning: `ulimit -v` leaves {limit / 2**30:.1f} GiB of address space. PyTorch's libraries can take "
+            f"{LIBRARIES / 2**30:.0f} GiB, and abort the process where there is less. If that happens, raise "
+            "`ulimit -v`, or limit memory with a control group instead.")
 
 
 @contextmanager

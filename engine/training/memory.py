@@ -72,7 +72,8 @@ def halve_micro_batch(state: TrainState, where: str, network: str, accelerator: 
     if ranks > 1:  # the others wait for this one, and cannot be told
         raise ResourceError(f"Rank {accelerator.process_index} ran out of memory {where} with {before} images per "
                             f"forward pass on {ranks} devices.",
-                            hint=f"Resume with trainer.resume={run} trainer.micro_batch={state.micro_batch}")
+                            hint="Type the same command again, and add trainer.resume="
+                                 f"{run} trainer.micro_batch={state.micro_batch}")
     state.warnings.append(f"out of memory {where} of epoch {state.epoch + 1}: from here on {state.micro_batch} instead "
                           f"of {before} images per forward pass; the optimizer steps keep their images")
 

@@ -24,6 +24,7 @@ from sightsmith.plugin import (
     Task,
     UserError,
     build_module,
+    is_out_of_memory,
     load_module_weights,
 )
 from sightsmith.plugins.classification import cam, data, metrics
@@ -118,6 +119,8 @@ class ClassificationTask(Task[ClassificationResult, ClassificationPrediction]):
             with torch.no_grad():
                 logits = model.eval()(torch.zeros(1, channels, size, size))
         except (RuntimeError, AssertionError, ValueError) as error:
+            if is_out_of_memory(error):
+                raise
             raise UserError(f"The network {self.network.name} cannot take images of {size} px: {error}",
                             hint=f"remove image.size (the default of this network is {self.network.input_size}), or "
                                  "choose another network") from error

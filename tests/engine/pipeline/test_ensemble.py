@@ -20,7 +20,7 @@ from torch import nn
 from sightsmith.core.contracts.dataset import CheckedDataset, DatasetIndex
 from sightsmith.core.util.errors import StoppedError, UserError
 from sightsmith.engine.pipeline.cross_validation import choose_folds, choose_refit, cross_validate
-from sightsmith.engine.pipeline.ensemble import ensemble_of_folds, greedy, mean_weights, soup_of_folds
+from sightsmith.engine.pipeline.ensemble import Mixture, ensemble_of_folds, greedy, mean_weights, soup_of_folds
 from sightsmith.engine.pipeline.inference import Predictor
 from sightsmith.engine.pipeline.kept_model import KeptModel
 from sightsmith.engine.pipeline.refit import refit, refit_epochs
@@ -177,16 +177,32 @@ def test_a_soup_rejects_a_bad_ingredient(stage, tmp_path):
         assert torch.equal(mixed.weights[name], value)
 
 
+def mixture(places, score):
+    return Mixture(tuple(places), score, {}, [])
+
+
 def test_the_greedy_soup_tries_the_best_first_and_keeps_what_does_not_lower_its_score():
     tried = []
 
-    def score_of(places):
+    def mix(places):
         tried.append(tuple(places))
-        return {(0, 2): 0.8, (0, 2, 1): 0.7, (0, 2, 3): 0.8, (0, 2, 3, 4): None}[tuple(places)]
+        return mixture(places, {(0, 2): 0.8, (0, 2, 1): 0.7, (0, 2, 3): 0.8, (0, 2, 3, 4): None}[tuple(places)])
 
-    assert greedy([0.75, 0.6, 0.9, 0.5, None], score_of) == [0, 2, 3]
+    alone = [mixture([place], score) for place, score in enumerate([0.75, 0.6, 0.9, 0.5, None])]
+    assert greedy(alone, mix) == mixture([0, 2, 3], 0.8)
     assert tried == [(0, 2), (0, 2, 1), (0, 2, 3), (0, 2, 3, 4)]
-    assert greedy([0.75, 0.6], lambda places: 0.7) == [0]
+    assert greedy(alone[:2], lambda places: mixture(places, 0.7)) is alone[0]
+
+
+def test_each_model_is_evaluated_once(stage, monkeypatch):
+    context, planned = stage("soup")
+    own, others = own_model(planned, weights_of(0)), [weights_of(seed) for seed in (1, 2)]
+    evaluate, evaluated = Predictor.evaluate, []
+    monkeypatch.setattr(Predictor, "evaluate", lambda self, samples: evaluated.append(self) or evaluate(self, samples))
+    assert soup_of_folds(context, planned, own, [weights_of(0), *others]).origin["ingredients"] > 1
+    assert len(evaluated) == 4 + 3  # each alone, and as many mixtures as there are ingredients
+    ensemble_of_folds(context, planned, own, others)
+    assert [len(predictor.models) for predictor in evaluated[7:]] == [1, 2]
 
 
 def test_mean_weights():

@@ -8,6 +8,7 @@ import resource
 import numpy as np
 import pytest
 import torch
+from command_line import within
 from PIL import Image
 from small_runs import LABELS
 from torch import nn
@@ -17,7 +18,7 @@ from sightsmith.core.contracts.dataset import Sample
 from sightsmith.core.plugins.manager import load_plugins
 from sightsmith.engine.pipeline.inference import Predictor
 from sightsmith.engine.pipeline.start import start
-from sightsmith.engine.runs.resources import ResourceError
+from sightsmith.engine.runs.resources import ResourceError, small_address_space
 from sightsmith.engine.training import host_memory
 from sightsmith.engine.training.host_memory import available_memory, largest_micro_batch
 from sightsmith.plugins.classification.model import Classifier
@@ -106,6 +107,22 @@ def test_a_single_image_too_many_is_one_sentence_before_the_run(tmp_path, at_mos
     with pytest.raises(ResourceError, match="not enough memory for a single image with the network shufflenet"):
         run(tmp_path)
     assert not list(tmp_path.iterdir())
+
+
+def test_too_little_memory_is_not_an_image_that_is_too_small(tmp_path, at_most):
+    at_most(0, "tensor")  # in which a network is tried with one image
+    with pytest.raises(ResourceError, match="There is not enough memory: CUDA out of memory"):
+        run(tmp_path)
+
+
+def test_a_low_limit_of_the_address_space_is_said_before_the_libraries_are_loaded(monkeypatch):
+    monkeypatch.setattr(resource, "getrlimit", lambda kind: (3_100_000 * 1024, resource.RLIM_INFINITY))
+    code, output, errors = within("list", "recipes")
+    assert code == 0 and "published" in output
+    assert "`ulimit -v` leaves 3.0 GiB of address space" in errors and "raise `ulimit -v`" in errors
+    for enough in (2**34, resource.RLIM_INFINITY):
+        monkeypatch.setattr(resource, "getrlimit", lambda kind, enough=enough: (enough, resource.RLIM_INFINITY))
+        assert not small_address_space()
 
 
 class Layers(nn.Module):

@@ -152,11 +152,11 @@ def test_a_run_keeps_what_was_chosen_and_goes_on_with_it(tmp_path, capsys, plugi
 
 @pytest.mark.slow
 def test_a_time_budget_shortens_the_schedule_once(tmp_path, monkeypatch, plugins):
-    from sightsmith.engine.pipeline import prepare
+    from sightsmith.engine.pipeline import planning
     from sightsmith.engine.pipeline.verify import check_run, train_again
 
     keys = [*RUN, "hyper.epochs=8", "hyper.warmup_epochs=2", f"output_dir={tmp_path}", "trainer.time_budget=0.2"]
-    monkeypatch.setattr(prepare, "estimate_seconds", lambda **known: 6.0)
+    monkeypatch.setattr(planning, "estimate_seconds", lambda **known: 6.0 * known["epochs"])
     train(plugins, *keys, "trainer.pause_after_epoch=1")
     [folder] = tmp_path.glob("2*")
     plan = json.loads((folder / "plan.json").read_text())
@@ -164,7 +164,8 @@ def test_a_time_budget_shortens_the_schedule_once(tmp_path, monkeypatch, plugins
     assert plan["epochs"] == settings["hyper.epochs"]["value"] == 2  # 12 seconds of 6
     assert settings["hyper.warmup_epochs"]["value"] == 0.5
     assert settings["hyper.epochs"]["origin"] == "trainer.time_budget=0.2"
-    monkeypatch.setattr(prepare, "estimate_seconds", lambda **known: 1.0)  # the machine is faster now
+    # The machine is faster now.
+    monkeypatch.setattr(planning, "estimate_seconds", lambda **known: 1.0 * known["epochs"])
     train(plugins, *keys, f"trainer.resume={folder}")
     kept = yaml.safe_load((folder / "config.yaml").read_text())
     assert (kept["hyper"]["epochs"], kept["hyper"]["warmup_epochs"]) == (2, 0.5)

@@ -161,7 +161,7 @@ def test_a_rank_that_runs_out_of_memory_ends_the_run_and_says_how_to_go_on(tmp_p
         ranks.launch(2, _returned, run_out_of_memory_as_rank, str(tmp_path))
     errors = capfd.readouterr().err
     assert "Rank 1 ran out of memory in optimizer step 2 with 8 images per forward pass on 2 devices." in errors
-    assert f"Resume with trainer.resume={tmp_path} trainer.micro_batch=4" in errors
+    assert f"Type the same command again, and add trainer.resume={tmp_path} trainer.micro_batch=4" in errors
 
 
 def test_other_errors_pass(tmp_path):
