@@ -34,6 +34,9 @@ from sightsmith.engine.training.benchmark import (
 from sightsmith.engine.training.host_memory import largest_micro_batch
 from sightsmith.engine.training.memory import halved, retried_with_less
 
+LONG = 3600
+"""Seconds of a run from which the user is told how to make it shorter."""
+
 
 @dataclass(frozen=True)
 class _Compute:
@@ -56,6 +59,9 @@ def make_plan(context: RunContext, built: BuiltRun, recommended: RecommendedRun,
             context.details.print(f"warning: nothing is published for {described(built.config.network)}: training "
                                   "starts from random weights, and learns little from few images")
         context.details.print(plan_table(plan), settings_table(plan))
+        if plan.estimated_seconds > LONG and built.config.trainer.time_budget is None:
+            context.details.print(f"This may take {format_duration(plan.estimated_seconds)}. "
+                                  "trainer.time_budget=30 shortens the schedule to 30 minutes.")
     return plan
 
 

@@ -172,6 +172,16 @@ def test_a_time_budget_shortens_the_schedule_once(tmp_path, monkeypatch, plugins
     assert train_again(folder, check_run(folder, print, plugins), plugins).same
 
 
+@pytest.mark.parametrize(("hours", "more", "said"), [
+    (2, (), True), (0.5, (), False), (2, ("trainer.time_budget=600",), False)])
+def test_a_long_training_says_how_to_make_it_shorter(hours, more, said, tmp_path, monkeypatch, capsys, plugins):
+    from sightsmith.engine.pipeline import planning
+
+    monkeypatch.setattr(planning, "estimate_seconds", lambda **known: 3600.0 * hours)
+    train(plugins, *RUN, "hyper.epochs=2", f"output_dir={tmp_path}", "trainer.dry_run=true", *more)
+    assert ("trainer.time_budget=30" in capsys.readouterr().out) is said
+
+
 def detection(plugins, *overrides, images=100, modalities=(None,)):
     typed = ["task=detection", "dataset.root=x", *overrides]
     config = compose(typed, plugins)
