@@ -9,6 +9,7 @@ import importlib
 import inspect
 import pickle
 import re
+from dataclasses import replace
 from typing import Any
 
 import crowns
@@ -152,15 +153,16 @@ def test_every_word_of_the_table_is_a_plain_word():
     assert set(parts.known("type")) - WORDS <= {name for name, _ in registered()}
 
 
-WORDS = {"att", "conv", "deconv", "dilation", "interpolation_conv", "last_conv", "nms", "offset", "soft_nms"}
-"""Types that are looked up in no registry."""
+WORDS = {"DeformRoIPoolPack", "ModulatedDeformRoIPoolPack", "RoIAlign", "SimpleRoIAlign",
+         "att", "conv", "deconv", "dilation", "interpolation_conv", "last_conv", "nms", "offset", "soft_nms"}
+"""Types that are looked up in no registry, but among mmcv's operators or the words of a module."""
 
 
 @pytest.mark.parametrize(("options", "says"), [
     ({"backbone": {"type": "ResNext"}}, r"network\.options\.backbone\.type=ResNext is not a part .*'ResNeXt'"),
     ({"backbone": {"style": "cafe"}}, r"network\.options\.backbone\.style=cafe is not allowed\. Did you mean 'caffe'\?"
                                       r"\n +allowed there: caffe, pytorch, numbers, true, false and null"),
-    ({"backbone": {"norm_cfg": [{"type": "BN"}, {"type": 3}]}}, r"options\.backbone\.norm_cfg\[1\]\.type=3 is not a part"),
+    ({"backbone": {"norm_cfg": [{"type": "BN"}, {"type": 3}]}}, r"\.backbone\.norm_cfg\[1\]\.type=3 is not a part"),
     ({"backbone": {"pretrained": True}}, r"options\.backbone\.pretrained: files are not .*\n +network\.weights=PATH"),
     ({"teacher_ckpt": "teacher.pth"}, r"options\.teacher_ckpt: files are not chosen there"),
     ({"neck": {"num_outs": "5"}}, r"options\.neck\.num_outs=5 is not allowed"),
@@ -187,13 +189,14 @@ def test_the_networks_own_settings_may_be_repeated():
     own = zoo.load_model("mmdet", RETINANET)
     parts.validate(copy.deepcopy(own), own, "x")
     assert own["backbone"]["init_cfg"]["checkpoint"].startswith("torchvision://")
-    built, _ = make_task("mmdet", RETINANET, options={"backbone": own["backbone"], "neck": {"num_outs": 5}}).build_model()
+    options = {"backbone": own["backbone"], "neck": {"num_outs": 5}}
+    built, _ = make_task("mmdet", RETINANET, options=options).build_model()
     assert built.backbone.depth == 18
 
 
 def test_a_part_of_every_kind_of_layer(tmp_path):
     options = {"backbone": {"_delete_": True, "type": "MobileNetV2", "out_indices": [1, 2, 4, 6],
-                            "act_cfg": {"type": "HSwish"}, "norm_cfg": {"type": "mmdet.IN"}},
+                            "act_cfg": {"type": "HSwish"}, "norm_cfg": {"type": "IN"}},
                "neck": {"in_channels": [24, 32, 96, 320], "upsample_cfg": {"mode": "bilinear"}},
                "bbox_head": {"loss_bbox": {"type": "DIoULoss", "reduction": "sum"}, "reg_decoded_bbox": True}}
     built, _ = make_task("mmdet", RETINANET, options=options).build_model()
@@ -229,3 +232,24 @@ def test_the_options_of_the_benchmarks_are_allowed(package, name, options):
 @pytest.mark.slow
 def test_the_table_is_that_of_the_zoos():
     assert parts.rows(parts.models()) == [(key, text) for key, texts in parts.table().items() for text in texts]
+
+
+def test_the_record_of_a_plugin_may_use_parts_of_its_own(tmp_path, monkeypatch):
+    """Its builder registers them; the user's options change them by numbers, and cannot choose others."""
+    (tmp_path / "own_parts.py").write_text(
+        "from mmdet.registry import MODELS\nfrom mmdet.models.necks import FPN\n"
+        "from sightsmith.plugins.openmmlab.build import build_model\n\n"
+        "@MODELS.register_module(force=True)\nclass OwnNeck(FPN):\n"
+        "    def __init__(self, flavour, **settings):\n        super().__init__(**settings)\n"
+        "        self.flavour = flavour\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    task = make_task("mmdet", RETINANET, options={"neck": {"num_outs": 5, "start_level": 1}})
+    task.network = replace(task.network, builder="own_parts:build_model",
+                           options={"config": RETINANET, "neck": {"type": "OwnNeck", "flavour": "plain"}})
+    built, _ = task.build_model()
+    assert (type(built.neck).__name__, built.neck.flavour) == ("OwnNeck", "plain")
+    task.config.network.options = {"backbone": {"type": "OwnNeck"}, "neck": {"flavour": "other"}}
+    with pytest.raises(UserError) as raised:
+        task.build_model()
+    assert [str(problem).split(" ")[0] for problem in raised.value.problems] == [
+        "network.options.backbone.type=OwnNeck", "network.options.neck.flavour=other"]
