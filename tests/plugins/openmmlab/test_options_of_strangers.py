@@ -7,6 +7,7 @@ import json
 import pytest
 import yaml
 from command_line import refused
+from PIL import Image
 from shared_runs import copied
 from small_runs import BOXES, SMALL
 
@@ -51,7 +52,8 @@ def test_overrides(tmp_path, marker):
 def test_the_file_of_a_preset(tmp_path, marker, options):
     preset = tmp_path / "stranger.yaml"
     preset.write_text(yaml.safe_dump({
-        "title": "stranger", "task": "detection", "network": "rtmdet_tiny",
+        "title": "stranger", "description": "a stranger's", "modality": "photograph", "images": "photographs",
+        "annotation": "boxes", "cases": 10, "task": "detection", "network": "rtmdet_tiny",
         "config": {"network": {"weights": "none", "options": options}, "image": {"size": 64}}}))
     said = refused("train", f"preset={preset}", "dataset.root=sample", "dataset.limit=20", "trainer.dry_run=true",
                    "logger=[]", f"output_dir={tmp_path / 'runs'}")
@@ -60,7 +62,8 @@ def test_the_file_of_a_preset(tmp_path, marker, options):
 
 
 def test_the_card_of_a_model(stranger, marker, tmp_path):
-    said = refused("predict", f"run={stranger}", "input=sample", f"output_dir={tmp_path / 'out'}")
+    Image.new("RGB", (64, 64)).save(tmp_path / "image.png")
+    said = refused("predict", f"run={stranger}", f"input={tmp_path / 'image.png'}", f"output_dir={tmp_path / 'out'}")
     assert SAYS in said and f"{stranger / 'model' / 'model.json'}: " in said
     with pytest.raises(UserError, match="mmdet.CameraMotionCompensation is not a part"):
         sightsmith.load(str(stranger)).model  # noqa: B018

@@ -176,6 +176,14 @@ def test_what_is_refused_and_what_is_allowed_there(options, says):
         make_task("mmdet", RETINANET, options=options).build_model()
 
 
+@pytest.mark.parametrize("path", ["os.system", "subprocess.Popen", "mmengine.load", "mmdet.apis.inference.os.system"])
+def test_a_part_is_not_named_by_a_path_that_mmengine_would_import_and_call(path):
+    parts.validate({"backbone": {"type": "ResNet", "norm_cfg": {"type": "mmdet.BN"}},
+                    "necks": [{"type": "FPN"}]}, {}, "x")
+    with pytest.raises(UserError, match=path):
+        parts.validate({"necks": [{"type": "FPN"}, {"type": path}]}, {}, "x")
+
+
 def test_all_problems_at_once_with_the_source():
     with pytest.raises(UserError) as raised:
         parts.validate({"a": {"type": "os.system"}, "b": [{"style": "x"}]}, {}, "The preset mine.yaml")
