@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import os
 import shutil
@@ -9,10 +10,12 @@ import subprocess
 import sys
 import sysconfig
 import venv
+from functools import partial
 from pathlib import Path
 
 import pytest
 
+from sightsmith.core.util.errors import UserError
 from sightsmith.core.util.files import cache_dir
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
@@ -114,3 +117,15 @@ def test_a_task_that_the_engine_does_not_know_trains_predicts_is_exported_and_re
     output = environment("-m", "sightsmith", "train", f"base_run={run}", "dataset.root=sample", *fast[1:],
                          "hyper.epochs=1", f"output_dir={tmp_path / 'second'}")
     assert "matched by name" in output
+
+
+@pytest.mark.parametrize("options", [{"name": "hf-hub:stranger/model"}, {"checkpoint_path": "stranger.pth"},
+                                     {"pretrained": True}, {"pretrained_cfg": {"file": "stranger.pth"}}])
+def test_the_options_of_a_timm_network_open_and_fetch_nothing(monkeypatch, options):
+    monkeypatch.syspath_prepend(EXAMPLES / "sightsmith-timm")
+    networks = importlib.import_module("sightsmith_timm.networks")
+    build = partial(networks.build_network, num_classes=2, channels=3, size=32, name="resnet50d")
+    assert build(drop_rate=0.5).drop_rate == 0.5
+    monkeypatch.setattr(networks.timm, "create_model", None)
+    with pytest.raises(UserError, match=r"no network 'hf-hub|may only be numbers"):
+        build(**options)

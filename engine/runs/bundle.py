@@ -8,7 +8,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
-from sightsmith.core.config.model_card import BUNDLE_FORMAT, WEIGHTS, card_path, read_card, restore_config
+from sightsmith.core.config.model_card import BUNDLE_FORMAT, CARD, WEIGHTS, card_path, read_card, restore_config
 from sightsmith.core.util.errors import UserError
 from sightsmith.core.util.files import write_json
 from sightsmith.engine.runs.checkpoint import load_tree, save_tree
@@ -72,7 +72,10 @@ def open_members(run: Path, task: Task) -> tuple[nn.Module, ...]:
 
 
 def _open(path: Path, task: Task) -> nn.Module:
-    model, _ = task.build_model(load_weights=False)
+    try:
+        model, _ = task.build_model(load_weights=False)
+    except UserError as error:
+        raise UserError(f"{path.with_name(CARD)}: {error.message}", hint=error.hint, problems=error.problems) from error
     model.load_state_dict(bundle_tensors(path))
     opened: nn.Module = model.eval()
     return opened

@@ -105,10 +105,14 @@ class RunDir:
 
 
 def read_status(run: RunDir) -> dict[str, Any]:
-    """The status; a run whose process was killed is `stopped`."""
+    """The status; a run whose process was killed is `stopped`, one whose file is damaged an `error`."""
     try:
         status: dict[str, Any] = json.loads(run.status.read_text())
-    except (OSError, ValueError):
+        intact = isinstance(status["status"], str) and all(isinstance(status.get(key) or 0, (int, float))
+                                                           for key in ("progress", "score", "device_hours"))
+    except (OSError, ValueError, TypeError, KeyError):
+        intact = False
+    if not intact:
         return {"status": ERROR, "message": "status.json is missing or damaged"}
     if status.get("status") == RUNNING and status.get("host") == socket.gethostname() and not _alive(status):
         status |= {"status": STOPPED, "message": "the process was killed; resume it with trainer.resume"}
@@ -121,7 +125,7 @@ def _alive(status: Mapping[str, Any]) -> bool:
         # The start time distinguishes a process from a later one with the same id; a zombie is dead but not yet reaped.
         same = abs(process.create_time() - status["process_started"]) < 2
         return same and process.status() != psutil.STATUS_ZOMBIE
-    except (psutil.Error, KeyError, TypeError):
+    except (psutil.Error, KeyError, TypeError, ValueError):
         return False
 
 

@@ -5,15 +5,10 @@ Each function takes the model of a configuration as nested dicts and lists, and 
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from sightsmith.plugin import Problem, UserError
-
 Node = dict[str, Any]
-
-REGISTERED = re.compile(r"((mmdet|mmseg)\.)?\w+")
 
 COUNTS = ("num_classes", "num_things_classes")
 """Keys that hold the number of classes."""
@@ -94,8 +89,11 @@ def drop_downloads(model: Node) -> list[str]:
     """Remove the weights that modules would download when they are initialised; returns their URLs, backbone first."""
     found = []
     for node in walk([model.get("backbone"), model]):
-        if isinstance(node.get("init_cfg"), dict) and "checkpoint" in node["init_cfg"]:
-            found.append(node.pop("init_cfg")["checkpoint"])
+        given = node.get("init_cfg")
+        for part in given if isinstance(given, list) else [given]:
+            if isinstance(part, dict) and "checkpoint" in part:
+                found.append(part["checkpoint"])
+                node.pop("init_cfg", None)
         if isinstance(node.get("pretrained"), str):
             found.append(node["pretrained"])
             node["pretrained"] = None
@@ -140,18 +138,6 @@ def merge(model: Node, changes: dict[str, Any]) -> None:
         if value.pop("_delete_", False) or not isinstance(model.get(key), dict):
             model[key] = {}
         merge(model[key], value)
-
-
-def validate_options(options: Node) -> None:
-    """Raises UserError if a ``type`` in ``options`` is not a plain registry name.
-
-    mmengine would import and call any path such as ``package.module.function``, and the options may come from an
-    untrusted run or preset.
-    """
-    if problems := [Problem(f"type: {node['type']}") for node in walk(options)
-                    if "type" in node and not REGISTERED.fullmatch(str(node["type"]))]:
-        raise UserError("Types in network.options must be registry names, unlike these:",
-                        problems=problems, hint="for example type: ResNet, or type: mmdet.ResNet")
 
 
 def learns_masks(model: Node) -> bool:

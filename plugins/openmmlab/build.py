@@ -53,11 +53,20 @@ def registry(package: str) -> Any:
 
 @contextmanager
 def scope(package: str) -> Iterator[None]:
-    """Resolve names without a prefix in ``package``; otherwise mmengine guesses from the call stack."""
-    from mmengine.registry import DefaultScope
+    """Resolve names without a prefix in ``package``; otherwise mmengine guesses from the call stack.
 
-    with DefaultScope.overwrite_default_scope(package):
-        yield
+    A name that is in no registry is unknown; otherwise mmengine imports the Python module of that name.
+    """
+    from mmengine.registry import DefaultScope
+    from mmengine.registry import registry as lookup
+
+    imported = lookup.get_object_from_string
+    lookup.get_object_from_string = lambda name: None
+    try:
+        with DefaultScope.overwrite_default_scope(package):
+            yield
+    finally:
+        lookup.get_object_from_string = imported
 
 
 @contextmanager

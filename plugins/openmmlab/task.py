@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import math
 from abc import abstractmethod
 from collections.abc import Callable, Iterator, Sequence
@@ -29,9 +30,9 @@ from sightsmith.plugin import (
     load_module_weights,
     to_float32,
 )
-from sightsmith.plugins.openmmlab import adapt, zoo
+from sightsmith.plugins.openmmlab import adapt, parts, zoo
 from sightsmith.plugins.openmmlab.batch_norm import patch_batch_norm
-from sightsmith.plugins.openmmlab.build import assemble, build_model, scope, without_distributed
+from sightsmith.plugins.openmmlab.build import assemble, scope, without_distributed
 from sightsmith.plugins.openmmlab.module import ModuleModel
 from sightsmith.plugins.openmmlab.progress import publish_progress
 from sightsmith.plugins.openmmlab.weights import load_starting_weights, load_teacher
@@ -60,21 +61,37 @@ class OpenMMLabTask(Task[ResultT, PredictionT]):
         channels = len(self.config.image.windows)
         if channels not in (0, 1, 3):
             raise UserError(f"image.windows has {channels} windows; the networks of {self.package} take 1 or 3")
-        model = zoo.load_model(self.package, self.zoo_name)
-        zoo.resolve_teacher(self.package, model)
-        adapt.validate_options(self.config.network.options)
-        adapt.merge(model, self.config.network.options)
-        if "teacher_ckpt" in model:
-            model["teacher_ckpt"] = None  # mmdet would download and unpickle it
+        own, options = self._own_model(), dict(self.config.network.options)
+        if "teacher_ckpt" in own:
+            options.pop("teacher_ckpt", None)  # read by _load_teacher
+        model = copy.deepcopy(own)
+        adapt.merge(model, options)
+        parts.validate(model, own, self._source())
         adapt.drop_downloads(model)
         adapt.replace_sync_batch_norm(model)
         adapt.feed_rgb(model["data_preprocessor"], self.config.image.mean, self.config.image.std)
         return model
 
+    def _own_model(self) -> dict[str, Any]:
+        """The network's configuration as installed: the zoo's with what the record changes."""
+        model = zoo.load_model(self.package, self.zoo_name)
+        zoo.resolve_teacher(self.package, model)
+        if "teacher_ckpt" in model:
+            model["teacher_ckpt"] = None  # mmdet would download and unpickle it
+        adapt.merge(model, {key: value for key, value in self.network.options.items() if key != "config"})
+        return model
+
+    def _source(self) -> str:
+        """Where ``network.options`` comes from."""
+        preset, base_run = self.config.preset, self.config.base_run
+        if preset.name:
+            return f"The preset {preset.file or preset.name}"
+        return f"The base run {base_run.path}" if base_run.path else "network.options"
+
     def build_model(self, *, load_weights: bool = True) -> tuple[Model, LoadReport | None]:
         if isinstance(self.network, ModuleNetworkRecord):
             return self._build_module(self.network, load_weights)
-        built = build_model(self.adapted(), self.package)
+        built = self._built()
         publish_progress(built)
         patch_batch_norm(built)
         if not load_weights:
@@ -82,6 +99,19 @@ class OpenMMLabTask(Task[ResultT, PredictionT]):
         return built, load_starting_weights(
             built, self.network, self.config.network, self.classes, lambda: zoo.classes(self.package, self.zoo_name),
             partial(self._heads, built, lambda task: task.adapted()))
+
+    def _built(self) -> Model:
+        """The network with random weights. Raises UserError if it cannot be built with ``network.options``."""
+        try:
+            return self.network.make(self.adapted(), self.package)
+        except UserError:
+            raise
+        except Exception as error:  # whatever the packages raise for a wrong setting
+            if not self.config.network.options:
+                raise
+            raise UserError(f"{self._source()}: {self.zoo_name} cannot be built with network.options "
+                            f"{self.config.network.options}: {type(error).__name__}: {error}",
+                            hint=f"the network's own settings are in {zoo.folder(self.package)}") from error
 
     def _build_module(self, record: ModuleNetworkRecord, load_weights: bool) -> tuple[Model, LoadReport | None]:
         built = self.wrapped(record, self._module(record, len(self.classes)))
@@ -124,7 +154,7 @@ class OpenMMLabTask(Task[ResultT, PredictionT]):
     def _load_teacher(self, teacher: Model) -> None:
         """Load the weights of the teacher network (distillation)."""
         weights = self.config.network.options.get("teacher_ckpt")
-        if weights is None:
+        if not isinstance(weights, str):
             published = zoo.load(self.package, self.zoo_name).model.teacher_ckpt
             raise UserError(f"{self.zoo_name} is distilled from a trained teacher, whose weights are missing",
                             hint=f"set +network.options.teacher_ckpt=PATH; the published ones are {published}")
