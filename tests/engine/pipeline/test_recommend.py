@@ -22,7 +22,7 @@ from sightsmith.core.contracts.schema_values import check_values
 from sightsmith.core.plugins.manager import load_plugins
 from sightsmith.core.util.errors import UserError
 from sightsmith.engine.data.dataset_statistics import DatasetStatistics
-from sightsmith.engine.pipeline.default_recipe import LEAST_STEPS, MOST_PIXELS, MOST_SIDE
+from sightsmith.engine.pipeline.default_recipe import LEAST_BATCH, LEAST_STEPS, MOST_PIXELS, MOST_SIDE
 from sightsmith.engine.pipeline.load_dataset import check
 from sightsmith.engine.pipeline.recommend import PERMISSIVE, STOPS, pareto_front, recommend
 from sightsmith.engine.report.plan_table import recommendation_rows
@@ -246,7 +246,7 @@ def test_few_cases_get_small_batches_and_many_epochs():
     assert few.hyper.learning_rate < many.hyper.learning_rate
     assert "80 training images" in reason(choice, "hyper.batch_size")
     assert few.network.name == many.network.name
-    assert chosen("detection", train_images=20)[1].hyper.batch_size == 2
+    assert chosen("detection", train_images=20)[1].hyper.batch_size == LEAST_BATCH
 
 
 def test_large_inputs_get_smaller_batches():
