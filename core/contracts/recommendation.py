@@ -11,10 +11,9 @@ from sightsmith.core.util.errors import Problem, UserError
 
 OWNED = ("recipe", "network.name", "network.weights", "network.options", "network.config", "image.size",
          "dataset.tile", "augment.horizontal_flip", "augment.rotate90", "augment.resized_crop", "augment.translation",
-         "augment.rotation", "augment.color_jitter", "augment.extra", "hyper.batch_size", "hyper.epochs",
-         "hyper.optimizer", "hyper.learning_rate", "hyper.weight_decay", "hyper.momentum", "hyper.schedule",
-         "hyper.warmup_epochs", "hyper.clip_grad_norm", "hyper.ema_decay", "hyper.class_balance",
-         "hyper.freeze_epochs", "hyper.layer_decay")
+         "augment.rotation", "augment.color_jitter", "hyper.batch_size", "hyper.epochs", "hyper.optimizer",
+         "hyper.learning_rate", "hyper.weight_decay", "hyper.momentum", "hyper.schedule", "hyper.warmup_epochs",
+         "hyper.clip_grad_norm", "hyper.ema_decay", "hyper.class_balance", "hyper.freeze_epochs", "hyper.layer_decay")
 """Keys and groups that you cannot set with ``tuner=auto``."""
 
 
