@@ -9,11 +9,12 @@ from typing import Any
 from sightsmith.core.contracts.schema import Config, format_override, is_among, walk
 from sightsmith.core.util.errors import Problem, UserError
 
-OWNED = ("recipe", "network.name", "network.weights", "network.options", "network.config", "image.size",
-         "dataset.tile", "augment.horizontal_flip", "augment.rotate90", "augment.resized_crop", "augment.translation",
+OWNED = ("recipe", "network.name", "network.weights", "network.options", "network.config", "image.size", "dataset.tile",
+         "augment.horizontal_flip", "augment.rotate90", "augment.resized_crop", "augment.translation",
          "augment.rotation", "augment.color_jitter", "hyper.batch_size", "hyper.epochs", "hyper.optimizer",
-         "hyper.learning_rate", "hyper.weight_decay", "hyper.momentum", "hyper.schedule", "hyper.warmup_epochs",
-         "hyper.clip_grad_norm", "hyper.ema_decay", "hyper.class_balance", "hyper.freeze_epochs", "hyper.layer_decay")
+         "hyper.learning_rate", "hyper.weight_decay", "hyper.momentum", "hyper.schedule",
+         "hyper.warmup_epochs", "hyper.clip_grad_norm", "hyper.ema_decay", "hyper.class_balance",
+         "hyper.freeze_epochs", "hyper.layer_decay")
 """Keys and groups that you cannot set with ``tuner=auto``."""
 
 

@@ -54,10 +54,9 @@ def default_recipe(config: Config, task: TaskRecord, network: NetworkRecord, dat
     if "image.size" in fixed:
         decisions = []  # tiles are only right for the input that they were chosen with
     chosen = Recommendation(tuple(decisions)).applied(config)
-    decisions += _augmentation(config, data)
-    schedule = list(_schedule(chosen, network, data, fixed))
-    decisions += _strong_augmentation(config, data, Recommendation(tuple(schedule)).applied(config).hyper.epochs)
-    decisions += schedule
+    schedule = {item.key: item for item in _schedule(chosen, network, data, fixed)}
+    decisions += _augmentation(config, data, schedule["hyper.epochs"].value)
+    decisions += schedule.values()
     return Recommendation(tuple(item for item in decisions if item.key not in fixed))
 
 
@@ -88,7 +87,7 @@ def _multiple(value: float, rounded: Callable[[float], int] = round) -> int:
     return max(STEP, STEP * rounded(value / STEP))
 
 
-def _augmentation(config: Config, data: DatasetStatistics) -> Iterator[RecommendedValue]:
+def _augmentation(config: Config, data: DatasetStatistics, epochs: int) -> Iterator[RecommendedValue]:
     photos = data.modalities == (None,)
     if data.annotation != "labels" and photos:
         yield RecommendedValue("augment.horizontal_flip", True, "a mirrored photo is as likely; turn it off if sides "
@@ -99,12 +98,8 @@ def _augmentation(config: Config, data: DatasetStatistics) -> Iterator[Recommend
             yield RecommendedValue(f"augment.color_jitter.{key}", 0.0, "the images are monochrome")
         elif photos and not getattr(config.augment.color_jitter, key):
             yield RecommendedValue(f"augment.color_jitter.{key}", 0.02 if key == "hue" else 0.1, "light varies")
-
-
-def _strong_augmentation(config: Config, data: DatasetStatistics, epochs: int) -> Iterator[RecommendedValue]:
-    """How many epochs ``trainer.time_budget`` leaves is only known when the model has been timed."""
-    if (data.annotation == "boxes" and data.modalities == (None,) and epochs >= LONG
-            and config.trainer.time_budget is None):
+    # How many epochs a time budget leaves is only known when the model has been timed.
+    if data.annotation == "boxes" and photos and epochs >= LONG and config.trainer.time_budget is None:
         strong = {"mosaic": {"probability": 0.5, "closing": 0.1, "smallest": 0.5},
                   "affine": {"probability": 0.5, "scale": 0.3, "shear": 5.0}}
         yield RecommendedValue("augment.extra", strong, f"few objects become many; worth it from {LONG} epochs")
