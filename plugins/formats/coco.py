@@ -9,9 +9,21 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from sightsmith.plugin import DatasetIndex, FormatMatch, Object, Problem, Sample, Split, contained_path, listed, richest
+from sightsmith.plugin import (
+    DatasetIndex,
+    FormatMatch,
+    Object,
+    Problem,
+    Sample,
+    Split,
+    contained_path,
+    listed,
+    read_json,
+    relative_name,
+    richest,
+    walk_files,
+)
 from sightsmith.plugins.formats.coco_objects import read_object
-from sightsmith.plugins.formats.files import read_json, relative, walk
 
 HEAD = 4096
 KEYS = ("images", "annotations", "categories")
@@ -27,7 +39,7 @@ class Coco:
 
     def detect(self, root: Path) -> FormatMatch | None:
         found = _annotation_files(root)
-        return FormatMatch(0.9, f"COCO annotation in {', '.join(relative(path, root) for path in found)}") \
+        return FormatMatch(0.9, f"COCO annotation in {', '.join(relative_name(path, root) for path in found)}") \
             if found else None
 
     def read(self, root: Path, report: Callable[[str], None] | None = None) -> DatasetIndex:
@@ -35,7 +47,7 @@ class Coco:
         samples: list[Sample] = []
         classes: dict[str, None] = {}
         without_shape: list[str] = []
-        files = _annotation_files(root) or [path for path in walk(root) if path.suffix.lower() == ".json"][:1]
+        files = _annotation_files(root) or [path for path in walk_files(root) if path.suffix.lower() == ".json"][:1]
         if not files:
             problems.append(Problem("no COCO JSON was found"))
         splits = {path: _split_of(path) for path in files}
@@ -47,7 +59,7 @@ class Coco:
                 continue
             split = splits[path] if complete or splits[path] == "test" else None
             if split == "test" and isinstance(content, dict) and "annotations" not in content:
-                problems.append(Problem("has no annotations and is ignored", file=relative(path, root),
+                problems.append(Problem("has no annotations and is ignored", file=relative_name(path, root),
                                         severity="warning"))
                 continue
             found = _File(path, root, content, problems)
@@ -90,7 +102,7 @@ class _File:
 
     def __init__(self, path: Path, root: Path, content: Any, problems: list[Problem]) -> None:
         self._path, self._root, self._problems = path, root, problems
-        self._name = relative(path, root)
+        self._name = relative_name(path, root)
         if not isinstance(content, dict):
             self._add_problem("is not a COCO file: it is not a JSON object")
             content = {}
@@ -148,7 +160,7 @@ class _File:
                 elif not faults:
                     self.without_shape.append(f"{source_id} of {self._name}")
         order = list(self.categories.values())
-        return [Sample(path, relative(path, self._root), tuple(sorted(labels[number], key=order.index)), split=split,
+        return [Sample(path, relative_name(path, self._root), tuple(sorted(labels[number], key=order.index)), split=split,
                        file=self._name, objects=tuple(objects[number]), size=_size(image))
                 for number, (path, image) in images.items()]
 

@@ -15,9 +15,9 @@ from sightsmith.plugin import (
     RunLengths,
     mask_box,
     mask_from_counts,
+    read_numbers,
     run_lengths,
 )
-from sightsmith.plugins.formats.files import numbers
 
 
 def read_object(annotation: dict[str, Any], label: str, source_id: str) -> tuple[Object | None, list[Problem]]:
@@ -29,7 +29,7 @@ def read_object(annotation: dict[str, Any], label: str, source_id: str) -> tuple
     except ValueError as error:
         problems.append(Problem(f"the {source_id}: {error}", affects="masks"))
     bbox = annotation.get("bbox")
-    values = numbers(bbox, 4)
+    values = read_numbers(bbox, 4)
     box: Box | None = None
     if values is not None:
         left, top, width, height = values
@@ -49,7 +49,7 @@ def _mask(value: Any) -> Mask | None:
     if not value:
         return None
     if isinstance(value, list):
-        rings = [numbers(ring) for ring in value]
+        rings = [read_numbers(ring) for ring in value]
         if any(ring is None for ring in rings):
             raise ValueError("the segmentation is not a list of polygons [x, y, x, y, ...]")
         return Polygons(tuple(ring for ring in rings if ring is not None))

@@ -6,8 +6,19 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from sightsmith.plugin import Annotation, DatasetIndex, FormatMatch, Object, Problem, Sample, listed
-from sightsmith.plugins.formats.files import is_image, natural, relative, walk
+from sightsmith.plugin import (
+    Annotation,
+    DatasetIndex,
+    FormatMatch,
+    Object,
+    Problem,
+    Sample,
+    is_image,
+    listed,
+    natural_order,
+    relative_name,
+    walk_files,
+)
 from sightsmith.plugins.formats.label_csv_objects import read_object
 from sightsmith.plugins.formats.label_csv_table import Images, Row, read_rows
 
@@ -50,13 +61,13 @@ class LabelCsv:
         for row in rows:
             try:
                 path = finder.find(row)
-                image = images.setdefault(relative(path, root), _Image(path, row.line))
+                image = images.setdefault(relative_name(path, root), _Image(path, row.line))
                 if row.label is not None:
                     _add(image, row)
             except ValueError as error:
                 message, hint = (*error.args, None)[:2]
                 problems.append(Problem(message, file=table.name, line=row.line, hint=hint))
-        classes = tuple(sorted({label for image in images.values() for label in image.labels}, key=natural))
+        classes = tuple(sorted({label for image in images.values() for label in image.labels}, key=natural_order))
         samples = []
         for name, image in images.items():
             labels = tuple(label for label in classes if label in image.labels
@@ -115,7 +126,7 @@ def _about_missing(images: dict[str, _Image], classes: tuple[str, ...], problems
 
 
 def _about_unlisted(root: Path, images: dict[str, _Image], problems: list[Problem]) -> None:
-    unlisted = [name for path in walk(root) if is_image(path) and (name := relative(path, root)) not in images]
+    unlisted = [name for path in walk_files(root) if is_image(path) and (name := relative_name(path, root)) not in images]
     if unlisted:
         problems.append(Problem(f"{len(unlisted)} images have no row and are ignored: {listed(unlisted)}",
                                 severity="warning"))

@@ -7,8 +7,7 @@ import zlib
 
 import numpy as np
 
-from sightsmith.plugin import MAX_SIDE, Object, encode_mask, mask_box
-from sightsmith.plugins.formats.files import numbers
+from sightsmith.plugin import MAX_SIDE, Object, encode_mask, mask_box, read_numbers
 from sightsmith.plugins.formats.label_csv_table import Row
 
 
@@ -18,7 +17,7 @@ def read_object(row: Row) -> Object:
 
 
 def _box(row: Row) -> Object:
-    values = numbers(row.values)
+    values = read_numbers(row.values)
     if values is None:
         raise ValueError(f"x_left,y_top,width,height are not four numbers: {','.join(row.values)[:80]}")
     left, top, width, height = values

@@ -8,8 +8,7 @@ from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
-from sightsmith.plugin import Problem, contained_path, listed
-from sightsmith.plugins.formats.files import relative, stems
+from sightsmith.plugin import Problem, contained_path, images_by_stem, listed, relative_name
 
 OLDER_FOLDER = "image"
 LARGEST = 2**30
@@ -110,12 +109,12 @@ class Images:
         if older.is_file():
             return older
         if self._stems is None:
-            self._stems = stems(self._root)
+            self._stems = images_by_stem(self._root)
         candidates = [found for base in (path, older) for found in self._stems.get((base.parent, base.name), [])]
         if len(candidates) == 1:
             return candidates[0]
         if candidates:
-            names = ", ".join(relative(found, self._root) for found in candidates)
+            names = ", ".join(relative_name(found, self._root) for found in candidates)
             raise ValueError(f"{row.path!r} could be {names}", "add the file extension")
         if row.line == 1 and row.path.lower() in HEADER_WORDS:
             raise ValueError("the first row looks like a header", "delete it: the table has no header row")

@@ -16,10 +16,14 @@ from sightsmith.plugin import (
     Sample,
     cache_dir,
     contained_path,
+    is_inside,
+    natural_order,
+    read_json,
+    relative_name,
     richest,
+    walk_files,
     write_atomic,
 )
-from sightsmith.plugins.formats.files import inside, natural, read_json, relative, walk
 from sightsmith.plugins.formats.labelme_shapes import as_masks, image_size, read_shapes
 
 PROBED = 5
@@ -36,7 +40,7 @@ class LabelMe:
     """
 
     def detect(self, root: Path) -> FormatMatch | None:
-        found = [path for path in walk(root) if path.suffix.lower() == ".json"]
+        found = [path for path in walk_files(root) if path.suffix.lower() == ".json"]
         for path in found[:PROBED]:
             try:
                 with path.open("rb") as stream:
@@ -50,7 +54,7 @@ class LabelMe:
     def read(self, root: Path, report: Callable[[str], None] | None = None) -> DatasetIndex:
         problems: list[Problem] = []
         samples: dict[str, Sample] = {}
-        for path in walk(root):
+        for path in walk_files(root):
             if path.suffix.lower() == ".json":
                 sample = self._sample(path, root, problems)
                 if sample is None:
@@ -60,14 +64,14 @@ class LabelMe:
                                             file=sample.file))
                 else:
                     samples[sample.name] = sample
-        classes = tuple(sorted({label for sample in samples.values() for label in sample.labels}, key=natural))
+        classes = tuple(sorted({label for sample in samples.values() for label in sample.labels}, key=natural_order))
         multi_label = any(len(sample.labels) != 1 for sample in samples.values())
         annotation = richest(sample.objects for sample in samples.values())
         found = [as_masks(sample) if annotation == "masks" else sample for sample in samples.values()]
         return DatasetIndex(root, "labelme", classes, tuple(found), multi_label, tuple(problems), annotation)
 
     def _sample(self, path: Path, root: Path, problems: list[Problem]) -> Sample | None:
-        name = relative(path, root)
+        name = relative_name(path, root)
         content, problem = read_json(path, root)
         if problem is not None:
             problems.append(problem)
@@ -83,7 +87,7 @@ class LabelMe:
         if image is None:
             return None
         file = image if image.is_file() else _embedded(content, image, name, problems)
-        return Sample(file, relative(image, root), labels, file=name, objects=objects, size=image_size(content)) \
+        return Sample(file, relative_name(image, root), labels, file=name, objects=objects, size=image_size(content)) \
             if file else None
 
 
@@ -98,7 +102,7 @@ def _labels(content: dict[str, Any], name: str, problems: list[Problem]) -> tupl
     flags = content.get("flags") or {}
     if isinstance(flags, dict):
         found |= {str(flag) for flag, is_set in flags.items() if is_set is True}
-    return tuple(sorted(found, key=natural))
+    return tuple(sorted(found, key=natural_order))
 
 
 def _image(path: Path, root: Path, content: dict[str, Any], name: str, problems: list[Problem]) -> Path | None:
@@ -110,7 +114,7 @@ def _image(path: Path, root: Path, content: dict[str, Any], name: str, problems:
     text = text.strip().replace("\\", "/")
     image = path.parent / text
     # LabelMe writes ../images/x.jpg if the JSON is in another folder; allowed as long as it stays in the data set.
-    if text.startswith("/") or "\0" in text or not inside(root, image):
+    if text.startswith("/") or "\0" in text or not is_inside(root, image):
         _, reason = contained_path(root, text)
         problems.append(Problem(reason or "imagePath is outside the data set's folder", file=name))
         return None

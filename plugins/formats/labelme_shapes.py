@@ -11,8 +11,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from sightsmith.plugin import Object, Polygons, Problem, Sample, check_image_size, encode_mask, mask_box
-from sightsmith.plugins.formats.files import numbers
+from sightsmith.plugin import Object, Polygons, Problem, Sample, check_image_size, encode_mask, mask_box, read_numbers
 
 CORNERS = 64
 """of the polygon that approximates a circle; its area is 0.2 % too small"""
@@ -51,7 +50,7 @@ def _object(shape: dict[str, Any], label: str, size: tuple[int, int] | None) -> 
     """Raises ValueError."""
     kind = shape.get("shape_type") or "polygon"
     points = shape.get("points")
-    pairs = [numbers(point, 2) for point in points] if isinstance(points, list) else [None]
+    pairs = [read_numbers(point, 2) for point in points] if isinstance(points, list) else [None]
     found = [pair for pair in pairs if pair is not None]
     if len(found) != len(pairs):
         raise ValueError("points is not a list of [x, y]")

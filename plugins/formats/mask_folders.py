@@ -6,9 +6,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
-from sightsmith.plugin import DatasetIndex, FormatMatch
+from sightsmith.plugin import DatasetIndex, FormatMatch, images_by_stem, images_in, relative_name, subfolders
 from sightsmith.plugins.formats.class_table import read_class_table
-from sightsmith.plugins.formats.files import images_in, relative, stems, subfolders
 from sightsmith.plugins.formats.semantic_masks import about_unpaired, index_of_masks
 from sightsmith.plugins.formats.splits import with_split
 
@@ -29,13 +28,13 @@ class MaskFolders:
         for images, masks in _folder_pairs(root):
             stems_of_masks = {path.stem for path in images_in(masks, root)}
             if any(path.stem in stems_of_masks for path in images_in(images, root)):
-                return FormatMatch(0.92, f"folders {relative(images, root)}/ and {relative(masks, root)}/ with equal "
+                return FormatMatch(0.92, f"folders {relative_name(images, root)}/ and {relative_name(masks, root)}/ with equal "
                                          "file names")
         return None
 
     def read(self, root: Path, report: Callable[[str], None] | None = None) -> DatasetIndex:
         problems = []
-        found, pairs, without_mask, used = stems(root), [], [], set()
+        found, pairs, without_mask, used = images_by_stem(root), [], [], set()
         for images, masks in _folder_pairs(root):
             for image in images_in(images, root):
                 candidates = found.get((masks / image.parent.relative_to(images), image.stem), [])

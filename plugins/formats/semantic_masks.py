@@ -8,9 +8,8 @@ from pathlib import Path
 
 import numpy as np
 
-from sightsmith.plugin import IGNORED, DatasetIndex, MaskError, Problem, Sample, listed, picture_values
+from sightsmith.plugin import IGNORED, DatasetIndex, MaskError, Problem, Sample, listed, picture_values, relative_name
 from sightsmith.plugins.formats.class_table import ClassTable, from_values
-from sightsmith.plugins.formats.files import relative
 
 MAX_UNNAMED_CLASSES = 20
 """Without a class table, more distinct values than this look like object ids."""
@@ -28,7 +27,7 @@ def index_of_masks(root: Path, form: str, pairs: Sequence[tuple[Path, Path]], na
             values, colour = picture_values(path)
             found.append((image, path, frozenset(np.unique(values).tolist()), colour))
         except MaskError as error:
-            problems.append(Problem(str(error), file=relative(path, root)))
+            problems.append(Problem(str(error), file=relative_name(path, root)))
     used = frozenset(value for *_, values, colour in found if not colour for value in values)
     table, source = named or (from_values(used), None)
     if named is None and len(table.classes) > MAX_UNNAMED_CLASSES:
@@ -39,7 +38,7 @@ def index_of_masks(root: Path, form: str, pairs: Sequence[tuple[Path, Path]], na
     if IGNORED in used and not table.ignored:
         problems.append(Problem(f"the semantic masks are black and white: {IGNORED} is read as the class "
                                 f"{table.classes[0]!r}", severity="warning"))
-    unknown = [relative(path, root) for _, path, _, colour in found if colour and not table.colours]
+    unknown = [relative_name(path, root) for _, path, _, colour in found if colour and not table.colours]
     if unknown:
         problems.append(Problem(
             f"{len(unknown)} semantic masks are in colour, and {source or 'no file'} maps no colours to classes: "
@@ -48,9 +47,9 @@ def index_of_masks(root: Path, form: str, pairs: Sequence[tuple[Path, Path]], na
     for image, path, shown, colour in found:
         if colour and not table.colours:
             continue
-        semantic_mask = table.semantic_mask(path, relative(path, root), colour)
+        semantic_mask = table.semantic_mask(path, relative_name(path, root), colour)
         names = {name for value, name in semantic_mask.values if value in shown}
-        samples.append(Sample(image, relative(image, root), tuple(name for name in table.classes if name in names),
+        samples.append(Sample(image, relative_name(image, root), tuple(name for name in table.classes if name in names),
                               file=semantic_mask.name, semantic_mask=semantic_mask))
     return DatasetIndex(root, form, table.classes, tuple(samples), problems=tuple(problems), annotation="masks")
 
@@ -59,5 +58,5 @@ def about_unpaired(root: Path, images: Iterable[Path], masks: Iterable[Path]) ->
     """Warnings about ``images`` without a mask and ``masks`` without an image."""
     return [Problem(f"{len(found)} {message}: {listed(found)}", severity="warning")
             for message, found in (
-                ("images have no semantic mask and are ignored", [relative(path, root) for path in images]),
-                ("semantic masks have no image", [relative(path, root) for path in masks])) if found]
+                ("images have no semantic mask and are ignored", [relative_name(path, root) for path in images]),
+                ("semantic masks have no image", [relative_name(path, root) for path in masks])) if found]

@@ -6,8 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from sightsmith.plugin import Problem, Sample, Split, listed
-from sightsmith.plugins.formats.files import read_text, relative
+from sightsmith.plugin import Problem, Sample, Split, listed, read_text, relative_name
 
 SPLIT_NAMES: Mapping[Split, tuple[str, ...]] = {
     "train": ("train", "training"), "validation": ("val", "valid", "validation"), "test": ("test", "testing")}
@@ -51,5 +50,5 @@ def _by_stem(lists: Path, root: Path, problems: list[Problem]) -> dict[str, Spli
                 stem = line.split()[0] if line.strip() else None
                 if stem is not None and splits.setdefault(stem, split) != split:
                     problems.append(Problem(f"{stem!r} is also in the list of {splits[stem]}", line=number,
-                                            file=relative(path, root), hint="remove it from one"))
+                                            file=relative_name(path, root), hint="remove it from one"))
     return splits if {"train", "validation"} <= set(splits.values()) else {}

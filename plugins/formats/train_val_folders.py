@@ -6,9 +6,8 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
-from sightsmith.plugin import DatasetIndex, FormatMatch, Problem, Sample, Split
+from sightsmith.plugin import DatasetIndex, FormatMatch, Problem, Sample, Split, natural_order, subfolders
 from sightsmith.plugins.formats.class_folders import read_classes
-from sightsmith.plugins.formats.files import natural, subfolders
 from sightsmith.plugins.formats.splits import SPLIT_NAMES
 
 
@@ -47,7 +46,7 @@ class TrainValFolders:
             if not subfolders(test):
                 problems.append(Problem(f"the folder {test.name}/ has no class folders and is ignored",
                                         severity="warning"))
-        return DatasetIndex(root, "train_val_folders", tuple(sorted(train | validation, key=natural)), tuple(samples),
+        return DatasetIndex(root, "train_val_folders", tuple(sorted(train | validation, key=natural_order)), tuple(samples),
                             problems=tuple(problems))
 
 

@@ -6,8 +6,7 @@ from pathlib import Path
 from xml.etree.ElementTree import Element, TreeBuilder
 from xml.parsers import expat
 
-from sightsmith.plugin import Problem
-from sightsmith.plugins.formats.files import LARGEST_TEXT, inside, relative
+from sightsmith.plugin import LARGEST_TEXT, Problem, is_inside, relative_name
 
 LINE = "line"
 """The attribute that holds the line where an element begins."""
@@ -20,8 +19,8 @@ def read_xml(path: Path, root: Path) -> tuple[Element, None] | tuple[None, Probl
 
     Files that declare entities are rejected: a few lines could expand to gigabytes.
     """
-    name = relative(path, root)
-    if not inside(root, path):
+    name = relative_name(path, root)
+    if not is_inside(root, path):
         return None, Problem("is a link to a file outside the data set", file=name)
     parser, tree, depth = expat.ParserCreate(), TreeBuilder(), 0
 

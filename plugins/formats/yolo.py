@@ -16,10 +16,14 @@ from sightsmith.plugin import (
     Sample,
     Split,
     contained_path,
+    images_in,
     listed,
+    read_numbers,
+    read_text,
+    relative_name,
     richest,
+    walk_files,
 )
-from sightsmith.plugins.formats.files import images_in, numbers, read_text, relative, walk
 from sightsmith.plugins.formats.splits import with_split
 from sightsmith.plugins.formats.yolo_yaml import CLASSES, DataFile, data_file, read_data_file
 
@@ -41,7 +45,7 @@ class Yolo:
         path = data_file(root)
         if path is not None:
             return FormatMatch(0.97, f"{path.name} lists classes and folders, as in YOLO")
-        texts = (path for path in walk(root) if path.suffix == ".txt" and LABELS in path.relative_to(root).parts[:-1])
+        texts = (path for path in walk_files(root) if path.suffix == ".txt" and LABELS in path.relative_to(root).parts[:-1])
         if next(texts, None) and any(_label_file(image, root).is_file() for image in images_in(root, root)):
             return FormatMatch(0.93, f"folders {IMAGES}/ and {LABELS}/ with a label file per image, as in YOLO")
         return None
@@ -53,7 +57,7 @@ class Yolo:
         for split, places in data.splits.items():
             for image in (image for place in places for image in _images_of(place, root, problems)):
                 if splits.setdefault(image, split) != split:
-                    problems.append(Problem(f"is in both {splits[image]} and {split}", file=relative(image, root),
+                    problems.append(Problem(f"is in both {splits[image]} and {split}", file=relative_name(image, root),
                                             hint="remove it from one"))
         if data.splits:
             complete = {"train", "validation"} <= data.splits.keys()
@@ -87,7 +91,7 @@ def _images_of(place: Path, root: Path, problems: list[Problem]) -> Iterator[Pat
             if path is not None and path.is_file():
                 yield root / line.strip()
             else:
-                problems.append(Problem(reason or f"there is no image {line.strip()!r}", file=relative(place, root),
+                problems.append(Problem(reason or f"there is no image {line.strip()!r}", file=relative_name(place, root),
                                         line=number, hint="paths are relative to the data set's folder"))
 
 
@@ -103,10 +107,10 @@ def _label_file(image: Path, root: Path) -> Path:
 
 
 def _sample(image: Path, root: Path, data: DataFile, problems: list[Problem]) -> Sample:
-    path, name = _label_file(image, root), relative(image, root)
+    path, name = _label_file(image, root), relative_name(image, root)
     if not path.is_file():
         return Sample(image, name)
-    file = relative(path, root)
+    file = relative_name(path, root)
     text, problem = read_text(path, root)
     problems += [problem] if problem else []
     objects, labels = [], set()
@@ -139,7 +143,7 @@ def _label(text: str, data: DataFile) -> str:
 
 def _object(label: str, cells: list[str], line: int) -> Object:
     """Raises ValueError."""
-    values = numbers(cells)
+    values = read_numbers(cells)
     if values is None:
         raise ValueError("a coordinate is not a number")
     if len(values) < 6 and len(values) != 4 or len(values) % 2:

@@ -9,8 +9,7 @@ from typing import Any
 
 import yaml
 
-from sightsmith.plugin import Problem, Split, contained_path
-from sightsmith.plugins.formats.files import read_text, relative
+from sightsmith.plugin import Problem, Split, contained_path, read_text, relative_name
 
 CLASSES = "classes.txt"
 LARGEST_YAML = 2**20
@@ -42,7 +41,7 @@ def read_data_file(root: Path, problems: list[Problem]) -> DataFile:
     path = data_file(root)
     if path is None:
         return _class_list(root, problems)
-    name = relative(path, root)
+    name = relative_name(path, root)
     text, problem = read_text(path, root, LARGEST_YAML)
     try:
         content = yaml.safe_load(text or "")
@@ -69,7 +68,7 @@ def _class_list(root: Path, problems: list[Problem]) -> DataFile:
     text, problem = read_text(path, root)
     problems += [problem] if problem else []
     listed = [line.strip() for line in (text or "").splitlines() if line.strip()]
-    return DataFile(relative(path, root), dict(enumerate(listed)))
+    return DataFile(relative_name(path, root), dict(enumerate(listed)))
 
 
 def _names(content: dict[Any, Any], file: str, problems: list[Problem]) -> dict[int, str]:
