@@ -43,7 +43,8 @@ class DatasetConfig:
     validation_percentage: float = _value(20.0, "share of images used for validation, percent", low=1, high=99)
     group_by: str = _value("auto", "auto (DICOM study, if any), none, or a regular expression for the path, whose "
                            "first group (or whole match) is the name of the group")
-    min_images_per_class: int = _value(3, "a class with fewer images is an error", low=1)
+    min_images_per_class: int = _value(3, "a class with fewer images is an error; 0 also keeps classes without "
+                                        "any image", low=0)
     tile: int | None = _value(None, "cut larger images into tiles with this side, pixels, for small objects in large "
                                     "images; null: whole images", low=32, high=4096)
     tile_overlap: float = _value(20.0, "overlap of neighbouring tiles, percent of their side", low=1, high=50)

@@ -21,7 +21,8 @@ LARGEST_TEXT = 64 * 2**20
 HEAD = 65_536
 """Bytes of a file by which formats recognise it."""
 
-SYSTEM_FOLDERS = frozenset({"__MACOSX", "@eaDir", "#recycle", "$RECYCLE.BIN", "System Volume Information", "lost+found"})
+SYSTEM_FOLDERS = frozenset({"__MACOSX", "@eaDir", "#recycle", "$RECYCLE.BIN", "System Volume Information",
+                            "lost+found"})
 """Folders that operating systems and network drives make by themselves."""
 RUN_FILES = ("status.json", "plan.json")
 """What every run folder has."""
@@ -44,7 +45,8 @@ def is_run(folder: Path) -> bool:
 
 
 def walk_files(folder: Path) -> Iterator[Path]:
-    """Every visible file below ``folder``, in natural order; links to folders are not followed, run folders left out."""
+    """Every visible file below ``folder``, in natural order; links to folders are not followed, and run folders are
+    left out."""
     for base, folders, files in os.walk(folder):
         folders[:] = [name for name in _visible(folders) if not is_run(Path(base) / name)]
         for name in _visible(files):
@@ -68,7 +70,8 @@ def _entries(folder: Path) -> tuple[list[str], list[str]]:
 
 
 def _visible(names: list[str]) -> list[str]:
-    return sorted((name for name in names if not name.startswith(".") and name not in SYSTEM_FOLDERS), key=natural_order)
+    return sorted((name for name in names if not name.startswith(".") and name not in SYSTEM_FOLDERS),
+                  key=natural_order)
 
 
 def is_image(path: Path) -> bool:
@@ -80,6 +83,14 @@ def is_inside(root: Path, path: Path) -> bool:
     try:
         return path.resolve().is_relative_to(root.resolve())
     except (OSError, RuntimeError):  # a loop of links
+        return False
+
+
+def is_there(path: Path, root: Path) -> bool:
+    """Whether ``path`` is a file or a folder inside ``root``; not so if the system cannot have such a name."""
+    try:
+        return path.exists() and is_inside(root, path)
+    except (OSError, ValueError):
         return False
 
 

@@ -57,7 +57,7 @@ def read_flag(value: Any) -> bool | None:
 
 
 def read_id(value: Any) -> int | str | None:
-    """What tells one entry from another: a whole number however it is written, or other text; None for anything else."""
+    """What tells one entry from another: a whole number however it is written, or text; None for anything else."""
     number = read_integer(value)
     if number is not None:
         return number

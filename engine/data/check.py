@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -16,8 +16,10 @@ from sightsmith.core.contracts.image import ImageError, ImageInfo
 from sightsmith.core.contracts.records import DatasetFormatRecord, ImageReaderRecord
 from sightsmith.core.contracts.schema import Config
 from sightsmith.core.util.errors import NAMED, Problem, has_errors, listed
+from sightsmith.engine.data.check_classes import about_classes, without_unused
+from sightsmith.engine.data.check_folders import about_folders
 from sightsmith.engine.data.convert import to_labels, to_objects
-from sightsmith.engine.data.discover import choose_folder, choose_format, ensure_annotation
+from sightsmith.engine.data.discover import choose_folder, ensure_annotation, matching_formats, read_first
 from sightsmith.engine.data.groups import assign_groups
 from sightsmith.engine.data.images import probe
 from sightsmith.engine.data.split import split
@@ -37,17 +39,20 @@ def check_dataset(config: Config, formats: Sequence[DatasetFormatRecord], reader
     """
     print_line = report or (lambda line: None)
     root = choose_folder(config.dataset.root, cache_dir)
-    record, reason = choose_format(root, config.dataset.format, formats, annotation)
-    print_line(f"Data set {root}: {record.name} ({reason})")
-    index: DatasetIndex = record.make().read(root, print_line)
+    matches = matching_formats(root, config.dataset.format, formats, annotation)
+    index, record, reason = read_first(root, matches, annotation, print_line)
     problems = [problem for problem in index.problems if can_derive([annotation], problem.affects)]
     if not index.samples and not has_errors(problems):
         problems.append(Problem("no image with an annotation was found", hint=f"{record.name} reads {record.layout}"))
     if not has_errors(problems):
         ensure_annotation(index, annotation, config.task.name, formats)
+    problems += about_folders(root)
+    every = index.samples
     if not for_evaluation:
         index = _without_test(index, problems)
     index = to_labels(index) if annotation == "labels" else to_objects(index)
+    if not for_evaluation:
+        index = without_unused(index, every, config.dataset.min_images_per_class, problems)
     samples = _limited(index.samples, config)
     infos = _probe_all(samples, readers, problems)
     index = replace(index, samples=tuple(sample for sample in samples if sample.name in infos))
@@ -63,7 +68,7 @@ def check_dataset(config: Config, formats: Sequence[DatasetFormatRecord], reader
     index = replace(index, samples=samples)
     problems += _about_images(config, infos)
     if not for_evaluation:
-        problems += _about_classes(config, index)
+        problems += about_classes(index, config.dataset.min_images_per_class)
     content = {sample.key: infos[sample.name].digests[sample.frame or 0] for sample in samples}
     prints = {sample.key: objects.prints[sample.name] for sample in samples} if objects else {}
     problems += _about_copies(index, content, prints) + _about_groups(index, content)
@@ -156,20 +161,6 @@ def _about_images(config: Config, infos: Mapping[str, ImageInfo]) -> list[Proble
         if plain:
             problems.append(Problem(f"image.windows has no effect on {len(plain)} images that are not DICOM: "
                                     f"{listed(plain)}", severity="warning"))
-    return problems
-
-
-def _about_classes(config: Config, index: DatasetIndex) -> list[Problem]:
-    counts = Counter(label for sample in index.samples for label in set(sample.labels))
-    least = config.dataset.min_images_per_class
-    problems = [
-        Problem(f"the class {name!r} has {counts[name]} image{'' if counts[name] == 1 else 's'}; at least {least} are "
-                "needed", hint=f"add images, remove the class, or set dataset.min_images_per_class={counts[name]}"
-                if counts[name] else "add images, or remove the class")
-        for name in index.classes if counts[name] < least]
-    if index.annotation == "labels" and not index.multi_label and len(index.classes) == 1:
-        problems.append(Problem(f"there is only one class, {index.classes[0]!r}; a classifier needs at least two",
-                                hint="add images of another class"))
     return problems
 
 

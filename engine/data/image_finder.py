@@ -11,7 +11,7 @@ from urllib.parse import unquote, urlsplit
 
 from sightsmith.core.contracts.dataset import IMAGE_SUFFIXES
 from sightsmith.core.util.errors import Problem, listed, near
-from sightsmith.engine.data.annotation_files import images_in, is_inside, relative_name
+from sightsmith.engine.data.annotation_files import images_in, is_there, relative_name
 
 SHOWN = 80
 """Characters of a path in a message."""
@@ -38,12 +38,12 @@ class ImageFinder:
         """
         shown = repr(text if len(text) <= SHOWN else f"...{text[-SHOWN:]}")
         if not text.strip() or "\0" in text:
-            raise ValueError("the path of the image is empty" if not text.strip() else f"{shown} has a NUL character")
+            raise ValueError("the image path is empty" if not text.strip() else f"{shown} has a NUL character")
         folders = list(dict.fromkeys([*first, *(self._root / name for name in self._usual)]))
         parts = _parts(text)
         written = [folder / spelling for folder in folders for spelling in dict.fromkeys((text, "/".join(parts)))]
         for path in written:
-            if self._is_there(path):
+            if is_there(path, self._root) and path.is_file():
                 return self._within(path)
         candidates = self._without_suffix(written)
         if not candidates:
@@ -66,12 +66,6 @@ class ImageFinder:
         return [Problem(f"{count} path{'s' if count > 1 else ''} of images led nowhere as written and "
                         f"{'were' if count > 1 else 'was'} matched by the ending: {listed(self._moved)}", file=file,
                         severity="warning")]
-
-    def _is_there(self, path: Path) -> bool:
-        try:
-            return path.is_file() and is_inside(self._root, path)
-        except (OSError, ValueError):  # a name that is too long, or that the system cannot have
-            return False
 
     def _within(self, path: Path) -> Path:
         """``path`` without ``..``, below the root as it was typed."""

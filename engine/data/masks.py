@@ -104,6 +104,8 @@ def picture_values(path: Path) -> tuple[Array, bool]:
             warnings.simplefilter("ignore")
             with Image.open(path, formats=(form,)) as image:
                 check_size(*image.size)
+                if image.mode == "RGBA" and len(set(image.getchannel("A").getextrema())) > 1:
+                    raise ImageError("its transparency (alpha) varies; classes are read from colours or grey levels")
                 mode = "RGB" if image.mode in ("RGBA", "RGBX") else image.mode
                 values = np.array(image.convert(mode))
     except ImageError as error:
@@ -131,7 +133,8 @@ def class_numbers(semantic_mask: SemanticMask, classes: Sequence[str], height: i
         raise MaskError(f"the semantic mask is {values.shape[1]} x {values.shape[0]} px, but its image is {width} x "
                         f"{height} px")
     numbers = _numbers(classes)
-    known = {value: BACKGROUND if name is None else numbers[name] for value, name in semantic_mask.values}
+    known = {value: BACKGROUND if name is None else numbers[name] for value, name in semantic_mask.values
+             if name is None or name in numbers}
     known |= dict.fromkeys(semantic_mask.ignored, IGNORED)
     found = np.unique(values)
     unknown = [value for value in found.tolist() if value not in known]

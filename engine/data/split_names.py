@@ -11,8 +11,8 @@ SPLIT_NAMES: Mapping[Split, tuple[str, ...]] = {
     "train": ("train", "training"), "validation": ("val", "valid", "validation"), "test": ("test", "testing")}
 """Names of the folders and lists of each split."""
 
-_FILLERS = frozenset({"set", "split", "data", "dataset", "image", "images", "img", "imgs", "mask", "masks", "label", "labels",
-                      "annotation", "annotations", "ann", "anns", "gt", "sample", "samples"})
+_FILLERS = frozenset({"set", "split", "data", "dataset", "image", "images", "img", "imgs", "mask", "masks", "label",
+                      "labels", "annotation", "annotations", "ann", "anns", "gt", "sample", "samples"})
 """Words beside the name of a split that say nothing: ``training_set``."""
 
 _WORD = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])|[^\W\d_]+")
@@ -26,5 +26,5 @@ def split_of(name: str, *, of_file: bool = False) -> Split | None:
     """
     words = [word.lower() for word in _WORD.findall(name)]
     found = {split for split, names in SPLIT_NAMES.items() if set(names) & set(words)}
-    others = [word for word in words if word not in _FILLERS and not any(word in names for names in SPLIT_NAMES.values())]
-    return found.pop() if len(found) == 1 and (of_file or not others) else None
+    known = _FILLERS.union(*SPLIT_NAMES.values())
+    return found.pop() if len(found) == 1 and (of_file or known.issuperset(words)) else None

@@ -17,6 +17,7 @@ from sightsmith.plugin import (
     listed,
     natural_order,
     relative_name,
+    split_of,
     subfolders,
     walk_files,
 )
@@ -32,6 +33,8 @@ class ClassFolders:
         filled = [folder for folder in subfolders(top) if has_images(folder)]
         if top != root and subfolders(top):
             return FormatMatch(0.95, f"a folder {top.name}/ with {len(subfolders(top))} class folders")
+        if filled and all(split_of(folder.name) for folder in filled):
+            return None  # a classifier of training and test images
         if len(filled) > 1 or (filled and len(subfolders(top)) > 1):
             return FormatMatch(0.6, f"{len(filled)} folders of images")
         return FormatMatch(0.3, f"one folder of images, {filled[0].name}/") if filled else None

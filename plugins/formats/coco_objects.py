@@ -15,7 +15,9 @@ from sightsmith.plugin import (
     RunLengths,
     mask_box,
     mask_from_counts,
+    read_flag,
     read_numbers,
+    read_size,
     run_lengths,
 )
 
@@ -39,9 +41,13 @@ def read_object(annotation: dict[str, Any], label: str, source_id: str) -> tuple
                                 affects="boxes"))
     elif mask is not None:
         box = _bounding_box(mask)
+    crowd = read_flag(annotation.get("iscrowd"))
+    if crowd is None:
+        problems.append(Problem(f"the {source_id}: iscrowd is {str(annotation['iscrowd'])[:40]!r}, not 0 or 1",
+                                affects="boxes"))
     if box is None:
         return None, problems
-    return Object(label, box, mask, crowd=bool(annotation.get("iscrowd")), source_id=source_id), problems
+    return Object(label, box, mask, crowd=bool(crowd), source_id=source_id), problems
 
 
 def _mask(value: Any) -> Mask | None:
@@ -54,10 +60,10 @@ def _mask(value: Any) -> Mask | None:
             raise ValueError("the segmentation is not a list of polygons [x, y, x, y, ...]")
         return Polygons(tuple(ring for ring in rings if ring is not None))
     size, counts = (value.get("size"), value.get("counts")) if isinstance(value, dict) else (None, None)
-    if not isinstance(size, list) or len(size) != 2 or not all(
-            isinstance(side, int) and 0 < side <= MAX_SIDE for side in size) or not isinstance(counts, (str, list)):
+    sides = read_size(size) if isinstance(size, list) else None
+    if sides is None or max(sides) > MAX_SIDE or not isinstance(counts, (str, list)):
         raise ValueError("the segmentation is neither polygons nor run lengths with a size [height, width]")
-    height, width = size
+    height, width = sides
     if isinstance(counts, str):
         return RunLengths(height, width, counts.encode("utf-8", "replace"))
     try:

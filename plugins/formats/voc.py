@@ -17,6 +17,7 @@ from sightsmith.plugin import (
     Sample,
     images_by_stem,
     natural_order,
+    read_flag,
     read_numbers,
     relative_name,
     richest,
@@ -73,7 +74,7 @@ class Voc:
             else:
                 samples[sample.name] = sample
         found = with_split(list(samples.values()), root, problems, folder / "ImageSets" / "Main" if folder else None)
-        starts_at_zero = any(item.box[0] == 0 or item.box[1] == 0 for sample in found for item in sample.objects)
+        starts_at_zero = any(min(item.box[:2]) <= 0 for sample in found for item in sample.objects)
         if starts_at_zero:
             problems.append(Problem("some boxes start at 0, so coordinates are read as 0-based, unlike in Pascal "
                                     "VOC", severity="warning", affects="boxes"))
@@ -141,8 +142,8 @@ def _sample(path: Path, root: Path, images: _Images, problems: list[Problem]) ->
     except ValueError as error:
         problems.append(Problem(str(error), file=name, hint="add the image next to it"))
         return None
-    return Sample(image, relative_name(image, root), tuple(sorted(labels, key=natural_order)), file=name, objects=tuple(objects),
-                  size=_size(content))
+    return Sample(image, relative_name(image, root), tuple(sorted(labels, key=natural_order)), file=name,
+                  objects=tuple(objects), size=_size(content))
 
 
 def _object(element: Element, label: str) -> Object | None:
@@ -151,7 +152,7 @@ def _object(element: Element, label: str) -> Object | None:
     if values is None:
         return None
     left, top, right, bottom = values
-    return Object(label, (left, top, right, bottom), crowd=(element.findtext("difficult") or "").strip() == "1",
+    return Object(label, (left, top, right, bottom), crowd=bool(read_flag(element.findtext("difficult"))),
                   line=int(element.get(LINE, 1)))
 
 
