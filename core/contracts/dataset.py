@@ -115,7 +115,7 @@ class CheckedDataset:
 
     ``index`` has one sample per frame, with its group; ``infos`` is by sample name. ``data_digest`` hashes pixels and
     annotation, ``split_digest`` the split of each sample. ``coverage`` is each class's share of all pixels, if there
-    are masks.
+    are masks. ``left_out`` has the names of images that could not be read, with ``dataset.on_bad_image=skip``.
     """
 
     index: DatasetIndex
@@ -127,6 +127,7 @@ class CheckedDataset:
     data_digest: str
     split_digest: str
     coverage: Mapping[str, float] = field(default_factory=dict)
+    left_out: tuple[str, ...] = ()
 
     def raise_for_errors(self) -> None:
         """Raises UserError with all errors; warnings do not raise."""

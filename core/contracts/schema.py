@@ -54,6 +54,8 @@ class DatasetConfig:
                         "true, false, or auto (after folds, if validation has fewer than 30 cases)")
     repeats: int = _value(1, "repeats of cross-validation with new folds", low=1, high=100)
     limit: int | None = _value(None, "use at most this many images, sampled with the seed", low=2)
+    on_bad_image: str = _value("error", "what happens to images that cannot be read: error, or skip to leave them out, "
+                               "which the plan, the report and the lock file list", choices=("error", "skip"))
 
 
 @dataclass

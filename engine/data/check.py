@@ -54,7 +54,13 @@ def check_dataset(config: Config, formats: Sequence[DatasetFormatRecord], reader
     if not for_evaluation:
         index = without_unused(index, every, config.dataset.min_images_per_class, problems)
     samples = _limited(index.samples, config)
-    infos = _probe_all(samples, readers, problems)
+    unreadable: list[Problem] = []
+    infos = _probe_all(samples, readers, unreadable)
+    left_out: tuple[str, ...] = ()
+    if config.dataset.on_bad_image == "skip" and infos:
+        left_out = tuple(sorted({str(problem.file) for problem in unreadable}))
+        unreadable = [replace(problem, hint="it is left out", severity="warning") for problem in unreadable]
+    problems += unreadable
     index = replace(index, samples=tuple(sample for sample in samples if sample.name in infos))
     objects = None
     if annotation != "labels":
@@ -81,7 +87,7 @@ def check_dataset(config: Config, formats: Sequence[DatasetFormatRecord], reader
         digest((sample.key, *sample.labels, content[sample.key], *([prints[sample.key]] if prints else []))
                 for sample in samples),
         digest([("train", item.key) for item in train] + [("validation", item.key) for item in validation]),
-        objects.coverage if objects else {})
+        objects.coverage if objects else {}, left_out)
 
 
 def _without_test(index: DatasetIndex, problems: list[Problem]) -> DatasetIndex:
@@ -122,7 +128,8 @@ def _probe_all(samples: Sequence[Sample], readers: Sequence[ImageReaderRecord], 
                 sample = files[name]
                 where = f" (named in {sample.file}:{sample.line})" if sample.line else ""
                 problems.append(Problem(f"cannot be used as an image: {found}{where}", file=name,
-                                        hint="replace the file, or remove it from the data set"))
+                                        hint="replace the file, remove it from the data set, or leave such files out: "
+                                             "dataset.on_bad_image=skip"))
     return infos
 
 

@@ -65,6 +65,8 @@ class Evaluation:
     folder: Path
     score: str
     splits: Mapping[str, SplitEvaluation]
+    left_out: tuple[str, ...] = ()
+    """names of the images that could not be read"""
 
     @property
     def report(self) -> Path:
@@ -95,12 +97,13 @@ def evaluate(result: Result, settings: Mapping[str, str] = {}, split: str | None
     Its own data set is split as in the training; another one has the splits that it defines. ``split`` selects one of
     them. The report and ``metrics.json`` go to a new folder in ``output_dir``, by default ``evaluations`` of the run.
     With ``tta``, predictions of flipped views are combined, and what that gained is measured.
-    Raises UserError if the data set has errors or classes that the run does not know.
+    Images that cannot be read are left out and named. Raises UserError if the data set has other errors or classes that
+    the run does not know.
     """
     task, parent = result.task, output_dir or result.run_dir / "evaluations"
     ensure_writable(parent)
     augmented = result.predictor.with_flips() if tta else None
-    samples, dataset = labelled_splits(result, settings, report)
+    samples, dataset = labelled_splits(result, settings, report, on_bad_image="skip")
     if split is not None and split not in samples:
         raise UserError(f"split={split}: the data set {dataset.index.root} has {', '.join(samples)}",
                         hint="omit split to evaluate all of them")
@@ -113,9 +116,10 @@ def evaluate(result: Result, settings: Mapping[str, str] = {}, split: str | None
         report("warning: the run's model was refitted on its training and validation images; its own score is that of "
                "the folds, and new images show how good it is")
     folder = RunDir.create(parent, dataset.index.root.name).path
-    evaluation = Evaluation(folder, task.score, splits)
+    evaluation = Evaluation(folder, task.score, splits, dataset.left_out)
     write_json(folder / METRICS, {"run": str(result.run_dir), "dataset": str(dataset.index.root),
-                                  "data_digest": dataset.data_digest, "splits": evaluation.to_json()})
+                                  "data_digest": dataset.data_digest, "left_out": list(dataset.left_out),
+                                  "splits": evaluation.to_json()})
     _write_report(evaluation, result, dataset)
     return evaluation
 
@@ -135,10 +139,13 @@ def _configured(config: Config, settings: Mapping[str, str]) -> Config:
 
 
 def labelled_splits(result: Result, settings: Mapping[str, str], report: Callable[[str], None],
-             ) -> tuple[dict[str, tuple[Sample, ...]], CheckedDataset]:
-    """The samples of each split and their data set, chosen as :func:`evaluate` describes."""
-    splits, dataset = _splits(result, _configured(result.task.config, settings), own="dataset.root" not in settings,
-                              report=report)
+                    on_bad_image: str = "error") -> tuple[dict[str, tuple[Sample, ...]], CheckedDataset]:
+    """The samples of each split and their data set, chosen as :func:`evaluate` describes; images that cannot be read
+    are an error, or left out with ``on_bad_image="skip"``."""
+    config = _configured(result.task.config, settings)
+    if on_bad_image == "skip":
+        config = replace(config, dataset=replace(config.dataset, on_bad_image=on_bad_image))
+    splits, dataset = _splits(result, config, own="dataset.root" not in settings, report=report)
     _ensure_known_classes(result, splits, dataset)
     return splits, dataset
 
@@ -164,7 +171,7 @@ def _splits(result: Result, config: Config, *, own: bool, report: Callable[[str]
     if (lock["data"], lock["split"]) != (trained.data_digest, trained.split_digest):
         report("warning: the images, their labels or their split have changed since the run was trained")
     test = tuple(sample for sample in dataset.validation if sample.split == "test")
-    both = replace(trained, infos={**dataset.infos, **trained.infos})
+    both = replace(trained, infos={**dataset.infos, **trained.infos}, left_out=dataset.left_out)
     return {"train": trained.train, "validation": trained.validation, **({"test": test} if test else {})}, both
 
 

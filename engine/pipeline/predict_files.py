@@ -18,14 +18,15 @@ from sightsmith.core.contracts.dataset import IMAGE_SUFFIXES, DatasetIndex, Samp
 from sightsmith.core.contracts.image import Array, ImageInfo
 from sightsmith.core.contracts.prediction import Prediction
 from sightsmith.core.contracts.records import ImageReaderRecord
-from sightsmith.core.util.errors import UserError, near
+from sightsmith.core.util.errors import Problem, UserError, near
 from sightsmith.core.util.files import cache_dir, ensure_writable, fill_file, write_json
 from sightsmith.engine.data.archive import unpack
-from sightsmith.engine.data.images import HEAD, probe
+from sightsmith.engine.data.images import HEAD
 from sightsmith.engine.data.thumbnails import blended, load_rgb, palette
 from sightsmith.engine.data.write import find_writer, regions, write_dataset
 from sightsmith.engine.pipeline.console import tracked
 from sightsmith.engine.pipeline.inference import batches
+from sightsmith.engine.pipeline.predict import probed, unreadable
 from sightsmith.engine.pipeline.result import Result
 from sightsmith.engine.report.draw import drawn
 from sightsmith.engine.runs.run_dir import RunDir
@@ -125,12 +126,22 @@ def _is_marked(path: Path, readers: Sequence[ImageReaderRecord]) -> bool:
     return any(item.marks(head) for item in readers)
 
 
-def predict_files(result: Result, location: str, options: PredictOptions,
-                  output_dir: Path | None = None) -> tuple[Path, list[str]]:
-    """Write the predictions of ``result`` for ``input=location`` into a new folder in ``output_dir``, by default
-    ``predictions`` of the run; returns the folder and notes on what the annotation's format cannot express.
+@dataclass(frozen=True)
+class WrittenPredictions:
+    """The folder of predictions, notes on what the annotation's format cannot express, and a problem for each image
+    that could not be read."""
 
-    Raises UserError naming every image that cannot be read, before anything is written.
+    folder: Path
+    notes: list[str]
+    problems: list[Problem]
+
+
+def predict_files(result: Result, location: str, options: PredictOptions,
+                  output_dir: Path | None = None) -> WrittenPredictions:
+    """Write the predictions of ``result`` for ``input=location`` into a new folder in ``output_dir``, by default
+    ``predictions`` of the run.
+
+    Images that cannot be read are named there, with the reason. Raises UserError if none can.
     """
     parent = output_dir or result.run_dir / "predictions"
     ensure_writable(parent)
@@ -140,12 +151,15 @@ def predict_files(result: Result, location: str, options: PredictOptions,
     annotation = _annotation(result)
     writer = find_writer(options.format, plugins.dataset_formats, annotation) if options.format else None
     names = {path: name for name, path in images.items()}
+    infos_by_path, problems = probed(images.values(), readers)
+    if not infos_by_path:
+        raise unreadable(problems)
+    infos: dict[str, ImageInfo] = {names[Path(path)]: info for path, info in infos_by_path.items()}
     device = "cuda" if torch.cuda.is_available() else "cpu"
     images_json: list[dict[str, Any]] = []
     samples: list[Sample] = []
-    predictions = result.predict(images.values(), device, tta=options.tta)
-    first = next(predictions)  # checks all images
-    infos: dict[str, ImageInfo] = {name: probe(path, readers) for name, path in images.items()}
+    predictions = result.predict(infos_by_path, device, tta=options.tta)
+    first = next(predictions)
 
     def item_of(prediction: Prediction) -> ImagePrediction:
         name = names[prediction.path]
@@ -164,14 +178,15 @@ def predict_files(result: Result, location: str, options: PredictOptions,
             samples.append(_as_sample(item, options.min_score, multi_label=result.task.multi_label,
                                       classes=result.classes))
         images_json.append(item.to_json())
+    images_json += [{"image": names[Path(str(problem.file))], "error": problem.message} for problem in problems]
     write_json(folder / FILE, {
         "format": FORMAT, "run": str(result.run_dir), "task": result.task.config.task.name,
         "classes": list(result.classes), "images": images_json})
     if writer is None:
-        return folder, []
+        return WrittenPredictions(folder, [], problems)
     index = DatasetIndex(folder, writer.name, result.classes, tuple(samples), result.task.multi_label,
                          annotation=annotation)
-    return folder, write_dataset(index, infos, writer, folder / writer.name)
+    return WrittenPredictions(folder, write_dataset(index, infos, writer, folder / writer.name), problems)
 
 
 def _annotation(result: Result) -> Any:

@@ -120,7 +120,7 @@ def _predicted(result: Result, path: Path, limits: Limits) -> list[dict[str, Any
     try:
         found = list(result.predict([path]))
     except UserError as error:
-        raise ImageError(str(error.problems[0]).partition(": ")[2] if error.problems else error.message) from error
+        raise ImageError(error.problems[0].message if error.problems else error.message) from error
     answers = []
     for prediction in found:
         content = ImagePrediction("", prediction).to_json()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -12,6 +13,7 @@ from sightsmith.core.contracts.plan import Plan
 from sightsmith.core.contracts.schema import Config
 from sightsmith.core.util.errors import NonFiniteLossError, StoppedError, UserError
 from sightsmith.core.util.files import ensure_writable
+from sightsmith.engine.pipeline.load_dataset import SAMPLE
 from sightsmith.engine.pipeline.prepare import prepare
 from sightsmith.engine.pipeline.result import Result
 from sightsmith.engine.pipeline.stages import RunContext
@@ -32,6 +34,7 @@ def start(config: Config, overrides: Sequence[str], plugins: Plugins, sweep_fold
 
     ``sweep_folder`` is the folder of the run if a sweep starts it. Raises UserError, NonFiniteLossError, StoppedError.
     """
+    config = with_absolute_paths(config)
     if sweep_folder is not None:
         with claimed(distributed.device_count(config.trainer.devices), config.tuner.runs_per_device):
             return _on_devices(_train, config, list(overrides), plugins, sweep_folder)
@@ -39,6 +42,16 @@ def start(config: Config, overrides: Sequence[str], plugins: Plugins, sweep_fold
     if distributed.joined():
         return _train(config, overrides, plugins)
     return _on_devices(_train, config, list(overrides), plugins)
+
+
+def with_absolute_paths(config: Config) -> Config:
+    """``config`` with the paths of what is there as they are from any folder: a run is used from others later."""
+    found = {key: os.path.abspath(os.path.expanduser(text)) for key, text in (
+        ("root", config.dataset.root), ("weights", str(config.network.weights)), ("path", str(config.base_run.path)))
+        if text != SAMPLE and os.path.exists(os.path.expanduser(text))}
+    return replace(config, dataset=replace(config.dataset, root=found.get("root", config.dataset.root)),
+                   network=replace(config.network, weights=found.get("weights", config.network.weights)),
+                   base_run=replace(config.base_run, path=found.get("path", config.base_run.path)))
 
 
 def plan(config: Config, overrides: Sequence[str], plugins: Plugins) -> Plan:

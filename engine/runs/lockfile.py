@@ -31,11 +31,12 @@ LOCKED = (*PARTS, *PLANNED, "packages", "python", "platform")
 
 def make_lock(config: dict[str, Any], *, data: str, split: str, weights: str | None, preset: str | None,
               plan: Mapping[str, Any], plugins: Plugins) -> dict[str, Any]:
-    """The content of ``lock.json`` when a run starts.
+    """The content of ``lock.json`` when a run starts; it lists images that were left out because they cannot be read.
 
     ``weights`` is the digest of the file of starting weights, ``preset`` the preset's checksum.
     """
     return {"data": data, "split": split, "weights": weights, "config": digest(config), "preset": preset,
+            **({"left_out": plan["left_out"]} if plan["left_out"] else {}),
             **{key: plan[key] for key in PLANNED}, **environment(plugins)}
 
 
