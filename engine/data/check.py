@@ -18,6 +18,7 @@ from sightsmith.core.contracts.schema import Config
 from sightsmith.core.util.errors import NAMED, Problem, has_errors, listed
 from sightsmith.engine.data.check_classes import about_classes, without_unused
 from sightsmith.engine.data.check_folders import about_folders
+from sightsmith.engine.data.check_split import about_split
 from sightsmith.engine.data.convert import to_labels, to_objects
 from sightsmith.engine.data.discover import choose_folder, ensure_annotation, matching_formats, read_first
 from sightsmith.engine.data.groups import assign_groups
@@ -81,7 +82,7 @@ def check_dataset(config: Config, formats: Sequence[DatasetFormatRecord], reader
     train, validation = ((), samples) if for_evaluation else split(
         index.samples, config.dataset.validation_percentage, config.trainer.seed)
     if samples and not for_evaluation and not has_errors(problems):
-        problems += _about_split(train, validation)
+        problems += about_split(train, validation)
     return CheckedDataset(
         index, reason, train, validation, infos, tuple(problems),
         digest((sample.key, *sample.labels, content[sample.key], *([prints[sample.key]] if prints else []))
@@ -213,17 +214,6 @@ def _about_groups(index: DatasetIndex, content: Mapping[str, str]) -> list[Probl
     return [Problem(f"{len(separated)} groups have images in both splits of the data set: {listed(separated)}",
                     hint="move all images of a group to one split (data leakage: the score would be inflated)",
                     severity="warning")] if separated else []
-
-
-def _about_split(train: Sequence[Sample], validation: Sequence[Sample]) -> list[Problem]:
-    problems = [Problem(f"the split leaves no image for {name}",
-                        hint="change dataset.validation_percentage, add images, or regroup with dataset.group_by")
-                for name, part in (("training", train), ("validation", validation)) if not part]
-    seen = {label for sample in train for label in sample.labels}
-    for label in sorted({label for sample in validation for label in sample.labels} - seen):
-        problems.append(Problem(f"the class {label!r} has images in validation only, so the model cannot learn it",
-                                hint="move some of its images to training, or regroup with dataset.group_by"))
-    return problems
 
 
 def digest(rows: Iterable[Sequence[str]]) -> str:
