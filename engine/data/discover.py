@@ -9,12 +9,13 @@ from sightsmith.core.contracts.annotation import Annotation, can_derive
 from sightsmith.core.contracts.dataset import DatasetIndex
 from sightsmith.core.contracts.records import DatasetFormatRecord
 from sightsmith.core.util.errors import Problem, UserError, near
+from sightsmith.core.util.files import typed_path
 from sightsmith.engine.data.archive import unpack
 
 
 def choose_folder(text: str, cache_dir: Path) -> Path:
     """The folder that ``dataset.root`` names; a zip is unpacked below ``cache_dir``. Raises UserError."""
-    root = Path(text).expanduser()
+    root = typed_path(text)
     if not root.exists():
         siblings = [path.name for path in root.parent.iterdir()] if root.parent.is_dir() else []
         raise UserError(f"dataset.root={text}: there is no such folder.{near(root.name, siblings)}",

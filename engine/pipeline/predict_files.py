@@ -19,7 +19,7 @@ from sightsmith.core.contracts.image import Array, ImageInfo
 from sightsmith.core.contracts.prediction import Prediction
 from sightsmith.core.contracts.records import ImageReaderRecord
 from sightsmith.core.util.errors import UserError, near
-from sightsmith.core.util.files import cache_dir, ensure_writable, fill_file, write_json
+from sightsmith.core.util.files import cache_dir, ensure_writable, fill_file, typed_path, write_json
 from sightsmith.engine.data.archive import unpack
 from sightsmith.engine.data.images import HEAD, probe
 from sightsmith.engine.data.thumbnails import blended, load_rgb, palette
@@ -91,7 +91,7 @@ def find_images(location: str, readers: Sequence[ImageReaderRecord]) -> dict[str
 
     Raises UserError if there are none.
     """
-    source = Path(location).expanduser()
+    source = typed_path(location)
     if not source.exists():
         siblings = [path.name for path in source.parent.iterdir()] if source.parent.is_dir() else []
         raise UserError(f"input={location}: there is no such file or folder.{near(source.name, siblings)}",

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from sightsmith.core.contracts.plan import Plan
 from sightsmith.core.contracts.schema import Config
 from sightsmith.core.util.errors import NonFiniteLossError, StoppedError, UserError
-from sightsmith.core.util.files import ensure_writable
+from sightsmith.core.util.files import ensure_writable, typed_path
 from sightsmith.engine.pipeline.prepare import prepare
 from sightsmith.engine.pipeline.result import Result
 from sightsmith.engine.pipeline.stages import RunContext
@@ -35,7 +35,7 @@ def start(config: Config, overrides: Sequence[str], plugins: Plugins, sweep_fold
     if sweep_folder is not None:
         with claimed(distributed.device_count(config.trainer.devices), config.tuner.runs_per_device):
             return _on_devices(_train, config, list(overrides), plugins, sweep_folder)
-    ensure_writable(Path(config.output_dir).expanduser())
+    ensure_writable(typed_path(config.output_dir))
     if distributed.joined():
         return _train(config, overrides, plugins)
     return _on_devices(_train, config, list(overrides), plugins)

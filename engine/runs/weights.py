@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from sightsmith.core.contracts.weights import LoadReport
 from sightsmith.core.util.errors import UserError, listed, near
+from sightsmith.core.util.files import typed_path
 from sightsmith.engine.runs.checkpoint import load_tree
 from sightsmith.engine.runs.heads import Head
 
@@ -59,7 +60,7 @@ def read_weights(path: Path) -> WeightsFile:
     From a sightsmith checkpoint or bundle, the model's tensors are taken. Raises UserError for a file that is
     missing, damaged, or can only be read by full unpickling.
     """
-    path = path.expanduser()
+    path = typed_path(path)
     if not path.is_file():
         siblings = [item.name for item in path.parent.glob("*")] if path.parent.is_dir() else []
         raise UserError(f"network.weights: there is no file {path}.{near(path.name, siblings)}",

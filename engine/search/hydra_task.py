@@ -7,7 +7,7 @@ from pathlib import Path
 
 from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 
 from sightsmith.core.config.compose import resolve
 from sightsmith.core.plugins.manager import Plugins
@@ -19,12 +19,14 @@ def run_composed(composed: DictConfig, plugins: Plugins) -> float | None:
     from sightsmith.engine.pipeline.start import start  # torch: not needed to compose
 
     hydra = HydraConfig.get()
-    config = resolve(composed, hydra.runtime.choices, plugins)
+    # As they are: text of ours in them may have a ${ that OmegaConf would resolve.
+    choices, overrides = map(OmegaConf.to_container, (hydra.runtime.choices, hydra.overrides.task))
+    config = resolve(composed, choices, plugins)  # type: ignore[arg-type]
     if plugins.tuner(config.tuner.name).searches:
         raise UserError(f"tuner={config.tuner.name} needs many runs, but hydra.mode=RUN starts only one",
                         hint="omit hydra.mode, or type tuner=manual")
     folder = Path(hydra.runtime.output_dir) if hydra.mode == RunMode.MULTIRUN else None
-    result = start(config, list(hydra.overrides.task), plugins, folder)
+    result = start(config, overrides, plugins, folder)  # type: ignore[arg-type]
     if result is None:
         return None
     print(f"Report: {result.report}")

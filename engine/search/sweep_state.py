@@ -11,7 +11,7 @@ from textwrap import indent
 from typing import Any
 
 from sightsmith.core.util.errors import FailedRunsError, UserError, describe_error
-from sightsmith.core.util.files import make_folder, write_json
+from sightsmith.core.util.files import make_folder, typed_path, write_json
 from sightsmith.engine.runs.run_dir import ERROR, FINISHED
 from sightsmith.engine.search.sweep_plan import SweepPlan
 from sightsmith.engine.search.sweep_table import SweepRow
@@ -87,7 +87,7 @@ def find_folder(folder: Path, resume: str, overrides: list[str]) -> Path:
         return folder
     if resume.lower() == "true":
         return _newest(folder.parent, overrides)
-    folder = Path(resume).expanduser().resolve()
+    folder = typed_path(resume).resolve()
     if not _is_over(folder / CARD, overrides):
         raise UserError(f"{RESUME}={resume}: {folder} is not a sweep over the same values",
                         hint=f"type the overrides that it was started with, or omit {RESUME}")
