@@ -12,7 +12,7 @@ from command_line import refused, within
 from PIL import Image
 
 pytestmark = pytest.mark.usefixtures("blank_plots")
-SETTINGS = ["task=classification", "network=resnet18", "network.weights=none", "recipe=platform", "image.size=32",
+SETTINGS = ["task=classification", "network=shufflenet_v2_x0_5", "network.weights=none", "recipe=platform", "image.size=32",
             "hyper.epochs=2", "hyper.batch_size=8", "trainer.precision=fp32", "trainer.memory_format=contiguous",
             "logger=[]", "dataset.folds=none"]
 
@@ -42,33 +42,53 @@ def test_inspect(photos, tmp_path, monkeypatch, name):
     assert found["root"] == str(tmp_path / name)
 
 
-def test_a_run_and_all_that_is_done_with_it(photos, tmp_path, monkeypatch):
-    data, runs, name, description = "${HOME} [1]", "a$b, (#1)", "1.50", "x, y: '${task.name}' = {z}"
-    monkeypatch.chdir(tmp_path)
-    shutil.copytree(photos, tmp_path / data)
-    paused = succeeded("train", *SETTINGS, f"dataset.root={data}", f"output_dir={runs}", f"name={name}",
-                       f"description={description}", "trainer.pause_after_epoch=1")
-    # What it tells you to type does what it says.
-    command = shlex.split(paused.replace("\n", "").partition("Resume it with:")[2])
-    assert command[:2] == ["sightsmith", "train"]
-    succeeded(*command[1:], "trainer.pause_after_epoch=null")
-    [run] = (tmp_path / runs).iterdir()
+DATA, RUNS, NAME, DESCRIPTION = "${HOME} [1]", "a$b, (#1)", "1.50", "x, y: '${task.name}' = {z}"
+
+
+@pytest.fixture(scope="module")
+def place(photos, tmp_path_factory):
+    """A folder with a data set and a finished run, which was paused, and resumed as it said."""
+    folder = tmp_path_factory.mktemp("place")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        shutil.copytree(photos, folder / DATA)
+        said = succeeded("train", *SETTINGS, f"dataset.root={DATA}", f"output_dir={RUNS}", f"name={NAME}",
+                         f"description={DESCRIPTION}", "trainer.pause_after_epoch=1")
+        command = shlex.split(said.replace("\n", "").partition("Resume it with:")[2])
+        assert command[:2] == ["sightsmith", "train"]
+        succeeded(*command[1:], "trainer.pause_after_epoch=null")
+    return folder
+
+
+@pytest.fixture
+def run(place, monkeypatch):
+    monkeypatch.chdir(place)
+    [found] = (place / RUNS).glob("*/")
+    return found
+
+
+def test_a_run_keeps_what_was_typed(run):
     card = json.loads((run / "model" / "model.json").read_text())["config"]
-    assert (card["dataset"]["root"], card["name"], card["description"]) == (data, name, description)
+    assert (card["dataset"]["root"], card["name"], card["description"]) == (DATA, NAME, DESCRIPTION)
     assert len((run / "metrics.jsonl").read_text().splitlines()) == 2
-    assert "warning: the images" not in succeeded("evaluate", f"run={run}")
-    succeeded("evaluate", f"run={run}", f"dataset.root={data}", "output_dir=[out] ${x}")
-    succeeded("predict", f"run={run}", f"input={data}", "output_dir=[out] ${x}")
-    assert len(list((tmp_path / "[out] ${x}").iterdir())) == 2
-    checks = json.loads(succeeded("verify", f"run={run}", "--json"))["checks"]
+    assert json.loads(succeeded("list", "runs", "--json", "--output-dir", RUNS))[0]["run"] == f"{RUNS}/{run.name}"
+    checks = json.loads(succeeded("verify", f"run={RUNS}/{run.name}", "--json"))["checks"]
     assert {item["state"] for item in checks} == {"same"}
-    assert f"{runs}/{run.name}" in json.loads(succeeded("list", "runs", "--json", "--output-dir", runs))[0]["run"]
-    # A new run that starts from it, or is a preset of it.
-    start = [f"dataset.root={data}", "trainer.dry_run=true"]
-    succeeded("train", f"base_run={runs}/{run.name}", *start)
-    assert "has an interpolation" in refused("preset", "create", f"run={run}", "name=mine", f"output_dir={runs}")
-    succeeded("preset", "create", f"run={run}", "name=mine", f"output_dir={runs}", "description=a, b: #c")
-    succeeded("train", f"preset={runs}/mine.yaml", *start)
+
+
+def test_evaluation_and_prediction(run, place):
+    assert "warning: the images" not in succeeded("evaluate", f"run={run}")
+    succeeded("evaluate", f"run={run}", f"dataset.root={DATA}", "output_dir=[out] ${x}")
+    succeeded("predict", f"run={run}", f"input={DATA}/Classes/a", "output_dir=[out] ${x}")
+    assert len(list((place / "[out] ${x}").iterdir())) == 2
+
+
+def test_retraining_and_a_preset(run):
+    succeeded("inspect", f"base_run={RUNS}/{run.name}", f"dataset.root={DATA}")
+    create = ["preset", "create", f"run={run}", "name=mine", f"output_dir={RUNS}"]
+    assert "has an interpolation" in refused(*create)
+    succeeded(*create, "description=a, b: #c")
+    succeeded("inspect", f"preset={RUNS}/mine.yaml", f"dataset.root={DATA}")
 
 
 def test_no_folder_of_this_name(tmp_path, monkeypatch):
