@@ -11,7 +11,7 @@ import stat
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import UnionType
-from typing import Any
+from typing import Any, get_args
 
 import yaml
 
@@ -78,7 +78,7 @@ def validate_fields(content: Any, kinds: Mapping[str, Kind]) -> None:
         value = content.get(key)
         if key not in content and not isinstance(None, kind):
             raise ValueError(f"it has no {key}")
-        if not isinstance(value, kind) or isinstance(value, bool) and kind is not bool:
+        if not isinstance(value, kind) or isinstance(value, bool) and bool not in (kind, *get_args(kind)):
             raise ValueError(f"{key} is {_named(value)}")
 
 

@@ -25,7 +25,7 @@ from sightsmith.engine.runs.bundle import all_tensors
 from sightsmith.engine.runs.checkpoint import tensors_digest
 from sightsmith.engine.runs.lockfile import PARTS, environment, read_lock
 from sightsmith.engine.runs.published import locate_weights
-from sightsmith.engine.runs.run_dir import FINISHED, RunDir, read_status
+from sightsmith.engine.runs.run_dir import ERROR, FINISHED, RunDir, read_status
 from sightsmith.engine.runs.run_files import read_overrides
 from sightsmith.engine.runs.weights import file_digest
 
@@ -188,8 +188,12 @@ def _finished(path: Path) -> RunDir:
     if not run.config.is_file():
         raise UserError(f"run={path} is not the folder of a run: it has no {run.config.name}",
                         hint="`sightsmith list runs` shows the runs")
-    if (status := read_status(run)["status"]) != FINISHED:
-        raise UserError(f"The run {path} is not finished, it is {status}: there is nothing to verify yet",
+    status = read_status(run)
+    if status["status"] == ERROR:
+        raise UserError(f"The run {path} ended with an error: {status.get('message')}", hint="resume it: "
+                        f"trainer.resume={path}")
+    if status["status"] != FINISHED:
+        raise UserError(f"The run {path} is not finished, it is {status['status']}: there is nothing to verify yet",
                         hint=f"resume it: trainer.resume={path}")
     return run
 

@@ -42,11 +42,12 @@ def find_run(config: Config) -> RunDir | None:
         if not run.config.is_file():
             raise UserError(f"trainer.resume={resume} is not a run folder: it has no {run.config.name}",
                             hint="`sightsmith list runs` shows the runs")
-    status = read_status(run)["status"]
-    if status == FINISHED:
+    status = read_status(run)
+    if status["status"] == FINISHED:
         raise UserError(f"The run {run.path} is finished; there is nothing to resume.")
-    if status == RUNNING:
-        raise UserError(f"The run {run.path} is still running.", hint="stop it, or wait until it has finished")
+    if status["status"] == RUNNING:
+        raise UserError(f"The run {run.path} is still running: process {status.get('pid')} on {status.get('host')} "
+                        "trains in its folder", hint="stop it, or wait until it has finished")
     return run
 
 

@@ -100,12 +100,12 @@ class RunDir:
         return self.path / "report"
 
     def read_metrics(self, report: Callable[[str], None] = lambda line: None) -> list[dict[str, Any]]:
-        """One entry per epoch, up to a damaged line, which is reported; a last line that a kill truncated is not."""
+        """One entry per epoch, up to a damaged line, which is reported."""
         if not os.path.lexists(self.metrics):
             return []
         entries: list[dict[str, Any]] = []
         try:
-            lines = read_text(self.metrics).splitlines(keepends=True)
+            lines = read_text(self.metrics).splitlines()
         except UserError as error:
             report(error.message)
             return []
@@ -114,8 +114,7 @@ class RunDir:
                 entry = parse_json(line)
                 validate_fields(entry, {**dict.fromkeys(entry, float | int | None), **METRICS})
             except (ValueError, TypeError):
-                if number < len(lines) or line.endswith("\n"):
-                    report(f"{self.metrics} is damaged: line {number} is not the metrics of an epoch")
+                report(f"{self.metrics} is damaged: line {number} is not the metrics of an epoch")
                 break
             entries.append(entry)
         return entries
