@@ -69,7 +69,7 @@ if TYPE_CHECKING:
     from sightsmith.core.contracts.task import Task
     from sightsmith.core.contracts.weights import LoadReport, PublishedWeights
     from sightsmith.core.plugins.manager import Plugins
-    from sightsmith.core.util.files import cache_dir, fill_folder, typed_path, write_atomic, write_json
+    from sightsmith.core.util.files import cache_dir, fill_folder, resolved_path, write_atomic, write_json
     from sightsmith.core.util.text import format_metric
     from sightsmith.engine.data.annotated_image import (
         AnnotatedImage,
@@ -196,7 +196,7 @@ LAZY = {
     "PublishedWeights": "sightsmith.core.contracts.weights:PublishedWeights",
     "cache_dir": "sightsmith.core.util.files:cache_dir",
     "fill_folder": "sightsmith.core.util.files:fill_folder",
-    "typed_path": "sightsmith.core.util.files:typed_path",
+    "resolved_path": "sightsmith.core.util.files:resolved_path",
     "write_atomic": "sightsmith.core.util.files:write_atomic",
     "write_json": "sightsmith.core.util.files:write_json",
     "format_metric": "sightsmith.core.util.text:format_metric",
@@ -278,7 +278,8 @@ __all__ = [
     "hookimpl", "integer_limits", "is_among", "is_out_of_memory", "largest_value", "listed", "load_by_class",
     "load_matching", "load_module_weights", "load_rgb", "mask_area", "mask_box", "mask_from_counts", "near",
     "of_crowds", "picture_values", "plain_layout", "ranked", "read_image", "read_starting_weights", "read_weights",
-    "richest", "run_lengths", "semantic_map", "to_float32", "typed_path", "window_limits", "write_atomic", "write_json",
+    "resolved_path", "richest", "run_lengths", "semantic_map", "to_float32", "window_limits", "write_atomic",
+    "write_json",
 ]
 
 if not TYPE_CHECKING:  # otherwise a type checker would accept any name

@@ -12,7 +12,7 @@ from sightsmith.core.config.model_card import WEIGHTS, card_path, read_card, res
 from sightsmith.core.contracts.schema import PLATFORM, BaseRunConfig, Config
 from sightsmith.core.plugins.manager import Plugins
 from sightsmith.core.util.errors import UserError
-from sightsmith.core.util.files import typed_path
+from sightsmith.core.util.files import resolved_path
 
 RETRAIN_FREE_KEYS = ("augment", "network.class_renames", "base_run.distillation", "base_run.replay")
 """Keys that retraining takes from the base run, but that you may change."""
@@ -64,7 +64,7 @@ def recipe(config: Config) -> dict[str, dict[str, Any]]:
 
 def find_base_run(folder: str | Path, plugins: Plugins) -> BaseRun:
     """The finished run in ``folder``. Raises UserError if there is none."""
-    path = typed_path(folder).resolve()
+    path = resolved_path(folder)
     try:
         card = read_card(path)
         return BaseRun(path, card, restore_config(card["config"], card_path(path), plugins.tasks))

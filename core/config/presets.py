@@ -7,6 +7,7 @@ those of :class:`Preset`; ``config`` holds the configuration that it sets.
 from __future__ import annotations
 
 import dataclasses
+import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from importlib.resources import files
@@ -20,7 +21,7 @@ from sightsmith.core.contracts.schema import PLATFORM, PresetConfig
 from sightsmith.core.plugins.manager import Plugins
 from sightsmith.core.util.digest import digest
 from sightsmith.core.util.errors import UserError, near
-from sightsmith.core.util.files import typed_path
+from sightsmith.core.util.files import resolved_path
 from sightsmith.core.util.reading import Kind, parse_yaml, read_text, validate_fields
 
 if TYPE_CHECKING:
@@ -102,8 +103,8 @@ def is_file(choice: str) -> bool:
 def find_preset(choice: str, plugins: Plugins) -> Preset:
     """The preset that ``preset=choice`` names. Raises UserError if it does not exist or is invalid."""
     if is_file(choice):
-        path = typed_path(choice).resolve()
-        if not path.is_file():
+        path = resolved_path(choice)
+        if not os.path.isfile(path):
             raise UserError(f"preset={choice}: there is no file {path}",
                             hint="`sightsmith list presets` shows the presets of all plugins")
         return _read(path, path)

@@ -98,6 +98,11 @@ def typed_path(text: str | Path) -> Path:
     return Path(name if own else os.path.expanduser(name))
 
 
+def resolved_path(text: str | Path) -> Path:
+    """:func:`typed_path`, absolute and without links; one that leads to itself is kept."""
+    return Path(os.path.realpath(typed_path(text)))
+
+
 def cache_dir() -> Path:
     """Folder for unpacked archives and embedded data sets: ``$SIGHTSMITH_CACHE``, or the platform's user cache folder
     (``~/.cache/sightsmith`` on Linux)."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -16,8 +17,8 @@ from sightsmith.engine.data.archive import unpack
 def choose_folder(text: str, cache_dir: Path) -> Path:
     """The folder that ``dataset.root`` names; a zip is unpacked below ``cache_dir``. Raises UserError."""
     root = typed_path(text)
-    if not root.exists():
-        siblings = [path.name for path in root.parent.iterdir()] if root.parent.is_dir() else []
+    if not text or not os.path.exists(root):  # unlike Path.exists, also for a name that is too long for a file
+        siblings = [path.name for path in root.parent.iterdir()] if os.path.isdir(root.parent) else []
         raise UserError(f"dataset.root={text}: there is no such folder.{near(root.name, siblings)}",
                         hint="type dataset.root=FOLDER (or a zip), or dataset.root=sample for the embedded data set")
     if root.is_file():

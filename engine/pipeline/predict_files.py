@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import chain
@@ -92,8 +93,8 @@ def find_images(location: str, readers: Sequence[ImageReaderRecord]) -> dict[str
     Raises UserError if there are none.
     """
     source = typed_path(location)
-    if not source.exists():
-        siblings = [path.name for path in source.parent.iterdir()] if source.parent.is_dir() else []
+    if not os.path.exists(source):
+        siblings = [path.name for path in source.parent.iterdir()] if os.path.isdir(source.parent) else []
         raise UserError(f"input={location}: there is no such file or folder.{near(source.name, siblings)}",
                         hint="type the path of an image, a folder of images, or a zip of such a folder")
     if source.is_file() and source.suffix.lower() != ".zip":

@@ -13,7 +13,7 @@ from sightsmith.core.config.presets import preset_checksum
 from sightsmith.core.contracts.report import Section
 from sightsmith.core.contracts.schema import Config
 from sightsmith.core.util.errors import StoppedError
-from sightsmith.core.util.files import make_folder, typed_path, write_atomic, write_json
+from sightsmith.core.util.files import make_folder, resolved_path, write_atomic, write_json
 from sightsmith.core.util.reading import to_yaml
 from sightsmith.core.util.text import format_metric
 from sightsmith.engine.data.statistics import describe
@@ -79,7 +79,7 @@ def _open_run(context: RunContext, planned: PlannedRun, held: ExitStack) -> RunD
         make_folder(context.sweep_folder)
         run = RunDir(context.sweep_folder)
     else:
-        run = RunDir.create(typed_path(config.output_dir).resolve(), config.name)
+        run = RunDir.create(resolved_path(config.output_dir), config.name)
     held.enter_context(hold(run))
     if parent is not None:
         clone_checkpoint(parent, run)

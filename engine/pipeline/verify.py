@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -185,7 +186,7 @@ def _largest_difference(one: Tensor | None, other: Tensor | None) -> float | Non
 
 def _finished(path: Path) -> RunDir:
     run = RunDir(path)
-    if not run.config.is_file():
+    if not os.path.isfile(run.config):
         raise UserError(f"run={path} is not the folder of a run: it has no {run.config.name}",
                         hint="`sightsmith list runs` shows the runs")
     status = read_status(run)
@@ -211,6 +212,6 @@ def _starting_weights(config: Config, plugins: Plugins) -> str | None:
     path = locate_weights(plugins.network(config.network.name), config.network)
     if path is None:
         return None
-    if not path.is_file():
+    if not os.path.isfile(path):
         raise UserError(f"network.weights={config.network.weights}: the file {path} is not on this machine")
     return file_digest(path)

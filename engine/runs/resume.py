@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict
@@ -11,7 +12,7 @@ from typing import Any
 
 from sightsmith.core.contracts.schema import Config, is_among
 from sightsmith.core.util.errors import Problem, UserError
-from sightsmith.core.util.files import fill_file, typed_path
+from sightsmith.core.util.files import fill_file, resolved_path
 from sightsmith.core.util.reading import Damaged
 from sightsmith.engine.runs.compute_mode import ComputeMode
 from sightsmith.engine.runs.lockfile import PARTS, read_lock
@@ -36,10 +37,10 @@ def find_run(config: Config) -> RunDir | None:
     if resume.lower() == "false":
         return None
     if resume.lower() == "true":
-        run = _newest(typed_path(config.output_dir).resolve(), config.name)
+        run = _newest(resolved_path(config.output_dir), config.name)
     else:
-        run = RunDir(typed_path(resume).resolve())
-        if not run.config.is_file():
+        run = RunDir(resolved_path(resume))
+        if not os.path.isfile(run.config):
             raise UserError(f"trainer.resume={resume} is not a run folder: it has no {run.config.name}",
                             hint="`sightsmith list runs` shows the runs")
     status = read_status(run)
@@ -72,8 +73,8 @@ def find_branch_point(config: Config, lock: dict[str, Any]) -> RunDir | None:
     than :data:`CHANGEABLE` differ."""
     if config.trainer.branch_from is None:
         return None
-    run = RunDir(typed_path(config.trainer.branch_from).resolve())
-    if not all(path.is_file() for path in (run.config, run.last, run.best, run.metrics)):
+    run = RunDir(resolved_path(config.trainer.branch_from))
+    if not all(map(os.path.isfile, (run.config, run.last, run.best, run.metrics))):
         raise UserError(f"trainer.branch_from={config.trainer.branch_from} is not a run with a checkpoint and metrics",
                         hint="`sightsmith list runs` shows the runs")
     if problems := _differences(run, config, lock, (*RESUME_FREE_KEYS, *CHANGEABLE)):

@@ -155,7 +155,7 @@ class Status:
 
     def __init__(self, run: RunDir, *, devices: int, epochs: int) -> None:
         self._run = run
-        earlier = read_status(run) if run.status.is_file() else {}
+        earlier = read_status(run) if os.path.lexists(run.status) else {}
         self._hours_before = float(earlier.get("device_hours") or 0.0)
         self._devices, self._begun, self._written = devices, time.monotonic(), 0.0
         self.epochs = epochs

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import os
 import pickle
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -61,8 +62,8 @@ def read_weights(path: Path) -> WeightsFile:
     missing, damaged, or can only be read by full unpickling.
     """
     path = typed_path(path)
-    if not path.is_file():
-        siblings = [item.name for item in path.parent.glob("*")] if path.parent.is_dir() else []
+    if not os.path.isfile(path):
+        siblings = [item.name for item in path.parent.glob("*")] if os.path.isdir(path.parent) else []
         raise UserError(f"network.weights: there is no file {path}.{near(path.name, siblings)}",
                         hint="type network.weights=published, backbone, none, or the path of a .safetensors or .pth "
                              "file")

@@ -24,7 +24,7 @@ from sightsmith.core.config.literal import quoted, without_interpolation
 from sightsmith.core.contracts.records import TunerRecord
 from sightsmith.core.plugins.manager import Plugins
 from sightsmith.core.util.errors import StoppedError, UserError
-from sightsmith.core.util.files import ensure_writable, typed_path
+from sightsmith.core.util.files import ensure_writable, resolved_path
 from sightsmith.engine.pipeline.console import console
 from sightsmith.engine.runs.run_dir import FINISHED
 from sightsmith.engine.search.asynchronous import TrainHere, run_asynchronously
@@ -65,7 +65,7 @@ def run_sweep(config: DictConfig, context: HydraContext, task_function: TaskFunc
     resume = next((str(item.value()) for item in parsed if item.key_or_group == RESUME), "false")
     parsed = [item for item in parsed if item.key_or_group not in SWEEP_FREE_KEYS]
     lines = [str(item.input_line) for item in parsed]
-    folder = find_folder(typed_path(config.hydra.sweep.dir).resolve(), resume, lines)
+    folder = find_folder(resolved_path(config.hydra.sweep.dir), resume, lines)
     ensure_writable(folder)
     _share_folder(config, folder)
     launcher = TrialLauncher(config, context, task_function, Budget.of(config, searches=record.searches))

@@ -8,13 +8,17 @@ import shutil
 
 import pytest
 from command_line import refused, within
+from small_runs import LABELS
 
+from sightsmith.core.config.compose import compose
 from sightsmith.core.config.model_card import read_card
+from sightsmith.core.plugins.manager import load_plugins
 from sightsmith.core.util.errors import UserError
 from sightsmith.core.util.reading import LARGEST
 from sightsmith.engine.pipeline.verify import check_run
-from sightsmith.engine.runs.checkpoint import load_tree
+from sightsmith.engine.runs.checkpoint import load_tree, save_tree
 from sightsmith.engine.runs.lockfile import read_lock
+from sightsmith.engine.runs.resume import find_run
 from sightsmith.engine.runs.run_dir import RunDir, read_status
 from sightsmith.engine.runs.run_files import read_config, read_overrides, read_plan
 
@@ -157,6 +161,60 @@ def test_a_broken_run_breaks_no_list(run, file, digits):
     assert (runs / "index.html").is_file()
     if file == "metrics.jsonl":
         assert output.count("warning: ") == len(DAMAGES) - 2  # empty and missing
+
+
+@pytest.fixture(scope="module")
+def paused(tmp_path_factory):
+    """A run that was paused after the first of two epochs, and what it was started with."""
+    folder = tmp_path_factory.mktemp("paused")
+    train = ["train", *LABELS, "dataset.limit=40"]
+    code, _, errors = within(*train, f"output_dir={folder}", "trainer.pause_after_epoch=1")
+    assert code == 0, errors
+    [found] = folder.iterdir()
+    return found, train
+
+
+@pytest.mark.usefixtures("blank_plots")
+@pytest.mark.parametrize(("file", "damage", "says"), [
+    ("plan.json", DAMAGES["cut"], "plan.json is damaged: line 1 is not JSON"),
+    ("config.yaml", DAMAGES["a list"], "config.yaml is damaged: it is a list, not a mapping"),
+    ("lock.json", DAMAGES["missing"], "lock.json is missing"),
+    ("checkpoints/last/state.safetensors", DAMAGES["cut"], "state.safetensors is damaged"),
+    ("checkpoints/last/state.safetensors", lambda path: save_tree(path, {"state": {"micro_batch": 1}}),
+     "state.safetensors does not fit this run"),
+])
+def test_a_damaged_run_is_not_resumed(paused, tmp_path, file, damage, says):
+    run, train = paused
+    copy = shutil.copytree(run, tmp_path / "copy")
+    damage(copy / file)
+    assert says in refused(*train, f"trainer.resume={copy}")
+
+
+@pytest.mark.usefixtures("blank_plots")
+def test_a_run_resumes_without_its_metrics_and_says_so(paused, tmp_path):
+    run, train = paused
+    copy = RunDir(shutil.copytree(run, tmp_path / "copy"))
+    DAMAGES["a list"](copy.metrics)
+    code, output, errors = within(*train, f"trainer.resume={copy.path}")
+    assert code == 0, errors
+    for warning in (f"{copy.metrics} is damaged: line 1 is not the metrics of an epoch",
+                    f"{copy.metrics} has lost the metrics of 1 of 1 epochs"):
+        assert f"warning: {warning}" in output
+        assert warning in " ".join(read_status(copy)["warnings"])
+    assert [entry["epoch"] for entry in copy.read_metrics(pytest.fail)] == [2]
+
+
+def test_another_damaged_run_is_no_hindrance(paused, tmp_path):
+    run, train = paused
+    shutil.copytree(run, tmp_path / "2000-good")
+    broken = shutil.copytree(run, tmp_path / "3000-newer")
+    DAMAGES["cut"](broken / "config.yaml")
+    config = compose([*train[1:], f"output_dir={tmp_path}", "trainer.resume=true"], load_plugins())
+    assert find_run(config).path == tmp_path / "2000-good"
+    shutil.rmtree(tmp_path / "2000-good")
+    with pytest.raises(UserError, match=r"3000-newer/config.yaml is damaged") as caught:
+        find_run(config)
+    assert "no run named 'classification'" in caught.value.message
 
 
 def test_a_line_of_the_metrics(run):

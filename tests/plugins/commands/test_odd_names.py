@@ -12,9 +12,9 @@ from command_line import refused, within
 from PIL import Image
 
 pytestmark = pytest.mark.usefixtures("blank_plots")
-SETTINGS = ["task=classification", "network=shufflenet_v2_x0_5", "network.weights=none", "recipe=platform", "image.size=32",
-            "hyper.epochs=2", "hyper.batch_size=8", "trainer.precision=fp32", "trainer.memory_format=contiguous",
-            "logger=[]", "dataset.folds=none"]
+SETTINGS = ["task=classification", "network=shufflenet_v2_x0_5", "network.weights=none", "recipe=platform",
+            "image.size=32", "hyper.epochs=2", "hyper.batch_size=8", "trainer.precision=fp32",
+            "trainer.memory_format=contiguous", "logger=[]", "dataset.folds=none"]
 
 
 @pytest.fixture(scope="module")
