@@ -38,6 +38,7 @@ CARD: Mapping[str, Kind] = {name: {"list[Any]": list, "int | None": int | None}.
                             for entry in dataclasses.fields(PresetConfig)
                             if (name := entry.name) not in ("name", "file")}
 """The keys of the card that a file may have."""
+NEEDED: Mapping[str, Kind] = {"task": str, "network": str, "title": str, "annotation": str, "config": dict | None}
 
 
 @dataclass(frozen=True)
@@ -160,10 +161,10 @@ def _read(path: Traversable, provider: Provider | Path) -> Preset:
 
 def _validate(content: Any) -> None:
     """Raises ValueError unless ``content`` is that of a preset's file."""
-    validate_fields(content, {"task": str, "network": str, "title": str, "annotation": str, "config": dict | None})
+    validate_fields(content, {})
     if unknown := content.keys() - CARD.keys() - {"task", "network", "config"}:
         raise ValueError(f"it has unknown keys: {', '.join(sorted(map(str, unknown)))}")
-    validate_fields(content, {key: kind for key, kind in CARD.items() if key in content})
+    validate_fields(content, {**{key: kind for key, kind in CARD.items() if key in content}, **NEEDED})
     for key, names in content.items():
         kinds = (str, int) if key == "classes" else str
         if isinstance(names, list) and not all(isinstance(name, kinds) and name is not True and name is not False

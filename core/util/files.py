@@ -7,7 +7,7 @@ import os
 import re
 import shutil
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -38,9 +38,9 @@ def fill_file(path: Path, fill: Callable[[Path], object]) -> None:
         raise
 
 
-def sweep_temporary(folder: Path) -> None:
-    """Remove what :func:`fill_file` has left below ``folder`` in processes that were killed."""
-    for path in folder.rglob(".*"):
+def remove_temporary(paths: Iterable[Path]) -> None:
+    """Remove those of ``paths`` that :func:`fill_file` has left in processes that were killed."""
+    for path in paths:
         if re.fullmatch(r"\..+\.[a-z0-9_]{8}", path.name) and path.is_file() and not path.is_symlink():
             path.unlink(missing_ok=True)
 

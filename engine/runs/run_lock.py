@@ -14,10 +14,12 @@ from datetime import datetime, timezone
 from typing import BinaryIO
 
 from sightsmith.core.util.errors import UserError
-from sightsmith.core.util.files import sweep_temporary
+from sightsmith.core.util.files import remove_temporary
 from sightsmith.engine.runs.run_dir import RunDir
 
 HELD = (errno.EACCES, errno.EAGAIN)
+TRAINED = ("checkpoints", "folds", "refit", "model", "report")
+"""Folders of a run in which only its training writes; evaluation may be at work in others."""
 log = logging.getLogger("sightsmith")
 
 
@@ -38,9 +40,11 @@ def hold(run: RunDir) -> Iterator[None]:
             log.warning("%s cannot be locked: %s", run.in_use, error)
         _write(stream, json.dumps({"pid": os.getpid(), "host": socket.gethostname(),
                                    "since": datetime.now(timezone.utc).isoformat(timespec="seconds")}))
-        sweep_temporary(run.path)
-        yield
-        _write(stream, "")
+        remove_temporary([*run.path.glob(".*"), *(path for part in TRAINED for path in (run.path / part).rglob(".*"))])
+        try:
+            yield
+        finally:
+            stream.truncate(0)
 
 
 def _opened(run: RunDir) -> BinaryIO:

@@ -155,7 +155,7 @@ def _reclaim(run: RunDir) -> None:
     """Wait until the process that last trained ``run`` has ended; mark the run as stopped if its machine was lost."""
     deadline = time.monotonic() + PATIENCE
     while run.status.is_file() and (status := read_status(run))["status"] == RUNNING:
-        if status["host"] != socket.gethostname():
+        if status.get("host") != socket.gethostname():
             write_json(run.status, status | {"status": STOPPED, "message": "its machine was lost"})
         elif time.monotonic() > deadline:
             return  # resuming it will report that it is still running

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
@@ -19,14 +20,15 @@ def run_composed(composed: DictConfig, plugins: Plugins) -> float | None:
     from sightsmith.engine.pipeline.start import start  # torch: not needed to compose
 
     hydra = HydraConfig.get()
-    # As they are: text of ours in them may have a ${ that OmegaConf would resolve.
-    choices, overrides = map(OmegaConf.to_container, (hydra.runtime.choices, hydra.overrides.task))
-    config = resolve(composed, choices, plugins)  # type: ignore[arg-type]
+    # As they are: paths in them may have a ${ that OmegaConf would resolve.
+    runtime: Any = OmegaConf.to_container(hydra.runtime)
+    overrides: Any = OmegaConf.to_container(hydra.overrides.task)
+    config = resolve(composed, runtime["choices"], plugins)
     if plugins.tuner(config.tuner.name).searches:
         raise UserError(f"tuner={config.tuner.name} needs many runs, but hydra.mode=RUN starts only one",
                         hint="omit hydra.mode, or type tuner=manual")
-    folder = Path(hydra.runtime.output_dir) if hydra.mode == RunMode.MULTIRUN else None
-    result = start(config, overrides, plugins, folder)  # type: ignore[arg-type]
+    folder = Path(runtime["output_dir"]) if hydra.mode == RunMode.MULTIRUN else None
+    result = start(config, overrides, plugins, folder)
     if result is None:
         return None
     print(f"Report: {result.report}")

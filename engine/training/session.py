@@ -15,7 +15,7 @@ from sightsmith.core.contracts.results import Model
 from sightsmith.core.contracts.schema import Config
 from sightsmith.core.contracts.task import Task
 from sightsmith.core.util.errors import UserError
-from sightsmith.engine.runs.bundle import open_model, restore_task
+from sightsmith.engine.runs.bundle import bundle_tensors, open_model, restore_task
 from sightsmith.engine.runs.checkpoint import HINT
 from sightsmith.engine.runs.run_dir import RunDir
 from sightsmith.engine.training.benchmark import FORMATS
@@ -58,6 +58,8 @@ class Training:
             teacher=self._teacher(), micro_batch=plan.micro_batch)
         try:
             trainer.resume()
+            if trainer.state.best_epoch:
+                bundle_tensors(run.best)  # an error now, not after the last epoch
         except (KeyError, IndexError, TypeError, AttributeError, ValueError, RuntimeError) as error:
             raise UserError(f"{run.last} does not fit this run: {str(error).splitlines()[0]}", hint=HINT) from error
         return trainer

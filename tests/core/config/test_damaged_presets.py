@@ -50,7 +50,8 @@ def test_a_good_one(preset, plugins):
     (("task: classification", "task: [classification]"), "task is a list"),
     (("  hyper: {epochs: 3}", "  - hyper"), "config is a list"),
     (("{epochs: 3}", "3"), "hyper is a number"),
-    (("annotation: single-label", "cases: many"), "it has no annotation"),
+    (("annotation: single-label\n", ""), "it has no annotation"),
+    (("annotation:", "cases: many\nannotation:"), "cases is text"),
     (("title: Nodules\n", ""), "it has no title"),
     (("[a, b]", "[a, b"), "line "),
 ])

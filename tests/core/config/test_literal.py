@@ -40,7 +40,7 @@ def test_names_come_through_the_configuration(plugins):
 
 
 def test_what_needs_no_quotes_gets_none(plugins):
-    typed = ["dataset.root=/data/a b", "output_dir=runs-1", "name=ä", "hyper.epochs=3", "~logger", "description="]
+    typed = ["dataset.root=/data/a b", "output_dir=runs-1", "name=a.b", "hyper.epochs=3", "~logger", "description="]
     assert as_typed(typed, plugins) == typed
 
 

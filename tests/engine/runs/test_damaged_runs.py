@@ -180,6 +180,7 @@ def paused(tmp_path_factory):
     ("config.yaml", DAMAGES["a list"], "config.yaml is damaged: it is a list, not a mapping"),
     ("lock.json", DAMAGES["missing"], "lock.json is missing"),
     ("checkpoints/last/state.safetensors", DAMAGES["cut"], "state.safetensors is damaged"),
+    ("checkpoints/best/model.safetensors", DAMAGES["missing"], "model.safetensors is damaged or not a"),
     ("checkpoints/last/state.safetensors", lambda path: save_tree(path, {"state": {"micro_batch": 1}}),
      "state.safetensors does not fit this run"),
 ])

@@ -78,6 +78,7 @@ def test_workers_do_not_keep_the_lock(tmp_path, holder):
 
 def test_what_a_killed_process_left_behind_is_removed(tmp_path):
     kept = [tmp_path / name for name in ("checkpoints/last/state.safetensors", ".hidden", ".state.safetensors.UPPERCAS",
+                                         "evaluations/new/.metrics.json.a1b2c3d4",
                                          "notes.a1b2c3d4")]
     left = [tmp_path / name for name in ("checkpoints/last/.state.safetensors.a1b2c3d4", ".status.json.__abc123",
                                          "folds/1-2/checkpoints/best/.model.safetensors.00000000")]
