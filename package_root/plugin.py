@@ -69,7 +69,7 @@ if TYPE_CHECKING:
     from sightsmith.core.contracts.task import Task
     from sightsmith.core.contracts.weights import LoadReport, PublishedWeights
     from sightsmith.core.plugins.manager import Plugins
-    from sightsmith.core.util.files import cache_dir, fill_folder, write_atomic, write_json
+    from sightsmith.core.util.files import cache_dir, fill_folder, resolved_path, write_atomic, write_json
     from sightsmith.core.util.text import format_metric
     from sightsmith.engine.data.annotated_image import (
         AnnotatedImage,
@@ -223,6 +223,7 @@ LAZY = {
     "PublishedWeights": "sightsmith.core.contracts.weights:PublishedWeights",
     "cache_dir": "sightsmith.core.util.files:cache_dir",
     "fill_folder": "sightsmith.core.util.files:fill_folder",
+    "resolved_path": "sightsmith.core.util.files:resolved_path",
     "write_atomic": "sightsmith.core.util.files:write_atomic",
     "write_json": "sightsmith.core.util.files:write_json",
     "format_metric": "sightsmith.core.util.text:format_metric",
@@ -332,8 +333,8 @@ __all__ = [
     "load_rgb", "mask_area", "mask_box", "mask_from_counts", "natural_order", "near", "of_crowds", "picture_values",
     "plain_layout", "ranked", "read_bytes", "read_flag", "read_head", "read_id", "read_image", "read_integer",
     "read_json", "read_number", "read_numbers", "read_size", "read_starting_weights", "read_text", "read_weights",
-    "relative_name", "richest", "run_lengths", "semantic_map", "split_of", "subfolders", "to_float32", "walk_files",
-    "window_limits", "write_atomic", "write_json",
+    "relative_name", "resolved_path", "richest", "run_lengths", "semantic_map", "split_of", "subfolders", "to_float32",
+    "walk_files", "window_limits", "write_atomic", "write_json",
 ]
 
 if not TYPE_CHECKING:  # otherwise a type checker would accept any name

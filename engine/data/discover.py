@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -9,6 +10,7 @@ from sightsmith.core.contracts.annotation import Annotation, can_derive
 from sightsmith.core.contracts.dataset import DatasetIndex
 from sightsmith.core.contracts.records import DatasetFormatRecord
 from sightsmith.core.util.errors import Problem, UserError, near
+from sightsmith.core.util.files import typed_path
 from sightsmith.engine.data.annotation_files import files_in, subfolders
 from sightsmith.engine.data.archive import unpack
 from sightsmith.engine.data.foreign import foreign_annotation
@@ -21,9 +23,9 @@ PROSE = ("readme", "license", "licence", "notes", "citation", "thumbs", "desktop
 
 def choose_folder(text: str, cache_dir: Path) -> Path:
     """The folder that ``dataset.root`` names; a zip is unpacked below ``cache_dir``. Raises UserError."""
-    root = Path(text).expanduser()
-    if not root.exists():
-        siblings = [path.name for path in root.parent.iterdir()] if root.parent.is_dir() else []
+    root = typed_path(text)
+    if not text or not os.path.exists(root):  # unlike Path.exists, also for a name that is too long for a file
+        siblings = [path.name for path in root.parent.iterdir()] if os.path.isdir(root.parent) else []
         raise UserError(f"dataset.root={text}: there is no such folder.{near(root.name, siblings)}",
                         hint="type dataset.root=FOLDER (or a zip), or dataset.root=sample for the embedded data set")
     if root.is_file():

@@ -8,8 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from omegaconf import OmegaConf
-from omegaconf.errors import OmegaConfBaseException
 from rich.table import Table
 
 from sightsmith.core.config.model_card import read_card
@@ -128,14 +126,10 @@ def _configured(config: Config, settings: Mapping[str, str]) -> Config:
     """``config`` with ``settings``; another data set is used as a whole."""
     if "dataset.root" in settings:
         config = replace(config, dataset=replace(config.dataset, format="auto", group_by="auto", limit=None))
-    try:
-        merged = OmegaConf.to_object(OmegaConf.merge(
-            OmegaConf.structured(config),
-            OmegaConf.from_dotlist([f"{key}={value}" for key, value in settings.items()])))
-    except OmegaConfBaseException as error:
-        raise UserError(str(error).splitlines()[0]) from error
-    assert isinstance(merged, Config)
-    return merged
+    if unknown := [key for key in settings if key not in SETTINGS]:
+        raise UserError(f"evaluation has no key {', '.join(unknown)}", hint=f"its keys: {', '.join(SETTINGS)}")
+    own: dict[str, Any] = {key.removeprefix("dataset."): value for key, value in settings.items()}
+    return replace(config, dataset=replace(config.dataset, **own))
 
 
 def labelled_splits(result: Result, settings: Mapping[str, str], report: Callable[[str], None],

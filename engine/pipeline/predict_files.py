@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import chain
@@ -19,7 +20,7 @@ from sightsmith.core.contracts.image import Array, ImageInfo
 from sightsmith.core.contracts.prediction import Prediction
 from sightsmith.core.contracts.records import ImageReaderRecord
 from sightsmith.core.util.errors import Problem, UserError, near
-from sightsmith.core.util.files import cache_dir, ensure_writable, fill_file, write_json
+from sightsmith.core.util.files import cache_dir, ensure_writable, fill_file, typed_path, write_json
 from sightsmith.engine.data.archive import unpack
 from sightsmith.engine.data.images import HEAD
 from sightsmith.engine.data.thumbnails import blended, load_rgb, palette
@@ -92,9 +93,9 @@ def find_images(location: str, readers: Sequence[ImageReaderRecord]) -> dict[str
 
     Raises UserError if there are none.
     """
-    source = Path(location).expanduser()
-    if not source.exists():
-        siblings = [path.name for path in source.parent.iterdir()] if source.parent.is_dir() else []
+    source = typed_path(location)
+    if not os.path.exists(source):
+        siblings = [path.name for path in source.parent.iterdir()] if os.path.isdir(source.parent) else []
         raise UserError(f"input={location}: there is no such file or folder.{near(source.name, siblings)}",
                         hint="type the path of an image, a folder of images, or a zip of such a folder")
     if source.is_file() and source.suffix.lower() != ".zip":

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from sightsmith.core.contracts.plan import Plan
 from sightsmith.core.contracts.schema import Config
 from sightsmith.core.util.errors import NonFiniteLossError, StoppedError, UserError
-from sightsmith.core.util.files import ensure_writable
+from sightsmith.core.util.files import ensure_writable, typed_path
 from sightsmith.engine.pipeline.load_dataset import SAMPLE
 from sightsmith.engine.pipeline.prepare import prepare
 from sightsmith.engine.pipeline.result import Result
@@ -38,20 +38,20 @@ def start(config: Config, overrides: Sequence[str], plugins: Plugins, sweep_fold
     if sweep_folder is not None:
         with claimed(distributed.device_count(config.trainer.devices), config.tuner.runs_per_device):
             return _on_devices(_train, config, list(overrides), plugins, sweep_folder)
-    ensure_writable(Path(config.output_dir).expanduser())
+    ensure_writable(typed_path(config.output_dir))
     if distributed.joined():
         return _train(config, overrides, plugins)
     return _on_devices(_train, config, list(overrides), plugins)
 
 
 def with_absolute_paths(config: Config) -> Config:
-    """``config`` with the paths of what is there as they are from any folder: a run is used from others later."""
-    found = {key: os.path.abspath(os.path.expanduser(text)) for key, text in (
-        ("root", config.dataset.root), ("weights", str(config.network.weights)), ("path", str(config.base_run.path)))
-        if text != SAMPLE and os.path.exists(os.path.expanduser(text))}
-    return replace(config, dataset=replace(config.dataset, root=found.get("root", config.dataset.root)),
-                   network=replace(config.network, weights=found.get("weights", config.network.weights)),
-                   base_run=replace(config.base_run, path=found.get("path", config.base_run.path)))
+    """``config`` with the paths of its data and of its base run from any folder: a run is used from others later."""
+    root, base_run = config.dataset.root, config.base_run.path
+    if root != SAMPLE and os.path.exists(typed_path(root)):
+        config = replace(config, dataset=replace(config.dataset, root=os.path.abspath(typed_path(root))))
+    if base_run is not None and os.path.exists(typed_path(base_run)):
+        config = replace(config, base_run=replace(config.base_run, path=os.path.abspath(typed_path(base_run))))
+    return config
 
 
 def plan(config: Config, overrides: Sequence[str], plugins: Plugins) -> Plan:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from sightsmith.core.util.files import resolved_path
 from sightsmith.plugins.commands.labelled_data import LabelledData
 from sightsmith.plugins.commands.settings import flag, key, parse
 
@@ -39,7 +40,7 @@ def evaluate_command(arguments: list[str], plugins: Plugins) -> int:
     result = Result.load(options.run, plugins)
     with stdout_as_stderr(options.json):
         evaluation = evaluate(result, options.dataset(), options.split,
-                              options.output_dir and options.output_dir.resolve(), tta=options.tta)
+                              options.output_dir and resolved_path(options.output_dir), tta=options.tta)
     if options.json:
         print_json({"report": str(evaluation.report), "left_out": list(evaluation.left_out),
                     "splits": evaluation.to_json()})

@@ -99,11 +99,12 @@ def _augmented(config: Config, plugins: Plugins, dataset: CheckedDataset) -> lis
 
 
 def _convert(config: Config, plugins: Plugins, form: str, folder: Path | None, report: Callable[[str], None]) -> None:
+    from sightsmith.core.util.files import resolved_path
     from sightsmith.engine.data.write import find_writer, write_dataset
     from sightsmith.engine.pipeline.load_dataset import check_for_evaluation
 
     whole = check_for_evaluation(config, plugins, lambda line: None)  # including the test split
     writer = find_writer(form, plugins.dataset_formats, whole.index.annotation)
-    target = (folder or Path(f"{whole.index.root.name}-{writer.name}")).resolve()
+    target = resolved_path(folder or f"{whole.index.root.name}-{writer.name}")
     for line in (*write_dataset(whole.index, whole.infos, writer, target), f"Written as {writer.name}: {target}"):
         report(line)

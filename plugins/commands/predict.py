@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from sightsmith.core.util.files import resolved_path
 from sightsmith.plugins.commands.settings import flag, key, parse
 
 if TYPE_CHECKING:
@@ -42,7 +43,7 @@ def predict_command(arguments: list[str], plugins: Plugins) -> int:
     result = Result.load(options.run, plugins)
     with stdout_as_stderr(options.json):
         written = predict_files(result, options.input, predict_options,
-                                options.output_dir and options.output_dir.resolve())
+                                options.output_dir and resolved_path(options.output_dir))
     if options.json:
         print((written.folder / FILE).read_text(), end="")
     else:

@@ -143,7 +143,7 @@ def test_mistakes(digits, tmp_path):
         assert says in refused("evaluate", *arguments)
     assert not list(tmp_path.glob("runs"))
     shutil.copytree(digits.run_dir / "model", tmp_path / "moved" / "model")
-    with pytest.raises(UserError, match="lock.json is missing or damaged"):
+    with pytest.raises(UserError, match="lock.json is missing"):
         evaluate(sightsmith.load(tmp_path / "moved"))
 
 
