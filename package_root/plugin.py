@@ -87,10 +87,12 @@ if TYPE_CHECKING:
     from sightsmith.engine.data.cache import MemoryCache
     from sightsmith.engine.data.color_jitter import Uniform, color_jitter
     from sightsmith.engine.data.dataset_statistics import DatasetStatistics
+    from sightsmith.engine.data.grey_levels import largest as largest_value
     from sightsmith.engine.data.grey_levels import window_limits
-    from sightsmith.engine.data.images import MAX_SIDE, integer_limits, read_image
-    from sightsmith.engine.data.images import check_size as check_image_size
-    from sightsmith.engine.data.images import largest as largest_value
+    from sightsmith.engine.data.image_files import is_image
+    from sightsmith.engine.data.image_limits import check_size as check_image_size
+    from sightsmith.engine.data.image_limits import integer_limits
+    from sightsmith.engine.data.images import read_image
     from sightsmith.engine.data.masks import IGNORED, MaskError, picture_values, semantic_map
     from sightsmith.engine.data.masks import area as mask_area
     from sightsmith.engine.data.masks import box as mask_box
@@ -213,11 +215,11 @@ LAZY = {
     "color_jitter": "sightsmith.engine.data.color_jitter:color_jitter",
     "DatasetStatistics": "sightsmith.engine.data.dataset_statistics:DatasetStatistics",
     "default_recipe": "sightsmith.engine.pipeline.default_recipe:default_recipe",
-    "MAX_SIDE": "sightsmith.engine.data.images:MAX_SIDE",
-    "integer_limits": "sightsmith.engine.data.images:integer_limits",
+    "is_image": "sightsmith.engine.data.image_files:is_image",
+    "integer_limits": "sightsmith.engine.data.image_limits:integer_limits",
     "read_image": "sightsmith.engine.data.images:read_image",
-    "check_image_size": "sightsmith.engine.data.images:check_size",
-    "largest_value": "sightsmith.engine.data.images:largest",
+    "check_image_size": "sightsmith.engine.data.image_limits:check_size",
+    "largest_value": "sightsmith.engine.data.grey_levels:largest",
     "IGNORED": "sightsmith.engine.data.masks:IGNORED",
     "MaskError": "sightsmith.engine.data.masks:MaskError",
     "picture_values": "sightsmith.engine.data.masks:picture_values",
@@ -258,26 +260,26 @@ LAZY = {
 """Names that are imported on first access, with their location."""
 
 __all__ = [
-    "CHANGEABLE", "FALSE_NEGATIVE", "FALSE_POSITIVE", "IGNORED", "IMAGE_SUFFIXES", "MAX_SIDE", "SHOWN_THUMBNAILS",
-    "TRUE_POSITIVE", "AnnotatedImage", "Annotation", "Array", "Asked", "AsynchronousTuner", "AugmentConfig",
-    "AugmentationRecord", "Box", "CheckedAugmentation", "CheckedDataset", "Colour", "CommandRecord",
-    "ComposingAugmentation", "Config", "ConfigPath", "DatasetFormat", "DatasetFormatRecord", "DatasetIndex",
-    "DatasetStatistics", "ExportFormat", "ExportFormatRecord", "Exporter", "Finding", "FormatMatch", "Frame",
-    "GeometricAugmentation", "Head", "HeadLayout", "HeadRow", "ImageConfig", "ImageError", "ImageInfo",
-    "ImageReaderRecord", "LoadReport", "LoggerRecord", "Mask", "MaskError", "MemoryCache", "MetricLogger", "Model",
-    "ModuleBuilder", "ModuleNetworkRecord", "NetworkConfig", "NetworkRecord", "Object", "Option", "Outputs",
-    "Parameter", "PhotometricAugmentation", "Picture", "Plan", "Plugins", "Polygons", "PredictedObject", "Prediction",
-    "PredictionT", "PresetFolder", "Problem", "PublishedWeights", "RawPrediction", "Reader", "RecipeRecord",
-    "Recommendation", "RecommendedValue", "ResultT", "RunLengths", "Runner", "Sample", "SampleResult", "Score",
-    "SearchSpace", "Section", "SemanticMask", "Split", "Suggestion", "Task", "TaskConfig", "TaskRecord", "Train",
-    "TrialResult", "Tuner", "TunerRecord", "Uniform", "UserError", "Value", "WeightsFile", "Writer", "ZooNetwork",
-    "apply_augmentations", "apply_composing", "apply_geometric", "as_distribution", "blended", "build_module",
-    "cache_dir", "check_image_size", "color_jitter", "contained_path", "cut_out", "decode_mask", "default_recipe",
-    "encode_mask", "escape_dollars", "file_digest", "fill_folder", "find_heads", "format_metric", "has_kind",
-    "hookimpl", "integer_limits", "is_among", "is_out_of_memory", "largest_value", "listed", "load_by_class",
-    "load_matching", "load_module_weights", "load_rgb", "mask_area", "mask_box", "mask_from_counts", "near",
-    "of_crowds", "picture_values", "plain_layout", "ranked", "read_image", "read_starting_weights", "read_weights",
-    "richest", "run_lengths", "semantic_map", "to_float32", "window_limits", "write_atomic", "write_json",
+    "CHANGEABLE", "FALSE_NEGATIVE", "FALSE_POSITIVE", "IGNORED", "IMAGE_SUFFIXES", "SHOWN_THUMBNAILS", "TRUE_POSITIVE",
+    "AnnotatedImage", "Annotation", "Array", "Asked", "AsynchronousTuner", "AugmentConfig", "AugmentationRecord", "Box",
+    "CheckedAugmentation", "CheckedDataset", "Colour", "CommandRecord", "ComposingAugmentation", "Config", "ConfigPath",
+    "DatasetFormat", "DatasetFormatRecord", "DatasetIndex", "DatasetStatistics", "ExportFormat", "ExportFormatRecord",
+    "Exporter", "Finding", "FormatMatch", "Frame", "GeometricAugmentation", "Head", "HeadLayout", "HeadRow",
+    "ImageConfig", "ImageError", "ImageInfo", "ImageReaderRecord", "LoadReport", "LoggerRecord", "Mask", "MaskError",
+    "MemoryCache", "MetricLogger", "Model", "ModuleBuilder", "ModuleNetworkRecord", "NetworkConfig", "NetworkRecord",
+    "Object", "Option", "Outputs", "Parameter", "PhotometricAugmentation", "Picture", "Plan", "Plugins", "Polygons",
+    "PredictedObject", "Prediction", "PredictionT", "PresetFolder", "Problem", "PublishedWeights", "RawPrediction",
+    "Reader", "RecipeRecord", "Recommendation", "RecommendedValue", "ResultT", "RunLengths", "Runner", "Sample",
+    "SampleResult", "Score", "SearchSpace", "Section", "SemanticMask", "Split", "Suggestion", "Task", "TaskConfig",
+    "TaskRecord", "Train", "TrialResult", "Tuner", "TunerRecord", "Uniform", "UserError", "Value", "WeightsFile",
+    "Writer", "ZooNetwork", "apply_augmentations", "apply_composing", "apply_geometric", "as_distribution", "blended",
+    "build_module", "cache_dir", "check_image_size", "color_jitter", "contained_path", "cut_out", "decode_mask",
+    "default_recipe", "encode_mask", "escape_dollars", "file_digest", "fill_folder", "find_heads", "format_metric",
+    "has_kind", "hookimpl", "integer_limits", "is_among", "is_image", "is_out_of_memory", "largest_value", "listed",
+    "load_by_class", "load_matching", "load_module_weights", "load_rgb", "mask_area", "mask_box", "mask_from_counts",
+    "near", "of_crowds", "picture_values", "plain_layout", "ranked", "read_image", "read_starting_weights",
+    "read_weights", "richest", "run_lengths", "semantic_map", "to_float32", "window_limits", "write_atomic",
+    "write_json",
 ]
 
 if not TYPE_CHECKING:  # otherwise a type checker would accept any name

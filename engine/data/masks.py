@@ -19,7 +19,7 @@ from pycocotools import mask as coco
 from sightsmith.core.contracts.annotation import Box, Mask, RunLengths, SemanticMask
 from sightsmith.core.contracts.dataset import Sample
 from sightsmith.core.contracts.image import Array, ImageError
-from sightsmith.engine.data.images import check_size
+from sightsmith.engine.data.image_limits import check_size
 
 BACKGROUND, IGNORED = 0, 255
 """Values of :func:`semantic_map` other than classes."""

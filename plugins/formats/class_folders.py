@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from sightsmith.plugin import DatasetIndex, FormatMatch, Problem, Sample, Split, listed
-from sightsmith.plugins.formats.files import has_images, inside, is_image, natural, relative, subfolders, walk
+from sightsmith.plugin import DatasetIndex, FormatMatch, Problem, Sample, Split, is_image, listed
+from sightsmith.plugins.formats.files import has_images, inside, natural, relative, subfolders, walk
 
 TOP = "classes"
 

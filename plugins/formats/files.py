@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from sightsmith.plugin import IMAGE_SUFFIXES, Problem
+from sightsmith.plugin import Problem, is_image
 
 LARGEST_JSON = 2 * 2**30
 LARGEST_TEXT = 64 * 2**20
@@ -27,10 +27,6 @@ def walk(folder: Path) -> Iterator[Path]:
         folders[:] = sorted((name for name in folders if not name.startswith((".", "__MACOSX"))), key=natural)
         for name in sorted((name for name in files if not name.startswith(".")), key=natural):
             yield Path(base) / name
-
-
-def is_image(path: Path) -> bool:
-    return path.suffix.lower() in IMAGE_SUFFIXES
 
 
 def inside(root: Path, path: Path) -> bool:

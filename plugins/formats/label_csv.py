@@ -6,8 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from sightsmith.plugin import Annotation, DatasetIndex, FormatMatch, Object, Problem, Sample, listed
-from sightsmith.plugins.formats.files import is_image, natural, relative, walk
+from sightsmith.plugin import Annotation, DatasetIndex, FormatMatch, Object, Problem, Sample, is_image, listed
+from sightsmith.plugins.formats.files import natural, relative, walk
 from sightsmith.plugins.formats.label_csv_objects import read_object
 from sightsmith.plugins.formats.label_csv_table import Images, Row, read_rows
 
