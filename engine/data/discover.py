@@ -10,6 +10,7 @@ from sightsmith.core.contracts.dataset import DatasetIndex
 from sightsmith.core.contracts.records import DatasetFormatRecord
 from sightsmith.core.util.errors import Problem, UserError, near
 from sightsmith.engine.data.archive import unpack
+from sightsmith.engine.data.image_files import unread_pictures
 
 
 def choose_folder(text: str, cache_dir: Path) -> Path:
@@ -45,6 +46,10 @@ def choose_format(root: Path, name: str, formats: Sequence[DatasetFormatRecord],
     able = [record for record in formats if can_derive(record.annotations, annotation)]
     found = _detected(root, able) or _detected(root, [record for record in formats if record not in able])
     if not found:
+        if unread := unread_pictures(root):
+            counts = ", ".join(f"{count} {suffix} file{'s' if count > 1 else ''}" for suffix, count in unread.items())
+            raise UserError(f"{root} contains no images that can be read, but {counts}",
+                            hint="convert them to PNG, TIFF or JPEG, in the same folders")
         raise UserError(f"{root} contains no data set of a known format.", problems=_layouts(able),
                         hint="arrange it as one of these, or name the format with dataset.format=NAME")
     best = max(confidence for confidence, _, _ in found)

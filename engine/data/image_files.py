@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import re
 import stat
+from collections import Counter
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -29,6 +31,10 @@ _OTHERS = {(8, b"WEBP"): "a WebP", (4, b"ftyp"): "a video or HEIF", (0, b"%PDF")
            (0, b"\x76\x2f\x31\x01"): "an OpenEXR"}
 _ANNOTATION = frozenset({".csv", ".html", ".json", ".md", ".py", ".txt", ".xml", ".yaml", ".yml", ".zip"})
 """Suffixes of files that are many beside images and are not looked into."""
+
+_UNREAD = frozenset({".arw", ".avi", ".cr2", ".cr3", ".dng", ".exr", ".hdr", ".jxl", ".mha", ".mov", ".mp4", ".nef",
+                     ".nii", ".nrrd", ".orf", ".psd", ".raf", ".rw2", ".svg", ".tga"})
+"""Suffixes of pictures, volumes and films that nothing here reads."""
 
 _readers: ContextVar[tuple[ImageReaderRecord, ...]] = ContextVar("readers", default=())
 
@@ -67,6 +73,19 @@ def is_image_file(path: Path, readers: Collection[ImageReaderRecord]) -> bool:
     # A lettered suffix that is no image's, as in photo.jpg.bak, has a meaning; the end of a DICOM UID has none.
     nameless = not any(letter.isalpha() for letter in suffix)
     return any(item.marks(head) for item in readers) or nameless and raster_format(head) not in (None, *_SHORT)
+
+
+def unread_pictures(root: Path) -> dict[str, int]:
+    """How many files below ``root`` have each suffix of pictures that cannot be read, the most first; none if there is
+    an image."""
+    found: Counter[str] = Counter()
+    for base, _, names in os.walk(root):
+        for name in names:
+            if is_image(Path(base, name)):
+                return {}
+            suffix = Path(name.lower().removesuffix(".gz")).suffix
+            found[suffix] += suffix in _UNREAD
+    return {suffix: count for suffix, count in found.most_common() if count}
 
 
 def suffixes(readers: Collection[ImageReaderRecord]) -> tuple[str, ...]:

@@ -63,9 +63,7 @@ class Raster:
         tags = getattr(image, "tag_v2", {})
         bits, white = self._depth(tags)
         signed = tags.get(SAMPLE_FORMAT, (1,))[0] == 2
-        # Colours that transparency has darkened already are read as they are stored; Pillow would divide by it.
-        image.tile = [tile._replace(args=("RGBA", *tile.args[1:])) if tile.args[:1] == ("RGBa",) else tile
-                      for tile in image.tile]
+        image.tile = [_as_stored(tile) for tile in image.tile]
         image.load()
         # Pillow and OpenCV turn a TIFF upright themselves, and Pillow removes the tag; not so for other formats.
         orientation = image.getexif().get(ORIENTATION, 1)
@@ -127,6 +125,12 @@ class Raster:
             elif PREMULTIPLIED not in tags.get(EXTRA_SAMPLES, ()):
                 values = _over_black(values, alpha)
         return values[..., :1] if form == "PNG" and self._head[25] == 4 else values, notes
+
+
+def _as_stored(tile: ImageFile._Tile) -> ImageFile._Tile:
+    """Colours that transparency has darkened already are read as they are; Pillow would divide by it."""
+    args = tile.args
+    return tile._replace(args=("RGBA", *args[1:])) if isinstance(args, tuple) and args[:1] == ("RGBa",) else tile
 
 
 def _eight_bits(image: Image.Image, tags: Mapping[int, Any]) -> tuple[Array, tuple[str, ...]]:

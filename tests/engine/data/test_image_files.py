@@ -18,7 +18,7 @@ from sightsmith.core.config.compose import compose
 from sightsmith.core.contracts.image import Frame
 from sightsmith.core.contracts.records import ImageReaderRecord
 from sightsmith.core.plugins.manager import load_plugins
-from sightsmith.core.util.errors import has_errors
+from sightsmith.core.util.errors import UserError, has_errors
 from sightsmith.engine.data.image_files import is_image, is_image_file, using_readers
 from sightsmith.engine.pipeline.load_dataset import check
 from sightsmith.engine.pipeline.predict_files import find_images
@@ -136,6 +136,19 @@ def test_images_whose_reader_is_not_installed(tmp_path, monkeypatch):
     assert has_errors(problems)
     assert any("8 HEIC files are not read" in problem.message and "sightsmith[heic]" in str(problem.hint)
                for problem in problems)
+
+
+def test_a_set_of_which_nothing_can_be_read_is_called_that(tmp_path):
+    for number in range(6):
+        path = tmp_path / "ab"[number % 2] / f"{number}.{('CR2', 'nii.gz')[number > 3]}"
+        path.parent.mkdir(exist_ok=True)
+        path.write_bytes(b"II*\0" + bytes(100))
+    with pytest.raises(UserError, match=r"no images that can be read, but 4 \.cr2 files, 2 \.nii files") as told:
+        checked(tmp_path)
+    assert "convert them to PNG" in told.value.hint
+    picture(tmp_path / "c.png")
+    with pytest.raises(UserError, match="no data set of a known format"):
+        checked(tmp_path)
 
 
 def test_a_set_of_one_kind_is_read(tmp_path):
