@@ -37,23 +37,33 @@ def check_scans(path: Path, pixels: int) -> None:
     """Check how often decoding a JPEG of so many ``pixels`` goes over all of them. Raises ImageError if a small file
     would take minutes."""
     limit = min(MAX_SCANS, MAX_SCANNED_PIXELS // pixels)
-    scans = count_scans(path, limit)
-    if scans > limit:
-        raise ImageError(f"the JPEG has more than {limit} scans of {pixels:,} pixels, which would take minutes to "
-                         "decode; save it again as a usual JPEG")
+    with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
+        # Where the bytes of the marker are few, so are the scans; only otherwise are the segments looked at.
+        if _exceeds(content, limit) and count_scans(content, limit) > limit:
+            raise ImageError(f"the JPEG has more than {limit} scans of {pixels:,} pixels, which would take minutes to "
+                             "decode; save it again as a usual JPEG")
 
 
-def count_scans(path: Path, limit: int) -> int:
+def _exceeds(content: mmap.mmap, limit: int) -> bool:
+    """Whether more than ``limit`` pairs of bytes look like the start of a scan."""
+    place = 0
+    for _ in range(limit + 1):
+        place = content.find(b"\xff\xda", place) + 2
+        if place == 1:
+            return False
+    return True
+
+
+def count_scans(content: mmap.mmap | bytes, limit: int) -> int:
     """The number of scans of the first image in a JPEG file; counting ends above ``limit``."""
     scans, place = 0, 2
-    with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
-        while scans <= limit and (found := _MARKER.search(content, place)):
-            marker, place = found[1][0], found.end()
-            if marker == _END_OF_IMAGE:
-                break
-            if marker not in _WITHOUT_LENGTH:
-                place += int.from_bytes(content[place:place + 2], "big")
-            scans += marker == _START_OF_SCAN
+    while scans <= limit and (found := _MARKER.search(content, place)):
+        marker, place = found[1][0], found.end()
+        if marker == _END_OF_IMAGE:
+            break
+        if marker not in _WITHOUT_LENGTH:
+            place += int.from_bytes(content[place:place + 2], "big")
+        scans += marker == _START_OF_SCAN
     return scans
 
 
