@@ -27,7 +27,7 @@ _RASTERS_COMPILED = tuple((re.compile(magic, re.DOTALL), name) for magic, name i
 _SHORT = ("PPM", "BMP")
 """Rasters with so few magic bytes that a file of any other kind may have them."""
 _OTHERS = {(8, b"WEBP"): "a WebP", (4, b"ftyp"): "a video or HEIF", (0, b"%PDF"): "a PDF", (0, b"8BPS"): "a PSD",
-           (0, b"PK\3\4"): "a zip", (0, b"\x1f\x8b"): "a gzip", (1, b"HDF"): "an HDF5", (1, b"NUMPY"): "a NumPy",
+           (0, b"PK\3\4"): "a zip", (0, b"\x1f\x8b"): "a gzip", (1, b"HDF"): "an HDF5",
            (0, b"\x76\x2f\x31\x01"): "an OpenEXR"}
 _ANNOTATION = frozenset({".csv", ".html", ".json", ".md", ".py", ".txt", ".xml", ".yaml", ".yml", ".zip"})
 """Suffixes of files that are many beside images and are not looked into."""

@@ -17,4 +17,7 @@ def sightsmith_image_readers() -> list[ImageReaderRecord]:
             magic=tuple((4, b"ftyp" + brand) for brand in (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx")),
             suffixes=(".heic", ".heif", ".hif"), install="pip install 'sightsmith[heic]'",
             builder="sightsmith.plugins.readers.heic:HeicReader"),
+        ImageReaderRecord(
+            name="npy", title="NumPy", description="arrays (H, W) and (H, W, 3)", magic=((0, b"\x93NUMPY"),),
+            suffixes=(".npy",), builder="sightsmith.plugins.readers.numpy_array:NumpyReader"),
     ]
