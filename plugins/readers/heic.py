@@ -1,11 +1,11 @@
-"""HEIC images, by pillow-heif."""
+"""HEIC images, by pi-heif."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
 import numpy as np
-import pillow_heif
+import pi_heif
 
 from sightsmith.plugin import Array, Frame, check_image_size, integer_limits, largest_value
 
@@ -19,7 +19,7 @@ class HeicReader:
 
     def __init__(self, path: Path) -> None:
         # Opened, the file has its sizes; pixels are decoded when they are asked for.
-        self._image = pillow_heif.open_heif(path, convert_hdr_to_8bit=False)
+        self._image = pi_heif.open_heif(path, convert_hdr_to_8bit=False)
         self.size: tuple[int, int] = self._image.size
         check_image_size(*self.size)
 

@@ -117,7 +117,7 @@ HEIC = b"\0\0\0\x18ftypheic" + bytes(200)
 
 
 def test_images_whose_reader_is_not_installed(tmp_path, monkeypatch):
-    monkeypatch.setitem(sys.modules, "pillow_heif", None)
+    monkeypatch.setitem(sys.modules, "pi_heif", None)
     monkeypatch.delitem(sys.modules, "sightsmith.plugins.readers.heic", raising=False)
     folders(tmp_path / "some")
     for number in range(3):
@@ -126,7 +126,7 @@ def test_images_whose_reader_is_not_installed(tmp_path, monkeypatch):
     dataset.raise_for_errors()
     assert len(dataset.index.samples) == 8
     [warning] = dataset.problems
-    assert warning.message.startswith("3 HEIC files are not read, because pillow_heif is not installed: cat/IMG_0.HEIC")
+    assert warning.message.startswith("3 HEIC files are not read, because pi_heif is not installed: cat/IMG_0.HEIC")
     assert warning.hint == "pip install 'sightsmith[heic]'"
     for number in range(8):
         path = tmp_path / "all" / "ab"[number % 2] / f"{number}.heic"

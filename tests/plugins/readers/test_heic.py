@@ -1,4 +1,4 @@
-"""HEIC by pillow-heif, whose part that the reader uses is played here; an image of it would need its encoder."""
+"""HEIC by pi-heif, whose part that the reader uses is played here; an image of it would need its encoder."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from sightsmith.core.contracts.image import ImageError
 
 
 class Opened:
-    """What ``pillow_heif.open_heif`` returns: a size in pixels, and an array once it is asked for."""
+    """What ``pi_heif.open_heif`` returns: a size in pixels, and an array once it is asked for."""
 
     def __init__(self, values):
         self._values = values
@@ -26,8 +26,8 @@ class Opened:
 @pytest.fixture
 def heic(tmp_path, monkeypatch):
     """Makes a HEIC file that is decoded to an array."""
-    stand_in = ModuleType("pillow_heif")
-    monkeypatch.setitem(sys.modules, "pillow_heif", stand_in)
+    stand_in = ModuleType("pi_heif")
+    monkeypatch.setitem(sys.modules, "pi_heif", stand_in)
     monkeypatch.delitem(sys.modules, "sightsmith.plugins.readers.heic", raising=False)
 
     def make(name, values, brand=b"heic"):
@@ -73,6 +73,6 @@ def test_the_size_is_checked_before_pixels_are_decoded(heic):
 
 def test_without_the_extra(heic, monkeypatch):
     path = heic("a.heic", np.zeros((2, 2, 3), np.uint8))
-    monkeypatch.setitem(sys.modules, "pillow_heif", None)
-    with pytest.raises(ImageError, match=r"reading HEIC needs pillow_heif.*: pip install 'sightsmith\[heic\]'"):
+    monkeypatch.setitem(sys.modules, "pi_heif", None)
+    with pytest.raises(ImageError, match=r"reading HEIC needs pi_heif.*: pip install 'sightsmith\[heic\]'"):
         probe(path)
