@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 import resource
 import struct
 import subprocess
@@ -23,6 +24,7 @@ from test_images import png16
 from sightsmith.core.contracts.image import Frame, ImageError
 from sightsmith.engine.data.grey_levels import digest, to_picture
 from sightsmith.engine.data.image_limits import MAX_FRAMES, count_scans
+from sightsmith.engine.data.masks import MaskError, picture_values
 from sightsmith.plugins.readers import dicom as reader
 
 MEGABYTE = 2**20
@@ -163,6 +165,14 @@ def test_tiff_tags_that_share_their_bytes_are_refused(tmp_path):
             probe(path)
 
     assert peak(refused) < 4 * MEGABYTE
+    with pytest.raises(MaskError, match="its tags have more bytes than the file"):
+        picture_values(path)
+
+
+def test_a_mask_that_is_a_pipe_is_not_waited_for(tmp_path):
+    os.mkfifo(tmp_path / "a.png")
+    with pytest.raises(MaskError, match="it is a pipe or a device"):
+        picture_values(tmp_path / "a.png")
 
 
 # PNG
