@@ -93,10 +93,9 @@ class Raster:
         elif form == "PNG":
             bits = self._head[24]
         elif form == "JPEG2000":
-            start = self._head.find(b"\xff\x4f\xff\x51")
-            bits = (self._head[start + 42] & 0x7F) + 1 if 0 <= start < len(self._head) - 42 else 8
-            if self._image.mode.startswith("I"):
-                bits = 16  # Pillow scales grey levels up to them
+            # In the image header box, or the first marker of a bare codestream. Pillow scales grey levels up to 16 bits.
+            place = self._head.find(b"ihdr")
+            bits = 16 if self._image.mode.startswith("I") else (self._head[42 if place < 0 else place + 14] & 0x7F) + 1
         elif form == "PPM" and self._image.tile:
             maximum = self._image.tile[0].args
             white = maximum[1] if isinstance(maximum, tuple) else 65535 if self._image.mode == "I" else 255

@@ -47,10 +47,18 @@ def test_plain_and_deep_pnm(tmp_path):
             assert probe(tmp_path / f"{white}.ppm").bits == white.bit_length()
 
 
+def test_plain_text_of_more_than_8_bits(tmp_path):
+    (tmp_path / "a.pgm").write_bytes(b"P2\n3 1\n1023\n0 512 1023\n")
+    assert np.array_equal(np.rint(read_image(tmp_path / "a.pgm").ravel() * 1023), [0, 512, 1023])
+
+
 def test_deep_jpeg_2000(tmp_path):
     path = tmp_path / "a.jp2"
     assert cv2.imwrite(str(path), DEEP_RGB[..., ::-1], [cv2.IMWRITE_JPEG2000_COMPRESSION_X1000, 1000])
     assert probe(path).bits == 16 and np.array_equal(np.rint(read_image(path) * 65535), DEEP_RGB)
+    content = path.read_bytes()
+    (tmp_path / "a.j2k").write_bytes(content[content.index(b"\xff\x4f\xff\x51"):])
+    assert np.array_equal(read_image(tmp_path / "a.j2k"), read_image(path))
     Image.fromarray(DEEP_RGB[..., 0]).save(path)
     assert probe(path).bits == 16 and np.array_equal(np.rint(read_image(path)[..., 0] * 65535), DEEP_RGB[..., 0])
 
