@@ -20,7 +20,7 @@ from sightsmith.core.contracts.annotation import Box, Mask, RunLengths, Semantic
 from sightsmith.core.contracts.dataset import Sample
 from sightsmith.core.contracts.image import Array, ImageError
 from sightsmith.engine.data.image_files import read_head
-from sightsmith.engine.data.image_limits import check_size
+from sightsmith.engine.data.image_limits import MAX_FRAME_PIXELS, check_size
 from sightsmith.engine.data.tiff_pages import read_pages
 
 BACKGROUND, IGNORED = 0, 255
@@ -113,6 +113,8 @@ def picture_values(path: Path) -> tuple[Array, bool]:
                 values = np.array(image.convert(mode))
     except ImageError as error:
         raise MaskError(str(error)) from error
+    except Image.DecompressionBombError as error:
+        raise MaskError(f"it has more than {MAX_FRAME_PIXELS:,} pixels") from error
     except MemoryError:
         raise
     except Exception as error:  # decoders raise nearly every built-in exception on broken bytes

@@ -93,7 +93,7 @@ class Raster:
         elif form == "PNG":
             bits = self._head[24]
         elif form == "JPEG2000":
-            # In the image header box, or the first marker of a bare codestream. Pillow scales grey levels up to 16 bits.
+            # In the image header box, or the first marker of a bare codestream; Pillow scales grey levels to 16 bits.
             place = self._head.find(b"ihdr")
             bits = 16 if self._image.mode.startswith("I") else (self._head[42 if place < 0 else place + 14] & 0x7F) + 1
         elif form == "PPM" and self._image.tile:

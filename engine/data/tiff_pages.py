@@ -12,32 +12,35 @@ from sightsmith.engine.data.image_limits import MAX_FRAMES
 
 REDUCED, MASK = 1, 4
 """Bits of NewSubfileType: a smaller version of another page, and its transparency."""
+MAX_TILE = 2**24
+"""Pixels of a tile that any image may have; above, a tile must not be larger than twice the image."""
 MAX_TAGS = 64 * 2**20
 """Bytes of the tags of all pages that any file may have; above, they must not be more than the whole file."""
 
-_TAGS = (254, 256, 257, 277)
-"""NewSubfileType, ImageWidth, ImageLength, SamplesPerPixel"""
+_TAGS = (254, 256, 257, 277, 322, 323)
+"""NewSubfileType, ImageWidth, ImageLength, SamplesPerPixel, TileWidth, TileLength"""
 _TYPES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4, 16: 8, 17: 8, 18: 8}
 """Bytes of a value, by the number of its type."""
 
 
 @dataclass(frozen=True)
 class Page:
-    """A page: its ``number`` in the file from 0, NewSubfileType, sides in pixels, and ``bands``."""
+    """A page: its ``number`` in the file from 0, NewSubfileType, sides in pixels, ``bands``, and the sides of a tile, 0
+    without tiles."""
 
     number: int
     subfile: int = 0
     width: int = 0
     height: int = 0
     bands: int = 1
+    tile_width: int = 0
+    tile_height: int = 0
 
 
 def image_pages(path: Path) -> tuple[list[Page], int]:
     """The pages that are images of the size of the first, and the number of images of other sizes.
 
-    Thumbnails and masks are no images, unless there is nothing else. Raises ImageError for more than
-    :data:`~sightsmith.engine.data.image_limits.MAX_FRAMES` pages, and for tags of which a decoder would make far more
-    than the file has.
+    Thumbnails and masks are no images, unless there is nothing else. Raises ImageError as :func:`read_pages`.
     """
     pages = read_pages(path)
     images = [page for page in pages if not page.subfile & (REDUCED | MASK)] or pages
@@ -46,7 +49,11 @@ def image_pages(path: Path) -> tuple[list[Page], int]:
 
 
 def read_pages(path: Path) -> list[Page]:
-    """Every page once, in the order of the file: a directory that was seen already ends the list, as in Pillow."""
+    """Every page once, in the order of the file: a directory that was seen already ends the list, as in Pillow.
+
+    Raises ImageError for more than :data:`~sightsmith.engine.data.image_limits.MAX_FRAMES` pages, and for tags and
+    tiles of which a decoder would make far more than the file and the image have.
+    """
     pages: list[Page] = []
     with path.open("rb") as file:
         length = file.seek(0, 2)
@@ -65,7 +72,11 @@ def read_pages(path: Path) -> list[Page]:
             weight += sum(count * _TYPES.get(kind, 1) for kind, count, _ in entries.values())
             if weight > max(length, MAX_TAGS):
                 raise ImageError("the TIFF is damaged: its tags have more bytes than the file")
-            pages.append(Page(len(pages), *(entries.get(tag, (0, 0, 0))[2] for tag in _TAGS)))
+            page = Page(len(pages), *(entries.get(tag, (0, 0, 0))[2] for tag in _TAGS))
+            if page.tile_width * page.tile_height > max(MAX_TILE, 2 * page.width * page.height):
+                raise ImageError(f"the TIFF is damaged: its tiles of {page.tile_width} x {page.tile_height} pixels are "
+                                 "larger than the image")
+            pages.append(page)
     return pages
 
 

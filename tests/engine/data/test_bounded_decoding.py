@@ -169,6 +169,15 @@ def test_tiff_tags_that_share_their_bytes_are_refused(tmp_path):
         picture_values(path)
 
 
+def test_tiles_that_are_larger_than_their_tiff_are_refused(tmp_path):
+    tile = zlib.compress(bytes(1000))
+    entries = [(256, 4, 1, 16), (257, 4, 1, 16), (258, 3, 1, 8), (259, 3, 1, 8), (262, 3, 1, 1), (277, 3, 1, 1),
+               (322, 4, 1, 40_000), (323, 4, 1, 40_000), (324, 4, 1, 8), (325, 4, 1, len(tile))]
+    (tmp_path / "a.tif").write_bytes(b"II*\0" + struct.pack("<I", 8 + len(tile)) + tile + directory(entries, 0))
+    with pytest.raises(ImageError, match="its tiles of 40000 x 40000 pixels are larger than the image"):
+        probe(tmp_path / "a.tif")
+
+
 def test_a_mask_that_is_a_pipe_is_not_waited_for(tmp_path):
     os.mkfifo(tmp_path / "a.png")
     with pytest.raises(MaskError, match="it is a pipe or a device"):
