@@ -84,7 +84,6 @@ if TYPE_CHECKING:
         has_images,
         images_by_stem,
         images_in,
-        is_image,
         is_inside,
         is_there,
         natural_order,
@@ -114,11 +113,13 @@ if TYPE_CHECKING:
     from sightsmith.engine.data.cache import MemoryCache
     from sightsmith.engine.data.color_jitter import Uniform, color_jitter
     from sightsmith.engine.data.dataset_statistics import DatasetStatistics
+    from sightsmith.engine.data.grey_levels import largest as largest_value
     from sightsmith.engine.data.grey_levels import window_limits
+    from sightsmith.engine.data.image_files import is_image
     from sightsmith.engine.data.image_finder import ImageFinder
-    from sightsmith.engine.data.images import MAX_SIDE, integer_limits, read_image
-    from sightsmith.engine.data.images import check_size as check_image_size
-    from sightsmith.engine.data.images import largest as largest_value
+    from sightsmith.engine.data.image_limits import check_size as check_image_size
+    from sightsmith.engine.data.image_limits import integer_limits
+    from sightsmith.engine.data.images import read_image
     from sightsmith.engine.data.masks import IGNORED, MaskError, picture_values, semantic_map
     from sightsmith.engine.data.masks import area as mask_area
     from sightsmith.engine.data.masks import box as mask_box
@@ -237,7 +238,6 @@ LAZY = {
     "has_images": "sightsmith.engine.data.annotation_files:has_images",
     "images_by_stem": "sightsmith.engine.data.annotation_files:images_by_stem",
     "images_in": "sightsmith.engine.data.annotation_files:images_in",
-    "is_image": "sightsmith.engine.data.annotation_files:is_image",
     "is_inside": "sightsmith.engine.data.annotation_files:is_inside",
     "is_there": "sightsmith.engine.data.annotation_files:is_there",
     "natural_order": "sightsmith.engine.data.annotation_files:natural_order",
@@ -267,11 +267,11 @@ LAZY = {
     "color_jitter": "sightsmith.engine.data.color_jitter:color_jitter",
     "DatasetStatistics": "sightsmith.engine.data.dataset_statistics:DatasetStatistics",
     "default_recipe": "sightsmith.engine.pipeline.default_recipe:default_recipe",
-    "MAX_SIDE": "sightsmith.engine.data.images:MAX_SIDE",
-    "integer_limits": "sightsmith.engine.data.images:integer_limits",
+    "is_image": "sightsmith.engine.data.image_files:is_image",
+    "integer_limits": "sightsmith.engine.data.image_limits:integer_limits",
     "read_image": "sightsmith.engine.data.images:read_image",
-    "check_image_size": "sightsmith.engine.data.images:check_size",
-    "largest_value": "sightsmith.engine.data.images:largest",
+    "check_image_size": "sightsmith.engine.data.image_limits:check_size",
+    "largest_value": "sightsmith.engine.data.grey_levels:largest",
     "IGNORED": "sightsmith.engine.data.masks:IGNORED",
     "MaskError": "sightsmith.engine.data.masks:MaskError",
     "picture_values": "sightsmith.engine.data.masks:picture_values",
@@ -312,7 +312,7 @@ LAZY = {
 """Names that are imported on first access, with their location."""
 
 __all__ = [
-    "CHANGEABLE", "FALSE_NEGATIVE", "FALSE_POSITIVE", "HEAD", "IGNORED", "IMAGE_SUFFIXES", "LARGEST_TEXT", "MAX_SIDE",
+    "CHANGEABLE", "FALSE_NEGATIVE", "FALSE_POSITIVE", "HEAD", "IGNORED", "IMAGE_SUFFIXES", "LARGEST_TEXT",
     "SHOWN_THUMBNAILS", "SPLIT_NAMES", "TRUE_POSITIVE", "AnnotatedImage", "Annotation", "Array", "Asked",
     "AsynchronousTuner", "AugmentConfig", "AugmentationRecord", "Box", "CheckedAugmentation", "CheckedDataset",
     "Colour", "CommandRecord", "ComposingAugmentation", "Config", "ConfigPath", "DatasetFormat", "DatasetFormatRecord",

@@ -13,8 +13,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from sightsmith.core.contracts.dataset import IMAGE_SUFFIXES
 from sightsmith.core.util.errors import Problem
+from sightsmith.engine.data.image_files import is_image
 
 LARGEST_JSON = 2 * 2**30
 LARGEST_TEXT = 64 * 2**20
@@ -72,10 +72,6 @@ def _entries(folder: Path) -> tuple[list[str], list[str]]:
 def _visible(names: list[str]) -> list[str]:
     return sorted((name for name in names if not name.startswith(".") and name not in SYSTEM_FOLDERS),
                   key=natural_order)
-
-
-def is_image(path: Path) -> bool:
-    return path.suffix.lower() in IMAGE_SUFFIXES
 
 
 def is_inside(root: Path, path: Path) -> bool:

@@ -14,6 +14,7 @@ from sightsmith.core.util.files import typed_path
 from sightsmith.engine.data.annotation_files import files_in, subfolders
 from sightsmith.engine.data.archive import unpack
 from sightsmith.engine.data.foreign import foreign_annotation
+from sightsmith.engine.data.image_files import unread_pictures
 
 CERTAIN = 0.8
 """Confidence of a match from which on a format of the annotation itself is preferred."""
@@ -76,6 +77,10 @@ def matching_formats(root: Path, name: str, formats: Sequence[DatasetFormatRecor
                         hint="`sightsmith list formats` shows what is read")
     found = found or _detected(root, [record for record in formats if record not in able])
     if not found:
+        if unread := unread_pictures(root):
+            counts = ", ".join(f"{count} {suffix} file{'s' if count > 1 else ''}" for suffix, count in unread.items())
+            raise UserError(f"{root} contains no images that can be read, but {counts}",
+                            hint="convert them to PNG, TIFF or JPEG, in the same folders")
         raise UserError(f"{root} contains no data set of a known format.", problems=_layouts(able),
                         hint="arrange it as one of these, or name the format with dataset.format=NAME")
     ranks = {record.name: (confidence < CERTAIN, annotation not in record.annotations, -confidence)

@@ -15,14 +15,14 @@ from matplotlib import colormaps
 from PIL import Image
 
 from sightsmith.core.contracts.annotation import Object
-from sightsmith.core.contracts.dataset import IMAGE_SUFFIXES, DatasetIndex, Sample
+from sightsmith.core.contracts.dataset import DatasetIndex, Sample
 from sightsmith.core.contracts.image import Array, ImageInfo
 from sightsmith.core.contracts.prediction import Prediction
 from sightsmith.core.contracts.records import ImageReaderRecord
 from sightsmith.core.util.errors import Problem, UserError, near
 from sightsmith.core.util.files import cache_dir, ensure_writable, fill_file, typed_path, write_json
 from sightsmith.engine.data.archive import unpack
-from sightsmith.engine.data.images import HEAD
+from sightsmith.engine.data.image_files import is_image_file, suffixes
 from sightsmith.engine.data.thumbnails import blended, load_rgb, palette
 from sightsmith.engine.data.write import find_writer, regions, write_dataset
 from sightsmith.engine.pipeline.console import tracked
@@ -104,27 +104,16 @@ def find_images(location: str, readers: Sequence[ImageReaderRecord]) -> dict[str
     found = {path.relative_to(root).as_posix(): path for path in _files(root, readers)}
     if not found:
         raise UserError(f"input={location} contains no images",
-                        hint=f"supported: {', '.join(sorted(_suffixes(readers)))}, and "
+                        hint=f"supported: {', '.join(suffixes(readers))}, and "
                              f"{' and '.join(item.title for item in readers if item.magic)} files without a suffix")
     return found
 
 
 def _files(root: Path, readers: Sequence[ImageReaderRecord]) -> Iterator[Path]:
-    suffixes = _suffixes(readers)
     for path in sorted(root.rglob("*")):
         if path.is_file() and not any(part.startswith((".", "__MACOSX")) for part in path.relative_to(root).parts) \
-                and (path.name.lower().endswith(suffixes) or not path.suffix and _is_marked(path, readers)):
+                and is_image_file(path, readers):
             yield path
-
-
-def _suffixes(readers: Sequence[ImageReaderRecord]) -> tuple[str, ...]:
-    return tuple(IMAGE_SUFFIXES.union(*(item.suffixes for item in readers)))
-
-
-def _is_marked(path: Path, readers: Sequence[ImageReaderRecord]) -> bool:
-    with path.open("rb") as stream:
-        head = stream.read(HEAD)
-    return any(item.marks(head) for item in readers)
 
 
 @dataclass(frozen=True)

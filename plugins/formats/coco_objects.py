@@ -5,14 +5,15 @@ from __future__ import annotations
 from typing import Any
 
 from sightsmith.plugin import (
-    MAX_SIDE,
     Box,
+    ImageError,
     Mask,
     MaskError,
     Object,
     Polygons,
     Problem,
     RunLengths,
+    check_image_size,
     mask_box,
     mask_from_counts,
     read_flag,
@@ -61,9 +62,13 @@ def _mask(value: Any) -> Mask | None:
         return Polygons(tuple(ring for ring in rings if ring is not None))
     size, counts = (value.get("size"), value.get("counts")) if isinstance(value, dict) else (None, None)
     sides = read_size(size) if isinstance(size, list) else None
-    if sides is None or max(sides) > MAX_SIDE or not isinstance(counts, (str, list)):
+    if sides is None or not isinstance(counts, (str, list)):
         raise ValueError("the segmentation is neither polygons nor run lengths with a size [height, width]")
     height, width = sides
+    try:
+        check_image_size(width, height)
+    except ImageError as error:
+        raise ValueError(f"the segmentation's size: {error}") from error
     if isinstance(counts, str):
         return RunLengths(height, width, counts.encode("utf-8", "replace"))
     try:

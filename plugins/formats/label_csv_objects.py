@@ -7,7 +7,7 @@ import zlib
 
 import numpy as np
 
-from sightsmith.plugin import MAX_SIDE, Object, encode_mask, mask_box, read_numbers
+from sightsmith.plugin import ImageError, Object, check_image_size, encode_mask, mask_box, read_numbers
 from sightsmith.plugins.formats.label_csv_table import Row
 
 
@@ -30,10 +30,13 @@ def _mask(row: Row) -> Object:
     Only the end of the mask is padded to a whole byte, not each row.
     """
     width_text, height_text, text = row.values
-    if not all(side.isdecimal() and 0 < int(side) <= MAX_SIDE for side in (width_text, height_text)):
-        raise ValueError(f"width,height are {width_text[:20]},{height_text[:20]}; both must be whole numbers from 1 to "
-                         f"{MAX_SIDE}")
+    if not all(side.isdecimal() and len(side) < 10 and int(side) for side in (width_text, height_text)):
+        raise ValueError(f"width,height are {width_text[:20]},{height_text[:20]}; both must be whole numbers from 1")
     width, height = int(width_text), int(height_text)
+    try:
+        check_image_size(width, height)
+    except ImageError as error:
+        raise ValueError(f"the mask's size: {error}") from error
     expected = (width * height + 7) // 8
     try:
         packed = base64.b64decode(text, validate=True)
