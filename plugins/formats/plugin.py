@@ -23,9 +23,11 @@ FORMATS: tuple[tuple[str, str, tuple[Annotation, ...], str, str], ...] = (
     ("yolo", "YOLO boxes or polygons", ("boxes", "masks"), "data.yaml with images/* and labels/*.txt", "Yolo"),
     ("mask_folders", "a semantic mask per image", ("masks",),
      "images/* and masks/*.png with equal names, and a classes.txt", "MaskFolders"),
+    ("cvat", "CVAT for images 1.1: tags, boxes, polygons, ellipses and masks", ALL,
+     "annotations.xml and images/* as CVAT exports them", "Cvat"),
 )
 
-WRITTEN = ("label_csv", "labelme", "coco", "voc", "yolo")
+WRITTEN = ("label_csv", "labelme", "coco", "voc", "yolo", "cvat")
 
 
 @hookimpl

@@ -1,0 +1,51 @@
+"""The data sets of :mod:`object_datasets` as annotation tools write them: images in ``images/``, and a file or two.
+
+A maker fills a folder and returns its format. ``kind`` is what the tool drew: "box", "polygon" or "labels".
+``path`` is what the annotation calls the image with a number; ``change`` gets what is about to be written.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from object_datasets import CLASSES, HEIGHT, WIDTH, label, pictures, same
+
+Path_ = Callable[[int], str]
+
+
+def plain(number: int) -> str:
+    return f"{number}.png"
+
+
+def elsewhere(number: int) -> str:
+    """A path of another machine."""
+    return rf"C:\Users\ann\pets\images\{number}.png"
+
+
+CVAT_SHAPES = {
+    "box": '<box label="{}" source="manual" occluded="0" xtl="2.00" ytl="3.00" xbr="10.00" ybr="9.00" z_order="0">'
+           "\n</box>",
+    "polygon": '<polygon label="{}" points="2.00,3.00;10.00,3.00;10.00,9.00;2.00,9.00" z_order="0">\n</polygon>',
+    "labels": '<tag label="{}" source="manual">\n</tag>',
+}
+
+
+def cvat(kind: str = "box", path: Path_ = plain, change=same, shape: str | None = None):
+    """``shape`` stands in place of that of ``kind``."""
+    def make(root: Path) -> str:
+        pictures(root / "images")
+        names = "".join(f"<label><name>{name}</name><color>#33ddff</color></label>\n" for name in CLASSES)
+        lines = ['<?xml version="1.0" encoding="utf-8"?>', "<annotations>", "<version>1.1</version>",
+                 f"<meta><task><id>5</id><name>pets</name><labels>\n{names}</labels></task></meta>"]
+        for number in range(8):
+            lines.append(f'<image id="{number}" name="{path(number)}" width="{WIDTH}" height="{HEIGHT}">')
+            lines += [(shape or CVAT_SHAPES[kind]).format(label(number))] if label(number) else []
+            lines.append("</image>")
+        (root / "annotations.xml").write_text(change("\n".join([*lines, "</annotations>", ""])))
+        return "cvat"
+    return make
+
+
+MAKERS = {"cvat": cvat}
+"""By format."""
