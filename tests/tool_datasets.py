@@ -6,6 +6,7 @@ A maker fills a folder and returns its format. ``kind`` is what the tool drew: "
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 
@@ -47,5 +48,31 @@ def cvat(kind: str = "box", path: Path_ = plain, change=same, shape: str | None 
     return make
 
 
-MAKERS = {"cvat": cvat}
+def percent(values, kind):
+    return {"box": {"x": 100 / 12, "y": 15, "width": 100 / 3, "height": 30, "rotation": 0},
+            "polygon": {"points": [[100 / 12, 15], [125 / 3, 15], [125 / 3, 45], [100 / 12, 45]]}}[kind] | values
+
+
+def label_studio(kind: str = "box", path: Path_ = plain, change=same, name: str = "project-1.json"):
+    """``change`` gets the list of tasks."""
+    def make(root: Path) -> str:
+        pictures(root / "images")
+        tasks = []
+        for number in range(8):
+            size = {"original_width": WIDTH, "original_height": HEIGHT, "image_rotation": 0}
+            names = [label(number)]
+            if kind == "labels":
+                result = {"id": "a", "type": "choices", "from_name": "choice", "value": {"choices": names}}
+            else:
+                key = {"box": "rectanglelabels", "polygon": "polygonlabels"}[kind]
+                result = {"id": "a", "type": key, "from_name": "label", **size, "value": percent({key: names}, kind)}
+            annotation = {"id": 90 + number, "completed_by": 1, "was_cancelled": False, "lead_time": 3.5,
+                          "result": [result] if label(number) else []}
+            tasks.append({"id": number, "annotations": [annotation], "data": {"image": path(number)}})
+        (root / name).write_text(json.dumps(change(tasks) or tasks))
+        return "label_studio"
+    return make
+
+
+MAKERS = {"cvat": cvat, "label_studio": label_studio}
 """By format."""

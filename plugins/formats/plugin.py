@@ -25,9 +25,11 @@ FORMATS: tuple[tuple[str, str, tuple[Annotation, ...], str, str], ...] = (
      "images/* and masks/*.png with equal names, and a classes.txt", "MaskFolders"),
     ("cvat", "CVAT for images 1.1: tags, boxes, polygons, ellipses and masks", ALL,
      "annotations.xml and images/* as CVAT exports them", "Cvat"),
+    ("label_studio", "Label Studio's JSON and JSON-MIN: choices, rectangles, polygons, ellipses and brushes", ALL,
+     "*.json as Label Studio exports it, and the images", "LabelStudio"),
 )
 
-WRITTEN = ("label_csv", "labelme", "coco", "voc", "yolo", "cvat")
+WRITTEN = ("label_csv", "labelme", "coco", "voc", "yolo", "cvat", "label_studio")
 
 
 @hookimpl
