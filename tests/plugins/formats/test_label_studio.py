@@ -75,7 +75,7 @@ def test_brushes_ellipses_and_turned_rectangles(index_of, errors, tmp_path):
 
 
 def test_labels_beside_their_shapes_several_labels_and_choices_of_a_region(index_of, errors, tmp_path):
-    shape = region("rectangle", **percent({}, "box"))
+    shape = {"id": "r", "type": "rectangle", **SIZE, "value": percent({}, "box")}
     index = index_of(tmp_path, label_studio(change=results(
         shape, {"id": "r", "type": "labels", "value": {"labels": ["dog"]}},
         {"id": "r", "type": "choices", "value": {"choices": ["blurred"]}},
