@@ -6,6 +6,7 @@ A maker fills a folder and returns its format. ``kind`` is what the tool drew: "
 
 from __future__ import annotations
 
+import csv
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -74,5 +75,47 @@ def label_studio(kind: str = "box", path: Path_ = plain, change=same, name: str 
     return make
 
 
-MAKERS = {"cvat": cvat, "label_studio": label_studio}
+VIA_SHAPES = {
+    "box": {"name": "rect", "x": 2, "y": 3, "width": 8, "height": 6},
+    "polygon": {"name": "polygon", "all_points_x": [2, 10, 10, 2], "all_points_y": [3, 3, 9, 9]},
+}
+
+
+def via(kind: str = "box", path: Path_ = plain, change=same, form: str = "project"):
+    """``change`` gets the images by their keys; ``form`` is project, json or csv."""
+    def make(root: Path) -> str:
+        pictures(root / "images")
+        metadata = {}
+        for number in range(8):
+            named = {"species": label(number)} if label(number) else {}
+            regions = [{"shape_attributes": VIA_SHAPES[kind], "region_attributes": named}] \
+                if kind != "labels" and named else []
+            metadata[f"{number}.png{1000 + number}"] = {
+                "filename": path(number), "size": 1000 + number, "regions": regions,
+                "file_attributes": {"caption": "a pet", "public_domain": "no"} | (named if kind == "labels" else {})}
+        metadata = change(metadata) or metadata
+        if form == "csv":
+            write_via_csv(root / "via_export.csv", metadata)
+        else:
+            project = {"_via_settings": {"core": {"default_filepath": ""}}, "_via_img_metadata": metadata,
+                       "_via_attributes": {"region": {}, "file": {}}, "_via_data_format_version": "2.0.10"}
+            (root / "via.json").write_text(json.dumps(project if form == "project" else metadata))
+        return "via"
+    return make
+
+
+def write_via_csv(path: Path, metadata: dict) -> None:
+    with path.open("w", newline="") as file:
+        rows = csv.writer(file)
+        rows.writerow(["filename", "file_size", "file_attributes", "region_count", "region_id",
+                       "region_shape_attributes", "region_attributes"])
+        for image in metadata.values():
+            empty = {"shape_attributes": {}, "region_attributes": {}}
+            for number, region in enumerate(image["regions"] or [empty]):
+                rows.writerow([image["filename"], image["size"], json.dumps(image["file_attributes"]),
+                               len(image["regions"]), number, json.dumps(region["shape_attributes"]),
+                               json.dumps(region["region_attributes"])])
+
+
+MAKERS = {"cvat": cvat, "label_studio": label_studio, "via": via}
 """By format."""

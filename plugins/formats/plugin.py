@@ -27,9 +27,11 @@ FORMATS: tuple[tuple[str, str, tuple[Annotation, ...], str, str], ...] = (
      "annotations.xml and images/* as CVAT exports them", "Cvat"),
     ("label_studio", "Label Studio's JSON and JSON-MIN: choices, rectangles, polygons, ellipses and brushes", ALL,
      "*.json as Label Studio exports it, and the images", "LabelStudio"),
+    ("via", "the VGG Image Annotator 2: rectangles, polygons, circles and ellipses", ALL,
+     "a project, or an export as JSON or CSV, and the images", "Via"),
 )
 
-WRITTEN = ("label_csv", "labelme", "coco", "voc", "yolo", "cvat", "label_studio")
+WRITTEN = ("label_csv", "labelme", "coco", "voc", "yolo", "cvat", "label_studio", "via")
 
 
 @hookimpl
