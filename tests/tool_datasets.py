@@ -117,5 +117,19 @@ def write_via_csv(path: Path, metadata: dict) -> None:
                                json.dumps(region["region_attributes"])])
 
 
-MAKERS = {"cvat": cvat, "label_studio": label_studio, "via": via}
+def createml(kind: str = "box", path: Path_ = plain, change=same):
+    """``change`` gets the list of images."""
+    def make(root: Path) -> str:
+        pictures(root / "images")
+        entries = []
+        for number in range(8):
+            box = {"label": label(number), "coordinates": {"x": 6, "y": 6, "width": 8, "height": 6}}
+            found = [box if kind == "box" else label(number)] if label(number) else []
+            entries.append({"image" if kind == "box" else "filename": path(number), "annotations": found})
+        (root / "annotations.json").write_text(json.dumps(change(entries) or entries))
+        return "createml"
+    return make
+
+
+MAKERS = {"cvat": cvat, "label_studio": label_studio, "via": via, "createml": createml}
 """By format."""

@@ -29,9 +29,11 @@ FORMATS: tuple[tuple[str, str, tuple[Annotation, ...], str, str], ...] = (
      "*.json as Label Studio exports it, and the images", "LabelStudio"),
     ("via", "the VGG Image Annotator 2: rectangles, polygons, circles and ellipses", ALL,
      "a project, or an export as JSON or CSV, and the images", "Via"),
+    ("createml", "Create ML's JSON: boxes, or labels", ("labels", "boxes"),
+     '*.json with a list of {"image": ..., "annotations": [...]}, and the images', "CreateMl"),
 )
 
-WRITTEN = ("label_csv", "labelme", "coco", "voc", "yolo", "cvat", "label_studio", "via")
+WRITTEN = ("label_csv", "labelme", "coco", "voc", "yolo", "cvat", "label_studio", "via", "createml")
 
 
 @hookimpl
