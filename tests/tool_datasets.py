@@ -131,5 +131,31 @@ def createml(kind: str = "box", path: Path_ = plain, change=same):
     return make
 
 
-MAKERS = {"cvat": cvat, "label_studio": label_studio, "via": via, "createml": createml}
+DATUMARO_SHAPES = {
+    "box": {"type": "bbox", "bbox": [2.0, 3.0, 8.0, 6.0]},
+    "polygon": {"type": "polygon", "points": [2, 3, 10, 3, 10, 9, 2, 9]},
+    "labels": {"type": "label"},
+}
+
+
+def datumaro(kind: str = "box", path: Path_ = plain, change=same, name: str = "default"):
+    """``change`` gets the content of the file."""
+    def make(root: Path) -> str:
+        pictures(root / "images")
+        labels = [{"name": name, "parent": "", "attributes": []} for name in CLASSES]
+        content = {"dm_format_version": "1.0", "media_type": 2, "infos": {},
+                   "categories": {"label": {"labels": labels, "label_groups": [], "attributes": []}}, "items": []}
+        for number in range(8):
+            shape = {"id": 0, "attributes": {}, "group": 0, "z_order": 0, **DATUMARO_SHAPES[kind]}
+            content["items"].append({
+                "id": str(number), "attr": {"frame": number}, "image": {"path": path(number), "size": [HEIGHT, WIDTH]},
+                "annotations": [shape | {"label_id": CLASSES.index(label(number))}] if label(number) else []})
+        content = change(content) or content
+        (root / "annotations").mkdir(exist_ok=True)
+        (root / "annotations" / f"{name}.json").write_text(json.dumps(content))
+        return "datumaro"
+    return make
+
+
+MAKERS = {"cvat": cvat, "label_studio": label_studio, "via": via, "createml": createml, "datumaro": datumaro}
 """By format."""

@@ -31,9 +31,12 @@ FORMATS: tuple[tuple[str, str, tuple[Annotation, ...], str, str], ...] = (
      "a project, or an export as JSON or CSV, and the images", "Via"),
     ("createml", "Create ML's JSON: boxes, or labels", ("labels", "boxes"),
      '*.json with a list of {"image": ..., "annotations": [...]}, and the images', "CreateMl"),
+    ("datumaro", "Datumaro's JSON: labels, boxes, polygons, ellipses and masks", ALL,
+     "annotations/*.json with categories and items, and images/*", "Datumaro"),
 )
 
-WRITTEN = ("label_csv", "labelme", "coco", "voc", "yolo", "cvat", "label_studio", "via", "createml")
+WRITTEN = ("label_csv", "labelme", "coco", "voc", "yolo", "cvat", "label_studio", "via", "createml",
+           "datumaro")
 
 
 @hookimpl

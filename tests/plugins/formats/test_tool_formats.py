@@ -24,6 +24,10 @@ def by_number(samples):
     return {int(sample.path.stem): sample for sample in samples}
 
 
+def annotation_files(root):
+    return [path for path in root.rglob("*") if path.is_file() and path.parent.name != "images"]
+
+
 @pytest.mark.parametrize("form", MAKERS)
 def test_boxes(form, checked, tmp_path):
     dataset = checked(tmp_path, MAKERS[form]()(tmp_path), "boxes")
@@ -87,9 +91,8 @@ def test_an_image_twice(form, index_of, errors, tmp_path):
 def test_a_file_of_something_else(form, text, index_of, tmp_path):
     """Whatever stands in the file, reading it raises nothing and finds nothing."""
     name = MAKERS[form]()(tmp_path)
-    for path in tmp_path.iterdir():
-        if path.is_file():
-            path.write_text(text)
+    for path in annotation_files(tmp_path):
+        path.write_text(text)
     index = index_of(tmp_path, name)
     assert index.samples == ()
     assert index.problems
@@ -108,7 +111,7 @@ def test_it_is_detected_and_the_folder_without_its_file_is_not(form, plugins, tm
     name = MAKERS[form]()(tmp_path)
     detect = plugins.dataset_formats[name].make().detect
     assert detect(tmp_path).reason
-    for path in [path for path in tmp_path.rglob("*") if path.is_file() and path.parent.name != "images"]:
+    for path in annotation_files(tmp_path):
         path.unlink()
     assert detect(tmp_path) is None
 
@@ -171,7 +174,7 @@ def test_what_is_written_reads_back(form, annotation, checked, plugins, tmp_path
                 assert np.array_equal(decode(item.mask, HEIGHT, WIDTH), decode(again.mask, HEIGHT, WIDTH))
 
 
-@pytest.mark.parametrize("form", ["cvat"])
+@pytest.mark.parametrize("form", ["cvat", "datumaro"])
 def test_split_and_crowds_stay(form, index_of, plugins, tmp_path):
     index = drawn(tmp_path / "set", "boxes")
     splits = ("train", "train", "validation", "test", "validation")
