@@ -12,6 +12,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 from object_datasets import CLASSES, HEIGHT, WIDTH, label, pictures, same
+from pyarrow import Table
+from pyarrow.parquet import write_table
 
 Path_ = Callable[[int], str]
 
@@ -157,5 +159,40 @@ def datumaro(kind: str = "box", path: Path_ = plain, change=same, name: str = "d
     return make
 
 
-MAKERS = {"cvat": cvat, "label_studio": label_studio, "via": via, "createml": createml, "datumaro": datumaro}
+def hf_rows(kind: str, path: Path_) -> list[dict]:
+    rows = []
+    for number in range(8):
+        there = label(number) is not None
+        found = {"objects": {"bbox": [[2, 3, 8, 6]] * there, "categories": [label(number)] * there}} if kind == "box" \
+            else {"label": label(number)}
+        rows.append({"file_name": path(number), **found})
+    return rows
+
+
+def hf_image_folder(kind: str = "box", path: Path_ = plain, change=same):
+    """``change`` gets the rows."""
+    def make(root: Path) -> str:
+        pictures(root / "images")
+        rows = hf_rows(kind, path)
+        (root / "metadata.jsonl").write_text("".join(f"{json.dumps(row)}\n" for row in change(rows) or rows))
+        return "hf_image_folder"
+    return make
+
+
+def parquet(kind: str = "box", path: Path_ = plain, change=same, bytes_=None, features=None, name: str = "0000"):
+    """``change`` gets the rows; ``bytes_`` what an image with a number is; ``features`` are those of the file."""
+    def make(root: Path) -> str:
+        pictures(root / "images")
+        rows = [{"image": {"bytes": bytes_(number) if bytes_ else None, "path": row.pop("file_name")}, **row}
+                for number, row in enumerate(hf_rows(kind, path))]
+        table = Table.from_pylist(change(rows) or rows)
+        if features is not None:
+            table = table.replace_schema_metadata({"huggingface": json.dumps({"info": {"features": features}})})
+        write_table(table, root / f"{name}.parquet")
+        return "parquet"
+    return make
+
+
+MAKERS = {"cvat": cvat, "label_studio": label_studio, "via": via, "createml": createml, "datumaro": datumaro,
+          "hf_image_folder": hf_image_folder, "parquet": parquet}
 """By format."""

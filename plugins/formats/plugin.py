@@ -33,10 +33,14 @@ FORMATS: tuple[tuple[str, str, tuple[Annotation, ...], str, str], ...] = (
      '*.json with a list of {"image": ..., "annotations": [...]}, and the images', "CreateMl"),
     ("datumaro", "Datumaro's JSON: labels, boxes, polygons, ellipses and masks", ALL,
      "annotations/*.json with categories and items, and images/*", "Datumaro"),
+    ("hf_image_folder", "Hugging Face's image folder: labels, or boxes", ("labels", "boxes"),
+     "metadata.jsonl or metadata.csv with file_name and label or objects, and the images", "HfImageFolder"),
+    ("parquet", "Parquet files of images with labels or boxes, as of Hugging Face", ("labels", "boxes"),
+     "*.parquet with a column image and label or objects", "Parquet"),
 )
 
 WRITTEN = ("label_csv", "labelme", "coco", "voc", "yolo", "cvat", "label_studio", "via", "createml",
-           "datumaro")
+           "datumaro", "hf_image_folder")
 
 
 @hookimpl

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
@@ -57,6 +57,11 @@ class ToolDataset:
         self._places: dict[str, Place] = {}
         self._classes: dict[str, None] = {}
 
+    @property
+    def images(self) -> Container[str]:
+        """The names of the images so far."""
+        return self._samples
+
     def declare(self, classes: Iterable[str]) -> None:
         """``classes`` come first in the data set, in this order; others follow in natural order."""
         self._classes |= dict.fromkeys(classes)
@@ -78,9 +83,10 @@ class ToolDataset:
         return None
 
     def add(self, image: Path, place: Place, labels: Iterable[str], objects: Iterable[Object] = (),
-            size: tuple[int, int] | None = None, split: Split | None = None) -> None:
-        """An image that the file describes; its labels are ``labels`` and those of ``objects``."""
-        name, items = relative_name(image, self.root), tuple(objects)
+            size: tuple[int, int] | None = None, split: Split | None = None, name: str = "") -> None:
+        """An image that the file describes; its labels are ``labels`` and those of ``objects``. One that was inside the
+        file has a ``name``, others their path."""
+        name, items = name or relative_name(image, self.root), tuple(objects)
         if name in self._samples:
             self.problems.append(place.problem(f"refers to the image {name}, as does {self._places[name]}",
                                                "remove one of them"))
