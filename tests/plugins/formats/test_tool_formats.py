@@ -15,6 +15,7 @@ from sightsmith.core.contracts.dataset import DatasetIndex, Sample
 from sightsmith.engine.data.convert import to_objects
 from sightsmith.engine.data.masks import box, decode, encode
 from sightsmith.engine.data.write import find_writer, write_dataset
+from sightsmith.testing import PluginConformance
 
 WITHOUT_MASKS = {"createml", "hf_image_folder", "parquet"}
 WITH_MASKS = [name for name in MAKERS if name not in WITHOUT_MASKS]
@@ -186,3 +187,10 @@ def test_split_and_crowds_stay(form, index_of, plugins, tmp_path):
     assert [found[number].split for number in range(5)] == list(splits)
     crowds = [item.crowd for number in range(5) for item in found[number].objects]
     assert crowds == ([False] * 4 if notes else [False, False, False, True, False])
+
+
+def test_the_conformance_suite_takes_every_format(tmp_path):
+    class Suite(PluginConformance):
+        distribution = "sightsmith"
+
+    Suite().test_formats_read_what_they_write(tmp_path)
