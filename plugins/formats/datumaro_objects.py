@@ -51,9 +51,10 @@ def read_shape(annotation: dict[str, Any], label: str, source_id: str) -> Groupe
     else:
         raise ValueError(f"it is of the type {str(kind)[:40]!r}, which is neither a box nor a mask")
     attributes = annotation.get("attributes")
-    crowd = read_flag(attributes.get("is_crowd")) if isinstance(attributes, dict) else False
+    is_crowd = attributes.get("is_crowd") if isinstance(attributes, dict) else None
+    crowd = read_flag(is_crowd)
     if crowd is None:
-        raise ValueError(f"is_crowd={str(attributes['is_crowd'])[:40]!r} is neither true nor false")
+        raise ValueError(f"is_crowd={str(is_crowd)[:40]!r} is neither true nor false")
     return Grouped(replace(item, crowd=crowd, source_id=source_id), read_integer(annotation.get("group")) or 0,
                    read_integer(annotation.get("z_order")) or 0)
 

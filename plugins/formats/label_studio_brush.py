@@ -82,8 +82,8 @@ class _Bits:
     def words(self, count: int, size: int) -> Array:
         """For each of ``count`` words of ``size`` bits whether it is not 0."""
         start, end = self._place, self._advance(count * size)
-        found: Array = self._bits[start:end].reshape(count, size).any(1)
-        return found
+        found: Array = self._bits[start:end].reshape(count, size)
+        return found.max(1) > 0
 
     def _advance(self, size: int) -> int:
         self._place += size

@@ -38,6 +38,8 @@ def _region(item: Object, name: str, index: DatasetIndex, info: ImageInfo) -> di
     across, down = PERCENT / info.width, PERCENT / info.height
     left, top, right, bottom = item.box
     ring = single_ring(item)
+    kind: str
+    value: dict[str, Any]
     if index.annotation == "boxes" or item.mask is None:
         kind, value = "rectanglelabels", {"x": left * across, "y": top * down, "width": (right - left) * across,
                                           "height": (bottom - top) * down, "rotation": 0}

@@ -53,9 +53,7 @@ def _shapes(item: Object, index: DatasetIndex, info: ImageInfo) -> tuple[list[di
     left, top, right, bottom = item.box
     if index.annotation == "boxes" or item.mask is None:
         return [{"name": "rect", "x": left, "y": top, "width": right - left, "height": bottom - top}], True
-    ring = single_ring(item)
-    mask = None if ring is not None else object_mask(item, info)
-    ring = ring if mask is None else exact_polygon(mask)
-    rings = [ring] if ring is not None else outer_polygons(mask)
+    ring = single_ring(item) or exact_polygon(object_mask(item, info))
+    rings = [ring] if ring is not None else outer_polygons(object_mask(item, info))
     return [{"name": "polygon", "all_points_x": list(found[0::2]), "all_points_y": list(found[1::2])}
             for found in rings], ring is not None
