@@ -62,11 +62,14 @@ def _is_cvat(path: Path) -> bool:
 
 
 def _read_file(path: Path, data: ToolDataset) -> None:
-    content, problem = read_xml(path, data.root)
+    place = Place(relative_name(path, data.root))
+    try:
+        content, problem = read_xml(path, data.root)
+    except LookupError as error:  # the declaration of the XML names no encoding that there is
+        content, problem = None, place.problem(f"is not XML: {error}", "save it as UTF-8")
     if content is None:
         data.problems += [problem] if problem else []
         return
-    place = Place(relative_name(path, data.root))
     if content.find("track") is not None:
         data.problems.append(place.problem("has tracks of a video, which are not read",
                                            "export the task as 'CVAT for images 1.1'"))

@@ -148,6 +148,7 @@ def test_mistakes(name, index_of, errors, tmp_path):
     (lambda text: text.replace("<image id=\"0\"", '<track id="0" label="cat"/><image id="0"'), "CVAT for images 1.1"),
     (lambda text: text.replace(' name="0.png"', ""), "names no image"),
     (lambda text: text.replace("</annotations>", ""), "is not XML"),
+    (lambda text: text.replace("utf-8", "utf-9"), "is not XML: unknown encoding: utf-9"),
     (lambda text: text.replace(' name="0.png"', ' name="../../secret.png"'), "there is no image"),
     (lambda text: text.replace("<annotations>", "<!DOCTYPE a [<!ENTITY b 'c'>]><annotations>"), "declares an entity"),
 ])
