@@ -22,7 +22,7 @@ from sightsmith.plugin import (
 )
 from sightsmith.plugins.formats.shapes import ellipse, polygon, rectangle
 
-IGNORED = frozenset({"caption", "hash_key", "feature_vector"})
+IGNORED = ("caption", "hash_key", "feature_vector")
 """Types of annotation that say nothing about objects or labels."""
 
 

@@ -67,13 +67,17 @@ class LabelStudio:
 
 
 def _json_files(root: Path) -> Iterator[Path]:
-    return (path for path in walk_files(root) if path.suffix.lower() == ".json")
+    """Files of a target storage are numbers without a suffix."""
+    return (path for path in walk_files(root) if path.suffix.lower() == ".json" or path.name.isdecimal())
 
 
 def _is_export(path: Path) -> bool:
     head = read_head(path)
-    full = '"result"' in head and re.search(r'"(annotations|completions|completed_by|was_cancelled|from_name)"', head)
-    return bool(full) or re.search(r'"(annotation_id|annotator|original_width)"', head) is not None
+    if '"categories"' in head:  # COCO, whose annotation may have any key besides its own
+        return False
+    if '"result"' in head and re.search(r'"(annotations|completions|completed_by|was_cancelled|from_name)"', head):
+        return True
+    return head.lstrip().startswith("[") and re.search(r'"(annotation_id|annotator|original_width)"', head) is not None
 
 
 def _tasks(tasks: list[Any], file: str, data: ToolDataset) -> Iterator[tuple[Place, dict[str, Any]]]:

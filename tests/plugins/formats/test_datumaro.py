@@ -82,6 +82,7 @@ def test_an_item_without_a_path_is_called_after_its_id(index_of, errors, tmp_pat
 MISTAKES = {
     "points": ({"type": "points", "points": [1, 1]}, "it is of the type 'points', which is neither"),
     "no type": ({}, "it is of the type 'None'"),
+    "a list as type": ({"type": ["bbox"]}, "it is of the type \"['bbox']\""),
     "three sides": ({"type": "bbox", "bbox": [1, 2, 3]}, "bbox=[1, 2, 3] is not a list of 4 numbers"),
     "words": ({"type": "bbox", "bbox": "1,2,3,4"}, "bbox=1,2,3,4 is not a list of 4 numbers"),
     "two points": ({"type": "polygon", "points": [1, 1, 2, 2]}, "a polygon of 2 points"),

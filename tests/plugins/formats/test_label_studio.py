@@ -8,7 +8,7 @@ import math
 
 import numpy as np
 import pytest
-from object_datasets import BOX, CLASSES, HEIGHT, WIDTH, label, pictures
+from object_datasets import BOX, CLASSES, HEIGHT, WIDTH, coco, label, pictures
 from tool_datasets import label_studio, percent
 
 from sightsmith.engine.data.masks import decode
@@ -136,16 +136,25 @@ def test_the_image_is_what_looks_like_one(index_of, errors, tmp_path):
     assert len(index.samples) == 8
 
 
-def test_files_of_a_storage(index_of, errors, tmp_path):
+@pytest.mark.parametrize("suffix", ["", ".json"])
+def test_files_of_a_storage(suffix, index_of, errors, tmp_path):
     name = label_studio()(tmp_path)
     tasks = json.loads((tmp_path / "project-1.json").read_text())
     (tmp_path / "project-1.json").unlink()
     for task in tasks:
         [annotation] = task.pop("annotations")
-        (tmp_path / f"{task['id']}.json").write_text(json.dumps({**annotation, "task": task}))
+        (tmp_path / f"{task['id']}{suffix}").write_text(json.dumps({**annotation, "task": task}))
     index = index_of(tmp_path, name)
     assert errors(index) == []
     assert [len(sample.objects) for sample in index.samples] == [1] * 7 + [0]
+
+
+def test_coco_with_the_names_of_annotators_is_coco(plugins, tmp_path):
+    def change(content):
+        for annotation in content["annotations"]:
+            annotation |= {"annotator": "ann", "annotation_id": 5, "result": 1}
+    coco(change=change)(tmp_path)
+    assert plugins.dataset_formats["label_studio"].make().detect(tmp_path) is None
 
 
 def test_min_of_regions(index_of, errors, tmp_path):
