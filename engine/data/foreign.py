@@ -27,7 +27,7 @@ EXPORT = "export it from the tool as COCO JSON, YOLO, Pascal VOC or LabelMe, or 
 
 def foreign_annotation(root: Path) -> list[Problem]:
     """A problem for each of the first files of ``root`` that look like annotation, with what to do."""
-    problems = []
+    problems: list[Problem] = []
     for number, path in enumerate(walk_files(root)):
         if number == LOOKED_INTO or len(problems) == NAMED_FILES:
             break

@@ -7,11 +7,11 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from sightsmith.plugin import (
-    MAX_SIDE,
-    MaskError,
+    ImageError,
     Object,
     Polygons,
     RunLengths,
+    check_image_size,
     mask_box,
     mask_from_counts,
     read_flag,
@@ -84,12 +84,13 @@ def _mask(rle: Any, label: str) -> Object:
     """COCO's run lengths, compressed or not. Raises ValueError."""
     size, counts = (rle.get("size"), rle.get("counts")) if isinstance(rle, dict) else (None, None)
     sides = read_size(size) if isinstance(size, list) else None
-    if sides is None or max(sides) > MAX_SIDE or not isinstance(counts, (str, list)):
+    if sides is None or not isinstance(counts, (str, list)):
         raise ValueError("rle has no size [height, width] and counts")
     try:
+        check_image_size(sides[1], sides[0])
         mask = mask_from_counts(counts, *sides) if isinstance(counts, list) else \
             run_lengths(RunLengths(*sides, counts.encode("utf-8", "replace")), *sides)
-    except MaskError as error:
+    except ImageError as error:
         raise ValueError(str(error)) from error
     return Object(label, mask_box(mask), mask)
 
