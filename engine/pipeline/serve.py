@@ -145,7 +145,8 @@ def _keep_file_of_form(headers: dict[str, str], file: IO[bytes]) -> None:
     found: list[Any] = []
     file.seek(0)
     try:
-        parse_form({name.title(): value.encode() for name, value in headers.items()}, file, lambda field: None, found.append)
+        fields = {name.title(): value.encode() for name, value in headers.items()}
+        parse_form(fields, file, lambda field: None, found.append)
         if not found:
             raise HTTPException(NO_IMAGE, "the form has no file; `curl -F file=@a.png` sends one")
         file.seek(0)
