@@ -17,7 +17,9 @@ from sightsmith.core.util.errors import Problem
 from sightsmith.engine.data.image_files import is_image
 
 LARGEST_JSON = 2 * 2**30
+"""Bytes of a JSON file above which it is refused instead of read."""
 LARGEST_TEXT = 64 * 2**20
+"""Bytes of any other text above which it is refused instead of read."""
 HEAD = 65_536
 """Bytes of a file by which formats recognise it."""
 
@@ -91,10 +93,12 @@ def is_there(path: Path, root: Path) -> bool:
 
 
 def has_images(folder: Path) -> bool:
+    """Whether an image is in ``folder`` or below it."""
     return any(is_image(path) for path in walk_files(folder))
 
 
 def relative_name(path: Path, root: Path) -> str:
+    """``path`` from ``root``, with slashes: what a person sees of a file of the data set."""
     return path.relative_to(root).as_posix()
 
 

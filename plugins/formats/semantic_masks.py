@@ -15,8 +15,8 @@ from sightsmith.plugins.formats.class_table import ClassTable, from_values
 MAX_UNNAMED_CLASSES = 20
 """Without a class table, more distinct values than this look like object ids."""
 RARE, BRIGHT = 0.01, 50
-"""Share of the marked pixels below which values, some of them above ``BRIGHT``, look like edges that a lossy format or
-resizing has blurred."""
+"""Values with less than this share of the marked pixels each and less than half of them together, some above
+``BRIGHT``, look like edges that a lossy format or resizing has blurred."""
 SHOWN_VALUES = 5
 GREY = 0x010101
 """Times a grey level, its colour."""
@@ -91,18 +91,19 @@ def _levels(mask: _Mask) -> dict[int, int] | None:
 
 def _about_unnamed(table: ClassTable, used: Counter[int]) -> list[Problem]:
     """Values that can hardly be those of classes."""
-    if len(table.classes) > MAX_UNNAMED_CLASSES:
-        return [Problem(f"the semantic masks have {len(table.classes)} values; are they object ids instead of classes?",
-                        hint="write a classes.txt with one class per line")]
     marked = {value: count for value, count in used.items() if value}
-    rare = [value for value, count in marked.items() if count < RARE * sum(marked.values())]
-    if 2 * len(rare) > len(marked) and max(rare) > BRIGHT:
-        shares = ", ".join(f"{value} ({100 * count / sum(marked.values()):.2g} %)" for value, count in
+    total = sum(marked.values())
+    rare = [value for value, count in marked.items() if count < RARE * total]
+    if 2 * len(rare) > len(marked) and max(rare) > BRIGHT and 2 * sum(marked[value] for value in rare) < total:
+        shares = ", ".join(f"{value} ({100 * count / total:.2g} %)" for value, count in
                            sorted(marked.items(), key=lambda item: -item[1])[:SHOWN_VALUES])
         return [Problem(f"the semantic masks have {len(marked)} values besides 0, most of them in a few pixels only: "
                         f"{shares}, ... A lossy format or resizing may have blurred their edges",
                         hint="save them without loss and scale them without smoothing; if the values are right, write "
                              "a classes.txt with one class per line")]
+    if len(table.classes) > MAX_UNNAMED_CLASSES:
+        return [Problem(f"the semantic masks have {len(table.classes)} values; are they object ids instead of classes?",
+                        hint="write a classes.txt with one class per line")]
     return []
 
 

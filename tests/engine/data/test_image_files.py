@@ -13,6 +13,7 @@ from dicom_files import dicom
 from fake_plugins import with_plugin
 from PIL import Image
 from reading import READERS
+from told import told
 
 from sightsmith.core.config.compose import compose
 from sightsmith.core.contracts.image import Frame
@@ -97,7 +98,7 @@ def test_images_of_a_strangers_reader_are_found_in_folders(tmp_path, monkeypatch
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(b"GREY" + bytes([number]))
     dataset = checked(tmp_path, plugins=plugins)
-    assert (dataset.index.format, len(dataset.index.samples), dataset.problems) == (layout, 16, ())
+    assert (dataset.index.format, len(dataset.index.samples), told(dataset)) == (layout, 16, [])
     assert len(find_images(str(tmp_path), list(plugins.image_readers.values()))) == 16
 
 
@@ -109,7 +110,7 @@ def test_dicom_without_suffix_in_class_folders(tmp_path):
         dicom(path, random.integers(0, 4096, (20, 20), np.uint16), Modality="CT")
     shutil.copy(tmp_path / "ill" / "IM000000", tmp_path / "DICOMDIR")
     dataset = checked(tmp_path)
-    assert len(dataset.index.samples) == 12 and not dataset.problems
+    assert len(dataset.index.samples) == 12 and not told(dataset)
     assert "DICOMDIR" not in find_images(str(tmp_path), READERS)
 
 
@@ -123,9 +124,8 @@ def test_images_whose_reader_is_not_installed(tmp_path, monkeypatch):
     for number in range(3):
         (tmp_path / "some" / "cat" / f"IMG_{number}.HEIC").write_bytes(HEIC)
     dataset = checked(tmp_path / "some")
-    dataset.raise_for_errors()
     assert len(dataset.index.samples) == 8
-    [warning] = dataset.problems
+    [warning] = told(dataset)
     assert warning.message.startswith("3 HEIC files are not read, because pi_heif is not installed: cat/IMG_0.HEIC")
     assert warning.hint == "pip install 'sightsmith[heic]'"
     for number in range(8):
@@ -158,4 +158,4 @@ def test_a_set_of_one_kind_is_read(tmp_path):
                 image.resize((40, 30 + number)).save(path.with_suffix(f".{kind}"))
             path.unlink()
         dataset = checked(tmp_path / kind)
-        assert len(dataset.index.samples) == 8 and not dataset.problems, kind
+        assert len(dataset.index.samples) == 8 and not told(dataset), kind

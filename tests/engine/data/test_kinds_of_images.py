@@ -10,6 +10,7 @@ from PIL import Image
 from reading import probe, read_image
 from test_image_files import checked
 from test_images import tiff
+from told import told
 
 from sightsmith.core.contracts.image import ImageError
 
@@ -109,7 +110,7 @@ def test_pages_of_other_sizes_are_warned_of(tmp_path):
     assert probe(other).frames == 2 and np.array_equal(read_image(other, 1), RGB[::-1, ::-1])
     dataset = checked(tmp_path)
     assert len(dataset.index.samples) == len(paths) + 2
-    [warning] = dataset.problems
+    [warning] = told(dataset)
     assert str(warning).startswith("pages of another size than the first are left out in 1 image: cat/a.tif")
 
 
@@ -149,8 +150,7 @@ def test_bands_are_counted_over_the_set(tmp_path):
         folder.mkdir(exist_ok=True)
         tiff(folder / f"{number}.tif", np.dstack([np.roll(SMOOTH, number, 1), FURTHER]), photometric=2, extra=0)
     dataset = checked(tmp_path)
-    dataset.raise_for_errors()
-    [warning] = dataset.problems
+    [warning] = told(dataset)
     assert str(warning).startswith("more bands than colours, not declared as transparency (such as near infra-red)")
     assert "are left out in 8 images: a/0.tif" in str(warning)
 
@@ -165,5 +165,4 @@ def test_a_panorama_is_bounded_by_its_pixels(tmp_path):
     folders(tmp_path)
     Image.fromarray(RNG.integers(0, 256, (20, 5472), dtype=np.uint8)).save(tmp_path / "cat" / "wide.png")
     dataset = checked(tmp_path)
-    dataset.raise_for_errors()
-    assert dataset.infos["cat/wide.png"].width == 5472 and not dataset.problems
+    assert dataset.infos["cat/wide.png"].width == 5472 and not told(dataset)

@@ -131,7 +131,7 @@ def test_a_damaged_run_as_base_run(run):
 def test_a_network_that_the_weights_do_not_fit(run):
     path = run.path / "model" / "model.json"
     path.write_text(json.dumps(json.loads(path.read_text()) | {"classes": ["a", "b"]}))
-    assert "does not fit the network" in refused("predict", f"run={run.path}", f"input={path}")
+    assert "does not fit the network" in refused("predict", f"run={run.path}", "input=sample")
 
 
 def test_verification_says_what_it_cannot_read(run, plugins):

@@ -67,9 +67,9 @@ def run(place, monkeypatch):
     return found
 
 
-def test_a_run_keeps_what_was_typed(run):
+def test_a_run_keeps_what_was_typed(run, place):
     card = json.loads((run / "model" / "model.json").read_text())["config"]
-    assert (card["dataset"]["root"], card["name"], card["description"]) == (DATA, NAME, DESCRIPTION)
+    assert (card["dataset"]["root"], card["name"], card["description"]) == (str(place / DATA), NAME, DESCRIPTION)
     assert len((run / "metrics.jsonl").read_text().splitlines()) == 2
     assert json.loads(succeeded("list", "runs", "--json", "--output-dir", RUNS))[0]["run"] == f"{RUNS}/{run.name}"
     checks = json.loads(succeeded("verify", f"run={RUNS}/{run.name}", "--json"))["checks"]

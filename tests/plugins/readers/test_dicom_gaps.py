@@ -9,6 +9,7 @@ import pydicom
 import pytest
 from dicom_files import dicom
 from reading import probe, read_image
+from told import told
 
 from sightsmith.core.config.compose import compose
 from sightsmith.core.plugins.manager import load_plugins
@@ -92,14 +93,14 @@ def test_dicom_that_use_little_of_their_range_are_warned_of(tmp_path):
         values = random.integers(-1024, 3072, (20, 20)).astype(np.int16)
         values[0, :2] = -1024, 3071
         dicom(path, values, 16, Modality="CT", RescaleSlope="1", RescaleIntercept="-24")
-    [warning] = checked(tmp_path / "flat").problems
+    [warning] = told(checked(tmp_path / "flat"))
     assert warning.severity == "warning"
     assert warning.message.startswith("8 DICOM images only have values from -1048 to 3047, 6% of the range")
     assert "image.range=[-1048,3047]" in warning.hint and "image.windows=" in warning.hint
-    assert not checked(tmp_path / "flat", "image.range=[-1048,3047]").problems
-    assert not checked(tmp_path / "flat", "image.windows=[[40,400]]").problems
+    assert not told(checked(tmp_path / "flat", "image.range=[-1048,3047]"))
+    assert not told(checked(tmp_path / "flat", "image.windows=[[40,400]]"))
     for path in (tmp_path / "flat").rglob("*.dcm"):
         data = pydicom.dcmread(path)
         data.WindowCenter, data.WindowWidth = "40", "400"
         data.save_as(path)
-    assert not checked(tmp_path / "flat").problems
+    assert not told(checked(tmp_path / "flat"))
