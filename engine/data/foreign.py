@@ -22,7 +22,7 @@ _JSON = ((r'^\s*\[\s*\{[^}]*"score"', "a list of COCO's results, which are predi
          (r'"tagMetadata"|"assets"\s*:', "an export of VoTT"), (r'"annotations"|"labels"|"objects"|"shapes"|"regions"',
                                                               "a JSON of annotation of another tool"))
 TABLE = "a table"
-EXPORT = "export it from the tool as COCO JSON, YOLO, Pascal VOC or LabelMe, or as a label.csv"
+EXPORT = "export it from the tool in a format that is read, such as COCO JSON; `sightsmith list formats` shows all"
 
 
 def foreign_annotation(root: Path) -> list[Problem]:

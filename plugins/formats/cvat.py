@@ -63,10 +63,7 @@ def _is_cvat(path: Path) -> bool:
 
 def _read_file(path: Path, data: ToolDataset) -> None:
     place = Place(relative_name(path, data.root))
-    try:
-        content, problem = read_xml(path, data.root)
-    except LookupError as error:  # the declaration of the XML names no encoding that there is
-        content, problem = None, place.problem(f"is not XML: {error}", "save it as UTF-8")
+    content, problem = read_xml(path, data.root)
     if content is None:
         data.problems += [problem] if problem else []
         return

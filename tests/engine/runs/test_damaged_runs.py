@@ -7,6 +7,7 @@ import os
 import shutil
 
 import pytest
+from broken_datasets import picture
 from command_line import refused, within
 from small_runs import LABELS
 
@@ -128,10 +129,10 @@ def test_a_damaged_run_as_base_run(run):
     assert "model.json is damaged" in refused("inspect", f"base_run={run.path}", "dataset.root=x")
 
 
-def test_a_network_that_the_weights_do_not_fit(run):
+def test_a_network_that_the_weights_do_not_fit(run, tmp_path):
     path = run.path / "model" / "model.json"
     path.write_text(json.dumps(json.loads(path.read_text()) | {"classes": ["a", "b"]}))
-    assert "does not fit the network" in refused("predict", f"run={run.path}", "input=sample")
+    assert "does not fit the network" in refused("predict", f"run={run.path}", f"input={picture(tmp_path / 'a.png')}")
 
 
 def test_verification_says_what_it_cannot_read(run, plugins):
