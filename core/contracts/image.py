@@ -34,7 +34,7 @@ class ImageInfo:
     """The content of an image file, found by decoding all of it.
 
     ``width`` and ``height`` are in pixels, of the first frame, upright; ``channels`` is 1 or 3; ``bits`` are stored
-    bits per channel (8 for 8 or fewer, up to 32). ``study`` and ``modality`` are DICOM's. ``maximum`` is the largest
+    bits per channel (8 for 8 or fewer, up to 32). ``groups`` and ``modality`` are the reader's. ``maximum`` is the largest
     finite stored value of all frames. ``digests`` has the SHA-256 of each frame's decoded pixels, shape and type, equal
     for lossless copies. ``monochrome`` says that all pixels are grey, even in three channels. ``reader`` is the builder
     of the image reader, ``"package.module:Class"`` (None: a built-in format). ``extent`` has the smallest and the
@@ -47,7 +47,7 @@ class ImageInfo:
     channels: int
     bits: int
     frames: int
-    study: str | None
+    groups: tuple[str, ...]
     modality: str | None
     maximum: float
     digests: tuple[str, ...]
@@ -83,8 +83,8 @@ class Reader(Protocol):
     """number of frames; 1 for a single image"""
     size: tuple[int, int]
     """(width, height) from the header, before the image is turned upright"""
-    study: str | None
-    """groups the files of one DICOM study or the like; None if there is no such group"""
+    groups: tuple[str, ...]
+    """what the file is part of, the widest first, such as DICOM's patient and study; () if nothing is known"""
     modality: str | None
     """DICOM's, such as "CT"; None for other images"""
 

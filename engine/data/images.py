@@ -52,7 +52,7 @@ def _probe(path: Path, readers: tuple[ImageReaderRecord, ...]) -> ImageInfo:
         shapes, bits, maxima, digests, grey, extents, limits, notes = zip(*frames, strict=True)
         low, high = min(extent[0] for extent in extents), max(extent[1] for extent in extents)
         return ImageInfo(shapes[0][1], shapes[0][0], max(shape[2] for shape in shapes), max(bits), reader.frames,
-                         reader.study, reader.modality, max(maxima), digests, all(grey), builder, (low, high),
+                         reader.groups, reader.modality, max(maxima), digests, all(grey), builder, (low, high),
                          limits[0], tuple(sorted({note for each in notes for note in each})))
 
 

@@ -44,7 +44,7 @@ def open_raster(path: Path, head: bytes, form: str) -> Iterator[Raster]:
 class Raster:
     """A file of a built-in format. Only TIFF pages are frames: previews and animations are not."""
 
-    study: str | None = None
+    groups: tuple[str, ...] = ()
     modality: str | None = None
 
     def __init__(self, image: ImageFile.ImageFile, path: Path, head: bytes, pages: Sequence[Page],

@@ -58,7 +58,8 @@ class DicomReader:
             self.frames = data.NumberOfFrames = int(data.get("NumberOfFrames") or 1)
             self.size = (int(data.Columns), int(data.Rows))
             check_image_size(*self.size, self.frames)
-            self.study = str(data.get("StudyInstanceUID") or "") or None
+            self.groups = tuple(f"{name} {value}" for name, value in (
+                ("patient", str(data.get("PatientID") or "").strip()), ("study", data.get("StudyInstanceUID"))) if value)
             self.modality = str(data.get("Modality") or "") or None
             self._data = data
             self._photometric = _completed(data)

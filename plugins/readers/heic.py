@@ -13,7 +13,7 @@ from sightsmith.plugin import Array, Frame, check_image_size, integer_limits, la
 class HeicReader:
     """An open HEIC file: its primary image, upright, transparency over black. Raises ImageError."""
 
-    study: str | None = None
+    groups: tuple[str, ...] = ()
     modality: str | None = None
     frames = 1
 

@@ -18,7 +18,7 @@ class NumpyReader:
     Nothing is unpickled. Bool is black and white; more than 16 bits need ``image.range``, as in other formats.
     """
 
-    study: str | None = None
+    groups: tuple[str, ...] = ()
     modality: str | None = None
     frames = 1
 

@@ -34,6 +34,18 @@ def test_dicom_studies_are_not_torn_apart(tmp_path):
     assert all(sample.group is None for sample in free.index.samples)
 
 
+@pytest.mark.parametrize(("patient", "cases"), [
+    (lambda study: f"P{study // 4} ", 2), (lambda study: "", 8), (lambda study: "anonymous", 8)],
+    ids=["patients of four studies", "no patient", "all the same"])
+def test_dicom_patients_are_not_torn_apart(tmp_path, patient, cases):
+    slices(tmp_path, patient=patient)
+    picture(tmp_path / "ill" / "photo.png", 1)
+    samples = read(f"dataset.root={tmp_path}").index.samples
+    groups = {sample.group for sample in samples if sample.group}
+    assert len(groups) == cases and not any("P0" in group or "anonymous" in group for group in groups)
+    assert len({(sample.name.split("/")[1].split("-")[0], sample.group) for sample in samples}) == 9
+
+
 def test_groups_by_a_regular_expression(tmp_path):
     for number in range(24):
         picture(tmp_path / "ab"[number % 2] / f"patient{number // 4}_{number}.png", number)

@@ -76,7 +76,7 @@ def test_readers_count_in_their_block_only(tmp_path):
 class Greys:
     """``GREY`` and a byte for all pixels."""
 
-    study = modality = None
+    modality, groups = None, ()
     size, frames = (20, 20), 1
 
     def __init__(self, path):

@@ -23,7 +23,7 @@ SIDE = 16
 class Halves:
     """``HALF``, and a byte for all pixels of each frame."""
 
-    study = modality = None
+    modality, groups = None, ()
     size = (SIDE, SIDE)
 
     def __init__(self, path):
