@@ -91,6 +91,7 @@ if TYPE_CHECKING:
         read_head,
         read_json,
         read_text,
+        read_yaml,
         relative_name,
         subfolders,
         walk_files,
@@ -244,6 +245,7 @@ LAZY = {
     "read_bytes": "sightsmith.engine.data.annotation_files:read_bytes",
     "read_head": "sightsmith.engine.data.annotation_files:read_head",
     "read_json": "sightsmith.engine.data.annotation_files:read_json",
+    "read_yaml": "sightsmith.engine.data.annotation_files:read_yaml",
     "read_text": "sightsmith.engine.data.annotation_files:read_text",
     "relative_name": "sightsmith.engine.data.annotation_files:relative_name",
     "subfolders": "sightsmith.engine.data.annotation_files:subfolders",
@@ -333,8 +335,8 @@ __all__ = [
     "load_rgb", "mask_area", "mask_box", "mask_from_counts", "natural_order", "near", "of_crowds", "picture_values",
     "plain_layout", "ranked", "read_bytes", "read_flag", "read_head", "read_id", "read_image", "read_integer",
     "read_json", "read_number", "read_numbers", "read_size", "read_starting_weights", "read_text", "read_weights",
-    "relative_name", "resolved_path", "richest", "run_lengths", "semantic_map", "split_of", "subfolders", "to_float32",
-    "walk_files", "window_limits", "write_atomic", "write_json",
+    "read_yaml", "relative_name", "resolved_path", "richest", "run_lengths", "semantic_map", "split_of", "subfolders",
+    "to_float32", "walk_files", "window_limits", "write_atomic", "write_json",
 ]
 
 if not TYPE_CHECKING:  # otherwise a type checker would accept any name

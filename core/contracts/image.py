@@ -34,12 +34,12 @@ class ImageInfo:
     """The content of an image file, found by decoding all of it.
 
     ``width`` and ``height`` are in pixels, of the first frame, upright; ``channels`` is 1 or 3; ``bits`` are stored
-    bits per channel (8 for 8 or fewer, up to 32). ``groups`` and ``modality`` are the reader's. ``maximum`` is the largest
-    finite stored value of all frames. ``digests`` has the SHA-256 of each frame's decoded pixels, shape and type, equal
-    for lossless copies. ``monochrome`` says that all pixels are grey, even in three channels. ``reader`` is the builder
-    of the image reader, ``"package.module:Class"`` (None: a built-in format). ``extent`` has the smallest and the
-    largest finite value of all frames, ``limits`` the first frame's default black and white (None: it has none), both
-    in the units of ``image.range``. ``notes`` are those of the frames.
+    bits per channel (8 for 8 or fewer, up to 32). ``groups`` and ``modality`` are those of :class:`Reader`. ``maximum``
+    is the largest finite stored value of all frames. ``digests`` has the SHA-256 of each frame's decoded pixels, shape
+    and type, equal for lossless copies. ``monochrome`` says that all pixels are grey, even in three channels.
+    ``reader`` is the builder of the image reader, ``"package.module:Class"`` (None: a built-in format). ``extent`` has
+    the smallest and the largest finite value of all frames, ``limits`` the first frame's default black and white (None:
+    it has none), both in the units of ``image.range``. ``notes`` are those of the frames.
     """
 
     width: int

@@ -46,8 +46,10 @@ class DatasetConfig:
     root: str = _value(MISSING, "a folder or zip file, or `sample` for the task's embedded data set", literal="path")
     format: str = _value("auto", "a name from `sightsmith list formats`, or auto", literal="text")
     validation_percentage: float = _value(20.0, "share of images used for validation, percent", low=1, high=99)
-    group_by: str = _value("auto", "auto (DICOM patient and study, if any), none, or a regular expression for the path, whose "
-                           "first group (or whole match) is the name of the group", literal="text")
+    group_by: str = _value("auto", "auto (DICOM patient and study, if any), none, or a regular expression for the "
+                           "path, whose first group (or whole match) is the name of the group", literal="text")
+    class_map: str | None = _value(None, "other names for the data set's classes, {old: new}, or a YAML file with "
+                                   "them; classes that get the same name become one", literal="path")
     min_images_per_class: int = _value(3, "a class with fewer images is an error; 0 also keeps classes without "
                                         "any image", low=0)
     tile: int | None = _value(None, "cut larger images into tiles with this side, pixels, for small objects in large "

@@ -121,6 +121,8 @@ PLAIN = tuple(f"tag:yaml.org,2002:{name}" for name in ("map", "seq", "str", "int
 class _Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]
     """The C loader is five times as fast, where PyYAML has it."""
 
+    tags: tuple[str, ...] = PLAIN
+
     def get_single_node(self) -> yaml.Node | None:
         root: yaml.Node | None = super().get_single_node()
         seen, waiting = set(), [] if root is None else [root]
@@ -129,8 +131,9 @@ class _Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[mi
             if id(node) in seen:
                 raise _at(node, "a value that an alias (*) repeats; write it out where it is needed")
             seen.add(id(node))
-            if node.tag not in PLAIN:
-                raise _at(node, f"a value of the type {node.tag.rpartition(':')[2]}; if it is text, quote it")
+            if node.tag not in self.tags:
+                kind = node.tag.removeprefix("tag:yaml.org,2002:")
+                raise _at(node, f"a value of the type {kind}; if it is text, quote it")
             if isinstance(node, yaml.MappingNode):
                 _validate_keys([key for key, _ in node.value])
                 waiting += [part for pair in node.value for part in pair]
@@ -152,10 +155,14 @@ def _at(node: yaml.Node, reason: str) -> ValueError:
     return ValueError(f"line {node.start_mark.line + 1}: {reason}")
 
 
-def parse_yaml(text: str) -> Any:
-    """Raises ValueError for anything but YAML of plain values, with its line."""
+class _DatesToo(_Loader):
+    tags = (*PLAIN, "tag:yaml.org,2002:timestamp")
+
+
+def parse_yaml(text: str, *, dates: bool = False) -> Any:
+    """Raises ValueError for anything but YAML of plain values, with its line; ``dates`` are plain if asked for."""
     try:
-        return yaml.load(text, Loader=_Loader)
+        return yaml.load(text, Loader=_DatesToo if dates else _Loader)
     except yaml.MarkedYAMLError as error:
         line = f"line {error.problem_mark.line + 1}: " if error.problem_mark else ""
         raise ValueError(f"{line}{error.problem}") from error

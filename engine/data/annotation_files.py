@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from sightsmith.core.util.errors import Problem
+from sightsmith.core.util.reading import parse_yaml
 from sightsmith.engine.data.image_files import is_image
 
 LARGEST_JSON = 2 * 2**30
@@ -173,6 +174,18 @@ def read_json(path: Path, root: Path) -> tuple[Any, Problem | None]:
         return None, Problem(f"is not JSON: {error.msg}", file=relative_name(path, root), line=error.lineno)
     except (RecursionError, ValueError) as error:
         return None, Problem(f"cannot be read: {error}", file=relative_name(path, root))
+
+
+def read_yaml(path: Path, root: Path, largest: int = LARGEST_TEXT) -> tuple[Any, Problem | None]:
+    """``(content, None)`` or ``(None, problem)``. Aliases, tags and a key that stands twice are problems."""
+    text, problem = read_text(path, root, largest)
+    if text is None:
+        return None, problem
+    try:
+        return parse_yaml(text, dates=True), None
+    except ValueError as error:
+        line, reason = re.fullmatch(r"(?:line (\d+): )?(.*)", str(error), re.DOTALL).groups()  # type: ignore[union-attr]
+        return None, Problem(f"cannot be read: {reason}", file=relative_name(path, root), line=line and int(line))
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

@@ -18,6 +18,7 @@ from sightsmith.engine.data.check_classes import about_classes, without_unused
 from sightsmith.engine.data.check_folders import about_folders
 from sightsmith.engine.data.check_images import about_images, probe_all
 from sightsmith.engine.data.check_split import about_split
+from sightsmith.engine.data.class_map import read_class_map, with_class_map
 from sightsmith.engine.data.convert import to_labels, to_objects
 from sightsmith.engine.data.discover import choose_folder, ensure_annotation, matching_formats, read_first
 from sightsmith.engine.data.groups import assign_groups
@@ -41,6 +42,7 @@ def check_dataset(config: Config, formats: Sequence[DatasetFormatRecord], reader
         matches = matching_formats(root, config.dataset.format, formats, annotation)
         index, record, reason = read_first(root, matches, annotation, print_line)
     problems = [problem for problem in index.problems if can_derive([annotation], problem.affects)]
+    index = with_class_map(index, read_class_map(config.dataset.class_map), problems)
     if not index.samples and not has_errors(problems):
         problems.append(Problem("no image with an annotation was found", hint=f"{record.name} reads {record.layout}"))
     if not has_errors(problems):

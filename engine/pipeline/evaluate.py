@@ -28,7 +28,7 @@ from sightsmith.engine.runs.lockfile import read_lock
 from sightsmith.engine.runs.run_dir import RunDir
 from sightsmith.engine.training.bootstrap import LEVEL, Gain, Interval, gain, interval
 
-SETTINGS = ("dataset.root", "dataset.format", "dataset.group_by")
+SETTINGS = ("dataset.root", "dataset.format", "dataset.group_by", "dataset.class_map")
 """Keys that choose the images; everything else stays as it was in the training."""
 WHOLE = "all"
 """The name of the only split of a data set without splits."""
@@ -125,7 +125,8 @@ def evaluate(result: Result, settings: Mapping[str, str] = {}, split: str | None
 def _configured(config: Config, settings: Mapping[str, str]) -> Config:
     """``config`` with ``settings``; another data set is used as a whole."""
     if "dataset.root" in settings:
-        config = replace(config, dataset=replace(config.dataset, format="auto", group_by="auto", limit=None))
+        config = replace(config, dataset=replace(config.dataset, format="auto", group_by="auto", class_map=None,
+                                                 limit=None))
     if unknown := [key for key in settings if key not in SETTINGS]:
         raise UserError(f"evaluation has no key {', '.join(unknown)}", hint=f"its keys: {', '.join(SETTINGS)}")
     own: dict[str, Any] = {key.removeprefix("dataset."): value for key, value in settings.items()}
@@ -177,7 +178,7 @@ def _ensure_known_classes(result: Result, splits: Mapping[str, Iterable[Sample]]
                         problems=[Problem(f"unknown: {', '.join(unknown)}"),
                                   Problem(f"the data set has {', '.join(dataset.index.classes)}"),
                                   Problem(f"the run knows {', '.join(result.classes)}")],
-                        hint="classes are matched by name: rename those of the data set, or remove them")
+                        hint="classes are matched by name: dataset.class_map={old: new} renames those of the data set")
     others = [sample for split in splits.values() for sample in split if len(set(sample.labels)) != 1]
     if dataset.index.annotation == "labels" and not result.task.multi_label and others:
         raise UserError("The run predicts exactly one class per image, but these images have none or several:",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import sys
 from collections.abc import Callable, Sequence
@@ -13,6 +14,7 @@ from sightsmith.core.contracts.plan import Plan
 from sightsmith.core.contracts.schema import Config
 from sightsmith.core.util.errors import NonFiniteLossError, StoppedError, UserError
 from sightsmith.core.util.files import ensure_writable, typed_path
+from sightsmith.engine.data.class_map import read_class_map
 from sightsmith.engine.pipeline.load_dataset import SAMPLE
 from sightsmith.engine.pipeline.prepare import prepare
 from sightsmith.engine.pipeline.result import Result
@@ -45,8 +47,12 @@ def start(config: Config, overrides: Sequence[str], plugins: Plugins, sweep_fold
 
 
 def with_absolute_paths(config: Config) -> Config:
-    """``config`` with the paths of its data and of its base run from any folder: a run is used from others later."""
+    """``config`` with the paths of its data and of its base run from any folder, and with the names of a class map
+    instead of its file: a run is used from others later. Raises UserError."""
     root, base_run = config.dataset.root, config.base_run.path
+    if config.dataset.class_map is not None:
+        names = json.dumps(read_class_map(config.dataset.class_map), ensure_ascii=False)
+        config = replace(config, dataset=replace(config.dataset, class_map=names))
     if root != SAMPLE and os.path.exists(typed_path(root)):
         config = replace(config, dataset=replace(config.dataset, root=os.path.abspath(typed_path(root))))
     if base_run is not None and os.path.exists(typed_path(base_run)):

@@ -56,6 +56,8 @@ class Yolo:
     def read(self, root: Path, report: Callable[[str], None] | None = None) -> DatasetIndex:
         problems: list[Problem] = []
         data, labels = read_data_file(root, problems), _Labels(root)
+        if not data.names:  # every row would be a problem more
+            return DatasetIndex(root, "yolo", (), (), problems=tuple(problems), annotation="boxes", relative=True)
         splits: dict[Path, Split | None] = {}
         for split, places in data.splits.items():
             for image in (image for place in places for image in _images_of(place, root, problems)):

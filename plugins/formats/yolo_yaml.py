@@ -7,9 +7,17 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-import yaml
-
-from sightsmith.plugin import Problem, Split, files_in, is_there, read_head, read_integer, read_text, relative_name
+from sightsmith.plugin import (
+    Problem,
+    Split,
+    files_in,
+    is_there,
+    read_head,
+    read_integer,
+    read_text,
+    read_yaml,
+    relative_name,
+)
 
 CLASSES = "classes.txt"
 CLASS_LISTS = (CLASSES, "obj.names", "names.txt")
@@ -51,30 +59,23 @@ def read_data_file(root: Path, problems: list[Problem]) -> DataFile:
     if path is None:
         return _class_list(class_list(root), root, problems)
     name = relative_name(path, root)
-    text, problem = read_text(path, root, LARGEST_YAML)
-    problems += [problem] if problem else []
     if path.suffix.lower() == ".data":
+        text, problem = read_text(path, root, LARGEST_YAML)
+        problems += [problem] if problem else []
         content = dict(re.findall(r"^\s*(\w+)\s*=\s*(.*?)\s*$", text or "", re.MULTILINE))
         names = _class_list(_place(root, None, content["names"]), root, problems)
         return replace(names, splits=_splits(content, root, name, problems))
-    content = _parsed(text or "", name, problems)
+    found, problem = read_yaml(path, root, LARGEST_YAML)
+    if problem is not None:
+        problems.append(problem)
+        return DataFile(name, {})
+    content = found if isinstance(found, dict) else {}
     if "kpt_shape" in content:
         problems.append(Problem("describes keypoints (kpt_shape), which are not supported", file=name,
                                 hint="export the data set with boxes or polygons"))
     beside = class_list(root) if "names" not in content else None
     names = _class_list(beside, root, problems) if beside else DataFile(name, _names(content, name, problems))
     return replace(names, splits=_splits(content, root, name, problems))
-
-
-def _parsed(text: str, file: str, problems: list[Problem]) -> dict[Any, Any]:
-    try:
-        content = yaml.safe_load(text)
-    except (yaml.YAMLError, RecursionError, ValueError) as error:
-        position = getattr(error, "problem_mark", None)
-        problems.append(Problem(f"is not YAML: {getattr(error, 'problem', None) or 'it cannot be read'}", file=file,
-                                line=position.line + 1 if position else None))
-        return {}
-    return content if isinstance(content, dict) else {}
 
 
 def _class_list(path: Path | None, root: Path, problems: list[Problem]) -> DataFile:

@@ -58,8 +58,8 @@ class DicomReader:
             self.frames = data.NumberOfFrames = int(data.get("NumberOfFrames") or 1)
             self.size = (int(data.Columns), int(data.Rows))
             check_image_size(*self.size, self.frames)
-            self.groups = tuple(f"{name} {value}" for name, value in (
-                ("patient", str(data.get("PatientID") or "").strip()), ("study", data.get("StudyInstanceUID"))) if value)
+            names = {"patient": data.get("PatientID"), "study": data.get("StudyInstanceUID")}
+            self.groups = tuple(f"{kind} {name}".strip() for kind, name in names.items() if str(name or "").strip())
             self.modality = str(data.get("Modality") or "") or None
             self._data = data
             self._photometric = _completed(data)
