@@ -184,8 +184,9 @@ def read_yaml(path: Path, root: Path, largest: int = LARGEST_TEXT) -> tuple[Any,
     try:
         return parse_yaml(text, dates=True), None
     except ValueError as error:
-        line, reason = re.fullmatch(r"(?:line (\d+): )?(.*)", str(error), re.DOTALL).groups()  # type: ignore[union-attr]
-        return None, Problem(f"cannot be read: {reason}", file=relative_name(path, root), line=line and int(line))
+        place = re.match(r"line (\d+): ", str(error))
+        return None, Problem(f"cannot be read: {str(error)[place.end() if place else 0:]}",
+                             file=relative_name(path, root), line=int(place[1]) if place else None)
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

@@ -54,7 +54,8 @@ def _by_pattern(samples: Sequence[Sample], text: str, problems: list[Problem]) -
         problems.append(Problem(f"dataset.group_by={text} is not a valid regular expression: {error}",
                                 hint="for example dataset.group_by='(patient\\d+)', quoted for the shell"))
         return {}
-    found, unmatched = {}, []
+    found: dict[str, tuple[str, ...]] = {}
+    unmatched = []
     for sample in samples:
         match = pattern.search(sample.name)
         if match is None:
