@@ -1,7 +1,8 @@
 """``sightsmith serve``: predictions of a finished run over HTTP. There is no authentication.
 
-Bodies are limited in bytes and pixels, waiting requests in number, and each request in time, sending included. One
-prediction is computed at a time, because more threads would only share the same cores.
+Bodies are limited in bytes and pixels, waiting requests in number, and each request in time, sending included. An image
+is first decoded in a process of its own, which is limited in memory and ended when the time is over. One prediction is
+computed at a time, because more threads would only share the same cores.
 """
 
 from __future__ import annotations
@@ -10,8 +11,10 @@ import asyncio
 import shutil
 import socket
 import tempfile
-from collections.abc import Awaitable, Callable, Collection
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -23,10 +26,10 @@ from starlette.requests import ClientDisconnect
 
 from sightsmith.core.contracts.image import ImageError
 from sightsmith.core.util.errors import UserError
-from sightsmith.engine.data.images import announced_pixels
 from sightsmith.engine.data.masks import encode
 from sightsmith.engine.pipeline.predict_files import ImagePrediction
 from sightsmith.engine.pipeline.result import Result
+from sightsmith.engine.pipeline.trial_decoding import TooManyPixelsError, TrialDecoder
 
 TOO_LARGE, NO_IMAGE, WRONG_HOST, TOO_MANY, TOO_LONG = 413, 415, 421, 429, 504
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
@@ -49,9 +52,17 @@ class Limits:
 def application(result: Result, limits: Limits, hosts: Collection[str] = ()) -> FastAPI:
     """The server's routes. The model is built at once. Requests for others than ``hosts`` are refused (none: no matter
     for whom), so that no foreign page can reach a server on this machine by a name of its own."""
+    decoder = TrialDecoder(result.plugins.image_readers.values(), 1e6 * limits.megapixels)
+
+    @asynccontextmanager
+    async def ready(app: FastAPI) -> AsyncIterator[None]:
+        decoder.start()
+        yield
+        decoder.close()
+
     # FastAPI's own pages of documentation load scripts from the Internet.
     app = FastAPI(title=f"sightsmith {result.task.config.name}", version=version("sightsmith"), docs_url=None,
-                  redoc_url=None)
+                  redoc_url=None, lifespan=ready)
     _ = result.predictor
     worker = ThreadPoolExecutor(1)
     under_way = 0
@@ -93,11 +104,11 @@ def application(result: Result, limits: Limits, hosts: Collection[str] = ()) -> 
     async def predict(request: Request) -> JSONResponse:
         """The prediction for the image in the body, or in the form field ``file``: a list with an entry a frame."""
         try:
-            return await asyncio.wait_for(answered(request), limits.seconds)
+            return await asyncio.wait_for(answered(request, time.monotonic() + limits.seconds), limits.seconds)
         except asyncio.TimeoutError:
             raise HTTPException(TOO_LONG, f"not done within {limits.seconds:g} s") from None
 
-    async def answered(request: Request) -> JSONResponse:
+    async def answered(request: Request, until: float) -> JSONResponse:
         nonlocal under_way
         with tempfile.NamedTemporaryFile(prefix="sightsmith-", suffix=".image") as file:
             await _receive(request, file, limits)
@@ -107,7 +118,9 @@ def application(result: Result, limits: Limits, hosts: Collection[str] = ()) -> 
             # Cancelled in time, it fails for want of its file if it has started, and nobody waits for it.
             try:
                 return JSONResponse(await asyncio.get_running_loop().run_in_executor(
-                    worker, _predicted, result, Path(file.name), limits))
+                    worker, _predicted, result, decoder, Path(file.name), until))
+            except TooManyPixelsError as error:
+                raise HTTPException(TOO_LARGE, str(error)) from error
             except ImageError as error:
                 raise HTTPException(NO_IMAGE, str(error)) from error
             finally:
@@ -160,12 +173,9 @@ def _keep_file_of_form(headers: dict[str, str], file: IO[bytes]) -> None:
             part.close()
 
 
-def _predicted(result: Result, path: Path, limits: Limits) -> list[dict[str, Any]]:
-    """Raises ImageError and HTTPException."""
-    pixels = announced_pixels(path, result.plugins.image_readers.values())
-    if pixels > 1e6 * limits.megapixels:
-        raise HTTPException(TOO_LARGE, f"the image has {pixels / 1e6:.1f} million pixels; "
-                            f"the limit is {limits.megapixels:g}")
+def _predicted(result: Result, decoder: TrialDecoder, path: Path, until: float) -> list[dict[str, Any]]:
+    """Raises ImageError. ``until`` is on the monotonic clock."""
+    decoder.decode(path, max(until - time.monotonic(), 0))
     try:
         found = list(result.predict([path]))
     except UserError as error:
