@@ -69,13 +69,40 @@ if TYPE_CHECKING:
     from sightsmith.core.contracts.task import Task
     from sightsmith.core.contracts.weights import LoadReport, PublishedWeights
     from sightsmith.core.plugins.manager import Plugins
-    from sightsmith.core.util.files import cache_dir, fill_folder, write_atomic, write_json
+    from sightsmith.core.util.files import cache_dir, fill_folder, resolved_path, write_atomic, write_json
     from sightsmith.core.util.text import format_metric
     from sightsmith.engine.data.annotated_image import (
         AnnotatedImage,
         ComposingAugmentation,
         GeometricAugmentation,
         PhotometricAugmentation,
+    )
+    from sightsmith.engine.data.annotation_files import (
+        HEAD,
+        LARGEST_TEXT,
+        files_in,
+        has_images,
+        images_by_stem,
+        images_in,
+        is_inside,
+        is_there,
+        natural_order,
+        read_bytes,
+        read_head,
+        read_json,
+        read_text,
+        read_yaml,
+        relative_name,
+        subfolders,
+        walk_files,
+    )
+    from sightsmith.engine.data.annotation_values import (
+        read_flag,
+        read_id,
+        read_integer,
+        read_number,
+        read_numbers,
+        read_size,
     )
     from sightsmith.engine.data.augmentations import (
         CheckedAugmentation,
@@ -87,10 +114,13 @@ if TYPE_CHECKING:
     from sightsmith.engine.data.cache import MemoryCache
     from sightsmith.engine.data.color_jitter import Uniform, color_jitter
     from sightsmith.engine.data.dataset_statistics import DatasetStatistics
+    from sightsmith.engine.data.grey_levels import largest as largest_value
     from sightsmith.engine.data.grey_levels import window_limits
-    from sightsmith.engine.data.images import MAX_SIDE, integer_limits, read_image
-    from sightsmith.engine.data.images import check_size as check_image_size
-    from sightsmith.engine.data.images import largest as largest_value
+    from sightsmith.engine.data.image_files import is_image
+    from sightsmith.engine.data.image_finder import ImageFinder
+    from sightsmith.engine.data.image_limits import check_size as check_image_size
+    from sightsmith.engine.data.image_limits import integer_limits
+    from sightsmith.engine.data.images import read_image
     from sightsmith.engine.data.masks import IGNORED, MaskError, picture_values, semantic_map
     from sightsmith.engine.data.masks import area as mask_area
     from sightsmith.engine.data.masks import box as mask_box
@@ -98,7 +128,7 @@ if TYPE_CHECKING:
     from sightsmith.engine.data.masks import encode as encode_mask
     from sightsmith.engine.data.masks import encoded as run_lengths
     from sightsmith.engine.data.masks import from_counts as mask_from_counts
-    from sightsmith.engine.data.paths import contained_path
+    from sightsmith.engine.data.split_names import SPLIT_NAMES, split_of
     from sightsmith.engine.data.thumbnails import (
         FALSE_NEGATIVE,
         FALSE_POSITIVE,
@@ -149,7 +179,6 @@ LAZY = {
     "Sample": "sightsmith.core.contracts.dataset:Sample",
     "Split": "sightsmith.core.contracts.dataset:Split",
     "Writer": "sightsmith.core.contracts.dataset:Writer",
-    "contained_path": "sightsmith.engine.data.paths:contained_path",
     "ExportFormat": "sightsmith.core.contracts.exporter:ExportFormat",
     "Exporter": "sightsmith.core.contracts.exporter:Exporter",
     "Outputs": "sightsmith.core.contracts.exporter:Outputs",
@@ -196,6 +225,7 @@ LAZY = {
     "PublishedWeights": "sightsmith.core.contracts.weights:PublishedWeights",
     "cache_dir": "sightsmith.core.util.files:cache_dir",
     "fill_folder": "sightsmith.core.util.files:fill_folder",
+    "resolved_path": "sightsmith.core.util.files:resolved_path",
     "write_atomic": "sightsmith.core.util.files:write_atomic",
     "write_json": "sightsmith.core.util.files:write_json",
     "format_metric": "sightsmith.core.util.text:format_metric",
@@ -203,6 +233,32 @@ LAZY = {
     "ComposingAugmentation": "sightsmith.engine.data.annotated_image:ComposingAugmentation",
     "GeometricAugmentation": "sightsmith.engine.data.annotated_image:GeometricAugmentation",
     "PhotometricAugmentation": "sightsmith.engine.data.annotated_image:PhotometricAugmentation",
+    "HEAD": "sightsmith.engine.data.annotation_files:HEAD",
+    "LARGEST_TEXT": "sightsmith.engine.data.annotation_files:LARGEST_TEXT",
+    "files_in": "sightsmith.engine.data.annotation_files:files_in",
+    "has_images": "sightsmith.engine.data.annotation_files:has_images",
+    "images_by_stem": "sightsmith.engine.data.annotation_files:images_by_stem",
+    "images_in": "sightsmith.engine.data.annotation_files:images_in",
+    "is_inside": "sightsmith.engine.data.annotation_files:is_inside",
+    "is_there": "sightsmith.engine.data.annotation_files:is_there",
+    "natural_order": "sightsmith.engine.data.annotation_files:natural_order",
+    "read_bytes": "sightsmith.engine.data.annotation_files:read_bytes",
+    "read_head": "sightsmith.engine.data.annotation_files:read_head",
+    "read_json": "sightsmith.engine.data.annotation_files:read_json",
+    "read_yaml": "sightsmith.engine.data.annotation_files:read_yaml",
+    "read_text": "sightsmith.engine.data.annotation_files:read_text",
+    "relative_name": "sightsmith.engine.data.annotation_files:relative_name",
+    "subfolders": "sightsmith.engine.data.annotation_files:subfolders",
+    "walk_files": "sightsmith.engine.data.annotation_files:walk_files",
+    "read_flag": "sightsmith.engine.data.annotation_values:read_flag",
+    "read_id": "sightsmith.engine.data.annotation_values:read_id",
+    "read_integer": "sightsmith.engine.data.annotation_values:read_integer",
+    "read_number": "sightsmith.engine.data.annotation_values:read_number",
+    "read_numbers": "sightsmith.engine.data.annotation_values:read_numbers",
+    "read_size": "sightsmith.engine.data.annotation_values:read_size",
+    "ImageFinder": "sightsmith.engine.data.image_finder:ImageFinder",
+    "SPLIT_NAMES": "sightsmith.engine.data.split_names:SPLIT_NAMES",
+    "split_of": "sightsmith.engine.data.split_names:split_of",
     "CheckedAugmentation": "sightsmith.engine.data.augmentations:CheckedAugmentation",
     "apply_augmentations": "sightsmith.engine.data.augmentations:apply_augmentations",
     "apply_composing": "sightsmith.engine.data.augmentations:apply_composing",
@@ -213,11 +269,11 @@ LAZY = {
     "color_jitter": "sightsmith.engine.data.color_jitter:color_jitter",
     "DatasetStatistics": "sightsmith.engine.data.dataset_statistics:DatasetStatistics",
     "default_recipe": "sightsmith.engine.pipeline.default_recipe:default_recipe",
-    "MAX_SIDE": "sightsmith.engine.data.images:MAX_SIDE",
-    "integer_limits": "sightsmith.engine.data.images:integer_limits",
+    "is_image": "sightsmith.engine.data.image_files:is_image",
+    "integer_limits": "sightsmith.engine.data.image_limits:integer_limits",
     "read_image": "sightsmith.engine.data.images:read_image",
-    "check_image_size": "sightsmith.engine.data.images:check_size",
-    "largest_value": "sightsmith.engine.data.images:largest",
+    "check_image_size": "sightsmith.engine.data.image_limits:check_size",
+    "largest_value": "sightsmith.engine.data.grey_levels:largest",
     "IGNORED": "sightsmith.engine.data.masks:IGNORED",
     "MaskError": "sightsmith.engine.data.masks:MaskError",
     "picture_values": "sightsmith.engine.data.masks:picture_values",
@@ -258,26 +314,29 @@ LAZY = {
 """Names that are imported on first access, with their location."""
 
 __all__ = [
-    "CHANGEABLE", "FALSE_NEGATIVE", "FALSE_POSITIVE", "IGNORED", "IMAGE_SUFFIXES", "MAX_SIDE", "SHOWN_THUMBNAILS",
-    "TRUE_POSITIVE", "AnnotatedImage", "Annotation", "Array", "Asked", "AsynchronousTuner", "AugmentConfig",
-    "AugmentationRecord", "Box", "CheckedAugmentation", "CheckedDataset", "Colour", "CommandRecord",
-    "ComposingAugmentation", "Config", "ConfigPath", "DatasetFormat", "DatasetFormatRecord", "DatasetIndex",
-    "DatasetStatistics", "ExportFormat", "ExportFormatRecord", "Exporter", "Finding", "FormatMatch", "Frame",
-    "GeometricAugmentation", "Head", "HeadLayout", "HeadRow", "ImageConfig", "ImageError", "ImageInfo",
-    "ImageReaderRecord", "LoadReport", "LoggerRecord", "Mask", "MaskError", "MemoryCache", "MetricLogger", "Model",
-    "ModuleBuilder", "ModuleNetworkRecord", "NetworkConfig", "NetworkRecord", "Object", "Option", "Outputs",
+    "CHANGEABLE", "FALSE_NEGATIVE", "FALSE_POSITIVE", "HEAD", "IGNORED", "IMAGE_SUFFIXES", "LARGEST_TEXT",
+    "SHOWN_THUMBNAILS", "SPLIT_NAMES", "TRUE_POSITIVE", "AnnotatedImage", "Annotation", "Array", "Asked",
+    "AsynchronousTuner", "AugmentConfig", "AugmentationRecord", "Box", "CheckedAugmentation", "CheckedDataset",
+    "Colour", "CommandRecord", "ComposingAugmentation", "Config", "ConfigPath", "DatasetFormat", "DatasetFormatRecord",
+    "DatasetIndex", "DatasetStatistics", "ExportFormat", "ExportFormatRecord", "Exporter", "Finding", "FormatMatch",
+    "Frame", "GeometricAugmentation", "Head", "HeadLayout", "HeadRow", "ImageConfig", "ImageError", "ImageFinder",
+    "ImageInfo", "ImageReaderRecord", "LoadReport", "LoggerRecord", "Mask", "MaskError", "MemoryCache", "MetricLogger",
+    "Model", "ModuleBuilder", "ModuleNetworkRecord", "NetworkConfig", "NetworkRecord", "Object", "Option", "Outputs",
     "Parameter", "PhotometricAugmentation", "Picture", "Plan", "Plugins", "Polygons", "PredictedObject", "Prediction",
     "PredictionT", "PresetFolder", "Problem", "PublishedWeights", "RawPrediction", "Reader", "RecipeRecord",
     "Recommendation", "RecommendedValue", "ResultT", "RunLengths", "Runner", "Sample", "SampleResult", "Score",
     "SearchSpace", "Section", "SemanticMask", "Split", "Suggestion", "Task", "TaskConfig", "TaskRecord", "Train",
     "TrialResult", "Tuner", "TunerRecord", "Uniform", "UserError", "Value", "WeightsFile", "Writer", "ZooNetwork",
     "apply_augmentations", "apply_composing", "apply_geometric", "as_distribution", "blended", "build_module",
-    "cache_dir", "check_image_size", "color_jitter", "contained_path", "cut_out", "decode_mask", "default_recipe",
-    "encode_mask", "escape_dollars", "file_digest", "fill_folder", "find_heads", "format_metric", "has_kind",
-    "hookimpl", "integer_limits", "is_among", "is_out_of_memory", "largest_value", "listed", "load_by_class",
-    "load_matching", "load_module_weights", "load_rgb", "mask_area", "mask_box", "mask_from_counts", "near",
-    "of_crowds", "picture_values", "plain_layout", "ranked", "read_image", "read_starting_weights", "read_weights",
-    "richest", "run_lengths", "semantic_map", "to_float32", "window_limits", "write_atomic", "write_json",
+    "cache_dir", "check_image_size", "color_jitter", "cut_out", "decode_mask", "default_recipe", "encode_mask",
+    "escape_dollars", "file_digest", "files_in", "fill_folder", "find_heads", "format_metric", "has_images", "has_kind",
+    "hookimpl", "images_by_stem", "images_in", "integer_limits", "is_among", "is_image", "is_inside",
+    "is_out_of_memory", "is_there", "largest_value", "listed", "load_by_class", "load_matching", "load_module_weights",
+    "load_rgb", "mask_area", "mask_box", "mask_from_counts", "natural_order", "near", "of_crowds", "picture_values",
+    "plain_layout", "ranked", "read_bytes", "read_flag", "read_head", "read_id", "read_image", "read_integer",
+    "read_json", "read_number", "read_numbers", "read_size", "read_starting_weights", "read_text", "read_weights",
+    "read_yaml", "relative_name", "resolved_path", "richest", "run_lengths", "semantic_map", "split_of", "subfolders",
+    "to_float32", "walk_files", "window_limits", "write_atomic", "write_json",
 ]
 
 if not TYPE_CHECKING:  # otherwise a type checker would accept any name

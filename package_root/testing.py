@@ -13,20 +13,24 @@ from __future__ import annotations
 import pickle
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from PIL import Image
 
 import sightsmith
 from sightsmith.core.config.compose import compose
 from sightsmith.core.config.presets import load_presets
+from sightsmith.core.contracts.annotation import ANNOTATION_ORDER, Annotation, Object, Polygons
+from sightsmith.core.contracts.dataset import DatasetIndex, Sample
 from sightsmith.core.contracts.logger import MetricLogger
 from sightsmith.core.contracts.records import Record
 from sightsmith.core.contracts.task import Task
 from sightsmith.core.plugins.manager import load_plugins
 from sightsmith.engine.data.augmentations import build_augmentation
+from sightsmith.engine.data.images import probe
 from sightsmith.engine.search.sweep_syntax import parse_space
 from sightsmith.engine.search.tuner import AsynchronousTuner, SearchSpace, TrialResult, Tuner
 
@@ -93,6 +97,25 @@ class PluginConformance:
         for record in self.records("dataset_formats"):
             assert record.make().detect(tmp_path) is None, f"{record.name} detects a folder with only a text file"
 
+    def test_formats_read_what_they_write(self, tmp_path: Path) -> None:
+        """Also where the annotation has the images' paths of another machine."""
+        for record in self.records("dataset_formats"):
+            if record.writer is None:
+                continue
+            index, folder = _pets(tmp_path / record.name, record.annotations), tmp_path / f"{record.name}-written"
+            infos = {sample.name: probe(sample.path, ()) for sample in index.samples}
+            folder.mkdir()
+            record.build_writer()(index, infos, folder)
+            for machine in ("", "/home/ann/pets/"):
+                for path in folder.rglob("*"):
+                    if path.suffix in (".csv", ".json", ".jsonl", ".txt", ".xml", ".yaml"):
+                        path.write_text(path.read_text().replace("images/", f"{machine}images/"))
+                found = record.make().read(folder)
+                errors = [str(problem) for problem in found.problems if problem.severity == "error"]
+                assert not errors, f"{record.name} cannot read what it wrote below {machine or folder}: {errors}"
+                assert len(found.samples) == len(index.samples), f"{record.name} loses images"
+                assert set(found.classes) == set(index.classes), f"{record.name} has other classes"
+
     def test_tuners_are_deterministic(self) -> None:
         for record in self.records("tuners"):
             if issubclass(record.build(), AsynchronousTuner):
@@ -153,3 +176,17 @@ class PluginConformance:
                 config = compose([f"preset={name}", "dataset.root=any"], plugins)
                 assert config.preset.name == name
                 assert preset.card.title and preset.card.images and preset.card.licence, f"the card of {name}"
+
+
+def _pets(folder: Path, annotations: Sequence[Annotation]) -> DatasetIndex:
+    """Four images of two classes, with the richest of ``annotations``."""
+    folder.mkdir(parents=True)
+    annotation = max(annotations, key=ANNOTATION_ORDER.index)
+    samples = []
+    for number in range(4):
+        path, label = folder / f"{number}.png", ("cat", "dog")[number % 2]
+        Image.fromarray(np.full((20, 24, 3), 40 * number, np.uint8)).save(path)
+        mask = Polygons(((2.0, 3.0, 10.0, 3.0, 10.0, 9.0, 2.0, 9.0),)) if annotation == "masks" else None
+        objects = () if annotation == "labels" else (Object(label, (2, 3, 10, 9), mask),)
+        samples.append(Sample(path, path.name, (label,), objects=objects))
+    return DatasetIndex(folder, "made", ("cat", "dog"), tuple(samples), annotation=annotation)

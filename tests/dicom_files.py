@@ -32,13 +32,13 @@ def dicom(path: Path, values: np.ndarray, bits: int = 12, photometric: str = "MO
     return path
 
 
-def slices(root, studies=8, per_study=3):
-    """CT slices, each another picture, in two classes by study."""
+def slices(root, studies=8, per_study=3, patient=lambda study: "1CT1"):
+    """CT slices, each another picture, in two classes by study, of which each is of a ``patient``."""
     source = get_testdata_file("CT_small.dcm", download=False)
     for study in range(studies):
         for number in range(per_study):
             data = pydicom.dcmread(source)
-            data.StudyInstanceUID = f"1.2.{study}"
+            data.StudyInstanceUID, data.PatientID = f"1.2.{study}", patient(study)
             pixels = data.pixel_array.copy()
             pixels[:4, :4] = 100 * study + number
             data.PixelData = pixels.tobytes()

@@ -44,7 +44,7 @@ def test_train_returns_the_result(tmp_path, capsys):
 
 
 @pytest.mark.parametrize("change", [
-    lambda text: text.replace('"name": "classification"', '"name": "${oc.env:HOME}"'),
+    lambda text: text.replace('"task": "classification"', '"task": "${oc.env:HOME}"'),
     lambda text: text.replace('"format": 1', '"format": 99'),
     lambda text: text.replace('"classes"', '"klasses"'),
     lambda text: text[:-40],

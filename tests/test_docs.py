@@ -16,6 +16,7 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from PIL import Image
 
 from sightsmith.cli import main
+from sightsmith.core.config.literal import as_typed
 from sightsmith.core.config.overrides import all_keys
 from sightsmith.core.plugins.manager import load_plugins
 
@@ -94,7 +95,8 @@ def test_commands_are_possible(command):
         for text in overrides:
             assert text.partition("=")[0] in help_text, f"sightsmith {verb} --help knows no {text}"
         return
-    composed = [text for text in overrides if not text.startswith(("convert=", "convert_dir=", "augmentations="))]
+    composed = as_typed([text for text in overrides if not text.startswith(
+        ("convert=", "convert_dir=", "augmentations="))], load_plugins(), multirun="--multirun" in arguments)
     for parsed in OverridesParser.create().parse_overrides(composed):
         assert is_known(parsed.key_or_group), parsed.input_line
     if overrides and not any(PLACEHOLDERS.search(text) for text in composed):

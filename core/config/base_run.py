@@ -7,10 +7,12 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from sightsmith.core.config.literal import quoted, without_interpolation
 from sightsmith.core.config.model_card import WEIGHTS, card_path, read_card, restore_config
 from sightsmith.core.contracts.schema import PLATFORM, BaseRunConfig, Config
 from sightsmith.core.plugins.manager import Plugins
 from sightsmith.core.util.errors import UserError
+from sightsmith.core.util.files import resolved_path
 
 RETRAIN_FREE_KEYS = ("augment", "network.class_renames", "base_run.distillation", "base_run.replay")
 """Keys that retraining takes from the base run, but that you may change."""
@@ -34,7 +36,7 @@ class BaseRun:
 
     @property
     def choice(self) -> str:
-        return f"base_run='{self.path}'"
+        return f"base_run={quoted(self.path)}"
 
     @property
     def task(self) -> str:
@@ -47,8 +49,8 @@ class BaseRun:
         values["network"]["weights"] = str(card_path(self.path).with_name(WEIGHTS))
         return {"defaults": [{"override /task": self.task}, {"override /network": config.network.name},
                              {"override /recipe": PLATFORM}],
-                "flow": "retrain", **values,
-                "base_run": asdict(BaseRunConfig(str(self.path), list(self.card["classes"])))}
+                "flow": "retrain", **without_interpolation(values),
+                "base_run": without_interpolation(asdict(BaseRunConfig(str(self.path), list(self.card["classes"]))))}
 
 
 def recipe(config: Config) -> dict[str, dict[str, Any]]:
@@ -62,7 +64,7 @@ def recipe(config: Config) -> dict[str, dict[str, Any]]:
 
 def find_base_run(folder: str | Path, plugins: Plugins) -> BaseRun:
     """The finished run in ``folder``. Raises UserError if there is none."""
-    path = Path(folder).expanduser().resolve()
+    path = resolved_path(folder)
     try:
         card = read_card(path)
         return BaseRun(path, card, restore_config(card["config"], card_path(path), plugins.tasks))

@@ -20,6 +20,7 @@ from omegaconf import MISSING, DictConfig, OmegaConf, open_dict
 from omegaconf.errors import OmegaConfBaseException
 
 from sightsmith.core.config.base_run import BaseRun, find_base_run
+from sightsmith.core.config.literal import as_typed
 from sightsmith.core.config.locked_keys import ensure_locked_values
 from sightsmith.core.config.overrides import (
     GROUPS,
@@ -126,7 +127,12 @@ def install(overrides: Sequence[str], plugins: Plugins) -> None:
 
 
 def compose(overrides: Sequence[str], plugins: Plugins) -> Config:
-    """The checked configuration for ``overrides``. Raises UserError with all problems."""
+    """The checked configuration for ``overrides``, as somebody types them. Raises UserError with all problems."""
+    return compose_quoted(as_typed(overrides, plugins), plugins)
+
+
+def compose_quoted(overrides: Sequence[str], plugins: Plugins) -> Config:
+    """Like :func:`compose`, for overrides that :func:`as_typed` has returned."""
     try:
         return resolve(*_composed(overrides, plugins), plugins)
     except (HydraException, OmegaConfBaseException) as error:

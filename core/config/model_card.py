@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import json
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -10,14 +10,20 @@ from typing import Any
 from omegaconf import MISSING, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
+from sightsmith.core.config.literal import without_interpolation
 from sightsmith.core.contracts.records import TaskRecord
-from sightsmith.core.contracts.schema import Config
+from sightsmith.core.contracts.schema import Config, literal_kind, walk
 from sightsmith.core.util.errors import UserError, near
+from sightsmith.core.util.reading import Damaged, Kind, read_json, validate_fields
 
 BUNDLE_FORMAT = 1
 FOLDER = "model"
 WEIGHTS = "model.safetensors"
 CARD = "model.json"
+KINDS: Mapping[str, Kind] = {"task": str, "network": str, "classes": list, "multi_label": bool, "metrics": dict,
+                             "config": dict, "members": int | None, "origin": dict | None}
+"""What a card has, apart from its format."""
+HINT = "restore the run from a copy, or train it again"
 
 
 def card_path(run: Path) -> Path:
@@ -27,21 +33,23 @@ def card_path(run: Path) -> Path:
 def read_card(run: Path) -> dict[str, Any]:
     """The card of the model bundle of ``run``. Raises UserError if it is missing or damaged."""
     path = card_path(run)
-    try:
-        text = path.read_text()
-        _validate_no_interpolation(text)
-        card: dict[str, Any] = json.loads(text)
-    except OSError as error:
-        raise UserError(f"{run} is not a finished run: its folder model/ has no {path.name}",
-                        hint="`sightsmith list runs` shows the runs") from error
-    except ValueError as error:
-        raise UserError(f"{path} is damaged: {error}") from error
+    if not os.path.lexists(path):
+        raise UserError(f"{run} is not a finished run: its folder {FOLDER}/ has no {path.name}",
+                        hint="`sightsmith list runs` shows the runs")
+    card: dict[str, Any] = read_json(path, hint=HINT)
     if not isinstance(card, dict) or card.get("format") != BUNDLE_FORMAT:
         raise UserError(f"{path} does not have format {BUNDLE_FORMAT}, the one that this version reads",
                         hint="upgrade sightsmith: pip install --upgrade sightsmith")
-    keys = ("task", "network", "classes", "multi_label", "metrics", "config")
-    if missing := [key for key in keys if key not in card]:
-        raise UserError(f"{path} is damaged: it has no {', '.join(missing)}")
+    try:
+        validate_fields(card, KINDS)
+        if not card["classes"] or not all(isinstance(name, str) for name in card["classes"]):
+            raise ValueError("classes is not a list of names")
+        if not all(value is None or type(value) in (int, float) for value in card["metrics"].values()):
+            raise ValueError("metrics has a value that is not a number")
+        for key in ("task", "network"):
+            _validate_no_interpolation(key, card[key])
+    except ValueError as error:
+        raise Damaged(path, str(error), HINT) from error
     return card
 
 
@@ -49,18 +57,25 @@ def restore_config(values: Any, path: Path, tasks: Mapping[str, TaskRecord]) -> 
     """The configuration with the nested ``values`` of the file ``path``, for one of ``tasks``. Raises UserError if they
     are invalid."""
     try:
-        _validate_no_interpolation(json.dumps(values))
-        if (name := values["task"]["name"]) not in tasks:
-            raise UserError(f"{path}: no installed plugin provides the task {name!r}.{near(str(name), tasks)}",
+        validate_fields(values, {"task": dict})
+        if not isinstance(name := values["task"].get("name"), str):
+            raise ValueError("task.name is not text")
+        _validate_no_interpolation("task.name", name)
+        if name not in tasks:
+            raise UserError(f"{path}: no installed plugin provides the task {name!r}.{near(name, tasks)}",
                             hint="`sightsmith list tasks` shows what is installed")
         empty = Config(task=tasks[name].build_settings()(MISSING))
-        config = OmegaConf.to_object(OmegaConf.merge(OmegaConf.structured(empty), values))
-    except (OmegaConfBaseException, ValueError, TypeError, KeyError) as error:
-        raise UserError(f"{path} is damaged: {str(error).splitlines()[0]}") from error
+        config = OmegaConf.to_object(OmegaConf.merge(OmegaConf.structured(empty), without_interpolation(values)))
+        for key, entry, value in walk(config):
+            if literal_kind(entry) is None:
+                _validate_no_interpolation(key, value)
+    except (OmegaConfBaseException, ValueError, TypeError, KeyError, AttributeError) as error:
+        raise Damaged(path, str(error).splitlines()[0], HINT) from error
     assert isinstance(config, Config)
     return config
 
 
-def _validate_no_interpolation(text: str) -> None:
-    if "${" in text:  # OmegaConf would resolve it, also from the environment
-        raise ValueError("it has an interpolation ${...}, which a finished run never has")
+def _validate_no_interpolation(key: str, value: Any) -> None:
+    """Raises ValueError for a text that OmegaConf would resolve, also from the environment."""
+    if isinstance(value, str) and "${" in value:
+        raise ValueError(f"{key} has an interpolation ${{...}}, which a finished run never has")

@@ -7,6 +7,7 @@ those of :class:`Preset`; ``config`` holds the configuration that it sets.
 from __future__ import annotations
 
 import dataclasses
+import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from importlib.resources import files
@@ -14,13 +15,14 @@ from itertools import starmap
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import yaml
-
+from sightsmith.core.config.literal import quoted, without_interpolation
 from sightsmith.core.contracts.records import Provider
 from sightsmith.core.contracts.schema import PLATFORM, PresetConfig
 from sightsmith.core.plugins.manager import Plugins
 from sightsmith.core.util.digest import digest
 from sightsmith.core.util.errors import UserError, near
+from sightsmith.core.util.files import resolved_path
+from sightsmith.core.util.reading import Kind, parse_yaml, read_text, validate_fields
 
 if TYPE_CHECKING:
     from importlib.resources.abc import Traversable
@@ -32,8 +34,11 @@ SETS = ("task", "image", "network", "dataset", "augment", "hyper", "limits")
 """The groups that a preset may set, of ``task`` the task's own keys; with Hydra's own keys, its file could start
 programs."""
 
-LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-"""The C loader, five times as fast, where PyYAML has it."""
+CARD: Mapping[str, Kind] = {name: {"list[Any]": list, "int | None": int | None}.get(str(entry.type), str)
+                            for entry in dataclasses.fields(PresetConfig)
+                            if (name := entry.name) not in ("name", "file")}
+"""The keys of the card that a file may have."""
+NEEDED: Mapping[str, Kind] = {"task": str, "network": str, "title": str, "annotation": str, "config": dict | None}
 
 
 @dataclass(frozen=True)
@@ -54,9 +59,10 @@ class Preset:
     def node(self) -> dict[str, Any]:
         """The option of Hydra's group ``preset``, for the package ``_global_``."""
         network = {**self.config.get("network", {}), **({"weights": str(self.weights)} if self.weights else {})}
+        content = without_interpolation({**self.config, "network": network, "preset": dataclasses.asdict(self.card)})
         return {"defaults": [{"override /task": self.task}, {"override /network": self.network},
                              {"override /recipe": PLATFORM}],
-                **self.config, "network": network, "flow": "specialized", "preset": dataclasses.asdict(self.card)}
+                **content, "flow": "specialized"}
 
     @property
     def free(self) -> tuple[str, ...]:
@@ -69,7 +75,7 @@ class Preset:
     @property
     def choice(self) -> str:
         """The override that chooses it."""
-        return f"preset='{choice_of(self.card)}'"
+        return f"preset={quoted(str(choice_of(self.card)))}"
 
     @property
     def checksum(self) -> str:
@@ -98,8 +104,8 @@ def is_file(choice: str) -> bool:
 def find_preset(choice: str, plugins: Plugins) -> Preset:
     """The preset that ``preset=choice`` names. Raises UserError if it does not exist or is invalid."""
     if is_file(choice):
-        path = Path(choice).expanduser().resolve()
-        if not path.is_file():
+        path = resolved_path(choice)
+        if not os.path.isfile(path):
             raise UserError(f"preset={choice}: there is no file {path}",
                             hint="`sightsmith list presets` shows the presets of all plugins")
         return _read(path, path)
@@ -137,33 +143,58 @@ def _yaml_files(folder: Traversable) -> Iterator[Traversable]:
 
 
 def _read(path: Traversable, provider: Provider | Path) -> Preset:
-    keys = {entry.name for entry in dataclasses.fields(PresetConfig)} - {"name", "file"}
     try:
-        text = path.read_text(encoding="utf-8")
-        if "${" in text:  # OmegaConf would resolve it, also from the environment
-            raise ValueError("it has an interpolation ${...}")
-        content = yaml.load(text, Loader=LOADER)
-        if not isinstance(content, dict):
-            raise ValueError("it is not a mapping")
-        if unknown := content.keys() - keys - {"task", "network", "config"}:
-            raise ValueError(f"it has unknown keys: {', '.join(sorted(unknown))}")
-        if missing := [key for key in ("task", "network", "title", "annotation") if key not in content]:
-            raise ValueError(f"it lacks {', '.join(missing)}")
-        config = content.get("config") or {}
-        if foreign := config.keys() - set(SETS):
-            raise ValueError(f"config sets {', '.join(sorted(foreign))}; it may set {', '.join(SETS)}")
-        if "name" in config.get("task", {}):
-            raise ValueError("config sets task.name; the task is the preset's key task")
+        text = read_text(path) if isinstance(path, Path) else path.read_text(encoding="utf-8")
+        content = parse_yaml(text)
+        _validate(content)
         name = path.name.removesuffix(SUFFIX)
-        card = PresetConfig(name, **{key: content[key] for key in keys & content.keys()})
+        card = PresetConfig(name, **{key: content[key] for key in CARD.keys() & content.keys()})
         card.classes = [str(label) for label in card.classes]  # also those that look like numbers
         if isinstance(provider, Path):
             card.file = str(provider)
         weights = _beside(path, card) if card.weights else None
-        return Preset(name, content["task"], content["network"], card, provider, config, weights)
-    except (OSError, yaml.YAMLError, ValueError, TypeError, AttributeError) as error:
+        return Preset(name, content["task"], content["network"], card, provider, content.get("config") or {}, weights)
+    except (OSError, ValueError, UserError) as error:
         raise UserError(f"The preset {path.name} of {provider} cannot be read: {error}",
-                        hint="report it to its author") from error
+                        hint="correct it if it is yours, or report it to its author") from error
+
+
+def _validate(content: Any) -> None:
+    """Raises ValueError unless ``content`` is that of a preset's file."""
+    validate_fields(content, {})
+    if unknown := content.keys() - CARD.keys() - {"task", "network", "config"}:
+        raise ValueError(f"it has unknown keys: {', '.join(sorted(map(str, unknown)))}")
+    validate_fields(content, {**{key: kind for key, kind in CARD.items() if key in content}, **NEEDED})
+    for key, names in content.items():
+        kinds = (str, int) if key == "classes" else str
+        if isinstance(names, list) and not all(isinstance(name, kinds) and name is not True and name is not False
+                                               for name in names):
+            raise ValueError(f"{key} has a value that is not text: quote it")
+    config = content.get("config") or {}
+    if foreign := config.keys() - set(SETS):
+        raise ValueError(f"config sets {', '.join(sorted(map(str, foreign)))}; it may set {', '.join(SETS)}")
+    validate_fields(config, dict.fromkeys(config, dict))
+    if "name" in config.get("task", {}):
+        raise ValueError("config sets task.name; the task is the preset's key task")
+    validate_no_interpolation(content)
+
+
+def validate_no_interpolation(content: Any) -> None:
+    """Raises ValueError for a text in ``content`` that OmegaConf would resolve, also from the environment."""
+    for value in _texts(content):
+        if "${" in value:
+            raise ValueError(f"it has an interpolation ${{...}}: {value}")
+
+
+def _texts(value: Any) -> Iterator[str]:
+    """All texts in ``value``, keys too."""
+    if isinstance(value, dict):
+        value = [*value, *value.values()]
+    if isinstance(value, list):
+        for item in value:
+            yield from _texts(item)
+    elif isinstance(value, str):
+        yield value
 
 
 def _beside(path: Traversable, card: PresetConfig) -> Path:

@@ -22,8 +22,10 @@ Split = Literal["train", "validation", "test"]
 Tile: TypeAlias = tuple[int, int, int, int]
 """(left, top, width, height) in pixels of the whole image"""
 
-IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".tif", ".tiff", ".bmp", ".dcm", ".dicom"})
-"""Lower-case suffixes of image files."""
+IMAGE_SUFFIXES = frozenset({
+    ".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".tif", ".tiff", ".bmp", ".gif", ".webp", ".avif", ".jp2", ".j2k", ".jpf",
+    ".jpx", ".pbm", ".pgm", ".ppm", ".pnm"})
+"""Lower-case suffixes of the built-in image formats; image readers bring more."""
 
 
 @dataclass(frozen=True)
@@ -35,7 +37,7 @@ class Sample:
     classes. Samples with the same ``group`` stay in the same split; ``split`` is set if the data set defines one. The
     annotation is at ``line`` of ``file``, and states the image ``size`` (width, height) in pixels. ``tile`` is the
     part of the image that this sample covers (None: all of it). ``reader`` is the builder of the image reader that the
-    data set check found for the file (None: a JPEG, PNG, TIFF or BMP).
+    data set check found for the file (None: a built-in format).
     """
 
     path: Path
@@ -115,7 +117,7 @@ class CheckedDataset:
 
     ``index`` has one sample per frame, with its group; ``infos`` is by sample name. ``data_digest`` hashes pixels and
     annotation, ``split_digest`` the split of each sample. ``coverage`` is each class's share of all pixels, if there
-    are masks.
+    are masks. ``left_out`` has the names of images that could not be read, with ``dataset.on_bad_image=skip``.
     """
 
     index: DatasetIndex
@@ -127,6 +129,7 @@ class CheckedDataset:
     data_digest: str
     split_digest: str
     coverage: Mapping[str, float] = field(default_factory=dict)
+    left_out: tuple[str, ...] = ()
 
     def raise_for_errors(self) -> None:
         """Raises UserError with all errors; warnings do not raise."""

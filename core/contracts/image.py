@@ -19,15 +19,27 @@ class ImageError(Exception):
         super().__init__(" ".join(printable.split())[:300])
 
 
+class MissingReaderError(ImageError):
+    """An image of the format ``title``, whose reader needs ``package``; ``install`` is the command that installs it, or
+    empty."""
+
+    def __init__(self, title: str, package: str, install: str) -> None:
+        command = f": {install}" if install else ""
+        super().__init__(f"reading {title} needs {package}, which is not installed{command}")
+        self.title, self.package, self.install = title, package, install
+
+
 @dataclass(frozen=True)
 class ImageInfo:
     """The content of an image file, found by decoding all of it.
 
     ``width`` and ``height`` are in pixels, of the first frame, upright; ``channels`` is 1 or 3; ``bits`` are stored
-    bits per channel (8 for 8 or fewer, up to 32). ``study`` and ``modality`` are DICOM's. ``maximum`` is the largest
-    finite stored value of all frames. ``digests`` has the SHA-256 of each frame's decoded pixels, shape and type, equal
-    for lossless copies. ``monochrome`` says that all pixels are grey, even in three channels. ``reader`` is the builder
-    of the image reader, ``"package.module:Class"`` (None: a JPEG, PNG, TIFF or BMP).
+    bits per channel (8 for 8 or fewer, up to 32). ``groups`` and ``modality`` are those of :class:`Reader`. ``maximum``
+    is the largest finite stored value of all frames. ``digests`` has the SHA-256 of each frame's decoded pixels, shape
+    and type, equal for lossless copies. ``monochrome`` says that all pixels are grey, even in three channels.
+    ``reader`` is the builder of the image reader, ``"package.module:Class"`` (None: a built-in format). ``extent`` has
+    the smallest and the largest finite value of all frames, ``limits`` the first frame's default black and white (None:
+    it has none), both in the units of ``image.range``. ``notes`` are those of the frames.
     """
 
     width: int
@@ -35,12 +47,15 @@ class ImageInfo:
     channels: int
     bits: int
     frames: int
-    study: str | None
+    groups: tuple[str, ...]
     modality: str | None
     maximum: float
     digests: tuple[str, ...]
     monochrome: bool = False
     reader: str | None = None
+    extent: tuple[float, float] = (0.0, 0.0)
+    limits: tuple[float, float] | None = None
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -48,7 +63,8 @@ class Frame:
     """One decoded frame: ``values`` (H, W, C) in the file's units (DICOM: after rescale), not yet scaled.
 
     ``maximum`` is the largest stored value; ``limits`` map to black and white by default (None: there is no natural
-    range); ``windowed`` says that DICOM windows apply.
+    range); ``windowed`` says that DICOM windows apply. ``notes`` are warnings, of which the check of a data set counts
+    the files: each is what precedes "in 3 images", such as "a fourth band is left out".
     """
 
     values: Array
@@ -57,6 +73,7 @@ class Frame:
     limits: tuple[float, float] | None
     inverted: bool = False
     windowed: bool = False
+    notes: tuple[str, ...] = ()
 
 
 class Reader(Protocol):
@@ -66,8 +83,8 @@ class Reader(Protocol):
     """number of frames; 1 for a single image"""
     size: tuple[int, int]
     """(width, height) from the header, before the image is turned upright"""
-    study: str | None
-    """groups the files of one DICOM study or the like; None if there is no such group"""
+    groups: tuple[str, ...]
+    """what the file is part of, the widest first, such as DICOM's patient and study; () if nothing is known"""
     modality: str | None
     """DICOM's, such as "CT"; None for other images"""
 

@@ -50,6 +50,8 @@ class Plan:
     """of all trainings together"""
     estimated_memory: int
     """bytes, of one rank"""
+    left_out: tuple[str, ...] = ()
+    """names of the images that could not be read, with dataset.on_bad_image=skip"""
     settings: tuple[RecommendedValue, ...] = ()
     """every hyperparameter"""
     choice: Recommendation | None = None

@@ -205,18 +205,20 @@ class CommandRecord(Record):
 
 @dataclass(frozen=True, kw_only=True)
 class ImageReaderRecord(Record):
-    """An image file format other than JPEG, PNG, TIFF and BMP. The builder is called with a path and returns a
+    """An image file format that is not built in. The builder is called with a path and returns a
     :class:`sightsmith.core.contracts.image.Reader`, or raises
     :class:`sightsmith.core.contracts.image.ImageError`.
 
     A file has this format if its first 512 bytes match one of ``magic``, pairs (offset, bytes), or if its name ends
-    with one of ``suffixes`` (lower case, with the dot). ``title`` is the format's display name. ``install`` is the
-    command that installs the reader's packages.
+    with one of ``suffixes`` (lower case, with the dot). ``other_files`` are lower-case names of files that have the
+    magic bytes but no image, such as an index. ``title`` is the format's display name. ``install`` is the command that
+    installs the reader's packages.
     """
 
     title: str
     magic: tuple[tuple[int, bytes], ...] = ()
     suffixes: tuple[str, ...] = ()
+    other_files: tuple[str, ...] = ()
     install: str = ""
 
     def __post_init__(self) -> None:

@@ -9,16 +9,21 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 from omegaconf import MISSING
+
+LiteralKind = Literal["path", "text"]
 
 MANUAL, AUTO, PLATFORM = "manual", "auto", "platform"
 
 
 def _value(default: Any, help: str, *, low: float | None = None, high: float | None = None,
-           choices: tuple[str, ...] = ()) -> Any:
-    return field(default=default, metadata={"help": help, "low": low, "high": high, "choices": choices})
+           choices: tuple[str, ...] = (), literal: LiteralKind | None = None) -> Any:
+    """A key. A ``literal`` one is text that is taken as typed, without Hydra's grammar: see
+    :mod:`sightsmith.core.config.literal`."""
+    return field(default=default, metadata={"help": help, "low": low, "high": high, "choices": choices,
+                                            "literal": literal})
 
 
 def _list(help: str) -> Any:
@@ -38,12 +43,15 @@ class TaskConfig:
 
 @dataclass
 class DatasetConfig:
-    root: str = _value(MISSING, "a folder or zip file, or `sample` for the task's embedded data set")
-    format: str = _value("auto", "a name from `sightsmith list formats`, or auto")
+    root: str = _value(MISSING, "a folder or zip file, or `sample` for the task's embedded data set", literal="path")
+    format: str = _value("auto", "a name from `sightsmith list formats`, or auto", literal="text")
     validation_percentage: float = _value(20.0, "share of images used for validation, percent", low=1, high=99)
-    group_by: str = _value("auto", "auto (DICOM study, if any), none, or a regular expression for the path, whose "
-                           "first group (or whole match) is the name of the group")
-    min_images_per_class: int = _value(3, "a class with fewer images is an error", low=1)
+    group_by: str = _value("auto", "auto (DICOM patient and study, if any), none, or a regular expression for the "
+                           "path, whose first group (or whole match) is the name of the group", literal="text")
+    class_map: str | None = _value(None, "other names for the data set's classes, {old: new}, or a YAML file with "
+                                   "them; classes that get the same name become one", literal="path")
+    min_images_per_class: int = _value(3, "a class with fewer images is an error; 0 also keeps classes without "
+                                        "any image", low=0)
     tile: int | None = _value(None, "cut larger images into tiles with this side, pixels, for small objects in large "
                                     "images; null: whole images", low=32, high=4096)
     tile_overlap: float = _value(20.0, "overlap of neighbouring tiles, percent of their side", low=1, high=50)
@@ -53,6 +61,8 @@ class DatasetConfig:
                         "true, false, or auto (after folds, if validation has fewer than 30 cases)")
     repeats: int = _value(1, "repeats of cross-validation with new folds", low=1, high=100)
     limit: int | None = _value(None, "use at most this many images, sampled with the seed", low=2)
+    on_bad_image: str = _value("error", "what happens to images that cannot be read: error, or skip to leave them out, "
+                               "which the plan, the report and the lock file list", choices=("error", "skip"))
 
 
 @dataclass
@@ -74,9 +84,9 @@ class NetworkConfig:
 
     name: str = _value(MISSING, "a name from `sightsmith list networks`")
     weights: str = _value("published", "starting weights: published (the whole network, else its backbone), backbone, "
-                                       "none, or the path of a .safetensors or .pth file")
+                                       "none, or the path of a .safetensors or .pth file", literal="path")
     options: dict[str, Any] = _options("passed to the network's builder")
-    config: str | None = _value(None, "for a network that is a model zoo: one of its configurations")
+    config: str | None = _value(None, "for a network that is a model zoo: one of its configurations", literal="text")
     class_renames: dict[Any, Any] = _options("classes with another name in the starting weights, old: new")
 
     @property
@@ -175,11 +185,12 @@ class TrainerConfig:
                                            "and shows where each rank was; 0: never", low=0)
     time_budget: float | None = _value(None, "minutes that training and validation may take: the schedule is shortened "
                                        "to fit, by the measured time of a step; null: no limit", low=0.01)
-    resume: str = _value("false", "false, true (the newest unfinished run with this name), or a run folder")
+    resume: str = _value("false", "false, true (the newest unfinished run with this name), or a run folder",
+                         literal="path")
     dry_run: bool = _value(False, "stop after the plan")
     pause_after_epoch: int | None = _value(None, "pause after this epoch; continue with trainer.resume", low=1)
     branch_from: str | None = _value(None, "a run folder; a new run continues from its last checkpoint, with "
-                                           "weights and optimizer, under other hyperparameters")
+                                           "weights and optimizer, under other hyperparameters", literal="path")
 
 
 @dataclass
@@ -216,7 +227,7 @@ class PresetConfig:
 class BaseRunConfig:
     """The finished run that retraining starts from, and measures against forgetting."""
 
-    path: str | None = _value(None, "its folder")
+    path: str | None = _value(None, "its folder", literal="path")
     classes: list[Any] = _list("its classes")
     distillation: float = _value(0.0, "weight of the loss that keeps backbone features close to the base run's",
                                  low=0, high=100)
@@ -235,8 +246,8 @@ class Config:
     recipe: str = _value("default", "where hyperparameters that you do not set come from; set with recipe=NAME "
                          "(`sightsmith list recipes`)")
     task: TaskConfig = field(default_factory=TaskConfig)
-    name: str = _value("${task.name}", "name of the run, at most 100 characters")
-    description: str = _value("", "free text for the report")
+    name: str = _value("${task.name}", "name of the run, at most 100 characters", literal="text")
+    description: str = _value("", "free text for the report", literal="text")
     dataset: DatasetConfig = field(default_factory=DatasetConfig)
     ensemble: str = _value("none", "what becomes of the models of dataset.folds: folds predicts with all of them, soup "
                            "averages their weights into one model where validation agrees; either keeps validation out "
@@ -250,7 +261,7 @@ class Config:
     trainer: TrainerConfig = field(default_factory=TrainerConfig)
     limits: LimitsConfig = field(default_factory=LimitsConfig)
     logger: dict[str, Any] = _options("the metric loggers: `sightsmith list loggers`; logger=[] for none")
-    output_dir: str = _value("runs", "folder for runs")
+    output_dir: str = _value("runs", "folder for runs", literal="path")
 
 
 def walk(config: Any = Config, prefix: str = "") -> Iterator[tuple[str, dataclasses.Field[Any], Any]]:
@@ -262,6 +273,11 @@ def walk(config: Any = Config, prefix: str = "") -> Iterator[tuple[str, dataclas
             yield from walk(nested if isinstance(config, type) else value, f"{prefix}{entry.name}.")
         else:
             yield f"{prefix}{entry.name}", entry, value
+
+
+def literal_kind(entry: dataclasses.Field[Any]) -> LiteralKind | None:
+    """Whether the key of ``entry`` is taken as typed, as a path or as other text; None if not."""
+    return entry.metadata.get("literal")
 
 
 def is_among(key: str, names: Iterable[str]) -> bool:

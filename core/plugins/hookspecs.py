@@ -120,7 +120,7 @@ def sightsmith_commands() -> Iterable[CommandRecord]:  # type: ignore[empty-body
 
 @hookspec
 def sightsmith_image_readers() -> Iterable[ImageReaderRecord]:  # type: ignore[empty-body]
-    """Image file formats other than JPEG, PNG, TIFF and BMP, which are built in.
+    """Image file formats other than JPEG, PNG, TIFF, BMP, GIF, WebP, AVIF, JPEG 2000 and PNM, which are built in.
 
     Called once in each process that loads plugins, on every rank, without arguments. The records of all plugins are
     combined in plugin order; None is not allowed. A duplicate name or an exception makes the plugin broken.
@@ -128,9 +128,8 @@ def sightsmith_image_readers() -> Iterable[ImageReaderRecord]:  # type: ignore[e
     While a data set is checked, each file is matched against the readers in order: first by magic bytes, before the
     built-in formats, then by suffix. The builder of the first match is called with the path, in the process that
     checks and in every DataLoader worker that decodes the image. An ImageError, or any other exception, becomes a
-    problem of that file; if a package that the reader imports is missing, the problem shows ``install``. Dataset
-    formats that scan folders find DICOM and the built-in suffixes only: name other images in an annotation file, or
-    with ``sightsmith predict input=``.
+    problem of that file; if a package that the reader imports is missing, one problem counts the files and shows
+    ``install``. Dataset formats find the files of all readers in folders, by suffix or magic bytes.
 
     Example::
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +36,13 @@ def fill_file(path: Path, fill: Callable[[Path], object]) -> None:
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
+
+
+def remove_temporary(paths: Iterable[Path]) -> None:
+    """Remove those of ``paths`` that :func:`fill_file` has left in processes that were killed."""
+    for path in paths:
+        if re.fullmatch(r"\..+\.[a-z0-9_]{8}", path.name) and path.is_file() and not path.is_symlink():
+            path.unlink(missing_ok=True)
 
 
 def fill_folder(folder: Path, fill: Callable[[Path], None]) -> None:
@@ -82,8 +90,21 @@ def write_json(path: Path, value: Any) -> None:
     write_atomic(path, json.dumps(value, indent=2, ensure_ascii=False) + "\n")
 
 
+def typed_path(text: str | Path) -> Path:
+    """The path that somebody typed: ``~`` and ``~/...`` are below the home folder, and so is ``~name``, that of a user,
+    unless there is a file or folder of this name."""
+    name = str(text)
+    own = name.startswith("~") and name.partition("/")[0] != "~" and os.path.lexists(name)
+    return Path(name if own else os.path.expanduser(name))
+
+
+def resolved_path(text: str | Path) -> Path:
+    """:func:`typed_path`, absolute and without links; one that leads to itself is kept."""
+    return Path(os.path.realpath(typed_path(text)))
+
+
 def cache_dir() -> Path:
     """Folder for unpacked archives and embedded data sets: ``$SIGHTSMITH_CACHE``, or the platform's user cache folder
     (``~/.cache/sightsmith`` on Linux)."""
     own = os.environ.get("SIGHTSMITH_CACHE")
-    return Path(own).expanduser() if own else platformdirs.user_cache_path("sightsmith", appauthor=False)
+    return typed_path(own) if own else platformdirs.user_cache_path("sightsmith", appauthor=False)

@@ -3,26 +3,27 @@
 from __future__ import annotations
 
 import hashlib
-import os
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
 from sightsmith.core.contracts.annotation import Annotation, can_derive
 from sightsmith.core.contracts.dataset import CheckedDataset, DatasetIndex, Sample
-from sightsmith.core.contracts.image import ImageError, ImageInfo
+from sightsmith.core.contracts.image import ImageInfo
 from sightsmith.core.contracts.records import DatasetFormatRecord, ImageReaderRecord
 from sightsmith.core.contracts.schema import Config
 from sightsmith.core.util.errors import NAMED, Problem, has_errors, listed
+from sightsmith.engine.data.check_classes import about_classes, without_unused
+from sightsmith.engine.data.check_folders import about_folders
+from sightsmith.engine.data.check_images import about_images, probe_all
+from sightsmith.engine.data.check_split import about_split
+from sightsmith.engine.data.class_map import read_class_map, with_class_map
 from sightsmith.engine.data.convert import to_labels, to_objects
-from sightsmith.engine.data.discover import choose_folder, choose_format, ensure_annotation
+from sightsmith.engine.data.discover import choose_folder, ensure_annotation, matching_formats, read_first
 from sightsmith.engine.data.groups import assign_groups
-from sightsmith.engine.data.images import probe
+from sightsmith.engine.data.image_files import using_readers
 from sightsmith.engine.data.split import split
-
-SMALLEST_SIDE, LARGEST_SIDE = 16, 4096
 
 
 def check_dataset(config: Config, formats: Sequence[DatasetFormatRecord], readers: Sequence[ImageReaderRecord],
@@ -37,19 +38,31 @@ def check_dataset(config: Config, formats: Sequence[DatasetFormatRecord], reader
     """
     print_line = report or (lambda line: None)
     root = choose_folder(config.dataset.root, cache_dir)
-    record, reason = choose_format(root, config.dataset.format, formats, annotation)
-    print_line(f"Data set {root}: {record.name} ({reason})")
-    index: DatasetIndex = record.make().read(root, print_line)
+    with using_readers(readers):
+        matches = matching_formats(root, config.dataset.format, formats, annotation)
+        index, record, reason = read_first(root, matches, annotation, print_line)
     problems = [problem for problem in index.problems if can_derive([annotation], problem.affects)]
+    index = with_class_map(index, read_class_map(config.dataset.class_map), problems)
     if not index.samples and not has_errors(problems):
         problems.append(Problem("no image with an annotation was found", hint=f"{record.name} reads {record.layout}"))
     if not has_errors(problems):
         ensure_annotation(index, annotation, config.task.name, formats)
+    problems += about_folders(root)
+    every = index.samples
     if not for_evaluation:
         index = _without_test(index, problems)
     index = to_labels(index) if annotation == "labels" else to_objects(index)
+    if not for_evaluation:
+        index = without_unused(index, every, config.dataset.min_images_per_class, problems)
     samples = _limited(index.samples, config)
-    infos = _probe_all(samples, readers, problems)
+    unreadable: list[Problem] = []
+    infos = probe_all(samples, readers, unreadable)
+    left_out: tuple[str, ...] = ()
+    if config.dataset.on_bad_image == "skip" and infos:
+        left_out = tuple(sorted({problem.file for problem in unreadable if problem.file is not None}))
+        unreadable = [replace(problem, hint="it is left out", severity="warning") if problem.file else problem
+                      for problem in unreadable]
+    problems += unreadable
     index = replace(index, samples=tuple(sample for sample in samples if sample.name in infos))
     objects = None
     if annotation != "labels":
@@ -61,22 +74,22 @@ def check_dataset(config: Config, formats: Sequence[DatasetFormatRecord], reader
     samples = frames_of(index.samples, infos)
     samples = assign_groups(samples, infos, config.dataset.group_by, problems)
     index = replace(index, samples=samples)
-    problems += _about_images(config, infos)
+    problems += about_images(config, infos)
     if not for_evaluation:
-        problems += _about_classes(config, index)
+        problems += about_classes(index, config.dataset.min_images_per_class)
     content = {sample.key: infos[sample.name].digests[sample.frame or 0] for sample in samples}
     prints = {sample.key: objects.prints[sample.name] for sample in samples} if objects else {}
     problems += _about_copies(index, content, prints) + _about_groups(index, content)
     train, validation = ((), samples) if for_evaluation else split(
         index.samples, config.dataset.validation_percentage, config.trainer.seed)
     if samples and not for_evaluation and not has_errors(problems):
-        problems += _about_split(train, validation)
+        problems += about_split(train, validation)
     return CheckedDataset(
         index, reason, train, validation, infos, tuple(problems),
         digest((sample.key, *sample.labels, content[sample.key], *([prints[sample.key]] if prints else []))
                 for sample in samples),
         digest([("train", item.key) for item in train] + [("validation", item.key) for item in validation]),
-        objects.coverage if objects else {})
+        objects.coverage if objects else {}, left_out)
 
 
 def _without_test(index: DatasetIndex, problems: list[Problem]) -> DatasetIndex:
@@ -97,30 +110,6 @@ def _limited(samples: tuple[Sample, ...], config: Config) -> tuple[Sample, ...]:
     return tuple(sample for sample in samples if sample.key in names)
 
 
-def _probe_all(samples: Sequence[Sample], readers: Sequence[ImageReaderRecord], problems: list[Problem],
-               ) -> dict[str, ImageInfo]:
-    """Decode every file; an unusable one becomes a problem."""
-    files = {sample.name: sample for sample in samples}
-
-    def probed(sample: Sample) -> ImageInfo | str:
-        try:
-            return probe(sample.path, readers)
-        except ImageError as error:
-            return str(error)
-
-    infos = {}
-    with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
-        for name, found in zip(files, pool.map(probed, files.values()), strict=True):
-            if isinstance(found, ImageInfo):
-                infos[name] = found
-            else:
-                sample = files[name]
-                where = f" (named in {sample.file}:{sample.line})" if sample.line else ""
-                problems.append(Problem(f"cannot be used as an image: {found}{where}", file=name,
-                                        hint="replace the file, or remove it from the data set"))
-    return infos
-
-
 def frames_of(samples: Iterable[Sample], infos: Mapping[str, ImageInfo]) -> tuple[Sample, ...]:
     """``samples`` whose image could be read, with its reader; a file with several frames gives one sample per frame."""
     expanded: list[Sample] = []
@@ -131,46 +120,6 @@ def frames_of(samples: Iterable[Sample], infos: Mapping[str, ImageInfo]) -> tupl
         elif info is not None:
             expanded.append(replace(sample, reader=info.reader))
     return tuple(expanded)
-
-
-def _about_images(config: Config, infos: Mapping[str, ImageInfo]) -> list[Problem]:
-    problems = []
-    for name, info in infos.items():
-        if not (min(info.width, info.height) >= SMALLEST_SIDE and max(info.width, info.height) <= LARGEST_SIDE):
-            problems.append(Problem(f"is {info.width} x {info.height} px; each side must be {SMALLEST_SIDE} to "
-                                    f"{LARGEST_SIDE} px", file=name, hint="resize or remove it"))
-    image = config.image
-    if image.range is None:
-        free = {name: info for name, info in infos.items() if info.bits > 16 and not (info.modality and image.windows)}
-        if free:
-            problems.append(Problem(f"{len(free)} images have more than 16 bits or floating-point values, so black "
-                                    f"and white are undefined: {listed(free)}",
-                                    hint="set the values of black and white: image.range=[low,high]"))
-        deep = {name: info for name, info in infos.items() if info.bits == 16 and not info.modality}
-        top = max((info.maximum for info in deep.values()), default=0)
-        if deep and 0 < top < 65535 / 8:
-            problems.append(Problem(f"{len(deep)} 16-bit images only have values up to {top:g} and will look dark",
-                                    hint=f"set image.range=[0,{top:g}] to use the whole scale", severity="warning"))
-    if image.windows:
-        plain = {name: info for name, info in infos.items() if not info.modality}
-        if plain:
-            problems.append(Problem(f"image.windows has no effect on {len(plain)} images that are not DICOM: "
-                                    f"{listed(plain)}", severity="warning"))
-    return problems
-
-
-def _about_classes(config: Config, index: DatasetIndex) -> list[Problem]:
-    counts = Counter(label for sample in index.samples for label in set(sample.labels))
-    least = config.dataset.min_images_per_class
-    problems = [
-        Problem(f"the class {name!r} has {counts[name]} image{'' if counts[name] == 1 else 's'}; at least {least} are "
-                "needed", hint=f"add images, remove the class, or set dataset.min_images_per_class={counts[name]}"
-                if counts[name] else "add images, or remove the class")
-        for name in index.classes if counts[name] < least]
-    if index.annotation == "labels" and not index.multi_label and len(index.classes) == 1:
-        problems.append(Problem(f"there is only one class, {index.classes[0]!r}; a classifier needs at least two",
-                                hint="add images of another class"))
-    return problems
 
 
 def _about_copies(index: DatasetIndex, content: Mapping[str, str], prints: Mapping[str, str]) -> list[Problem]:
@@ -215,17 +164,6 @@ def _about_groups(index: DatasetIndex, content: Mapping[str, str]) -> list[Probl
     return [Problem(f"{len(separated)} groups have images in both splits of the data set: {listed(separated)}",
                     hint="move all images of a group to one split (data leakage: the score would be inflated)",
                     severity="warning")] if separated else []
-
-
-def _about_split(train: Sequence[Sample], validation: Sequence[Sample]) -> list[Problem]:
-    problems = [Problem(f"the split leaves no image for {name}",
-                        hint="change dataset.validation_percentage, add images, or regroup with dataset.group_by")
-                for name, part in (("training", train), ("validation", validation)) if not part]
-    seen = {label for sample in train for label in sample.labels}
-    for label in sorted({label for sample in validation for label in sample.labels} - seen):
-        problems.append(Problem(f"the class {label!r} has images in validation only, so the model cannot learn it",
-                                hint="move some of its images to training, or regroup with dataset.group_by"))
-    return problems
 
 
 def digest(rows: Iterable[Sequence[str]]) -> str:

@@ -65,7 +65,7 @@ def check_objects(index: DatasetIndex, infos: Mapping[str, ImageInfo], annotatio
     problems += _summed([place for item in found for place in item.empty], "masks are empty and are ignored")
     problems += _summed([place for item in found for place in item.duplicates],
                         "objects nearly coincide with another of their class", "remove the duplicates")
-    problems += _about_origin(index, infos)
+    problems += _about_origin(index, infos) + _about_corners(index, infos)
     if annotation == "masks" and len(index.classes) > MAX_CLASSES:
         problems.append(Problem(f"there are {len(index.classes)} classes; a semantic mask holds at most "
                                 f"{MAX_CLASSES}", hint="merge or remove classes"))
@@ -80,7 +80,8 @@ def _check_sample(sample: Sample, info: ImageInfo, index: DatasetIndex, annotati
     width, height = info.width, info.height
     found = _Found(sample)
     if sample.size is not None and sample.size != (width, height):
-        swapped = " (coordinates refer to the upright image)" if sample.size == (height, width) else ""
+        swapped = " once its EXIF orientation has turned it upright, as coordinates are" \
+            if sample.size == (height, width) else ""
         found.problems.append(Problem(
             f"the annotation belongs to an image of {sample.size[0]} x {sample.size[1]} px, but {sample.name} has "
             f"{width} x {height} px{swapped}", file=sample.file, hint="use the image that was annotated"))
@@ -197,6 +198,23 @@ def _about_origin(index: DatasetIndex, infos: Mapping[str, ImageInfo]) -> list[P
     return [Problem(f"no box starts at 0, {near} start at 1, and {far} touch the right or bottom edge of their image: "
                     "the coordinates may be counted from 1", severity="warning",
                     hint=f"{index.format} counts from 0; if they are, subtract 1 from left and top")]
+
+
+def _about_corners(index: DatasetIndex, infos: Mapping[str, ImageInfo]) -> list[Problem]:
+    """Boxes [x1, y1, x2, y2] that were taken for [x, y, width, height]: some reach out of their image, and all would
+    fit as corners."""
+    outside = 0
+    for sample in () if index.relative else index.samples:
+        info = infos[sample.name]
+        for item in sample.objects:
+            left, top, right, bottom = item.box
+            outside += _beyond(item.box, info.width, info.height) > TOLERANCE
+            if not (left < right - left <= info.width and top < bottom - top <= info.height):
+                return []
+    if not outside:
+        return []
+    return [Problem(f"{outside} boxes reach out of their images as x, y, width and height; as two corners x1, y1, x2, "
+                    "y2 all would fit", hint="if they are corners, write them as x, y, width, height", affects="boxes")]
 
 
 def _summed(places: Iterable[str], message: str, hint: str | None = None) -> list[Problem]:

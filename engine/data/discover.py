@@ -2,21 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import os
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from sightsmith.core.contracts.annotation import Annotation, can_derive
 from sightsmith.core.contracts.dataset import DatasetIndex
 from sightsmith.core.contracts.records import DatasetFormatRecord
 from sightsmith.core.util.errors import Problem, UserError, near
+from sightsmith.core.util.files import typed_path
+from sightsmith.engine.data.annotation_files import files_in, subfolders
 from sightsmith.engine.data.archive import unpack
+from sightsmith.engine.data.foreign import foreign_annotation
+from sightsmith.engine.data.image_files import unread_pictures
+
+CERTAIN = 0.8
+"""Confidence of a match from which on a format of the annotation itself is preferred."""
+PROSE = ("readme", "license", "licence", "notes", "citation", "thumbs", "desktop")
+"""Beginnings of the names of files that are no data."""
 
 
 def choose_folder(text: str, cache_dir: Path) -> Path:
     """The folder that ``dataset.root`` names; a zip is unpacked below ``cache_dir``. Raises UserError."""
-    root = Path(text).expanduser()
-    if not root.exists():
-        siblings = [path.name for path in root.parent.iterdir()] if root.parent.is_dir() else []
+    root = typed_path(text)
+    if not text or not os.path.exists(root):  # unlike Path.exists, also for a name that is too long for a file
+        siblings = [path.name for path in root.parent.iterdir()] if os.path.isdir(root.parent) else []
         raise UserError(f"dataset.root={text}: there is no such folder.{near(root.name, siblings)}",
                         hint="type dataset.root=FOLDER (or a zip), or dataset.root=sample for the embedded data set")
     if root.is_file():
@@ -24,36 +34,85 @@ def choose_folder(text: str, cache_dir: Path) -> Path:
             raise UserError(f"dataset.root={text} is a file; it must be a folder or a zip",
                             hint=f"did you mean its folder? dataset.root={root.parent}")
         root = unpack(root, cache_dir / "archives")
-    if not any(root.iterdir()):
+    try:
+        empty = not any(root.iterdir())
+    except OSError as error:
+        raise UserError(f"dataset.root={text} cannot be read: {error.strerror}") from error
+    if empty:
         raise UserError(f"dataset.root={text} is empty")
-    return root.resolve()
+    return unwrapped(root.resolve())
 
 
-def choose_format(root: Path, name: str, formats: Sequence[DatasetFormatRecord],
-                  annotation: Annotation) -> tuple[DatasetFormatRecord, str]:
-    """The format called ``name`` (``dataset.format``), or for ``auto`` the best match for ``root``, and the reason.
+def unwrapped(root: Path) -> Path:
+    """The folder inside ``root`` that holds the data set, if there is nothing else on the way: archives that were
+    unpacked twice, ``images/<class>/``, or ``train/<class>/`` alone."""
+    while True:
+        inner = subfolders(root)
+        files = [path for path in files_in(root) if not path.stem.lower().startswith(PROSE)]
+        if len(inner) != 1 or files or inner[0].is_symlink() or not subfolders(inner[0]) \
+                or inner[0].name.lower() == "classes":  # a part of the names of images, as ever
+            return root
+        root = inner[0]
 
-    Formats that can have ``annotation`` are preferred. Raises UserError if none or several match.
+
+def matching_formats(root: Path, name: str, formats: Sequence[DatasetFormatRecord],
+                     annotation: Annotation) -> list[tuple[DatasetFormatRecord, str]]:
+    """The format called ``name`` (``dataset.format``), or for ``auto`` those that match ``root``, the best first, each
+    with its reason.
+
+    Formats of ``annotation`` itself are preferred to those from which it is derived. Raises UserError if none matches,
+    if the first two match equally well, or if there is annotation that no format reads.
     """
     if name != "auto":
         for record in formats:
             if record.name == name:
-                return record, "set by dataset.format"
+                return [(record, "set by dataset.format")]
         names = [record.name for record in formats]
         raise UserError(f"dataset.format={name}: unknown format.{near(name, names)}",
                         hint=f"formats: auto, {', '.join(names)}")
     able = [record for record in formats if can_derive(record.annotations, annotation)]
-    found = _detected(root, able) or _detected(root, [record for record in formats if record not in able])
+    found = _detected(root, able)
+    if not found and (foreign := foreign_annotation(root)):
+        raise UserError(f"{root} has annotation that no format of {annotation} reads:", problems=foreign,
+                        hint="`sightsmith list formats` shows what is read")
+    found = found or _detected(root, [record for record in formats if record not in able])
     if not found:
+        if unread := unread_pictures(root):
+            counts = ", ".join(f"{count} {suffix} file{'s' if count > 1 else ''}" for suffix, count in unread.items())
+            raise UserError(f"{root} contains no images that can be read, but {counts}",
+                            hint="convert them to PNG, TIFF or JPEG, in the same folders")
         raise UserError(f"{root} contains no data set of a known format.", problems=_layouts(able),
                         hint="arrange it as one of these, or name the format with dataset.format=NAME")
-    best = max(confidence for confidence, _, _ in found)
-    tied = [(record, reason) for confidence, record, reason in found if confidence == best]
+    ranks = {record.name: (confidence < CERTAIN, annotation not in record.annotations, -confidence)
+             for confidence, record, _ in found}
+    found.sort(key=lambda match: ranks[match[1].name])
+    tied = [name for name, rank in ranks.items() if rank == min(ranks.values())]
     if len(tied) > 1:
         raise UserError(f"{root} matches several formats:", problems=[
-            Problem(f"{record.name}: {reason}") for record, reason in tied],
-            hint=f"choose one: dataset.format={tied[0][0].name}")
-    return tied[0]
+            Problem(f"{record.name}: {reason}") for _, record, reason in found if record.name in tied],
+            hint=f"choose one: dataset.format={tied[0]}")
+    return [(record, reason) for _, record, reason in found]
+
+
+def read_first(root: Path, matches: Sequence[tuple[DatasetFormatRecord, str]], annotation: Annotation,
+               report: Callable[[str], None]) -> tuple[DatasetIndex, DatasetFormatRecord, str]:
+    """The index by the first of ``matches`` that has ``annotation``, by the first of all if none has; its record and
+    the reason. ``report`` is told which, and which others would fit."""
+    tried: list[tuple[DatasetIndex, DatasetFormatRecord, str, list[str]]] = []
+    for record, reason in matches:
+        lines: list[str] = []
+        tried.append((record.make().read(root, lines.append), record, reason, lines))
+        if can_derive([tried[-1][0].annotation], annotation):
+            break
+    chosen = tried[-1] if can_derive([tried[-1][0].annotation], annotation) else tried[0]
+    index, record, reason, lines = chosen
+    report(f"Data set {root}: {record.name} ({reason})")
+    for other, why in matches:
+        if other is not record and can_derive(other.annotations, annotation):
+            report(f"It would also fit {other.name} ({why}): dataset.format={other.name}")
+    for line in lines:
+        report(line)
+    return index, record, reason
 
 
 def ensure_annotation(index: DatasetIndex, annotation: Annotation, task: str,

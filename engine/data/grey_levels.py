@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
 from sightsmith.core.contracts.image import Array, Frame, ImageError
+
+STRIP = 2**20
+"""Values that are converted at once: the intermediate 64-bit numbers of a whole image may need gigabytes."""
 
 
 def to_picture(frame: Frame, windows: Sequence[Sequence[float]] = (), value_range: Sequence[float] | None = None,
@@ -28,16 +31,39 @@ def to_picture(frame: Frame, windows: Sequence[Sequence[float]] = (), value_rang
                          "set them with image.range=[low,high]")
     if frame.values.dtype == np.uint8 and spans == [(0, 255)] and not frame.inverted:
         return frame.values
-    scaled = np.concatenate([_scale(frame.values, low, high) for low, high in spans], axis=-1)
-    scaled = 1 - scaled if frame.inverted else scaled
-    return np.rint(scaled * 255).astype(np.uint8) if frame.bits <= 8 else scaled.astype(np.float32)
+    shape = (*frame.values.shape[:2], frame.values.shape[2] * len(spans))
+    result = np.empty(shape, np.uint8 if frame.bits <= 8 else np.float32)
+    for rows in strips(frame.values):
+        scaled = np.concatenate([_scale(frame.values[rows], low, high) for low, high in spans], axis=-1)
+        scaled = 1 - scaled if frame.inverted else scaled
+        result[rows] = np.rint(scaled * 255) if frame.bits <= 8 else scaled
+    return result
+
+
+def strips(values: Array) -> Iterator[slice]:
+    """Rows of ``values`` (H, W, C) that have about :data:`STRIP` values."""
+    step = max(1, STRIP * len(values) // values.size)
+    return (slice(start, start + step) for start in range(0, len(values), step))
+
+
+def extent(values: Array) -> tuple[float, float]:
+    """The smallest and the largest finite value; zeros if there is none."""
+    if values.dtype.kind == "f":
+        values = values[np.isfinite(values)]
+    return (float(values.min()), float(values.max())) if values.size else (0.0, 0.0)
+
+
+def largest(values: Array) -> float:
+    """The largest finite value; 0 if there is none."""
+    return extent(values)[1]
 
 
 def digest(frame: Frame) -> str:
     """SHA-256 of the values before windowing, whose clipping could make different images equal."""
     values = frame.values.astype(frame.values.dtype.newbyteorder("<"), copy=False)
-    kind = f"{values.shape} {values.dtype.name} {frame.inverted}"
-    return hashlib.sha256(kind.encode() + values.tobytes()).hexdigest()
+    total = hashlib.sha256(f"{values.shape} {values.dtype.name} {frame.inverted}".encode())
+    total.update(np.ascontiguousarray(values).data)
+    return total.hexdigest()
 
 
 def window_limits(centre: float, width: float) -> tuple[float, float]:

@@ -16,17 +16,17 @@ def assign_groups(samples: Sequence[Sample], infos: Mapping[str, ImageInfo], gro
                   problems: list[Problem]) -> tuple[Sample, ...]:
     """``samples`` with their groups; groups that share an identical image are joined.
 
-    ``group_by`` is ``dataset.group_by``: ``auto`` groups by DICOM study, ``none`` not at all, anything
-    else is a regular expression for the path. Frames of a file stay together unless it is ``none``.
+    ``group_by`` is ``dataset.group_by``: ``auto`` groups by what the files say, such as DICOM's patient and study,
+    ``none`` not at all, anything else is a regular expression for the path. Frames of a file stay together unless it is
+    ``none``.
     """
     named = _by_pattern(samples, group_by, problems) if group_by not in ("auto", "none") else {}
     if group_by == "auto":
-        named = {sample.key: f"study {study}" for sample in samples if (study := infos[sample.name].study)}
+        named = _by_file(samples, infos)
     joined = _Joined()
     for sample in samples:
         keys = [f"content {infos[sample.name].digests[sample.frame or 0]}"]
-        if sample.key in named:
-            keys.append(named[sample.key])
+        keys += named.get(sample.key, ())
         if sample.group is not None:
             keys.append(f"given {sample.group}")
         if sample.frame is not None and group_by != "none":
@@ -38,20 +38,30 @@ def assign_groups(samples: Sequence[Sample], infos: Mapping[str, ImageInfo], gro
                  for sample, root in zip(samples, roots, strict=True))
 
 
-def _by_pattern(samples: Sequence[Sample], text: str, problems: list[Problem]) -> dict[str, str]:
+def _by_file(samples: Sequence[Sample], infos: Mapping[str, ImageInfo]) -> dict[str, tuple[str, ...]]:
+    """What each file is part of. A patient of all files, as some anonymisation leaves it, is left out where they have
+    studies."""
+    groups = {sample.key: known for sample in samples if (known := infos[sample.name].groups)}
+    everywhere = set.intersection(*map(set, groups.values())) if groups else set()
+    return {key: tuple(name for name in known if name not in everywhere) or known[-1:]
+            for key, known in groups.items()}
+
+
+def _by_pattern(samples: Sequence[Sample], text: str, problems: list[Problem]) -> dict[str, tuple[str, ...]]:
     try:
         pattern = re.compile(text)
     except re.error as error:
         problems.append(Problem(f"dataset.group_by={text} is not a valid regular expression: {error}",
                                 hint="for example dataset.group_by='(patient\\d+)', quoted for the shell"))
         return {}
-    found, unmatched = {}, []
+    found: dict[str, tuple[str, ...]] = {}
+    unmatched = []
     for sample in samples:
         match = pattern.search(sample.name)
         if match is None:
             unmatched.append(sample.name)
         else:
-            found[sample.key] = f"match {match.group(1) if pattern.groups else match.group()}"
+            found[sample.key] = (f"match {match.group(1) if pattern.groups else match.group()}",)
     if unmatched:
         problems.append(Problem(f"dataset.group_by={text} matches nothing in {len(unmatched)} paths, such as "
                                 f"{unmatched[0]}; each of these is a group of its own", severity="warning"))

@@ -1,6 +1,6 @@
 """Reading images: every pixel is decoded, all stored bits are kept, and bad files give one clear sentence.
 
-The format is detected from the content. JPEG, PNG, TIFF and BMP are read here, other formats by image reader plugins;
+The format is detected from the content. Some are built in (:mod:`.rasters`), others are read by image reader plugins;
 :func:`probe` finds the reader, and the sample passes it to :func:`read_image`.
 """
 
@@ -8,36 +8,23 @@ from __future__ import annotations
 
 import pkgutil
 import warnings
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
 
-from sightsmith.core.contracts.image import Array, Frame, ImageError, ImageInfo, Reader
+from sightsmith.core.contracts.image import Array, Frame, ImageError, ImageInfo, MissingReaderError, Reader
 from sightsmith.core.contracts.records import ImageReaderRecord
-from sightsmith.engine.data.grey_levels import digest, to_picture
+from sightsmith.engine.data.grey_levels import digest, extent, to_picture
+from sightsmith.engine.data.image_files import BUILT_IN, looks_like, raster_format, read_head
+from sightsmith.engine.data.image_limits import MAX_FRAME_PIXELS
+from sightsmith.engine.data.rasters import open_raster
 
 if TYPE_CHECKING:
     from sightsmith.core.contracts.dataset import Sample
-
-BUILT_IN = ("JPEG", "PNG", "TIFF", "BMP")
-HEAD = 512
-"""Bytes used for format detection."""
-MAX_SIDE = 16_384
-"""Maximum side of an image, pixels."""
-MAX_FRAMES = 4_096
-MAX_PIXELS = 1_000_000_000
-
-_RASTERS = {b"\xff\xd8\xff": "JPEG", b"\x89PNG\r\n\x1a\n": "PNG", b"BM": "BMP", b"II*\0": "TIFF", b"MM\0*": "TIFF",
-            b"II+\0": "TIFF", b"MM\0+": "TIFF"}
-_OTHERS = {(0, b"GIF8"): "a GIF", (8, b"WEBP"): "a WebP", (4, b"ftyp"): "a HEIC, AVIF or video", (0, b"%PDF"): "a PDF",
-           (4, b"jP  "): "a JPEG 2000", (0, b"8BPS"): "a PSD", (0, b"PK\3\4"): "a zip", (0, b"\x1f\x8b"): "a gzip",
-           (1, b"HDF"): "an HDF5", (1, b"NUMPY"): "a NumPy"}
-_ORIENTATION, _BITS, _PHOTOMETRIC, _EXTRA_SAMPLES, _SAMPLE_FORMAT = 274, 258, 262, 338, 339  # TIFF and EXIF tags
 
 
 def probe(path: Path, readers: Collection[ImageReaderRecord]) -> ImageInfo:
@@ -61,16 +48,19 @@ def _probe_once(path: Path, readers: tuple[ImageReaderRecord, ...], *stamp: int)
 
 def _probe(path: Path, readers: tuple[ImageReaderRecord, ...]) -> ImageInfo:
     with _opened(path, readers) as (reader, builder):
-        shapes, bits, maxima, digests, grey = [], [], [], [], []
-        for index in range(reader.frames):
-            frame = reader.frame(index, careful=True)
-            shapes.append(frame.values.shape)
-            bits.append(frame.bits)
-            maxima.append(frame.maximum)
-            digests.append(digest(frame))
-            grey.append(bool((frame.values == frame.values[..., :1]).all()))
+        frames = [_described(reader.frame(index, careful=True)) for index in range(reader.frames)]
+        shapes, bits, maxima, digests, grey, extents, limits, notes = zip(*frames, strict=True)
+        low, high = min(extent[0] for extent in extents), max(extent[1] for extent in extents)
         return ImageInfo(shapes[0][1], shapes[0][0], max(shape[2] for shape in shapes), max(bits), reader.frames,
-                         reader.study, reader.modality, max(maxima), tuple(digests), all(grey), builder)
+                         reader.groups, reader.modality, max(maxima), digests, all(grey), builder, (low, high),
+                         limits[0], tuple(sorted({note for each in notes for note in each})))
+
+
+def _described(frame: Frame) -> tuple[Any, ...]:
+    """What is kept of a frame once it is decoded."""
+    monochrome = bool((frame.values == frame.values[..., :1]).all())
+    return (frame.values.shape, frame.bits, frame.maximum, digest(frame), monochrome, extent(frame.values),
+            frame.limits, frame.notes)
 
 
 def announced_pixels(path: Path, readers: Collection[ImageReaderRecord]) -> int:
@@ -101,29 +91,6 @@ def read_image(sample: Sample, *, windows: Sequence[Sequence[float]] = (), value
         return to_picture(reader.frame(index), windows, value_range)
 
 
-def check_size(width: int, height: int, frames: int = 1) -> None:
-    """Check the header's size before memory is allocated. Raises ImageError if it is too large."""
-    if not (0 < width <= MAX_SIDE and 0 < height <= MAX_SIDE):
-        raise ImageError(f"it is {width} x {height} pixels; a side must have 1 to {MAX_SIDE}")
-    if not 0 < frames <= MAX_FRAMES:
-        raise ImageError(f"it has {frames} frames; 1 to {MAX_FRAMES} are supported")
-    if width * height * frames > MAX_PIXELS:
-        raise ImageError(f"its {frames} frames of {width} x {height} pixels are more than {MAX_PIXELS:,} in total")
-
-
-def integer_limits(bits: int, signed: bool) -> tuple[float, float] | None:
-    """The whole range of a stored integer; None above 16 bits, where most images would be all black."""
-    if bits > 16:
-        return None
-    return (-(2 ** (bits - 1)), 2 ** (bits - 1) - 1) if signed else (0, 2**bits - 1)
-
-
-def largest(values: Array) -> float:
-    """The largest finite value; 0 if there is none."""
-    values = values[np.isfinite(values)]
-    return float(values.max()) if values.size else 0.0
-
-
 @contextmanager
 def _opened(path: Path, readers: Collection[ImageReaderRecord] = (), builder: str | None = None,
             ) -> Iterator[tuple[Reader, str | None]]:
@@ -133,119 +100,37 @@ def _opened(path: Path, readers: Collection[ImageReaderRecord] = (), builder: st
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            with path.open("rb") as file:
-                head = file.read(HEAD)
+            head = read_head(path)
             if not head:
                 raise ImageError("the file is empty")
-            if builder is None:
-                builder, raster = _detect_format(path, head, readers)
+            builder, raster = (builder, None) if builder else _detect_format(path, head, readers)
             if raster is not None:
-                with Image.open(path, formats=(raster,)) as image:
-                    yield _Raster(image, path, head), None
+                with open_raster(path, head, raster) as reader:
+                    yield reader, None
             elif builder is not None:
                 yield pkgutil.resolve_name(builder)(path), builder
     except (ImageError, MemoryError):
         raise
-    except UnidentifiedImageError as error:
-        raise ImageError(f"the {raster} is damaged or of an unsupported kind") from error
     except Image.DecompressionBombError as error:
-        raise ImageError(f"it has more than {2 * (Image.MAX_IMAGE_PIXELS or 0):,} pixels") from error
+        raise ImageError(f"it has more than {MAX_FRAME_PIXELS:,} pixels") from error
     except Exception as error:  # decoders raise nearly every built-in exception on broken bytes
         reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
-        raise ImageError(f"the file cannot be decoded: {reason}") from error
+        raise ImageError(f"the {raster or 'file'} cannot be decoded: {reason}") from error
 
 
 def _detect_format(path: Path, head: bytes, readers: Collection[ImageReaderRecord]) -> tuple[str | None, str | None]:
     """The builder of an image reader, or the name of a built-in format. Raises ImageError if the format is unknown, or
     its reader is not installed."""
     record = next((item for item in readers if item.marks(head)), None)
-    raster = next((name for magic, name in _RASTERS.items() if head.startswith(magic)), None)
+    raster = raster_format(head)
     if record is None and raster is not None:
         return None, raster
     record = record or next((item for item in readers if path.name.lower().endswith(item.suffixes)), None)
     if record is None:
         *names, last = (*BUILT_IN, *(item.title for item in readers))
-        raise ImageError(f"{_looks_like(head)}; images are {', '.join(names)} and {last}")
+        raise ImageError(f"{looks_like(head)}; images are {', '.join(names)} and {last}")
     try:
         record.build()
     except ModuleNotFoundError as error:
-        raise ImageError(f"reading {record.title} needs {error.name}, which is not installed"
-                         + (f": {record.install}" if record.install else "")) from error
+        raise MissingReaderError(record.title, error.name or "a package", record.install) from error
     return record.builder, None
-
-
-def _looks_like(head: bytes) -> str:
-    kind = next((kind for (start, magic), kind in _OTHERS.items() if head[start:].startswith(magic)), None)
-    if kind is None and all(byte >= 32 or byte in b"\t\r\n" for byte in head):
-        kind = "an SVG" if b"<svg" in head else "a text"
-    return f"it looks like {kind} file" if kind else "its format is unknown"
-
-
-class _Raster:
-    """A JPEG, PNG, TIFF or BMP file. Only TIFF pages are frames: previews and animations are not."""
-
-    study: str | None = None
-    modality: str | None = None
-
-    def __init__(self, image: Image.Image, path: Path, head: bytes) -> None:
-        self._image, self._path, self._head = image, path, head
-        self.frames: int = getattr(image, "n_frames", 1) if image.format == "TIFF" else 1
-        self.size = image.size
-        check_size(*image.size, self.frames)
-
-    def frame(self, index: int, careful: bool = False) -> Frame:
-        image = self._image
-        image.seek(index)
-        check_size(*image.size, self.frames)
-        tags = getattr(image, "tag_v2", {})
-        bits = max(tags.get(_BITS, (8,))) if tags else self._head[24] if image.format == "PNG" else 8
-        signed = tags.get(_SAMPLE_FORMAT, (1,))[0] == 2
-        image.load()
-        # Pillow and OpenCV turn a TIFF upright themselves, and Pillow removes the tag; not so for other formats.
-        orientation = image.getexif().get(_ORIENTATION, 1)
-        if image.mode == "F":
-            values, bits, limits = np.array(image), 32, None
-        elif image.mode.startswith("I"):
-            values, limits = np.array(image), integer_limits(bits, signed)
-            values = values.view(np.uint32) if bits == 32 and not signed else values
-        elif bits > 8:
-            values, limits = self._deep_colour(index, tags), integer_limits(bits, signed=False)
-        else:
-            values, bits, limits = _eight_bits(image), 8, (0, 255)
-        values = _upright(values if values.ndim == 3 else values[..., None], orientation)
-        # Up to 8 bits, Pillow inverts a white-is-zero TIFF itself.
-        return Frame(values, largest(values), bits, limits, inverted=bits > 8 and tags.get(_PHOTOMETRIC) == 0)
-
-    def _deep_colour(self, index: int, tags: Mapping[int, Any]) -> Array:
-        """Colour, or grey with alpha, with 16 bits per channel, which Pillow would reduce to 8."""
-        import cv2
-
-        if self._image.mode not in ("RGB", "RGBA", "RGBX", "LA"):
-            raise ImageError(f"{self._image.mode} of more than 8 bits is not supported; save it as RGB")
-        found, pages = cv2.imreadmulti(str(self._path), index, 1, flags=cv2.IMREAD_UNCHANGED)
-        if not found or pages[0].dtype != np.uint16 or pages[0].shape[:2] != self._image.size[::-1]:
-            raise ImageError(f"this kind of 16-bit {self._image.format} is not supported")
-        values: Array = pages[0][..., 2::-1]
-        if pages[0].shape[2] == 4 and 2 in tags.get(_EXTRA_SAMPLES, (2,)):  # otherwise not alpha, or premultiplied
-            values = np.rint(values * (pages[0][..., 3:] / 65535)).astype(np.uint16)
-        return values[..., :1] if self._image.format == "PNG" and self._head[25] == 4 else values
-
-
-def _eight_bits(image: Image.Image) -> Array:
-    """(H, W) grey or (H, W, 3) RGB, uint8; alpha composited over black."""
-    mode = "L" if image.mode in ("1", "L", "LA", "La") else "RGB"
-    if not image.has_transparency_data:
-        return np.array(image.convert(mode))
-    image = image.convert(f"{mode}A")
-    return np.array(Image.composite(image.convert(mode), Image.new(mode, image.size), image.getchannel("A")))
-
-
-def _upright(values: Array, orientation: int) -> Array:
-    """Undo an EXIF orientation (1 to 8; others count as 1) of (H, W, C)."""
-    if orientation in (5, 6, 7, 8):
-        values = values.swapaxes(0, 1)
-    if orientation in (2, 3, 6, 7):
-        values = values[:, ::-1]
-    if orientation in (3, 4, 7, 8):
-        values = values[::-1]
-    return np.ascontiguousarray(values)

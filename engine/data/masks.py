@@ -19,7 +19,9 @@ from pycocotools import mask as coco
 from sightsmith.core.contracts.annotation import Box, Mask, RunLengths, SemanticMask
 from sightsmith.core.contracts.dataset import Sample
 from sightsmith.core.contracts.image import Array, ImageError
-from sightsmith.engine.data.images import check_size
+from sightsmith.engine.data.image_files import read_head
+from sightsmith.engine.data.image_limits import MAX_FRAME_PIXELS, check_size
+from sightsmith.engine.data.tiff_pages import read_pages
 
 BACKGROUND, IGNORED = 0, 255
 """Values of :func:`semantic_map` other than classes."""
@@ -100,14 +102,21 @@ def picture_values(path: Path) -> tuple[Array, bool]:
     if form is None:
         raise MaskError(f"a semantic mask must be a PNG, TIFF or BMP, which are lossless, not a {path.suffix}")
     try:
+        read_head(path)
+        if form == "TIFF":
+            read_pages(path)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             with Image.open(path, formats=(form,)) as image:
                 check_size(*image.size)
+                if image.mode == "RGBA" and len(set(image.getchannel("A").getextrema())) > 1:
+                    raise ImageError("its transparency (alpha) varies; classes are read from colours or grey levels")
                 mode = "RGB" if image.mode in ("RGBA", "RGBX") else image.mode
                 values = np.array(image.convert(mode))
     except ImageError as error:
         raise MaskError(str(error)) from error
+    except Image.DecompressionBombError as error:
+        raise MaskError(f"it has more than {MAX_FRAME_PIXELS:,} pixels") from error
     except MemoryError:
         raise
     except Exception as error:  # decoders raise nearly every built-in exception on broken bytes
@@ -131,7 +140,8 @@ def class_numbers(semantic_mask: SemanticMask, classes: Sequence[str], height: i
         raise MaskError(f"the semantic mask is {values.shape[1]} x {values.shape[0]} px, but its image is {width} x "
                         f"{height} px")
     numbers = _numbers(classes)
-    known = {value: BACKGROUND if name is None else numbers[name] for value, name in semantic_mask.values}
+    known = {value: BACKGROUND if name is None else numbers[name] for value, name in semantic_mask.values
+             if name is None or name in numbers}
     known |= dict.fromkeys(semantic_mask.ignored, IGNORED)
     found = np.unique(values)
     unknown = [value for value in found.tolist() if value not in known]

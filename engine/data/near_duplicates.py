@@ -20,6 +20,8 @@ from sightsmith.engine.data.thumbnails import load_rgb
 
 MAX_DISTANCE = 4
 """The largest Hamming distance between the 64-bit hashes of two near-duplicates."""
+SIDE = 32
+"""Images are compared at so many pixels a side."""
 _EQUAL = 2
 _SEGMENTS = MAX_DISTANCE + _EQUAL
 """Hashes that differ in at most MAX_DISTANCE bits are equal in at least _EQUAL of so many segments."""
@@ -31,14 +33,20 @@ _BITS = np.array([value.bit_count() for value in range(256)], np.uint8)
 
 @dataclass(frozen=True)
 class Pair:
-    """Two near-duplicates and the number of bits, of 64, in which their hashes differ."""
+    """Two near-duplicates.
+
+    ``distance`` is the number of bits, of 64, in which their hashes differ; ``correlation`` that of their grey values
+    (Pearson's r, at SIDE x SIDE pixels), which tells copies from images of few details that merely look alike.
+    """
 
     first: Sample
     second: Sample
     distance: int
+    correlation: float
 
     def to_json(self) -> dict[str, Any]:
-        return {"images": [self.first.key, self.second.key], "distance": self.distance}
+        return {"images": [self.first.key, self.second.key], "distance": self.distance,
+                "correlation": round(self.correlation, 4)}
 
 
 def near_duplicates(samples: Sequence[Sample], image: ImageConfig) -> list[Pair]:
@@ -47,11 +55,11 @@ def near_duplicates(samples: Sequence[Sample], image: ImageConfig) -> list[Pair]
     Images that cannot be read are left out.
     """
     with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
-        found = list(pool.map(lambda sample: _hash(sample, image), samples))
-    samples = [sample for sample, value in zip(samples, found, strict=True) if value is not None]
-    hashes = np.array([value for value in found if value is not None], np.uint64)
-    pairs = [Pair(samples[first], samples[second], distance)
-             for first, second, distance in close_pairs(hashes).tolist()]
+        found = list(pool.map(lambda sample: _seen(sample, image), samples))
+    samples = [sample for sample, seen in zip(samples, found, strict=True) if seen is not None]
+    seen = [item for item in found if item is not None]
+    pairs = [Pair(samples[first], samples[second], distance, _correlation(seen[first][1], seen[second][1]))
+             for first, second, distance in close_pairs(np.array([item[0] for item in seen], np.uint64)).tolist()]
     return sorted(pairs, key=lambda pair: (pair.distance, pair.first.key, pair.second.key))
 
 
@@ -81,10 +89,18 @@ def close_pairs(hashes: Array) -> Array:
     return np.concatenate(found)
 
 
-def _hash(sample: Sample, image: ImageConfig) -> int | None:
-    """64 bits."""
+def _seen(sample: Sample, image: ImageConfig) -> tuple[int, Array] | None:
+    """The hash, of 64 bits, and (SIDE, SIDE) grey values."""
     try:
-        picture = load_rgb(sample, image)
+        picture = Image.fromarray(load_rgb(sample, image))
     except ImageError:  # the check of the data set says why
         return None
-    return int(str(imagehash.phash(Image.fromarray(picture))), 16)
+    grey = picture.convert("L").resize((SIDE, SIDE), Image.Resampling.BOX)
+    return int(str(imagehash.phash(picture)), 16), np.asarray(grey)
+
+
+def _correlation(first: Array, second: Array) -> float:
+    """Pearson's r; 1 of two images of which one is of a single grey, since they differ in nothing that can be seen."""
+    if not first.std() or not second.std():
+        return 1.0
+    return float(np.corrcoef(first.ravel(), second.ravel())[0, 1])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import shutil
 import textwrap
@@ -12,17 +13,16 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from sightsmith.core.config.base_run import recipe
-from sightsmith.core.config.model_card import CARD, WEIGHTS, read_card, restore_config
+from sightsmith.core.config.model_card import CARD, HINT, WEIGHTS, read_card, restore_config
 from sightsmith.core.config.overrides import all_keys
-from sightsmith.core.config.presets import SUFFIX, load_presets
+from sightsmith.core.config.presets import SUFFIX, load_presets, validate_no_interpolation
 from sightsmith.core.contracts.records import Provider
 from sightsmith.core.contracts.schema import Config, PresetConfig, is_among
 from sightsmith.core.plugins.manager import Plugins
 from sightsmith.core.util.errors import Problem, UserError
 from sightsmith.core.util.files import fill_folder, make_folder, write_atomic
+from sightsmith.core.util.reading import Damaged, read_json, to_yaml
 from sightsmith.engine.runs.run_dir import RunDir
 
 CARD_KEYS = ("title", "description", "modality", "body_part", "images", "licence", "tunable")
@@ -105,6 +105,11 @@ def create_preset(path: Path, name: str, output_dir: Path, own: Mapping[str, Any
     target = output_dir / (distribution if package else name + SUFFIX)
     _validate(name, target, distribution, own, plugins)
     card = _card(run, config, content, name, own, plugins)
+    try:
+        validate_no_interpolation(asdict(card))
+    except ValueError as error:
+        raise UserError(f"The preset cannot be written: {error}", hint="type another title=... or description=...",
+                        ) from error
     values = _values(config, content)
     if package:
         fill_folder(target, lambda folder: _write_package(folder, run, config, card, values, distribution))
@@ -165,12 +170,14 @@ def _card(run: RunDir, config: Config, content: Mapping[str, Any], name: str, ow
 
 
 def _data(run: RunDir) -> dict[str, Any]:
-    """The run's description of its data; empty if it has none."""
-    try:
-        found = json.loads(run.data.read_text())
-    except (OSError, ValueError):
+    """The run's description of its data; empty if it has none. Raises UserError if it is damaged."""
+    if not os.path.lexists(run.data):
         return {}
-    return found if isinstance(found, dict) and isinstance(found.get("images"), dict) else {}
+    found: dict[str, Any] = read_json(run.data, {"images": dict, "groups": int | None, "modalities": list | None}, HINT)
+    counts = found["images"]
+    if "validation" not in counts or not all(type(count) is int for count in counts.values()):
+        raise Damaged(run.data, "images has other than the number of images of each split", HINT)
+    return found
 
 
 def _values(config: Config, content: Mapping[str, Any]) -> dict[str, Any]:
@@ -197,7 +204,7 @@ def _write_preset(folder: Path, run: RunDir, config: Config, card: PresetConfig,
         images=f" {card.images}." if card.images else "", weights=card.weights, run=run.path.name,
         start=_start(config), licence=card.licence, score=card.score)
     comment = "\n".join(wrapped for line in head.splitlines() for wrapped in _wrapped(line))
-    body = yaml.safe_dump(lines, sort_keys=False, allow_unicode=True, width=110)
+    body = to_yaml(lines)
     write_atomic(folder / f"{card.name}{SUFFIX}", f"{comment}\n{body}")
 
 

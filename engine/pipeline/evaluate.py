@@ -8,8 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from omegaconf import OmegaConf
-from omegaconf.errors import OmegaConfBaseException
 from rich.table import Table
 
 from sightsmith.core.config.model_card import read_card
@@ -30,7 +28,7 @@ from sightsmith.engine.runs.lockfile import read_lock
 from sightsmith.engine.runs.run_dir import RunDir
 from sightsmith.engine.training.bootstrap import LEVEL, Gain, Interval, gain, interval
 
-SETTINGS = ("dataset.root", "dataset.format", "dataset.group_by")
+SETTINGS = ("dataset.root", "dataset.format", "dataset.group_by", "dataset.class_map")
 """Keys that choose the images; everything else stays as it was in the training."""
 WHOLE = "all"
 """The name of the only split of a data set without splits."""
@@ -65,6 +63,8 @@ class Evaluation:
     folder: Path
     score: str
     splits: Mapping[str, SplitEvaluation]
+    left_out: tuple[str, ...] = ()
+    """names of the images that could not be read"""
 
     @property
     def report(self) -> Path:
@@ -95,12 +95,13 @@ def evaluate(result: Result, settings: Mapping[str, str] = {}, split: str | None
     Its own data set is split as in the training; another one has the splits that it defines. ``split`` selects one of
     them. The report and ``metrics.json`` go to a new folder in ``output_dir``, by default ``evaluations`` of the run.
     With ``tta``, predictions of flipped views are combined, and what that gained is measured.
-    Raises UserError if the data set has errors or classes that the run does not know.
+    Images that cannot be read are left out and named. Raises UserError if the data set has other errors or classes that
+    the run does not know.
     """
     task, parent = result.task, output_dir or result.run_dir / "evaluations"
     ensure_writable(parent)
     augmented = result.predictor.with_flips() if tta else None
-    samples, dataset = labelled_splits(result, settings, report)
+    samples, dataset = labelled_splits(result, settings, report, on_bad_image="skip")
     if split is not None and split not in samples:
         raise UserError(f"split={split}: the data set {dataset.index.root} has {', '.join(samples)}",
                         hint="omit split to evaluate all of them")
@@ -113,9 +114,10 @@ def evaluate(result: Result, settings: Mapping[str, str] = {}, split: str | None
         report("warning: the run's model was refitted on its training and validation images; its own score is that of "
                "the folds, and new images show how good it is")
     folder = RunDir.create(parent, dataset.index.root.name).path
-    evaluation = Evaluation(folder, task.score, splits)
+    evaluation = Evaluation(folder, task.score, splits, dataset.left_out)
     write_json(folder / METRICS, {"run": str(result.run_dir), "dataset": str(dataset.index.root),
-                                  "data_digest": dataset.data_digest, "splits": evaluation.to_json()})
+                                  "data_digest": dataset.data_digest, "left_out": list(dataset.left_out),
+                                  "splits": evaluation.to_json()})
     _write_report(evaluation, result, dataset)
     return evaluation
 
@@ -123,22 +125,22 @@ def evaluate(result: Result, settings: Mapping[str, str] = {}, split: str | None
 def _configured(config: Config, settings: Mapping[str, str]) -> Config:
     """``config`` with ``settings``; another data set is used as a whole."""
     if "dataset.root" in settings:
-        config = replace(config, dataset=replace(config.dataset, format="auto", group_by="auto", limit=None))
-    try:
-        merged = OmegaConf.to_object(OmegaConf.merge(
-            OmegaConf.structured(config),
-            OmegaConf.from_dotlist([f"{key}={value}" for key, value in settings.items()])))
-    except OmegaConfBaseException as error:
-        raise UserError(str(error).splitlines()[0]) from error
-    assert isinstance(merged, Config)
-    return merged
+        config = replace(config, dataset=replace(config.dataset, format="auto", group_by="auto", class_map=None,
+                                                 limit=None))
+    if unknown := [key for key in settings if key not in SETTINGS]:
+        raise UserError(f"evaluation has no key {', '.join(unknown)}", hint=f"its keys: {', '.join(SETTINGS)}")
+    own: dict[str, Any] = {key.removeprefix("dataset."): value for key, value in settings.items()}
+    return replace(config, dataset=replace(config.dataset, **own))
 
 
 def labelled_splits(result: Result, settings: Mapping[str, str], report: Callable[[str], None],
-             ) -> tuple[dict[str, tuple[Sample, ...]], CheckedDataset]:
-    """The samples of each split and their data set, chosen as :func:`evaluate` describes."""
-    splits, dataset = _splits(result, _configured(result.task.config, settings), own="dataset.root" not in settings,
-                              report=report)
+                    on_bad_image: str = "error") -> tuple[dict[str, tuple[Sample, ...]], CheckedDataset]:
+    """The samples of each split and their data set, chosen as :func:`evaluate` describes; images that cannot be read
+    are an error, or left out with ``on_bad_image="skip"``."""
+    config = _configured(result.task.config, settings)
+    if on_bad_image == "skip":
+        config = replace(config, dataset=replace(config.dataset, on_bad_image=on_bad_image))
+    splits, dataset = _splits(result, config, own="dataset.root" not in settings, report=report)
     _ensure_known_classes(result, splits, dataset)
     return splits, dataset
 
@@ -164,7 +166,7 @@ def _splits(result: Result, config: Config, *, own: bool, report: Callable[[str]
     if (lock["data"], lock["split"]) != (trained.data_digest, trained.split_digest):
         report("warning: the images, their labels or their split have changed since the run was trained")
     test = tuple(sample for sample in dataset.validation if sample.split == "test")
-    both = replace(trained, infos={**dataset.infos, **trained.infos})
+    both = replace(trained, infos={**dataset.infos, **trained.infos}, left_out=dataset.left_out)
     return {"train": trained.train, "validation": trained.validation, **({"test": test} if test else {})}, both
 
 
@@ -176,7 +178,7 @@ def _ensure_known_classes(result: Result, splits: Mapping[str, Iterable[Sample]]
                         problems=[Problem(f"unknown: {', '.join(unknown)}"),
                                   Problem(f"the data set has {', '.join(dataset.index.classes)}"),
                                   Problem(f"the run knows {', '.join(result.classes)}")],
-                        hint="classes are matched by name: rename those of the data set, or remove them")
+                        hint="classes are matched by name: dataset.class_map={old: new} renames those of the data set")
     others = [sample for split in splits.values() for sample in split if len(set(sample.labels)) != 1]
     if dataset.index.annotation == "labels" and not result.task.multi_label and others:
         raise UserError("The run predicts exactly one class per image, but these images have none or several:",

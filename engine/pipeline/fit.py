@@ -25,6 +25,8 @@ def fit(context: RunContext, planned: PlannedRun, run: RunDir, status: Status | 
             group = None if context.sweep_folder is None else context.sweep_folder.parent.name
             loggers.start(run.path, planned.config, trainer.state, planned.training.sampler.steps_per_epoch, group)
             status.warn(*trainer.state.warnings)
+            for warning in trainer.state.warnings:
+                context.details.print(f"warning: {warning}", soft_wrap=True, markup=False)
         trainer.fit(planned.config.trainer.pause_after_epoch)
         context.state.wait_for_everyone()
         if not trainer.finished:

@@ -75,7 +75,9 @@ def validate_preset_data(dataset: CheckedDataset, card: PresetConfig) -> None:
     if problems:
         expected = "\n".join(f"  {label:15} {text}" for label, text in data_rows(card) if text)
         raise UserError(f"{index.root} does not fit the preset {card.name}:", problems=problems,
-                        hint=f"It expects:\n{expected}")
+                        hint=f"It expects:\n{expected}" + (
+                            "\nif classes are only called differently: 'dataset.class_map={old: new}'"
+                            if missing and surplus else ""))
 
 
 def validate_base_run_data(dataset: CheckedDataset, config: Config) -> None:

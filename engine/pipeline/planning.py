@@ -86,7 +86,8 @@ def _decide(context: RunContext, built: BuiltRun, recommended: RecommendedRun, c
         precision=measured.mode.precision, memory_format=measured.mode.memory_format, mode_reason=compute.mode_reason,
         num_workers=workers, folds=folds, repeats=config.dataset.repeats, folds_reason=folds_reason,
         refit=choose_refit(built.dataset, config, folds), ensemble=config.ensemble, estimated_seconds=0.0,
-        estimated_memory=measured.memory, settings=recommended.settings, choice=recommended.recommendation)
+        estimated_memory=measured.memory, left_out=built.whole.left_out,
+        settings=recommended.settings, choice=recommended.recommendation)
     return replace(plan, estimated_seconds=plan.trainings * estimate_seconds(
         micro_batch_seconds=measured.micro_batch_seconds[measured.mode], load_seconds=measured.load_seconds,
         workers=workers, batch_images=min(compute.micro_batch, train), train_images=train,

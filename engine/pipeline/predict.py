@@ -27,7 +27,9 @@ def predict(predictor: Predictor, paths: Iterable[str | Path], device: torch.dev
     All files are checked first; ``readers`` are those that may be used. Raises UserError naming every file that cannot
     be read.
     """
-    infos = _probed(paths, readers)
+    infos, problems = probed(paths, readers)
+    if problems:
+        raise unreadable(problems)
     predictor, task = predictor.to(device), predictor.task
     samples = frames_of([Sample(Path(name), name) for name in infos], infos)
     tile = task.config.dataset.tile
@@ -39,13 +41,18 @@ def predict(predictor: Predictor, paths: Iterable[str | Path], device: torch.dev
         yield task.prediction(parts, of_image, (info.height, info.width))
 
 
-def _probed(paths: Iterable[str | Path], readers: Collection[ImageReaderRecord]) -> dict[str, ImageInfo]:
+def probed(paths: Iterable[str | Path], readers: Collection[ImageReaderRecord],
+           ) -> tuple[dict[str, ImageInfo], list[Problem]]:
+    """What the files are, by their path, and a problem for each that cannot be read."""
     infos, problems = {}, []
     for path in paths:
         try:
             infos[str(path)] = probe(Path(path), readers)
         except (ImageError, OSError) as error:
-            problems.append(Problem(f"{path}: {error}"))
-    if problems:
-        raise UserError("These images cannot be read:", problems=problems, hint="remove or convert them")
-    return infos
+            problems.append(Problem(str(error), file=str(path)))
+    return infos, problems
+
+
+def unreadable(problems: Iterable[Problem]) -> UserError:
+    """The error of files that cannot be read."""
+    return UserError("These images cannot be read:", problems=problems, hint="remove or convert them")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import chain
@@ -14,18 +15,19 @@ from matplotlib import colormaps
 from PIL import Image
 
 from sightsmith.core.contracts.annotation import Object
-from sightsmith.core.contracts.dataset import IMAGE_SUFFIXES, DatasetIndex, Sample
+from sightsmith.core.contracts.dataset import DatasetIndex, Sample
 from sightsmith.core.contracts.image import Array, ImageInfo
 from sightsmith.core.contracts.prediction import Prediction
 from sightsmith.core.contracts.records import ImageReaderRecord
-from sightsmith.core.util.errors import UserError, near
-from sightsmith.core.util.files import cache_dir, ensure_writable, fill_file, write_json
+from sightsmith.core.util.errors import Problem, UserError, near
+from sightsmith.core.util.files import cache_dir, ensure_writable, fill_file, typed_path, write_json
 from sightsmith.engine.data.archive import unpack
-from sightsmith.engine.data.images import HEAD, probe
+from sightsmith.engine.data.image_files import is_image_file, suffixes
 from sightsmith.engine.data.thumbnails import blended, load_rgb, palette
 from sightsmith.engine.data.write import find_writer, regions, write_dataset
 from sightsmith.engine.pipeline.console import tracked
 from sightsmith.engine.pipeline.inference import batches
+from sightsmith.engine.pipeline.predict import probed, unreadable
 from sightsmith.engine.pipeline.result import Result
 from sightsmith.engine.report.draw import drawn
 from sightsmith.engine.runs.run_dir import RunDir
@@ -91,9 +93,9 @@ def find_images(location: str, readers: Sequence[ImageReaderRecord]) -> dict[str
 
     Raises UserError if there are none.
     """
-    source = Path(location).expanduser()
-    if not source.exists():
-        siblings = [path.name for path in source.parent.iterdir()] if source.parent.is_dir() else []
+    source = typed_path(location)
+    if not os.path.exists(source):
+        siblings = [path.name for path in source.parent.iterdir()] if os.path.isdir(source.parent) else []
         raise UserError(f"input={location}: there is no such file or folder.{near(source.name, siblings)}",
                         hint="type the path of an image, a folder of images, or a zip of such a folder")
     if source.is_file() and source.suffix.lower() != ".zip":
@@ -102,35 +104,34 @@ def find_images(location: str, readers: Sequence[ImageReaderRecord]) -> dict[str
     found = {path.relative_to(root).as_posix(): path for path in _files(root, readers)}
     if not found:
         raise UserError(f"input={location} contains no images",
-                        hint=f"supported: {', '.join(sorted(_suffixes(readers)))}, and "
+                        hint=f"supported: {', '.join(suffixes(readers))}, and "
                              f"{' and '.join(item.title for item in readers if item.magic)} files without a suffix")
     return found
 
 
 def _files(root: Path, readers: Sequence[ImageReaderRecord]) -> Iterator[Path]:
-    suffixes = _suffixes(readers)
     for path in sorted(root.rglob("*")):
         if path.is_file() and not any(part.startswith((".", "__MACOSX")) for part in path.relative_to(root).parts) \
-                and (path.name.lower().endswith(suffixes) or not path.suffix and _is_marked(path, readers)):
+                and is_image_file(path, readers):
             yield path
 
 
-def _suffixes(readers: Sequence[ImageReaderRecord]) -> tuple[str, ...]:
-    return tuple(IMAGE_SUFFIXES.union(*(item.suffixes for item in readers)))
+@dataclass(frozen=True)
+class WrittenPredictions:
+    """The folder of predictions, notes on what the annotation's format cannot express, and a problem for each image
+    that could not be read."""
 
-
-def _is_marked(path: Path, readers: Sequence[ImageReaderRecord]) -> bool:
-    with path.open("rb") as stream:
-        head = stream.read(HEAD)
-    return any(item.marks(head) for item in readers)
+    folder: Path
+    notes: list[str]
+    problems: list[Problem]
 
 
 def predict_files(result: Result, location: str, options: PredictOptions,
-                  output_dir: Path | None = None) -> tuple[Path, list[str]]:
+                  output_dir: Path | None = None) -> WrittenPredictions:
     """Write the predictions of ``result`` for ``input=location`` into a new folder in ``output_dir``, by default
-    ``predictions`` of the run; returns the folder and notes on what the annotation's format cannot express.
+    ``predictions`` of the run.
 
-    Raises UserError naming every image that cannot be read, before anything is written.
+    Images that cannot be read are named there, with the reason. Raises UserError if none can.
     """
     parent = output_dir or result.run_dir / "predictions"
     ensure_writable(parent)
@@ -140,12 +141,15 @@ def predict_files(result: Result, location: str, options: PredictOptions,
     annotation = _annotation(result)
     writer = find_writer(options.format, plugins.dataset_formats, annotation) if options.format else None
     names = {path: name for name, path in images.items()}
+    infos_by_path, problems = probed(images.values(), readers)
+    if not infos_by_path:
+        raise unreadable(problems)
+    infos: dict[str, ImageInfo] = {names[Path(path)]: info for path, info in infos_by_path.items()}
     device = "cuda" if torch.cuda.is_available() else "cpu"
     images_json: list[dict[str, Any]] = []
     samples: list[Sample] = []
-    predictions = result.predict(images.values(), device, tta=options.tta)
-    first = next(predictions)  # checks all images
-    infos: dict[str, ImageInfo] = {name: probe(path, readers) for name, path in images.items()}
+    predictions = result.predict(infos_by_path, device, tta=options.tta)
+    first = next(predictions)
 
     def item_of(prediction: Prediction) -> ImagePrediction:
         name = names[prediction.path]
@@ -164,14 +168,15 @@ def predict_files(result: Result, location: str, options: PredictOptions,
             samples.append(_as_sample(item, options.min_score, multi_label=result.task.multi_label,
                                       classes=result.classes))
         images_json.append(item.to_json())
+    images_json += [{"image": names[Path(str(problem.file))], "error": problem.message} for problem in problems]
     write_json(folder / FILE, {
         "format": FORMAT, "run": str(result.run_dir), "task": result.task.config.task.name,
         "classes": list(result.classes), "images": images_json})
     if writer is None:
-        return folder, []
+        return WrittenPredictions(folder, [], problems)
     index = DatasetIndex(folder, writer.name, result.classes, tuple(samples), result.task.multi_label,
                          annotation=annotation)
-    return folder, write_dataset(index, infos, writer, folder / writer.name)
+    return WrittenPredictions(folder, write_dataset(index, infos, writer, folder / writer.name), problems)
 
 
 def _annotation(result: Result) -> Any:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from sightsmith.core.contracts.dataset import CheckedDataset, DatasetIndex
 from sightsmith.core.contracts.schema import AUTO, Config, PresetConfig
 from sightsmith.core.contracts.task import Task
@@ -9,7 +11,9 @@ from sightsmith.core.contracts.weights import LoadReport
 from sightsmith.core.plugins.manager import Plugins
 from sightsmith.core.util.errors import Problem, UserError
 from sightsmith.engine.data.augmentations import build_augmentation
+from sightsmith.engine.data.check_split import across
 from sightsmith.engine.data.dataset_statistics import DatasetStatistics
+from sightsmith.engine.data.near_duplicates import near_duplicates
 from sightsmith.engine.data.tiling import tile_dataset
 from sightsmith.engine.pipeline.load_dataset import check
 from sightsmith.engine.pipeline.planning import make_plan
@@ -23,6 +27,9 @@ from sightsmith.engine.runs.resume import find_run
 from sightsmith.engine.training import distributed
 from sightsmith.engine.training.session import Training
 from sightsmith.engine.training.trainer import seed_everything
+
+COMPARED = 5_000
+"""Images up to which training looks for near-duplicates, which decodes them once more; `inspect` always does."""
 
 
 def prepare(context: RunContext, config: Config) -> PlannedRun:
@@ -45,6 +52,9 @@ def _load(context: RunContext, config: Config) -> LoadedRun:
 
 def _check(context: RunContext, config: Config) -> CheckedDataset:
     dataset = check(config, context.plugins, context.details.print)
+    if context.sweep_folder is None and len(dataset.index.samples) <= COMPARED:
+        pairs = near_duplicates(dataset.index.samples, config.image)
+        dataset = replace(dataset, problems=(*dataset.problems, *across(dataset, pairs)))
     context.plugins.dataset_checked(dataset=dataset)
     for problem in dataset.problems:
         if problem.severity == "warning":

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import json
 import os
 import sys
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from sightsmith.core.contracts.plan import Plan
 from sightsmith.core.contracts.schema import Config
 from sightsmith.core.util.errors import NonFiniteLossError, StoppedError, UserError
-from sightsmith.core.util.files import ensure_writable
+from sightsmith.core.util.files import ensure_writable, typed_path
+from sightsmith.engine.data.class_map import read_class_map
+from sightsmith.engine.pipeline.load_dataset import SAMPLE
 from sightsmith.engine.pipeline.prepare import prepare
 from sightsmith.engine.pipeline.result import Result
 from sightsmith.engine.pipeline.stages import RunContext
@@ -32,13 +36,28 @@ def start(config: Config, overrides: Sequence[str], plugins: Plugins, sweep_fold
 
     ``sweep_folder`` is the folder of the run if a sweep starts it. Raises UserError, NonFiniteLossError, StoppedError.
     """
+    config = with_absolute_paths(config)
     if sweep_folder is not None:
         with claimed(distributed.device_count(config.trainer.devices), config.tuner.runs_per_device):
             return _on_devices(_train, config, list(overrides), plugins, sweep_folder)
-    ensure_writable(Path(config.output_dir).expanduser())
+    ensure_writable(typed_path(config.output_dir))
     if distributed.joined():
         return _train(config, overrides, plugins)
     return _on_devices(_train, config, list(overrides), plugins)
+
+
+def with_absolute_paths(config: Config) -> Config:
+    """``config`` with the paths of its data and of its base run from any folder, and with the names of a class map
+    instead of its file: a run is used from others later. Raises UserError."""
+    root, base_run = config.dataset.root, config.base_run.path
+    if config.dataset.class_map is not None:
+        names = json.dumps(read_class_map(config.dataset.class_map), ensure_ascii=False)
+        config = replace(config, dataset=replace(config.dataset, class_map=names))
+    if root != SAMPLE and os.path.exists(typed_path(root)):
+        config = replace(config, dataset=replace(config.dataset, root=os.path.abspath(typed_path(root))))
+    if base_run is not None and os.path.exists(typed_path(base_run)):
+        config = replace(config, base_run=replace(config.base_run, path=os.path.abspath(typed_path(base_run))))
+    return config
 
 
 def plan(config: Config, overrides: Sequence[str], plugins: Plugins) -> Plan:

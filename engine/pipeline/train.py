@@ -5,18 +5,16 @@ from __future__ import annotations
 import logging
 import shlex
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import asdict
 from functools import partial
-from pathlib import Path
-
-from omegaconf import OmegaConf
 
 from sightsmith.core.config.presets import preset_checksum
 from sightsmith.core.contracts.report import Section
 from sightsmith.core.contracts.schema import Config
 from sightsmith.core.util.errors import StoppedError
-from sightsmith.core.util.files import make_folder, write_atomic, write_json
+from sightsmith.core.util.files import make_folder, resolved_path, write_atomic, write_json
+from sightsmith.core.util.reading import to_yaml
 from sightsmith.core.util.text import format_metric
 from sightsmith.engine.data.statistics import describe
 from sightsmith.engine.pipeline import forgetting
@@ -35,6 +33,7 @@ from sightsmith.engine.runs.lockfile import add_bundle, make_lock
 from sightsmith.engine.runs.resources import resource_error
 from sightsmith.engine.runs.resume import clone_checkpoint, ensure_resumable, find_branch_point
 from sightsmith.engine.runs.run_dir import ERROR, FINISHED, RUNNING, STOPPED, RunDir, Status
+from sightsmith.engine.runs.run_lock import hold
 from sightsmith.engine.training import distributed
 from sightsmith.engine.training.loggers import RunLoggers
 
@@ -46,7 +45,12 @@ def train(context: RunContext, config: Config) -> Result | None:
     planned = prepare(context, config)
     if planned.config.trainer.dry_run:
         return None
-    run = distributed.on_main(context.state, lambda: _open_run(context, planned))
+    with ExitStack() as lock:  # of rank 0
+        run = distributed.on_main(context.state, lambda: _open_run(context, planned, lock))
+        return _train(context, planned, run)
+
+
+def _train(context: RunContext, planned: PlannedRun, run: RunDir) -> Result | None:
     if not context.state.is_main_process:
         return _fit_and_report(context, planned, run, None, None)
     status = Status(run, devices=context.state.num_processes, epochs=planned.config.hyper.epochs)
@@ -58,14 +62,16 @@ def train(context: RunContext, config: Config) -> Result | None:
     return result
 
 
-def _open_run(context: RunContext, planned: PlannedRun) -> RunDir:
-    """The folder of the run: the one to resume, or a new one with configuration, lock and plan."""
+def _open_run(context: RunContext, planned: PlannedRun, held: ExitStack) -> RunDir:
+    """The folder of the run: the one to resume, or a new one with configuration, lock file and plan. ``held`` gets the
+    lock that keeps other processes out of it."""
     config = planned.config
     lock = make_lock(asdict(config), data=planned.dataset.data_digest, split=planned.dataset.split_digest,
                      weights=planned.loaded.digest if planned.loaded else None,
                      preset=preset_checksum(config.preset, context.plugins),
                      plan=planned.plan.to_json(), plugins=context.plugins)
     if planned.resumed is not None:
+        held.enter_context(hold(planned.resumed))
         ensure_resumable(planned.resumed, config, lock)
         return planned.resumed
     parent = find_branch_point(config, lock)
@@ -73,14 +79,15 @@ def _open_run(context: RunContext, planned: PlannedRun) -> RunDir:
         make_folder(context.sweep_folder)
         run = RunDir(context.sweep_folder)
     else:
-        run = RunDir.create(Path(config.output_dir).expanduser().resolve(), config.name)
+        run = RunDir.create(resolved_path(config.output_dir), config.name)
+    held.enter_context(hold(run))
     if parent is not None:
         clone_checkpoint(parent, run)
-    write_atomic(run.overrides, OmegaConf.to_yaml(OmegaConf.create(list(context.overrides))))
+    write_atomic(run.overrides, to_yaml(list(context.overrides)))
     write_json(run.lock, lock)
     write_json(run.plan, planned.plan.to_json())
     write_json(run.data, describe(planned.whole))
-    write_atomic(run.config, OmegaConf.to_yaml(OmegaConf.structured(config)))
+    write_atomic(run.config, to_yaml(asdict(config)))
     return run
 
 

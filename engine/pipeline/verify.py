@@ -2,23 +2,23 @@
 
 from __future__ import annotations
 
-import json
+import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import yaml
 from torch import Tensor
 
 from sightsmith.core.config.compose import ensure_unlocked
-from sightsmith.core.config.model_card import read_card, restore_config
+from sightsmith.core.config.model_card import HINT, read_card, restore_config
 from sightsmith.core.config.presets import choice_of, preset_checksum
 from sightsmith.core.contracts.schema import PLATFORM, Config, format_override
 from sightsmith.core.contracts.schema_values import check_values
 from sightsmith.core.plugins.manager import Plugins
 from sightsmith.core.util.digest import digest
 from sightsmith.core.util.errors import Problem, UserError, listed
+from sightsmith.core.util.reading import read_yaml
 from sightsmith.core.util.text import format_metric
 from sightsmith.engine.pipeline.load_dataset import check
 from sightsmith.engine.pipeline.start import start
@@ -26,7 +26,8 @@ from sightsmith.engine.runs.bundle import all_tensors
 from sightsmith.engine.runs.checkpoint import tensors_digest
 from sightsmith.engine.runs.lockfile import PARTS, environment, read_lock
 from sightsmith.engine.runs.published import locate_weights
-from sightsmith.engine.runs.run_dir import FINISHED, RunDir, read_status
+from sightsmith.engine.runs.run_dir import ERROR, FINISHED, RunDir, read_status
+from sightsmith.engine.runs.run_files import read_overrides
 from sightsmith.engine.runs.weights import file_digest
 
 SAME, CHANGED, UNKNOWN = "same", "changed", "cannot be checked"
@@ -155,7 +156,7 @@ def train_again(path: Path, checks: Iterable[Check], plugins: Plugins) -> Rerun:
     # What the recipe and the time budget led to is in the configuration.
     config = replace(config, recipe=PLATFORM, trainer=replace(config.trainer, **planned, resume="false", dry_run=False),
                      logger={})
-    overrides = [*yaml.safe_load(run.overrides.read_text()),
+    overrides = [*read_overrides(run),
                  *(f"trainer.{key}={format_override(value)}" for key, value in planned.items())]
     result = start(config, overrides, plugins)
     assert result is not None  # not a dry run
@@ -185,22 +186,21 @@ def _largest_difference(one: Tensor | None, other: Tensor | None) -> float | Non
 
 def _finished(path: Path) -> RunDir:
     run = RunDir(path)
-    if not run.config.is_file():
+    if not os.path.isfile(run.config):
         raise UserError(f"run={path} is not the folder of a run: it has no {run.config.name}",
                         hint="`sightsmith list runs` shows the runs")
-    if (status := read_status(run)["status"]) != FINISHED:
-        raise UserError(f"The run {path} is not finished, it is {status}: there is nothing to verify yet",
+    status = read_status(run)
+    if status["status"] == ERROR:
+        raise UserError(f"The run {path} ended with an error: {status.get('message')}", hint="resume it: "
+                        f"trainer.resume={path}")
+    if status["status"] != FINISHED:
+        raise UserError(f"The run {path} is not finished, it is {status['status']}: there is nothing to verify yet",
                         hint=f"resume it: trainer.resume={path}")
     return run
 
 
 def _content(run: RunDir) -> Any:
-    try:
-        content = yaml.safe_load(run.config.read_text())
-        json.dumps(content)  # fails for dates and bytes, which YAML has and a configuration has not
-        return content
-    except (yaml.YAMLError, ValueError, TypeError) as error:
-        raise UserError(f"{run.config} is damaged: {error}") from error
+    return read_yaml(run.config, hint=HINT)
 
 
 def _config(run: RunDir, plugins: Plugins) -> Config:
@@ -212,6 +212,6 @@ def _starting_weights(config: Config, plugins: Plugins) -> str | None:
     path = locate_weights(plugins.network(config.network.name), config.network)
     if path is None:
         return None
-    if not path.is_file():
+    if not os.path.isfile(path):
         raise UserError(f"network.weights={config.network.weights}: the file {path} is not on this machine")
     return file_digest(path)

@@ -39,6 +39,8 @@ def plan_rows(plan: Plan) -> list[tuple[str, str]]:
         ("run", plan.name), ("task", f"{plan.task}, {plan.classes} classes"),
         ("network", f"{plan.network}, input {plan.input_size} px"), ("starting weights", plan.weights),
         ("images", f"{plan.train_images} for training, {plan.validation_images} for validation"),
+        *([("left out", f"{len(plan.left_out)} images that cannot be read: {', '.join(plan.left_out)}")]
+          if plan.left_out else []),
         ("epochs", f"{plan.epochs} of {plan.steps_per_epoch} optimizer steps of {images}"),
         ("optimizer", plan.optimizer), ("device", f"{plan.devices} × {plan.device}"),
         ("precision", f"{plan.precision} {plan.memory_format} ({plan.mode_reason})"),

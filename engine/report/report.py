@@ -71,7 +71,7 @@ def _curves(task: Task, history: Sequence[Mapping[str, Any]], best_epoch: int, b
     plot = Figure(figsize=(9, 3.4), layout="constrained")
     loss, score = plot.subplots(1, 2)
     loss.plot(epochs, [entry["train_loss"] for entry in history], marker=".", label="training")
-    loss.plot(epochs, [entry["loss"] for entry in history], marker=".", label="validation")
+    loss.plot(epochs, [entry.get("loss") for entry in history], marker=".", label="validation")
     loss.set(xlabel="epoch", title="loss")
     score.plot(epochs, [entry.get(task.score) for entry in history], marker=".", color="tab:green", label="validation")
     if baseline is not None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,20 +17,24 @@ WIDTH, HEIGHT = 120, 28
 """Size of a sparkline, pixels."""
 
 
-def write_runs_page(folder: Path, runs: Sequence[Mapping[str, Any]], plugins: Plugins) -> Path:
-    """Write the page of ``runs``, rows of ``list runs``, into ``folder``; returns its path."""
+def write_runs_page(folder: Path, runs: Sequence[Mapping[str, Any]], plugins: Plugins,
+                    report: Callable[[str], None] = print) -> Path:
+    """Write the page of ``runs``, rows of ``list runs``, into ``folder``; returns its path. What is damaged in a run is
+    reported, and its curve ends there."""
     newest = sorted(runs, key=lambda row: str(row["created"]), reverse=True)
-    table = render("runs.html", runs=[_cells(folder, row, plugins) for row in newest], width=WIDTH, height=HEIGHT)
+    cells = [_cells(folder, row, plugins, report) for row in newest]
+    table = render("runs.html", runs=cells, width=WIDTH, height=HEIGHT)
     write_page(folder, "Runs", str(folder.resolve()), "", headline=[("runs", str(len(runs)), "")],
                sections=[Section("Runs", html=table)])
     return folder / "index.html"
 
 
-def _cells(folder: Path, row: Mapping[str, Any], plugins: Plugins) -> dict[str, str]:
+def _cells(folder: Path, row: Mapping[str, Any], plugins: Plugins, report: Callable[[str], None],
+           ) -> dict[str, str]:
     """The values of a row of ``runs.html``."""
     run = RunDir(Path(row["run"]))
     page = run.report / "index.html"
-    scores = _history(run, row["task"], plugins)
+    scores = _history(run, row["task"], plugins, report)
     return {
         "name": run.path.name if run.path.parent == folder else os.path.relpath(run.path, folder),
         "report": os.path.relpath(page, folder) if page.is_file() else "",
@@ -43,10 +47,11 @@ def _cells(folder: Path, row: Mapping[str, Any], plugins: Plugins) -> dict[str, 
     }
 
 
-def _history(run: RunDir, task: str | None, plugins: Plugins) -> list[float]:
+def _history(run: RunDir, task: str | None, plugins: Plugins, report: Callable[[str], None]) -> list[float]:
     if task not in plugins.tasks:
         return []
-    values = (entry.get(plugins.tasks[task].score) for entry in run.read_metrics())
+    entries = run.read_metrics(lambda problem: report(f"warning: {problem}"))
+    values = (entry.get(plugins.tasks[task].score) for entry in entries)
     return [value for value in values if isinstance(value, (int, float))]
 
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from sightsmith.core.config.model_card import BUNDLE_FORMAT, CARD, WEIGHTS, card_path, read_card, restore_config
 from sightsmith.core.util.errors import UserError
 from sightsmith.core.util.files import write_json
-from sightsmith.engine.runs.checkpoint import load_tree, save_tree
+from sightsmith.engine.runs.checkpoint import HINT, load_tree, save_tree
 from sightsmith.engine.runs.run_dir import RunDir
 
 if TYPE_CHECKING:
@@ -76,7 +76,11 @@ def _open(path: Path, task: Task) -> nn.Module:
         model, _ = task.build_model(load_weights=False)
     except UserError as error:
         raise UserError(f"{path.with_name(CARD)}: {error.message}", hint=error.hint, problems=error.problems) from error
-    model.load_state_dict(bundle_tensors(path))
+    try:
+        model.load_state_dict(bundle_tensors(path))
+    except RuntimeError as error:  # of other names and shapes
+        raise UserError(f"{path} does not fit the network of {CARD} beside it: {str(error).splitlines()[0]}",
+                        hint=HINT) from error
     opened: nn.Module = model.eval()
     return opened
 

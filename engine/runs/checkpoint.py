@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -16,26 +17,37 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
+from sightsmith.core.util.digest import digest
 from sightsmith.core.util.errors import UserError
 from sightsmith.core.util.files import fill_file
+
+HINT = "restore it from a copy of the run, or train the run again"
 
 
 def save_tree(path: Path, tree: Any) -> None:
     """Write nested dicts, lists, numbers, strings, None and tensors to ``path``, atomically."""
     tensors: dict[str, Tensor] = {}
     layout = _pack(tree, tensors)
+    header = {"digest": _digest(layout, tensors), "tree": layout}
     path.parent.mkdir(parents=True, exist_ok=True)
-    fill_file(path, lambda temporary: save_file(tensors, temporary, metadata={"tree": json.dumps(layout)}))
+    fill_file(path, lambda temporary: save_file(tensors, temporary, metadata={"tree": json.dumps(header)}))
 
 
 def load_tree(path: Path) -> Any:
     """What :func:`save_tree` wrote, tensors on the CPU. Raises UserError for a damaged file."""
     try:
+        if not path.is_file():
+            raise ValueError("it is not a file" if os.path.lexists(path) else "it is missing")
         with safe_open(path, framework="pt") as stream:
             layout = json.loads((stream.metadata() or {})["tree"])
-            return _unpack(layout, {key: stream.get_tensor(key) for key in stream.keys()})  # noqa: SIM118
-    except (SafetensorError, OSError, KeyError, ValueError, TypeError) as error:
-        raise UserError(f"{path} is damaged or not a sightsmith checkpoint: {error}") from error
+            tensors = {key: stream.get_tensor(key) for key in stream.keys()}  # noqa: SIM118
+        if isinstance(layout, dict) and len(layout) != 1:  # version 0.1 wrote the layout alone
+            written, layout = layout["digest"], layout["tree"]
+            if written != _digest(layout, tensors):
+                raise ValueError("its content is not what was written")
+        return _unpack(layout, tensors)
+    except (SafetensorError, OSError, KeyError, ValueError, TypeError, AttributeError, RecursionError) as error:
+        raise UserError(f"{path} is damaged or not a sightsmith checkpoint: {error}", hint=HINT) from error
 
 
 def tensors_digest(tensors: Mapping[str, Tensor]) -> str:
@@ -45,6 +57,10 @@ def tensors_digest(tensors: Mapping[str, Tensor]) -> str:
         total.update(f"{name}\0{value.dtype}\0{list(value.shape)}\0".encode())
         total.update(value.detach().cpu().reshape(-1).view(torch.uint8).numpy().tobytes())
     return total.hexdigest()
+
+
+def _digest(layout: Any, tensors: Mapping[str, Tensor]) -> str:
+    return digest([layout, tensors_digest(tensors)])
 
 
 def _pack(value: Any, tensors: dict[str, Tensor]) -> Any:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import platform
 import re
 from collections.abc import Mapping, Sequence
@@ -12,8 +11,8 @@ from typing import Any
 
 from sightsmith.core.plugins.manager import OWN_DISTRIBUTION, Plugins
 from sightsmith.core.util.digest import digest
-from sightsmith.core.util.errors import UserError
 from sightsmith.core.util.files import write_json
+from sightsmith.core.util.reading import Damaged, read_json
 
 PARTS = {
     "data": "the images or their labels", "split": "the split into training and validation",
@@ -25,34 +24,36 @@ PARTS = {
 PLANNED = ("precision", "memory_format", "micro_batch", "devices", "device")
 """Values of the plan that the configuration may leave open and that the weights depend on."""
 
+HINT = "restore the file from a copy of the run, or train it again"
+
 LOCKED = (*PARTS, *PLANNED, "packages", "python", "platform")
 """The keys of the lock file of a finished run."""
 
 
 def make_lock(config: dict[str, Any], *, data: str, split: str, weights: str | None, preset: str | None,
               plan: Mapping[str, Any], plugins: Plugins) -> dict[str, Any]:
-    """The content of ``lock.json`` when a run starts.
+    """The content of ``lock.json`` when a run starts; it lists images that were left out because they cannot be read.
 
     ``weights`` is the digest of the file of starting weights, ``preset`` the preset's checksum.
     """
     return {"data": data, "split": split, "weights": weights, "config": digest(config), "preset": preset,
+            **({"left_out": plan["left_out"]} if plan["left_out"] else {}),
             **{key: plan[key] for key in PLANNED}, **environment(plugins)}
 
 
 def read_lock(path: Path, keys: Sequence[str] = LOCKED) -> dict[str, Any]:
-    """The content of the file ``path``. Raises UserError if it is missing or lacks one of ``keys``."""
-    try:
-        lock: dict[str, Any] = json.loads(path.read_text())
-        if missing := [key for key in keys if key not in lock]:
-            raise ValueError(f"it has no {', '.join(missing)}")
-    except (OSError, ValueError, TypeError) as error:
-        raise UserError(f"{path} is missing or damaged: {error}") from error
+    """The content of the file ``path``. Raises UserError if it is missing or damaged, or lacks one of ``keys``."""
+    kinds = {key: dict if key == "packages" else int if key in ("micro_batch", "devices") else str | None
+             for key in keys}
+    lock: dict[str, Any] = read_json(path, kinds, HINT)
+    if missing := [key for key in keys if key not in lock]:
+        raise Damaged(path, f"it has no {', '.join(missing)}", HINT)
     return lock
 
 
 def add_bundle(lock: Path, tensors: str) -> None:
     """Add the digest of the run's best weights to the file ``lock``."""
-    write_json(lock, json.loads(lock.read_text()) | {"bundle": tensors})
+    write_json(lock, read_json(lock, {}) | {"bundle": tensors})
 
 
 def environment(plugins: Plugins) -> dict[str, Any]:

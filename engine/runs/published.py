@@ -13,7 +13,7 @@ from sightsmith.core.contracts.network_record import NetworkRecord
 from sightsmith.core.contracts.schema import NetworkConfig
 from sightsmith.core.contracts.weights import LoadReport, PublishedWeights
 from sightsmith.core.util.errors import Problem, UserError
-from sightsmith.core.util.files import make_folder
+from sightsmith.core.util.files import make_folder, typed_path
 from sightsmith.engine.runs.download import download
 from sightsmith.engine.runs.weights import WeightsFile, file_digest, read_weights
 
@@ -57,7 +57,7 @@ def locate_weights(record: NetworkRecord, chosen: NetworkConfig) -> Path | None:
     if chosen.weights in (PUBLISHED, BACKBONE):
         published = choose_weights(record, chosen)
         return hub_folder() / file_name(published) if published else None
-    return None if chosen.weights == NONE else Path(chosen.weights).expanduser()
+    return None if chosen.weights == NONE else typed_path(chosen.weights)
 
 
 def fetch_weights(record: NetworkRecord, chosen: NetworkConfig) -> Path | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import json
+import os
 import shutil
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict
@@ -10,14 +10,14 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from sightsmith.core.contracts.schema import Config, is_among
 from sightsmith.core.util.errors import Problem, UserError
-from sightsmith.core.util.files import fill_file
+from sightsmith.core.util.files import fill_file, resolved_path
+from sightsmith.core.util.reading import Damaged
 from sightsmith.engine.runs.compute_mode import ComputeMode
 from sightsmith.engine.runs.lockfile import PARTS, read_lock
 from sightsmith.engine.runs.run_dir import FINISHED, RUNNING, RunDir, read_status
+from sightsmith.engine.runs.run_files import HINT, read_config, read_plan
 
 RESUME_FREE_KEYS = ("name", "description", "output_dir", "logger", "limits", "dataset.root", "trainer.resume",
                     "trainer.dry_run", "trainer.num_workers", "trainer.micro_batch", "trainer.cache",
@@ -37,27 +37,33 @@ def find_run(config: Config) -> RunDir | None:
     if resume.lower() == "false":
         return None
     if resume.lower() == "true":
-        run = _newest(Path(config.output_dir).expanduser().resolve(), config.name)
+        run = _newest(resolved_path(config.output_dir), config.name)
     else:
-        run = RunDir(Path(resume).expanduser().resolve())
-        if not run.config.is_file():
+        run = RunDir(resolved_path(resume))
+        if not os.path.isfile(run.config):
             raise UserError(f"trainer.resume={resume} is not a run folder: it has no {run.config.name}",
                             hint="`sightsmith list runs` shows the runs")
-    status = read_status(run)["status"]
-    if status == FINISHED:
+    status = read_status(run)
+    if status["status"] == FINISHED:
         raise UserError(f"The run {run.path} is finished; there is nothing to resume.")
-    if status == RUNNING:
-        raise UserError(f"The run {run.path} is still running.", hint="stop it, or wait until it has finished")
+    if status["status"] == RUNNING:
+        raise UserError(f"The run {run.path} is still running: process {status.get('pid')} on {status.get('host')} "
+                        "trains in its folder", hint="stop it, or wait until it has finished")
     return run
 
 
 def _newest(output_dir: Path, name: str) -> RunDir:
-    runs = [RunDir(path.parent) for path in sorted(output_dir.glob("*/config.yaml"), reverse=True)]
-    named = [run for run in runs if _config(run).get("name") == name]
+    named, damaged = [], []
+    for path in sorted(output_dir.glob("*/config.yaml"), reverse=True):
+        try:
+            named += [run] if read_config(run := RunDir(path.parent))["name"] == name else []
+        except UserError as error:  # of a run that is perhaps another one
+            damaged.append(Problem(error.message))
     unfinished = [run for run in named if read_status(run)["status"] != FINISHED]
     if not unfinished:
         found = f"{len(named)} finished run(s)" if named else "no run"
         raise UserError(f"trainer.resume=true: {output_dir} has {found} named {name!r}, and none that can be resumed",
+                        problems=damaged,
                         hint="omit trainer.resume to start a new run, or name a run's folder: trainer.resume=runs/...")
     return unfinished[0]
 
@@ -67,9 +73,9 @@ def find_branch_point(config: Config, lock: dict[str, Any]) -> RunDir | None:
     than :data:`CHANGEABLE` differ."""
     if config.trainer.branch_from is None:
         return None
-    run = RunDir(Path(config.trainer.branch_from).expanduser().resolve())
-    if not run.config.is_file() or not run.last.is_file():
-        raise UserError(f"trainer.branch_from={config.trainer.branch_from} is not a run with a checkpoint",
+    run = RunDir(resolved_path(config.trainer.branch_from))
+    if not all(map(os.path.isfile, (run.config, run.last, run.best, run.metrics))):
+        raise UserError(f"trainer.branch_from={config.trainer.branch_from} is not a run with a checkpoint and metrics",
                         hint="`sightsmith list runs` shows the runs")
     if problems := _differences(run, config, lock, (*RESUME_FREE_KEYS, *CHANGEABLE)):
         raise UserError(f"A run that branches from {run.path} can only change: "
@@ -93,7 +99,7 @@ def ensure_resumable(run: RunDir, config: Config, lock: dict[str, Any]) -> None:
 
 def _differences(run: RunDir, config: Config, lock: dict[str, Any], free: Sequence[str]) -> list[Problem]:
     """All keys and parts of the lock in which the run differs from ``config`` and ``lock``."""
-    earlier, now = _flat(_config(run)), _flat(asdict(config))
+    earlier, now = _flat(read_config(run)), _flat(asdict(config))
     problems = [
         Problem(f"{key} was {earlier.get(key)!r} and is now {now.get(key)!r}")
         for key in sorted(earlier.keys() | now.keys())
@@ -109,19 +115,16 @@ def _differences(run: RunDir, config: Config, lock: dict[str, Any], free: Sequen
 
 def planned_compute(run: RunDir) -> tuple[ComputeMode, int]:
     """The compute mode and the micro-batch of the run's plan."""
-    plan = json.loads(run.plan.read_text())
+    plan = read_plan(run)
     return ComputeMode(plan["precision"], plan["memory_format"]), plan["micro_batch"]
 
 
 def planned_length(run: RunDir, keys: Iterable[str]) -> dict[str, Any]:
     """The values of ``hyper.<key>`` that the run's time budget has led to."""
-    hyper = _config(run)["hyper"]
+    hyper = read_config(run)["hyper"]
+    if missing := [key for key in keys if type(hyper.get(key)) not in (int, float, str)]:
+        raise Damaged(run.config, f"hyper has no {', '.join(missing)}", HINT)
     return {key: hyper[key] for key in keys}
-
-
-def _config(run: RunDir) -> dict[str, Any]:
-    config: dict[str, Any] = yaml.safe_load(run.config.read_text())
-    return config
 
 
 def _flat(value: Any, prefix: str = "") -> dict[str, Any]:

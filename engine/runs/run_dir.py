@@ -7,7 +7,7 @@ import os
 import re
 import socket
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
@@ -15,9 +15,15 @@ from typing import Any
 import psutil
 
 from sightsmith.core.config.model_card import FOLDER
+from sightsmith.core.util.errors import UserError
 from sightsmith.core.util.files import make_folder, write_atomic, write_json
+from sightsmith.core.util.reading import Kind, parse_json, read_json, read_text, validate_fields
 
 WAITING, RUNNING, FINISHED, STOPPED, ERROR = "waiting", "running", "finished", "stopped", "error"
+
+
+METRICS: Mapping[str, Kind] = {"epoch": int, "train_loss": float | int, "seconds": float | int}
+"""What every line of the metrics has."""
 
 
 class RunDir:
@@ -52,6 +58,10 @@ class RunDir:
     @property
     def lock(self) -> Path:
         return self.path / "lock.json"
+
+    @property
+    def in_use(self) -> Path:
+        return self.path / "in_use.lock"
 
     @property
     def plan(self) -> Path:
@@ -89,30 +99,41 @@ class RunDir:
     def report(self) -> Path:
         return self.path / "report"
 
-    def read_metrics(self) -> list[dict[str, Any]]:
-        """One entry per epoch; a last line that a kill truncated is left out."""
-        entries = []
-        if self.metrics.is_file():
-            for line in self.metrics.read_text().splitlines():
-                try:
-                    entries.append(json.loads(line))
-                except ValueError:
-                    break
+    def read_metrics(self, report: Callable[[str], None] = lambda line: None) -> list[dict[str, Any]]:
+        """One entry per epoch, up to a damaged line, which is reported."""
+        if not os.path.lexists(self.metrics):
+            return []
+        entries: list[dict[str, Any]] = []
+        try:
+            lines = read_text(self.metrics).splitlines()
+        except UserError as error:
+            report(error.message)
+            return []
+        for number, line in enumerate(lines, 1):
+            try:
+                entry = parse_json(line)
+                validate_fields(entry, {**dict.fromkeys(entry, float | int | None), **METRICS})
+            except (ValueError, TypeError):
+                report(f"{self.metrics} is damaged: line {number} is not the metrics of an epoch")
+                break
+            entries.append(entry)
         return entries
 
     def write_metrics(self, entries: Iterable[Mapping[str, Any]]) -> None:
         write_atomic(self.metrics, "".join(json.dumps(entry) + "\n" for entry in entries))
 
 
+STATUS: Mapping[str, Kind] = {
+    "status": str, "message": str | None, "created": str | None, "ended": str | None, "host": str | None,
+    "paused": bool | None, "warnings": list | None,
+    **dict.fromkeys(("progress", "score", "device_hours"), float | int | None)}
+
+
 def read_status(run: RunDir) -> dict[str, Any]:
     """The status; a run whose process was killed is `stopped`, one whose file is damaged an `error`."""
     try:
-        status: dict[str, Any] = json.loads(run.status.read_text())
-        intact = isinstance(status["status"], str) and all(isinstance(status.get(key) or 0, (int, float))
-                                                           for key in ("progress", "score", "device_hours"))
-    except (OSError, ValueError, TypeError, KeyError):
-        intact = False
-    if not intact:
+        status: dict[str, Any] = read_json(run.status, STATUS)
+    except UserError:
         return {"status": ERROR, "message": "status.json is missing or damaged"}
     if status.get("status") == RUNNING and status.get("host") == socket.gethostname() and not _alive(status):
         status |= {"status": STOPPED, "message": "the process was killed; resume it with trainer.resume"}
@@ -134,8 +155,8 @@ class Status:
 
     def __init__(self, run: RunDir, *, devices: int, epochs: int) -> None:
         self._run = run
-        earlier = read_status(run) if run.status.is_file() else {}
-        self._hours_before = float(earlier.get("device_hours", 0.0))
+        earlier = read_status(run) if os.path.lexists(run.status) else {}
+        self._hours_before = float(earlier.get("device_hours") or 0.0)
         self._devices, self._begun, self._written = devices, time.monotonic(), 0.0
         self.epochs = epochs
         self._state: dict[str, Any] = {

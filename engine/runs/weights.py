@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import os
 import pickle
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -15,6 +16,7 @@ from torch import Tensor, nn
 
 from sightsmith.core.contracts.weights import LoadReport
 from sightsmith.core.util.errors import UserError, listed, near
+from sightsmith.core.util.files import typed_path
 from sightsmith.engine.runs.checkpoint import load_tree
 from sightsmith.engine.runs.heads import Head
 
@@ -59,9 +61,9 @@ def read_weights(path: Path) -> WeightsFile:
     From a sightsmith checkpoint or bundle, the model's tensors are taken. Raises UserError for a file that is
     missing, damaged, or can only be read by full unpickling.
     """
-    path = path.expanduser()
-    if not path.is_file():
-        siblings = [item.name for item in path.parent.glob("*")] if path.parent.is_dir() else []
+    path = typed_path(path)
+    if not os.path.isfile(path):
+        siblings = [item.name for item in path.parent.glob("*")] if os.path.isdir(path.parent) else []
         raise UserError(f"network.weights: there is no file {path}.{near(path.name, siblings)}",
                         hint="type network.weights=published, backbone, none, or the path of a .safetensors or .pth "
                              "file")

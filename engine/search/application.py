@@ -10,8 +10,10 @@ from hydra._internal.hydra import Hydra
 from hydra._internal.utils import create_config_search_path
 from hydra.core.global_hydra import GlobalHydra
 from hydra.types import HydraContext, RunMode
+from omegaconf import OmegaConf
 
-from sightsmith.core.config.compose import compose, install
+from sightsmith.core.config.compose import compose_quoted, install
+from sightsmith.core.config.literal import as_typed
 from sightsmith.core.plugins.manager import Plugins
 from sightsmith.core.util.errors import UserError
 from sightsmith.engine.pipeline.result import Result
@@ -25,7 +27,8 @@ def train(overrides: Sequence[str], plugins: Plugins) -> Result:
 
     See :func:`sightsmith.train`.
     """
-    config = compose(overrides, plugins)
+    overrides = as_typed(overrides, plugins)
+    config = compose_quoted(overrides, plugins)
     if plugins.tuner(config.tuner.name).searches:
         best = _search(overrides, plugins)
         result = None if best is None else Result.load(best, plugins)
@@ -49,7 +52,9 @@ def _search(overrides: Sequence[str], plugins: Plugins) -> Path | None:
         config = hydra.compose_config("config", list(overrides), run_mode=RunMode.MULTIRUN,
                                       with_log_configuration=False)
         context = HydraContext(hydra.config_loader, Callbacks(config))
-        return run_sweep(config, context, HydraTask(plugins), list(config.hydra.overrides.task)).best
+        task_overrides = OmegaConf.to_container(config.hydra.overrides.task)
+        assert isinstance(task_overrides, list)
+        return run_sweep(config, context, HydraTask(plugins), task_overrides).best
     finally:
         GlobalHydra.instance().clear()
         if outer is not None:

@@ -5,7 +5,6 @@ Each is registered in the sweep's folder before it begins: its number, its membe
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 import socket
@@ -23,6 +22,7 @@ from omegaconf import DictConfig
 
 from sightsmith.core.util.errors import UserError, describe_error
 from sightsmith.core.util.files import write_json
+from sightsmith.core.util.reading import Damaged, read_json
 from sightsmith.core.util.text import format_metric
 from sightsmith.engine.pipeline.console import console
 from sightsmith.engine.runs.run_dir import RUNNING, STOPPED, RunDir, read_status
@@ -68,7 +68,7 @@ class Register:
 
     def fail(self, number: int, error: Exception) -> None:
         path = self._folder / f"{number}.json"
-        card = json.loads(path.read_text())
+        card = read_json(path, {"asked": dict})
         write_json(path, card | {"failure": describe_error(error), "user_error": isinstance(error, UserError)})
 
     def failures(self) -> dict[int, Exception]:
@@ -81,12 +81,15 @@ class Register:
         found = []
         for number, card in self._cards().items():
             entry = dict(card["asked"])
-            member, suggestion = entry.pop("member"), Suggestion(**entry)
+            try:
+                member, suggestion = entry.pop("member"), Suggestion(**entry)
+            except (KeyError, TypeError) as error:
+                raise Damaged(self._folder / f"{number}.json", f"it is not that of a trial: {error}") from error
             found.append((member, Trial(sweep, number, plan.overrides(suggestion, sweep), suggestion)))
         return found
 
     def _cards(self) -> Mapping[int, dict[str, Any]]:
-        return {int(path.stem): json.loads(path.read_text())
+        return {int(path.stem): read_json(path, {"asked": dict})
                 for path in sorted(self._folder.glob("[0-9]*.json"), key=lambda path: int(path.stem))}
 
 
@@ -152,7 +155,7 @@ def _reclaim(run: RunDir) -> None:
     """Wait until the process that last trained ``run`` has ended; mark the run as stopped if its machine was lost."""
     deadline = time.monotonic() + PATIENCE
     while run.status.is_file() and (status := read_status(run))["status"] == RUNNING:
-        if status["host"] != socket.gethostname():
+        if status.get("host") != socket.gethostname():
             write_json(run.status, status | {"status": STOPPED, "message": "its machine was lost"})
         elif time.monotonic() > deadline:
             return  # resuming it will report that it is still running

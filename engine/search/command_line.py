@@ -14,13 +14,14 @@ from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
 from sightsmith.core.config.compose import explain, install
+from sightsmith.core.config.literal import as_typed
 from sightsmith.core.plugins.manager import Plugins
 from sightsmith.core.util.errors import HungError, NonFiniteLossError, StoppedError, UserError
 from sightsmith.engine.runs.resources import shortage_explained
 from sightsmith.engine.search.hydra_task import HydraTask
 
-RERUN = "--experimental-rerun"
-"""A flag of Hydra, which also accepts abbreviations of it."""
+RERUN, MULTIRUN = "--experimental-rerun", "--multirun"
+"""Flags of Hydra, which also accepts abbreviations of them."""
 
 
 def is_override(text: str) -> bool:
@@ -35,12 +36,14 @@ def train_with_hydra(arguments: Sequence[str], plugins: Plugins) -> None:
     if any(len(text) > 2 and RERUN.startswith(text.partition("=")[0]) for text in arguments):
         raise UserError(f"{RERUN} would unpickle a file, which can execute code",
                         hint="type `sightsmith verify run=DIR rerun=true` to train a finished run again")
-    overrides = [text for text in arguments if is_override(text)]
+    flags = [text for text in arguments if not is_override(text)]
+    multirun = any(text == "-m" or len(text) > 2 and MULTIRUN.startswith(text) for text in flags)
+    overrides = as_typed([text for text in arguments if is_override(text)], plugins, multirun=multirun)
     install(overrides, plugins)
     # Hydra would print an error and exit with 1; this makes it raise instead.
     os.environ["HYDRA_FULL_ERROR"] = "1"
     # Hydra requires its flags on one side of the overrides.
-    sys.argv = ["sightsmith train", *(text for text in arguments if not is_override(text)), *overrides]
+    sys.argv = ["sightsmith train", *flags, *overrides]
 
     errors: list[Exception] = []
 

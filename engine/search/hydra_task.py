@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 
 from sightsmith.core.config.compose import resolve
 from sightsmith.core.plugins.manager import Plugins
@@ -19,12 +20,15 @@ def run_composed(composed: DictConfig, plugins: Plugins) -> float | None:
     from sightsmith.engine.pipeline.start import start  # torch: not needed to compose
 
     hydra = HydraConfig.get()
-    config = resolve(composed, hydra.runtime.choices, plugins)
+    # As they are: paths in them may have a ${ that OmegaConf would resolve.
+    runtime: Any = OmegaConf.to_container(hydra.runtime)
+    overrides: Any = OmegaConf.to_container(hydra.overrides.task)
+    config = resolve(composed, runtime["choices"], plugins)
     if plugins.tuner(config.tuner.name).searches:
         raise UserError(f"tuner={config.tuner.name} needs many runs, but hydra.mode=RUN starts only one",
                         hint="omit hydra.mode, or type tuner=manual")
-    folder = Path(hydra.runtime.output_dir) if hydra.mode == RunMode.MULTIRUN else None
-    result = start(config, list(hydra.overrides.task), plugins, folder)
+    folder = Path(runtime["output_dir"]) if hydra.mode == RunMode.MULTIRUN else None
+    result = start(config, overrides, plugins, folder)
     if result is None:
         return None
     print(f"Report: {result.report}")

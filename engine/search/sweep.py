@@ -20,10 +20,11 @@ from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, OmegaConf, flag_override
 
 from sightsmith.core.config.compose import resolve, without_hydra
+from sightsmith.core.config.literal import quoted, without_interpolation
 from sightsmith.core.contracts.records import TunerRecord
 from sightsmith.core.plugins.manager import Plugins
 from sightsmith.core.util.errors import StoppedError, UserError
-from sightsmith.core.util.files import ensure_writable
+from sightsmith.core.util.files import ensure_writable, resolved_path
 from sightsmith.engine.pipeline.console import console
 from sightsmith.engine.runs.run_dir import FINISHED
 from sightsmith.engine.search.asynchronous import TrainHere, run_asynchronously
@@ -31,7 +32,7 @@ from sightsmith.engine.search.budget import Budget
 from sightsmith.engine.search.hydra_task import HydraTask
 from sightsmith.engine.search.launcher import TrialLauncher, is_serial
 from sightsmith.engine.search.scheduler import finish_best, run_batches
-from sightsmith.engine.search.sweep_plan import SweepPlan, quoted
+from sightsmith.engine.search.sweep_plan import SweepPlan
 from sightsmith.engine.search.sweep_state import SweepState, discard_checkpoints, find_folder, read_plan, write_plan
 from sightsmith.engine.search.sweep_table import best_row, summary, write_table
 from sightsmith.engine.search.trial import RESUME, Trial
@@ -64,7 +65,7 @@ def run_sweep(config: DictConfig, context: HydraContext, task_function: TaskFunc
     resume = next((str(item.value()) for item in parsed if item.key_or_group == RESUME), "false")
     parsed = [item for item in parsed if item.key_or_group not in SWEEP_FREE_KEYS]
     lines = [str(item.input_line) for item in parsed]
-    folder = find_folder(Path(config.hydra.sweep.dir).expanduser().resolve(), resume, lines)
+    folder = find_folder(resolved_path(config.hydra.sweep.dir), resume, lines)
     ensure_writable(folder)
     _share_folder(config, folder)
     launcher = TrialLauncher(config, context, task_function, Budget.of(config, searches=record.searches))
@@ -108,7 +109,7 @@ def _command(config: DictConfig, record: TunerRecord) -> list[str]:
 def _share_folder(config: DictConfig, folder: Path) -> None:
     """Make every trial compose as a part of the sweep in ``folder``."""
     with flag_override(config, ["struct", "readonly"], [False, False]):
-        config.hydra.sweep.dir = str(folder)
+        config.hydra.sweep.dir = without_interpolation(str(folder))
         # The mode too, because the tuner of a trial does not set it.
         config.hydra.overrides.hydra += ["hydra.mode=MULTIRUN", f"hydra.sweep.dir={quoted(folder)}"]
 

@@ -10,11 +10,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hydra.core.config_loader import ConfigLoader
-from hydra.core.override_parser.types import Override, Quote, QuotedString
+from hydra.core.override_parser.types import Override
 from omegaconf import DictConfig, OmegaConf
 from rich.table import Table
 
 from sightsmith.core.config.compose import resolve, without_hydra
+from sightsmith.core.config.literal import quoted
 from sightsmith.core.contracts.recommendation import Recommendation, owned
 from sightsmith.core.contracts.records import TunerRecord
 from sightsmith.core.contracts.schema import AUTO, MANUAL, PLATFORM, Config, format_override, walk
@@ -166,11 +167,6 @@ def parallel(config: DictConfig) -> int:
     launcher = config.hydra.launcher
     number = launcher.get("n_jobs") or launcher.get("array_parallelism") or 1
     return int(number) if number > 0 else max((os.cpu_count() or 1) + 1 + int(number), 1)
-
-
-def quoted(path: Path) -> str:
-    """``path`` as the value of an override; it may contain any character."""
-    return QuotedString(str(path), Quote.single).with_quotes()
 
 
 def _decided(choice: Recommendation, config: Config) -> dict[str, str]:

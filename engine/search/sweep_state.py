@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import json
+import os
 import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -10,8 +10,9 @@ from pathlib import Path
 from textwrap import indent
 from typing import Any
 
-from sightsmith.core.util.errors import FailedRunsError, UserError, describe_error
-from sightsmith.core.util.files import make_folder, write_json
+from sightsmith.core.util.errors import FailedRunsError, Problem, UserError, describe_error
+from sightsmith.core.util.files import make_folder, resolved_path, write_json
+from sightsmith.core.util.reading import Damaged, Kind, read_json
 from sightsmith.engine.runs.run_dir import ERROR, FINISHED
 from sightsmith.engine.search.sweep_plan import SweepPlan
 from sightsmith.engine.search.sweep_table import SweepRow
@@ -19,6 +20,8 @@ from sightsmith.engine.search.trial import RESUME, Trial
 from sightsmith.engine.search.tuner import Suggestion
 
 CARD, PROGRESS = "sweep.json", "progress.json"
+PROGRESS_KINDS: Mapping[str, Kind] = {"seconds": float | int, "scores": list}
+HINT = "restore it from a copy of the folder, or start a new sweep"
 
 
 @dataclass
@@ -40,7 +43,12 @@ class SweepState:
     @classmethod
     def load(cls, folder: Path, plan: SweepPlan, continuation: str) -> SweepState:
         """The state that ``folder`` keeps; a new one if it keeps none."""
-        return cls(folder, plan, continuation, **(_read(folder / PROGRESS) or {}))
+        path = folder / PROGRESS
+        kept = read_json(path, PROGRESS_KINDS, HINT) if os.path.lexists(path) else {}
+        if not all(isinstance(batch, list) and all(score is None or type(score) in (int, float) for score in batch)
+                   for batch in kept.get("scores", ())):
+            raise Damaged(path, "scores has other than lists of scores", HINT)
+        return cls(folder, plan, continuation, **{key: kept[key] for key in PROGRESS_KINDS & kept.keys()})
 
     def save(self) -> None:
         write_json(self.folder / PROGRESS, {"seconds": self.seconds, "scores": self.scores})
@@ -87,7 +95,7 @@ def find_folder(folder: Path, resume: str, overrides: list[str]) -> Path:
         return folder
     if resume.lower() == "true":
         return _newest(folder.parent, overrides)
-    folder = Path(resume).expanduser().resolve()
+    folder = resolved_path(resume)
     if not _is_over(folder / CARD, overrides):
         raise UserError(f"{RESUME}={resume}: {folder} is not a sweep over the same values",
                         hint=f"type the overrides that it was started with, or omit {RESUME}")
@@ -95,34 +103,36 @@ def find_folder(folder: Path, resume: str, overrides: list[str]) -> Path:
 
 
 def _newest(output_dir: Path, overrides: list[str]) -> Path:
+    damaged = []
     for path in sorted(output_dir.glob(f"*/{CARD}"), reverse=True):
-        if _is_over(path, overrides):
-            return path.parent
-    raise UserError(f"{RESUME}=true: {output_dir} contains no sweep over the same values",
+        try:
+            if _is_over(path, overrides):
+                return path.parent
+        except UserError as error:  # perhaps of another sweep
+            damaged.append(Problem(error.message))
+    raise UserError(f"{RESUME}=true: {output_dir} contains no sweep over the same values", problems=damaged,
                     hint=f"omit {RESUME} to start one, or type {RESUME}=FOLDER")
 
 
 def _is_over(card: Path, overrides: list[str]) -> bool:
-    return (_read(card) or {}).get("overrides") == overrides
+    return os.path.lexists(card) and bool(read_json(card, {"overrides": list}, HINT)["overrides"] == overrides)
 
 
 def read_plan(folder: Path) -> SweepPlan | None:
     """The plan of the sweep in ``folder``; None for a new one."""
     card = folder / CARD
-    return SweepPlan.from_json(json.loads(card.read_text())["plan"]) if card.exists() else None
+    if not os.path.lexists(card):
+        return None
+    try:
+        return SweepPlan.from_json(read_json(card, {"overrides": list, "plan": dict}, HINT)["plan"])
+    except (TypeError, KeyError, ValueError, AttributeError) as error:
+        raise Damaged(card, f"its plan is not that of a sweep: {error}", HINT) from error
 
 
 def write_plan(folder: Path, plan: SweepPlan, overrides: list[str]) -> None:
     """Create the folder of a new sweep."""
     make_folder(folder)
     write_json(folder / CARD, {"overrides": overrides, "plan": plan.to_json()})
-
-
-def _read(path: Path) -> Any:
-    try:
-        return json.loads(path.read_text())
-    except (OSError, ValueError):
-        return None
 
 
 def _by_reason(failures: Mapping[int, Exception]) -> str:

@@ -14,7 +14,9 @@ from sightsmith.core.contracts.plan import Plan
 from sightsmith.core.contracts.results import Model
 from sightsmith.core.contracts.schema import Config
 from sightsmith.core.contracts.task import Task
-from sightsmith.engine.runs.bundle import open_model, restore_task
+from sightsmith.core.util.errors import UserError
+from sightsmith.engine.runs.bundle import bundle_tensors, open_model, restore_task
+from sightsmith.engine.runs.checkpoint import HINT
 from sightsmith.engine.runs.run_dir import RunDir
 from sightsmith.engine.training.benchmark import FORMATS
 from sightsmith.engine.training.sampler import EpochSampler, EvaluationSampler
@@ -54,7 +56,12 @@ class Training:
             validation_loader=DataLoader(self.validation_data, batch_sampler=batches, **loading),
             score=self.task.score, run=run, callbacks=callbacks, memory_format=FORMATS[plan.memory_format],
             teacher=self._teacher(), micro_batch=plan.micro_batch)
-        trainer.resume()
+        try:
+            trainer.resume()
+            if trainer.state.best_epoch:
+                bundle_tensors(run.best)  # an error now, not after the last epoch
+        except (KeyError, IndexError, TypeError, AttributeError, ValueError, RuntimeError) as error:
+            raise UserError(f"{run.last} does not fit this run: {str(error).splitlines()[0]}", hint=HINT) from error
         return trainer
 
     def _teacher(self) -> Model | None:

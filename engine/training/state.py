@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+from sightsmith.engine.runs.run_dir import RunDir
+
 
 class Callback(Protocol):
     """Called during training, on rank 0: progress bars, metric loggers."""
@@ -48,3 +50,14 @@ class TrainState:
     """images per forward pass, over all devices; at most that of the plan"""
     warnings: list[str] = field(default_factory=list)
     """what went otherwise than planned"""
+
+
+def finished_epochs(run: RunDir, state: TrainState) -> list[dict[str, Any]]:
+    """The metrics of the epochs that ``state`` has finished; for those that are lost, it gets a warning."""
+    problems: list[str] = []
+    found = [entry for entry in run.read_metrics(problems.append) if entry["epoch"] <= state.epoch]
+    if lost := state.epoch - len(found):
+        problems.append(f"{run.metrics} has lost the metrics of {lost} of {state.epoch} epochs: the report is without "
+                        "them, and the model is as it would have been")
+    state.warnings += [problem for problem in problems if problem not in state.warnings]
+    return found

@@ -42,7 +42,7 @@ from sightsmith.engine.training.optim import (
     set_learning_rate,
 )
 from sightsmith.engine.training.sampler import EpochSampler, EvaluationSampler, OptimizerStep
-from sightsmith.engine.training.state import Callback, TrainState
+from sightsmith.engine.training.state import Callback, TrainState, finished_epochs
 from sightsmith.engine.training.stop_signal import StopSignal
 from sightsmith.engine.training.watchdog import Watchdog
 
@@ -297,4 +297,4 @@ class Trainer:
             self.ema.load_state_dict(saved["ema"])
         if self.accelerator.scaler is not None and saved["scaler"]:
             self.accelerator.scaler.load_state_dict(saved["scaler"])
-        self.history = [entry for entry in self.run.read_metrics() if entry["epoch"] <= self.state.epoch]
+        self.history = finished_epochs(self.run, self.state)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from sightsmith.core.util.files import resolved_path
 from sightsmith.plugins.commands.labelled_data import LabelledData
 from sightsmith.plugins.commands.settings import flag, key, parse
 
@@ -16,7 +18,8 @@ if TYPE_CHECKING:
 @dataclass(frozen=True, kw_only=True)
 class Evaluate(LabelledData):
     """Evaluate a finished run on labelled images, each split separately: metrics with confidence intervals, and a
-    report. Without dataset.root, it uses the run's own data set. Classes are matched by name."""
+    report. Without dataset.root, it uses the run's own data set. Classes are matched by name. Images that cannot be
+    read are left out and named, and the exit code is then 1."""
 
     run: Path = key("the run's folder", metavar="DIR")
     split: str | None = key("evaluate only this split", None, metavar="NAME")
@@ -28,6 +31,7 @@ class Evaluate(LabelledData):
 def evaluate_command(arguments: list[str], plugins: Plugins) -> int:
     options = parse(Evaluate, arguments, plugins.commands["evaluate"])
 
+    from sightsmith.core.util.errors import listed
     from sightsmith.engine.pipeline.console import console
     from sightsmith.engine.pipeline.evaluate import evaluate
     from sightsmith.engine.pipeline.result import Result
@@ -36,10 +40,14 @@ def evaluate_command(arguments: list[str], plugins: Plugins) -> int:
     result = Result.load(options.run, plugins)
     with stdout_as_stderr(options.json):
         evaluation = evaluate(result, options.dataset(), options.split,
-                              options.output_dir and options.output_dir.resolve(), tta=options.tta)
+                              options.output_dir and resolved_path(options.output_dir), tta=options.tta)
     if options.json:
-        print_json({"report": str(evaluation.report), "splits": evaluation.to_json()})
+        print_json({"report": str(evaluation.report), "left_out": list(evaluation.left_out),
+                    "splits": evaluation.to_json()})
     else:
         console().print(evaluation.table())
         print(f"Report: {evaluation.report}")
-    return 0
+    if evaluation.left_out:
+        print(f"{len(evaluation.left_out)} images could not be read and are not counted: {listed(evaluation.left_out)}",
+              file=sys.stderr)
+    return int(bool(evaluation.left_out))

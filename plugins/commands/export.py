@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from sightsmith.core.util.files import resolved_path
 from sightsmith.plugins.commands.labelled_data import LabelledData
 from sightsmith.plugins.commands.settings import flag, key, parse
 
@@ -37,7 +38,7 @@ def export_command(arguments: list[str], plugins: Plugins) -> int:
     result = Result.load(options.run, plugins)
     with stdout_as_stderr(options.json):
         exported = export(result, options.format, plugins, options.dataset(), options.tolerance,
-                          options.output_dir and options.output_dir.resolve())
+                          options.output_dir and resolved_path(options.output_dir))
     if options.json:
         print_json({"folder": str(exported.folder), **asdict(exported.parity)})
     else:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -40,6 +40,7 @@ def inspect_command(arguments: list[str], plugins: Plugins) -> int:
 
     from sightsmith.core.config.compose import compose
     from sightsmith.core.util.files import ensure_writable, make_folder
+    from sightsmith.engine.data.check_split import across
     from sightsmith.engine.data.near_duplicates import near_duplicates
     from sightsmith.engine.data.statistics import describe
     from sightsmith.engine.pipeline.load_dataset import check
@@ -57,6 +58,7 @@ def inspect_command(arguments: list[str], plugins: Plugins) -> int:
         _ensure_new(html, "augmentations=true")
     plugins.dataset_checked(dataset=dataset)
     pairs = near_duplicates(dataset.index.samples, config.image)
+    dataset = replace(dataset, problems=(*dataset.problems, *across(dataset, pairs)))
     if html is not None:
         from sightsmith.engine.report.inspect_page import write_inspect_page
 
@@ -97,11 +99,12 @@ def _augmented(config: Config, plugins: Plugins, dataset: CheckedDataset) -> lis
 
 
 def _convert(config: Config, plugins: Plugins, form: str, folder: Path | None, report: Callable[[str], None]) -> None:
+    from sightsmith.core.util.files import resolved_path
     from sightsmith.engine.data.write import find_writer, write_dataset
     from sightsmith.engine.pipeline.load_dataset import check_for_evaluation
 
     whole = check_for_evaluation(config, plugins, lambda line: None)  # including the test split
     writer = find_writer(form, plugins.dataset_formats, whole.index.annotation)
-    target = (folder or Path(f"{whole.index.root.name}-{writer.name}")).resolve()
+    target = resolved_path(folder or f"{whole.index.root.name}-{writer.name}")
     for line in (*write_dataset(whole.index, whole.infos, writer, target), f"Written as {writer.name}: {target}"):
         report(line)

@@ -17,7 +17,12 @@ class LabelledData:
     dataset_group_by: str | None = key("how to group its images, as for `train`", None, name="dataset.group_by",
                                        metavar="GROUPS")
 
+    dataset_class_map: str | None = key("other names for its classes, {old: new}, or a YAML file with them", None,
+                                        name="dataset.class_map", metavar="NAMES")
+
     def dataset(self) -> dict[str, str]:
-        """The keys that are set, as overrides."""
+        """The keys that are set, with their values."""
+        from sightsmith.core.config.literal import unquoted  # Hydra, which help and completion do without
+
         values = {entry.metadata["name"]: getattr(self, entry.name) for entry in fields(LabelledData)}
-        return {name: value for name, value in values.items() if value is not None}
+        return {name: unquoted(value) for name, value in values.items() if value is not None}

@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import dataclasses
-import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sightsmith.core.config.presets import Preset, load_presets
 from sightsmith.core.contracts.annotation import can_derive
 from sightsmith.core.contracts.records import Record
+from sightsmith.core.util.errors import UserError
+from sightsmith.core.util.reading import read_json
 from sightsmith.engine.runs.run_dir import RunDir, read_status
 
 if TYPE_CHECKING:
     from sightsmith.core.plugins.manager import Plugins
 
 Row = dict[str, Any]
+PLANNED = ("name", "task", "network")
+"""What a run's plan says of it."""
 
 
 def rows(kind: str, plugins: Plugins, task: str | None = None, output_dir: Path = Path("runs")) -> list[Row]:
@@ -120,16 +123,17 @@ ROWS: dict[str, Callable[[Plugins, str | None], list[Row]]] = {
 def _run(status_file: Path) -> Row:
     run = RunDir(status_file.parent)
     status = read_status(run)
-    plan, data = _content(run.plan), _content(run.data)
-    return {"run": str(run.path), "name": plan.get("name"), "task": plan.get("task"), "network": plan.get("network"),
-            "dataset": data.get("root"), "status": status["status"], "progress": status.get("progress"),
-            "score": status.get("score"), "created": status.get("created"), "device_hours": status.get("device_hours"),
+    plan, data = _texts(run.plan, PLANNED), _texts(run.data, ("root",))
+    return {"run": str(run.path), **{key: plan.get(key) for key in PLANNED}, "dataset": data.get("root"),
+            "status": status["status"], "progress": status.get("progress"), "score": status.get("score"),
+            "created": status.get("created"), "device_hours": status.get("device_hours"),
             "message": status.get("message")}
 
 
-def _content(path: Path) -> dict[str, Any]:
+def _texts(path: Path, keys: Sequence[str]) -> dict[str, Any]:
+    """These keys of a run's file; none if it is missing or damaged, which breaks no list."""
     try:
-        content = json.loads(path.read_text())
-    except (OSError, ValueError):
+        content: dict[str, Any] = read_json(path, dict.fromkeys(keys, str))
+    except UserError:
         return {}
-    return content if isinstance(content, dict) else {}
+    return content

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from sightsmith.core.util.files import resolved_path
 from sightsmith.plugins.commands.settings import flag, key, parse
 
 if TYPE_CHECKING:
@@ -15,7 +17,8 @@ if TYPE_CHECKING:
 @dataclass(frozen=True)
 class Predict:
     """Predict images with a finished run. Writes predictions.json, pictures with the predictions drawn in, and
-    optionally annotation that you can correct and train on."""
+    optionally annotation that you can correct and train on. Images that cannot be read are named, and the exit code is
+    then 1."""
 
     run: Path = key("the run's folder", metavar="DIR")
     input: str = key("an image, a folder or a zip file", metavar="PATH")
@@ -39,10 +42,13 @@ def predict_command(arguments: list[str], plugins: Plugins) -> int:
                                      options.tta)
     result = Result.load(options.run, plugins)
     with stdout_as_stderr(options.json):
-        folder, lines = predict_files(result, options.input, predict_options,
-                                      options.output_dir and options.output_dir.resolve())
+        written = predict_files(result, options.input, predict_options,
+                                options.output_dir and resolved_path(options.output_dir))
     if options.json:
-        print((folder / FILE).read_text(), end="")
+        print((written.folder / FILE).read_text(), end="")
     else:
-        print(*lines, f"Predictions: {folder / FILE}", sep="\n")
-    return 0
+        print(*written.notes, f"Predictions: {written.folder / FILE}", sep="\n")
+    if written.problems:
+        print(f"{len(written.problems)} of the images could not be read:",
+              *(f"  - {problem}" for problem in written.problems), sep="\n", file=sys.stderr)
+    return int(bool(written.problems))

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from sightsmith.core.util.files import resolved_path
 from sightsmith.plugins.commands.settings import flag, key, parse, word
 
 if TYPE_CHECKING:
@@ -43,7 +44,7 @@ def preset_command(arguments: list[str], plugins: Plugins) -> int:
     card: dict[str, Any] = {name: " ".join(text.split()) for name, text in texts.items() if text is not None}
     if "tunable" in card:
         card["tunable"] = [name for name in card["tunable"].strip("[]").replace(" ", "").split(",") if name]
-    written = create_preset(options.run.resolve(), options.name, options.output_dir, card, plugins,
+    written = create_preset(resolved_path(options.run), options.name, options.output_dir, card, plugins,
                             package=options.package)
     if options.json:
         print_json({"package" if options.package else "preset": str(written)})

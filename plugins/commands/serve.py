@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 @dataclass(frozen=True)
 class Serve:
     """Serve a finished run's predictions over HTTP: GET /health, GET /model, and POST /predict with an image's bytes
-    as the body; GET /docs describes the API. Needs `pip install 'sightsmith[serve]'`. There is no authentication; run
+    as the body; GET / is a page to try it. Needs `pip install 'sightsmith[serve]'`. There is no authentication; run
     it only on a network you trust."""
 
     run: Path = key("the run's folder", metavar="DIR")

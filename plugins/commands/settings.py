@@ -26,6 +26,7 @@ from typing import Any, Literal, TypeVar
 
 from sightsmith.core.contracts.records import CommandRecord
 from sightsmith.core.util.errors import Problem, UserError, near
+from sightsmith.core.util.files import typed_path
 
 Settings = TypeVar("Settings")
 Kind = Literal["key", "flag", "word", "overrides"]
@@ -112,7 +113,7 @@ class Argument:
             return text == "true"
         if self.type in (int, float):
             return self._number(text)
-        return Path(text).expanduser() if self.type is Path else text
+        return typed_path(text) if self.type is Path else text
 
     def _number(self, text: str) -> float:
         low = float("-inf") if self.low is None else self.low

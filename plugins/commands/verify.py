@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from sightsmith.core.util.files import resolved_path
 from sightsmith.plugins.commands.settings import flag, key, parse
 
 if TYPE_CHECKING:
@@ -28,7 +29,7 @@ def verify_command(arguments: list[str], plugins: Plugins) -> int:
     from sightsmith.engine.pipeline import verify
     from sightsmith.plugins.commands.output import print_json, stdout_as_stderr
 
-    run = options.run.resolve()
+    run = resolved_path(options.run)
     checks = verify.check_run(run, (lambda line: None) if options.json else print, plugins)
     if not options.json:
         verify.print_checks(checks)

@@ -5,8 +5,22 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from sightsmith.plugin import DatasetIndex, FormatMatch, Problem, Sample, Split, listed
-from sightsmith.plugins.formats.files import has_images, inside, is_image, natural, relative, subfolders, walk
+from sightsmith.plugin import (
+    DatasetIndex,
+    FormatMatch,
+    Problem,
+    Sample,
+    Split,
+    has_images,
+    is_image,
+    is_inside,
+    listed,
+    natural_order,
+    relative_name,
+    split_of,
+    subfolders,
+    walk_files,
+)
 
 TOP = "classes"
 
@@ -19,6 +33,8 @@ class ClassFolders:
         filled = [folder for folder in subfolders(top) if has_images(folder)]
         if top != root and subfolders(top):
             return FormatMatch(0.95, f"a folder {top.name}/ with {len(subfolders(top))} class folders")
+        if filled and all(split_of(folder.name) for folder in filled):
+            return None  # a classifier of training and test images
         if len(filled) > 1 or (filled and len(subfolders(top)) > 1):
             return FormatMatch(0.6, f"{len(filled)} folders of images")
         return FormatMatch(0.3, f"one folder of images, {filled[0].name}/") if filled else None
@@ -28,7 +44,7 @@ class ClassFolders:
         problems: list[Problem] = []
         samples = read_classes(root, top, None, problems)
         classes = tuple(folder.name for folder in subfolders(top))
-        stray = [relative(path, root) for path in sorted(top.iterdir()) if path.is_file() and is_image(path)]
+        stray = [relative_name(path, root) for path in sorted(top.iterdir()) if path.is_file() and is_image(path)]
         if stray:
             problems.append(Problem(f"{len(stray)} images are next to the class folders and are ignored: "
                                     f"{listed(stray)}", severity="warning"))
@@ -43,20 +59,20 @@ def read_classes(root: Path, top: Path, split: Split | None, problems: list[Prob
     samples = []
     for folder in subfolders(top):
         others, found = [], 0
-        for path in walk(folder):
-            name = relative(path, root)
+        for path in walk_files(folder):
+            name = relative_name(path, root)
             if not is_image(path):
                 others.append(name)
-            elif not inside(root, path):
+            elif not is_inside(root, path):
                 problems.append(Problem("is a link to a file outside the data set", file=name,
                                         hint="copy the image into the data set"))
             else:
                 found += 1
                 samples.append(Sample(path, name, (folder.name,), split=split))
         if others:
-            problems.append(Problem(f"{len(others)} files in {relative(folder, root)}/ are not images and are "
+            problems.append(Problem(f"{len(others)} files in {relative_name(folder, root)}/ are not images and are "
                                     f"ignored: {listed(others)}", severity="warning"))
         if not found:
-            problems.append(Problem("the class folder has no images", file=relative(folder, root),
+            problems.append(Problem("the class folder has no images", file=relative_name(folder, root),
                                     hint="add images to it, or remove it"))
-    return sorted(samples, key=lambda sample: natural(sample.name))
+    return sorted(samples, key=lambda sample: natural_order(sample.name))

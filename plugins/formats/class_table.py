@@ -7,8 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from sightsmith.plugin import IGNORED, Problem, SemanticMask
-from sightsmith.plugins.formats.files import read_text, relative
+from sightsmith.plugin import IGNORED, Problem, SemanticMask, read_text, relative_name
 
 FILES = ("classes.txt", "names.txt", "class_names.txt", "labels.txt", "labelmap.txt", "label_colors.txt",
          "class_dict.csv")
@@ -71,15 +70,15 @@ def read_class_table(root: Path, folders: Iterable[Path], problems: list[Problem
             continue
         name, colour = _row(line)
         if any(name == other for other, _ in rows):
-            problems.append(Problem(f"the class {name!r} is duplicated", file=relative(path, root), line=number))
+            problems.append(Problem(f"the class {name!r} is duplicated", file=relative_name(path, root), line=number))
         elif colour is not None and max(colour) > 255:
-            problems.append(Problem(f"{colour} is not a colour: values are 0 to 255", file=relative(path, root),
+            problems.append(Problem(f"{colour} is not a colour: values are 0 to 255", file=relative_name(path, root),
                                     line=number))
         else:
             rows.append((name, colour))
     if not rows and problem is None:
-        problems.append(Problem("lists no classes", file=relative(path, root), hint="write one class per line"))
-    return _table(rows), relative(path, root)
+        problems.append(Problem("lists no classes", file=relative_name(path, root), hint="write one class per line"))
+    return _table(rows), relative_name(path, root)
 
 
 def _row(line: str) -> tuple[str, tuple[int, int, int] | None]:

@@ -2,23 +2,44 @@
 
 from __future__ import annotations
 
-import re
 from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from sightsmith.plugin import DatasetIndex, FormatMatch, Object, Problem, Sample, Split, contained_path, listed, richest
+from sightsmith.plugin import (
+    DatasetIndex,
+    FormatMatch,
+    ImageFinder,
+    Object,
+    Problem,
+    Sample,
+    Split,
+    files_in,
+    listed,
+    read_head,
+    read_id,
+    read_json,
+    read_size,
+    relative_name,
+    richest,
+    split_of,
+    subfolders,
+    walk_files,
+)
 from sightsmith.plugins.formats.coco_objects import read_object
-from sightsmith.plugins.formats.files import read_json, relative, walk
 
 HEAD = 4096
+PROBED = 20
+"""JSON files of a folder that are looked into."""
 KEYS = ("images", "annotations", "categories")
+FOLDERS = ("", "images", "data")
+"""Where the paths of images begin, below the data set's folder."""
 
 
 class Coco:
-    """One JSON, or one per split (``*train*.json``, ``*val*.json`` and optionally ``*test*.json``).
+    """One JSON, or one per split (``instances_train2017.json``, ``birds_val.json``, optionally ``test.json``).
 
     The data set has masks if any annotation has a ``segmentation``, else boxes if any has a ``bbox``, else
     labels. As labels it is single-label if every image has exactly one category. An image without
@@ -27,7 +48,7 @@ class Coco:
 
     def detect(self, root: Path) -> FormatMatch | None:
         found = _annotation_files(root)
-        return FormatMatch(0.9, f"COCO annotation in {', '.join(relative(path, root) for path in found)}") \
+        return FormatMatch(0.9, f"COCO annotation in {', '.join(relative_name(path, root) for path in found)}") \
             if found else None
 
     def read(self, root: Path, report: Callable[[str], None] | None = None) -> DatasetIndex:
@@ -35,22 +56,19 @@ class Coco:
         samples: list[Sample] = []
         classes: dict[str, None] = {}
         without_shape: list[str] = []
-        files = _annotation_files(root) or [path for path in walk(root) if path.suffix.lower() == ".json"][:1]
+        files = _annotation_files(root) or [path for path in walk_files(root) if path.suffix.lower() == ".json"][:1]
         if not files:
             problems.append(Problem("no COCO JSON was found"))
-        splits = {path: _split_of(path) for path in files}
-        complete = {"train", "validation"} <= set(splits.values()) and None not in splits.values()
-        for path in files:
+        for path, split in _splits(files, root, problems).items():
             content, problem = read_json(path, root)
             if problem is not None:
                 problems.append(problem)
                 continue
-            split = splits[path] if complete or splits[path] == "test" else None
             if split == "test" and isinstance(content, dict) and "annotations" not in content:
-                problems.append(Problem("has no annotations and is ignored", file=relative(path, root),
+                problems.append(Problem("has no annotations and is ignored", file=relative_name(path, root),
                                         severity="warning"))
                 continue
-            found = _File(path, root, content, problems)
+            found = CocoFile(path, root, content, problems)
             classes |= dict.fromkeys(found.categories.values())
             samples += found.samples(split)
             without_shape += found.without_shape
@@ -65,46 +83,45 @@ class Coco:
 
 def _annotation_files(root: Path) -> list[Path]:
     found = []
-    for folder in (root, root / "annotations"):
-        for path in sorted(folder.glob("*.json")) if folder.is_dir() else []:
-            with path.open("rb") as stream:
-                head = stream.read(HEAD)
-                # In a large file the other keys may come at the end, after a long list of images.
-                stream.seek(max(path.stat().st_size - HEAD, 0))
-                ends = head + stream.read(HEAD)
-            if sum(f'"{key}"'.encode() in ends for key in KEYS) >= 2 and b'"shapes"' not in ends:
+    for folder in (root, *subfolders(root)):
+        for path in [path for path in files_in(folder) if path.suffix.lower() == ".json"][:PROBED]:
+            # In a large file the other keys may come at the end, after a long list of images.
+            ends = read_head(path, HEAD, end=True)
+            if sum(f'"{key}"' in ends for key in KEYS) >= 2 and '"shapes"' not in ends and '"items"' not in ends:
                 found.append(path)
     return found
 
 
-def _split_of(path: Path) -> Split | None:
-    if re.search(r"train", path.stem, re.IGNORECASE):
-        return "train"
-    if re.search(r"val", path.stem, re.IGNORECASE):
-        return "validation"
-    return "test" if re.search(r"test", path.stem, re.IGNORECASE) else None
+def _splits(files: list[Path], root: Path, problems: list[Problem]) -> dict[Path, Split | None]:
+    """The split of each of ``files``; None unless they name training and validation, or one of several the test."""
+    splits = {path: split_of(path.stem, of_file=True) for path in files}
+    if {"train", "validation"} <= set(splits.values()):
+        for path in [path for path, split in splits.items() if split is None]:
+            problems.append(Problem("is neither of training nor of validation nor of the test, whose files are beside "
+                                    "it, and is ignored", file=relative_name(path, root), severity="warning"))
+            del splits[path]
+        return splits
+    return {path: split if split == "test" and len(files) > 1 else None for path, split in splits.items()}
 
 
-class _File:
+class CocoFile:
     """One annotation file: its categories by id, its samples, and the annotations without a box or mask."""
 
     def __init__(self, path: Path, root: Path, content: Any, problems: list[Problem]) -> None:
-        self._path, self._root, self._problems = path, root, problems
-        self._name = relative(path, root)
+        self._root, self._problems = root, problems
+        self._name = relative_name(path, root)
+        last = path.stem.rsplit("_", 1)[-1]
+        self._finder = ImageFinder(root, (*FOLDERS, last, f"images/{last}", split_of(path.stem, of_file=True) or "",
+                                          relative_name(path.parent, root)))
         if not isinstance(content, dict):
             self._add_problem("is not a COCO file: it is not a JSON object")
-            content = {}
-        else:
-            for key in KEYS:
-                if not isinstance(content.get(key), list):
-                    self._add_problem(f"has no list {key!r}")
-        self._parts = {key: [item for item in content.get(key, []) if isinstance(item, dict)]
-                       if isinstance(content.get(key), list) else [] for key in KEYS}
+        self._parts = {key: self._entries(content, key) if isinstance(content, dict) else [] for key in KEYS}
         self.without_shape: list[str] = []
-        self.categories: dict[Any, str] = {}
+        self.categories: dict[int | str, str] = {}
         for category in self._parts["categories"]:
-            number, name = category.get("id"), category.get("name")
-            if not isinstance(number, int) or not isinstance(name, str) or not name:
+            number, name = read_id(category.get("id")), category.get("name")
+            name = str(name).strip() if isinstance(name, (str, int)) and not isinstance(name, bool) else ""
+            if number is None or not name:
                 self._add_problem(f"a category lacks an id or a name: {str(category)[:80]}")
             elif number in self.categories:
                 self._add_problem(f"the category id {number} is duplicated")
@@ -113,13 +130,26 @@ class _File:
             else:
                 self.categories[number] = name
 
+    def _entries(self, content: dict[str, Any], key: str) -> list[dict[str, Any]]:
+        """The objects in the list ``key``."""
+        entries = content.get(key)
+        if not isinstance(entries, list):
+            self._add_problem(f"has no list {key!r}")
+            return []
+        found = [entry for entry in entries if isinstance(entry, dict)]
+        if len(found) < len(entries):
+            wrong = next(entry for entry in entries if not isinstance(entry, dict))
+            self._add_problem(f"{len(entries) - len(found)} entries of {key!r} are no JSON objects, such as "
+                              f"{str(wrong)[:40]!r}")
+        return found
+
     def samples(self, split: Split | None) -> list[Sample]:
-        images: dict[int, tuple[Path, dict[str, Any]]] = {}
+        images: dict[int | str, tuple[Path, dict[str, Any]]] = {}
         paths: set[Path] = set()
-        labels: dict[int, set[str]] = {}
+        labels: dict[int | str, set[str]] = {}
         for image in self._parts["images"]:
-            number, text = image.get("id"), image.get("file_name")
-            if not isinstance(number, int) or not isinstance(text, str):
+            number, text = read_id(image.get("id")), image.get("file_name")
+            if number is None or not isinstance(text, str):
                 self._add_problem(f"an image lacks an id or a file_name: {str(image)[:80]}")
             elif number in labels:
                 self._add_problem(f"the image id {number} is duplicated")
@@ -131,13 +161,23 @@ class _File:
                 elif path is not None:
                     paths.add(path)
                     images[number] = path, image
-        objects: dict[int, list[Object]] = defaultdict(list)
+        self._problems += self._finder.problems(self._name)
+        objects = self._objects(labels)
+        order = {name: place for place, name in enumerate(self.categories.values())}
+        return [Sample(path, relative_name(path, self._root), tuple(sorted(labels[number], key=order.__getitem__)),
+                       split=split, file=self._name, objects=tuple(objects[number]),
+                       size=read_size((image.get("width"), image.get("height"))))
+                for number, (path, image) in images.items()]
+
+    def _objects(self, labels: dict[int | str, set[str]]) -> dict[int | str, list[Object]]:
+        """The objects by the id of their image; ``labels`` of the known images are filled."""
+        objects: dict[int | str, list[Object]] = defaultdict(list)
         for annotation in self._parts["annotations"]:
-            number, category = annotation.get("image_id"), annotation.get("category_id")
+            number, category = read_id(annotation.get("image_id")), read_id(annotation.get("category_id"))
             source_id = f"annotation {annotation.get('id', '')}".rstrip()
-            if not isinstance(number, int) or number not in labels:
+            if number is None or number not in labels:
                 self._add_problem(f"the {source_id} refers to the image id {number}, which is not in 'images'")
-            elif not isinstance(category, int) or category not in self.categories:
+            elif category is None or category not in self.categories:
                 self._add_problem(f"the {source_id} refers to the category id {category}, which is not in 'categories'")
             else:
                 labels[number].add(self.categories[category])
@@ -147,30 +187,14 @@ class _File:
                     objects[number].append(item)
                 elif not faults:
                     self.without_shape.append(f"{source_id} of {self._name}")
-        order = list(self.categories.values())
-        return [Sample(path, relative(path, self._root), tuple(sorted(labels[number], key=order.index)), split=split,
-                       file=self._name, objects=tuple(objects[number]), size=_size(image))
-                for number, (path, image) in images.items()]
+        return objects
 
     def _find(self, text: str) -> Path | None:
-        """Look for the image in the root, ``images/``, a folder named after the JSON, and next to the JSON."""
-        last = self._path.stem.rsplit("_", 1)[-1]
-        folders = ["", "images", last, f"images/{last}", _split_of(self._path) or "",
-                   self._path.parent.relative_to(self._root).as_posix()]
-        for folder in dict.fromkeys(folders):
-            path, reason = contained_path(self._root / folder, text)
-            if path is None:
-                self._add_problem(f"image: {reason}")
-                return None
-            if path.is_file():
-                return path
-        self._add_problem(f"there is no image {text!r}", "expected in the data set's folder or images/")
-        return None
+        try:
+            return self._finder.find(text)
+        except ValueError as error:
+            self._add_problem(*error.args)
+            return None
 
     def _add_problem(self, message: str, hint: str | None = None) -> None:
         self._problems.append(Problem(message, file=self._name, hint=hint))
-
-
-def _size(image: dict[str, Any]) -> tuple[int, int] | None:
-    width, height = image.get("width"), image.get("height")
-    return (width, height) if isinstance(width, int) and isinstance(height, int) and width and height else None

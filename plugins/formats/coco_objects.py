@@ -5,19 +5,22 @@ from __future__ import annotations
 from typing import Any
 
 from sightsmith.plugin import (
-    MAX_SIDE,
     Box,
+    ImageError,
     Mask,
     MaskError,
     Object,
     Polygons,
     Problem,
     RunLengths,
+    check_image_size,
     mask_box,
     mask_from_counts,
+    read_flag,
+    read_numbers,
+    read_size,
     run_lengths,
 )
-from sightsmith.plugins.formats.files import numbers
 
 
 def read_object(annotation: dict[str, Any], label: str, source_id: str) -> tuple[Object | None, list[Problem]]:
@@ -29,7 +32,7 @@ def read_object(annotation: dict[str, Any], label: str, source_id: str) -> tuple
     except ValueError as error:
         problems.append(Problem(f"the {source_id}: {error}", affects="masks"))
     bbox = annotation.get("bbox")
-    values = numbers(bbox, 4)
+    values = read_numbers(bbox, 4)
     box: Box | None = None
     if values is not None:
         left, top, width, height = values
@@ -39,9 +42,13 @@ def read_object(annotation: dict[str, Any], label: str, source_id: str) -> tuple
                                 affects="boxes"))
     elif mask is not None:
         box = _bounding_box(mask)
+    crowd = read_flag(annotation.get("iscrowd"))
+    if crowd is None:
+        problems.append(Problem(f"the {source_id}: iscrowd is {str(annotation['iscrowd'])[:40]!r}, not 0 or 1",
+                                affects="boxes"))
     if box is None:
         return None, problems
-    return Object(label, box, mask, crowd=bool(annotation.get("iscrowd")), source_id=source_id), problems
+    return Object(label, box, mask, crowd=bool(crowd), source_id=source_id), problems
 
 
 def _mask(value: Any) -> Mask | None:
@@ -49,15 +56,19 @@ def _mask(value: Any) -> Mask | None:
     if not value:
         return None
     if isinstance(value, list):
-        rings = [numbers(ring) for ring in value]
+        rings = [read_numbers(ring) for ring in value]
         if any(ring is None for ring in rings):
             raise ValueError("the segmentation is not a list of polygons [x, y, x, y, ...]")
         return Polygons(tuple(ring for ring in rings if ring is not None))
     size, counts = (value.get("size"), value.get("counts")) if isinstance(value, dict) else (None, None)
-    if not isinstance(size, list) or len(size) != 2 or not all(
-            isinstance(side, int) and 0 < side <= MAX_SIDE for side in size) or not isinstance(counts, (str, list)):
+    sides = read_size(size) if isinstance(size, list) else None
+    if sides is None or not isinstance(counts, (str, list)):
         raise ValueError("the segmentation is neither polygons nor run lengths with a size [height, width]")
-    height, width = size
+    height, width = sides
+    try:
+        check_image_size(width, height)
+    except ImageError as error:
+        raise ValueError(f"the segmentation's size: {error}") from error
     if isinstance(counts, str):
         return RunLengths(height, width, counts.encode("utf-8", "replace"))
     try:

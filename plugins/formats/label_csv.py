@@ -6,12 +6,25 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from sightsmith.plugin import Annotation, DatasetIndex, FormatMatch, Object, Problem, Sample, listed
-from sightsmith.plugins.formats.files import is_image, natural, relative, walk
+from sightsmith.plugin import (
+    Annotation,
+    DatasetIndex,
+    FormatMatch,
+    ImageFinder,
+    Object,
+    Problem,
+    Sample,
+    is_image,
+    listed,
+    natural_order,
+    relative_name,
+    walk_files,
+)
 from sightsmith.plugins.formats.label_csv_objects import read_object
-from sightsmith.plugins.formats.label_csv_table import Images, Row, read_rows
+from sightsmith.plugins.formats.label_csv_table import Row, read_rows
 
 FILES = ("label.csv", "labels.csv")
+OLDER_FOLDER = "image"
 ANNOTATIONS: dict[int, Annotation] = {2: "labels", 3: "labels", 5: "masks", 6: "boxes"}
 """The annotation of a table, by its number of columns."""
 
@@ -44,19 +57,20 @@ class LabelCsv:
         if table is None:
             problems.append(Problem(f"there is no file {FILES[0]}", hint=f"add {FILES[0]} to {root}"))
             return DatasetIndex(root, "label_csv", (), (), problems=tuple(problems))
-        columns, rows = read_rows(table, problems)
-        finder = Images(root)
+        columns, rows = read_rows(table, root, problems)
+        finder = ImageFinder(root, ("", OLDER_FOLDER))
         images: dict[str, _Image] = {}
         for row in rows:
             try:
-                path = finder.find(row)
-                image = images.setdefault(relative(path, root), _Image(path, row.line))
+                path = finder.find(row.path)
+                image = images.setdefault(relative_name(path, root), _Image(path, row.line))
                 if row.label is not None:
                     _add(image, row)
             except ValueError as error:
                 message, hint = (*error.args, None)[:2]
                 problems.append(Problem(message, file=table.name, line=row.line, hint=hint))
-        classes = tuple(sorted({label for image in images.values() for label in image.labels}, key=natural))
+        problems += finder.problems(table.name)
+        classes = tuple(sorted({label for image in images.values() for label in image.labels}, key=natural_order))
         samples = []
         for name, image in images.items():
             labels = tuple(label for label in classes if label in image.labels
@@ -115,7 +129,8 @@ def _about_missing(images: dict[str, _Image], classes: tuple[str, ...], problems
 
 
 def _about_unlisted(root: Path, images: dict[str, _Image], problems: list[Problem]) -> None:
-    unlisted = [name for path in walk(root) if is_image(path) and (name := relative(path, root)) not in images]
+    names = (relative_name(path, root) for path in walk_files(root) if is_image(path))
+    unlisted = [name for name in names if name not in images]
     if unlisted:
         problems.append(Problem(f"{len(unlisted)} images have no row and are ignored: {listed(unlisted)}",
                                 severity="warning"))

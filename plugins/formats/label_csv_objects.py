@@ -7,8 +7,7 @@ import zlib
 
 import numpy as np
 
-from sightsmith.plugin import MAX_SIDE, Object, encode_mask, mask_box
-from sightsmith.plugins.formats.files import numbers
+from sightsmith.plugin import ImageError, Object, check_image_size, encode_mask, mask_box, read_numbers
 from sightsmith.plugins.formats.label_csv_table import Row
 
 
@@ -18,7 +17,7 @@ def read_object(row: Row) -> Object:
 
 
 def _box(row: Row) -> Object:
-    values = numbers(row.values)
+    values = read_numbers(row.values)
     if values is None:
         raise ValueError(f"x_left,y_top,width,height are not four numbers: {','.join(row.values)[:80]}")
     left, top, width, height = values
@@ -31,10 +30,13 @@ def _mask(row: Row) -> Object:
     Only the end of the mask is padded to a whole byte, not each row.
     """
     width_text, height_text, text = row.values
-    if not all(side.isdecimal() and 0 < int(side) <= MAX_SIDE for side in (width_text, height_text)):
-        raise ValueError(f"width,height are {width_text[:20]},{height_text[:20]}; both must be whole numbers from 1 to "
-                         f"{MAX_SIDE}")
+    if not all(side.isdecimal() and len(side) < 10 and int(side) for side in (width_text, height_text)):
+        raise ValueError(f"width,height are {width_text[:20]},{height_text[:20]}; both must be whole numbers from 1")
     width, height = int(width_text), int(height_text)
+    try:
+        check_image_size(width, height)
+    except ImageError as error:
+        raise ValueError(f"the mask's size: {error}") from error
     expected = (width * height + 7) // 8
     try:
         packed = base64.b64decode(text, validate=True)

@@ -1,20 +1,18 @@
-"""The rows of a ``label.csv`` and the images that they refer to."""
+"""The rows of a ``label.csv``."""
 
 from __future__ import annotations
 
+import codecs
 import csv
 import io
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
-from sightsmith.plugin import Problem, contained_path, listed
-from sightsmith.plugins.formats.files import relative, stems
+from sightsmith.plugin import HEAD, Problem, listed, read_bytes
+from sightsmith.plugins.formats.label_csv_header import without_header
 
-OLDER_FOLDER = "image"
 LARGEST = 2**30
-HEADER_WORDS = {"path", "file", "filename", "file_name", "image", "images", "image_path", "name", "id", "label",
-                "class"}
 COLUMNS = {2: "path,class", 3: "path,class,0|1", 5: "path,class,width,height,mask",
            6: "path,class,x_left,y_top,width,height"}
 """The cells of a row, by its number of columns."""
@@ -36,9 +34,9 @@ class Row:
         return 1 if self.label is None else 2 + len(self.values)
 
 
-def read_rows(table: Path, problems: list[Problem]) -> tuple[int, list[Row]]:
+def read_rows(table: Path, root: Path, problems: list[Problem]) -> tuple[int, list[Row]]:
     """The most frequent number of columns, and the rows that have it or only a path."""
-    rows = _rows(table, problems)
+    rows = _rows(table, root, problems)
     counts = Counter(row.columns for row in rows if row.label is not None)
     if not counts:
         return 2, rows
@@ -53,70 +51,55 @@ def read_rows(table: Path, problems: list[Problem]) -> tuple[int, list[Row]]:
     return columns, [row for row in rows if row.columns in (1, columns)]
 
 
-def _rows(table: Path, problems: list[Problem]) -> list[Row]:
+def _rows(table: Path, root: Path, problems: list[Problem]) -> list[Row]:
     """The rows with a valid number of columns; the others become problems."""
-    if table.stat().st_size > LARGEST:
-        problems.append(Problem(f"is larger than {LARGEST // 2**30} GiB", file=table.name))
-        return []
-    content = table.read_bytes()
-    try:
-        text = content.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        line = content[:error.start].count(b"\n") + 1
-        text = content.decode("cp1252", "replace")
-        problems.append(Problem("is not UTF-8 and was read as Windows-1252", file=table.name, line=line,
-                                hint="save it as UTF-8 if names look wrong", severity="warning"))
     rows = []
-    limit = csv.field_size_limit(LARGEST)  # masks exceed the default limit
-    reader = csv.reader(io.StringIO(text, newline=""), strict=True)
-    try:
-        for cells in reader:
-            cells = [cell.strip() for cell in cells]
-            if len(cells) > 3 and not any(cells[1:]):
-                cells = cells[:1]  # spreadsheets pad short rows with empty cells
-            if not any(cells):
-                continue
-            if len(cells) == 1 and ";" in cells[0]:
-                problems.append(Problem("the columns are separated by ';'", file=table.name, line=reader.line_num,
-                                        hint="save the table with commas"))
-            elif len(cells) > 1 and len(cells) not in COLUMNS:
-                problems.append(Problem(f"the row has {len(cells)} columns", file=table.name, line=reader.line_num,
-                                        hint=f"a row is one of: path; {'; '.join(COLUMNS.values())}"))
-            else:
-                rows.append(Row(reader.line_num, cells[0], cells[1] if len(cells) > 1 else None, tuple(cells[2:])))
-    except csv.Error as error:
-        problems.append(Problem(f"cannot be read as a table: {error}", file=table.name, line=max(reader.line_num, 1)))
-    finally:
-        csv.field_size_limit(limit)
+    for line, cells in without_header(_cells(table, root, problems), root, table.name, problems):
+        if len(cells) > 1 and len(cells) not in COLUMNS:
+            problems.append(Problem(f"the row has {len(cells)} columns", file=table.name, line=line,
+                                    hint=f"a row is one of: path; {'; '.join(COLUMNS.values())}"))
+        else:
+            rows.append(Row(line, cells[0], cells[1] if len(cells) > 1 else None, tuple(cells[2:])))
     if not rows and not problems:
         problems.append(Problem("the table is empty", file=table.name, hint="write one row path,class per image"))
     return rows
 
 
-class Images:
-    """Finds the images of rows. Raises ValueError with the reason, and a hint if there is one."""
+def _cells(table: Path, root: Path, problems: list[Problem]) -> list[tuple[int, list[str]]]:
+    """The line and the cells of each row that is not empty."""
+    content, problem = read_bytes(table, root, LARGEST)
+    if content is None:
+        problems += [problem] if problem else []
+        return []
+    text = _decoded(content, table.name, problems)
+    rows = []
+    limit = csv.field_size_limit(LARGEST)  # masks exceed the default limit
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=_delimiter(text), strict=True)
+    try:
+        for found in reader:
+            cells = [cell.strip() for cell in found]
+            if len(cells) > 3 and not any(cells[1:]):
+                cells = cells[:1]  # spreadsheets pad short rows with empty cells
+            if any(cells):
+                rows.append((reader.line_num, cells))
+    except csv.Error as error:
+        problems.append(Problem(f"cannot be read as a table: {error}", file=table.name, line=max(reader.line_num, 1)))
+    finally:
+        csv.field_size_limit(limit)
+    return rows
 
-    def __init__(self, root: Path) -> None:
-        self._root = root
-        self._stems: dict[tuple[Path, str], list[Path]] | None = None
 
-    def find(self, row: Row) -> Path:
-        path, reason = contained_path(self._root, row.path)
-        if path is None:
-            raise ValueError(reason)
-        if path.is_file():
-            return path
-        older = self._root / OLDER_FOLDER / row.path
-        if older.is_file():
-            return older
-        if self._stems is None:
-            self._stems = stems(self._root)
-        candidates = [found for base in (path, older) for found in self._stems.get((base.parent, base.name), [])]
-        if len(candidates) == 1:
-            return candidates[0]
-        if candidates:
-            names = ", ".join(relative(found, self._root) for found in candidates)
-            raise ValueError(f"{row.path!r} could be {names}", "add the file extension")
-        if row.line == 1 and row.path.lower() in HEADER_WORDS:
-            raise ValueError("the first row looks like a header", "delete it: the table has no header row")
-        raise ValueError(f"there is no image {row.path!r}")
+def _decoded(content: bytes, file: str, problems: list[Problem]) -> str:
+    try:
+        return content.decode("utf-16" if content[:2] in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE) else "utf-8-sig")
+    except UnicodeDecodeError as error:
+        problems.append(Problem("is not UTF-8 and was read as Windows-1252", file=file, severity="warning",
+                                line=content[:error.start].count(b"\n") + 1,
+                                hint="save it as UTF-8 if names look wrong"))
+        return content.decode("cp1252", "replace")
+
+
+def _delimiter(text: str) -> str:
+    """The one that most of the first lines have; spreadsheets write ';' where the comma is a decimal sign."""
+    lines = [line for line in text[:HEAD].splitlines() if line.strip()]
+    return max(",;\t", key=lambda sign: sum(sign in line for line in lines))

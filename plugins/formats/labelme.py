@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,18 +13,22 @@ from sightsmith.plugin import (
     IMAGE_SUFFIXES,
     DatasetIndex,
     FormatMatch,
+    ImageFinder,
     Problem,
     Sample,
     cache_dir,
-    contained_path,
+    natural_order,
+    read_flag,
+    read_head,
+    read_json,
+    relative_name,
     richest,
+    walk_files,
     write_atomic,
 )
-from sightsmith.plugins.formats.files import inside, natural, read_json, relative, walk
-from sightsmith.plugins.formats.labelme_shapes import as_masks, image_size, read_shapes
+from sightsmith.plugins.formats.labelme_shapes import as_masks, image_size, label_of, read_shapes
 
 PROBED = 5
-HEAD = 65536
 
 
 class LabelMe:
@@ -36,23 +41,18 @@ class LabelMe:
     """
 
     def detect(self, root: Path) -> FormatMatch | None:
-        found = [path for path in walk(root) if path.suffix.lower() == ".json"]
-        for path in found[:PROBED]:
-            try:
-                with path.open("rb") as stream:
-                    head = stream.read(HEAD)
-            except OSError:
-                continue
-            if b'"shapes"' in head or b'"imagePath"' in head:
-                return FormatMatch(0.85, f"{len(found)} LabelMe JSON files")
+        found = [path for path in walk_files(root) if path.suffix.lower() == ".json"]
+        if any('"shapes"' in head or '"imagePath"' in head for head in map(read_head, found[:PROBED])):
+            return FormatMatch(0.85, f"{len(found)} LabelMe JSON files")
         return None
 
     def read(self, root: Path, report: Callable[[str], None] | None = None) -> DatasetIndex:
         problems: list[Problem] = []
         samples: dict[str, Sample] = {}
-        for path in walk(root):
+        finder = ImageFinder(root)
+        for path in walk_files(root):
             if path.suffix.lower() == ".json":
-                sample = self._sample(path, root, problems)
+                sample = self._sample(path, root, finder, problems)
                 if sample is None:
                     continue
                 if sample.name in samples:
@@ -60,77 +60,82 @@ class LabelMe:
                                             file=sample.file))
                 else:
                     samples[sample.name] = sample
-        classes = tuple(sorted({label for sample in samples.values() for label in sample.labels}, key=natural))
+        problems += finder.problems()
+        classes = tuple(sorted({label for sample in samples.values() for label in sample.labels}, key=natural_order))
         multi_label = any(len(sample.labels) != 1 for sample in samples.values())
         annotation = richest(sample.objects for sample in samples.values())
         found = [as_masks(sample) if annotation == "masks" else sample for sample in samples.values()]
         return DatasetIndex(root, "labelme", classes, tuple(found), multi_label, tuple(problems), annotation)
 
-    def _sample(self, path: Path, root: Path, problems: list[Problem]) -> Sample | None:
-        name = relative(path, root)
+    def _sample(self, path: Path, root: Path, finder: ImageFinder, problems: list[Problem]) -> Sample | None:
+        name = relative_name(path, root)
         content, problem = read_json(path, root)
         if problem is not None:
             problems.append(problem)
             return None
-        if not isinstance(content, dict) or not isinstance(content.get("shapes", []), list) or not (
-                "shapes" in content or "imagePath" in content):
-            problems.append(Problem("is not a LabelMe file: the list 'shapes' is missing", file=name))
+        if not isinstance(content, dict) or not {"shapes", "imagePath"} & content.keys():
+            problems.append(Problem("is not a LabelMe file, which has 'shapes' and 'imagePath', and is ignored",
+                                    file=name, severity="warning"))
+            return None
+        if not isinstance(content.get("shapes") or [], list):
+            problems.append(Problem("'shapes' is not a list", file=name))
             return None
         labels = _labels(content, name, problems)
         objects, faults = read_shapes(content, name)
         problems += faults
-        image = _image(path, root, content, name, problems)
-        if image is None:
+        try:
+            file, shown = _image(path, root, content, finder)
+        except ValueError as error:
+            message, hint = (*error.args, None)[:2]
+            problems.append(Problem(message, file=name, hint=hint or "add the image"))
             return None
-        file = image if image.is_file() else _embedded(content, image, name, problems)
-        return Sample(file, relative(image, root), labels, file=name, objects=objects, size=image_size(content)) \
-            if file else None
+        return Sample(file, shown, labels, file=name, objects=objects, size=image_size(content))
 
 
 def _labels(content: dict[str, Any], name: str, problems: list[Problem]) -> tuple[str, ...]:
     found = set()
     for number, shape in enumerate(content.get("shapes") or [], 1):
-        label = shape.get("label") if isinstance(shape, dict) else None
-        if isinstance(label, str) and label.strip():
-            found.add(label.strip())
+        label = label_of(shape)
+        if label:
+            found.add(label)
         else:
             problems.append(Problem(f"shape {number} has no label", file=name, hint="name it in LabelMe"))
     flags = content.get("flags") or {}
-    if isinstance(flags, dict):
-        found |= {str(flag) for flag, is_set in flags.items() if is_set is True}
-    return tuple(sorted(found, key=natural))
+    for flag, value in flags.items() if isinstance(flags, dict) else ():
+        is_set = read_flag(value)
+        if is_set is None:
+            problems.append(Problem(f"the flag {flag!r} is {str(value)[:40]!r}, neither true nor false", file=name))
+        elif is_set:
+            found.add(str(flag))
+    return tuple(sorted(found, key=natural_order))
 
 
-def _image(path: Path, root: Path, content: dict[str, Any], name: str, problems: list[Problem]) -> Path | None:
-    """The path of ``imagePath`` below ``root``; the file may be missing."""
-    text = content.get("imagePath")
+def _image(path: Path, root: Path, content: dict[str, Any], finder: ImageFinder) -> tuple[Path, str]:
+    """The image of ``imagePath`` and its name; if there is none in the data set, the image of ``imageData``.
+
+    Raises ValueError with the reason, and a hint if there is one.
+    """
+    text, data = content.get("imagePath"), content.get("imageData")
     if not isinstance(text, str) or not text.strip():
-        problems.append(Problem("has no imagePath", file=name))
-        return None
-    text = text.strip().replace("\\", "/")
-    image = path.parent / text
-    # LabelMe writes ../images/x.jpg if the JSON is in another folder; allowed as long as it stays in the data set.
-    if text.startswith("/") or "\0" in text or not inside(root, image):
-        _, reason = contained_path(root, text)
-        problems.append(Problem(reason or "imagePath is outside the data set's folder", file=name))
-        return None
-    return root.resolve() / image.resolve().relative_to(root.resolve())
+        raise ValueError("has no imagePath")
+    try:
+        image = finder.find(text, [path.parent])
+    except ValueError as error:
+        if not isinstance(data, str) or not data:
+            raise ValueError(f"{error.args[0]}; imageData is empty", *error.args[1:]) from error
+        name = re.split(r"[\\/]", text.strip())[-1]
+        return _embedded(data, Path(name).suffix.lower()), relative_name(path.with_name(name), root)
+    return image, relative_name(image, root)
 
 
-def _embedded(content: dict[str, Any], image: Path, name: str, problems: list[Problem]) -> Path | None:
-    """The image of ``imageData`` as a file in the cache: data sets are never modified."""
-    data = content.get("imageData")
-    if not isinstance(data, str) or not data:
-        problems.append(Problem(f"there is no image {content['imagePath']!r}, and imageData is empty", file=name,
-                                hint="add the image"))
-        return None
+def _embedded(data: str, suffix: str) -> Path:
+    """The image ``data`` (base64) as a file in the cache: data sets are never modified. Raises ValueError."""
     try:
         decoded = base64.b64decode(data, validate=True)
     except ValueError as error:
-        problems.append(Problem(f"imageData is damaged: {error}", file=name, hint="add the image itself"))
-        return None
-    suffix = image.suffix.lower() if image.suffix.lower() in IMAGE_SUFFIXES else ".png"
-    path = cache_dir() / "embedded" / f"{hashlib.sha256(decoded).hexdigest()}{suffix}"
+        raise ValueError(f"imageData is damaged: {error}", "add the image itself") from error
+    name = f"{hashlib.sha256(decoded).hexdigest()}{suffix if suffix in IMAGE_SUFFIXES else '.png'}"
+    path = cache_dir() / "embedded" / name
     if not path.is_file():
         path.parent.mkdir(parents=True, exist_ok=True)
         write_atomic(path, decoded)

@@ -11,24 +11,34 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from sightsmith.plugin import Object, Polygons, Problem, Sample, check_image_size, encode_mask, mask_box
-from sightsmith.plugins.formats.files import numbers
+from sightsmith.plugin import (
+    Object,
+    Polygons,
+    Problem,
+    Sample,
+    check_image_size,
+    encode_mask,
+    mask_box,
+    read_numbers,
+    read_size,
+)
 
 CORNERS = 64
 """of the polygon that approximates a circle; its area is 0.2 % too small"""
 
 POINTS = {"rectangle": "two corners", "circle": "its centre and a point on its edge", "mask": "two corners"}
-POLYGONS = ("polygon", "oriented_rectangle")
+CORNERS_OF_BOX = 4
+POLYGONS = ("polygon", "oriented_rectangle", "rotation")
 
 
 def read_shapes(content: dict[str, Any], file: str) -> tuple[tuple[Object, ...], list[Problem]]:
     """The objects of a file, rectangles without a mask, and its problems, which affect boxes and masks."""
     objects, problems = [], []
     for number, shape in enumerate(content.get("shapes") or [], 1):
-        label = shape.get("label") if isinstance(shape, dict) else None
-        if isinstance(label, str) and label.strip():  # else reported with the labels
+        label = label_of(shape)
+        if label:  # else reported with the labels
             try:
-                item = _object(shape, label.strip(), image_size(content))
+                item = _object(shape, label, image_size(content))
                 objects.append(replace(item, source_id=f"shape {number}"))
             except ValueError as error:
                 problems.append(Problem(f"shape {number}: {error}", file=file, affects="boxes",
@@ -36,9 +46,14 @@ def read_shapes(content: dict[str, Any], file: str) -> tuple[tuple[Object, ...],
     return tuple(objects), problems
 
 
+def label_of(shape: Any) -> str:
+    """The label of a shape; "" if it has none."""
+    label = shape.get("label") if isinstance(shape, dict) else None
+    return str(label).strip() if isinstance(label, (str, int)) and not isinstance(label, bool) else ""
+
+
 def image_size(content: dict[str, Any]) -> tuple[int, int] | None:
-    width, height = content.get("imageWidth"), content.get("imageHeight")
-    return (width, height) if isinstance(width, int) and isinstance(height, int) and width and height else None
+    return read_size((content.get("imageWidth"), content.get("imageHeight")))
 
 
 def as_masks(sample: Sample) -> Sample:
@@ -51,11 +66,14 @@ def _object(shape: dict[str, Any], label: str, size: tuple[int, int] | None) -> 
     """Raises ValueError."""
     kind = shape.get("shape_type") or "polygon"
     points = shape.get("points")
-    pairs = [numbers(point, 2) for point in points] if isinstance(points, list) else [None]
+    pairs = [read_numbers(point, 2) for point in points] if isinstance(points, list) else [None]
     found = [pair for pair in pairs if pair is not None]
     if len(found) != len(pairs):
         raise ValueError("points is not a list of [x, y]")
-    if kind in POLYGONS:
+    corners = kind == "rectangle" and len(found) == CORNERS_OF_BOX  # as X-AnyLabeling writes it
+    if corners and len({x for x, _ in found}) == len({y for _, y in found}) == 2:
+        found = [min(found), max(found)]
+    elif kind in POLYGONS or corners:
         if len(found) < 3:
             raise ValueError(f"it is a polygon of {len(found)} point{'' if len(found) == 1 else 's'}; "
                              "at least 3 are needed")

@@ -2,24 +2,29 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
-from sightsmith.plugin import DatasetIndex, FormatMatch
+from sightsmith.plugin import DatasetIndex, FormatMatch, Problem, images_in, relative_name, subfolders
 from sightsmith.plugins.formats.class_table import read_class_table
-from sightsmith.plugins.formats.files import images_in, relative, stems, subfolders
 from sightsmith.plugins.formats.semantic_masks import about_unpaired, index_of_masks
 from sightsmith.plugins.formats.splits import with_split
 
 IMAGES = ("images", "image", "imgs", "img")
 MASKS = ("masks", "mask", "labels", "annotations")
 DEPTH = 3
+OTHER_MAPS = ("_instanceIds", "_color", "_instanceTrainIds")
+_ENDINGS = re.compile(r"([_-](mask|gt|gtruth|groundtruth|label|labels|seg|segmentation|annotation|image|img|sat)"
+                      r"|(_gtFine|_gtCoarse)?_label(Train)?Ids|_leftImg8bit)$", re.IGNORECASE)
+"""By which tools tell an image and its mask apart."""
 
 
 class MaskFolders:
     """``images/`` and ``masks/`` (or ``labels/``, ``annotations/``) of the same file names without suffix,
-    in the root or in ``train/`` and ``val/``; or with ``train/`` and ``val/`` in both.
+    in the root or in ``train/`` and ``val/``; or with ``train/`` and ``val/`` in both. The names may differ in the
+    usual endings: ``1.jpg`` and ``1_mask.png``, ``x_leftImg8bit.png`` and ``x_gtFine_labelIds.png``.
 
     A pixel value (or palette index) is a class: 0 is the background, 255 is ignored, the others are numbered
     as in ``classes.txt``. Without that file, each value is a class.
@@ -27,29 +32,53 @@ class MaskFolders:
 
     def detect(self, root: Path) -> FormatMatch | None:
         for images, masks in _folder_pairs(root):
-            stems_of_masks = {path.stem for path in images_in(masks, root)}
-            if any(path.stem in stems_of_masks for path in images_in(images, root)):
-                return FormatMatch(0.92, f"folders {relative(images, root)}/ and {relative(masks, root)}/ with equal "
-                                         "file names")
+            names = {_common_stem(path) for path in images_in(masks, root)}
+            if any(_common_stem(path) in names for path in images_in(images, root)):
+                shown = f"{relative_name(images, root)}/ and {relative_name(masks, root)}/"
+                return FormatMatch(0.92, f"folders {shown} with equal file names")
         return None
 
     def read(self, root: Path, report: Callable[[str], None] | None = None) -> DatasetIndex:
-        problems = []
-        found, pairs, without_mask, used = stems(root), [], [], set()
+        problems: list[Problem] = []
+        pairs, without_mask, unused = [], [], []
         for images, masks in _folder_pairs(root):
+            known = _masks_by_stem(masks, root)
+            used = set()
             for image in images_in(images, root):
-                candidates = found.get((masks / image.parent.relative_to(images), image.stem), [])
-                if candidates:
-                    pairs.append((image, candidates[0]))
-                    used.add(candidates[0])
+                below = image.parent.relative_to(images)
+                found = known.get((below, image.stem)) or known.get((below, _common_stem(image)))
+                if found:
+                    pairs.append((image, found))
+                    used.add(found)
                 else:
                     without_mask.append(image)
-        unused = [path for _, masks in _folder_pairs(root) for path in images_in(masks, root) if path not in used]
+            unused += [path for path in images_in(masks, root) if path not in used and not _is_other_map(path)]
         problems += about_unpaired(root, without_mask, unused)
         folders = [root, *(masks for _, masks in _folder_pairs(root))]
         index = index_of_masks(root, "mask_folders", pairs, read_class_table(root, folders, problems), problems)
         samples = with_split(index.samples, root, problems)
         return replace(index, samples=tuple(samples), problems=tuple(problems))
+
+
+def _masks_by_stem(folder: Path, root: Path) -> dict[tuple[Path, str], Path]:
+    """The masks below ``folder`` by their subfolder and stem, and by the stem without its usual ending."""
+    found: dict[tuple[Path, str], Path] = {}
+    for path in images_in(folder, root):
+        if not _is_other_map(path):
+            below = path.parent.relative_to(folder)
+            found[below, path.stem] = path
+            found.setdefault((below, _common_stem(path)), path)
+    return found
+
+
+def _common_stem(path: Path) -> str:
+    """The stem that an image and its mask have in common."""
+    return _ENDINGS.sub("", path.stem)
+
+
+def _is_other_map(path: Path) -> bool:
+    """Whether it is one of the maps that Cityscapes has beside the classes."""
+    return path.stem.endswith(OTHER_MAPS)
 
 
 def _folder_pairs(root: Path) -> Iterator[tuple[Path, Path]]:

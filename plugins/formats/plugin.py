@@ -23,9 +23,24 @@ FORMATS: tuple[tuple[str, str, tuple[Annotation, ...], str, str], ...] = (
     ("yolo", "YOLO boxes or polygons", ("boxes", "masks"), "data.yaml with images/* and labels/*.txt", "Yolo"),
     ("mask_folders", "a semantic mask per image", ("masks",),
      "images/* and masks/*.png with equal names, and a classes.txt", "MaskFolders"),
+    ("cvat", "CVAT for images 1.1: tags, boxes, polygons, ellipses and masks", ALL,
+     "annotations.xml and images/* as CVAT exports them", "Cvat"),
+    ("label_studio", "Label Studio's JSON and JSON-MIN: choices, rectangles, polygons, ellipses and brushes", ALL,
+     "*.json as Label Studio exports it, and the images", "LabelStudio"),
+    ("via", "the VGG Image Annotator 2: rectangles, polygons, circles and ellipses", ALL,
+     "a project, or an export as JSON or CSV, and the images", "Via"),
+    ("createml", "Create ML's JSON: boxes, or labels", ("labels", "boxes"),
+     '*.json with a list of {"image": ..., "annotations": [...]}, and the images', "CreateMl"),
+    ("datumaro", "Datumaro's JSON: labels, boxes, polygons, ellipses and masks", ALL,
+     "annotations/*.json with categories and items, and images/*", "Datumaro"),
+    ("hf_image_folder", "Hugging Face's image folder: labels, or boxes", ("labels", "boxes"),
+     "metadata.jsonl or metadata.csv with file_name and label or objects, and the images", "HfImageFolder"),
+    ("parquet", "Parquet files of images with labels or boxes, as of Hugging Face", ("labels", "boxes"),
+     "*.parquet with a column image and label or objects", "Parquet"),
 )
 
-WRITTEN = ("label_csv", "labelme", "coco", "voc", "yolo")
+WRITTEN = ("label_csv", "labelme", "coco", "voc", "yolo", "cvat", "label_studio", "via", "createml",
+           "datumaro", "hf_image_folder")
 
 
 @hookimpl

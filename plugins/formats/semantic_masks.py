@@ -2,18 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import replace
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
-from sightsmith.plugin import IGNORED, DatasetIndex, MaskError, Problem, Sample, listed, picture_values
+from sightsmith.plugin import IGNORED, DatasetIndex, MaskError, Problem, Sample, listed, picture_values, relative_name
 from sightsmith.plugins.formats.class_table import ClassTable, from_values
-from sightsmith.plugins.formats.files import relative
 
 MAX_UNNAMED_CLASSES = 20
 """Without a class table, more distinct values than this look like object ids."""
+RARE, BRIGHT = 0.01, 50
+"""Values with less than this share of the marked pixels each and less than half of them together, some above
+``BRIGHT``, look like edges that a lossy format or resizing has blurred."""
+SHOWN_VALUES = 5
+GREY = 0x010101
+"""Times a grey level, its colour."""
+
+
+@dataclass(frozen=True)
+class _Mask:
+    """The pixels of the file ``path`` for ``image``: their values, with counts, as grey levels or colours."""
+
+    image: Path
+    path: Path
+    counts: dict[int, int]
+    colour: bool
 
 
 def index_of_masks(root: Path, form: str, pairs: Sequence[tuple[Path, Path]], named: tuple[ClassTable, str] | None,
@@ -22,42 +38,92 @@ def index_of_masks(root: Path, form: str, pairs: Sequence[tuple[Path, Path]], na
 
     ``named`` is the class table and its file; without one, every value in use is a class. Every mask is decoded.
     """
-    found: list[tuple[Path, Path, frozenset[int], bool]] = []
-    for image, path in pairs:
-        try:
-            values, colour = picture_values(path)
-            found.append((image, path, frozenset(np.unique(values).tolist()), colour))
-        except MaskError as error:
-            problems.append(Problem(str(error), file=relative(path, root)))
-    used = frozenset(value for *_, values, colour in found if not colour for value in values)
+    found = [mask for image, path in pairs if (mask := _read(image, path, root, problems)) is not None]
+    grey = named is None or not named[0].colours
+    levels = {mask.path: _levels(mask) for mask in found if grey or not mask.colour}
+    used: Counter[int] = Counter()
+    for counts in levels.values():
+        used.update(counts or {})
     table, source = named or (from_values(used), None)
-    if named is None and len(table.classes) > MAX_UNNAMED_CLASSES:
-        problems.append(Problem(f"the semantic masks have {len(table.classes)} values; are they object ids instead "
-                                "of classes?", hint="write a classes.txt with one class per line"))
-    if named is not None and IGNORED in used and used <= {0, IGNORED} and len(table.classes) == 1:
+    if named is None:
+        problems += _about_unnamed(table, used)
+    if named is not None and IGNORED in used and used.keys() <= {0, IGNORED} and len(table.classes) == 1:
         table = replace(from_values(used), values=((0, None), (IGNORED, table.classes[0])))
-    if IGNORED in used and not table.ignored:
-        problems.append(Problem(f"the semantic masks are black and white: {IGNORED} is read as the class "
-                                f"{table.classes[0]!r}", severity="warning"))
-    unknown = [relative(path, root) for _, path, _, colour in found if colour and not table.colours]
+    problems += _about_white(root, table, levels)
+    unknown = [relative_name(path, root) for path, counts in levels.items() if counts is None]
     if unknown:
         problems.append(Problem(
             f"{len(unknown)} semantic masks are in colour, and {source or 'no file'} maps no colours to classes: "
             f"{listed(unknown)}", hint="save them as grey or palette PNG, or write a class_dict.csv: name,r,g,b"))
     samples = []
-    for image, path, shown, colour in found:
-        if colour and not table.colours:
+    for mask in found:
+        if mask.path in levels and levels[mask.path] is None:
             continue
-        semantic_mask = table.semantic_mask(path, relative(path, root), colour)
-        names = {name for value, name in semantic_mask.values if value in shown}
-        samples.append(Sample(image, relative(image, root), tuple(name for name in table.classes if name in names),
-                              file=semantic_mask.name, semantic_mask=semantic_mask))
+        semantic_mask = table.semantic_mask(mask.path, relative_name(mask.path, root), mask.colour and not grey)
+        if mask.colour and grey:
+            semantic_mask = replace(semantic_mask, values=tuple((GREY * value, name) for value, name in table.values),
+                                    ignored=tuple(GREY * value for value in table.ignored))
+        names = {name for value, name in semantic_mask.values if value in mask.counts}
+        samples.append(Sample(mask.image, relative_name(mask.image, root),
+                              tuple(name for name in table.classes if name in names), file=semantic_mask.name,
+                              semantic_mask=semantic_mask))
     return DatasetIndex(root, form, table.classes, tuple(samples), problems=tuple(problems), annotation="masks")
+
+
+def _read(image: Path, path: Path, root: Path, problems: list[Problem]) -> _Mask | None:
+    try:
+        values, colour = picture_values(path)
+    except MaskError as error:
+        problems.append(Problem(str(error), file=relative_name(path, root)))
+        return None
+    found, counts = np.unique(values, return_counts=True)
+    return _Mask(image, path, dict(zip(found.tolist(), counts.tolist(), strict=True)), colour)
+
+
+def _levels(mask: _Mask) -> dict[int, int] | None:
+    """The counts of grey levels, also of a grey picture that was saved in colour; None for real colours."""
+    if not mask.colour:
+        return mask.counts
+    if any(value % GREY for value in mask.counts):
+        return None
+    return {value // GREY: count for value, count in mask.counts.items()}
+
+
+def _about_unnamed(table: ClassTable, used: Counter[int]) -> list[Problem]:
+    """Values that can hardly be those of classes."""
+    marked = {value: count for value, count in used.items() if value}
+    total = sum(marked.values())
+    rare = [value for value, count in marked.items() if count < RARE * total]
+    if 2 * len(rare) > len(marked) and max(rare) > BRIGHT and 2 * sum(marked[value] for value in rare) < total:
+        shares = ", ".join(f"{value} ({100 * count / total:.2g} %)" for value, count in
+                           sorted(marked.items(), key=lambda item: -item[1])[:SHOWN_VALUES])
+        return [Problem(f"the semantic masks have {len(marked)} values besides 0, most of them in a few pixels only: "
+                        f"{shares}, ... A lossy format or resizing may have blurred their edges",
+                        hint="save them without loss and scale them without smoothing; if the values are right, write "
+                             "a classes.txt with one class per line")]
+    if len(table.classes) > MAX_UNNAMED_CLASSES:
+        return [Problem(f"the semantic masks have {len(table.classes)} values; are they object ids instead of classes?",
+                        hint="write a classes.txt with one class per line")]
+    return []
+
+
+def _about_white(root: Path, table: ClassTable, levels: Mapping[Path, dict[int, int] | None]) -> list[Problem]:
+    """Warnings about the value 255, which is either ignored or, in masks of black and white, the class."""
+    white = [relative_name(path, root) for path, counts in levels.items()
+             if counts and IGNORED in counts and counts.keys() <= {0, IGNORED}]
+    if white and not table.ignored:
+        return [Problem(f"the semantic masks are black and white: {IGNORED} is read as the class {table.classes[0]!r}",
+                        severity="warning")]
+    if white and IGNORED in table.ignored:
+        return [Problem(f"{len(white)} semantic masks have {IGNORED}, which is ignored, and no class: {listed(white)}. "
+                        "Others have the numbers of classes", severity="warning",
+                        hint=f"give the class its number in them if {IGNORED} was meant to be it")]
+    return []
 
 
 def about_unpaired(root: Path, images: Iterable[Path], masks: Iterable[Path]) -> list[Problem]:
     """Warnings about ``images`` without a mask and ``masks`` without an image."""
     return [Problem(f"{len(found)} {message}: {listed(found)}", severity="warning")
             for message, found in (
-                ("images have no semantic mask and are ignored", [relative(path, root) for path in images]),
-                ("semantic masks have no image", [relative(path, root) for path in masks])) if found]
+                ("images have no semantic mask and are ignored", [relative_name(path, root) for path in images]),
+                ("semantic masks have no image", [relative_name(path, root) for path in masks])) if found]

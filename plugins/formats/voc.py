@@ -9,8 +9,20 @@ from dataclasses import replace
 from pathlib import Path
 from xml.etree.ElementTree import Element
 
-from sightsmith.plugin import DatasetIndex, FormatMatch, Object, Problem, Sample, richest
-from sightsmith.plugins.formats.files import natural, numbers, relative, stems, walk
+from sightsmith.plugin import (
+    DatasetIndex,
+    FormatMatch,
+    Object,
+    Problem,
+    Sample,
+    images_by_stem,
+    natural_order,
+    read_flag,
+    read_numbers,
+    relative_name,
+    richest,
+    walk_files,
+)
 from sightsmith.plugins.formats.splits import with_split
 from sightsmith.plugins.formats.voc_folder import IMAGES, voc_folder
 from sightsmith.plugins.formats.xml_file import LINE, read_xml
@@ -62,7 +74,7 @@ class Voc:
             else:
                 samples[sample.name] = sample
         found = with_split(list(samples.values()), root, problems, folder / "ImageSets" / "Main" if folder else None)
-        starts_at_zero = any(item.box[0] == 0 or item.box[1] == 0 for sample in found for item in sample.objects)
+        starts_at_zero = any(min(item.box[:2]) <= 0 for sample in found for item in sample.objects)
         if starts_at_zero:
             problems.append(Problem("some boxes start at 0, so coordinates are read as 0-based, unlike in Pascal "
                                     "VOC", severity="warning", affects="boxes"))
@@ -70,20 +82,20 @@ class Voc:
             found = [_zero_based(sample) for sample in found]
             if report is not None and any(sample.objects for sample in found):
                 report("Coordinates are read as in Pascal VOC: 1-based and inclusive")
-        classes = tuple(sorted({label for sample in found for label in sample.labels}, key=natural))
+        classes = tuple(sorted({label for sample in found for label in sample.labels}, key=natural_order))
         return DatasetIndex(root, "voc", classes, tuple(found), problems=tuple(problems),
                             annotation=richest(sample.objects for sample in found))
 
 
 def _xml_files(folder: Path) -> Iterable[Path]:
-    return (path for path in walk(folder) if path.suffix.lower() == ".xml")
+    return (path for path in walk_files(folder) if path.suffix.lower() == ".xml")
 
 
 class _Images:
     """Finds the image of an XML file. Raises ValueError with the reason."""
 
     def __init__(self, root: Path, folder: Path | None) -> None:
-        self._root, self._folder, self._stems = root, folder, stems(root)
+        self._root, self._folder, self._stems = root, folder, images_by_stem(root)
 
     def find(self, xml: Path, filename: str) -> Path:
         usual = [xml.parent, *(base / name for base in (xml.parent, xml.parent.parent, self._root)
@@ -97,13 +109,13 @@ class _Images:
                 if len(exact or found) == 1:
                     return (exact or found)[0]
                 if found:
-                    names = ", ".join(relative(path, self._root) for path in found)
+                    names = ", ".join(relative_name(path, self._root) for path in found)
                     raise ValueError(f"its image could be {names}; <filename> is {named!r}")
         raise ValueError(f"there is no image {xml.stem!r}" + (f" or {named!r}" if Path(named).stem != xml.stem else ""))
 
 
 def _sample(path: Path, root: Path, images: _Images, problems: list[Problem]) -> Sample | None:
-    name = relative(path, root)
+    name = relative_name(path, root)
     content, problem = read_xml(path, root)
     if content is None:
         problems += [problem] if problem else []
@@ -130,17 +142,17 @@ def _sample(path: Path, root: Path, images: _Images, problems: list[Problem]) ->
     except ValueError as error:
         problems.append(Problem(str(error), file=name, hint="add the image next to it"))
         return None
-    return Sample(image, relative(image, root), tuple(sorted(labels, key=natural)), file=name, objects=tuple(objects),
-                  size=_size(content))
+    return Sample(image, relative_name(image, root), tuple(sorted(labels, key=natural_order)), file=name,
+                  objects=tuple(objects), size=_size(content))
 
 
 def _object(element: Element, label: str) -> Object | None:
     box = element.find("bndbox")
-    values = numbers([box.findtext(side) or "" for side in CORNERS]) if box is not None else None
+    values = read_numbers([box.findtext(side) or "" for side in CORNERS]) if box is not None else None
     if values is None:
         return None
     left, top, right, bottom = values
-    return Object(label, (left, top, right, bottom), crowd=(element.findtext("difficult") or "").strip() == "1",
+    return Object(label, (left, top, right, bottom), crowd=bool(read_flag(element.findtext("difficult"))),
                   line=int(element.get(LINE, 1)))
 
 
@@ -151,7 +163,7 @@ def _zero_based(sample: Sample) -> Sample:
 
 def _size(content: Element) -> tuple[int, int] | None:
     """The size in the file; None if it is missing or 0, as many tools write it."""
-    sides = numbers([content.findtext(f"size/{side}") or "" for side in ("width", "height")])
+    sides = read_numbers([content.findtext(f"size/{side}") or "" for side in ("width", "height")])
     if sides is None or not all(math.isfinite(side) and side >= 1 for side in sides):
         return None
     return int(sides[0]), int(sides[1])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from sightsmith.plugins.formats.files import subfolders
+from sightsmith.plugin import subfolders
 
 IMAGES = "JPEGImages"
 

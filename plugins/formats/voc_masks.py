@@ -6,9 +6,8 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
-from sightsmith.plugin import DatasetIndex, FormatMatch, Problem
+from sightsmith.plugin import DatasetIndex, FormatMatch, Problem, images_by_stem, images_in
 from sightsmith.plugins.formats.class_table import from_names, read_class_table
-from sightsmith.plugins.formats.files import images_in, stems
 from sightsmith.plugins.formats.semantic_masks import about_unpaired, index_of_masks
 from sightsmith.plugins.formats.splits import with_split
 from sightsmith.plugins.formats.voc_folder import IMAGES, voc_folder
@@ -36,7 +35,7 @@ class VocMasks:
             return DatasetIndex(root, "voc_masks", (), (), problems=(
                 Problem(f"there are no folders {MASKS}/ and {IMAGES}/"),))
         problems: list[Problem] = []
-        found, pairs, without_image = stems(folder / IMAGES), [], []
+        found, pairs, without_image = images_by_stem(folder / IMAGES), [], []
         for mask in images_in(folder / MASKS, root):
             images = found.get((folder / IMAGES, mask.stem), [])
             if images:

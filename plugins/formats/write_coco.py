@@ -7,8 +7,17 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
-from sightsmith.plugin import DatasetIndex, ImageInfo, Object, Polygons, Sample, mask_area, run_lengths, write_json
-from sightsmith.plugins.formats.splits import SPLIT_NAMES
+from sightsmith.plugin import (
+    SPLIT_NAMES,
+    DatasetIndex,
+    ImageInfo,
+    Object,
+    Polygons,
+    Sample,
+    mask_area,
+    run_lengths,
+    write_json,
+)
 from sightsmith.plugins.formats.writing import copy_images
 
 

@@ -6,8 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from xml.etree.ElementTree import Element, ElementTree, SubElement, indent
 
-from sightsmith.plugin import DatasetIndex, ImageInfo, Sample, UserError, listed
-from sightsmith.plugins.formats.splits import SPLIT_NAMES
+from sightsmith.plugin import SPLIT_NAMES, DatasetIndex, ImageInfo, Sample, UserError, listed
 from sightsmith.plugins.formats.voc import ANNOTATIONS, CORNERS
 from sightsmith.plugins.formats.voc_folder import IMAGES
 from sightsmith.plugins.formats.writing import copy_images

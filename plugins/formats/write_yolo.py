@@ -7,9 +7,8 @@ from pathlib import Path
 
 import yaml
 
-from sightsmith.plugin import Array, DatasetIndex, ImageInfo, Object, Polygons, of_crowds
+from sightsmith.plugin import SPLIT_NAMES, Array, DatasetIndex, ImageInfo, Object, Polygons, of_crowds
 from sightsmith.plugins.formats.polygons import exact_polygon, outer_polygons
-from sightsmith.plugins.formats.splits import SPLIT_NAMES
 from sightsmith.plugins.formats.writing import IMAGES, copy_images, object_mask, shared_stems
 
 

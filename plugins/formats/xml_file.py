@@ -6,8 +6,7 @@ from pathlib import Path
 from xml.etree.ElementTree import Element, TreeBuilder
 from xml.parsers import expat
 
-from sightsmith.plugin import Problem
-from sightsmith.plugins.formats.files import LARGEST_TEXT, inside, relative
+from sightsmith.plugin import Problem, read_bytes, relative_name
 
 LINE = "line"
 """The attribute that holds the line where an element begins."""
@@ -20,9 +19,10 @@ def read_xml(path: Path, root: Path) -> tuple[Element, None] | tuple[None, Probl
 
     Files that declare entities are rejected: a few lines could expand to gigabytes.
     """
-    name = relative(path, root)
-    if not inside(root, path):
-        return None, Problem("is a link to a file outside the data set", file=name)
+    content, problem = read_bytes(path, root)
+    if content is None:
+        return None, problem or Problem("cannot be read", file=relative_name(path, root))
+    name = relative_name(path, root)
     parser, tree, depth = expat.ParserCreate(), TreeBuilder(), 0
 
     def start(tag: str, attributes: dict[str, str]) -> None:
@@ -44,13 +44,11 @@ def read_xml(path: Path, root: Path) -> tuple[Element, None] | tuple[None, Probl
     parser.StartElementHandler, parser.EndElementHandler, parser.CharacterDataHandler = start, end, tree.data
     parser.EntityDeclHandler = reject
     try:
-        if path.stat().st_size > LARGEST_TEXT:
-            return None, Problem(f"is larger than {LARGEST_TEXT // 2**20} MiB", file=name)
-        parser.Parse(path.read_bytes(), True)
+        parser.Parse(content, True)
         return tree.close(), None
     except expat.ExpatError as error:
         return None, Problem(f"is not XML: {expat.ErrorString(error.code)}", file=name, line=error.lineno)
     except ValueError as error:
         return None, Problem(str(error), file=name, line=parser.CurrentLineNumber)
-    except OSError as error:
-        return None, Problem(f"cannot be read: {error.strerror or error}", file=name)
+    except LookupError as error:  # the declaration names no encoding that there is
+        return None, Problem(f"is not XML: {error}", file=name, line=1, hint="save it as UTF-8")

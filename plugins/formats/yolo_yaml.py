@@ -3,16 +3,24 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-import yaml
-
-from sightsmith.plugin import Problem, Split, contained_path
-from sightsmith.plugins.formats.files import read_text, relative
+from sightsmith.plugin import (
+    Problem,
+    Split,
+    files_in,
+    is_there,
+    read_head,
+    read_integer,
+    read_text,
+    read_yaml,
+    relative_name,
+)
 
 CLASSES = "classes.txt"
+CLASS_LISTS = (CLASSES, "obj.names", "names.txt")
 LARGEST_YAML = 2**20
 KEYS: dict[Split, tuple[str, ...]] = {"train": ("train",), "validation": ("val", "valid", "validation"),
                                       "test": ("test",)}
@@ -28,40 +36,49 @@ class DataFile:
 
 
 def data_file(root: Path) -> Path | None:
-    """The YAML in ``root`` that lists classes and folders."""
-    for path in sorted(path for path in root.iterdir() if path.suffix.lower() in (".yaml", ".yml") and path.is_file()):
-        text, _ = read_text(path, root, LARGEST_YAML)
-        if text and re.search(r"^names\s*:", text, re.MULTILINE) and re.search(r"^(train|val|nc)\s*:", text,
-                                                                               re.MULTILINE):
-            return path
-    return None
+    """The YAML in ``root`` that lists classes and folders, or Darknet's ``obj.data``."""
+    for path in files_in(root):
+        if path.suffix.lower() in (".yaml", ".yml"):
+            text, _ = read_text(path, root, LARGEST_YAML)
+            keys = set(re.findall(r"^(names|train|val|nc)\s*:", text or "", re.MULTILINE))
+            if len(keys) > 1 and keys & {"names", "nc"}:
+                return path
+    return next((path for path in files_in(root) if path.suffix.lower() == ".data"
+                 and re.search(r"^\s*names\s*=", read_head(path), re.MULTILINE)), None)
+
+
+def class_list(root: Path) -> Path | None:
+    """The file with the name of a class in each line."""
+    return next((path for name in CLASS_LISTS for path in (root / name, root / "labels" / name)
+                 if path.is_file()), None)
 
 
 def read_data_file(root: Path, problems: list[Problem]) -> DataFile:
-    """Read the YAML, or else the ``classes.txt``, of ``root``; faults are added to ``problems``."""
+    """Read the YAML, Darknet's file, or else the ``classes.txt``, of ``root``; faults are added to ``problems``."""
     path = data_file(root)
     if path is None:
-        return _class_list(root, problems)
-    name = relative(path, root)
-    text, problem = read_text(path, root, LARGEST_YAML)
-    try:
-        content = yaml.safe_load(text or "")
-    except (yaml.YAMLError, RecursionError, ValueError) as error:
-        position = getattr(error, "problem_mark", None)
-        problems.append(Problem(f"is not YAML: {getattr(error, 'problem', None) or 'it cannot be read'}", file=name,
-                                line=position.line + 1 if position else None))
+        return _class_list(class_list(root), root, problems)
+    name = relative_name(path, root)
+    if path.suffix.lower() == ".data":
+        text, problem = read_text(path, root, LARGEST_YAML)
+        problems += [problem] if problem else []
+        content = dict(re.findall(r"^\s*(\w+)\s*=\s*(.*?)\s*$", text or "", re.MULTILINE))
+        names = _class_list(_place(root, None, content["names"]), root, problems)
+        return replace(names, splits=_splits(content, root, name, problems))
+    found, problem = read_yaml(path, root, LARGEST_YAML)
+    if problem is not None:
+        problems.append(problem)
         return DataFile(name, {})
-    problems += [problem] if problem else []
-    content = content if isinstance(content, dict) else {}
+    content = found if isinstance(found, dict) else {}
     if "kpt_shape" in content:
         problems.append(Problem("describes keypoints (kpt_shape), which are not supported", file=name,
                                 hint="export the data set with boxes or polygons"))
-    names = _names(content, name, problems)
-    return DataFile(name, names, _splits(content, root, name, problems))
+    beside = class_list(root) if "names" not in content else None
+    names = _class_list(beside, root, problems) if beside else DataFile(name, _names(content, name, problems))
+    return replace(names, splits=_splits(content, root, name, problems))
 
 
-def _class_list(root: Path, problems: list[Problem]) -> DataFile:
-    path = next((path for path in (root / CLASSES, root / "labels" / CLASSES) if path.is_file()), None)
+def _class_list(path: Path | None, root: Path, problems: list[Problem]) -> DataFile:
     if path is None:
         problems.append(Problem(f"there is no data.yaml and no {CLASSES} with the class names",
                                 hint=f"write a {CLASSES} with one class per line, starting with number 0"))
@@ -69,15 +86,16 @@ def _class_list(root: Path, problems: list[Problem]) -> DataFile:
     text, problem = read_text(path, root)
     problems += [problem] if problem else []
     listed = [line.strip() for line in (text or "").splitlines() if line.strip()]
-    return DataFile(relative(path, root), dict(enumerate(listed)))
+    return DataFile(relative_name(path, root), dict(enumerate(listed)))
 
 
 def _names(content: dict[Any, Any], file: str, problems: list[Problem]) -> dict[int, str]:
     value = content.get("names")
     pairs = dict(enumerate(value)) if isinstance(value, list) else value if isinstance(value, dict) else {}
     names: dict[int, str] = {}
-    for number, name in pairs.items():
-        if isinstance(number, bool) or not isinstance(number, int) or number < 0:
+    for key, name in pairs.items():
+        number = read_integer(key)
+        if number is None or number < 0 or number in names:
             problems.append(Problem("names: the classes must be numbered 0, 1, 2, ...", file=file))
         elif isinstance(name, bool) or not isinstance(name, (str, int)) or not str(name).strip():
             problems.append(Problem(f"names: YAML reads the name of class {number} as {type(name).__name__}, not text",
@@ -87,9 +105,10 @@ def _names(content: dict[Any, Any], file: str, problems: list[Problem]) -> dict[
         else:
             names[number] = str(name).strip()
     if not pairs:
-        problems.append(Problem("lists no classes: 'names' must be a list, or map numbers to names", file=file))
-    count = content.get("nc")
-    if isinstance(count, int) and pairs and count != len(pairs):
+        problems.append(Problem("has no 'names': they must be a list, or map numbers to names" if value is None else
+                                "'names' must be a list of classes, or map numbers to names", file=file))
+    count = read_integer(content.get("nc"))
+    if count is not None and pairs and count != len(pairs):
         problems.append(Problem(f"nc is {count}, but there are {len(pairs)} names", file=file))
     return dict(sorted(names.items()))
 
@@ -118,7 +137,7 @@ def _place(root: Path, base: Any, text: str) -> Path | None:
     whole = f"{base}/{text}" if isinstance(base, str) else text
     parts = [part for part in re.split(r"[\\/]+", whole) if part not in ("", ".", "..")]
     for first in range(len(parts)):
-        place, _ = contained_path(root, "/".join(parts[first:]))
-        if place is not None and place.exists():
+        place = root.joinpath(*parts[first:])
+        if is_there(place, root):
             return place
     return None

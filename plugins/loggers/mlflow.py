@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from sightsmith.plugin import MetricLogger
+from sightsmith.plugin import MetricLogger, resolved_path
 from sightsmith.plugins.loggers.tracked_run import TrackedRun
 
 DEFAULTS = {"MLFLOW_DISABLE_TELEMETRY": "true", "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2",
@@ -32,7 +32,7 @@ class MlflowLogger(MetricLogger):
             os.environ.setdefault(variable, value)
         from mlflow import MlflowClient
 
-        home = Path(config["output_dir"]).expanduser().resolve()
+        home = resolved_path(config["output_dir"])
         uri = self.options["tracking_uri"] or os.environ.get("MLFLOW_TRACKING_URI")
         self._client = MlflowClient(uri or f"sqlite:///{home / 'mlflow.db'}")
         self._tracked = TrackedRun(self.run_dir, "mlflow", f"{uri} {self.options['experiment']}")

@@ -58,7 +58,7 @@ def load_file(model: Any, file: WeightsFile, source: str, classes: Sequence[str]
 
 def load_teacher(model: Any, path: str, classes: Sequence[str], heads: Heads) -> None:
     """Load the file ``path`` into the teacher network ``model``."""
-    load_file(model, read_weights(Path(path).expanduser()), path, classes, heads)
+    load_file(model, read_weights(Path(path)), path, classes, heads)
 
 
 def _without_prefix(state: dict[str, Tensor]) -> dict[str, Tensor]:

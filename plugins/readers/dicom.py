@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import io
 import logging
+import math
 import os
+import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from functools import partial
@@ -13,6 +16,7 @@ from typing import Any
 import numpy as np
 import pydicom
 from pydicom import uid
+from pydicom.filereader import read_file_meta_info
 from pydicom.pixels.decoders.base import get_decoder
 from pydicom.pixels.processing import apply_color_lut, apply_modality_lut
 from pydicom.pixels.utils import pixel_array
@@ -25,6 +29,9 @@ with suppress(ImportError):
     # The decoder writes to stderr by itself, past every Python filter.
     gdcm.Trace.WarningOff()
     gdcm.Trace.ErrorOff()
+
+LARGEST_DEFLATED = 2**29
+"""Bytes of a deflated data set once inflated: a file can claim a thousand times its own size."""
 
 _PIXELS = ("PixelData", "FloatPixelData", "DoubleFloatPixelData")
 _COLOUR = ("RGB", "YBR_FULL", "YBR_FULL_422", "YBR_ICT", "YBR_RCT")
@@ -41,20 +48,21 @@ class DicomReader:
 
     def __init__(self, path: Path) -> None:
         with _quiet():
-            data = pydicom.dcmread(path, force=True)
+            data = _read(path)
             if not any(name in data for name in _PIXELS):
                 kind = data.get("SOPClassUID") or getattr(data, "file_meta", {}).get("MediaStorageSOPClassUID")
                 raise ImageError(f"the DICOM file has no image ({kind.name})" if kind else
                                  "it is not a DICOM image: no pixel data found")
             if not data.get("Rows") or not data.get("Columns"):
                 raise ImageError("its DICOM header has no size: Rows or Columns is missing")
-            self.frames = int(data.get("NumberOfFrames") or 1)
+            self.frames = data.NumberOfFrames = int(data.get("NumberOfFrames") or 1)
             self.size = (int(data.Columns), int(data.Rows))
             check_image_size(*self.size, self.frames)
-            self.study = str(data.get("StudyInstanceUID") or "") or None
+            names = {"patient": data.get("PatientID"), "study": data.get("StudyInstanceUID")}
+            self.groups = tuple(f"{kind} {name}".strip() for kind, name in names.items() if str(name or "").strip())
             self.modality = str(data.get("Modality") or "") or None
             self._data = data
-            self._photometric = str(data.get("PhotometricInterpretation") or "MONOCHROME2")
+            self._photometric = _completed(data)
             self._bits = int(data.get("BitsStored") or data.get("BitsAllocated") or 0)
             self._check_header()
 
@@ -83,10 +91,11 @@ class DicomReader:
 
     def _grey(self, stored: Array, index: int) -> Frame:
         values, limits = self._rescaled(stored, index)
-        voi = self._module(index, "FrameVOILUTSequence")
-        centre, width = _number(voi, "WindowCenter"), _number(voi, "WindowWidth")
-        if centre is not None and width is not None and width >= 1:
-            limits = window_limits(centre, width)
+        limits = _own_window(self._module(index, "FrameVOILUTSequence")) or limits
+        image = ~_padding(self._data, stored)
+        if image.any() and not image.all():
+            darkest = values[image].max() if self._photometric == "MONOCHROME1" else values[image].min()
+            values, stored = np.where(image, values, darkest), stored[image]
         return Frame(values, largest_value(stored), max(8, self._bits), limits,
                      inverted=self._photometric == "MONOCHROME1", windowed=True)
 
@@ -106,7 +115,9 @@ class DicomReader:
         if limits is not None:
             low, high = sorted(value * slope + intercept for value in limits)
             limits = low, high
-        return stored * np.float64(slope) + intercept, limits
+        values = stored * np.float64(slope)
+        values += intercept
+        return values, limits
 
     def _module(self, index: int, sequence: str) -> Any:
         """The data set with a frame's attributes: enhanced files nest them in functional groups."""
@@ -138,6 +149,57 @@ class DicomReader:
             raise ImageError(f"decoding {syntax.name} needs an extra: pip install 'sightsmith[dicom]'")
 
 
+def _read(path: Path) -> Any:
+    """The data set of a file. Raises ImageError for a deflated one that is too large."""
+    with path.open("rb") as file:
+        preamble = file.read(132)
+        if preamble[128:] == b"DICM":
+            meta = read_file_meta_info(path)
+            if meta.get("TransferSyntaxUID") == uid.DeflatedExplicitVRLittleEndian:
+                file.seek(len(preamble) + 12 + meta.get("FileMetaInformationGroupLength", 0))
+                _check_deflated(file)
+    with _Bounded(io.FileIO(path)) as bounded:
+        return pydicom.dcmread(bounded, force=True)
+
+
+class _Bounded(io.BufferedReader):
+    """A file of which no more is asked than it has: the length of an element can claim 4 GB, and reading so many bytes
+    takes the memory for them first."""
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        left = os.fstat(self.fileno()).st_size - self.tell()
+        return super().read(left if size is None or size < 0 else min(size, max(0, left)))
+
+
+def _check_deflated(file: io.BufferedReader) -> None:
+    """Raises ImageError if the rest of ``file`` inflates to more than :data:`LARGEST_DEFLATED` bytes."""
+    stream, total = zlib.decompressobj(-zlib.MAX_WBITS), 0
+    while not stream.eof and (packed := stream.unconsumed_tail or file.read(2**16)):
+        total += len(stream.decompress(packed, 2**20))
+        if total > LARGEST_DEFLATED:
+            raise ImageError(f"its deflated DICOM data set has more than {LARGEST_DEFLATED // 2**20} MiB")
+
+
+def _completed(data: Any) -> str:
+    """The photometric interpretation of ``data``; what is missing of it and of the samples is added as usual."""
+    samples = data.get("SamplesPerPixel") or 1
+    data.SamplesPerPixel = samples
+    data.PhotometricInterpretation = data.get("PhotometricInterpretation") or ("RGB" if samples == 3 else "MONOCHROME2")
+    return str(data.PhotometricInterpretation)
+
+
+def _padding(data: Any, stored: Array) -> Array:
+    """Which pixels only fill up the rectangle (bool); they are to be as dark as the darkest of the others."""
+    first, last = data.get("PixelPaddingValue"), data.get("PixelPaddingRangeLimit")
+    if not isinstance(first, int):
+        return np.zeros(stored.shape, bool)
+    # The attributes have 16 bits, and may be read as unsigned where the pixels are not.
+    ends = [end - 2**16 if data.get("PixelRepresentation") and end >= 2**15 else end
+            for end in (first, last if isinstance(last, int) else first)]
+    padding: Array = (stored >= min(ends)) & (stored <= max(ends))
+    return padding
+
+
 def _palette(data: Any, stored: Array) -> Array:
     """(H, W, 3) uint8 from palette indices (H, W); 16-bit entries keep their high byte."""
     entries, first, depth = (int(value) for value in data.RedPaletteColorLookupTableDescriptor)
@@ -163,6 +225,17 @@ def _rehearse(decode: Callable[[], object]) -> None:
             os._exit(0)
     if os.WIFSIGNALED(os.waitpid(child, 0)[1]):
         raise RuntimeError("the decoder aborted")
+
+
+def _own_window(data: Any) -> tuple[float, float] | None:
+    """The values that the file's first window maps to black and white; None if there is none, or no usable one."""
+    try:
+        centre, width = _number(data, "WindowCenter"), _number(data, "WindowWidth")
+    except (TypeError, ValueError, OverflowError):  # such as "N/A"
+        return None
+    if centre is None or width is None or not math.isfinite(centre) or not 1 <= width < math.inf:
+        return None
+    return window_limits(centre, width)
 
 
 def _number(data: Any, keyword: str) -> float | None:

@@ -1,4 +1,4 @@
-"""Registers the image reader for DICOM."""
+"""Registers the image readers."""
 
 from __future__ import annotations
 
@@ -7,7 +7,17 @@ from sightsmith.plugin import ImageReaderRecord, hookimpl
 
 @hookimpl
 def sightsmith_image_readers() -> list[ImageReaderRecord]:
-    return [ImageReaderRecord(
-        name="dicom", title="DICOM", description="medical images with windows, rescaling and multiple frames",
-        magic=((128, b"DICM"),), suffixes=(".dcm", ".dicom"), install="pip install 'sightsmith[dicom]'",
-        builder="sightsmith.plugins.readers.dicom:DicomReader")]
+    return [
+        ImageReaderRecord(
+            name="dicom", title="DICOM", description="medical images with windows, rescaling and multiple frames",
+            magic=((128, b"DICM"),), suffixes=(".dcm", ".dicom"), other_files=("dicomdir",),
+            install="pip install 'sightsmith[dicom]'", builder="sightsmith.plugins.readers.dicom:DicomReader"),
+        ImageReaderRecord(
+            name="heic", title="HEIC", description="photos of phones, of 8 to 12 bits",
+            magic=tuple((4, b"ftyp" + brand) for brand in (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx")),
+            suffixes=(".heic", ".heif", ".hif"), install="pip install 'sightsmith[heic]'",
+            builder="sightsmith.plugins.readers.heic:HeicReader"),
+        ImageReaderRecord(
+            name="npy", title="NumPy", description="arrays (H, W) and (H, W, 3)", magic=((0, b"\x93NUMPY"),),
+            suffixes=(".npy",), builder="sightsmith.plugins.readers.numpy_array:NumpyReader"),
+    ]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from sightsmith.plugin import IMAGE_SUFFIXES, DatasetIndex, FormatMatch, Problem, Sample, listed
+from sightsmith.plugin import DatasetIndex, FormatMatch, Problem, Sample, is_image, listed
 
 
 class NamePrefix:
@@ -29,6 +29,6 @@ class NamePrefix:
 
 def _images(root: Path) -> tuple[list[Path], list[Path]]:
     """The images with and without a class in their names."""
-    images = sorted(path for path in root.iterdir() if path.suffix.lower() in IMAGE_SUFFIXES and not path.is_symlink())
+    images = sorted(path for path in root.iterdir() if is_image(path) and not path.is_symlink())
     named = [path for path in images if path.name.partition("_")[0] and "_" in path.name]
     return named, [path for path in images if path not in named]

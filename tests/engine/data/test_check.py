@@ -7,6 +7,7 @@ import pytest
 from broken_datasets import folders, picture
 from dicom_files import slices
 from PIL import Image
+from told import told
 
 from sightsmith.core.config.compose import compose
 from sightsmith.core.plugins.manager import load_plugins
@@ -31,6 +32,18 @@ def test_dicom_studies_are_not_torn_apart(tmp_path):
     assert describe(dataset)["modalities"] == ["CT"]
     free = read(f"dataset.root={tmp_path}", "dataset.validation_percentage=25", "dataset.group_by=none")
     assert all(sample.group is None for sample in free.index.samples)
+
+
+@pytest.mark.parametrize(("patient", "cases"), [
+    (lambda study: f"P{study // 4} ", 2), (lambda study: "", 8), (lambda study: "anonymous", 8)],
+    ids=["patients of four studies", "no patient", "all the same"])
+def test_dicom_patients_are_not_torn_apart(tmp_path, patient, cases):
+    slices(tmp_path, patient=patient)
+    picture(tmp_path / "ill" / "photo.png", 1)
+    samples = read(f"dataset.root={tmp_path}").index.samples
+    groups = {sample.group for sample in samples if sample.group}
+    assert len(groups) == cases and not any("P0" in group or "anonymous" in group for group in groups)
+    assert len({(sample.name.split("/")[1].split("-")[0], sample.group) for sample in samples}) == 9
 
 
 def test_groups_by_a_regular_expression(tmp_path):
@@ -95,7 +108,7 @@ def test_dark_images_of_16_bits_are_warned_of(tmp_path):
     dataset.raise_for_errors()
     assert any("image.range=[0," in str(problem) for problem in dataset.problems)
     dataset = read(f"dataset.root={tmp_path}", "image.range=[0,4095]")
-    assert not dataset.problems
+    assert not told(dataset)
 
 
 def test_a_limit_is_stratified(tmp_path):

@@ -6,6 +6,7 @@ import json
 
 import object_datasets as sets
 import pytest
+from told import told
 
 from sightsmith.cli import main
 from sightsmith.core.config.compose import compose
@@ -23,8 +24,7 @@ def read(learns, plugins):
 
 
 def warnings(dataset):
-    dataset.raise_for_errors()
-    return "\n".join(str(problem) for problem in dataset.problems)
+    return "\n".join(str(problem) for problem in told(dataset))
 
 
 def rows(*more):

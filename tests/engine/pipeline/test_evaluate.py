@@ -7,7 +7,7 @@ import json
 import shutil
 
 import pytest
-from command_line import refused
+from command_line import refused, within
 from PIL import Image
 from processes import command
 from shared_runs import copied
@@ -86,6 +86,47 @@ def test_a_test_split_is_evaluated_and_never_trained_on(tmp_path):
         evaluate(result, split="tests")
 
 
+def test_a_bad_file_is_named_and_the_others_are_evaluated(digits, tmp_path):
+    for name in ("0", "1"):
+        (tmp_path / "set" / name).mkdir(parents=True)
+        for number in range(4):
+            Image.new("L", (32, 32), 90 + 40 * int(name) + number).save(tmp_path / "set" / name / f"{number}.png")
+    cut = tmp_path / "set" / "1" / "3.png"
+    cut.write_bytes(cut.read_bytes()[:60])
+    code, _, errors = within("evaluate", f"run={digits.run_dir}", f"dataset.root={tmp_path / 'set'}",
+                             f"output_dir={tmp_path / 'out'}")
+    assert code == 1
+    assert "1 images could not be read and are not counted: 1/3.png" in errors
+    [folder] = (tmp_path / "out").iterdir()
+    said = json.loads((folder / "metrics.json").read_text())
+    assert said["left_out"] == ["1/3.png"]
+    assert said["splits"]["all"]["images"] == 7
+
+
+def two_shades(root, count=8):
+    for name, shade in (("dark", 40), ("light", 200)):
+        (root / name).mkdir(parents=True)
+        for number in range(count):
+            Image.new("L", (32, 32), shade + number).save(root / name / f"{number}.png")
+
+
+def test_training_leaves_bad_files_out_when_asked(tmp_path, monkeypatch):
+    two_shades(tmp_path / "set")
+    cut = tmp_path / "set" / "dark" / "3.png"
+    cut.write_bytes(cut.read_bytes()[:60])
+    monkeypatch.chdir(tmp_path)
+    plain = [text for text in LABELS if not text.startswith("dataset.")]
+    with pytest.raises(UserError, match="dataset.on_bad_image=skip"):
+        sightsmith.train([*plain, "dataset.root=set", "hyper.epochs=1"])
+    result = sightsmith.train([*plain, "dataset.root=set", "dataset.on_bad_image=skip", "hyper.epochs=1"])
+    for file in ("plan.json", "lock.json"):
+        assert json.loads((result.run_dir / file).read_text())["left_out"] == ["dark/3.png"]
+    assert "1 images that cannot be read: dark/3.png" in (result.run_dir / "report" / "index.html").read_text()
+    monkeypatch.chdir(tmp_path.parent)  # the run finds its data from there too
+    code, _, errors = within("evaluate", f"run={result.run_dir}", f"output_dir={tmp_path / 'out'}")
+    assert (code, "1 images could not be read" in errors) == (1, True)
+
+
 def test_mistakes(digits, tmp_path):
     for name in ("0", "cat"):
         path = tmp_path / "set" / name / "1.png"
@@ -102,7 +143,7 @@ def test_mistakes(digits, tmp_path):
         assert says in refused("evaluate", *arguments)
     assert not list(tmp_path.glob("runs"))
     shutil.copytree(digits.run_dir / "model", tmp_path / "moved" / "model")
-    with pytest.raises(UserError, match="lock.json is missing or damaged"):
+    with pytest.raises(UserError, match="lock.json is missing"):
         evaluate(sightsmith.load(tmp_path / "moved"))
 
 

@@ -149,6 +149,21 @@ def test_mistakes(digits, images, tmp_path):
         assert says in refused("predict", *arguments, f"output_dir={tmp_path / 'out'}")
 
 
+def test_a_bad_file_is_named_and_the_others_are_predicted(digits, images, tmp_path):
+    shutil.copytree(images, tmp_path / "in")
+    (tmp_path / "in" / "cut.png").write_bytes((tmp_path / "in" / "1.png").read_bytes()[:60])
+    (tmp_path / "in" / "text.jpg").write_text("no picture")
+    code, _, errors = within("predict", f"run={digits.run_dir}", f"input={tmp_path / 'in'}",
+                             f"output_dir={tmp_path / 'out'}")
+    assert code == 1
+    assert "2 of the images could not be read:" in errors
+    assert "text.jpg: it looks like a text file" in errors
+    _, said = predictions(tmp_path / "out")
+    bad = {item["image"] for item in said["images"] if "error" in item}
+    assert bad == {"cut.png", "text.jpg"}
+    assert sum("labels" in item for item in said["images"]) == len(list(images.rglob("*.png")))
+
+
 @pytest.mark.slow
 def test_a_data_set_is_converted(tmp_path):
     made = box_csv()(tmp_path / "set")

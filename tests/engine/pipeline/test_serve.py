@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import io
 import re
+import socket
 import subprocess
 import sys
 
@@ -24,7 +26,7 @@ def server(digits):
     process = subprocess.Popen([sys.executable, "-m", "sightsmith", "serve", f"run={digits.run_dir}", "port=0",
                                 "megabytes=1", "megapixels=4", "seconds=120"], stdout=subprocess.PIPE, text=True)
     try:
-        address = re.fullmatch(r"(http://127.0.0.1:\d+)/docs\n", process.stdout.readline())[1]
+        address = re.fullmatch(r"(http://127.0.0.1:\d+)/\n", process.stdout.readline())[1]
         with httpx.Client(transport=httpx.HTTPTransport(retries=20)) as client:
             assert client.get(f"{address}/health", timeout=60).json() == {"status": "ok"}
         yield process, address
@@ -49,6 +51,60 @@ def test_answers_are_those_of_predict(digits, server):
     schema = httpx.get(f"{address}/openapi.json").json()
     assert set(schema["paths"]) == {"/health", "/model", "/predict"}
     assert {"413", "415", "429", "504"} <= schema["paths"]["/predict"]["post"]["responses"].keys()
+
+
+def test_a_form_is_answered_as_its_image(server):
+    _, address = server
+    path = samples()[0]
+    plain = httpx.post(f"{address}/predict", content=path.read_bytes()).json()
+    assert httpx.post(f"{address}/predict", files={"file": (path.name, path.read_bytes())}).json() == plain
+    without = httpx.post(f"{address}/predict", data={"file": "a.png"}, files={})
+    assert without.status_code == 415
+    cut = httpx.post(f"{address}/predict", content=b"--x\r\nnothing", headers={
+        "content-type": "multipart/form-data; boundary=x"})
+    assert cut.status_code == 415
+
+
+def test_the_page_loads_nothing_from_elsewhere(server):
+    page = httpx.get(f"{server[1]}/").text
+    assert "/predict" in page
+    assert not re.findall(r"""(?:src|href)=["'](?:https?:)?//""", page)
+
+
+def test_a_foreign_name_of_this_machine_is_refused(server):
+    _, address = server
+    port = address.rpartition(":")[2]
+    for name, code in (("evil.example", 421), ("localhost", 200), ("127.0.0.1", 200), ("[::1]", 200)):
+        assert httpx.get(f"{address}/health", headers={"host": f"{name}:{port}"}).status_code == code
+
+
+@pytest.fixture
+def impatient(digits):
+    """A server that gives a request six seconds; its process, host and port."""
+    process = subprocess.Popen([sys.executable, "-m", "sightsmith", "serve", f"run={digits.run_dir}", "port=0",
+                                "seconds=6", "waiting=2"], stdout=subprocess.PIPE, text=True)
+    try:
+        yield process, "127.0.0.1", int(re.search(r":(\d+)/", process.stdout.readline())[1])
+    finally:
+        process.kill()
+        process.wait()
+
+
+def test_slow_senders_keep_nobody_waiting_and_the_server_ends_when_asked(impatient):
+    process, host, port = impatient
+    with contextlib.ExitStack() as stack:
+        senders = [stack.enter_context(socket.create_connection((host, port))) for _ in range(20)]
+        for sender in senders:
+            sender.sendall(b"POST /predict HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9000\r\n\r\n\x89PNG")
+        answer = httpx.post(f"http://{host}:{port}/predict", content=samples()[0].read_bytes(), timeout=60)
+        assert answer.status_code == 200
+        for sender in senders:
+            sender.settimeout(60)
+            assert b"504" in sender.recv(4096)
+        late = stack.enter_context(socket.create_connection((host, port)))
+        late.sendall(b"POST /predict HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9000\r\n\r\n\x89PNG")
+        process.terminate()
+        assert process.wait(30) is not None
 
 
 def png(side):

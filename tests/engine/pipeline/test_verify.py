@@ -178,8 +178,12 @@ def test_a_damaged_configuration_is_no_trace(run, text, plugins):
         train_again(run, [], plugins)
 
 
-def test_a_configuration_looks_nothing_up(run):
-    edit(run / "config.yaml", "description: ''", "description: ${oc.env:HOME}")
+def test_a_configuration_looks_nothing_up(run, plugins):
+    edit(run / "config.yaml", "\ndescription: ''", "\ndescription: ${oc.env:HOME}")  # a text, which may be anything
+    assert texts(run, CHANGED).keys() == {"config"}
+    config = restore_config(yaml.safe_load((run / "config.yaml").read_text()), run, plugins.tasks)
+    assert config.description == "${oc.env:HOME}"
+    edit(run / "config.yaml", "optimizer: adamw", "optimizer: ${oc.env:HOME}")
     assert "interpolation" in texts(run, UNKNOWN)["data"]
 
 

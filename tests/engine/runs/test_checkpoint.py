@@ -7,6 +7,7 @@ import pickle
 
 import pytest
 import torch
+from safetensors.torch import save_file
 
 from sightsmith.core.util.errors import UserError
 from sightsmith.core.util.files import write_atomic
@@ -56,6 +57,13 @@ def test_a_damaged_file_is_the_users_to_mend(tmp_path, content):
     path.write_bytes(content)
     with pytest.raises(UserError, match="not a sightsmith checkpoint"):
         load_tree(path)
+
+
+def test_a_checkpoint_of_version_0_1_has_no_digest(tmp_path):
+    path = tmp_path / "state.safetensors"
+    save_file({"0": torch.arange(3)}, path, metadata={"tree": '{"d": [["epoch", {"v": 3}], ["model", {"t": "0"}]]}'})
+    assert load_tree(path)["epoch"] == 3
+    assert load_tree(path)["model"].tolist() == [0, 1, 2]
 
 
 def test_a_failed_write_leaves_the_old_file_and_nothing_else(tmp_path, monkeypatch):

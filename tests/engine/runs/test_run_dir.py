@@ -65,10 +65,12 @@ def test_device_hours_add_up_over_continuations(tmp_path):
 def test_metrics_leave_out_a_line_that_a_kill_cut(tmp_path):
     run = RunDir(tmp_path)
     assert run.read_metrics() == []
-    run.write_metrics([{"epoch": 1}, {"epoch": 2}])
+    run.write_metrics(entries := [{"epoch": number, "train_loss": 0.5, "seconds": 1.0} for number in (1, 2)])
     with run.metrics.open("a") as stream:
         stream.write('{"epoch": 3, "lo')
-    assert run.read_metrics() == [{"epoch": 1}, {"epoch": 2}]
+    said = []
+    assert run.read_metrics(said.append) == entries
+    assert said == [f"{run.metrics} is damaged: line 3 is not the metrics of an epoch"]
 
 
 @pytest.fixture

@@ -8,6 +8,7 @@ import zipfile
 
 import pytest
 from broken_datasets import GOOD_ROWS, MULTI_ROWS, coco, folders, labelme, picture, table
+from told import told
 
 from sightsmith.core.config.compose import compose
 from sightsmith.core.plugins.manager import load_plugins
@@ -25,8 +26,7 @@ def labels(dataset):
 
 
 def warnings(dataset):
-    dataset.raise_for_errors()
-    return [str(problem) for problem in dataset.problems]
+    return [str(problem) for problem in told(dataset)]
 
 
 @pytest.mark.parametrize("top", ["", "Classes", "classes"])

@@ -130,6 +130,7 @@ def test_a_run_starts_from_another_runs_model_by_the_names_of_the_classes(tmp_pa
     torch.testing.assert_close(before, after, atol=1e-4, rtol=0)
 
 
+@pytest.mark.slow
 def test_a_network_that_learns_from_a_teacher_asks_for_its_weights(tmp_path):
     from sightsmith.plugins.openmmlab.build import assemble
     from sightsmith.plugins.openmmlab.zoo import load_model

@@ -1,0 +1,203 @@
+"""The files of a data set: folders, text and JSON. Everything that a format reads is opened here: regular files inside
+the data set, of bounded size; what the system refuses becomes a problem with its path."""
+
+from __future__ import annotations
+
+import codecs
+import json
+import os
+import re
+import stat
+from collections import defaultdict
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from sightsmith.core.util.errors import Problem
+from sightsmith.core.util.reading import parse_yaml
+from sightsmith.engine.data.image_files import is_image
+
+LARGEST_JSON = 2 * 2**30
+"""Bytes of a JSON file above which it is refused instead of read."""
+LARGEST_TEXT = 64 * 2**20
+"""Bytes of any other text above which it is refused instead of read."""
+HEAD = 65_536
+"""Bytes of a file by which formats recognise it."""
+
+SYSTEM_FOLDERS = frozenset({"__MACOSX", "@eaDir", "#recycle", "$RECYCLE.BIN", "System Volume Information",
+                            "lost+found"})
+"""Folders that operating systems and network drives make by themselves."""
+RUN_FILES = ("status.json", "plan.json")
+"""What every run folder has."""
+
+_MARKS = ((codecs.BOM_UTF8, "utf-8-sig"), (codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16"))
+
+
+def natural_order(text: str) -> tuple[tuple[int, int, str], ...]:
+    """A sort key by which ``image10`` comes after ``image9``."""
+    return tuple((0, int(part), "") if part.isdecimal() else (1, 0, part)
+                 for part in re.split(r"(\d{1,18})", text) if part)
+
+
+def is_run(folder: Path) -> bool:
+    """Whether ``folder`` is a run's, or holds nothing but runs: what a training has written is no data."""
+    if all((folder / name).is_file() for name in RUN_FILES):
+        return True
+    inner = [folder / name for name in _entries(folder)[0] if not name.startswith(".")]
+    return bool(inner) and all((path / name).is_file() for path in inner for name in RUN_FILES)
+
+
+def walk_files(folder: Path) -> Iterator[Path]:
+    """Every visible file below ``folder``, in natural order; links to folders are not followed, and run folders are
+    left out."""
+    for base, folders, files in os.walk(folder):
+        folders[:] = [name for name in _visible(folders) if not is_run(Path(base) / name)]
+        for name in _visible(files):
+            yield Path(base) / name
+
+
+def subfolders(folder: Path) -> list[Path]:
+    """The visible folders directly in ``folder``, in natural order; run folders are left out."""
+    return [path for name in _visible(_entries(folder)[0]) if not is_run(path := folder / name)]
+
+
+def files_in(folder: Path) -> list[Path]:
+    """The visible files directly in ``folder``, in natural order."""
+    return [folder / name for name in _visible(_entries(folder)[1])]
+
+
+def _entries(folder: Path) -> tuple[list[str], list[str]]:
+    """The names of the folders and of the other entries in ``folder``; none if it cannot be read."""
+    _, folders, files = next(os.walk(folder), ("", [], []))
+    return folders, files
+
+
+def _visible(names: list[str]) -> list[str]:
+    return sorted((name for name in names if not name.startswith(".") and name not in SYSTEM_FOLDERS),
+                  key=natural_order)
+
+
+def is_inside(root: Path, path: Path) -> bool:
+    """Whether ``path`` is below ``root`` once links are resolved."""
+    try:
+        return path.resolve().is_relative_to(root.resolve())
+    except (OSError, RuntimeError):  # a loop of links
+        return False
+
+
+def is_there(path: Path, root: Path) -> bool:
+    """Whether ``path`` is a file or a folder inside ``root``; not so if the system cannot have such a name."""
+    try:
+        return path.exists() and is_inside(root, path)
+    except (OSError, ValueError):
+        return False
+
+
+def has_images(folder: Path) -> bool:
+    """Whether an image is in ``folder`` or below it."""
+    return any(is_image(path) for path in walk_files(folder))
+
+
+def relative_name(path: Path, root: Path) -> str:
+    """``path`` from ``root``, with slashes: what a person sees of a file of the data set."""
+    return path.relative_to(root).as_posix()
+
+
+def images_in(folder: Path, root: Path) -> Iterator[Path]:
+    """The images below ``folder``; links to files outside ``root`` are skipped."""
+    return (path for path in walk_files(folder) if is_image(path) and is_inside(root, path))
+
+
+def images_by_stem(root: Path) -> dict[tuple[Path, str], list[Path]]:
+    """The images below ``root`` by folder and stem."""
+    found: dict[tuple[Path, str], list[Path]] = defaultdict(list)
+    for path in images_in(root, root):
+        found[path.parent, path.stem].append(path)
+    return found
+
+
+def read_bytes(path: Path, root: Path, largest: int = LARGEST_TEXT) -> tuple[bytes, None] | tuple[None, Problem]:
+    """``(content, None)`` of a regular file inside ``root``, or ``(None, problem)``."""
+    name = relative_name(path, root)
+    if not is_inside(root, path):
+        return None, Problem("is a link to a file outside the data set", file=name)
+    try:
+        found = path.stat()
+        if not stat.S_ISREG(found.st_mode):
+            return None, Problem("is not a file", file=name, hint="remove it, or put the file in its place")
+        if found.st_size > largest:
+            return None, Problem(f"is larger than {largest // 2**20:,} MiB", file=name)
+        return path.read_bytes(), None
+    except OSError as error:
+        return None, Problem(f"cannot be read: {error.strerror or error}", file=name)
+
+
+def read_text(path: Path, root: Path, largest: int = LARGEST_TEXT) -> tuple[str, None] | tuple[None, Problem]:
+    """``(content, None)`` of a UTF-8 file, or UTF-16 with its mark, or ``(None, problem)``."""
+    content, problem = read_bytes(path, root, largest)
+    if content is None:
+        assert problem is not None
+        return None, problem
+    try:
+        return content.decode(_encoding(content)), None
+    except UnicodeDecodeError as error:
+        return None, Problem(f"is not UTF-8: {error.reason} at byte {error.start}", file=relative_name(path, root),
+                             line=content[:error.start].count(b"\n") + 1, hint="save it as UTF-8")
+
+
+def read_head(path: Path, size: int = HEAD, *, end: bool = False) -> str:
+    """The first ``size`` bytes of a regular file as text, with ``end`` also its last; "" if it cannot be read."""
+    try:
+        found = path.stat()
+        if not stat.S_ISREG(found.st_mode):
+            return ""
+        with path.open("rb") as file:
+            content = file.read(size)
+            encoding = _encoding(content)
+            text = content.decode(encoding, "ignore")
+            if end and found.st_size > size:
+                file.seek(max(found.st_size - size, size) // 2 * 2)  # a character of UTF-16 is not cut
+                text += file.read(size).decode({"utf-16": "utf-16-le"}.get(encoding, encoding), "ignore")
+            return text
+    except OSError:
+        return ""
+
+
+def read_json(path: Path, root: Path) -> tuple[Any, Problem | None]:
+    """``(content, None)`` or ``(None, problem)``. A key that stands twice in an object is a problem."""
+    text, problem = read_text(path, root, LARGEST_JSON)
+    if text is None:
+        return None, problem
+    try:
+        return json.loads(text, object_pairs_hook=_object), None
+    except json.JSONDecodeError as error:
+        return None, Problem(f"is not JSON: {error.msg}", file=relative_name(path, root), line=error.lineno)
+    except (RecursionError, ValueError) as error:
+        return None, Problem(f"cannot be read: {error}", file=relative_name(path, root))
+
+
+def read_yaml(path: Path, root: Path, largest: int = LARGEST_TEXT) -> tuple[Any, Problem | None]:
+    """``(content, None)`` or ``(None, problem)``. Aliases, tags and a key that stands twice are problems."""
+    text, problem = read_text(path, root, largest)
+    if text is None:
+        return None, problem
+    try:
+        return parse_yaml(text, dates=True), None
+    except ValueError as error:
+        place = re.match(r"line (\d+): ", str(error))
+        return None, Problem(f"cannot be read: {str(error)[place.end() if place else 0:]}",
+                             file=relative_name(path, root), line=int(place[1]) if place else None)
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Raises ValueError."""
+    content = dict(pairs)
+    if len(content) < len(pairs):
+        names = [name for name, _ in pairs]
+        twice = next(name for place, name in enumerate(names) if name in names[:place])
+        raise ValueError(f"the key {twice[:40]!r} stands twice in one object")
+    return content
+
+
+def _encoding(content: bytes) -> str:
+    return next((encoding for mark, encoding in _MARKS if content.startswith(mark)), "utf-8")

@@ -1,0 +1,101 @@
+"""The part of the data set check that looks at each image file."""
+
+from __future__ import annotations
+
+import os
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+
+from sightsmith.core.contracts.dataset import Sample
+from sightsmith.core.contracts.image import ImageError, ImageInfo, MissingReaderError
+from sightsmith.core.contracts.records import ImageReaderRecord
+from sightsmith.core.contracts.schema import Config
+from sightsmith.core.util.errors import Problem, listed
+from sightsmith.engine.data.images import probe
+
+SMALLEST_SIDE = 16
+DARK = 1 / 8
+"""Images that use less of the range from black to white are nearly one grey."""
+
+
+def probe_all(samples: Sequence[Sample], readers: Sequence[ImageReaderRecord], problems: list[Problem],
+              ) -> dict[str, ImageInfo]:
+    """Decode every file; an unusable one becomes a problem, and those of a format whose reader is not installed become
+    one: a warning, or an error if there is nothing else."""
+    files = {sample.name: sample for sample in samples}
+
+    def probed(sample: Sample) -> ImageInfo | ImageError:
+        try:
+            return probe(sample.path, readers)
+        except ImageError as error:
+            return error
+
+    infos = {}
+    missing: dict[tuple[str, str, str], list[str]] = defaultdict(list)
+    with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
+        for name, found in zip(files, pool.map(probed, files.values()), strict=True):
+            if isinstance(found, ImageInfo):
+                infos[name] = found
+            elif isinstance(found, MissingReaderError):
+                missing[found.title, found.package, found.install].append(name)
+            else:
+                sample = files[name]
+                where = f" (named in {sample.file}:{sample.line})" if sample.line else ""
+                problems.append(Problem(f"cannot be used as an image: {found}{where}", file=name,
+                                        hint="replace the file, remove it from the data set, or leave such files out: "
+                                             "dataset.on_bad_image=skip"))
+    for (title, package, install), names in missing.items():
+        problems.append(Problem(f"{len(names)} {title} files are not read, because {package} is not installed: "
+                                f"{listed(names)}", hint=install or f"install {package}, or convert them",
+                                severity="warning" if infos else "error"))
+    return infos
+
+
+def about_images(config: Config, infos: Mapping[str, ImageInfo]) -> list[Problem]:
+    problems = [Problem(f"is {info.width} x {info.height} px; each side must have at least {SMALLEST_SIDE} px",
+                        file=name, hint="enlarge or remove it")
+                for name, info in infos.items() if min(info.width, info.height) < SMALLEST_SIDE]
+    peculiar = defaultdict(list)
+    for name, info in infos.items():
+        for note in info.notes:
+            peculiar[note].append(name)
+    problems += [Problem(f"{note} in {len(names)} image{'s' if len(names) > 1 else ''}: {listed(names)}",
+                         severity="warning") for note, names in peculiar.items()]
+    if config.image.range is None:
+        problems += _about_black_and_white(config, infos)
+    if config.image.windows:
+        plain = {name: info for name, info in infos.items() if not info.modality}
+        if plain:
+            problems.append(Problem(f"image.windows has no effect on {len(plain)} images that are not DICOM: "
+                                    f"{listed(plain)}", severity="warning"))
+    return problems
+
+
+def _about_black_and_white(config: Config, infos: Mapping[str, ImageInfo]) -> list[Problem]:
+    """Images whose black and white are undefined without ``image.range``, or far from their values."""
+    problems = []
+    windowed = {name: info for name, info in infos.items() if info.modality}
+    plain = {name: info for name, info in infos.items() if not info.modality}
+    free = {name: info for name, info in infos.items()
+            if info.bits > 16 and not (info.modality and config.image.windows)}
+    if free:
+        problems.append(Problem(f"{len(free)} images have more than 16 bits or floating-point values, so black and "
+                                f"white are undefined: {listed(free)}",
+                                hint="set the values of black and white: image.range=[low,high]"))
+    deep = {name: info for name, info in plain.items() if info.bits == 16}
+    top = max((info.maximum for info in deep.values()), default=0)
+    if deep and 0 < top < 65535 * DARK:
+        problems.append(Problem(f"{len(deep)} 16-bit images only have values up to {top:g} and will look dark",
+                                hint=f"set image.range=[0,{top:g}] to use the whole scale", severity="warning"))
+    spans = [(info.extent, info.limits) for info in windowed.values() if info.bits > 8 and info.limits]
+    if spans and not config.image.windows:
+        low, high = min(values[0] for values, _ in spans), max(values[1] for values, _ in spans)
+        share = (high - low) / max(limits[1] - limits[0] for _, limits in spans)
+        if 0 < share < DARK:
+            problems.append(Problem(
+                f"{len(spans)} DICOM images only have values from {low:g} to {high:g}, {share:.0%} of the range from "
+                "black to white, and will look like one grey", severity="warning",
+                hint=f"set image.range=[{low:g},{high:g}] to use the whole scale, or windows of the tissue that "
+                     "matters: image.windows=[[centre,width]]"))
+    return problems

@@ -1,0 +1,128 @@
+"""The images that annotation names, by paths of this or of another machine."""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from collections.abc import Iterable
+from functools import cached_property
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+from sightsmith.core.contracts.dataset import IMAGE_SUFFIXES
+from sightsmith.core.util.errors import Problem, listed, near
+from sightsmith.engine.data.annotation_files import images_in, is_there, relative_name
+
+SHOWN = 80
+"""Characters of a path in a message."""
+_URL = re.compile(r"[a-z][a-z0-9+.-]+://", re.IGNORECASE)
+_DRIVE = re.compile(r"[A-Za-z]:(?=[\\/])")
+
+
+class ImageFinder:
+    """Finds images below ``root``, never one outside of it.
+
+    ``usual`` are the folders, relative to ``root``, in which paths of the annotation begin. A path that does not lead
+    to a file as it is written (absolute, of Windows, a URL, with ``..`` or of an older suffix) is matched by its
+    longest ending that exactly one image has.
+    """
+
+    def __init__(self, root: Path, usual: Iterable[str] = ("",)) -> None:
+        self._root, self._usual = root, tuple(dict.fromkeys(usual))
+        self._moved: list[str] = []
+
+    def find(self, text: str, first: Iterable[Path] = ()) -> Path:
+        """The image that ``text`` names, tried in the folders ``first`` and then the usual ones.
+
+        Raises ValueError with the reason, and a hint if there is one.
+        """
+        shown = repr(text if len(text) <= SHOWN else f"...{text[-SHOWN:]}")
+        if not text.strip() or "\0" in text:
+            raise ValueError("the image path is empty" if not text.strip() else f"{shown} has a NUL character")
+        folders = list(dict.fromkeys([*first, *(self._root / name for name in self._usual)]))
+        parts = _parts(text)
+        written = [folder / spelling for folder in folders for spelling in dict.fromkeys((text, "/".join(parts)))]
+        for path in written:
+            if is_there(path, self._root) and path.is_file():
+                return self._within(path)
+        candidates = self._without_suffix(written)
+        if not candidates:
+            candidates = self._by_ending([part for part in parts if part != ".."], folders)
+            if len(candidates) == 1:
+                self._moved.append(f"{shown} ({relative_name(candidates[0], self._root)})")
+        if len(candidates) == 1:
+            return candidates[0]
+        if candidates:
+            raise ValueError(f"{shown} could be {listed([relative_name(path, self._root) for path in candidates])}",
+                             "write its path from the data set's folder, with the suffix")
+        names = {path.name for path in self._images}
+        raise ValueError(f"there is no image {shown} in the data set.{near(parts[-1] if parts else text, names)}")
+
+    def problems(self, file: str | None = None) -> list[Problem]:
+        """A warning about the images of annotation ``file`` that were found by the ending of their paths."""
+        if not self._moved:
+            return []
+        count = len(self._moved)
+        return [Problem(f"{count} path{'s' if count > 1 else ''} of images led nowhere as written and "
+                        f"{'were' if count > 1 else 'was'} matched by the ending: {listed(self._moved)}", file=file,
+                        severity="warning")]
+
+    def _within(self, path: Path) -> Path:
+        """``path`` without ``..``, below the root as it was typed."""
+        return self._root / path.resolve().relative_to(self._root.resolve()) if ".." in path.parts else path
+
+    @cached_property
+    def _images(self) -> list[Path]:
+        return list(images_in(self._root, self._root))
+
+    @cached_property
+    def _by_name(self) -> dict[str, list[Path]]:
+        """The images by name, by name in small letters, and by stem."""
+        found: dict[str, list[Path]] = defaultdict(list)
+        for path in self._images:
+            for key in {path.name, path.name.lower(), f"{path.stem}."}:
+                found[key].append(path)
+        return found
+
+    def _without_suffix(self, written: list[Path]) -> list[Path]:
+        """The images that one of the paths ``written`` names but for its suffix."""
+        for path in written:
+            if path.suffix.lower() not in IMAGE_SUFFIXES:
+                found = [image for image in self._by_name.get(f"{path.name}.", []) if image.parent == path.parent]
+                if found:
+                    return found
+        return []
+
+    def _by_ending(self, parts: list[str], folders: list[Path]) -> list[Path]:
+        """The images with the longest ending in common with ``parts``; of several, those in ``folders``."""
+        if not parts:
+            return []
+        name = parts[-1]
+        stem = name.rpartition(".")[0] if Path(name).suffix.lower() in IMAGE_SUFFIXES else name
+        known = self._by_name
+        found = [path for path in known.get(name, []) if path.name == name] or known.get(name.lower()) \
+            or known.get(f"{stem}.", [])
+        lengths = [_common(path.relative_to(self._root).parts[:-1], parts[:-1]) for path in found]
+        longest = [path for path, length in zip(found, lengths, strict=True) if length == max(lengths)]
+        usual = [path for path in longest if path.parent in folders]
+        return usual if len(longest) > 1 and len(usual) == 1 else longest
+
+
+def _parts(text: str) -> list[str]:
+    """The parts of a path, a Windows path or a URL, without drive, host and query."""
+    text = text.strip()
+    if _URL.match(text):
+        text = unquote(urlsplit(text).path)
+    text = _DRIVE.sub("", text)
+    parts = [part for part in re.split(r"[\\/]+", text) if part not in ("", ".")]
+    return [unquote(part) for part in parts] if "%" in text else parts
+
+
+def _common(one: tuple[str, ...], other: list[str]) -> int:
+    """How many parts are equal, from the end on."""
+    count = 0
+    for mine, theirs in zip(reversed(one), reversed(other), strict=False):
+        if mine != theirs:
+            break
+        count += 1
+    return count

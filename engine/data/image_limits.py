@@ -1,0 +1,74 @@
+"""What is looked at before time or memory is spent on an image file."""
+
+from __future__ import annotations
+
+import mmap
+import re
+from pathlib import Path
+
+from sightsmith.core.contracts.image import ImageError
+
+MAX_FRAMES = 4_096
+MAX_FRAME_PIXELS = 178_956_970
+"""Of one image or frame, whatever its sides: Pillow's limit, as high as 13,377 x 13,377 pixels."""
+MAX_PIXELS = 1_000_000_000
+"""Of all frames of a file."""
+MAX_SCANS = 500
+MAX_SCANNED_PIXELS = 10_000_000_000
+"""Pixels times scans of a progressive JPEG: each scan goes over all pixels again."""
+
+_MARKER = re.compile(rb"\xff+([^\x00\xd0-\xd7\xff])", re.DOTALL)
+_START_OF_SCAN, _END_OF_IMAGE, _WITHOUT_LENGTH = 0xDA, 0xD9, (0x01, 0xD8)
+
+
+def check_size(width: int, height: int, frames: int = 1) -> None:
+    """Check the header's size before memory is allocated. Raises ImageError if it is too large."""
+    if width < 1 or height < 1:
+        raise ImageError(f"it is {width} x {height} pixels")
+    if width * height > MAX_FRAME_PIXELS:
+        raise ImageError(f"it is {width} x {height} pixels; an image has at most {MAX_FRAME_PIXELS:,} in total")
+    if not 0 < frames <= MAX_FRAMES:
+        raise ImageError(f"it has {frames} frames; 1 to {MAX_FRAMES} are supported")
+    if width * height * frames > MAX_PIXELS:
+        raise ImageError(f"its {frames} frames of {width} x {height} pixels are more than {MAX_PIXELS:,} in total")
+
+
+def check_scans(path: Path, pixels: int) -> None:
+    """Check how often decoding a JPEG of so many ``pixels`` goes over all of them. Raises ImageError if a small file
+    would take minutes."""
+    limit = min(MAX_SCANS, MAX_SCANNED_PIXELS // pixels)
+    with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
+        # Where the bytes of the marker are few, so are the scans; only otherwise are the segments looked at.
+        if _exceeds(content, limit) and count_scans(content, limit) > limit:
+            raise ImageError(f"the JPEG has more than {limit} scans of {pixels:,} pixels, which would take minutes to "
+                             "decode; save it again as a usual JPEG")
+
+
+def _exceeds(content: mmap.mmap, limit: int) -> bool:
+    """Whether more than ``limit`` pairs of bytes look like the start of a scan."""
+    place = 0
+    for _ in range(limit + 1):
+        place = content.find(b"\xff\xda", place) + 2
+        if place == 1:
+            return False
+    return True
+
+
+def count_scans(content: mmap.mmap | bytes, limit: int) -> int:
+    """The number of scans of the first image in a JPEG file; counting ends above ``limit``."""
+    scans, place = 0, 2
+    while scans <= limit and (found := _MARKER.search(content, place)):
+        marker, place = found[1][0], found.end()
+        if marker == _END_OF_IMAGE:
+            break
+        if marker not in _WITHOUT_LENGTH:
+            place += int.from_bytes(content[place:place + 2], "big")
+        scans += marker == _START_OF_SCAN
+    return scans
+
+
+def integer_limits(bits: int, signed: bool) -> tuple[float, float] | None:
+    """The whole range of a stored integer; None above 16 bits, where most images would be all black."""
+    if bits > 16:
+        return None
+    return (-(2 ** (bits - 1)), 2 ** (bits - 1) - 1) if signed else (0, 2**bits - 1)

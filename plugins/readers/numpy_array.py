@@ -1,0 +1,47 @@
+"""Arrays in ``.npy`` files."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from sightsmith.plugin import Array, Frame, ImageError, check_image_size, integer_limits, largest_value
+
+LONGEST_HEADER = 10_000
+"""Bytes of the text that states the shape; that of an image has about a hundred."""
+
+
+class NumpyReader:
+    """An array (H, W), (H, W, 1) or (H, W, 3) of integers, floating-point numbers or bool. Raises ImageError.
+
+    Nothing is unpickled. Bool is black and white; more than 16 bits need ``image.range``, as in other formats.
+    """
+
+    groups: tuple[str, ...] = ()
+    modality: str | None = None
+    frames = 1
+
+    def __init__(self, path: Path) -> None:
+        with path.open("rb") as file:
+            start = file.read(12)
+        if start[6:7] != b"\1" and int.from_bytes(start[8:12], "little") > LONGEST_HEADER:
+            raise ImageError("the header of the NumPy array is too long")
+        # Mapped, an array takes no memory before its size is known, and one that is longer than its file is refused.
+        self._array: Array = np.load(path, mmap_mode="r", allow_pickle=False, max_header_size=LONGEST_HEADER)
+        if self._array.dtype.kind not in "buif":
+            raise ImageError(f"the NumPy array has {self._array.dtype} values; numbers are needed")
+        shape = self._array.shape
+        if len(shape) not in (2, 3) or shape[2:] not in ((), (1,), (3,)):
+            raise ImageError(f"the NumPy array has the shape {shape}; images are (height, width) or (height, width, 3)")
+        self.size = (shape[1], shape[0])
+        check_image_size(*self.size)
+
+    def frame(self, index: int, careful: bool = False) -> Frame:
+        values: Array = np.array(self._array, self._array.dtype.newbyteorder("="), order="C")
+        values = values if values.ndim == 3 else values[..., None]
+        if values.dtype.kind == "b":
+            values = values * np.uint8(255)
+        bits = 32 if values.dtype.kind == "f" else 8 * values.dtype.itemsize
+        limits = None if bits > 16 else integer_limits(bits, signed=values.dtype.kind == "i")
+        return Frame(values, largest_value(values), bits, limits)

@@ -1,0 +1,260 @@
+"""Hugging Face's tables and Parquet files: columns, names of classes, embedded images and mistakes."""
+
+from __future__ import annotations
+
+import builtins
+import io
+import json
+
+import numpy as np
+import pytest
+from broken_datasets import picture
+from object_datasets import BOX, CLASSES, label, pictures
+from PIL import Image
+from tool_datasets import hf_image_folder, parquet
+
+CARD = """---
+license: mit
+dataset_info:
+  features:
+  - name: image
+    dtype: image
+  - name: {}
+    {}
+---
+# Pets
+"""
+LABEL = ("label", "dtype:\n      class_label:\n        names:\n          '0': cat\n          '1': dog")
+OBJECTS = ("objects", "sequence:\n    - name: categories\n      dtype:\n        class_label:\n"
+                      "          names: {1: dog, 0: cat}")
+
+
+def first(index):
+    return next(sample for sample in index.samples if "0" in sample.path.name or sample.name.endswith("-0.png"))
+
+
+def csv_table(rows, name="metadata.csv"):
+    def make(root):
+        pictures(root / "images")
+        (root / name).write_text(rows)
+        return "hf_image_folder"
+    return make
+
+
+ROWS = "".join(f"images/{number}.png,{label(number) or ''},x\n" for number in range(8))
+
+
+def test_a_csv(index_of, errors, tmp_path):
+    index = index_of(tmp_path, csv_table("file_name,label,text\n" + ROWS)(tmp_path))
+    assert errors(index) == []
+    assert [sample.labels for sample in index.samples] == [("cat",)] * 4 + [("dog",)] * 3 + [()]
+    assert index.samples[0].line == 2
+
+
+@pytest.mark.parametrize(("kind", "card"), [("labels", LABEL), ("box", OBJECTS)])
+@pytest.mark.parametrize("as_text", [False, True])
+def test_numbers_have_the_names_of_the_card(kind, card, as_text, index_of, errors, warned, tmp_path):
+    number = (lambda name: str(CLASSES.index(name))) if as_text else CLASSES.index
+
+    def change(rows):
+        for row in rows[:7]:
+            if kind == "box":
+                row["objects"]["categories"] = [number(name) for name in row["objects"]["categories"]]
+            else:
+                row["label"] = number(row["label"])
+    name = hf_image_folder(kind, change=change)(tmp_path)
+    assert "classes are numbers without a name: 0, 1" in warned(index_of(tmp_path, name))[0]
+    (tmp_path / "README.md").write_text(CARD.format(*card))
+    index = index_of(tmp_path, name)
+    assert errors(index) + warned(index) == []
+    assert index.classes == CLASSES
+    assert first(index).labels == ("cat",)
+
+
+@pytest.mark.parametrize("card", ["", "---\n[}\n---\n", "---\n- 1\n---\n", "---\ndataset_info: 3\n---\n", "\x00",
+                                  "---\ndataset_info:\n  features:\n  - 4\n  - name: label\n---\n"])
+def test_a_card_that_says_nothing(card, index_of, errors, tmp_path):
+    name = hf_image_folder("labels")(tmp_path)
+    (tmp_path / "README.md").write_text(card)
+    assert errors(index_of(tmp_path, name)) == []
+
+
+def test_several_labels_and_lists_of_objects(index_of, errors, tmp_path):
+    def change(rows):
+        rows[0]["objects"] = [{"bbox": [2, 3, 8, "6"], "category": "cat"}, {"bbox": [0, 0, 4, 4], "category": "dog"}]
+    index = index_of(tmp_path / "boxes", hf_image_folder(change=change)(tmp_path / "boxes"))
+    assert errors(index) == []
+    assert [(item.label, item.box) for item in first(index).objects] == [("cat", BOX), ("dog", (0, 0, 4, 4))]
+
+    def several(rows):
+        for row in rows:
+            row["labels"] = [row.pop("label"), "fluffy"] if row["label"] else row.pop("label")
+    index = index_of(tmp_path / "labels", hf_image_folder("labels", change=several)(tmp_path / "labels"))
+    assert errors(index) == []
+    assert first(index).labels == ("cat", "fluffy")
+
+
+def test_boxes_without_a_column_of_objects(index_of, errors, tmp_path):
+    def change(rows):
+        for row in rows:
+            row |= row.pop("objects")
+    index = index_of(tmp_path, hf_image_folder(change=change)(tmp_path))
+    assert errors(index) == []
+    assert [item.box for sample in index.samples for item in sample.objects] == [BOX] * 7
+
+
+def test_a_table_in_the_folder_of_each_split_and_images_without_a_row(index_of, errors, warned, tmp_path):
+    for split, numbers in (("train", range(5)), ("validation", range(5, 7))):
+        rows = [{"file_name": f"{number}.png", "label": label(number)} for number in numbers]
+        for number in numbers:
+            picture(tmp_path / split / f"{number}.png", number)
+        (tmp_path / split / "metadata.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    picture(tmp_path / "train" / "more.png", 9)
+    index = index_of(tmp_path, "hf_image_folder")
+    assert errors(index) == []
+    assert [sample.split for sample in index.samples] == ["train"] * 5 + ["validation"] * 2
+    assert warned(index) == ["1 images have no row and are ignored: train/more.png"]
+
+
+@pytest.mark.parametrize(("objects", "expected"), [
+    ({"bbox": [[1, 2, 3]], "categories": ["cat"]}, "object 1: the box [1, 2, 3] is not four numbers"),
+    ({"bbox": [[1, 2, 3, 4]], "categories": []}, "has not equally many boxes and categories"),
+    ({"bbox": [[1, 2, 3, 4]]}, "has not equally many boxes and categories"),
+    ({"bbox": 4, "categories": 4}, "has not equally many boxes and categories"),
+    ({"bbox": [[1, 2, 3, 4]], "categories": [None]}, "object 1: 'None' is no class"),
+    ([7], "object 1: 'None' is no class"),
+])
+def test_mistakes_of_objects(objects, expected, index_of, errors, tmp_path):
+    def change(rows):
+        rows[0]["objects"] = objects
+    index = index_of(tmp_path, hf_image_folder(change=change)(tmp_path))
+    [error] = errors(index)
+    assert error.startswith("metadata.jsonl:1: ")
+    assert expected in error
+    assert len(index.samples) == 8
+
+
+@pytest.mark.parametrize(("change", "expected"), [
+    (lambda text: text.replace("{", "", 1), "metadata.jsonl:1: is not JSON"),
+    (lambda text: text + "[1]\n", "metadata.jsonl:9: is not a JSON object"),
+    (lambda text: text.replace('"label": "cat"', '"label": true', 1), "metadata.jsonl:1: 'True' is no class"),
+    (lambda text: text.replace('"label": "cat"', '"label": ""', 1), "metadata.jsonl:1: '' is no class"),
+    (lambda text: text.replace('"file_name"', '"text"', 1), "metadata.jsonl:1: names no image"),
+    (lambda text: text.replace('"label"', '"text"'), "metadata.jsonl: has neither a column 'label' nor 'objects'"),
+])
+def test_mistakes_of_a_row(change, expected, index_of, errors, tmp_path):
+    name = hf_image_folder("labels")(tmp_path)
+    path = tmp_path / "metadata.jsonl"
+    path.write_text(change(path.read_text()))
+    [error] = errors(index_of(tmp_path, name))
+    assert error.startswith(expected)
+
+
+@pytest.mark.parametrize(("rows", "expected"), [
+    ("file_name,label\nimages/0.png\n", "metadata.csv:2: has 1 columns, not 2"),
+    ('file_name,label\nimages/0.png,"cat\n', "metadata.csv:2: is not CSV"),
+    ("file_name,label\n,cat\n", "metadata.csv:2: names no image"),
+])
+def test_mistakes_of_a_csv(rows, expected, index_of, errors, tmp_path):
+    [error] = errors(index_of(tmp_path, csv_table(rows)(tmp_path)))
+    assert error.startswith(expected)
+
+
+def png(number):
+    """The picture with a number, as bytes."""
+    content = io.BytesIO()
+    values = np.random.default_rng(number).integers(0, 256, (20, 24, 3), dtype=np.uint8)
+    Image.fromarray(values).save(content, "PNG")
+    return content.getvalue()
+
+
+def test_embedded_images(checked, index_of, tmp_path):
+    features = {"image": {"_type": "Image"}, "label": {"names": ["cat", "dog"], "_type": "ClassLabel"}}
+
+    def change(rows):
+        for row in rows[:7]:
+            row["label"] = CLASSES.index(row["label"])
+        rows.pop()
+    name = parquet("labels", path="b/{}.png".format, change=change, bytes_=png, features=features)(tmp_path)
+    for path in (tmp_path / "images").iterdir():
+        path.unlink()
+    before = sorted(tmp_path.rglob("*"))
+    index = checked(tmp_path, name, "labels").index
+    assert (index.classes, index.multi_label) == (CLASSES, False)
+    assert [sample.labels for sample in index.samples] == [(label(number),) for number in range(7)]
+    assert index.samples[0].name == "0000.parquet/000000-0.png"
+    assert index.samples[0].path.read_bytes() == png(0)
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_boxes_of_embedded_images_and_splits(index_of, errors, tmp_path):
+    features = {"objects": {"bbox": {"_type": "Sequence"}, "categories": {"feature": {
+        "names": ["cat", "dog"], "_type": "ClassLabel"}, "_type": "Sequence"}}}
+
+    def change(numbers):
+        def changed(rows):
+            for row in rows:
+                row["objects"]["categories"] = [CLASSES.index(name) for name in row["objects"]["categories"]]
+            return [row for number, row in enumerate(rows) if number in numbers]
+        return changed
+    for name, numbers in (("train-00000-of-00001", range(5)), ("validation-00000-of-00001", range(5, 8))):
+        parquet(bytes_=png, change=change(numbers), features=features, name=name)(tmp_path)
+    index = index_of(tmp_path, "parquet")
+    assert errors(index) == []
+    assert (index.classes, index.annotation) == (CLASSES, "boxes")
+    assert [sample.split for sample in index.samples] == ["train"] * 5 + ["validation"] * 3
+    assert [item.box for sample in index.samples for item in sample.objects] == [BOX] * 7
+
+
+def test_a_label_out_of_range_and_no_image(index_of, errors, tmp_path):
+    features = {"label": {"names": ["cat", "dog"], "_type": "ClassLabel"}}
+
+    def change(rows):
+        return [{"image": {"bytes": content, "path": None}, "label": number}
+                for number, content in enumerate([png(0), b"GIF89a", None])]
+    found = errors(index_of(tmp_path, parquet("labels", change=change, features=features)(tmp_path)))
+    assert found[0].startswith("0000.parquet: row 1: has an image that is neither PNG, JPEG, TIFF nor BMP")
+    assert found[1].startswith("0000.parquet: row 2: the class 2 is not one of the 2 of 'label'")
+    assert found[2].startswith("0000.parquet: row 2: names no image")
+
+
+@pytest.mark.parametrize(("change", "expected"), [
+    (lambda rows: [{"image": row["image"], "text": "x"} for row in rows], "has no column of labels or objects"),
+    (lambda rows: [{"label": "cat", "text": "x"} for row in rows], "has no column of images"),
+])
+def test_columns_that_are_missing(change, expected, index_of, errors, tmp_path):
+    [error] = errors(index_of(tmp_path, parquet("labels", change=change)(tmp_path)))
+    assert expected in error
+    assert "its columns are" in error
+
+
+@pytest.mark.parametrize("content", [b"PAR1", b"PAR1" + b"\0" * 40 + b"PAR1", b"PAR1 is a text"])
+def test_a_damaged_file(content, index_of, errors, tmp_path):
+    name = parquet()(tmp_path)
+    (tmp_path / "0000.parquet").write_bytes(content)
+    [error] = errors(index_of(tmp_path, name))
+    assert error.startswith("0000.parquet: cannot be read: ")
+
+
+def test_a_file_cut_in_the_middle(index_of, errors, tmp_path):
+    name = parquet("labels", bytes_=png)(tmp_path)
+    path = tmp_path / "0000.parquet"
+    content = bytearray(path.read_bytes())
+    for place in range(4, len(content) - 900, 3):
+        content[place] ^= 0x5A
+    path.write_bytes(content)
+    index = index_of(tmp_path, name)
+    assert errors(index)
+
+
+def test_without_pyarrow(index_of, errors, monkeypatch, tmp_path):
+    name = parquet()(tmp_path)
+    real = builtins.__import__
+
+    def refuse(module, *rest):
+        if module.startswith("pyarrow"):
+            raise ImportError(module)
+        return real(module, *rest)
+    monkeypatch.setattr(builtins, "__import__", refuse)
+    [error] = errors(index_of(tmp_path, name))
+    assert "pip install 'sightsmith[parquet]'" in error
