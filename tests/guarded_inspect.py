@@ -23,8 +23,9 @@ from tempfile import TemporaryDirectory
 
 import psutil
 from broken_datasets import folders
+from every_format import CANARY, make, write_canaries
 from hostile_images import hostile
-from mutations import CANARY, Mutation, make, mutated, write_canaries
+from mutations import Mutation, mutated
 
 from sightsmith.cli import main
 from sightsmith.core.config import compose

@@ -10,8 +10,8 @@ import sys
 
 import pytest
 from broken_datasets import folders, picture
+from every_format import CANARY, SETS, make, write_canaries
 from guarded_inspect import CONTROL, dataset_case, image_case, inspect, prepare
-from mutations import CANARY, SETS, make, write_canaries
 from tool_datasets import label_studio
 
 from sightsmith.plugins.commands.output import print_json
@@ -170,7 +170,8 @@ def test_annotation_that_cannot_be_read_is_named(name, spoil, tmp_path):
     outcome = inspect(source, task)
     assert outcome.code == 2
     said = re.findall(rf"{path.relative_to(source)}: (.*)", outcome.said)
-    assert said and all(re.match("cannot be read: (Perm|No such)|is not UTF-8|is a link to a file", line) for line in said)
+    reasons = "cannot be read: (Perm|No such)|is not UTF-8|is a link to a file"
+    assert said and all(re.match(reasons, line) for line in said)
 
 
 def test_a_blank_line_in_a_list_is_no_image(tmp_path):
