@@ -136,7 +136,6 @@ def print_dataset(dataset: CheckedDataset) -> None:
     """Print the statistics and warnings of a checked data set."""
     from rich.console import Console
     from rich.table import Table
-    from rich.text import Text
 
     console = Console(highlight=False)
     summary = describe(dataset)
@@ -145,7 +144,7 @@ def print_dataset(dataset: CheckedDataset) -> None:
     header += ["training objects", "validation objects"] if objects else []
     table = Table(*header, box=None, header_style="bold", pad_edge=False)
     for name, images in summary["classes"].items():
-        table.add_row(Text(printable(name)), *(str(part[split]) for part in (images, objects.get(name)) if part
+        table.add_row(printable(name), *(str(part[split]) for part in (images, objects.get(name)) if part
                               for split in ("train", "validation")))
     console.print(table, markup=False)
     keys = ["images", "annotation", "negatives", "sizes", "channels", "bits", "modalities", "groups"]

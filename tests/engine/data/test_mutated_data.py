@@ -152,13 +152,6 @@ def test_a_name_cannot_forge_a_line(tmp_path):
     assert "cat/a\\n  - all is well.png: is 15 x 40 px" in outcome.said
 
 
-def test_classes_in_brackets_are_shown(tmp_path):
-    folders(tmp_path / "set", (("[bold]", 4), ("[", 4), ("[]", 4)))
-    outcome = inspect(tmp_path / "set", "classification")
-    assert outcome.said_code == 0
-    assert "\n[bold] " in outcome.said and "\n[] " in outcome.said
-
-
 @pytest.mark.parametrize("spoil", [lambda path: path.chmod(0), lambda path: path.write_bytes(
     path.read_text().encode("utf-16-le")), _link_elsewhere, _link_to_nothing])
 @pytest.mark.parametrize("name", ["coco", "label_studio, labels", "datumaro, boxes"])
