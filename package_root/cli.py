@@ -5,6 +5,7 @@ Exit codes: 0 success; 1 internal error or failed run; 2 invalid input or config
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 from collections.abc import Sequence
@@ -16,6 +17,8 @@ from sightsmith.usage import usage
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run one command and exit."""
     arguments = list(sys.argv[1:] if arguments is None else arguments)
+    if isinstance(sys.stdout, io.TextIOWrapper):  # what it cannot show, such as a name that is not UTF-8, is escaped
+        sys.stdout.reconfigure(errors="backslashreplace")
     if not arguments or arguments[0] in ("-h", "--help", "help"):
         print(usage(), end="")
         sys.exit(0 if arguments else 2)

@@ -84,7 +84,6 @@ if TYPE_CHECKING:
         has_images,
         images_by_stem,
         images_in,
-        is_inside,
         is_there,
         natural_order,
         read_bytes,
@@ -116,7 +115,7 @@ if TYPE_CHECKING:
     from sightsmith.engine.data.dataset_statistics import DatasetStatistics
     from sightsmith.engine.data.grey_levels import largest as largest_value
     from sightsmith.engine.data.grey_levels import window_limits
-    from sightsmith.engine.data.image_files import is_image
+    from sightsmith.engine.data.image_files import is_image, is_inside
     from sightsmith.engine.data.image_finder import ImageFinder
     from sightsmith.engine.data.image_limits import check_size as check_image_size
     from sightsmith.engine.data.image_limits import integer_limits
@@ -239,7 +238,7 @@ LAZY = {
     "has_images": "sightsmith.engine.data.annotation_files:has_images",
     "images_by_stem": "sightsmith.engine.data.annotation_files:images_by_stem",
     "images_in": "sightsmith.engine.data.annotation_files:images_in",
-    "is_inside": "sightsmith.engine.data.annotation_files:is_inside",
+    "is_inside": "sightsmith.engine.data.image_files:is_inside",
     "is_there": "sightsmith.engine.data.annotation_files:is_there",
     "natural_order": "sightsmith.engine.data.annotation_files:natural_order",
     "read_bytes": "sightsmith.engine.data.annotation_files:read_bytes",

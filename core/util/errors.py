@@ -7,6 +7,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from sightsmith.core.util.text import printable
+
 SHOWN_PROBLEMS = 50
 NAMED = 5
 """How many names :func:`listed` shows."""
@@ -29,9 +31,10 @@ class Problem:
     affects: Literal["labels", "boxes", "masks"] = "labels"
 
     def __str__(self) -> str:
-        where = f"{self.file}:{self.line}: " if self.line is not None else f"{self.file}: " if self.file else ""
+        file = (self.file or "").replace("\n", "\\n")
+        where = f"{file}:{self.line}: " if self.line is not None else f"{file}: " if file else ""
         hint = f"\n      {self.hint}" if self.hint else ""
-        return f"{where}{self.message}{hint}"
+        return printable(f"{where}{self.message}{hint}")
 
 
 class UserError(Exception):
@@ -55,7 +58,7 @@ class UserError(Exception):
             lines.append(f"  ... and {len(self.problems) - SHOWN_PROBLEMS} more")
         if self.hint:
             lines.append(self.hint)
-        return "\n".join(lines)
+        return printable("\n".join(lines))
 
     def __reduce__(self) -> tuple[object, ...]:
         return _rebuild, (type(self), self.message, self.hint, self.problems)
@@ -112,7 +115,7 @@ def near(word: str, options: Iterable[str], count: int = 3) -> str:
 
 def listed(names: Iterable[str]) -> str:
     """The first five names, and how many more there are."""
-    found = list(names)
+    found = [name.replace("\n", "\\n") for name in names]
     return ", ".join(found[:NAMED]) + (f" and {len(found) - NAMED} more" if len(found) > NAMED else "")
 
 

@@ -1,6 +1,16 @@
-"""Number formatting."""
+"""Numbers and names for people."""
 
 from __future__ import annotations
+
+import re
+
+_UNPRINTABLE = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
+"""Control characters but for tabs and line ends, marks that turn the direction of text, and parts of characters."""
+
+
+def printable(text: str) -> str:
+    """``text`` with what a terminal would obey, or cannot show, as escapes: names of files may hold anything."""
+    return _UNPRINTABLE.sub(lambda match: match[0].encode("unicode_escape").decode(), text)
 
 
 def format_metric(value: float | None) -> str:

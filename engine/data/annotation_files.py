@@ -8,6 +8,7 @@ import json
 import os
 import re
 import stat
+import sys
 from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,7 +16,7 @@ from typing import Any
 
 from sightsmith.core.util.errors import Problem
 from sightsmith.core.util.reading import parse_yaml
-from sightsmith.engine.data.image_files import is_image
+from sightsmith.engine.data.image_files import is_image, is_inside
 
 LARGEST_JSON = 2 * 2**30
 """Bytes of a JSON file above which it is refused instead of read."""
@@ -41,10 +42,14 @@ def natural_order(text: str) -> tuple[tuple[int, int, str], ...]:
 
 def is_run(folder: Path) -> bool:
     """Whether ``folder`` is a run's, or holds nothing but runs: what a training has written is no data."""
-    if all((folder / name).is_file() for name in RUN_FILES):
+    if _has_run_files(folder):
         return True
     inner = [folder / name for name in _entries(folder)[0] if not name.startswith(".")]
-    return bool(inner) and all((path / name).is_file() for path in inner for name in RUN_FILES)
+    return bool(inner) and all(map(_has_run_files, inner))
+
+
+def _has_run_files(folder: Path) -> bool:
+    return all(os.path.isfile(folder / name) for name in RUN_FILES)  # unlike Path.is_file, also in a locked folder
 
 
 def walk_files(folder: Path) -> Iterator[Path]:
@@ -56,9 +61,11 @@ def walk_files(folder: Path) -> Iterator[Path]:
             yield Path(base) / name
 
 
-def subfolders(folder: Path) -> list[Path]:
-    """The visible folders directly in ``folder``, in natural order; run folders are left out."""
-    return [path for name in _visible(_entries(folder)[0]) if not is_run(path := folder / name)]
+def subfolders(folder: Path, root: Path) -> list[Path]:
+    """The visible folders directly in ``folder``, in natural order; run folders are left out, and links out of
+    ``root``."""
+    return [path for name in _visible(_entries(folder)[0]) if is_inside(root, path := folder / name)
+            and not is_run(path)]
 
 
 def files_in(folder: Path) -> list[Path]:
@@ -77,18 +84,10 @@ def _visible(names: list[str]) -> list[str]:
                   key=natural_order)
 
 
-def is_inside(root: Path, path: Path) -> bool:
-    """Whether ``path`` is below ``root`` once links are resolved."""
-    try:
-        return path.resolve().is_relative_to(root.resolve())
-    except (OSError, RuntimeError):  # a loop of links
-        return False
-
-
 def is_there(path: Path, root: Path) -> bool:
     """Whether ``path`` is a file or a folder inside ``root``; not so if the system cannot have such a name."""
     try:
-        return path.exists() and is_inside(root, path)
+        return os.path.exists(path) and is_inside(root, path)
     except (OSError, ValueError):
         return False
 
@@ -116,18 +115,21 @@ def images_by_stem(root: Path) -> dict[tuple[Path, str], list[Path]]:
     return found
 
 
-def read_bytes(path: Path, root: Path, largest: int = LARGEST_TEXT) -> tuple[bytes, None] | tuple[None, Problem]:
-    """``(content, None)`` of a regular file inside ``root``, or ``(None, problem)``."""
+def read_bytes(path: Path, root: Path, largest: int = LARGEST_TEXT, size: int = -1,
+               ) -> tuple[bytes, None] | tuple[None, Problem]:
+    """``(content, None)`` of a regular file inside ``root``, or ``(None, problem)``; ``size``: its first bytes."""
     name = relative_name(path, root)
     if not is_inside(root, path):
-        return None, Problem("is a link to a file outside the data set", file=name)
+        where = "outside the data set" if os.path.exists(path) else "that is not there"
+        return None, Problem(f"is a link to a file {where}", file=name)
     try:
         found = path.stat()
         if not stat.S_ISREG(found.st_mode):
             return None, Problem("is not a file", file=name, hint="remove it, or put the file in its place")
         if found.st_size > largest:
             return None, Problem(f"is larger than {largest // 2**20:,} MiB", file=name)
-        return path.read_bytes(), None
+        with path.open("rb") as file:
+            return file.read(size), None
     except OSError as error:
         return None, Problem(f"cannot be read: {error.strerror or error}", file=name)
 
@@ -145,8 +147,24 @@ def read_text(path: Path, root: Path, largest: int = LARGEST_TEXT) -> tuple[str,
                              line=content[:error.start].count(b"\n") + 1, hint="save it as UTF-8")
 
 
-def read_head(path: Path, size: int = HEAD, *, end: bool = False) -> str:
-    """The first ``size`` bytes of a regular file as text, with ``end`` also its last; "" if it cannot be read."""
+def unreadable(path: Path, root: Path) -> Problem | None:
+    """Why a file cannot be read, by its beginning; JSON must be UTF-8, other text may not be."""
+    content, problem = read_bytes(path, root, sys.maxsize, HEAD)
+    if content is None or path.suffix.lower() not in (".json", ".jsonl"):
+        return problem
+    encoding = _encoding(content)
+    try:
+        text = codecs.getincrementaldecoder(encoding)().decode(content)
+    except UnicodeDecodeError:
+        text = "\0"
+    return Problem("is not UTF-8", file=relative_name(path, root), hint="save it as UTF-8") if "\0" in text else None
+
+
+def read_head(path: Path, root: Path, size: int = HEAD, *, end: bool = False) -> str:
+    """The first ``size`` bytes of a regular file inside ``root`` as text, with ``end`` also its last; "" if it cannot
+    be read."""
+    if not is_inside(root, path):
+        return ""
     try:
         found = path.stat()
         if not stat.S_ISREG(found.st_mode):

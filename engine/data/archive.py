@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import lzma
 import shutil
@@ -58,10 +59,16 @@ def _unpack_new(archive: Path, target: Path, max_files: int, max_bytes: int, max
                                 hint="free some space, or unpack it elsewhere and name that folder")
             _extract_all(source, kept, target)
     except (zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, RuntimeError, ValueError) as error:
-        raise UserError(f"{archive.name} is damaged or not a supported zip: {error}",
-                        hint="copy or download it again, or zip it again without encryption") from error
+        raise _damaged(archive, error) from error
     except OSError as error:
+        if error.errno == errno.EINVAL:  # its directory points to a place before the beginning of the file
+            raise _damaged(archive, error) from error
         raise UserError(f"{archive.name} cannot be unpacked to {target.parent}: {error.strerror or error}") from error
+
+
+def _damaged(archive: Path, error: Exception) -> UserError:
+    return UserError(f"{archive.name} is damaged or not a supported zip: {error}",
+                     hint="copy or download it again, or zip it again without encryption")
 
 
 def _extract_all(source: zipfile.ZipFile, entries: Sequence[zipfile.ZipInfo], target: Path) -> None:

@@ -15,7 +15,7 @@ from sightsmith.core.contracts.records import DatasetFormatRecord, ImageReaderRe
 from sightsmith.core.contracts.schema import Config
 from sightsmith.core.util.errors import NAMED, Problem, has_errors, listed
 from sightsmith.engine.data.check_classes import about_classes, without_unused
-from sightsmith.engine.data.check_folders import about_folders
+from sightsmith.engine.data.check_folders import about_files
 from sightsmith.engine.data.check_images import about_images, probe_all
 from sightsmith.engine.data.check_split import about_split
 from sightsmith.engine.data.class_map import read_class_map, with_class_map
@@ -38,7 +38,7 @@ def check_dataset(config: Config, formats: Sequence[DatasetFormatRecord], reader
     """
     print_line = report or (lambda line: None)
     root = choose_folder(config.dataset.root, cache_dir)
-    with using_readers(readers):
+    with using_readers(readers, root):
         matches = matching_formats(root, config.dataset.format, formats, annotation)
         index, record, reason = read_first(root, matches, annotation, print_line)
     problems = [problem for problem in index.problems if can_derive([annotation], problem.affects)]
@@ -47,7 +47,7 @@ def check_dataset(config: Config, formats: Sequence[DatasetFormatRecord], reader
         problems.append(Problem("no image with an annotation was found", hint=f"{record.name} reads {record.layout}"))
     if not has_errors(problems):
         ensure_annotation(index, annotation, config.task.name, formats)
-    problems += about_folders(root)
+    problems += about_files(index, {problem.file for problem in problems})
     every = index.samples
     if not for_evaluation:
         index = _without_test(index, problems)

@@ -11,6 +11,7 @@ from sightsmith.core.contracts.dataset import DatasetIndex
 from sightsmith.core.contracts.records import DatasetFormatRecord
 from sightsmith.core.util.errors import Problem, UserError, near
 from sightsmith.core.util.files import typed_path
+from sightsmith.core.util.text import printable
 from sightsmith.engine.data.annotation_files import files_in, subfolders
 from sightsmith.engine.data.archive import unpack
 from sightsmith.engine.data.foreign import foreign_annotation
@@ -47,9 +48,9 @@ def unwrapped(root: Path) -> Path:
     """The folder inside ``root`` that holds the data set, if there is nothing else on the way: archives that were
     unpacked twice, ``images/<class>/``, or ``train/<class>/`` alone."""
     while True:
-        inner = subfolders(root)
+        inner = subfolders(root, root)
         files = [path for path in files_in(root) if not path.stem.lower().startswith(PROSE)]
-        if len(inner) != 1 or files or inner[0].is_symlink() or not subfolders(inner[0]) \
+        if len(inner) != 1 or files or inner[0].is_symlink() or not subfolders(inner[0], root) \
                 or inner[0].name.lower() == "classes":  # a part of the names of images, as ever
             return root
         root = inner[0]
@@ -106,12 +107,12 @@ def read_first(root: Path, matches: Sequence[tuple[DatasetFormatRecord, str]], a
             break
     chosen = tried[-1] if can_derive([tried[-1][0].annotation], annotation) else tried[0]
     index, record, reason, lines = chosen
-    report(f"Data set {root}: {record.name} ({reason})")
+    report(printable(f"Data set {root}: {record.name} ({reason})"))
     for other, why in matches:
         if other is not record and can_derive(other.annotations, annotation):
-            report(f"It would also fit {other.name} ({why}): dataset.format={other.name}")
+            report(printable(f"It would also fit {other.name} ({why}): dataset.format={other.name}"))
     for line in lines:
-        report(line)
+        report(printable(line))
     return index, record, reason
 
 
@@ -122,7 +123,8 @@ def ensure_annotation(index: DatasetIndex, annotation: Annotation, task: str,
         raise UserError(
             f"task={task} trains on {annotation}, but {index.root} ({index.format}) only has {index.annotation}. "
             f"Formats with {annotation}:",
-            problems=_layouts([record for record in formats if can_derive(record.annotations, annotation)]),
+            problems=[*([] if any(sample.file for sample in index.samples) else foreign_annotation(index.root)),
+                      *_layouts([record for record in formats if can_derive(record.annotations, annotation)])],
             hint=f"annotate {annotation} in one of these formats, choose another with dataset.format=NAME, or a task "
                  f"that trains on {index.annotation}")
 

@@ -36,17 +36,26 @@ _UNREAD = frozenset({".arw", ".avi", ".cr2", ".cr3", ".dng", ".exr", ".hdr", ".j
                      ".nii", ".nrrd", ".orf", ".psd", ".raf", ".rw2", ".svg", ".tga"})
 """Suffixes of pictures, volumes and films that nothing here reads."""
 
-_readers: ContextVar[tuple[ImageReaderRecord, ...]] = ContextVar("readers", default=())
+_reading: ContextVar[tuple[Collection[ImageReaderRecord], Path | None]] = ContextVar("reading", default=((), None))
 
 
 @contextmanager
-def using_readers(readers: Collection[ImageReaderRecord]) -> Iterator[None]:
-    """The image readers that :func:`is_image` knows in this block: those of the plugins, while a format reads."""
-    token = _readers.set(tuple(readers))
+def using_readers(readers: Collection[ImageReaderRecord], root: Path | None = None) -> Iterator[None]:
+    """The image readers that :func:`is_image` knows in this block: those of the plugins, while a format reads; and the
+    folder out of which it follows no link to look into a file."""
+    token = _reading.set((tuple(readers), root))
     try:
         yield
     finally:
-        _readers.reset(token)
+        _reading.reset(token)
+
+
+def is_inside(root: Path, path: Path) -> bool:
+    """Whether ``path`` is below ``root`` once links are resolved."""
+    try:
+        return path.resolve().is_relative_to(root.resolve())
+    except (OSError, RuntimeError):  # a loop of links
+        return False
 
 
 def is_image(path: Path) -> bool:
@@ -55,16 +64,17 @@ def is_image(path: Path) -> bool:
     While the engine reads a data set, the suffixes and magic bytes of all plugins' image readers count, too. Never
     raises, and never waits: only the first bytes of regular files are read.
     """
-    return is_image_file(path, _readers.get())
+    return is_image_file(path, *_reading.get())
 
 
-def is_image_file(path: Path, readers: Collection[ImageReaderRecord]) -> bool:
-    """:func:`is_image` with ``readers`` and the built-in formats."""
+def is_image_file(path: Path, readers: Collection[ImageReaderRecord], root: Path | None = None) -> bool:
+    """:func:`is_image` with ``readers`` and the built-in formats; no file outside ``root`` is looked into."""
     name = path.name.lower()
     if name.endswith(suffixes(readers)):
         return True
     suffix = path.suffix.lower()
-    if suffix in _ANNOTATION or any(name in item.other_files for item in readers):
+    if suffix in _ANNOTATION or any(name in item.other_files for item in readers) \
+            or root is not None and not is_inside(root, path):
         return False
     try:
         head = read_head(path)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections import defaultdict
 from collections.abc import Iterable
@@ -43,7 +44,7 @@ class ImageFinder:
         parts = _parts(text)
         written = [folder / spelling for folder in folders for spelling in dict.fromkeys((text, "/".join(parts)))]
         for path in written:
-            if is_there(path, self._root) and path.is_file():
+            if is_there(path, self._root) and os.path.isfile(path):
                 return self._within(path)
         candidates = self._without_suffix(written)
         if not candidates:

@@ -40,6 +40,7 @@ def inspect_command(arguments: list[str], plugins: Plugins) -> int:
 
     from sightsmith.core.config.compose import compose
     from sightsmith.core.util.files import ensure_writable, make_folder
+    from sightsmith.core.util.text import printable
     from sightsmith.engine.data.check_split import across
     from sightsmith.engine.data.near_duplicates import near_duplicates
     from sightsmith.engine.data.statistics import describe
@@ -72,8 +73,8 @@ def inspect_command(arguments: list[str], plugins: Plugins) -> int:
     else:
         print_dataset(dataset)
         if pairs:
-            print(f"{len(pairs)} pairs of near-duplicates, such as {pairs[0].first.key} and {pairs[0].second.key}; "
-                  "--html FOLDER shows them")
+            print(printable(f"{len(pairs)} pairs of near-duplicates, such as {pairs[0].first.key} and "
+                            f"{pairs[0].second.key}; --html FOLDER shows them"))
         dataset.raise_for_errors()
     if options.convert is not None:
         _convert(config, plugins, options.convert, options.convert_dir, report)

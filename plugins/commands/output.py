@@ -11,7 +11,12 @@ from typing import Any
 
 
 def print_json(value: Any) -> None:
-    print(json.dumps(value, indent=2, ensure_ascii=False))
+    text = json.dumps(value, indent=2, ensure_ascii=False)
+    try:
+        text.encode(sys.stdout.encoding or "utf-8")
+    except UnicodeEncodeError:  # a name that is not UTF-8, or a terminal that is not
+        text = json.dumps(value, indent=2)
+    print(text)
 
 
 @contextmanager

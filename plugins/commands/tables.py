@@ -9,6 +9,7 @@ from itertools import zip_longest
 from typing import TYPE_CHECKING, Any
 
 from sightsmith.core.config.presets import Preset, choice_of, data_rows
+from sightsmith.core.util.text import printable
 from sightsmith.engine.data.statistics import describe
 
 if TYPE_CHECKING:
@@ -143,7 +144,7 @@ def print_dataset(dataset: CheckedDataset) -> None:
     header += ["training objects", "validation objects"] if objects else []
     table = Table(*header, box=None, header_style="bold", pad_edge=False)
     for name, images in summary["classes"].items():
-        table.add_row(name, *(str(part[split]) for part in (images, objects.get(name)) if part
+        table.add_row(printable(name), *(str(part[split]) for part in (images, objects.get(name)) if part
                               for split in ("train", "validation")))
     console.print(table, markup=False)
     keys = ["images", "annotation", "negatives", "sizes", "channels", "bits", "modalities", "groups"]
@@ -154,7 +155,7 @@ def print_dataset(dataset: CheckedDataset) -> None:
         if key != "classes":
             console.print(f"objects, {key.replace('_', ' ')}: {value}")
     for name, part in summary.get("mask_coverage", {}).items():
-        console.print(f"mask coverage, {name}: {100 * part:.2g} %", markup=False)
+        console.print(f"mask coverage, {printable(name)}: {100 * part:.2g} %", markup=False)
     for problem in dataset.problems:
         if problem.severity == "warning":
             console.print(f"warning: {problem}", markup=False)

@@ -11,6 +11,7 @@ from sightsmith.plugin import (
     Problem,
     Sample,
     Split,
+    files_in,
     has_images,
     is_image,
     is_inside,
@@ -30,12 +31,12 @@ class ClassFolders:
 
     def detect(self, root: Path) -> FormatMatch | None:
         top = self._top(root)
-        filled = [folder for folder in subfolders(top) if has_images(folder)]
-        if top != root and subfolders(top):
-            return FormatMatch(0.95, f"a folder {top.name}/ with {len(subfolders(top))} class folders")
+        filled = [folder for folder in subfolders(top, root) if has_images(folder)]
+        if top != root and subfolders(top, root):
+            return FormatMatch(0.95, f"a folder {top.name}/ with {len(subfolders(top, root))} class folders")
         if filled and all(split_of(folder.name) for folder in filled):
             return None  # a classifier of training and test images
-        if len(filled) > 1 or (filled and len(subfolders(top)) > 1):
+        if len(filled) > 1 or (filled and len(subfolders(top, root)) > 1):
             return FormatMatch(0.6, f"{len(filled)} folders of images")
         return FormatMatch(0.3, f"one folder of images, {filled[0].name}/") if filled else None
 
@@ -43,21 +44,21 @@ class ClassFolders:
         top = self._top(root)
         problems: list[Problem] = []
         samples = read_classes(root, top, None, problems)
-        classes = tuple(folder.name for folder in subfolders(top))
-        stray = [relative_name(path, root) for path in sorted(top.iterdir()) if path.is_file() and is_image(path)]
+        classes = tuple(folder.name for folder in subfolders(top, root))
+        stray = [relative_name(path, root) for path in files_in(top) if is_image(path)]
         if stray:
             problems.append(Problem(f"{len(stray)} images are next to the class folders and are ignored: "
                                     f"{listed(stray)}", severity="warning"))
         return DatasetIndex(root, "class_folders", classes, tuple(samples), problems=tuple(problems))
 
     def _top(self, root: Path) -> Path:
-        return next((folder for folder in subfolders(root) if folder.name.lower() == TOP), root)
+        return next((folder for folder in subfolders(root, root) if folder.name.lower() == TOP), root)
 
 
 def read_classes(root: Path, top: Path, split: Split | None, problems: list[Problem]) -> list[Sample]:
     """The images of every class folder in ``top``; other files become a warning."""
     samples = []
-    for folder in subfolders(top):
+    for folder in subfolders(top, root):
         others, found = [], 0
         for path in walk_files(folder):
             name = relative_name(path, root)

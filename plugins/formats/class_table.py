@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -58,7 +59,7 @@ def read_class_table(root: Path, folders: Iterable[Path], problems: list[Problem
 
     It has one class per line, without a colour or as ``name,r,g,b``, ``name:r,g,b:...`` or ``r g b name``.
     """
-    path = next((folder / file for folder in folders for file in FILES if (folder / file).is_file()), None)
+    path = next((folder / file for folder in folders for file in FILES if os.path.isfile(folder / file)), None)
     if path is None:
         return None
     text, problem = read_text(path, root)

@@ -83,10 +83,10 @@ class Coco:
 
 def _annotation_files(root: Path) -> list[Path]:
     found = []
-    for folder in (root, *subfolders(root)):
+    for folder in (root, *subfolders(root, root)):
         for path in [path for path in files_in(folder) if path.suffix.lower() == ".json"][:PROBED]:
             # In a large file the other keys may come at the end, after a long list of images.
-            ends = read_head(path, HEAD, end=True)
+            ends = read_head(path, root, HEAD, end=True)
             if sum(f'"{key}"' in ends for key in KEYS) >= 2 and '"shapes"' not in ends and '"items"' not in ends:
                 found.append(path)
     return found

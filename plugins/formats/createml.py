@@ -37,12 +37,12 @@ class CreateMl:
     """
 
     def detect(self, root: Path) -> FormatMatch | None:
-        found = [path for path in itertools.islice(_json_files(root), PROBED) if _is_createml(path)]
+        found = [path for path in itertools.islice(_json_files(root), PROBED) if _is_createml(path, root)]
         return FormatMatch(0.885, f"annotation of Create ML in {relative_name(found[0], root)}") if found else None
 
     def read(self, root: Path, report: Callable[[str], None] | None = None) -> DatasetIndex:
         data = ToolDataset(root, "createml")
-        files = [path for path in _json_files(root) if _is_createml(path)]
+        files = [path for path in _json_files(root) if _is_createml(path, root)]
         if not files:
             data.problems.append(Problem("no JSON of Create ML was found",
                                          hint='a file is a list of {"image": ..., "annotations": [...]}'))
@@ -68,8 +68,8 @@ def _json_files(root: Path) -> Iterator[Path]:
     return (path for path in walk_files(root) if path.suffix.lower() == ".json")
 
 
-def _is_createml(path: Path) -> bool:
-    head = read_head(path)
+def _is_createml(path: Path, root: Path) -> bool:
+    head = read_head(path, root)
     return head.lstrip().startswith("[") and '"data"' not in head and any(f'"{key}"' in head for key in IMAGE_KEYS) \
         and re.search(r'"annotations?"\s*:\s*\[\s*("|\]|\{\s*"(label|coordinates)")', head) is not None
 

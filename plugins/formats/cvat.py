@@ -40,12 +40,12 @@ class Cvat:
     """
 
     def detect(self, root: Path) -> FormatMatch | None:
-        found = [path for path in itertools.islice(_xml_files(root), PROBED) if _is_cvat(path)]
+        found = [path for path in itertools.islice(_xml_files(root), PROBED) if _is_cvat(path, root)]
         return FormatMatch(0.955, f"CVAT annotation in {relative_name(found[0], root)}") if found else None
 
     def read(self, root: Path, report: Callable[[str], None] | None = None) -> DatasetIndex:
         data = ToolDataset(root, "cvat")
-        files = [path for path in _xml_files(root) if _is_cvat(path)]
+        files = [path for path in _xml_files(root) if _is_cvat(path, root)]
         if not files:
             data.problems.append(Problem("no XML of CVAT was found", hint="export the task as 'CVAT for images 1.1'"))
         for path in files:
@@ -57,8 +57,8 @@ def _xml_files(root: Path) -> Iterator[Path]:
     return (path for path in walk_files(root) if path.suffix.lower() == ".xml")
 
 
-def _is_cvat(path: Path) -> bool:
-    return re.search(r"<annotations\b.*?<(version|meta|image|track)\b", read_head(path), re.DOTALL) is not None
+def _is_cvat(path: Path, root: Path) -> bool:
+    return re.search(r"<annotations\b.*?<(version|meta|image|track)\b", read_head(path, root), re.DOTALL) is not None
 
 
 def _read_file(path: Path, data: ToolDataset) -> None:

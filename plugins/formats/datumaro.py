@@ -36,12 +36,12 @@ class Datumaro:
     """
 
     def detect(self, root: Path) -> FormatMatch | None:
-        found = [path for path in itertools.islice(_json_files(root), PROBED) if _is_datumaro(path)]
+        found = [path for path in itertools.islice(_json_files(root), PROBED) if _is_datumaro(path, root)]
         return FormatMatch(0.925, f"annotation of Datumaro in {relative_name(found[0], root)}") if found else None
 
     def read(self, root: Path, report: Callable[[str], None] | None = None) -> DatasetIndex:
         data = ToolDataset(root, "datumaro")
-        files = [path for path in _json_files(root) if _is_datumaro(path)]
+        files = [path for path in _json_files(root) if _is_datumaro(path, root)]
         if not files:
             data.problems.append(Problem("no JSON of Datumaro was found",
                                          hint="a file has 'categories' and 'items', and is in annotations/"))
@@ -57,8 +57,8 @@ def _json_files(root: Path) -> Iterator[Path]:
     return (path for path in walk_files(root) if path.suffix.lower() == ".json")
 
 
-def _is_datumaro(path: Path) -> bool:
-    ends = read_head(path, end=True)
+def _is_datumaro(path: Path, root: Path) -> bool:
+    ends = read_head(path, root, end=True)
     return '"categories"' in ends and '"items"' in ends and '"images"' not in ends
 
 

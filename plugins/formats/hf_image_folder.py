@@ -39,7 +39,7 @@ class HfImageFolder:
     """
 
     def detect(self, root: Path) -> FormatMatch | None:
-        found = next((path for path in _tables(root) if _is_annotated(path)), None)
+        found = next((path for path in _tables(root) if _is_annotated(path, root)), None)
         return FormatMatch(0.935, f"a table {relative_name(found, root)} as Hugging Face reads it") if found else None
 
     def read(self, root: Path, report: Callable[[str], None] | None = None) -> DatasetIndex:
@@ -87,8 +87,8 @@ def _tables(root: Path) -> Iterator[Path]:
     return (path for path in walk_files(root) if path.name in NAMES)
 
 
-def _is_annotated(path: Path) -> bool:
-    head = read_head(path)
+def _is_annotated(path: Path, root: Path) -> bool:
+    head = read_head(path, root)
     if path.suffix == ".csv":
         header = [cell.strip().lower() for cell in head.partition("\n")[0].split(",")]
         return any(IMAGE_KEY in cell for cell in header) and not KNOWN.isdisjoint(header)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -18,7 +19,7 @@ LARGEST_CARD = 2**20
 def names_in_card(root: Path) -> Mapping[str, tuple[str, ...]]:
     """The classes by column, as the data set's card says; none if there is no card or it says nothing."""
     path = root / CARD
-    text, _ = read_text(path, root, LARGEST_CARD) if path.is_file() else (None, None)
+    text, _ = read_text(path, root, LARGEST_CARD) if os.path.isfile(path) else (None, None)
     front = re.match(r"---\s*\n(.*?)\n---\s*(\n|$)", text or "", re.DOTALL)
     try:
         content = yaml.safe_load(front[1]) if front else None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -89,7 +90,7 @@ class LabelCsv:
 
 
 def _table(root: Path) -> Path | None:
-    return next((root / name for name in FILES if (root / name).is_file()), None)
+    return next((root / name for name in FILES if os.path.isfile(root / name)), None)
 
 
 def _add(image: _Image, row: Row) -> None:

@@ -45,12 +45,12 @@ class LabelStudio:
     """
 
     def detect(self, root: Path) -> FormatMatch | None:
-        found = [path for path in itertools.islice(_json_files(root), PROBED) if _is_export(path)]
+        found = [path for path in itertools.islice(_json_files(root), PROBED) if _is_export(path, root)]
         return FormatMatch(0.915, f"annotation of Label Studio in {relative_name(found[0], root)}") if found else None
 
     def read(self, root: Path, report: Callable[[str], None] | None = None) -> DatasetIndex:
         data = ToolDataset(root, "label_studio")
-        files = [path for path in _json_files(root) if _is_export(path)]
+        files = [path for path in _json_files(root) if _is_export(path, root)]
         if not files:
             data.problems.append(Problem("no JSON of Label Studio was found", hint="export the project as JSON"))
         left_out: dict[str, list[str]] = defaultdict(list)
@@ -71,8 +71,8 @@ def _json_files(root: Path) -> Iterator[Path]:
     return (path for path in walk_files(root) if path.suffix.lower() == ".json" or path.name.isdecimal())
 
 
-def _is_export(path: Path) -> bool:
-    head = read_head(path)
+def _is_export(path: Path, root: Path) -> bool:
+    head = read_head(path, root)
     if '"categories"' in head:  # COCO, whose annotation may have any key besides its own
         return False
     if '"result"' in head and re.search(r'"(annotations|completions|completed_by|was_cancelled|from_name)"', head):
@@ -82,7 +82,7 @@ def _is_export(path: Path) -> bool:
 
 def _tasks(tasks: list[Any], file: str, data: ToolDataset) -> Iterator[tuple[Place, dict[str, Any]]]:
     """Each task with its place; records of JSON-MIN, of which one is an annotation, as tasks."""
-    found: dict[str, tuple[Place, dict[str, Any]]] = {}
+    found: dict[Any, tuple[Place, dict[str, Any]]] = {}
     short = [task for task in tasks if isinstance(task, dict) and is_min(task)]
     try:
         choice = choice_key(short, IMAGE_KEYS)
@@ -95,12 +95,14 @@ def _tasks(tasks: list[Any], file: str, data: ToolDataset) -> Iterator[tuple[Pla
         if not isinstance(task, dict):
             data.problems.append(place.problem("is not a JSON object"))
             continue
+        same: Any = number  # tasks of two projects may have the same id
         if is_min(task):
             task = as_task(task, choice)
-        if key is not None and place.entry in found and is_min(tasks[number - 1]):
-            found[place.entry][1]["annotations"] += task["annotations"]
+            same = number if key is None else (key, *_paths(task["data"], None))
+        if same in found:
+            found[same][1]["annotations"] += task["annotations"]
         else:
-            found[place.entry if key is not None else f"number {number}"] = place, task
+            found[same] = place, task
     yield from found.values()
 
 

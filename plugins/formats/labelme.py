@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import os
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -42,7 +43,8 @@ class LabelMe:
 
     def detect(self, root: Path) -> FormatMatch | None:
         found = [path for path in walk_files(root) if path.suffix.lower() == ".json"]
-        if any('"shapes"' in head or '"imagePath"' in head for head in map(read_head, found[:PROBED])):
+        heads = [read_head(path, root) for path in found[:PROBED]]
+        if any('"shapes"' in head or '"imagePath"' in head for head in heads):
             return FormatMatch(0.85, f"{len(found)} LabelMe JSON files")
         return None
 
@@ -136,7 +138,7 @@ def _embedded(data: str, suffix: str) -> Path:
         raise ValueError(f"imageData is damaged: {error}", "add the image itself") from error
     name = f"{hashlib.sha256(decoded).hexdigest()}{suffix if suffix in IMAGE_SUFFIXES else '.png'}"
     path = cache_dir() / "embedded" / name
-    if not path.is_file():
+    if not os.path.isfile(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         write_atomic(path, decoded)
     return path

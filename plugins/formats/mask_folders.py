@@ -86,9 +86,9 @@ def _folder_pairs(root: Path) -> Iterator[tuple[Path, Path]]:
     level = [root]
     for _ in range(DEPTH):
         for folder in level:
-            inner = {path.name.lower(): path for path in subfolders(folder)}
+            inner = {path.name.lower(): path for path in subfolders(folder, root)}
             images = next((inner[name] for name in IMAGES if name in inner), None)
             masks = next((inner[name] for name in MASKS if name in inner), None)
             if images and masks:
                 yield images, masks
-        level = [path for folder in level for path in subfolders(folder)]
+        level = [path for folder in level for path in subfolders(folder, root)]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -67,7 +68,8 @@ class Parquet:
 
 
 def _files(root: Path) -> Iterator[Path]:
-    return (path for path in walk_files(root) if path.suffix.lower() == ".parquet" and read_head(path, 4) == MAGIC)
+    return (path for path in walk_files(root)
+            if path.suffix.lower() == ".parquet" and read_head(path, root, 4) == MAGIC)
 
 
 def _read_file(path: Path, data: ToolDataset, card: Mapping[str, tuple[str, ...]]) -> set[str]:
@@ -125,7 +127,7 @@ def _add_row(row: dict[str, Any], number: int, image: str, path: Path, reader: R
                                            f"has an image of more than {LARGEST_IMAGE // 2**20} MiB"))
         return
     file = cache_dir() / "embedded" / f"{hashlib.sha256(content).hexdigest()}{suffix}"
-    if not file.is_file():
+    if not os.path.isfile(file):
         file.parent.mkdir(parents=True, exist_ok=True)
         write_atomic(file, content)
     stem = PurePosixPath(named.replace("\\", "/")).stem if isinstance(named, str) and named else "image"

@@ -29,10 +29,12 @@ def polygon(label: str, ring: Sequence[float]) -> Object:
 
 def rectangle(label: str, box: Box, angle: float = 0, pivot: Point | None = None, size: Size | None = None) -> Object:
     """A box, or the polygon that a box turned by ``angle`` around ``pivot`` (None: its centre) is, cut off at the edges
-    of an image of ``size``. Raises ValueError if nothing is left."""
+    of an image of ``size``. Raises ValueError if it has no area, or nothing of it is left."""
     left, top, right, bottom = box
+    if right <= left or bottom <= top:  # not for NaN, which the check of objects reports
+        raise ValueError(f"it is a box of {right - left:g} x {bottom - top:g}; both sides must be positive")
     if not angle:
-        return Object(label, (min(left, right), min(top, bottom), max(left, right), max(top, bottom)))
+        return Object(label, box)
     centre = pivot or ((left + right) / 2, (top + bottom) / 2)
     return polygon(label, _inside(_turned(_corners(*box), angle, centre), size))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
@@ -19,7 +20,7 @@ def with_split(samples: Sequence[Sample], root: Path, problems: list[Problem],
     It comes from text files in the folder ``lists`` (``train.txt``, ``val.txt``, ``trainval.txt``, ``test.txt``), which
     name an image in a line, or from the names of the images' folders.
     """
-    by_list = _read_lists(lists, samples, root, problems) if lists is not None and lists.is_dir() else {}
+    by_list = _read_lists(lists, samples, root, problems) if lists is not None and os.path.isdir(lists) else {}
     if by_list:
         return _by_lists(samples, by_list, problems)
     splits = {sample.name: _of_folders(sample.name) for sample in samples}
@@ -98,6 +99,6 @@ def _known(line: str, known: Mapping[str, str]) -> str | None:
     """The sample that ``line`` of a list names: by its path, its file's name or its stem; Pascal VOC's lists may have a
     number after it."""
     parts = PurePosixPath(line.replace("\\", "/"))
-    words = [*line.rsplit(maxsplit=1), ""]
+    words = [*line.rsplit(maxsplit=1), "", ""]  # no word in an empty line
     first = words[0] if read_integer(words[1]) is not None else line
     return next((known[text] for text in (line, str(parts), parts.name, parts.stem, first) if text in known), None)

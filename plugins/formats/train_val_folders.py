@@ -32,7 +32,7 @@ class TrainValFolders:
     def detect(self, root: Path) -> FormatMatch | None:
         folders = _folders(root)
         train = folders.get("train")
-        if train is None or not any(has_images(folder) for folder in subfolders(train)):
+        if train is None or not any(has_images(folder) for folder in subfolders(train, root)):
             return None
         names = " and ".join(f"{folder.name}/" for folder in folders.values())
         return FormatMatch(0.9, f"folders {names} with class folders") if len(folders) > 1 else None
@@ -48,7 +48,7 @@ class TrainValFolders:
             found: list[Problem] = []
             own = read_classes(root, folder, split if split == "test" or "validation" in folders else None, found)
             samples += own
-            classes[split] = {item.name for item in subfolders(folder)}
+            classes[split] = {item.name for item in subfolders(folder, root)}
             if split != "train":  # an empty folder there takes no image from training
                 found = [replace(problem, severity="warning") if problem.file in _empty(folder, root) or split == "test"
                          else problem for problem in found]
@@ -76,7 +76,7 @@ class TrainValFolders:
 def _folders(root: Path) -> dict[Split, Path]:
     """The folder of each split."""
     found: dict[Split, Path] = {}
-    for folder in subfolders(root):
+    for folder in subfolders(root, root):
         split = split_of(folder.name)
         if split is not None:
             found.setdefault(split, folder)
@@ -85,4 +85,4 @@ def _folders(root: Path) -> dict[Split, Path]:
 
 def _empty(folder: Path, root: Path) -> set[str]:
     """The names of the class folders without images."""
-    return {relative_name(item, root) for item in subfolders(folder) if not has_images(item)}
+    return {relative_name(item, root) for item in subfolders(folder, root) if not has_images(item)}

@@ -30,13 +30,13 @@ class Via:
     """
 
     def detect(self, root: Path) -> FormatMatch | None:
-        found = [path for path in itertools.islice(_files(root), PROBED) if _is_via(path)]
+        found = [path for path in itertools.islice(_files(root), PROBED) if _is_via(path, root)]
         return FormatMatch(0.895, f"annotation of the VGG Image Annotator in {relative_name(found[0], root)}") \
             if found else None
 
     def read(self, root: Path, report: Callable[[str], None] | None = None) -> DatasetIndex:
         data = ToolDataset(root, "via")
-        files = [path for path in _files(root) if _is_via(path)]
+        files = [path for path in _files(root) if _is_via(path, root)]
         if not files:
             data.problems.append(Problem("no JSON or CSV of the VGG Image Annotator was found",
                                          hint="export the annotations as JSON"))
@@ -64,8 +64,8 @@ def _files(root: Path) -> Iterator[Path]:
     return (path for path in walk_files(root) if path.suffix.lower() in (".json", ".csv"))
 
 
-def _is_via(path: Path) -> bool:
-    head = read_head(path)
+def _is_via(path: Path, root: Path) -> bool:
+    head = read_head(path, root)
     if path.suffix.lower() == ".csv":
         return "region_shape_attributes" in head.partition("\n")[0]
     return '"_via_img_metadata"' in head or ('"regions"' in head and '"filename"' in head and (

@@ -15,9 +15,11 @@ from sightsmith.plugin import (
     Object,
     Problem,
     Sample,
+    files_in,
     images_by_stem,
     natural_order,
     read_flag,
+    read_head,
     read_numbers,
     relative_name,
     richest,
@@ -44,15 +46,11 @@ class Voc:
 
     def detect(self, root: Path) -> FormatMatch | None:
         folder = voc_folder(root, ANNOTATIONS)
-        if folder is not None and any(path.suffix.lower() == ".xml" for path in (folder / ANNOTATIONS).iterdir()):
+        if folder is not None and any(path.suffix.lower() == ".xml" for path in files_in(folder / ANNOTATIONS)):
             return FormatMatch(0.94, f"folders {ANNOTATIONS}/ and {IMAGES}/ as in Pascal VOC")
         for path in itertools.islice(_xml_files(root), PROBED):
-            try:
-                with path.open("rb") as stream:
-                    head = stream.read(HEAD)
-            except OSError:
-                continue
-            if b"<annotation" in head and (b"<object" in head or b"<filename" in head):
+            head = read_head(path, root, HEAD)
+            if "<annotation" in head and ("<object" in head or "<filename" in head):
                 return FormatMatch(0.86, "Pascal VOC XML files")
         return None
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 from sightsmith.plugin import subfolders
@@ -14,7 +15,7 @@ def voc_folder(root: Path, sibling: str) -> Path | None:
     level = [root]
     for _ in range(3):
         for folder in level:
-            if (folder / IMAGES).is_dir() and (folder / sibling).is_dir():
+            if os.path.isdir(folder / IMAGES) and os.path.isdir(folder / sibling):
                 return folder
-        level = [inner for folder in level for inner in subfolders(folder)]
+        level = [inner for folder in level for inner in subfolders(folder, root)]
     return None

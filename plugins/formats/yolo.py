@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -85,7 +86,7 @@ class Yolo:
 
 def _images_of(place: Path, root: Path, problems: list[Problem]) -> Iterator[Path]:
     """The images in a folder, or those listed in a text file, relative to the list or the root."""
-    if place.is_dir():
+    if os.path.isdir(place):
         yield from images_in(place, root)
         return
     text, problem = read_text(place, root)

@@ -44,7 +44,7 @@ def data_file(root: Path) -> Path | None:
             if len(keys) > 1 and keys & {"names", "nc"}:
                 return path
     return next((path for path in files_in(root) if path.suffix.lower() == ".data"
-                 and re.search(r"^\s*names\s*=", read_head(path), re.MULTILINE)), None)
+                 and re.search(r"^\s*names\s*=", read_head(path, root), re.MULTILINE)), None)
 
 
 def class_list(root: Path) -> Path | None:

@@ -25,6 +25,8 @@ class NumpyReader:
     def __init__(self, path: Path) -> None:
         with path.open("rb") as file:
             start = file.read(12)
+        if not start.startswith(b"\x93NUMPY"):  # NumPy would take it for a pickle, and advise to open it as one
+            raise ImageError("it does not begin as a NumPy array does")
         if start[6:7] != b"\1" and int.from_bytes(start[8:12], "little") > LONGEST_HEADER:
             raise ImageError("the header of the NumPy array is too long")
         # Mapped, an array takes no memory before its size is known, and one that is longer than its file is refused.

@@ -58,6 +58,14 @@ def test_regions_of_version_1_and_its_header(index_of, errors, tmp_path):
     assert len(first(index).objects) == 1
 
 
+@pytest.mark.parametrize(("width", "height"), [(-1, 6), (8, -1), (0, 6)])
+def test_a_box_of_no_width_or_height_is_not_turned_over(width, height, index_of, errors, tmp_path):
+    index = index_of(tmp_path, via(change=regions(
+        {"name": "rect", "x": 2, "y": 3, "width": width, "height": height}))(tmp_path))
+    [error] = errors(index)
+    assert f"it is a box of {width} x {height}; both sides must be positive" in str(error)
+
+
 def test_circles_and_ellipses(index_of, errors, tmp_path):
     index = index_of(tmp_path, via(change=regions(
         {"name": "circle", "cx": 12, "cy": 10, "r": "5"},

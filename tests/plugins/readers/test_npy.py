@@ -88,3 +88,13 @@ def test_damaged_headers_cost_nothing(tmp_path, content, message):
         probe(path)
     assert tracemalloc.get_traced_memory()[1] < 2**22
     tracemalloc.stop()
+
+
+@pytest.mark.parametrize("start", [b"\x93NUMPX", b"\x80\4", b"PK\3\4"])
+def test_nobody_is_advised_to_unpickle(tmp_path, start):
+    content = saved(tmp_path / "a.npy", np.zeros((4, 6))).read_bytes()
+    (tmp_path / "a.npy").write_bytes(start + content[len(start):])
+    with pytest.raises(ImageError) as error:
+        probe(tmp_path / "a.npy")
+    assert "begin as a NumPy array does" in str(error.value)
+    assert "pickle" not in str(error.value)
