@@ -141,7 +141,7 @@ def predict_files(result: Result, location: str, options: PredictOptions,
     annotation = _annotation(result)
     writer = find_writer(options.format, plugins.dataset_formats, annotation) if options.format else None
     names = {path: name for name, path in images.items()}
-    infos_by_path, problems = probed(images.values(), readers)
+    infos_by_path, problems = probed(images.values(), readers, result.task.config.image)
     if not infos_by_path:
         raise unreadable(problems)
     infos: dict[str, ImageInfo] = {names[Path(path)]: info for path, info in infos_by_path.items()}

@@ -30,7 +30,7 @@ def write_inspect_page(folder: Path, dataset: CheckedDataset, pairs: Sequence[Pa
 
     ``pairs`` are the near-duplicates; ``more`` are further sections.
     """
-    summary = describe(dataset)
+    summary = describe(dataset, image)
     images = summary["images"]
     errors = [problem for problem in dataset.problems if problem.severity == "error"]
     sections = [_problems(dataset), _classes(summary), _statistics(summary), _pairs(pairs, dataset, image),
@@ -67,8 +67,8 @@ def _classes(summary: Mapping[str, Any]) -> Section:
 
 def _statistics(summary: Mapping[str, Any]) -> Section:
     rows: list[tuple[str, str]] = []
-    for key in ("annotation", "multi_label", "negatives", "sizes", "channels", "bits", "modalities", "groups",
-                "mask_coverage"):
+    for key in ("annotation", "multi_label", "negatives", "sizes", "channels", "mean", "std", "bits", "modalities",
+                "groups", "mask_coverage"):
         if summary.get(key) not in (None, [], {}):
             rows.append((key.replace("_", " "), _text(summary[key])))
     rows += [(f"objects, {key.replace('_', ' ')}", _text(value))
