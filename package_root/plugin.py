@@ -111,6 +111,7 @@ if TYPE_CHECKING:
         has_kind,
     )
     from sightsmith.engine.data.cache import MemoryCache
+    from sightsmith.engine.data.channelwise import channelwise
     from sightsmith.engine.data.color_jitter import Uniform, color_jitter
     from sightsmith.engine.data.dataset_statistics import DatasetStatistics
     from sightsmith.engine.data.grey_levels import largest as largest_value
@@ -294,6 +295,7 @@ LAZY = {
     "mask_from_counts": "sightsmith.engine.data.masks:from_counts",
     "blended": "sightsmith.engine.data.thumbnails:blended",
     "cut_out": "sightsmith.engine.data.thumbnails:cut_out",
+    "channelwise": "sightsmith.engine.data.channelwise:channelwise",
     "load_rgb": "sightsmith.engine.data.thumbnails:load_rgb",
     "network_rgb": "sightsmith.engine.data.thumbnails:network_rgb",
     "FALSE_NEGATIVE": "sightsmith.engine.data.thumbnails:FALSE_NEGATIVE",
@@ -339,15 +341,16 @@ __all__ = [
     "SearchSpace", "Section", "SemanticMask", "Split", "Stem", "Suggestion", "Task", "TaskConfig", "TaskRecord",
     "Train", "TrialResult", "Tuner", "TunerRecord", "Uniform", "UserError", "Value", "WeightsFile", "Writer",
     "ZooNetwork", "apply_augmentations", "apply_composing", "apply_geometric", "as_distribution", "blended",
-    "build_module", "cache_dir", "check_image_size", "color_jitter", "cut_out", "decode_mask", "default_recipe",
-    "encode_mask", "escape_dollars", "file_digest", "files_in", "fill_folder", "find_heads", "format_metric",
-    "has_images", "has_kind", "hookimpl", "images_by_stem", "images_in", "integer_limits", "is_among", "is_image",
-    "is_inside", "is_out_of_memory", "is_there", "largest_value", "listed", "load_by_class", "load_matching",
-    "load_module_weights", "load_rgb", "mask_area", "mask_box", "mask_from_counts", "natural_order", "near",
-    "network_rgb", "of_crowds", "picture_values", "plain_layout", "ranked", "read_bytes", "read_flag", "read_head",
-    "read_id", "read_image", "read_input", "read_integer", "read_json", "read_number", "read_numbers", "read_size",
-    "read_starting_weights", "read_text", "read_weights", "relative_name", "resolved_path", "richest", "run_lengths",
-    "semantic_map", "split_of", "subfolders", "to_float32", "walk_files", "window_limits", "write_atomic", "write_json",
+    "build_module", "cache_dir", "channelwise", "check_image_size", "color_jitter", "cut_out", "decode_mask",
+    "default_recipe", "encode_mask", "escape_dollars", "file_digest", "files_in", "fill_folder", "find_heads",
+    "format_metric", "has_images", "has_kind", "hookimpl", "images_by_stem", "images_in", "integer_limits", "is_among",
+    "is_image", "is_inside", "is_out_of_memory", "is_there", "largest_value", "listed", "load_by_class",
+    "load_matching", "load_module_weights", "load_rgb", "mask_area", "mask_box", "mask_from_counts", "natural_order",
+    "near", "network_rgb", "of_crowds", "picture_values", "plain_layout", "ranked", "read_bytes", "read_flag",
+    "read_head", "read_id", "read_image", "read_input", "read_integer", "read_json", "read_number", "read_numbers",
+    "read_size", "read_starting_weights", "read_text", "read_weights", "relative_name", "resolved_path", "richest",
+    "run_lengths", "semantic_map", "split_of", "subfolders", "to_float32", "walk_files", "window_limits",
+    "write_atomic", "write_json",
 ]
 
 if not TYPE_CHECKING:  # otherwise a type checker would accept any name

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import colorsys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 import numpy as np
 
 from sightsmith.core.contracts.annotation import Box
 from sightsmith.core.contracts.dataset import Sample
-from sightsmith.core.contracts.image import Array
+from sightsmith.core.contracts.image import Array, ImageInfo
 from sightsmith.core.contracts.report import Colour
 from sightsmith.core.contracts.schema import ImageConfig
 from sightsmith.engine.data.grey_levels import to_picture
@@ -60,15 +60,15 @@ def load_rgb(sample: Sample, image: ImageConfig) -> Array:
     return as_rgb(picture if colours else stretched(picture))
 
 
-def shown_bands(image: ImageConfig, bands: int, colours: int) -> str:
-    """How an image of several ``bands``, of which the first ``colours`` are a picture, is shown; empty for grey and
-    RGB."""
-    if bands in (1, 3):
-        return ""
-    if colours == 3 or image.rgb:
-        return f"Of images with {bands} bands, red, green and blue are shown."
-    return f"Of images with {bands} bands, the first {'three are' if bands > 3 and not colours else 'is'} shown" + (
-        "." if colours else ", from the 2nd to the 98th percentile of each.")
+def shown_bands(image: ImageConfig, infos: Iterable[ImageInfo]) -> str:
+    """How the images are shown that have other bands than grey and RGB; empty without such images."""
+    kinds = {(info.channels, 3 if image.rgb and info.channels >= 3 else info.colours) for info in infos}
+    return " ".join(
+        f"Of images with {bands} bands, " + ("red, green and blue are shown." if colours == 3 else
+                                             f"the first {'is' if colours or bands < 3 else 'three are'} shown"
+                                             + ("." if colours else f", from the {STRETCH[0]}nd to the {STRETCH[1]}th "
+                                                "percentile of each."))
+        for bands, colours in sorted(kinds) if bands not in (1, 3))
 
 
 def stretched(image: Array) -> Array:

@@ -173,12 +173,11 @@ def _by_libtiff(content: bytes, compression: int, width: int, lines: int) -> byt
     """``content`` decoded by libtiff, to which bytes are grey pixels of 8 bits."""
     tags = TiffImagePlugin.ImageFileDirectory_v2()
     for tag, value in ((256, width), (257, lines), (258, 8), (259, compression), (262, GREY), (277, 1), (278, lines),
-                       (273, 8), (279, len(content))):
+                       (273, 0), (279, len(content))):
         tags[tag] = value
     packed = io.BytesIO()
-    packed.write(b"II*\0" + (8 + len(content) + len(content) % 2).to_bytes(4, "little") + content)
-    packed.write(bytes(len(content) % 2))
-    tags.save(packed)
+    tags.save(packed)  # counts offsets from its end
+    packed.write(content)
     with suppress(OSError), Image.open(packed, formats=("TIFF",)) as image:
         return image.tobytes()
     raise ImageError("the TIFF is damaged: a strip or tile cannot be decoded")

@@ -83,7 +83,8 @@ def _recommended(context: RunContext, loaded: LoadedRun) -> RecommendedRun:
     config = chosen.applied(config)
     by_images = choose_channels(config, loaded.dataset)
     config = Recommendation(by_images).applied(config)
-    return RecommendedRun(config, (*settings(config, fixed, chosen), *by_images),
+    shown = by_images if config.image.input_channels != 3 else ()
+    return RecommendedRun(config, (*settings(config, fixed, chosen), *shown),
                           chosen if config.tuner.name == AUTO else None)
 
 

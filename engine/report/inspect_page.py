@@ -16,7 +16,7 @@ from sightsmith.core.contracts.schema import ImageConfig
 from sightsmith.engine.data.masks import IGNORED, semantic_map
 from sightsmith.engine.data.near_duplicates import Pair
 from sightsmith.engine.data.statistics import describe, under_represented
-from sightsmith.engine.data.thumbnails import SHOWN, blended, load_rgb, palette
+from sightsmith.engine.data.thumbnails import SHOWN, blended, load_rgb, palette, shown_bands
 from sightsmith.engine.report.page import render, write_page
 
 SHOWN_CLASSES = 40
@@ -41,7 +41,8 @@ def write_inspect_page(folder: Path, dataset: CheckedDataset, pairs: Sequence[Pa
                          ("validation images", str(images["validation"]), ""),
                          ("classes", str(len(dataset.index.classes)), ""), ("errors", str(len(errors)), ""),
                          ("warnings", str(len(dataset.problems) - len(errors)), ""),
-                         ("near-duplicates", f"{len(pairs)} pairs", "")], sections=sections)
+                         ("near-duplicates", f"{len(pairs)} pairs", "")], sections=sections,
+               shown=shown_bands(image, dataset.infos.values()))
     return folder / "index.html"
 
 
