@@ -10,9 +10,6 @@ import numpy as np
 Array = np.ndarray[Any, np.dtype[Any]]
 """A numpy array of any type; shape and units are documented where it is used."""
 
-MAX_CHANNELS = 64
-"""Bands of an image."""
-
 
 class ImageError(Exception):
     """Why a file cannot be used as an image: one printable sentence for the user, without the path."""

@@ -17,6 +17,9 @@ LiteralKind = Literal["path", "text"]
 
 MANUAL, AUTO, PLATFORM = "manual", "auto", "platform"
 
+MAX_CHANNELS = 64
+"""Bands of an image."""
+
 
 def _value(default: Any, help: str, *, low: float | None = None, high: float | None = None,
            choices: tuple[str, ...] = (), literal: LiteralKind | None = None) -> Any:

@@ -6,8 +6,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import Field
 from typing import Any
 
-from sightsmith.core.contracts.image import MAX_CHANNELS
-from sightsmith.core.contracts.schema import AUTO, Config, ImageConfig, walk
+from sightsmith.core.contracts.schema import AUTO, MAX_CHANNELS, Config, ImageConfig, walk
 from sightsmith.core.util.errors import Problem, near
 
 

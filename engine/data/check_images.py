@@ -76,7 +76,9 @@ def about_images(config: Config, infos: Mapping[str, ImageInfo]) -> list[Problem
 
 
 def _about_bands(config: Config, infos: Mapping[str, ImageInfo]) -> list[Problem]:
-    """Images of other bands than are used, and bands that are left out."""
+    """Images of other bands than are used, and bands that are left out; none where the channels are DICOM windows."""
+    if len(config.image.windows) > 1:
+        return []
     channels, others, dropped = count_channels(config.image, infos.values()), defaultdict(list), []
     for name, info in infos.items():
         if about_bands(info.channels, info.colours, channels):

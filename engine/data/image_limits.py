@@ -6,7 +6,8 @@ import mmap
 import re
 from pathlib import Path
 
-from sightsmith.core.contracts.image import MAX_CHANNELS, ImageError
+from sightsmith.core.contracts.image import ImageError
+from sightsmith.core.contracts.schema import MAX_CHANNELS
 
 MAX_FRAMES = 4_096
 MAX_FRAME_PIXELS = 178_956_970

@@ -34,9 +34,10 @@ def open_raster(path: Path, head: bytes, form: str) -> Iterator[Raster | Bands]:
     # Before Pillow, which follows whatever the directories of a TIFF say.
     pages, others = image_pages(path) if form == "TIFF" else ([Page(0)], 0)
     notes = (OTHER_PAGES,) if others else ()
-    if bands := opened_bands(path, pages, notes) if form == "TIFF" else None:
-        yield bands
-        return
+    with opened_bands(path, pages if form == "TIFF" else (), notes) as bands:
+        if bands is not None:
+            yield bands
+            return
     try:
         with Image.open(path, formats=(form,)) as image:
             yield Raster(image, path, head, pages, notes)

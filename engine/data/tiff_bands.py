@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import io
 import zlib
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 import numpy as np
 from PIL import Image, TiffImagePlugin
@@ -29,13 +29,20 @@ PLAIN, DEFLATE, BY_LIBTIFF = 1, (8, 32946), (5, 32773, 50000)
 NO_TRANSPARENCY = "transparency beside other bands than the colours is not applied"
 
 
-def opened_bands(path: Path, pages: Sequence[Page], notes: tuple[str, ...]) -> Bands | None:
-    """The file if its bands are other than grey or RGB with transparency; None for all others. Raises ImageError."""
-    if not pages or pages[0].bands == 1:
-        return None
-    first = _directory(path, pages[0])
-    known = first.bands == 1 or first.bands == 3 and first.photometric != GREY
-    return None if known or first.photometric not in (INVERTED, GREY, RGB) else Bands(path, pages, first, notes)
+@contextmanager
+def opened_bands(path: Path, pages: Sequence[Page], notes: tuple[str, ...]) -> Iterator[Bands | None]:
+    """The open file if its bands are other than grey or RGB with transparency; None for all others. Raises
+    ImageError."""
+    if not pages or pages[0].bands < 2 or pages[0].bands == 3 and pages[0].photometric != GREY:
+        yield None
+        return
+    import tifffile
+
+    with tifffile.TiffFile(path) as file:
+        first = _Directory(file.pages[pages[0].number])
+        known = first.bands == 1 or first.bands == 3 and first.photometric != GREY
+        other = known or first.photometric not in (INVERTED, GREY, RGB)
+        yield None if other else Bands(file, pages, first, notes)
 
 
 class Bands:
@@ -44,18 +51,17 @@ class Bands:
     study: str | None = None
     modality: str | None = None
 
-    def __init__(self, path: Path, pages: Sequence[Page], first: _Directory, notes: tuple[str, ...]) -> None:
-        self._path, self._pages, self._first, self._notes = path, pages, first, notes
+    def __init__(self, file: Any, pages: Sequence[Page], first: _Directory, notes: tuple[str, ...]) -> None:
+        self._file, self._pages, self._first, self._notes = file, pages, first, notes
         self.frames, self.size = len(pages), (pages[0].width, pages[0].height)
         check_size(*self.size, self.frames, pages[0].bands)
 
     def frame(self, index: int, careful: bool = False) -> Frame:
-        found = _directory(self._path, self._pages[index])
+        found = _Directory(self._file.pages[self._pages[index].number])
         if (found.samples, found.kept, found.colours) != (self._first.samples, self._first.kept, self._first.colours):
             raise ImageError(f"its pages do not have the same bands: the first has {self._first.bands}, another "
                              f"{found.bands}")
-        with self._path.open("rb") as file:
-            values = found.read(file)[..., found.kept]
+        values = found.read(self._file.filehandle)[..., found.kept]
         colours, notes = found.colours, self._notes + (NO_TRANSPARENCY,) * found.transparency
         whole = values.dtype.kind != "f"
         if whole and values.shape[2] == colours + 1 and bool((values[..., -1] == np.iinfo(values.dtype).max).all()):
@@ -97,13 +103,13 @@ class _Directory:
         self.photometric = -1 if page.photometric is None else int(page.photometric)
         self.orientation = int(page.tags[ORIENTATION].value) if ORIENTATION in page.tags else 1
         self.samples = int(page.samplesperpixel)
-        self.colours = 3 if self.photometric == RGB else 1 if self.samples == 2 else 0
         extra = [int(kind) for kind in page.extrasamples or ()]
         before = self.samples - len(extra)
+        self.colours = 3 if self.photometric == RGB and before > 2 else 1 if self.samples == 2 else 0
         self.kept = [place for place in range(self.samples) if place < before or extra[place - before] == UNSPECIFIED]
         self.bands, self.transparency = len(self.kept), len(self.kept) < self.samples
 
-    def read(self, file: BinaryIO) -> Array:
+    def read(self, file: Any) -> Array:
         """(height, width, samples) as stored, of the machine's byte order."""
         page = self._page
         if page.dtype is None or page.dtype.kind not in "uif" or page.bitspersample != 8 * page.dtype.itemsize:
@@ -112,6 +118,7 @@ class _Directory:
         stored = page.dtype.newbyteorder(page.parent.byteorder)
         planes, samples = (self.samples, 1) if int(page.planarconfig) == SEPARATE else (1, self.samples)
         height, width = page.imagelength, page.imagewidth
+        check_size(width, height, channels=self.samples)
         # Strips are tiles as wide as the image, the last of which is cut off.
         down, across = (page.tilelength, page.tilewidth) if page.is_tiled else (min(page.rowsperstrip, height), width)
         rows, columns = -(-height // down), -(-width // across)
@@ -160,13 +167,6 @@ class _Directory:
         if len(content) < size:
             raise ImageError("the TIFF is damaged: a strip or tile is cut off")
         return content
-
-
-def _directory(path: Path, page: Page) -> _Directory:
-    import tifffile
-
-    with tifffile.TiffFile(path) as file:
-        return _Directory(file.pages[page.number])
 
 
 def _by_libtiff(content: bytes, compression: int, width: int, lines: int) -> bytes:
