@@ -20,6 +20,7 @@ from sightsmith.engine.pipeline.evaluate import evaluate
 from sightsmith.engine.pipeline.export import export
 from sightsmith.engine.pipeline.predict_files import PredictOptions, predict_files
 from sightsmith.engine.pipeline.result import Result
+from sightsmith.plugins.commands.inspect import inspect_command
 
 FAST = ("hyper.epochs=1", "network.weights=none", "trainer.precision=fp32", "trainer.memory_format=contiguous",
         "trainer.num_workers=0")
@@ -102,6 +103,14 @@ def test_the_exported_script_reads_bands(twelve, tmp_path):
     assert refused.returncode == 1 and "the model takes 12 bands" in refused.stderr
 
 
+def test_inspect_measures_the_channels(twelve, capsys, tmp_path):
+    arguments = ["task=classification", f"dataset.root={twelve.run_dir.parent / 'data'}"]
+    assert inspect_command([*arguments, "--json", "--html", str(tmp_path / "page")], load_plugins()) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found["channels"] == [12] and found["mean"] == twelve.task.config.image.mean
+    assert "Of images with 12 bands, the first three are shown" in (tmp_path / "page" / "index.html").read_text()
+
+
 def test_arrays_are_trained_too_with_all_augmentations(tmp_path):
     root = labelled(tmp_path / "data", lambda path, number: np.save(path.with_suffix(".npy"), marked(5, number)), 8)
     found = trained(tmp_path, root, "classification", "network=squeezenet1_1", "image.size=32", "image.rgb=true",
@@ -125,3 +134,8 @@ def test_objects_and_masks_in_five_bands(tmp_path, task, data, network):
         list(found.predict([tmp_path / "a.npy"]))
     loaded = Result.load(found.run_dir)
     assert len(loaded.model.data_preprocessor.mean) == 5
+    exporter = loaded.task.exporter(loaded.model, {(40, 48)})
+    shape = exporter.card()["input"]["shape"][1:]
+    assert shape[0] == len(exporter.pad) == 5
+    with torch.no_grad(), exporter.traceable():
+        assert len(exporter.module(torch.rand(1, *shape))) == len(exporter.outputs)
