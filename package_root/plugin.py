@@ -111,6 +111,7 @@ if TYPE_CHECKING:
         has_kind,
     )
     from sightsmith.engine.data.cache import MemoryCache
+    from sightsmith.engine.data.channelwise import channelwise
     from sightsmith.engine.data.color_jitter import Uniform, color_jitter
     from sightsmith.engine.data.dataset_statistics import DatasetStatistics
     from sightsmith.engine.data.grey_levels import largest as largest_value
@@ -119,7 +120,7 @@ if TYPE_CHECKING:
     from sightsmith.engine.data.image_finder import ImageFinder
     from sightsmith.engine.data.image_limits import check_size as check_image_size
     from sightsmith.engine.data.image_limits import integer_limits
-    from sightsmith.engine.data.images import read_image
+    from sightsmith.engine.data.images import read_image, read_input
     from sightsmith.engine.data.masks import IGNORED, MaskError, picture_values, semantic_map
     from sightsmith.engine.data.masks import area as mask_area
     from sightsmith.engine.data.masks import box as mask_box
@@ -135,6 +136,7 @@ if TYPE_CHECKING:
         blended,
         cut_out,
         load_rgb,
+        network_rgb,
     )
     from sightsmith.engine.data.thumbnails import SHOWN as SHOWN_THUMBNAILS
     from sightsmith.engine.data.thumbnails import plain as escape_dollars
@@ -146,7 +148,15 @@ if TYPE_CHECKING:
     from sightsmith.engine.runs.published import read_starting_weights
     from sightsmith.engine.runs.resources import is_out_of_memory
     from sightsmith.engine.runs.resume import CHANGEABLE
-    from sightsmith.engine.runs.weights import WeightsFile, file_digest, load_by_class, load_matching, read_weights
+    from sightsmith.engine.runs.weights import (
+        PLAIN_STEM,
+        Stem,
+        WeightsFile,
+        file_digest,
+        load_by_class,
+        load_matching,
+        read_weights,
+    )
     from sightsmith.engine.search.search_space import Parameter, Value
     from sightsmith.engine.search.sweep_syntax import as_distribution
     from sightsmith.engine.search.tuner import (
@@ -271,6 +281,7 @@ LAZY = {
     "is_image": "sightsmith.engine.data.image_files:is_image",
     "integer_limits": "sightsmith.engine.data.image_limits:integer_limits",
     "read_image": "sightsmith.engine.data.images:read_image",
+    "read_input": "sightsmith.engine.data.images:read_input",
     "check_image_size": "sightsmith.engine.data.image_limits:check_size",
     "largest_value": "sightsmith.engine.data.grey_levels:largest",
     "IGNORED": "sightsmith.engine.data.masks:IGNORED",
@@ -285,7 +296,9 @@ LAZY = {
     "mask_from_counts": "sightsmith.engine.data.masks:from_counts",
     "blended": "sightsmith.engine.data.thumbnails:blended",
     "cut_out": "sightsmith.engine.data.thumbnails:cut_out",
+    "channelwise": "sightsmith.engine.data.channelwise:channelwise",
     "load_rgb": "sightsmith.engine.data.thumbnails:load_rgb",
+    "network_rgb": "sightsmith.engine.data.thumbnails:network_rgb",
     "FALSE_NEGATIVE": "sightsmith.engine.data.thumbnails:FALSE_NEGATIVE",
     "FALSE_POSITIVE": "sightsmith.engine.data.thumbnails:FALSE_POSITIVE",
     "TRUE_POSITIVE": "sightsmith.engine.data.thumbnails:TRUE_POSITIVE",
@@ -299,6 +312,8 @@ LAZY = {
     "HeadRow": "sightsmith.engine.runs.heads:Row",
     "is_out_of_memory": "sightsmith.engine.runs.resources:is_out_of_memory",
     "CHANGEABLE": "sightsmith.engine.runs.resume:CHANGEABLE",
+    "PLAIN_STEM": "sightsmith.engine.runs.weights:PLAIN_STEM",
+    "Stem": "sightsmith.engine.runs.weights:Stem",
     "WeightsFile": "sightsmith.engine.runs.weights:WeightsFile",
     "file_digest": "sightsmith.engine.runs.weights:file_digest",
     "load_by_class": "sightsmith.engine.runs.weights:load_by_class",
@@ -313,7 +328,7 @@ LAZY = {
 """Names that are imported on first access, with their location."""
 
 __all__ = [
-    "CHANGEABLE", "FALSE_NEGATIVE", "FALSE_POSITIVE", "HEAD", "IGNORED", "IMAGE_SUFFIXES", "LARGEST_TEXT",
+    "CHANGEABLE", "FALSE_NEGATIVE", "FALSE_POSITIVE", "HEAD", "IGNORED", "IMAGE_SUFFIXES", "LARGEST_TEXT", "PLAIN_STEM",
     "SHOWN_THUMBNAILS", "SPLIT_NAMES", "TRUE_POSITIVE", "AnnotatedImage", "Annotation", "Array", "Asked",
     "AsynchronousTuner", "AugmentConfig", "AugmentationRecord", "Box", "CheckedAugmentation", "CheckedDataset",
     "Colour", "CommandRecord", "ComposingAugmentation", "Config", "ConfigPath", "DatasetFormat", "DatasetFormatRecord",
@@ -324,18 +339,19 @@ __all__ = [
     "Parameter", "PhotometricAugmentation", "Picture", "Plan", "Plugins", "Polygons", "PredictedObject", "Prediction",
     "PredictionT", "PresetFolder", "Problem", "PublishedWeights", "RawPrediction", "Reader", "RecipeRecord",
     "Recommendation", "RecommendedValue", "ResultT", "RunLengths", "Runner", "Sample", "SampleResult", "Score",
-    "SearchSpace", "Section", "SemanticMask", "Split", "Suggestion", "Task", "TaskConfig", "TaskRecord", "Train",
-    "TrialResult", "Tuner", "TunerRecord", "Uniform", "UserError", "Value", "WeightsFile", "Writer", "ZooNetwork",
-    "apply_augmentations", "apply_composing", "apply_geometric", "as_distribution", "blended", "build_module",
-    "cache_dir", "check_image_size", "color_jitter", "cut_out", "decode_mask", "default_recipe", "encode_mask",
-    "escape_dollars", "file_digest", "files_in", "fill_folder", "find_heads", "format_metric", "has_images", "has_kind",
-    "hookimpl", "images_by_stem", "images_in", "integer_limits", "is_among", "is_image", "is_inside",
-    "is_out_of_memory", "is_there", "largest_value", "listed", "load_by_class", "load_matching", "load_module_weights",
-    "load_rgb", "mask_area", "mask_box", "mask_from_counts", "natural_order", "near", "of_crowds", "picture_values",
-    "plain_layout", "ranked", "read_bytes", "read_flag", "read_head", "read_id", "read_image", "read_integer",
-    "read_json", "read_number", "read_numbers", "read_size", "read_starting_weights", "read_text", "read_weights",
-    "read_yaml", "relative_name", "resolved_path", "richest", "run_lengths", "semantic_map", "split_of", "subfolders",
-    "to_float32", "walk_files", "window_limits", "write_atomic", "write_json",
+    "SearchSpace", "Section", "SemanticMask", "Split", "Stem", "Suggestion", "Task", "TaskConfig", "TaskRecord",
+    "Train", "TrialResult", "Tuner", "TunerRecord", "Uniform", "UserError", "Value", "WeightsFile", "Writer",
+    "ZooNetwork", "apply_augmentations", "apply_composing", "apply_geometric", "as_distribution", "blended",
+    "build_module", "cache_dir", "channelwise", "check_image_size", "color_jitter", "cut_out", "decode_mask",
+    "default_recipe", "encode_mask", "escape_dollars", "file_digest", "files_in", "fill_folder", "find_heads",
+    "format_metric", "has_images", "has_kind", "hookimpl", "images_by_stem", "images_in", "integer_limits", "is_among",
+    "is_image", "is_inside", "is_out_of_memory", "is_there", "largest_value", "listed", "load_by_class",
+    "load_matching", "load_module_weights", "load_rgb", "mask_area", "mask_box", "mask_from_counts", "natural_order",
+    "near", "network_rgb", "of_crowds", "picture_values", "plain_layout", "ranked", "read_bytes", "read_flag",
+    "read_head", "read_id", "read_image", "read_input", "read_integer", "read_json", "read_number", "read_numbers",
+    "read_size", "read_starting_weights", "read_text", "read_weights", "read_yaml", "relative_name", "resolved_path",
+    "richest", "run_lengths", "semantic_map", "split_of", "subfolders", "to_float32", "walk_files", "window_limits",
+    "write_atomic", "write_json",
 ]
 
 if not TYPE_CHECKING:  # otherwise a type checker would accept any name

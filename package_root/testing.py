@@ -147,7 +147,7 @@ class PluginConformance:
                 first, second = (made((24, 32), np.random.default_rng(5)) for made in (augmentation, copy))
                 assert np.array_equal(first, second), f"{record.name} draws from something else than its generator"
             elif record.kind == "photometric":
-                for channels in (1, 3):
+                for channels in (1, 3, 5):
                     self._ensure_photometric(record.name, augmentation, copy, channels)
 
     def _ensure_photometric(self, name: str, augmentation: Callable[..., Any], copy: Callable[..., Any],

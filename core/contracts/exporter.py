@@ -26,7 +26,7 @@ Runner = Callable[[Array], Outputs]
 class Exporter(ABC, Generic[ResultT]):
     """Prepares one trained model for export.
 
-    ``module`` maps images (N, ``channels``, ``height``, ``width``) float32 in [0, 1], upright RGB, to a tensor for each
+    ``module`` maps images (N, ``channels``, ``height``, ``width``) float32 in [0, 1], upright, to a tensor for each
     of ``outputs``, in order. It has its own copy of the model, on the CPU, and includes normalisation. The engine sets
     it to eval mode.
     """
@@ -72,7 +72,8 @@ class Exporter(ABC, Generic[ResultT]):
 
     def card(self) -> dict[str, Any]:
         """The input and outputs of the model, for those who run it."""
-        colours = "RGB, a grey image in all three" if self.channels == 3 else "one for each of image.windows"
+        colours = ("RGB, a grey image in all three" if self.channels == 3 else
+                   "one for each band of the image, or of image.windows")
         fed: dict[str, Any] = {
             "name": "images", "shape": ["batch", self.channels, self.height, self.width], "type": "float32",
             "range": [0, 1], "channels": colours, "fit": self.fit}

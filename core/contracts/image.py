@@ -33,13 +33,14 @@ class MissingReaderError(ImageError):
 class ImageInfo:
     """The content of an image file, found by decoding all of it.
 
-    ``width`` and ``height`` are in pixels, of the first frame, upright; ``channels`` is 1 or 3; ``bits`` are stored
-    bits per channel (8 for 8 or fewer, up to 32). ``groups`` and ``modality`` are those of :class:`Reader`. ``maximum``
-    is the largest finite stored value of all frames. ``digests`` has the SHA-256 of each frame's decoded pixels, shape
-    and type, equal for lossless copies. ``monochrome`` says that all pixels are grey, even in three channels.
-    ``reader`` is the builder of the image reader, ``"package.module:Class"`` (None: a built-in format). ``extent`` has
-    the smallest and the largest finite value of all frames, ``limits`` the first frame's default black and white (None:
-    it has none), both in the units of ``image.range``. ``notes`` are those of the frames.
+    ``width`` and ``height`` are in pixels, of the first frame, upright; ``channels`` counts the bands without
+    transparency, of which the first ``colours`` are a picture: see :class:`Frame`. ``bits`` are stored bits per channel
+    (8 for 8 or fewer, up to 32). ``groups`` and ``modality`` are those of :class:`Reader`. ``maximum`` is the largest
+    finite stored value of all frames. ``digests`` has the SHA-256 of each frame's decoded pixels, shape and type, equal
+    for lossless copies. ``monochrome`` says that all pixels are grey, even in three channels. ``reader`` is the builder
+    of the image reader, ``"package.module:Class"`` (None: a built-in format). ``extent`` has the smallest and the
+    largest finite value of all frames, ``limits`` the first frame's default black and white (None: it has none), both
+    in the units of ``image.range``. ``notes`` are those of the frames.
     """
 
     width: int
@@ -56,6 +57,7 @@ class ImageInfo:
     extent: tuple[float, float] = (0.0, 0.0)
     limits: tuple[float, float] | None = None
     notes: tuple[str, ...] = ()
+    colours: int = 0
 
 
 @dataclass(frozen=True)
@@ -64,7 +66,10 @@ class Frame:
 
     ``maximum`` is the largest stored value; ``limits`` map to black and white by default (None: there is no natural
     range); ``windowed`` says that DICOM windows apply. ``notes`` are warnings, of which the check of a data set counts
-    the files: each is what precedes "in 3 images", such as "a fourth band is left out".
+    the files: each is what precedes "in 3 images", such as "pages of another size are left out".
+
+    Of 2 bands, or more than 3, the first ``bands`` are a picture: 3 if they are red, green and blue, 1 if the first is
+    grey, 0 if that is not known.
     """
 
     values: Array
@@ -74,6 +79,13 @@ class Frame:
     inverted: bool = False
     windowed: bool = False
     notes: tuple[str, ...] = ()
+    bands: int = 0
+
+    @property
+    def colours(self) -> int:
+        """How many of the first channels are a picture: 1 (grey), 3 (RGB), or 0 if that is not known."""
+        channels = int(self.values.shape[2])
+        return channels if channels in (1, 3) else self.bands
 
 
 class Reader(Protocol):

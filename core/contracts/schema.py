@@ -17,6 +17,9 @@ LiteralKind = Literal["path", "text"]
 
 MANUAL, AUTO, PLATFORM = "manual", "auto", "platform"
 
+MAX_CHANNELS = 64
+"""Bands of an image."""
+
 
 def _value(default: Any, help: str, *, low: float | None = None, high: float | None = None,
            choices: tuple[str, ...] = (), literal: LiteralKind | None = None) -> Any:
@@ -67,15 +70,39 @@ class DatasetConfig:
 
 @dataclass
 class ImageConfig:
-    """Keys under ``image``: how images become the network's input."""
+    """Keys under ``image``: how images become the network's input.
+
+    ``channels``, ``rgb``, ``mean`` and ``std`` of a run's configuration are those of its network where it has other
+    than three channels.
+    """
 
     size: int | None = _value(None, "side of the square network input, pixels; null: the network's default", low=16,
                               high=4096)
     windows: list[Any] = _list("DICOM windows [[centre, width], ...] in units after rescale, one channel each")
+    channels: str = _value(AUTO, "bands of an image that are used: 3 (the colours), another number from 2 to 64 (all), "
+                                 "or auto (all, if every image has the same number, other than 1 and 3)")
+    rgb: bool | None = _value(None, "whether the first three channels are red, green and blue; null: as the files say")
+    pages: str = _value("frames", "the pages of a TIFF: frames are images of their own, channels make one image",
+                        choices=("frames", "channels"))
     range: list[Any] | None = _value(None, "[low, high] mapped to black and white for images of more than 8 bits; "
                                        "null: the whole range of the stored integer type")
-    mean: list[Any] | None = _value(None, "per channel, 0-1; null: what the network's published weights want")
-    std: list[Any] | None = _value(None, "per channel, 0-1; null: what the network's published weights want")
+    mean: list[Any] | None = _value(None, "per channel, 0-1; null: what the network's published weights want, or, of "
+                                          "other than 3 channels, that of the training images")
+    std: list[Any] | None = _value(None, "per channel, 0-1; null: as mean")
+
+    @property
+    def input_channels(self) -> int:
+        """Channels of the network's input; while ``channels`` is auto, 3 or the number of windows."""
+        if len(self.windows) > 1:
+            return len(self.windows)
+        return 3 if self.channels == AUTO else int(self.channels)
+
+    @property
+    def has_rgb(self) -> bool:
+        """Whether the first three channels of the network's input are red, green and blue."""
+        if len(self.windows) > 1 or self.input_channels < 3:
+            return False
+        return self.input_channels == 3 if self.rgb is None else self.rgb
 
 
 @dataclass

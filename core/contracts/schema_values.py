@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import Field
 from typing import Any
 
-from sightsmith.core.contracts.schema import AUTO, Config, walk
+from sightsmith.core.contracts.schema import AUTO, MAX_CHANNELS, Config, ImageConfig, walk
 from sightsmith.core.util.errors import Problem, near
 
 
@@ -50,12 +50,7 @@ def _check_shapes(config: Config) -> Iterator[Problem]:
     span = config.image.range
     if span is not None and not (_numbers(span, 2) and span[0] < span[1]):
         yield Problem(f"image.range={span} is not [low, high] with low below high")
-    channels = len(config.image.windows) if len(config.image.windows) > 1 else 3
-    for key in ("mean", "std"):
-        values = getattr(config.image, key)
-        if values is not None and not (_numbers(values, channels) and (key == "mean" or min(values) > 0)):
-            yield Problem(f"image.{key}={values} is not a list of {channels} numbers, one per channel"
-                          + (", above 0" if key == "std" else ""))
+    yield from _check_channels(config.image)
     for key in ("devices", "num_workers", "micro_batch"):
         value = getattr(config.trainer, key)
         smallest = 0 if key == "num_workers" else 1
@@ -75,6 +70,29 @@ def _check_shapes(config: Config) -> Iterator[Problem]:
     if folds == "none" and config.dataset.repeats > 1:
         yield Problem(f"dataset.repeats={config.dataset.repeats} has no effect without folds",
                       hint="type dataset.folds=5, or leave dataset.repeats out")
+
+
+def _check_channels(image: ImageConfig) -> Iterator[Problem]:
+    chosen = image.channels
+    if chosen != AUTO and not (chosen.isdecimal() and 2 <= int(chosen) <= MAX_CHANNELS):
+        yield Problem(f"image.channels={chosen} is neither auto nor a whole number from 2 to {MAX_CHANNELS}; grey "
+                      "images fill three channels")
+        return
+    channels = image.input_channels
+    if len(image.windows) > 1 and chosen not in (AUTO, str(channels)):
+        yield Problem(f"image.channels={chosen}: image.windows makes {channels} channels", hint="leave one of them out")
+    if image.rgb and (channels < 3 or len(image.windows) > 1):
+        yield Problem("image.rgb=true: the channels are " + ("DICOM windows" if image.windows else f"only {channels}"))
+    # How many bands the images have is only known when they have been read.
+    known = chosen != AUTO or len(image.windows) > 1
+    for key in ("mean", "std"):
+        values = getattr(image, key)
+        if values is None:
+            continue
+        count = channels if known or not isinstance(values, (list, tuple)) else max(len(values), 2)
+        if not _numbers(values, count) or key == "std" and min(values) <= 0:
+            yield Problem(f"image.{key}={values} is not a list of {count if known else 3} numbers, one per channel"
+                          + (", above 0" if key == "std" else ""))
 
 
 def _numbers(value: Any, count: int) -> bool:

@@ -23,6 +23,7 @@ class LoadReport:
     ``mismatched`` pairs a tensor's name with both shapes; ``unused`` tensors are in the file only; ``missing`` ones are
     in the model only, and keep their initial values. ``digest`` is the file's SHA-256, ``published`` what it is unless
     it is a file of the user's. If heads were matched by class name, ``classes`` lists those kept, new and dropped.
+    ``adapted`` says of each convolution of the image how its kernels were made for another number of channels.
     """
 
     source: str
@@ -34,3 +35,4 @@ class LoadReport:
     digest: str | None = None
     classes: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     published: PublishedWeights | None = None
+    adapted: tuple[str, ...] = ()

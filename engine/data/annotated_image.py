@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Protocol
 import numpy as np
 
 from sightsmith.core.contracts.image import Array
+from sightsmith.engine.data.channelwise import channelwise
 from sightsmith.engine.data.masks import IGNORED
 
 if TYPE_CHECKING:
@@ -79,9 +80,9 @@ class PhotometricAugmentation(Protocol):
     DataLoader workers get a copy: an instance of a class, or a ``functools.partial`` of a function of a module."""
 
     def __call__(self, image: Array, generator: Generator) -> Array:
-        """``image`` (H, W, C) is uint8, or float32 in [0, 1], and may be changed in place; C is 1, 3 (RGB) or the
-        number of ``image.windows``. The result has the same shape, dtype and range. All that is random comes from
-        ``generator``, which is seeded for each image and epoch."""
+        """``image`` (H, W, C) is uint8, or float32 in [0, 1], and may be changed in place; C is 1, 3 (RGB), or the
+        number of ``image.windows`` or of the images' bands. The result has the same shape, dtype and range. All that is
+        random comes from ``generator``, which is seeded for each image and epoch."""
 
 
 class GeometricAugmentation(Protocol):
@@ -121,10 +122,12 @@ def _warp(values: Array, matrix: Array, size: tuple[int, int], *, nearest: bool 
     half = np.array([[1, 0, 0.5], [0, 1, 0.5], [0, 0, 1]])
     flags = cv2.INTER_NEAREST if nearest else cv2.INTER_LINEAR
     centred = np.linalg.inv(half) @ matrix @ half
-    parts = [values] if values.ndim == 2 or values.shape[2] <= 4 else np.split(values, values.shape[2], 2)
-    warped = [cv2.warpPerspective(np.ascontiguousarray(part), centred, size[::-1], flags=flags,
-                                  borderMode=cv2.BORDER_CONSTANT, borderValue=(border,) * 4) for part in parts]
-    return warped[0].reshape(*size, *values.shape[2:]) if len(parts) == 1 else np.stack(warped, 2)
+
+    def warp(part: Array) -> Array:
+        return cv2.warpPerspective(part, centred, size[::-1], flags=flags, borderMode=cv2.BORDER_CONSTANT,
+                                   borderValue=(border,) * 4)
+
+    return channelwise(values, warp) if values.ndim == 3 else warp(np.ascontiguousarray(values))
 
 
 def _area(boxes: Array) -> Array:

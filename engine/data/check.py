@@ -23,6 +23,7 @@ from sightsmith.engine.data.convert import to_labels, to_objects
 from sightsmith.engine.data.discover import choose_folder, ensure_annotation, matching_formats, read_first
 from sightsmith.engine.data.groups import assign_groups
 from sightsmith.engine.data.image_files import using_readers
+from sightsmith.engine.data.images import STACKED
 from sightsmith.engine.data.split import split
 
 
@@ -56,7 +57,7 @@ def check_dataset(config: Config, formats: Sequence[DatasetFormatRecord], reader
         index = without_unused(index, every, config.dataset.min_images_per_class, problems)
     samples = _limited(index.samples, config)
     unreadable: list[Problem] = []
-    infos = probe_all(samples, readers, unreadable)
+    infos = probe_all(samples, readers, unreadable, stack=config.image.pages == STACKED)
     left_out: tuple[str, ...] = ()
     if config.dataset.on_bad_image == "skip" and infos:
         left_out = tuple(sorted({problem.file for problem in unreadable if problem.file is not None}))

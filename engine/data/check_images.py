@@ -10,24 +10,26 @@ from concurrent.futures import ThreadPoolExecutor
 from sightsmith.core.contracts.dataset import Sample
 from sightsmith.core.contracts.image import ImageError, ImageInfo, MissingReaderError
 from sightsmith.core.contracts.records import ImageReaderRecord
-from sightsmith.core.contracts.schema import Config
+from sightsmith.core.contracts.schema import AUTO, Config
 from sightsmith.core.util.errors import Problem, listed
-from sightsmith.engine.data.images import probe
+from sightsmith.engine.data.channels import count_channels
+from sightsmith.engine.data.images import about_bands, probe
 
 SMALLEST_SIDE = 16
+UNDECLARED = "more bands than colours, not declared as transparency (such as near infra-red), are left out"
 DARK = 1 / 8
 """Images that use less of the range from black to white are nearly one grey."""
 
 
-def probe_all(samples: Sequence[Sample], readers: Sequence[ImageReaderRecord], problems: list[Problem],
-              ) -> dict[str, ImageInfo]:
+def probe_all(samples: Sequence[Sample], readers: Sequence[ImageReaderRecord], problems: list[Problem], *,
+              stack: bool = False) -> dict[str, ImageInfo]:
     """Decode every file; an unusable one becomes a problem, and those of a format whose reader is not installed become
     one: a warning, or an error if there is nothing else."""
     files = {sample.name: sample for sample in samples}
 
     def probed(sample: Sample) -> ImageInfo | ImageError:
         try:
-            return probe(sample.path, readers)
+            return probe(sample.path, readers, stack=stack)
         except ImageError as error:
             return error
 
@@ -62,6 +64,7 @@ def about_images(config: Config, infos: Mapping[str, ImageInfo]) -> list[Problem
             peculiar[note].append(name)
     problems += [Problem(f"{note} in {len(names)} image{'s' if len(names) > 1 else ''}: {listed(names)}",
                          severity="warning") for note, names in peculiar.items()]
+    problems += _about_bands(config, infos)
     if config.image.range is None:
         problems += _about_black_and_white(config, infos)
     if config.image.windows:
@@ -69,6 +72,33 @@ def about_images(config: Config, infos: Mapping[str, ImageInfo]) -> list[Problem
         if plain:
             problems.append(Problem(f"image.windows has no effect on {len(plain)} images that are not DICOM: "
                                     f"{listed(plain)}", severity="warning"))
+    return problems
+
+
+def _about_bands(config: Config, infos: Mapping[str, ImageInfo]) -> list[Problem]:
+    """Images of other bands than are used, and bands that are left out; none where the channels are DICOM windows."""
+    if len(config.image.windows) > 1:
+        return []
+    channels, others, dropped = count_channels(config.image, infos.values()), defaultdict(list), []
+    for name, info in infos.items():
+        if about_bands(info.channels, info.colours, channels):
+            others[info.channels].append(name)
+        elif channels == 3 and info.channels not in (1, 3):
+            dropped.append(name)
+    problems = []
+    if dropped:
+        problems.append(Problem(f"{UNDECLARED} in {len(dropped)} image{'s' * (len(dropped) > 1)}: {listed(dropped)}",
+                                hint="all bands are used if every image has the same number of them",
+                                severity="warning"))
+    why = ("this is what the configuration or the run says" if config.image.channels != AUTO else
+           "the images do not all have the same number, and the others are grey or in colour")
+    for bands, names in sorted(others.items()):
+        problems.append(Problem(
+            f"{len(names)} image{'s have' if len(names) > 1 else ' has'} {bands} band{'s' * (bands > 1)}, and "
+            f"{channels} channels are used: {why}: {listed(names)}",
+            hint="remove the images of other bands, or save them all with the same ones" if
+            config.image.channels == AUTO else "use images of the same bands, or train on these with the default "
+            "image.channels=auto"))
     return problems
 
 

@@ -7,12 +7,15 @@ import re
 from pathlib import Path
 
 from sightsmith.core.contracts.image import ImageError
+from sightsmith.core.contracts.schema import MAX_CHANNELS
 
 MAX_FRAMES = 4_096
 MAX_FRAME_PIXELS = 178_956_970
 """Of one image or frame, whatever its sides: Pillow's limit, as high as 13,377 x 13,377 pixels."""
 MAX_PIXELS = 1_000_000_000
 """Of all frames of a file."""
+MAX_VALUES = 3 * MAX_FRAME_PIXELS
+"""Of all bands of an image: those of the largest image in colour."""
 MAX_SCANS = 500
 MAX_SCANNED_PIXELS = 10_000_000_000
 """Pixels times scans of a progressive JPEG: each scan goes over all pixels again."""
@@ -21,8 +24,12 @@ _MARKER = re.compile(rb"\xff+([^\x00\xd0-\xd7\xff])", re.DOTALL)
 _START_OF_SCAN, _END_OF_IMAGE, _WITHOUT_LENGTH = 0xDA, 0xD9, (0x01, 0xD8)
 
 
-def check_size(width: int, height: int, frames: int = 1) -> None:
+def check_size(width: int, height: int, frames: int = 1, channels: int = 1) -> None:
     """Check the header's size before memory is allocated. Raises ImageError if it is too large."""
+    if channels > MAX_CHANNELS:
+        raise ImageError(f"it has {channels} bands; an image has at most {MAX_CHANNELS}")
+    if channels > 3 and width * height * channels > MAX_VALUES:
+        raise ImageError(f"its {channels} bands of {width} x {height} pixels are more than {MAX_VALUES:,} values")
     if width < 1 or height < 1:
         raise ImageError(f"it is {width} x {height} pixels")
     if width * height > MAX_FRAME_PIXELS:

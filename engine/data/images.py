@@ -10,10 +10,12 @@ import pkgutil
 import warnings
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 from PIL import Image
 
 from sightsmith.core.contracts.image import Array, Frame, ImageError, ImageInfo, MissingReaderError, Reader
@@ -22,14 +24,19 @@ from sightsmith.engine.data.grey_levels import digest, extent, to_picture
 from sightsmith.engine.data.image_files import BUILT_IN, looks_like, raster_format, read_head
 from sightsmith.engine.data.image_limits import MAX_FRAME_PIXELS
 from sightsmith.engine.data.rasters import open_raster
+from sightsmith.engine.data.tiff_bands import StackedPages
 
 if TYPE_CHECKING:
     from sightsmith.core.contracts.dataset import Sample
+    from sightsmith.core.contracts.schema import ImageConfig
+
+STACKED = "channels"
+"""The value of ``image.pages`` that makes the pages of a TIFF channels of one image."""
 
 
-def probe(path: Path, readers: Collection[ImageReaderRecord]) -> ImageInfo:
-    """Decode every pixel of every frame; ``readers`` read the formats that are not built in. Raises ImageError for an
-    unusable file.
+def probe(path: Path, readers: Collection[ImageReaderRecord], *, stack: bool = False) -> ImageInfo:
+    """Decode every pixel of every frame; ``readers`` read the formats that are not built in, and ``stack`` makes the
+    pages of a TIFF channels of one image. Raises ImageError for an unusable file.
 
     Call it before :func:`read_image`, in which damaged DICOM pixels may abort the process. Unchanged files are not
     decoded again in the same process, because the trials of a search share their images.
@@ -37,30 +44,30 @@ def probe(path: Path, readers: Collection[ImageReaderRecord]) -> ImageInfo:
     try:
         found = path.stat()
     except OSError:
-        return _probe(path, tuple(readers))
-    return _probe_once(path, tuple(readers), found.st_mtime_ns, found.st_size, found.st_ino)
+        return _probe(path, tuple(readers), stack)
+    return _probe_once(path, tuple(readers), stack, found.st_mtime_ns, found.st_size, found.st_ino)
 
 
 @lru_cache(maxsize=2**16)
-def _probe_once(path: Path, readers: tuple[ImageReaderRecord, ...], *stamp: int) -> ImageInfo:
-    return _probe(path, readers)
+def _probe_once(path: Path, readers: tuple[ImageReaderRecord, ...], stack: bool, *stamp: int) -> ImageInfo:
+    return _probe(path, readers, stack)
 
 
-def _probe(path: Path, readers: tuple[ImageReaderRecord, ...]) -> ImageInfo:
-    with _opened(path, readers) as (reader, builder):
+def _probe(path: Path, readers: tuple[ImageReaderRecord, ...], stack: bool) -> ImageInfo:
+    with _opened(path, readers, stack=stack) as (reader, builder):
         frames = [_described(reader.frame(index, careful=True)) for index in range(reader.frames)]
-        shapes, bits, maxima, digests, grey, extents, limits, notes = zip(*frames, strict=True)
+        shapes, bits, maxima, digests, grey, extents, limits, colours, notes = zip(*frames, strict=True)
         low, high = min(extent[0] for extent in extents), max(extent[1] for extent in extents)
         return ImageInfo(shapes[0][1], shapes[0][0], max(shape[2] for shape in shapes), max(bits), reader.frames,
                          reader.groups, reader.modality, max(maxima), digests, all(grey), builder, (low, high),
-                         limits[0], tuple(sorted({note for each in notes for note in each})))
+                         limits[0], tuple(sorted({note for each in notes for note in each})), min(colours))
 
 
 def _described(frame: Frame) -> tuple[Any, ...]:
     """What is kept of a frame once it is decoded."""
     monochrome = bool((frame.values == frame.values[..., :1]).all())
     return (frame.values.shape, frame.bits, frame.maximum, digest(frame), monochrome, extent(frame.values),
-            frame.limits, frame.notes)
+            frame.limits, frame.colours, frame.notes)
 
 
 def announced_pixels(path: Path, readers: Collection[ImageReaderRecord]) -> int:
@@ -70,30 +77,71 @@ def announced_pixels(path: Path, readers: Collection[ImageReaderRecord]) -> int:
 
 
 def read_image(sample: Sample, *, windows: Sequence[Sequence[float]] = (), value_range: Sequence[float] | None = None,
-               ) -> Array:
+               channels: int = 3, stack: bool = False) -> Array:
     """Decode the frame of a checked ``sample`` (None: the first) to (H, W, C), upright, transparency over black; for a
-    tile, the whole image.
+    tile, the whole image. ``stack`` makes the pages of a TIFF channels of one image.
 
     uint8 in 0..255 for at most 8 stored bits, otherwise float32 in [0, 1] with all stored bits.
-    C is 1 for grey, 3 for RGB, ``len(windows)`` for grey DICOM with ``windows``.
+    C is 1 for grey and 3 for RGB, without further bands; ``channels`` if they are others than 3; ``len(windows)`` for
+    grey DICOM with ``windows``.
 
     The linear scale from black to white is the first of these that applies: ``windows``
     [[centre, width], ...] (grey DICOM; in the units after rescale; width >= 1), ``value_range``
     [low, high] (above 8 bits; DICOM: after rescale), the DICOM file's own first window, the whole
     range of the stored bits (none above 16 bits and for floats). Non-finite pixels become black.
 
-    Raises ImageError for an unreadable file or frame.
+    Raises ImageError for an unreadable file or frame, and for other bands than ``channels``.
     """
-    with _opened(sample.path, builder=sample.reader) as (reader, _):
+    frame = read_frame(sample, stack=stack)
+    if len(windows) > 1:
+        return to_picture(frame, windows, value_range)
+    if problem := about_bands(frame.values.shape[2], frame.colours, channels):
+        raise ImageError(problem)
+    return to_picture(first_bands(frame, channels), windows, value_range)
+
+
+def read_frame(sample: Sample, *, stack: bool = False) -> Frame:
+    """The frame of a checked ``sample`` (None: the first) with all of its bands. Raises ImageError."""
+    with _opened(sample.path, builder=sample.reader, stack=stack) as (reader, _):
         index = sample.frame or 0
         if not 0 <= index < reader.frames:
             raise ImageError(f"it has no frame {index}: they are numbered from 0 to {reader.frames - 1}")
-        return to_picture(reader.frame(index), windows, value_range)
+        return reader.frame(index)
+
+
+def read_input(sample: Sample, image: ImageConfig) -> Array:
+    """:func:`read_image` as the keys ``image`` say: C is 1, for grey in all channels, or ``image.input_channels``.
+
+    An image without windows in a data set that has several has its grey. Raises ImageError.
+    """
+    values = read_image(sample, windows=image.windows, value_range=image.range, channels=image.input_channels,
+                        stack=image.pages == STACKED)
+    if values.shape[2] in (1, image.input_channels):
+        return values
+    grey: Array = values.mean(2, keepdims=True, dtype=np.float32)
+    return np.rint(grey).astype(np.uint8) if values.dtype == np.uint8 else grey
+
+
+def about_bands(bands: int, colours: int, channels: int) -> str:
+    """Why an image of so many ``bands``, of which the first ``colours`` are a picture, cannot be used for a network of
+    ``channels``; empty if it can."""
+    if channels != 3 and bands != channels:
+        return f"it has {bands} band{'s' * (bands > 1)}, and {channels} channels are used"
+    if channels == 3 and bands not in (1, 3) and not colours:
+        return f"it has {bands} bands, none of them known to be colours, and 3 channels are used"
+    return ""
+
+
+def first_bands(frame: Frame, channels: int) -> Frame:
+    """``frame`` without the bands beside the colours for a network of three ``channels``."""
+    if channels != 3 or frame.values.shape[2] == frame.colours:
+        return frame
+    return replace(frame, values=np.ascontiguousarray(frame.values[..., :frame.colours]))
 
 
 @contextmanager
 def _opened(path: Path, readers: Collection[ImageReaderRecord] = (), builder: str | None = None,
-            ) -> Iterator[tuple[Reader, str | None]]:
+            *, stack: bool = False) -> Iterator[tuple[Reader, str | None]]:
     """The open file, and the builder of its reader: ``builder``, or else that of the first matching of ``readers``;
     None for a built-in format."""
     raster: str | None = None
@@ -106,7 +154,7 @@ def _opened(path: Path, readers: Collection[ImageReaderRecord] = (), builder: st
             builder, raster = (builder, None) if builder else _detect_format(path, head, readers)
             if raster is not None:
                 with open_raster(path, head, raster) as reader:
-                    yield reader, None
+                    yield (StackedPages(reader) if stack and reader.frames > 1 else reader), None
             elif builder is not None:
                 yield pkgutil.resolve_name(builder)(path), builder
     except (ImageError, MemoryError):

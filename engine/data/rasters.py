@@ -13,32 +13,36 @@ from PIL import Image, ImageFile, UnidentifiedImageError
 from sightsmith.core.contracts.image import Array, Frame, ImageError
 from sightsmith.engine.data.grey_levels import largest, strips
 from sightsmith.engine.data.image_limits import check_scans, check_size, integer_limits
+from sightsmith.engine.data.orientation import upright
+from sightsmith.engine.data.tiff_bands import Bands, opened_bands
 from sightsmith.engine.data.tiff_pages import Page, image_pages
 
-ORIENTATION, BITS, PHOTOMETRIC, SAMPLES, EXTRA_SAMPLES, SAMPLE_FORMAT = 274, 258, 262, 277, 338, 339
+ORIENTATION, BITS, PHOTOMETRIC, EXTRA_SAMPLES, SAMPLE_FORMAT = 274, 258, 262, 338, 339
 """TIFF and EXIF tags."""
-PREMULTIPLIED, ALPHA = 1, 2
-"""Values of ExtraSamples that declare a band to be transparency."""
+PREMULTIPLIED = 1
+"""The value of ExtraSamples for transparency that has darkened the colours already."""
 BAND_LEVELS = 32
 """A band of transparency has fewer values than this, or its most pixels are fully opaque or transparent."""
 OTHER_PAGES = "pages of another size than the first are left out"
-UNDECLARED = "more bands than colours, not declared as transparency (such as near infra-red), are left out"
 NO_ALPHA = ("a band that is declared as transparency but looks like other data (such as near infra-red) is left out, "
             "and the colours are as stored,")
 
 
 @contextmanager
-def open_raster(path: Path, head: bytes, form: str) -> Iterator[Raster]:
+def open_raster(path: Path, head: bytes, form: str) -> Iterator[Raster | Bands]:
     """The open file of the format ``form`` (Pillow's name) with these first bytes. Raises ImageError."""
     # Before Pillow, which follows whatever the directories of a TIFF say.
     pages, others = image_pages(path) if form == "TIFF" else ([Page(0)], 0)
+    notes = (OTHER_PAGES,) if others else ()
+    with opened_bands(path, pages if form == "TIFF" else (), notes) as bands:
+        if bands is not None:
+            yield bands
+            return
     try:
         with Image.open(path, formats=(form,)) as image:
-            yield Raster(image, path, head, pages, (OTHER_PAGES,) if others else ())
+            yield Raster(image, path, head, pages, notes)
     except UnidentifiedImageError as error:
-        bands = pages[0].bands if pages else 1
-        raise ImageError(f"a TIFF of {bands} bands like this is not supported; save the three to train on as RGB"
-                         if bands > 3 else f"the {form} is damaged or of an unsupported kind") from error
+        raise ImageError(f"the {form} is damaged or of an unsupported kind") from error
 
 
 class Raster:
@@ -80,7 +84,7 @@ class Raster:
         else:
             values, notes = _eight_bits(image, tags)
             bits, limits = 8, (0, 255)
-        values = _upright(values if values.ndim == 3 else values[..., None], orientation)
+        values = upright(values if values.ndim == 3 else values[..., None], orientation)
         # Up to 8 bits, Pillow inverts a white-is-zero TIFF itself.
         return Frame(values, largest(values), bits, limits, inverted=bits > 8 and tags.get(PHOTOMETRIC) == 0,
                      notes=(*notes, *self._notes))
@@ -136,9 +140,7 @@ def _eight_bits(image: Image.Image, tags: Mapping[int, Any]) -> tuple[Array, tup
     """(H, W) grey or (H, W, 3) RGB, uint8, alpha composited over black; and notes."""
     mode = "L" if image.mode in ("1", "L", "LA", "La") else "RGB"
     if not image.has_transparency_data:
-        # Pillow drops a band that is not declared.
-        dropped = tags.get(SAMPLES, 1) > len(mode) and 0 in tags.get(EXTRA_SAMPLES, ())
-        return np.array(image.convert(mode)), (UNDECLARED,) if dropped else ()
+        return np.array(image.convert(mode)), ()
     note = _about_band(tags, np.array(image.getchannel("A")), 255) if tags and image.mode in ("LA", "RGBA") else None
     if note or image.mode == "RGBA" and PREMULTIPLIED in tags.get(EXTRA_SAMPLES, ()):
         return np.array(image)[..., :len(mode)], (note,) if note else ()
@@ -147,15 +149,13 @@ def _eight_bits(image: Image.Image, tags: Mapping[int, Any]) -> tuple[Array, tup
 
 
 def _about_band(tags: Mapping[int, Any], band: Array, white: int) -> str | None:
-    """Why the further ``band`` (H, W) of a TIFF is not transparency; None if it is, and for other formats.
+    """Why ``band`` (H, W), which a TIFF declares to be transparency, is none; None if it is, and for other formats.
 
     Transparency is mostly all or nothing, and a fade has few levels in an image of usual depth; near infra-red and
     other data have many, and few pixels at the ends.
     """
     if not tags or bool((band == white).all()):
         return None
-    if not {PREMULTIPLIED, ALPHA} & set(tags.get(EXTRA_SAMPLES, ())):
-        return UNDECLARED
     levels = np.bincount(band.ravel(), minlength=white + 1)
     between = band.size - levels[0] - levels[white]
     return NO_ALPHA if 2 * between > band.size and np.count_nonzero(levels) >= BAND_LEVELS else None
@@ -167,14 +167,3 @@ def _over_black(values: Array, alpha: Array) -> Array:
     for rows in strips(values):
         result[rows] = np.rint(values[rows] * (alpha[rows, :, None] / 65535))
     return result
-
-
-def _upright(values: Array, orientation: int) -> Array:
-    """Undo an EXIF orientation (1 to 8; others count as 1) of (H, W, C)."""
-    if orientation in (5, 6, 7, 8):
-        values = values.swapaxes(0, 1)
-    if orientation in (2, 3, 6, 7):
-        values = values[:, ::-1]
-    if orientation in (3, 4, 7, 8):
-        values = values[::-1]
-    return np.ascontiguousarray(values)

@@ -12,6 +12,7 @@ from sightsmith.core.contracts.dataset import Sample
 
 if TYPE_CHECKING:
     from sightsmith.core.contracts.dataset import CheckedDataset
+    from sightsmith.core.contracts.schema import ImageConfig
 
 
 FEW = 0.5
@@ -24,8 +25,9 @@ def under_represented(counts: Mapping[str, int]) -> set[str]:
     return {name for name, count in counts.items() if count < FEW * mean}
 
 
-def describe(dataset: CheckedDataset) -> dict[str, Any]:
-    """Counts by class and split, sizes in pixels, hashes and problems; for objects also their counts and sizes."""
+def describe(dataset: CheckedDataset, image: ImageConfig) -> dict[str, Any]:
+    """Counts by class and split, sizes in pixels, hashes and problems; for objects also their counts and sizes; for
+    images of other than three channels the mean and standard deviation of each, in ``image``."""
     index, infos = dataset.index, list(dataset.infos.values())
     sides = [min(info.width, info.height) for info in infos], [max(info.width, info.height) for info in infos]
     splits = {"train": dataset.train, "validation": dataset.validation}
@@ -42,7 +44,9 @@ def describe(dataset: CheckedDataset) -> dict[str, Any]:
         "groups": len({sample.group for sample in index.samples if sample.group is not None}),
         "sizes": {"shortest_side": min(sides[0]), "median_side": statistics.median(sides[0]),
                   "longest_side": max(sides[1])} if infos else {},
-        "channels": sorted({info.channels for info in infos}), "bits": sorted({info.bits for info in infos}),
+        "channels": sorted({info.channels for info in infos}),
+        **({"mean": image.mean, "std": image.std} if image.input_channels != 3 and image.mean else {}),
+        "bits": sorted({info.bits for info in infos}),
         "modalities": sorted({info.modality for info in infos if info.modality}),
         "data_digest": dataset.data_digest, "split_digest": dataset.split_digest,
         "problems": [{"severity": item.severity, "message": item.message, "file": item.file, "line": item.line,

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import colorsys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
 
 import numpy as np
 
 from sightsmith.core.contracts.annotation import Box
 from sightsmith.core.contracts.dataset import Sample
-from sightsmith.core.contracts.image import Array
+from sightsmith.core.contracts.image import Array, ImageInfo
 from sightsmith.core.contracts.report import Colour
 from sightsmith.core.contracts.schema import ImageConfig
-from sightsmith.engine.data.images import read_image
+from sightsmith.engine.data.grey_levels import to_picture
+from sightsmith.engine.data.images import STACKED, read_frame
 
 TRUE_POSITIVE, FALSE_POSITIVE, FALSE_NEGATIVE = (44, 160, 44), (214, 39, 40), (31, 119, 180)
 """Colours of true positives, false positives and false negatives."""
@@ -22,6 +24,11 @@ MARGIN = 0.4
 """Margin of a crop around a box, as a share of the box's longer side."""
 MIN_CROP = 24
 """Smallest side of a crop, pixels."""
+
+STRETCH = (2, 98)
+"""Percentiles that are black and white in pictures of bands that are no colours."""
+STRETCHED_BY = 256
+"""They are those of about so many rows and columns."""
 
 
 def blended(pixels: Array, colours: Array, strength: Array) -> Array:
@@ -44,8 +51,39 @@ def plain(text: str) -> str:
 
 
 def load_rgb(sample: Sample, image: ImageConfig) -> Array:
-    """(H, W, 3) uint8: the sample's whole image for display."""
-    return as_rgb(read_image(sample, windows=image.windows[:1], value_range=image.range))
+    """(H, W, 3) uint8: the sample's whole image for display, by the bands that :func:`shown_bands` names."""
+    frame = read_frame(sample, stack=image.pages == STACKED)
+    bands = frame.values.shape[2]
+    colours = 3 if image.rgb and bands >= 3 else frame.colours
+    shown = replace(frame, values=frame.values[..., :colours or (3 if bands > 3 else 1)])
+    picture = to_picture(shown, image.windows[:1], image.range)
+    return as_rgb(picture if colours else stretched(picture))
+
+
+def shown_bands(image: ImageConfig, infos: Iterable[ImageInfo]) -> str:
+    """How the images are shown that have other bands than grey and RGB; empty without such images."""
+    kinds = {(info.channels, 3 if image.rgb and info.channels >= 3 else info.colours) for info in infos}
+    return " ".join(
+        f"Of images with {bands} bands, " + ("red, green and blue are shown." if colours == 3 else
+                                             f"the first {'is' if colours or bands < 3 else 'three are'} shown"
+                                             + ("." if colours else f", from the {STRETCH[0]}nd to the {STRETCH[1]}th "
+                                                "percentile of each."))
+        for bands, colours in sorted(kinds) if bands not in (1, 3))
+
+
+def stretched(image: Array) -> Array:
+    """``image`` (H, W, C) uint8, each channel from black to white between the percentiles :data:`STRETCH`."""
+    step = max(1, int(max(image.shape[:2]) / STRETCHED_BY))
+    low, high = np.percentile(image[::step, ::step], STRETCH, axis=(0, 1))
+    scaled: Array = np.clip((image - low) / np.maximum(high - low, 1e-6), 0, 1) * 255
+    return scaled.round().astype(np.uint8)
+
+
+def network_rgb(values: Array, image: ImageConfig) -> Array:
+    """(H, W, 3) uint8 of a network's input ``values`` (H, W, C) in [0, 1], shown as in :func:`load_rgb`."""
+    if values.shape[2] <= 3 or image.has_rgb:
+        return as_rgb(values)
+    return stretched(values[..., :3])
 
 
 def as_rgb(image: Array) -> Array:

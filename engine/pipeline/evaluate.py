@@ -19,6 +19,7 @@ from sightsmith.core.contracts.task import Task
 from sightsmith.core.util.errors import Problem, UserError
 from sightsmith.core.util.files import ensure_writable, write_json
 from sightsmith.core.util.text import format_metric
+from sightsmith.engine.data.thumbnails import shown_bands
 from sightsmith.engine.data.tiling import tiled
 from sightsmith.engine.pipeline.inference import Predictor
 from sightsmith.engine.pipeline.load_dataset import check, check_for_evaluation
@@ -209,7 +210,7 @@ def _write_report(evaluation: Evaluation, result: Result, dataset: CheckedDatase
                f"{task.config.task.name} · {task.network.name} · {result.run_dir.name} · {dataset.index.root}", "",
                headline=[(f"{score}, {name}", format_metric(split.metrics[evaluation.score]), split.interval.span())
                          for name, split in evaluation.splits.items()],
-               sections=sections)
+               sections=sections, shown=shown_bands(task.config.image, dataset.infos.values()))
 
 
 def _is_refit(result: Result) -> bool:

@@ -218,4 +218,4 @@ def _card(result: Result, exporter: Exporter, form: ExportFormatRecord, written:
         "file": form.file, "batch": "image by image" if written.each_image else "at once",
         "classes": list(task.classes), "multi_label": task.multi_label, **exporter.card(),
         "tile": {"side": config.dataset.tile, "overlap": config.dataset.tile_overlap},
-        "image": {"range": config.image.range, "windows": config.image.windows}, "parity": asdict(parity)}
+        "image": {key: getattr(config.image, key) for key in ("range", "windows", "pages")}, "parity": asdict(parity)}

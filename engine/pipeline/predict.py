@@ -13,9 +13,10 @@ from sightsmith.core.contracts.image import ImageError, ImageInfo
 from sightsmith.core.contracts.prediction import Prediction
 from sightsmith.core.contracts.records import ImageReaderRecord
 from sightsmith.core.contracts.results import RawPrediction
+from sightsmith.core.contracts.schema import ImageConfig
 from sightsmith.core.util.errors import Problem, UserError
 from sightsmith.engine.data.check import frames_of
-from sightsmith.engine.data.images import probe
+from sightsmith.engine.data.images import STACKED, about_bands, probe
 from sightsmith.engine.data.tiling import tiled
 from sightsmith.engine.pipeline.inference import Predictor, infer
 
@@ -27,7 +28,7 @@ def predict(predictor: Predictor, paths: Iterable[str | Path], device: torch.dev
     All files are checked first; ``readers`` are those that may be used. Raises UserError naming every file that cannot
     be read.
     """
-    infos, problems = probed(paths, readers)
+    infos, problems = probed(paths, readers, predictor.task.config.image)
     if problems:
         raise unreadable(problems)
     predictor, task = predictor.to(device), predictor.task
@@ -41,13 +42,17 @@ def predict(predictor: Predictor, paths: Iterable[str | Path], device: torch.dev
         yield task.prediction(parts, of_image, (info.height, info.width))
 
 
-def probed(paths: Iterable[str | Path], readers: Collection[ImageReaderRecord],
+def probed(paths: Iterable[str | Path], readers: Collection[ImageReaderRecord], image: ImageConfig,
            ) -> tuple[dict[str, ImageInfo], list[Problem]]:
-    """What the files are, by their path, and a problem for each that cannot be read."""
+    """What the files are, by their path, and a problem for each that cannot be read, or has other bands than a model
+    with the configuration ``image`` takes."""
     infos, problems = {}, []
     for path in paths:
         try:
-            infos[str(path)] = probe(Path(path), readers)
+            info = probe(Path(path), readers, stack=image.pages == STACKED)
+            if len(image.windows) < 2 and (wrong := about_bands(info.channels, info.colours, image.input_channels)):
+                raise ImageError(f"{wrong} by the model")
+            infos[str(path)] = info
         except (ImageError, OSError) as error:
             problems.append(Problem(str(error), file=str(path)))
     return infos, problems

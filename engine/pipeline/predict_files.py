@@ -23,7 +23,7 @@ from sightsmith.core.util.errors import Problem, UserError, near
 from sightsmith.core.util.files import cache_dir, ensure_writable, fill_file, typed_path, write_json
 from sightsmith.engine.data.archive import unpack
 from sightsmith.engine.data.image_files import is_image_file, suffixes
-from sightsmith.engine.data.thumbnails import blended, load_rgb, palette
+from sightsmith.engine.data.thumbnails import blended, load_rgb, palette, shown_bands
 from sightsmith.engine.data.write import find_writer, regions, write_dataset
 from sightsmith.engine.pipeline.console import tracked
 from sightsmith.engine.pipeline.inference import batches
@@ -141,7 +141,7 @@ def predict_files(result: Result, location: str, options: PredictOptions,
     annotation = _annotation(result)
     writer = find_writer(options.format, plugins.dataset_formats, annotation) if options.format else None
     names = {path: name for name, path in images.items()}
-    infos_by_path, problems = probed(images.values(), readers)
+    infos_by_path, problems = probed(images.values(), readers, result.task.config.image)
     if not infos_by_path:
         raise unreadable(problems)
     infos: dict[str, ImageInfo] = {names[Path(path)]: info for path, info in infos_by_path.items()}
@@ -171,7 +171,8 @@ def predict_files(result: Result, location: str, options: PredictOptions,
     images_json += [{"image": names[Path(str(problem.file))], "error": problem.message} for problem in problems]
     write_json(folder / FILE, {
         "format": FORMAT, "run": str(result.run_dir), "task": result.task.config.task.name,
-        "classes": list(result.classes), "images": images_json})
+        "classes": list(result.classes), "images": images_json,
+        **({"shown": shown} if (shown := shown_bands(result.task.config.image, infos.values())) else {})})
     if writer is None:
         return WrittenPredictions(folder, [], problems)
     index = DatasetIndex(folder, writer.name, result.classes, tuple(samples), result.task.multi_label,

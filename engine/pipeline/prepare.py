@@ -5,12 +5,14 @@ from __future__ import annotations
 from dataclasses import replace
 
 from sightsmith.core.contracts.dataset import CheckedDataset, DatasetIndex
+from sightsmith.core.contracts.recommendation import Recommendation
 from sightsmith.core.contracts.schema import AUTO, Config, PresetConfig
 from sightsmith.core.contracts.task import Task
 from sightsmith.core.contracts.weights import LoadReport
 from sightsmith.core.plugins.manager import Plugins
 from sightsmith.core.util.errors import Problem, UserError
 from sightsmith.engine.data.augmentations import build_augmentation
+from sightsmith.engine.data.channels import choose_channels
 from sightsmith.engine.data.check_split import across
 from sightsmith.engine.data.dataset_statistics import DatasetStatistics
 from sightsmith.engine.data.near_duplicates import near_duplicates
@@ -79,7 +81,11 @@ def _recommended(context: RunContext, loaded: LoadedRun) -> RecommendedRun:
         for warning in chosen.warnings:
             context.details.print(f"recipe={config.recipe}: {warning}", markup=False)
     config = chosen.applied(config)
-    return RecommendedRun(config, settings(config, fixed, chosen), chosen if config.tuner.name == AUTO else None)
+    by_images = choose_channels(config, loaded.dataset)
+    config = Recommendation(by_images).applied(config)
+    shown = by_images if config.image.input_channels != 3 else ()
+    return RecommendedRun(config, (*settings(config, fixed, chosen), *shown),
+                          chosen if config.tuner.name == AUTO else None)
 
 
 def _build(context: RunContext, config: Config, whole: CheckedDataset) -> BuiltRun:

@@ -86,7 +86,7 @@ def _open_run(context: RunContext, planned: PlannedRun, held: ExitStack) -> RunD
     write_atomic(run.overrides, to_yaml(list(context.overrides)))
     write_json(run.lock, lock)
     write_json(run.plan, planned.plan.to_json())
-    write_json(run.data, describe(planned.whole))
+    write_json(run.data, describe(planned.whole, config.image))
     write_atomic(run.config, to_yaml(asdict(config)))
     return run
 

@@ -16,7 +16,7 @@ from sightsmith.core.contracts.schema import ImageConfig
 from sightsmith.engine.data.masks import IGNORED, semantic_map
 from sightsmith.engine.data.near_duplicates import Pair
 from sightsmith.engine.data.statistics import describe, under_represented
-from sightsmith.engine.data.thumbnails import SHOWN, blended, load_rgb, palette
+from sightsmith.engine.data.thumbnails import SHOWN, blended, load_rgb, palette, shown_bands
 from sightsmith.engine.report.page import render, write_page
 
 SHOWN_CLASSES = 40
@@ -30,7 +30,7 @@ def write_inspect_page(folder: Path, dataset: CheckedDataset, pairs: Sequence[Pa
 
     ``pairs`` are the near-duplicates; ``more`` are further sections.
     """
-    summary = describe(dataset)
+    summary = describe(dataset, image)
     images = summary["images"]
     errors = [problem for problem in dataset.problems if problem.severity == "error"]
     sections = [_problems(dataset), _classes(summary), _statistics(summary), _pairs(pairs, dataset, image),
@@ -41,7 +41,8 @@ def write_inspect_page(folder: Path, dataset: CheckedDataset, pairs: Sequence[Pa
                          ("validation images", str(images["validation"]), ""),
                          ("classes", str(len(dataset.index.classes)), ""), ("errors", str(len(errors)), ""),
                          ("warnings", str(len(dataset.problems) - len(errors)), ""),
-                         ("near-duplicates", f"{len(pairs)} pairs", "")], sections=sections)
+                         ("near-duplicates", f"{len(pairs)} pairs", "")], sections=sections,
+               shown=shown_bands(image, dataset.infos.values()))
     return folder / "index.html"
 
 
@@ -67,8 +68,8 @@ def _classes(summary: Mapping[str, Any]) -> Section:
 
 def _statistics(summary: Mapping[str, Any]) -> Section:
     rows: list[tuple[str, str]] = []
-    for key in ("annotation", "multi_label", "negatives", "sizes", "channels", "bits", "modalities", "groups",
-                "mask_coverage"):
+    for key in ("annotation", "multi_label", "negatives", "sizes", "channels", "mean", "std", "bits", "modalities",
+                "groups", "mask_coverage"):
         if summary.get(key) not in (None, [], {}):
             rows.append((key.replace("_", " "), _text(summary[key])))
     rows += [(f"objects, {key.replace('_', ' ')}", _text(value))

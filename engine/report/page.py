@@ -6,6 +6,7 @@ import base64
 import csv
 import io
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -24,13 +25,14 @@ def render(template: str, **values: Any) -> Markup:
 
 
 def write_page(folder: Path, title: str, subtitle: str, description: str, headline: Sequence[tuple[str, str, str]],
-               sections: Iterable[Section], warnings: Sequence[str] = ()) -> None:
+               sections: Iterable[Section], warnings: Sequence[str] = (), shown: str = "") -> None:
     """Write ``index.html`` to ``folder``; ``headline`` has (label, value, detail), ``warnings`` stand in a box below
-    it."""
+    it, and ``shown``, which says what pictures show of their images, in the note of each section with pictures."""
     folder.mkdir(exist_ok=True)
     page = render("page.html", title=title, subtitle=subtitle, description=description, headline=headline,
                   warnings=warnings,
-                  sections=[_section(folder, section) for section in sections])
+                  sections=[_section(folder, replace(section, note=f"{section.note} {shown}".strip())
+                                     if section.pictures else section) for section in sections])
     write_atomic(folder / "index.html", page)
 
 

@@ -15,6 +15,7 @@ from sightsmith.core.contracts.results import SampleResult
 from sightsmith.core.contracts.task import Task
 from sightsmith.core.util.text import format_duration, format_metric
 from sightsmith.engine.data.statistics import under_represented
+from sightsmith.engine.data.thumbnails import shown_bands
 from sightsmith.engine.report.data_section import about_objects
 from sightsmith.engine.report.page import write_page
 from sightsmith.engine.report.plan_table import SETTINGS, plan_rows, settings_rows
@@ -53,7 +54,7 @@ def write_report(run: RunDir, task: Task, plan: Plan, dataset: CheckedDataset, h
                   ("validation loss", format_metric(metrics.get("loss")), ""),
                   ("best epoch", f"{best_epoch} of {len(history)}", ""), ("training time", format_duration(seconds),
                                                                           speed)],
-        sections=sections, warnings=warnings)
+        sections=sections, warnings=warnings, shown=shown_bands(task.config.image, dataset.infos.values()))
 
 
 def _scores(name: str, scores: Sequence[tuple[str, float | None, Interval]]) -> Section:

@@ -9,6 +9,7 @@ from sightsmith.core.util.errors import listed
 def loading_lines(report: LoadReport) -> list[str]:
     """For the console: counts, and the first names of each kind."""
     lines = [f"Starting weights from {report.source}: {len(report.loaded)} tensors loaded, matched {report.how}"]
+    lines += [f"  {text}" for text in report.adapted]
     for text, names in (
         ("with another shape, left as initialised", [f"{name} ({shapes})" for name, shapes in report.mismatched]),
         ("not in the file, left as initialised", list(report.missing)),
@@ -30,4 +31,4 @@ def plan_text(report: LoadReport | None) -> str:
     origin = [f"{published.dataset}, licence {published.licence}"] if published else []
     counts = (f"{len(report.loaded)} tensors loaded, {len(report.mismatched)} mismatched, "
               f"{len(report.missing)} new")
-    return "; ".join([report.source, *origin, f"SHA-256 {(report.digest or '')[:16]}", counts])
+    return "; ".join([report.source, *origin, f"SHA-256 {(report.digest or '')[:16]}", counts, *report.adapted])

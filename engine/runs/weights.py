@@ -46,6 +46,33 @@ class WeightsFile:
         return replace(self, classes=tuple(names.get(name, name) for name in self.classes), renames=names)
 
 
+@dataclass(frozen=True)
+class Stem:
+    """How a convolution of the image gets kernels for another number of input channels.
+
+    ``rgb`` has the places of red, green and blue in the file's three channels, if the network's first three are these;
+    otherwise None. ``gain`` is what the file's network expects images to be multiplied by, compared with this one.
+    """
+
+    rgb: tuple[int, int, int] | None = None
+    gain: float = 1.0
+
+    def adapted(self, kernels: Tensor, channels: int) -> tuple[Tensor, str]:
+        """``kernels`` (out, in, height, width) for ``channels`` input channels, scaled to keep their sum, and what was
+        done."""
+        before = kernels.shape[1]
+        found = kernels.mean(1, keepdim=True).repeat(1, channels, 1, 1)
+        how = "each is the mean"
+        if self.rgb is not None and before == 3 and channels > 3:
+            found[:, :3] = kernels[:, list(self.rgb)]
+            how = "red, green and blue as in the file, the others their mean"
+        return found * (self.gain * before / channels), f"{before} input channels made {channels} ({how})"
+
+
+PLAIN_STEM = Stem()
+"""For channels that are no colours: each kernel is the mean of the file's."""
+
+
 def file_digest(path: Path) -> str:
     """The SHA-256 of a file, in hexadecimal."""
     digest = hashlib.sha256()
@@ -147,18 +174,18 @@ def _classes(content: object) -> tuple[str, ...]:
 
 
 def load_by_class(model: nn.Module, file: WeightsFile, source: str, classes: Sequence[str],
-                  heads: Callable[[], Mapping[str, Head]]) -> LoadReport:
+                  heads: Callable[[], Mapping[str, Head]], stem: Stem = PLAIN_STEM) -> LoadReport:
     """Like :func:`load_matching`, but rows of the heads are matched by class name if the file has other classes.
 
     ``heads`` returns the tensors that depend on the classes.
     """
     if not file.classes:
-        return load_matching(model, file.tensors, source)
+        return load_matching(model, file.tensors, source, stem)
     matched = match_classes(classes, file.classes)
     tensors = file.tensors if file.classes == tuple(classes) else fill_heads(model, file, classes, heads())
     if file.renames:
         matched["renamed"] = tuple(f"{old} to {new}" for old, new in file.renames.items())
-    return replace(load_matching(model, tensors, source), classes=matched)
+    return replace(load_matching(model, tensors, source, stem), classes=matched)
 
 
 def match_classes(own: Sequence[str], others: Sequence[str]) -> dict[str, tuple[str, ...]]:
@@ -186,25 +213,28 @@ def fill_heads(model: nn.Module, file: WeightsFile, own: Sequence[str], heads: M
     return tensors
 
 
-def load_matching(model: nn.Module, state: Mapping[str, Tensor], source: str) -> LoadReport:
+def load_matching(model: nn.Module, state: Mapping[str, Tensor], source: str, stem: Stem = PLAIN_STEM) -> LoadReport:
     """Copy into ``model`` the tensors that match by name and shape or, failing that, by order.
 
     By order: if fewer than half of the names are known, and the file's shapes are in order those of the
     model's first tensors (a backbone saved under other names), or the model's those of the file's first
-    (a backbone without its last layers). A first convolution with another number of input channels gets
-    the mean over the file's channels, scaled to keep the sum. Raises UserError if nothing fits.
+    (a backbone without its last layers). Convolutions of the image with another number of input channels get the
+    file's kernels as ``stem`` says. Raises UserError if nothing fits.
     """
     own = model.state_dict()
     how = "by name"
-    first = next((f"{name}.weight" for name, module in model.named_modules() if isinstance(module, nn.Conv2d)), "")
+    channels = {f"{name}.weight": module.in_channels for name, module in model.named_modules()
+                if isinstance(module, nn.Conv2d)}
+    stems = [name for name in channels if channels[name] == next(iter(channels.values()))]
+    first = stems[0] if stems else ""
     if sum(name in own for name in state) < len(state) / 2 and (renamed := _by_order(own, state, first)):
         state, how = renamed, "by order"
-    loaded, mismatched = {}, []
+    loaded, mismatched, adapted = {}, [], []
     for name in own.keys() & state.keys():
         value = state[name]
-        if name == first and value.ndim == 4 and value.shape[1] != own[name].shape[1]:
-            channels = own[name].shape[1]
-            value = value.mean(1, keepdim=True).expand(-1, channels, -1, -1) * (value.shape[1] / channels)
+        if name in stems and value.ndim == 4 and value.shape[1] != own[name].shape[1]:
+            value, how_adapted = stem.adapted(value, own[name].shape[1])
+            adapted.append(f"{name}: {how_adapted}")
         if value.shape == own[name].shape:
             loaded[name] = value
         else:
@@ -217,7 +247,7 @@ def load_matching(model: nn.Module, state: Mapping[str, Tensor], source: str) ->
     order = {name: place for place, name in enumerate(own)}
     return LoadReport(source, tuple(sorted(loaded, key=order.__getitem__)), tuple(sorted(mismatched)),
                       tuple(name for name in state if name not in own),
-                      tuple(name for name in own if name not in state), how)
+                      tuple(name for name in own if name not in state), how, adapted=tuple(adapted))
 
 
 def _by_order(own: Mapping[str, Tensor], state: Mapping[str, Tensor], first: str) -> dict[str, Tensor] | None:

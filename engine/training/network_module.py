@@ -16,7 +16,7 @@ from sightsmith.core.contracts.weights import LoadReport
 from sightsmith.core.util.errors import UserError
 from sightsmith.engine.runs.heads import Layout, find_heads, plain_layout
 from sightsmith.engine.runs.published import read_starting_weights
-from sightsmith.engine.runs.weights import load_by_class
+from sightsmith.engine.runs.weights import PLAIN_STEM, Stem, load_by_class
 
 PREFIX = "network."
 """Prefix of the module's tensors in checkpoints and bundles, where it is wrapped as ``network``."""
@@ -50,11 +50,12 @@ def build_module(record: ModuleNetworkRecord, *, num_classes: int, channels: int
 
 def load_module_weights(module: nn.Module, record: NetworkRecord, chosen: NetworkConfig, classes: Sequence[str],
                         larger: Callable[[], nn.Module], layout: Callable[[str, int, int], Layout] | None = None,
-                        ) -> LoadReport | None:
+                        stem: Stem = PLAIN_STEM) -> LoadReport | None:
     """Load the file that ``network.weights`` stands for into ``module``; None for random weights.
 
     Heads go to the ``classes`` of their names where the file names its classes: ``larger`` builds the same network with
-    one class more, ``layout`` is that of :func:`find_heads` (one row a class, unless given). Raises UserError where the
+    one class more, ``layout`` is that of :func:`find_heads` (one row a class, unless given); ``stem`` is for another
+    number of channels. Raises UserError where the
     file cannot be read or does not fit.
     """
     starting = read_starting_weights(record, chosen)
@@ -63,4 +64,5 @@ def load_module_weights(module: nn.Module, record: NetworkRecord, chosen: Networ
     tensors = {name.removeprefix(PREFIX): value for name, value in starting.file.tensors.items()}
     return starting.report(load_by_class(
         module, replace(starting.file, tensors=tensors), starting.source, classes,
-        lambda: find_heads(module.state_dict(), larger().state_dict(), layout or (lambda *_: plain_layout))))
+        lambda: find_heads(module.state_dict(), larger().state_dict(), layout or (lambda *_: plain_layout)),
+        stem))

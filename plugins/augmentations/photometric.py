@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from sightsmith.plugin import Array
+from sightsmith.plugin import Array, channelwise
 
 if TYPE_CHECKING:
     from numpy.random import Generator
@@ -37,7 +37,8 @@ class Blur:
     def __call__(self, image: Array, generator: Generator) -> Array:
         import cv2
 
-        return cv2.GaussianBlur(image, (0, 0), generator.uniform(0.1, self.sigma)).reshape(image.shape)
+        sigma = generator.uniform(0.1, self.sigma)
+        return channelwise(image, lambda part: cv2.GaussianBlur(part, (0, 0), sigma))
 
 
 @dataclass(frozen=True)
@@ -124,7 +125,8 @@ class Erasing:
 @dataclass(frozen=True)
 class Automatic:
     """torchvision's RandAugment (arXiv 1909.13719) or TrivialAugment (arXiv 2103.10158), which draw from torch's global
-    generator; without ``geometric``, only what moves nothing."""
+    generator; without ``geometric``, only what moves nothing. Images of other than one or three channels, for which
+    torchvision has no colours, stay as they are."""
 
     name: str
     geometric: bool

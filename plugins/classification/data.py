@@ -24,7 +24,7 @@ from sightsmith.plugin import (
     apply_composing,
     apply_geometric,
     has_kind,
-    read_image,
+    read_input,
 )
 from sightsmith.plugins.classification.augment import augment, resize
 
@@ -38,8 +38,8 @@ class ClassificationDataset(Dataset[Any]):
     """Items ``(image (C, size, size) float32 in [0, 1], label, index)``.
 
     The label is a class number, :data:`UNLABELLED` if there is none, or a float32 vector (K,): for multi-label, and in
-    training where images are mixed. In training the key is ``(index, seed)``. Grey images fill three channels; each
-    DICOM window becomes one.
+    training where images are mixed. In training the key is ``(index, seed)``. Grey images fill all channels; each
+    DICOM window, and each band of an image of several, is one.
     """
 
     def __init__(self, samples: Sequence[Sample], classes: Sequence[str], config: Config, size: int, *,
@@ -47,7 +47,7 @@ class ClassificationDataset(Dataset[Any]):
         self.samples, self.config, self.size, self.training = list(samples), config, size, training
         self._augmentations = augmentations
         self._images = MemoryCache(lambda index: self._read(self.samples[index]), enabled=config.trainer.cache)
-        self.channels = input_channels(config)
+        self.channels = config.image.input_channels
         self._classes = len(classes)
         numbers = {name: number for number, name in enumerate(classes)}
         if multi_label:
@@ -102,34 +102,22 @@ class ClassificationDataset(Dataset[Any]):
         return AnnotatedImage(np.ascontiguousarray(values.numpy()), scores=scores.numpy())
 
     def _read(self, sample: Sample) -> tuple[Tensor, bool]:
-        """(C, H, W), uint8 or float32 in [0, 1], and whether its channels are RGB."""
-        image = self.config.image
+        """(C, H, W), uint8 or float32 in [0, 1], and whether its first three channels are RGB."""
         try:
-            values = read_image(sample, windows=image.windows, value_range=image.range)
+            tensor = _tensor(read_input(sample, self.config.image))
         except ImageError as error:
             raise UserError(f"{sample.key} was readable when the data set was checked, but no longer is: {error}"
                             ) from error
-        tensor = _tensor(values)
-        if len(image.windows) > 1 and len(tensor) != self.channels:
-            # An image without DICOM windows in a data set that has them: its grey in every channel.
-            grey = tensor.float().mean(0, keepdim=True)
-            grey = grey.round().to(torch.uint8) if tensor.dtype == torch.uint8 else grey
-            tensor = grey.expand(self.channels, -1, -1)
         if not self.training:
             tensor = resize(tensor, self.size, self.size)
         elif (excess := min(tensor.shape[1:]) / (SPARE * self.size)) > 1:
             tensor = resize(tensor, round(tensor.shape[1] / excess), round(tensor.shape[2] / excess))
-        return tensor, len(tensor) == 3 and len(image.windows) < 2
+        return tensor, len(tensor) >= 3 and self.config.image.has_rgb
 
 
 def _tensor(values: Array) -> Tensor:
     """(C, H, W) of an image (H, W, C)."""
     return torch.from_numpy(np.ascontiguousarray(values.transpose(2, 0, 1)))
-
-
-def input_channels(config: Config) -> int:
-    """Channels of the network's input: one for each of several DICOM windows, else three."""
-    return len(config.image.windows) if len(config.image.windows) > 1 else 3
 
 
 def collate(items: list[tuple[Tensor, Any, int]]) -> dict[str, Any]:

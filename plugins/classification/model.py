@@ -20,6 +20,7 @@ from sightsmith.plugin import (
     LoadReport,
     NetworkConfig,
     NetworkRecord,
+    Stem,
     UserError,
     find_heads,
     load_by_class,
@@ -174,11 +175,12 @@ def before_last_layer(model: Classifier) -> list[nn.Module]:
 
 
 def load_starting_weights(model: Classifier, record: NetworkRecord, chosen: NetworkConfig, classes: Sequence[str],
-                          larger: Callable[[], Classifier]) -> LoadReport | None:
+                          larger: Callable[[], Classifier], stem: Stem) -> LoadReport | None:
     """Load the file that ``chosen.weights`` stands for; None for random weights.
 
     The rows of the last layer are matched to ``classes`` by name if the file lists its classes, or is torchvision's;
-    ``larger`` builds the same network with one more class. Raises UserError if the file is unavailable or does not fit.
+    ``larger`` builds the same network with one more class. ``stem`` is for another number of channels. Raises UserError
+    if the file is unavailable or does not fit.
     """
     starting = read_starting_weights(record, chosen, lambda: _imagenet_classes(record.name, classes))
     if starting is None:
@@ -196,7 +198,7 @@ def load_starting_weights(model: Classifier, record: NetworkRecord, chosen: Netw
         last = heads()
         state = {tensor: value for tensor, value in state.items() if tensor not in last}
     return starting.report(load_by_class(
-        network, replace(starting.file, tensors=state), starting.source, classes, heads))
+        network, replace(starting.file, tensors=state), starting.source, classes, heads, stem))
 
 
 def _imagenet_classes(name: str, classes: Sequence[str]) -> Sequence[str]:

@@ -21,11 +21,13 @@ from sightsmith.plugin import (
     Prediction,
     Sample,
     Section,
+    Stem,
     Task,
     UserError,
     build_module,
     is_out_of_memory,
     load_module_weights,
+    network_rgb,
 )
 from sightsmith.plugins.classification import cam, data, metrics
 from sightsmith.plugins.classification.export import ClassifierExporter
@@ -69,8 +71,8 @@ class ClassificationTask(Task[ClassificationResult, ClassificationPrediction]):
     def annotated(self, item: tuple[Tensor, Any, int]) -> AnnotatedImage:
         image, label, _ = item
         scores = label if isinstance(label, Tensor) else functional.one_hot(torch.tensor(label), len(self.classes))
-        channels = image[:3] if len(image) >= 3 else image[:1].expand(3, -1, -1)
-        return AnnotatedImage((255 * channels.permute(1, 2, 0)).round().byte().numpy(), scores=scores.float().numpy())
+        return AnnotatedImage(network_rgb(image.permute(1, 2, 0).numpy(), self.config.image),
+                              scores=scores.float().numpy())
 
     def collate(self, items: list[Any]) -> dict[str, Any]:
         return data.collate(items)
@@ -80,17 +82,17 @@ class ClassificationTask(Task[ClassificationResult, ClassificationPrediction]):
             raise UserError("task.class_weights=balanced and hyper.class_balance=sampling both correct for imbalance",
                             hint="choose one of them")
         model = self._build(len(self.classes))
-        self._try(model, data.input_channels(self.config))
+        self._try(model, self.config.image.input_channels)
         if not load_weights:
             return model, None
         if isinstance(self.network, ModuleNetworkRecord):
             return model, load_module_weights(model.network, self.network, self.config.network, self.classes,
-                                              lambda: self._build(len(self.classes) + 1).network)
+                                              lambda: self._build(len(self.classes) + 1).network, stem=self._stem())
         return model, load_starting_weights(model, self.network, self.config.network, self.classes,
-                                            lambda: self._build(len(self.classes) + 1))
+                                            lambda: self._build(len(self.classes) + 1), self._stem())
 
     def _build(self, classes: int) -> Model:
-        config, channels = self.config, data.input_channels(self.config)
+        config, channels = self.config, self.config.image.input_channels
         defaults = self._normalisation(channels)
         if isinstance(self.network, ModuleNetworkRecord):
             module = build_module(self.network, num_classes=classes, channels=channels, size=self.input_size(),
@@ -101,6 +103,11 @@ class ClassificationTask(Task[ClassificationResult, ClassificationPrediction]):
             self.network.name, classes, channels=channels, size=self.input_size(),
             mean=config.image.mean or defaults[0], std=config.image.std or defaults[1], multi_label=self.multi_label,
             label_smoothing=self.settings.label_smoothing, options={**self.network.options, **config.network.options})
+
+    def _stem(self) -> Stem:
+        """For channels that are normalised to a standard deviation of 1, as ImageNet's mean and deviation do."""
+        half = self.network.name in TRAINED_ON_HALF and self.config.image.std
+        return Stem((0, 1, 2) if self.config.image.has_rgb else None, sum(IMAGENET_STD) / sum(HALF) if half else 1.0)
 
     def _normalisation(self, channels: int) -> tuple[Sequence[float], Sequence[float]]:
         """Mean and standard deviation of each channel, as the published weights expect them."""
@@ -185,7 +192,7 @@ class ClassificationTask(Task[ClassificationResult, ClassificationPrediction]):
         return cam.heat_maps(model, model.data_preprocessor(batch, False), self.network.name)
 
     def exporter(self, model: Model, sizes: Collection[tuple[int, int]]) -> ClassifierExporter:
-        return ClassifierExporter(model, channels=data.input_channels(self.config), size=self.input_size(),
+        return ClassifierExporter(model, channels=self.config.image.input_channels, size=self.input_size(),
                                   multi_label=self.multi_label)
 
     def prediction(self, parts: Sequence[ClassificationPrediction], samples: Sequence[Sample],

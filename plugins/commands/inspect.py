@@ -39,8 +39,10 @@ def inspect_command(arguments: list[str], plugins: Plugins) -> int:
         _ensure_new(options.html, "--html")
 
     from sightsmith.core.config.compose import compose
+    from sightsmith.core.contracts.recommendation import Recommendation
     from sightsmith.core.util.files import ensure_writable, make_folder
     from sightsmith.core.util.text import printable
+    from sightsmith.engine.data.channels import choose_channels
     from sightsmith.engine.data.check_split import across
     from sightsmith.engine.data.near_duplicates import near_duplicates
     from sightsmith.engine.data.statistics import describe
@@ -53,6 +55,8 @@ def inspect_command(arguments: list[str], plugins: Plugins) -> int:
         ensure_writable(options.html)
     config = compose(options.overrides, plugins)
     dataset = check(config, plugins, report)
+    if not has_errors(dataset.problems):
+        config = Recommendation(choose_channels(config, dataset)).applied(config)
     html = options.html
     if options.augmentations and html is None:
         html = Path(f"{dataset.index.root.name}-augmented")
@@ -67,11 +71,11 @@ def inspect_command(arguments: list[str], plugins: Plugins) -> int:
         make_folder(html.parent)
         report(f"Page: {write_inspect_page(html, dataset, pairs, config.image, sheet)}")
     if options.json:
-        print_json(describe(dataset) | {"near_duplicates": [pair.to_json() for pair in pairs]})
+        print_json(describe(dataset, config.image) | {"near_duplicates": [pair.to_json() for pair in pairs]})
         if has_errors(dataset.problems):
             return 2
     else:
-        print_dataset(dataset)
+        print_dataset(dataset, config.image)
         if pairs:
             print(printable(f"{len(pairs)} pairs of near-duplicates, such as {pairs[0].first.key} and "
                             f"{pairs[0].second.key}; --html FOLDER shows them"))

@@ -14,6 +14,7 @@ from sightsmith.engine.data.statistics import describe
 
 if TYPE_CHECKING:
     from sightsmith.core.contracts.dataset import CheckedDataset
+    from sightsmith.core.contracts.schema import ImageConfig
 
 NO_RUNS = "No runs in this folder. Start one: sightsmith train task=classification dataset.root=sample"
 NOTHING = "–"
@@ -132,13 +133,13 @@ def _cell(column: str, value: Any) -> str:
     return ", ".join(map(str, value)) if isinstance(value, list) else str(value)
 
 
-def print_dataset(dataset: CheckedDataset) -> None:
-    """Print the statistics and warnings of a checked data set."""
+def print_dataset(dataset: CheckedDataset, image: ImageConfig) -> None:
+    """Print the statistics and warnings of a checked data set; ``image`` as in its :func:`describe`."""
     from rich.console import Console
     from rich.table import Table
 
     console = Console(highlight=False)
-    summary = describe(dataset)
+    summary = describe(dataset, image)
     objects = summary.get("objects", {}).get("classes", {})
     header = ["class", "training images", "validation images"]
     header += ["training objects", "validation objects"] if objects else []
@@ -147,7 +148,7 @@ def print_dataset(dataset: CheckedDataset) -> None:
         table.add_row(printable(name), *(str(part[split]) for part in (images, objects.get(name)) if part
                               for split in ("train", "validation")))
     console.print(table, markup=False)
-    keys = ["images", "annotation", "negatives", "sizes", "channels", "bits", "modalities", "groups"]
+    keys = ["images", "annotation", "negatives", "sizes", "channels", "mean", "std", "bits", "modalities", "groups"]
     for key in keys + ["multi_label"] * (summary["annotation"] == "labels"):
         if summary.get(key) not in (None, [], {}):
             console.print(f"{key.replace('_', ' ')}: {summary[key]}")

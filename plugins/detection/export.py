@@ -23,7 +23,7 @@ MIN_SCORE = 0.05
 
 
 class _Detections(nn.Module):
-    """One image (1, 3, *shape) to ``max_detections`` detections, by falling score."""
+    """One image (1, C, *shape) to ``max_detections`` detections, by falling score."""
 
     def __init__(self, model: Model, shape: tuple[int, int], max_detections: int, *, with_masks: bool) -> None:
         super().__init__()
@@ -83,7 +83,7 @@ class DetectorExporter(OpenMMLabExporter):
         shapes = [View((0, 0, width, height), task.input_size()).shape for height, width in sizes]
         super().__init__(task, model, *(math.ceil(max(sides) / divisor) * divisor
                                         for sides in zip(*shapes, strict=True)))
-        fill = torch.full((3,), float(preprocessor.pad_value))
+        fill = torch.full((self.channels,), float(preprocessor.pad_value))
         if preprocessor._enable_normalize:
             fill = fill * preprocessor.std.flatten().cpu() + preprocessor.mean.flatten().cpu()
         self.pad = (fill.flip(0) if preprocessor._channel_conversion else fill).div(255).tolist()

@@ -31,6 +31,7 @@ from sightsmith.plugins.detection.fusion import flipped_boxes, fuse
 from sightsmith.plugins.detection.metrics import DetectionPrediction, DetectionResult
 from sightsmith.plugins.detection.module import ModuleDetector, background_first_layout
 from sightsmith.plugins.openmmlab import adapt, zoo
+from sightsmith.plugins.openmmlab.data import item_rgb
 from sightsmith.plugins.openmmlab.head_layout import box_layout
 from sightsmith.plugins.openmmlab.module import ModuleModel, build_preprocessor
 from sightsmith.plugins.openmmlab.task import OpenMMLabTask
@@ -56,7 +57,7 @@ class DetectionTask(OpenMMLabTask[DetectionResult, DetectionPrediction]):
         sample = item["data_samples"]
         parts = (sample.gt_instances, sample.ignored_instances)
         return AnnotatedImage(
-            item["inputs"].permute(1, 2, 0).round().byte().numpy(),
+            item_rgb(item["inputs"], self.config.image),
             boxes=np.concatenate([part.bboxes.numpy() for part in parts]),
             labels=np.concatenate([part.labels.numpy() for part in parts]),
             ignored=np.repeat([False, True], [len(part) for part in parts]),

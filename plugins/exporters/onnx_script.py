@@ -1,4 +1,5 @@
-"""Runs the ONNX model in this folder on images. Needs onnxruntime, numpy and pillow; no torch, no sightsmith.
+"""Runs the ONNX model in this folder on images. Needs onnxruntime, numpy and pillow; no torch, no sightsmith. A model
+of other than three channels takes .npy arrays and, with tifffile, TIFF files of as many bands.
 
     python predict.py photo.jpg more/*.png > predictions.json
 """
@@ -23,8 +24,58 @@ MERGE_IOU = 0.5
 Array = np.ndarray[Any, np.dtype[Any]]
 
 
-def read(path: str, card: dict[str, Any]) -> Image.Image:
-    """Upright; RGB, or one channel F in [0, 1] for more than 8 bits."""
+class Planes:
+    """An image of several bands from 0 to 255, with what Pillow's images have."""
+
+    def __init__(self, planes: list[Image.Image]) -> None:
+        self.planes, self.size = planes, planes[0].size
+        self.width, self.height = self.size
+
+    def crop(self, box: tuple[int, int, int, int]) -> Planes:
+        return Planes([plane.crop(box) for plane in self.planes])
+
+    def resize(self, size: tuple[int, int], resample: Image.Resampling) -> Planes:
+        return Planes([plane.resize(size, resample) for plane in self.planes])
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> Array:
+        return np.stack([np.asarray(plane, dtype) for plane in self.planes], 2)
+
+
+def read_bands(path: str, card: dict[str, Any]) -> Planes:
+    """A ``.npy`` array (H, W, C), or a TIFF file."""
+    channels, span = card["input"]["shape"][1], card["image"]["range"]
+    try:
+        values = np.load(path, allow_pickle=False) if path.lower().endswith(".npy") else read_tiff(path, card)
+    except (OSError, ValueError) as error:
+        raise SystemExit(f"{path} cannot be read: {error}") from error
+    if values.ndim != 3 or values.shape[2] != channels:
+        raise SystemExit(f"{path} has the shape {values.shape}, and the model takes {channels} bands")
+    if values.dtype.kind == "f" or values.dtype.itemsize > 2:
+        if span is None:
+            raise SystemExit(f"{path} has {values.dtype} values, and the model was trained without image.range")
+        low, high = span
+    else:
+        limits = np.iinfo(values.dtype)
+        low, high = span if span and values.dtype.itemsize > 1 else (limits.min, limits.max)
+    scaled = 255 * np.clip((values.astype(np.float32) - low) / (high - low), 0, 1)
+    return Planes([Image.fromarray(np.ascontiguousarray(scaled[..., place])) for place in range(channels)])
+
+
+def read_tiff(path: str, card: dict[str, Any]) -> Array:
+    try:
+        import tifffile
+    except ModuleNotFoundError as error:
+        raise SystemExit("TIFF files of several bands need tifffile: pip install tifffile") from error
+    with tifffile.TiffFile(path) as file:
+        pages: Any = file.pages if card["image"]["pages"] == "channels" else file.pages[:1]
+        found = [(page.axes, page.asarray()) for page in pages]
+    return np.dstack([np.moveaxis(values, 0, -1) if axes.startswith("S") else values for axes, values in found])
+
+
+def read(path: str, card: dict[str, Any]) -> Image.Image | Planes:
+    """Upright; RGB, or one channel F in [0, 1] for more than 8 bits; other bands by :func:`read_bands`."""
+    if card["input"]["shape"][1] != 3:
+        return read_bands(path, card)
     try:
         image: Image.Image = ImageOps.exif_transpose(Image.open(path))
     except OSError as error:
@@ -55,8 +106,8 @@ def cut(length: int, side: int, overlap: float) -> list[tuple[int, int]]:
     return [(start, start + side) for start in starts]
 
 
-def feed(part: Image.Image, card: dict[str, Any]) -> tuple[Array, tuple[int, int]]:
-    """The model's input (3, H, W), and the (width, height) of the image in it."""
+def feed(part: Image.Image | Planes, card: dict[str, Any]) -> tuple[Array, tuple[int, int]]:
+    """The model's input (C, H, W), and the (width, height) of the image in it."""
     spec = card["input"]
     height, width = spec["shape"][2:]
     if spec["fit"] == "stretch":
@@ -68,13 +119,14 @@ def feed(part: Image.Image, card: dict[str, Any]) -> tuple[Array, tuple[int, int
         scaled = part.resize(size, Image.Resampling.BOX if scale < 1 else Image.Resampling.BILINEAR)
     values: Array = np.asarray(scaled, np.float32)
     values = np.repeat(values[..., None], 3, 2) if values.ndim == 2 else values / 255
-    padded = np.empty((height, width, 3), np.float32)
+    padded = np.empty((height, width, values.shape[2]), np.float32)
     padded[:] = spec.get("pad", 0)
     padded[:size[1], :size[0]] = values
     return padded.transpose(2, 0, 1), size
 
 
-def find_objects(outputs: dict[str, Array], size: tuple[int, int], tile: tuple[int, int, int, int], whole: Image.Image,
+def find_objects(outputs: dict[str, Array], size: tuple[int, int], tile: tuple[int, int, int, int],
+                 whole: Image.Image | Planes,
                  classes: list[str]) -> list[dict[str, Any]]:
     """Boxes and masks of one tile, in pixels of the whole image."""
     left, top, right, bottom = tile
@@ -161,11 +213,12 @@ def write_map(path: Path, values: Array) -> str:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description="Predicts images; prints JSON.")
-    parser.add_argument("images", nargs="+", help="JPEG, PNG, TIFF or BMP")
+    parser.add_argument("images", nargs="+", help="JPEG, PNG, TIFF or BMP; TIFF or .npy for other than three "
+                                                    "channels")
     parser.add_argument("--output-dir", type=Path, default=Path(), help="folder for semantic or object masks [.]")
     options = parser.parse_args()
     card = json.loads((HERE / "model.json").read_text())
-    if card["input"]["shape"][1] != 3:
+    if len(card["image"]["windows"]) > 1:
         raise SystemExit("The model takes DICOM windows, which this script does not support; model.json describes "
                          "its input")
     options.output_dir.mkdir(parents=True, exist_ok=True)

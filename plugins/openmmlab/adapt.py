@@ -8,12 +8,17 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+from sightsmith.plugin import ImageConfig
+
 Node = dict[str, Any]
 
 COUNTS = ("num_classes", "num_things_classes")
 """Keys that hold the number of classes."""
 
 SYNC_NORMS = {"SyncBN": "BN", "MMSyncBN": "BN", "NaiveSyncBN": "BN"}
+
+CHANNELS = "sightsmith_channels"
+"""The key of a model for images of other than three channels: their ``mean`` and ``std``, of values from 0 to 255."""
 
 ONE_SIZE = ("BEiT", "MAE")
 """Backbones that only take inputs of ``img_size``."""
@@ -105,6 +110,19 @@ def replace_sync_batch_norm(model: Node) -> None:
     for node in walk(model):
         if node.get("type") in SYNC_NORMS:
             node["type"] = SYNC_NORMS[node["type"]]
+
+
+def feed_channels(model: Node, image: ImageConfig) -> None:
+    """Configure ``model`` for the channels of ``image``: by :func:`feed_rgb`, or for other than three, which
+    :func:`.stems.widen` gives it once it is built, with ``image.mean`` and ``image.std``."""
+    preprocessor, count = model["data_preprocessor"], image.input_channels
+    if count == 3:
+        feed_rgb(preprocessor, image.mean, image.std)
+        return
+    for key in ("bgr_to_rgb", "rgb_to_bgr", "mean", "std"):
+        preprocessor.pop(key, None)
+    model[CHANNELS] = {"mean": [255 * value for value in image.mean or [0.5] * count],
+                       "std": [255 * value for value in image.std or [0.25] * count]}
 
 
 def feed_rgb(preprocessor: Node, mean: Sequence[float] | None = None, std: Sequence[float] | None = None) -> None:

@@ -9,8 +9,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from sightsmith.plugins.openmmlab.adapt import CHANNELS
 from sightsmith.plugins.openmmlab.ops.extension import provide_operators
 from sightsmith.plugins.openmmlab.patches import name_missing_losses, patch_mask_pasting
+from sightsmith.plugins.openmmlab.stems import widen
 
 
 def build_model(model: dict[str, Any], package: str) -> Any:
@@ -32,11 +34,15 @@ def build_model(model: dict[str, Any], package: str) -> Any:
 
 def assemble(model: dict[str, Any], package: str) -> Any:
     """The model with the layers initialised by torch."""
-    parts = registry(package)
+    parts, channels = registry(package), model.get(CHANNELS)
     from mmengine.config import ConfigDict
 
+    described = ConfigDict({key: value for key, value in model.items() if key != CHANNELS})
     with scope(package), _quiet():
-        return parts.build(ConfigDict(model))  # models read its keys as attributes
+        built = parts.build(described)  # models read its keys as attributes
+    if channels is not None:
+        widen(built, channels)
+    return built
 
 
 def registry(package: str) -> Any:

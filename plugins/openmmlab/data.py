@@ -20,6 +20,7 @@ from sightsmith.plugin import (
     Array,
     CheckedAugmentation,
     Config,
+    ImageConfig,
     ImageError,
     MemoryCache,
     Sample,
@@ -27,9 +28,11 @@ from sightsmith.plugin import (
     apply_augmentations,
     apply_composing,
     apply_geometric,
+    channelwise,
     color_jitter,
     has_kind,
-    read_image,
+    network_rgb,
+    read_input,
 )
 from sightsmith.plugins.openmmlab.ops.extension import provide_operators
 from sightsmith.plugins.openmmlab.transforms import Results, from_annotated, geometric_transforms, to_annotated
@@ -41,10 +44,10 @@ SPARE = 1.5
 
 
 class AnnotatedImages(Dataset[Any], ABC):
-    """Items ``{"inputs": (3, h, w) RGB, 0 to 255, "data_samples": ...}``; the longer of h and w is ``size``.
+    """Items ``{"inputs": (C, h, w), 0 to 255, "data_samples": ...}``; the longer of h and w is ``size``.
 
     In training the key is ``(index, seed)``. Inputs are uint8, or float32 from more than 8 bits and after
-    colour jitter. Grey images and one DICOM window fill three channels.
+    colour jitter. Grey images and one DICOM window fill all of the network's channels.
     """
 
     def __init__(self, samples: Sequence[Sample], classes: Sequence[str], config: Config, size: int, *,
@@ -82,7 +85,7 @@ class AnnotatedImages(Dataset[Any], ABC):
                                seed)
 
     def _augmented(self, image: Tensor, seed: int) -> Tensor:
-        """``image`` (3, h, w) of 0 to 255 after the augmentations of plugins, which want float32 in [0, 1]."""
+        """``image`` (C, h, w) of 0 to 255 after the augmentations of plugins, which want float32 in [0, 1]."""
         if not self._extra or image.dtype == torch.uint8:
             return apply_augmentations(image, self._extra, seed)
         return 255 * apply_augmentations(image / 255, self._extra, seed)
@@ -93,7 +96,7 @@ class AnnotatedImages(Dataset[Any], ABC):
 
     @abstractmethod
     def pack(self, image: Tensor, results: Results) -> dict[str, Any]:
-        """The item of an augmented ``image`` (3, h, w)."""
+        """The item of an augmented ``image`` (C, h, w)."""
 
     def _read(self, index: int) -> Results:
         sample = self.samples[index]
@@ -102,18 +105,17 @@ class AnnotatedImages(Dataset[Any], ABC):
         view = View(sample.tile or (0, 0, shape[1], shape[0]), self._kept_side(sample, shape))
         shown = view.image(values if values.dtype == np.uint8 else 255 * values)
         return {
-            "img": np.repeat(shown, 3, axis=2) if shown.shape[2] == 1 else shown,
-            "rgb": values.shape[2] == 3 and not self.config.image.windows, "img_id": index, "img_shape": view.shape,
+            "img": np.repeat(shown, self.config.image.input_channels, 2) if shown.shape[2] == 1 else shown,
+            "rgb": values.shape[2] >= 3 and self.config.image.has_rgb, "img_id": index, "img_shape": view.shape,
             "ori_shape": view.original, "scale_factor": (view.across, view.down),
             **self.annotate(sample, shape, view),
         }
 
     def _decoded(self, sample: Sample) -> Array:
         """The whole image; the last one is cached for its next tile."""
-        image = self.config.image
         if self._last is None or self._last[0] != sample.image:
             try:
-                values = read_image(sample, windows=image.windows, value_range=image.range)
+                values = read_input(sample, self.config.image)
             except ImageError as error:
                 raise UserError(f"{sample.key} was readable when the data set was checked, but no longer is: {error}"
                                 ) from error
@@ -149,8 +151,7 @@ class View:
         if self.shape == self.original:
             return part
         interpolation = cv2.INTER_AREA if self.across < 1 else cv2.INTER_LINEAR
-        scaled: Array = cv2.resize(part, self.shape[::-1], interpolation=interpolation)
-        return scaled if scaled.ndim == 3 else scaled[..., None]
+        return channelwise(part, lambda some: cv2.resize(some, self.shape[::-1], interpolation=interpolation))
 
     def map(self, values: Array) -> Array:
         """(H, W) of the whole image to (h, w) of this view, by nearest neighbour."""
@@ -178,6 +179,11 @@ def seeded(seed: int) -> Iterator[None]:
     finally:
         random.setstate(state)
         np.random.set_state(numbers)
+
+
+def item_rgb(inputs: Tensor, image: ImageConfig) -> Array:
+    """(H, W, 3) uint8: the ``inputs`` (C, h, w) of an item, for display."""
+    return network_rgb((inputs.permute(1, 2, 0).float() / 255).numpy(), image)
 
 
 def _tensor(image: Array) -> Tensor:

@@ -18,12 +18,13 @@ from sightsmith.plugins.openmmlab.traceable import traceable
 class OpenMMLabExporter(Exporter[ResultT]):
     """Images keep their aspect ratio; the rest of the input is padding."""
 
-    channels = 3
     fit = "letterbox"
 
     def __init__(self, task: OpenMMLabTask[ResultT, Any], model: Model, height: int, width: int) -> None:
         self.task, self.model = task, deepcopy(model).cpu().eval()
         self.longest, self.height, self.width = task.input_size(), height, width
+        self.channels = task.config.image.input_channels
+        self.pad = (0,) * self.channels
 
     def traceable(self) -> AbstractContextManager[Any]:
         return traceable()
@@ -48,7 +49,7 @@ class OpenMMLabExporter(Exporter[ResultT]):
 
 
 def normalised(preprocessor: Any, images: Tensor) -> Tensor:
-    """RGB images (N, 3, H, W) in [0, 1], normalised as by the data preprocessor of mmdet or mmsegmentation."""
+    """Images (N, C, H, W) in [0, 1], RGB where C is 3, normalised as by the preprocessor of mmdet or mmsegmentation."""
     values = 255 * images
     if getattr(preprocessor, "channel_conversion", getattr(preprocessor, "_channel_conversion", False)):
         values = values.flip(1)

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from sightsmith.plugin import Config, ModuleNetworkRecord, UserError
 from sightsmith.plugins.openmmlab.build import registry
+from sightsmith.plugins.openmmlab.stems import normalise
 
 
 class ModuleModel(BaseModel):
@@ -42,11 +43,11 @@ class ModuleModel(BaseModel):
 def build_preprocessor(package: str, kind: str, record: ModuleNetworkRecord, config: Config, **settings: Any,
                        ) -> nn.Module:
     """``package``'s data preprocessor ``kind`` for RGB from 0 to 255, with mean and standard deviation of ``record``
-    unless ``config`` sets others. Raises UserError if those of the record do not have three channels."""
-    if len(record.mean) != 3:
-        raise UserError(f"The network {record.name} takes images of {len(record.mean)} channels, but those of the task "
-                        f"{record.task} have 3")
-    mean, std = config.image.mean or record.mean, config.image.std or record.std
-    built: nn.Module = registry(package).build({"type": kind, "mean": [255 * value for value in mean],
-                                                "std": [255 * value for value in std], **settings})
+    unless ``config`` sets others. Raises UserError if those are of another number of channels than the images."""
+    mean, std, channels = config.image.mean or record.mean, config.image.std or record.std, config.image.input_channels
+    if len(mean) != channels:
+        raise UserError(f"The network {record.name} takes images of {len(mean)} channels, but those of the task "
+                        f"{record.task} have {channels}")
+    built: nn.Module = registry(package).build({"type": kind, "mean": None, "std": None, **settings})
+    normalise(built, [255 * value for value in mean], [255 * value for value in std])
     return built

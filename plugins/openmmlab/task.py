@@ -23,6 +23,7 @@ from sightsmith.plugin import (
     ResultT,
     Sample,
     SampleResult,
+    Stem,
     Task,
     UserError,
     build_module,
@@ -30,7 +31,7 @@ from sightsmith.plugin import (
     load_module_weights,
     to_float32,
 )
-from sightsmith.plugins.openmmlab import adapt, parts, zoo
+from sightsmith.plugins.openmmlab import adapt, parts, stems, zoo
 from sightsmith.plugins.openmmlab.batch_norm import patch_batch_norm
 from sightsmith.plugins.openmmlab.build import assemble, scope, without_distributed
 from sightsmith.plugins.openmmlab.module import ModuleModel
@@ -58,9 +59,6 @@ class OpenMMLabTask(Task[ResultT, PredictionT]):
 
     def adapted(self) -> dict[str, Any]:
         """The model's configuration adapted to the data."""
-        channels = len(self.config.image.windows)
-        if channels not in (0, 1, 3):
-            raise UserError(f"image.windows has {channels} windows; the networks of {self.package} take 1 or 3")
         own, options = self._own_model(), dict(self.config.network.options)
         if "teacher_ckpt" in own:
             options.pop("teacher_ckpt", None)  # read by _load_teacher
@@ -69,7 +67,7 @@ class OpenMMLabTask(Task[ResultT, PredictionT]):
         parts.validate(model, own, self._source())
         adapt.drop_downloads(model)
         adapt.replace_sync_batch_norm(model)
-        adapt.feed_rgb(model["data_preprocessor"], self.config.image.mean, self.config.image.std)
+        adapt.feed_channels(model, self.config.image)
         return model
 
     def _own_model(self) -> dict[str, Any]:
@@ -92,13 +90,16 @@ class OpenMMLabTask(Task[ResultT, PredictionT]):
         if isinstance(self.network, ModuleNetworkRecord):
             return self._build_module(self.network, load_weights)
         built = self._built()
+        if self.config.image.input_channels != 3:
+            stems.ensure_channels(built, self.config.image, self.input_size(), self.network.name)
         publish_progress(built)
         patch_batch_norm(built)
         if not load_weights:
             return built, None
         return built, load_starting_weights(
             built, self.network, self.config.network, self.classes, lambda: zoo.classes(self.package, self.zoo_name),
-            partial(self._heads, built, lambda task: task.adapted()))
+            partial(self._heads, built, lambda task: task.adapted()),
+            stems.stem(self._own_model()["data_preprocessor"], self.config.image))
 
     def _built(self) -> Model:
         """The network with random weights. Raises UserError if it cannot be built with ``network.options``."""
@@ -119,10 +120,12 @@ class OpenMMLabTask(Task[ResultT, PredictionT]):
         if not load_weights:
             return built, None
         return built, load_module_weights(built.network, record, self.config.network, self.classes,
-                                          lambda: self._module(record, len(self.classes) + 1), self.head_layout)
+                                          lambda: self._module(record, len(self.classes) + 1), self.head_layout,
+                                          Stem((0, 1, 2) if self.config.image.has_rgb else None))
 
     def _module(self, record: ModuleNetworkRecord, classes: int) -> nn.Module:
-        return build_module(record, num_classes=classes + 1, channels=3, size=self.input_size(),
+        return build_module(record, num_classes=classes + 1, channels=self.config.image.input_channels,
+                            size=self.input_size(),
                             options=self.config.network.options)
 
     @abstractmethod
@@ -203,7 +206,7 @@ class OpenMMLabTask(Task[ResultT, PredictionT]):
 
 
 def _flipped(image: Tensor, sample: Any, axes: Sequence[int]) -> Tensor:
-    """``image`` (3, h, w) flipped along ``axes``; its padding stays where it is."""
+    """``image`` (C, h, w) flipped along ``axes``; its padding stays where it is."""
     left, right, top, bottom = sample.get("img_padding_size", (0, 0, 0, 0))
     found = image.clone()
     content = found[:, top:image.shape[1] - bottom, left:image.shape[2] - right]

@@ -11,7 +11,7 @@ import torch
 from sightsmith.plugin import AnnotatedImage, AugmentConfig
 
 Results = dict[str, Any]
-"""The data of mmdet's transforms: ``img`` (H, W, 3) and ``gt_...`` in its pixels."""
+"""The data of mmdet's transforms: ``img`` (H, W, C) and ``gt_...`` in its pixels."""
 
 CROP_SIDE = 0.7
 """Smallest side of a random crop as a fraction of the image's: about half of its area."""
@@ -21,20 +21,22 @@ def geometric_transforms(config: AugmentConfig, size: int) -> list[Callable[[Res
     """The random transforms for images of side ``size``, in order; they use ``random`` and numpy."""
     from mmdet.datasets import transforms
 
+    from sightsmith.plugins.openmmlab import any_channels
+
     found: list[Callable[[Results], Results]] = []
     border: dict[str, Any] = {"img_border_value": 0, "seg_ignore_label": 255}
     if config.resized_crop:
         found += [transforms.RandomCrop((CROP_SIDE, CROP_SIDE), "relative_range", allow_negative_crop=True),
-                  transforms.Resize((size, size), keep_ratio=True)]
+                  any_channels.Resize((size, size), keep_ratio=True)]
     if config.horizontal_flip:
         found.append(transforms.RandomFlip(0.5))
     if config.rotate90:
         found.append(RandomRotate90())
     if config.rotation:
-        found.append(transforms.Rotate(1.0, max_mag=float(config.rotation), **border))
+        found.append(any_channels.Rotate(1.0, max_mag=float(config.rotation), **border))
     if config.translation:
         found += [move(1.0, min_mag=0.0, max_mag=config.translation / 100, **border)
-                  for move in (transforms.TranslateX, transforms.TranslateY)]
+                  for move in (any_channels.TranslateX, any_channels.TranslateY)]
     return found
 
 
@@ -64,7 +66,7 @@ def from_annotated(results: Results, image: AnnotatedImage) -> Results:
 
 
 class RandomRotate90:
-    """Rotate ``img`` (H, W, 3) and every ``gt_...`` by 0, 90, 180 or 270 degrees counterclockwise, drawn from numpy.
+    """Rotate ``img`` (H, W, C) and every ``gt_...`` by 0, 90, 180 or 270 degrees counterclockwise, drawn from numpy.
 
     Boxes stay tight, and there is no border.
     """

@@ -10,10 +10,12 @@ from typing import Any
 from torch import Tensor
 
 from sightsmith.plugin import (
+    PLAIN_STEM,
     Head,
     LoadReport,
     NetworkConfig,
     NetworkRecord,
+    Stem,
     WeightsFile,
     load_by_class,
     load_matching,
@@ -29,31 +31,32 @@ RENAMING = ("mmcv.", "mmdet.", "mmseg.")
 
 
 def load_starting_weights(model: Any, record: NetworkRecord, chosen: NetworkConfig, classes: Sequence[str],
-                          published: Callable[[], Sequence[str]], heads: Heads) -> LoadReport | None:
+                          published: Callable[[], Sequence[str]], heads: Heads, stem: Stem) -> LoadReport | None:
     """Load the file that ``chosen.weights`` stands for; None for random weights.
 
-    ``published`` returns the classes of the published network. Raises UserError if the file is unavailable or does not
-    fit.
+    ``published`` returns the classes of the published network; ``stem`` is for another number of channels. Raises
+    UserError if the file is unavailable or does not fit.
     """
     starting = read_starting_weights(record, chosen, published)
     if starting is None:
         return None
-    return starting.report(load_file(model, starting.file, starting.source, classes, heads))
+    return starting.report(load_file(model, starting.file, starting.source, classes, heads, stem))
 
 
-def load_file(model: Any, file: WeightsFile, source: str, classes: Sequence[str], heads: Heads) -> LoadReport:
+def load_file(model: Any, file: WeightsFile, source: str, classes: Sequence[str], heads: Heads,
+              stem: Stem = PLAIN_STEM) -> LoadReport:
     """Load a file with a whole network or only a backbone.
 
     If the file lists its classes, the heads are matched to ``classes`` by name. Raises UserError if it does not fit.
     """
     whole = set(model.state_dict())
     if not any(name in whole and name.startswith("backbone.") for name in file.tensors):
-        return load_matching(model.backbone, _without_prefix(file.tensors), source)
+        return load_matching(model.backbone, _without_prefix(file.tensors), source, stem)
     tensors = _current_names(model, file.tensors)
     if QUERIES in tensors and QUERIES in whole:
         # A small input has fewer; they belong to proposals in order of their score, so these are the first.
         tensors[QUERIES] = tensors[QUERIES][:len(model.state_dict()[QUERIES])]
-    return load_by_class(model, replace(file, tensors=tensors), source, classes, heads)
+    return load_by_class(model, replace(file, tensors=tensors), source, classes, heads, stem)
 
 
 def load_teacher(model: Any, path: str, classes: Sequence[str], heads: Heads) -> None:

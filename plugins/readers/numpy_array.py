@@ -10,10 +10,13 @@ from sightsmith.plugin import Array, Frame, ImageError, check_image_size, intege
 
 LONGEST_HEADER = 10_000
 """Bytes of the text that states the shape; that of an image has about a hundred."""
+SHAPES = "(height, width) or (height, width, channels)"
+MIN_SIDE = 16
+"""The smallest side of an image, pixels; fewer, before so many channels, are channels themselves."""
 
 
 class NumpyReader:
-    """An array (H, W), (H, W, 1) or (H, W, 3) of integers, floating-point numbers or bool. Raises ImageError.
+    """An array (H, W) or (H, W, C) of integers, floating-point numbers or bool. Raises ImageError.
 
     Nothing is unpickled. Bool is black and white; more than 16 bits need ``image.range``, as in other formats.
     """
@@ -34,10 +37,13 @@ class NumpyReader:
         if self._array.dtype.kind not in "buif":
             raise ImageError(f"the NumPy array has {self._array.dtype} values; numbers are needed")
         shape = self._array.shape
-        if len(shape) not in (2, 3) or shape[2:] not in ((), (1,), (3,)):
-            raise ImageError(f"the NumPy array has the shape {shape}; images are (height, width) or (height, width, 3)")
+        if len(shape) not in (2, 3) or shape[2:] == (0,):
+            raise ImageError(f"the NumPy array has the shape {shape}; images are {SHAPES}")
+        if len(shape) == 3 and shape[0] < MIN_SIDE <= shape[2]:
+            raise ImageError(f"the NumPy array has the shape {shape}, as if its channels came first; images are "
+                             f"{SHAPES}: save it after .transpose(1, 2, 0)")
         self.size = (shape[1], shape[0])
-        check_image_size(*self.size)
+        check_image_size(*self.size, channels=shape[2] if len(shape) == 3 else 1)
 
     def frame(self, index: int, careful: bool = False) -> Frame:
         values: Array = np.array(self._array, self._array.dtype.newbyteorder("="), order="C")

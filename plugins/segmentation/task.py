@@ -23,6 +23,7 @@ from sightsmith.plugin import (
     UserError,
 )
 from sightsmith.plugins.openmmlab import adapt, zoo
+from sightsmith.plugins.openmmlab.data import item_rgb
 from sightsmith.plugins.openmmlab.head_layout import segmentation_layout
 from sightsmith.plugins.openmmlab.module import ModuleModel, build_preprocessor
 from sightsmith.plugins.openmmlab.task import OpenMMLabTask
@@ -49,7 +50,7 @@ class SegmentationTask(OpenMMLabTask[SegmentationResult, SegmentationPrediction]
                                    edge_width=edges["edge_width"] if edges else None, augmentations=self.augmentations)
 
     def annotated(self, item: dict[str, Any]) -> AnnotatedImage:
-        return AnnotatedImage(item["inputs"].permute(1, 2, 0).round().byte().numpy(),
+        return AnnotatedImage(item_rgb(item["inputs"], self.config.image),
                               semantic_mask=item["data_samples"].gt_sem_seg.data[0].byte().numpy())
 
     def adapted(self) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from PIL import Image
 from told import told
 
 from sightsmith.core.config.compose import compose
+from sightsmith.core.contracts.schema import ImageConfig
 from sightsmith.core.plugins.manager import load_plugins
 from sightsmith.core.util.errors import UserError
 from sightsmith.engine.data.statistics import describe
@@ -29,7 +30,7 @@ def test_dicom_studies_are_not_torn_apart(tmp_path):
     validation = {study[sample.name] for sample in dataset.validation}
     assert not train & validation
     assert len(validation) == 2
-    assert describe(dataset)["modalities"] == ["CT"]
+    assert describe(dataset, ImageConfig())["modalities"] == ["CT"]
     free = read(f"dataset.root={tmp_path}", "dataset.validation_percentage=25", "dataset.group_by=none")
     assert all(sample.group is None for sample in free.index.samples)
 

@@ -303,7 +303,8 @@ def test_what_has_not_changed_is_not_decoded_again(tmp_path: Path, monkeypatch: 
     first = probe(path)
     opened: list[Path] = []
     inner = images._opened
-    monkeypatch.setattr(images, "_opened", lambda path, readers: opened.append(path) or inner(path, readers))
+    monkeypatch.setattr(images, "_opened", lambda path, *more, **options:
+                        opened.append(path) or inner(path, *more, **options))
     assert probe(path) is first and not opened
     Image.new("L", (40, 30), 7).save(path)
     assert probe(path).width == 40 and opened == [path]

@@ -21,6 +21,7 @@ from sightsmith.engine.report.starting_weights import loading_lines
 from sightsmith.engine.runs.checkpoint import save_tree
 from sightsmith.engine.runs.heads import find_heads, plain_layout
 from sightsmith.engine.runs.weights import (
+    Stem,
     WeightsFile,
     file_digest,
     fill_heads,
@@ -199,6 +200,17 @@ def test_another_number_of_input_channels_keeps_the_sum_over_them(channels):
     load_matching(model, source.state_dict(), "w")
     torch.testing.assert_close(model.stem.weight.sum(1), source.stem.weight.sum(1))
     assert model.stem.weight.shape == (6, channels, 3, 3)
+
+
+def test_colours_keep_their_kernels_and_other_channels_get_the_mean():
+    source, model = network(), network(5)
+    report = load_matching(model, source.state_dict(), "w", Stem((2, 1, 0), gain=2.0))
+    kernels, found = source.stem.weight, model.stem.weight
+    torch.testing.assert_close(found[:, :3], 2 * 3 / 5 * kernels.flip(1))
+    torch.testing.assert_close(found[:, 4], 2 * 3 / 5 * kernels.mean(1))
+    said = "stem.weight: 3 input channels made 5 (red, green and blue as in the file, the others their mean)"
+    assert report.adapted == (said,) and said in "\n".join(loading_lines(report))
+    assert load_matching(network(), source.state_dict(), "w", Stem((2, 1, 0), gain=2.0)).adapted == ()
 
 
 def test_digest(tmp_path):

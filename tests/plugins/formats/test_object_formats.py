@@ -15,6 +15,7 @@ from object_datasets import BOX, HEIGHT, WIDTH, label, mask
 from PIL import Image
 
 from sightsmith.core.config.compose import compose
+from sightsmith.core.contracts.schema import ImageConfig
 from sightsmith.core.plugins.manager import load_plugins
 from sightsmith.engine.data.masks import decode, encode, semantic_map
 from sightsmith.engine.data.statistics import describe
@@ -198,7 +199,7 @@ def test_coco_crowds(read, tmp_path):
     expected = np.where(mask(), 255, 0)
     expected[:4, :4] = 1
     assert np.array_equal(painted, expected)
-    assert describe(dataset)["objects"]["crowds"] == 1
+    assert describe(dataset, ImageConfig())["objects"]["crowds"] == 1
 
 
 def test_labelme_circles_and_masks(read, tmp_path):
@@ -287,6 +288,6 @@ def test_auto_takes_them_for_labels_too(make, format, read, tmp_path):
     dataset = read("labels", overrides)
     assert dataset.index.format == format
     assert dataset.reason
-    assert describe(dataset)["annotation"] == "labels"
-    assert "objects" not in describe(dataset)
-    json.dumps(describe(dataset))
+    assert describe(dataset, ImageConfig())["annotation"] == "labels"
+    assert "objects" not in describe(dataset, ImageConfig())
+    json.dumps(describe(dataset, ImageConfig()))
