@@ -48,7 +48,7 @@ def opened_bands(path: Path, pages: Sequence[Page], notes: tuple[str, ...]) -> I
 class Bands:
     """An open TIFF whose pages have the bands of the ``first``; transparency is not among them."""
 
-    study: str | None = None
+    groups: tuple[str, ...] = ()
     modality: str | None = None
 
     def __init__(self, file: Any, pages: Sequence[Page], first: _Directory, notes: tuple[str, ...]) -> None:
@@ -77,7 +77,7 @@ class StackedPages:
     """The pages of a TIFF as the channels of one image, in their order. Raises ImageError for unequal ones."""
 
     frames = 1
-    study: str | None = None
+    groups: tuple[str, ...] = ()
     modality: str | None = None
 
     def __init__(self, pages: Reader) -> None:
