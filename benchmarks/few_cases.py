@@ -39,7 +39,7 @@ from nuclei import write_tiles as write_nuclei
 from pretrained import WEIGHTS, write_digits
 
 import sightsmith
-from sightsmith.core.contracts.schema import format_override
+from sightsmith.core.contracts.keys import format_override
 from sightsmith.engine.runs.weights import file_digest
 
 TUNING_SEED = 1000

@@ -29,7 +29,7 @@ from markup import code, markdown, table
 
 from sightsmith.cli import main
 from sightsmith.core.config.overrides import all_keys
-from sightsmith.core.contracts.schema import format_override
+from sightsmith.core.contracts.keys import format_override
 from sightsmith.core.plugins import hookspecs
 from sightsmith.core.plugins.manager import load_plugins
 

@@ -49,6 +49,7 @@ if TYPE_CHECKING:
     )
     from sightsmith.core.contracts.exporter import Exporter, ExportFormat, Outputs, Runner
     from sightsmith.core.contracts.image import Array, Frame, ImageError, ImageInfo, Reader
+    from sightsmith.core.contracts.keys import is_among
     from sightsmith.core.contracts.logger import MetricLogger
     from sightsmith.core.contracts.module_network import ModuleBuilder
     from sightsmith.core.contracts.network_record import Score
@@ -58,14 +59,7 @@ if TYPE_CHECKING:
     from sightsmith.core.contracts.records import CommandRecord, ExportFormatRecord, ImageReaderRecord
     from sightsmith.core.contracts.report import Colour, Picture, Section
     from sightsmith.core.contracts.results import Model, PredictionT, RawPrediction, ResultT, SampleResult
-    from sightsmith.core.contracts.schema import (
-        AugmentConfig,
-        Config,
-        ImageConfig,
-        NetworkConfig,
-        TaskConfig,
-        is_among,
-    )
+    from sightsmith.core.contracts.schema import AugmentConfig, Config, ImageConfig, NetworkConfig, TaskConfig
     from sightsmith.core.contracts.task import Task
     from sightsmith.core.contracts.weights import LoadReport, PublishedWeights
     from sightsmith.core.plugins.manager import Plugins
@@ -218,7 +212,7 @@ LAZY = {
     "ImageConfig": "sightsmith.core.contracts.schema:ImageConfig",
     "NetworkConfig": "sightsmith.core.contracts.schema:NetworkConfig",
     "TaskConfig": "sightsmith.core.contracts.schema:TaskConfig",
-    "is_among": "sightsmith.core.contracts.schema:is_among",
+    "is_among": "sightsmith.core.contracts.keys:is_among",
     "Parameter": "sightsmith.engine.search.search_space:Parameter",
     "Value": "sightsmith.engine.search.search_space:Value",
     "Task": "sightsmith.core.contracts.task:Task",

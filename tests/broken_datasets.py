@@ -330,7 +330,7 @@ BROKEN = {
     "NUL in the table": (broken_table(GOOD_ROWS.encode() + b"a\0b.png,cat\n"), ["label.csv:9"]),
     "open quote": (broken_table('"0.png,cat\n' + GOOD_ROWS), ["label.csv", "cannot be read as a table"]),
     "table is a folder": (table_is_a_folder, ["no data set of a known format"]),
-    "bad JSON": (json_text('{"images": [],\n "annotations": [}'), ["annotations.json:2: is not JSON"]),
+    "bad JSON": (json_text('{"images": [],\n "annotations": [}'), ["annotations.json:2: cannot be read: not JSON"]),
     "JSON list": (json_text("[1, 2]"), ["annotations.json: is not a COCO file"]),
     "deep JSON": (json_text("[" * 100_000), ["annotations.json"]),
     "COCO without categories": (coco(lambda content: content.pop("categories")), ["has no list 'categories'"]),

@@ -17,7 +17,8 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override, Quote, QuotedString
 from hydra.errors import HydraException
 
-from sightsmith.core.contracts.schema import LiteralKind, literal_kind, walk
+from sightsmith.core.contracts.keys import literal_kind, walk
+from sightsmith.core.contracts.schema import LiteralKind
 from sightsmith.core.plugins.manager import Plugins
 from sightsmith.core.util.files import typed_path
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any, Protocol
 
-from sightsmith.core.contracts.schema import Config, is_among, walk
+from sightsmith.core.contracts.keys import is_among, walk
+from sightsmith.core.contracts.schema import Config
 from sightsmith.core.util.errors import Problem, UserError
 
 NEVER_LOCKED = ("name", "description", "output_dir", "logger", "limits", "hyper", "tuner", "trainer", "ensemble",

@@ -11,8 +11,9 @@ from omegaconf import MISSING, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from sightsmith.core.config.literal import without_interpolation
+from sightsmith.core.contracts.keys import literal_kind, walk
 from sightsmith.core.contracts.records import TaskRecord
-from sightsmith.core.contracts.schema import Config, literal_kind, walk
+from sightsmith.core.contracts.schema import Config
 from sightsmith.core.util.errors import UserError, near
 from sightsmith.core.util.reading import Damaged, Kind, read_json, validate_fields
 

@@ -18,8 +18,9 @@ from sightsmith.core.config.base_run import find_base_run
 from sightsmith.core.config.locked_keys import Locks
 from sightsmith.core.config.presets import find_preset, is_file, load_presets
 from sightsmith.core.contracts.augmentation import Option
+from sightsmith.core.contracts.keys import format_override, walk
 from sightsmith.core.contracts.records import TaskRecord
-from sightsmith.core.contracts.schema import Config, TaskConfig, format_override, walk
+from sightsmith.core.contracts.schema import Config, TaskConfig
 from sightsmith.core.contracts.schema_values import range_problems
 from sightsmith.core.plugins.manager import Plugins
 from sightsmith.core.util.errors import Problem, near

@@ -6,7 +6,8 @@ import copy
 from dataclasses import dataclass
 from typing import Any
 
-from sightsmith.core.contracts.schema import Config, format_override, is_among, walk
+from sightsmith.core.contracts.keys import format_override, is_among, walk
+from sightsmith.core.contracts.schema import Config
 from sightsmith.core.util.errors import Problem, UserError
 
 OWNED = ("recipe", "network.name", "network.weights", "network.options", "network.config", "image.size", "dataset.tile",

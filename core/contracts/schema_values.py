@@ -6,7 +6,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import Field
 from typing import Any
 
-from sightsmith.core.contracts.schema import AUTO, MAX_CHANNELS, Config, ImageConfig, walk
+from sightsmith.core.contracts.keys import walk
+from sightsmith.core.contracts.schema import AUTO, MAX_CHANNELS, Config, ImageConfig
 from sightsmith.core.util.errors import Problem, near
 
 

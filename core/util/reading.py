@@ -82,37 +82,46 @@ def validate_fields(content: Any, kinds: Mapping[str, Kind]) -> None:
             raise ValueError(f"{key} is {_named(value)}")
 
 
+class ParseError(ValueError):
+    """Text that cannot be read: the ``reason``, and its ``line`` if that is known."""
+
+    def __init__(self, reason: str, line: int | None = None) -> None:
+        self.reason, self.line = reason, line
+        super().__init__(reason if line is None else f"line {line}: {reason}")
+
+
 def parse_json(text: str) -> Any:
-    """Raises ValueError for anything but JSON, and for a key that an object has twice."""
+    """Raises ParseError for anything but JSON, and for a key that an object has twice."""
     try:
         return json.loads(text, object_pairs_hook=_unique)
     except json.JSONDecodeError as error:
-        raise ValueError(f"line {error.lineno} is not JSON: {error.msg}") from error
+        raise ParseError(f"not JSON: {error.msg}", error.lineno) from error
     except _Doubled as doubled:
-        raise ValueError(f"{_line_of_second(text, doubled.key)}{doubled}") from doubled
+        raise ParseError(str(doubled), _line_of_second(text, doubled.key)) from doubled
     except RecursionError as error:
-        raise ValueError("it is nested too deeply") from error
+        raise ParseError("it is nested too deeply") from error
+    except ValueError as error:  # a number of thousands of digits
+        raise ParseError(str(error)) from error
 
 
 class _Doubled(ValueError):
     def __init__(self, key: str) -> None:
         self.key = key
-        super().__init__(f"the key {key!r} is given twice")
+        super().__init__(f"the key {key[:40]!r} is given twice")
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found: dict[str, Any] = {}
-    for key, value in pairs:
-        if key in found:
-            raise _Doubled(key)
-        found[key] = value
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        names = [name for name, _ in pairs]
+        raise _Doubled(next(name for place, name in enumerate(names) if name in names[:place]))
     return found
 
 
-def _line_of_second(text: str, key: str) -> str:
+def _line_of_second(text: str, key: str) -> int | None:
     """Where, if the file has this key in one object only."""
     lines = [number for number, line in enumerate(text.splitlines(), 1) if f"{json.dumps(key)}:" in line]
-    return f"line {lines[1]}: " if len(lines) == 2 else ""
+    return lines[1] if len(lines) == 2 else None
 
 
 PLAIN = tuple(f"tag:yaml.org,2002:{name}" for name in ("map", "seq", "str", "int", "float", "bool", "null", "merge"))
@@ -151,8 +160,8 @@ def _validate_keys(keys: Sequence[yaml.Node]) -> None:
             seen.add((key.tag, key.value))
 
 
-def _at(node: yaml.Node, reason: str) -> ValueError:
-    return ValueError(f"line {node.start_mark.line + 1}: {reason}")
+def _at(node: yaml.Node, reason: str) -> ParseError:
+    return ParseError(reason, node.start_mark.line + 1)
 
 
 class _DatesToo(_Loader):
@@ -160,16 +169,15 @@ class _DatesToo(_Loader):
 
 
 def parse_yaml(text: str, *, dates: bool = False) -> Any:
-    """Raises ValueError for anything but YAML of plain values, with its line; ``dates`` are plain if asked for."""
+    """Raises ParseError for anything but YAML of plain values; ``dates`` are plain if asked for."""
     try:
         return yaml.load(text, Loader=_DatesToo if dates else _Loader)
     except yaml.MarkedYAMLError as error:
-        line = f"line {error.problem_mark.line + 1}: " if error.problem_mark else ""
-        raise ValueError(f"{line}{error.problem}") from error
+        raise ParseError(str(error.problem), error.problem_mark and error.problem_mark.line + 1) from error
     except yaml.YAMLError as error:
-        raise ValueError(str(error).splitlines()[0]) from error
+        raise ParseError(str(error).splitlines()[0]) from error
     except RecursionError as error:
-        raise ValueError("it is nested too deeply") from error
+        raise ParseError("it is nested too deeply") from error
 
 
 class _Dumper(yaml.SafeDumper):

@@ -4,18 +4,18 @@ the data set, of bounded size; what the system refuses becomes a problem with it
 from __future__ import annotations
 
 import codecs
-import json
 import os
 import re
 import stat
 import sys
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from sightsmith.core.util.errors import Problem
-from sightsmith.core.util.reading import parse_yaml
+from sightsmith.core.util.reading import ParseError, parse_json, parse_yaml
 from sightsmith.engine.data.image_files import is_image, is_inside
 
 LARGEST_JSON = 2 * 2**30
@@ -182,39 +182,23 @@ def read_head(path: Path, root: Path, size: int = HEAD, *, end: bool = False) ->
 
 
 def read_json(path: Path, root: Path) -> tuple[Any, Problem | None]:
-    """``(content, None)`` or ``(None, problem)``. A key that stands twice in an object is a problem."""
-    text, problem = read_text(path, root, LARGEST_JSON)
-    if text is None:
-        return None, problem
-    try:
-        return json.loads(text, object_pairs_hook=_object), None
-    except json.JSONDecodeError as error:
-        return None, Problem(f"is not JSON: {error.msg}", file=relative_name(path, root), line=error.lineno)
-    except (RecursionError, ValueError) as error:
-        return None, Problem(f"cannot be read: {error}", file=relative_name(path, root))
+    """``(content, None)`` or ``(None, problem)``. A key that an object has twice is a problem."""
+    return _parsed(path, root, LARGEST_JSON, parse_json)
 
 
 def read_yaml(path: Path, root: Path, largest: int = LARGEST_TEXT) -> tuple[Any, Problem | None]:
     """``(content, None)`` or ``(None, problem)``. Aliases, tags and a key that stands twice are problems."""
+    return _parsed(path, root, largest, partial(parse_yaml, dates=True))
+
+
+def _parsed(path: Path, root: Path, largest: int, parse: Callable[[str], Any]) -> tuple[Any, Problem | None]:
     text, problem = read_text(path, root, largest)
     if text is None:
         return None, problem
     try:
-        return parse_yaml(text, dates=True), None
-    except ValueError as error:
-        place = re.match(r"line (\d+): ", str(error))
-        return None, Problem(f"cannot be read: {str(error)[place.end() if place else 0:]}",
-                             file=relative_name(path, root), line=int(place[1]) if place else None)
-
-
-def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """Raises ValueError."""
-    content = dict(pairs)
-    if len(content) < len(pairs):
-        names = [name for name, _ in pairs]
-        twice = next(name for place, name in enumerate(names) if name in names[:place])
-        raise ValueError(f"the key {twice[:40]!r} stands twice in one object")
-    return content
+        return parse(text), None
+    except ParseError as error:
+        return None, Problem(f"cannot be read: {error.reason}", file=relative_name(path, root), line=error.line)
 
 
 def _encoding(content: bytes) -> str:

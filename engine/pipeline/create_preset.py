@@ -17,8 +17,9 @@ from sightsmith.core.config.base_run import recipe
 from sightsmith.core.config.model_card import CARD, HINT, WEIGHTS, read_card, restore_config
 from sightsmith.core.config.overrides import all_keys
 from sightsmith.core.config.presets import SUFFIX, load_presets, validate_no_interpolation
+from sightsmith.core.contracts.keys import is_among
 from sightsmith.core.contracts.records import Provider
-from sightsmith.core.contracts.schema import Config, PresetConfig, is_among
+from sightsmith.core.contracts.schema import Config, PresetConfig
 from sightsmith.core.plugins.manager import Plugins
 from sightsmith.core.util.errors import Problem, UserError
 from sightsmith.core.util.files import fill_folder, make_folder, write_atomic

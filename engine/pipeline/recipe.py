@@ -6,8 +6,9 @@ from collections.abc import Collection, Mapping, Sequence
 
 from sightsmith.core.config.compose import reference
 from sightsmith.core.config.overrides import GROUPS, parse_overrides
+from sightsmith.core.contracts.keys import is_among, walk
 from sightsmith.core.contracts.recommendation import Recommendation, RecommendedValue
-from sightsmith.core.contracts.schema import AUTO, Config, is_among, walk
+from sightsmith.core.contracts.schema import AUTO, Config
 from sightsmith.core.contracts.schema_values import check_values
 from sightsmith.core.plugins.manager import Plugins
 from sightsmith.core.util.errors import PluginError

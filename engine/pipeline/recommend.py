@@ -10,10 +10,11 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 
 from sightsmith.core.contracts.annotation import Annotation
+from sightsmith.core.contracts.keys import walk
 from sightsmith.core.contracts.network_record import NetworkRecord, Score
 from sightsmith.core.contracts.recommendation import Recommendation, RecommendedValue, SearchRange, owned
 from sightsmith.core.contracts.records import TaskRecord
-from sightsmith.core.contracts.schema import Config, walk
+from sightsmith.core.contracts.schema import Config
 from sightsmith.core.util.errors import UserError
 from sightsmith.engine.data.dataset_statistics import DatasetStatistics
 from sightsmith.engine.pipeline.default_recipe import default_recipe

@@ -13,7 +13,8 @@ from torch import Tensor
 from sightsmith.core.config.compose import ensure_unlocked
 from sightsmith.core.config.model_card import HINT, read_card, restore_config
 from sightsmith.core.config.presets import choice_of, preset_checksum
-from sightsmith.core.contracts.schema import PLATFORM, Config, format_override
+from sightsmith.core.contracts.keys import format_override
+from sightsmith.core.contracts.schema import PLATFORM, Config
 from sightsmith.core.contracts.schema_values import check_values
 from sightsmith.core.plugins.manager import Plugins
 from sightsmith.core.util.digest import digest

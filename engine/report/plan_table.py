@@ -6,9 +6,9 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from sightsmith.core.contracts.keys import format_override
 from sightsmith.core.contracts.plan import Plan
 from sightsmith.core.contracts.recommendation import Recommendation
-from sightsmith.core.contracts.schema import format_override
 from sightsmith.core.util.text import format_duration
 
 

@@ -10,7 +10,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from sightsmith.core.contracts.schema import Config, is_among
+from sightsmith.core.contracts.keys import is_among
+from sightsmith.core.contracts.schema import Config
 from sightsmith.core.util.errors import Problem, UserError
 from sightsmith.core.util.files import fill_file, resolved_path
 from sightsmith.core.util.reading import Damaged

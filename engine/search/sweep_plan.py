@@ -16,9 +16,10 @@ from rich.table import Table
 
 from sightsmith.core.config.compose import resolve, without_hydra
 from sightsmith.core.config.literal import quoted
+from sightsmith.core.contracts.keys import format_override, walk
 from sightsmith.core.contracts.recommendation import Recommendation, owned
 from sightsmith.core.contracts.records import TunerRecord
-from sightsmith.core.contracts.schema import AUTO, MANUAL, PLATFORM, Config, format_override, walk
+from sightsmith.core.contracts.schema import AUTO, MANUAL, PLATFORM, Config
 from sightsmith.core.util.errors import Problem, UserError, near
 from sightsmith.core.util.text import format_duration
 from sightsmith.engine.report.plan_table import recommendation_rows

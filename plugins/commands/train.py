@@ -56,7 +56,7 @@ def _train_as_json(overrides: list[str], plugins: Plugins) -> int:
 def _print_help(plugins: Plugins) -> None:
     """Print every configuration key with its default, range and help."""
     from sightsmith.core.config.overrides import all_keys
-    from sightsmith.core.contracts.schema import format_override
+    from sightsmith.core.contracts.keys import format_override
 
     print(f"{HEAD}\ntask:     {', '.join(plugins.tasks)}\n"
           f"network:  {len(plugins.networks)}, see `sightsmith list networks`\n"

@@ -7,7 +7,7 @@ import dataclasses
 import pytest
 
 from sightsmith.core.config.compose import compose
-from sightsmith.core.contracts.schema import walk
+from sightsmith.core.contracts.keys import walk
 from sightsmith.core.plugins.manager import load_plugins
 from sightsmith.core.util.errors import UserError
 

@@ -177,7 +177,7 @@ def paused(tmp_path_factory):
 
 @pytest.mark.usefixtures("blank_plots")
 @pytest.mark.parametrize(("file", "damage", "says"), [
-    ("plan.json", DAMAGES["cut"], "plan.json is damaged: line 1 is not JSON"),
+    ("plan.json", DAMAGES["cut"], "plan.json is damaged: line 1: not JSON"),
     ("config.yaml", DAMAGES["a list"], "config.yaml is damaged: it is a list, not a mapping"),
     ("lock.json", DAMAGES["missing"], "lock.json is missing"),
     ("checkpoints/last/state.safetensors", DAMAGES["cut"], "state.safetensors is damaged"),

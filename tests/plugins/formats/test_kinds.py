@@ -204,7 +204,7 @@ WRONG = {
     "corners": (sets.coco(change=each("annotations", lambda item: {"bbox": [14, 11, 22, 17]})),
                 "as two corners x1, y1, x2, y2 all would fit"),
     "a key twice": (then(sets.coco(), texts("annotations.json", lambda text: text.replace(
-        '"iscrowd": 0', '"iscrowd": 0, "iscrowd": 1', 1))), "the key 'iscrowd' stands twice in one object"),
+        '"iscrowd": 0', '"iscrowd": 0, "iscrowd": 1', 1))), "the key 'iscrowd' is given twice"),
     "a flag of neither": (sets.labelme(change=lambda content: content.update(flags={"blurred": "perhaps"})),
                           "0.json: the flag 'blurred' is 'perhaps', neither true nor false"),
     "decimal commas": (sets.yolo("0,25 0,3 0,33 0,3"), "labels/train/0.txt:1"),
