@@ -31,7 +31,8 @@ RENAMING = ("mmcv.", "mmdet.", "mmseg.")
 
 
 def load_starting_weights(model: Any, record: NetworkRecord, chosen: NetworkConfig, classes: Sequence[str],
-                          published: Callable[[], Sequence[str]], heads: Heads, stem: Stem) -> LoadReport | None:
+                          published: Callable[[], Sequence[str]], heads: Heads,
+                          stem: Stem = PLAIN_STEM) -> LoadReport | None:
     """Load the file that ``chosen.weights`` stands for; None for random weights.
 
     ``published`` returns the classes of the published network; ``stem`` is for another number of channels. Raises
