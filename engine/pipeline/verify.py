@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from torch import Tensor
 
-from sightsmith.core.config.compose import ensure_unlocked
+from sightsmith.core.config.compose import compose, ensure_unlocked
 from sightsmith.core.config.model_card import HINT, read_card, restore_config
 from sightsmith.core.config.presets import choice_of, preset_checksum
 from sightsmith.core.contracts.keys import format_override
@@ -142,7 +142,7 @@ def train_again(path: Path, checks: Iterable[Check], plugins: Plugins) -> Rerun:
                         problems=[Problem(f"{item.part}: {item.text} changed since the run") for item in gone],
                         hint="restore them, or train a new run with `sightsmith train`")
     run = RunDir(path)
-    config = _config(run, plugins)
+    config = _decided_again(_config(run, plugins), read_overrides(run), plugins)
     if config.trainer.branch_from is not None:
         raise UserError(f"The run {path} started from a checkpoint of {config.trainer.branch_from}, which has been "
                         "overwritten since: the run can be verified, but not trained again")
@@ -166,6 +166,13 @@ def train_again(path: Path, checks: Iterable[Check], plugins: Plugins) -> Rerun:
     differing = {} if lock["bundle"] == lock_again["bundle"] else _differing(weights, all_tensors(again.path))
     return Rerun(again.path, len(weights), differing, plugins.task(config.task.name).score, metrics,
                  read_card(again.path)["metrics"], lock["device"], lock_again["device"])
+
+
+def _decided_again(config: Config, overrides: Sequence[str], plugins: Plugins) -> Config:
+    """``config`` with what the images decided of its channels as it was typed, so that they decide it again."""
+    typed = compose(overrides, plugins).image
+    return replace(config, image=replace(config.image, channels=typed.channels, rgb=typed.rgb, mean=typed.mean,
+                                         std=typed.std))
 
 
 def _differing(was: Mapping[str, Tensor], now: Mapping[str, Tensor]) -> dict[str, float | None]:
