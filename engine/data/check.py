@@ -58,22 +58,18 @@ def check_dataset(config: Config, formats: Sequence[DatasetFormatRecord], reader
     samples = _limited(index.samples, config)
     unreadable: list[Problem] = []
     infos = probe_all(samples, readers, unreadable, stack=config.image.pages == STACKED)
-    left_out: tuple[str, ...] = ()
-    if config.dataset.on_bad_image == "skip" and infos:
-        left_out = tuple(sorted({problem.file for problem in unreadable if problem.file is not None}))
-        unreadable = [replace(problem, hint="it is left out", severity="warning") if problem.file else problem
-                      for problem in unreadable]
-    problems += unreadable
+    skips = config.dataset.on_bad_image == "skip" and infos
+    left_out = tuple(sorted({problem.file for problem in unreadable if problem.file is not None})) if skips else ()
+    problems += [replace(problem, hint="it is left out", severity="warning") if problem.file in left_out else problem
+                 for problem in unreadable]
     index = replace(index, samples=tuple(sample for sample in samples if sample.name in infos))
     objects = None
     if annotation != "labels":
         from sightsmith.engine.data.check_objects import check_objects
-
         objects = check_objects(index, infos, annotation)
         index = replace(index, samples=objects.samples, annotation=annotation, relative=False)
         problems += objects.problems
-    samples = frames_of(index.samples, infos)
-    samples = assign_groups(samples, infos, config.dataset.group_by, problems)
+    samples = assign_groups(frames_of(index.samples, infos), infos, config.dataset.group_by, problems)
     index = replace(index, samples=samples)
     problems += about_images(config, infos)
     if not for_evaluation:

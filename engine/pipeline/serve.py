@@ -14,7 +14,7 @@ import tempfile
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -37,6 +37,17 @@ GRACE = 3
 """Seconds in which requests may end once the server is asked to stop."""
 PAGE = Path(__file__).parents[1] / "report" / "templates" / "serve.html"
 
+BODY: dict[str, Any] = {"requestBody": {"required": True, "content": {
+    kind: {"schema": {"type": "string", "format": "binary"}}
+    for kind in ("image/jpeg", "image/png", "image/tiff", "image/bmp", "application/dicom")} | {
+    "multipart/form-data": {"schema": {"type": "object", "properties": {
+        "file": {"type": "string", "format": "binary"}}}}}}}
+ERRORS: dict[int | str, dict[str, Any]] = {
+    TOO_LARGE: {"description": "too many bytes or pixels"},
+    NO_IMAGE: {"description": "not a readable image"}, TOO_MANY: {"description": "too many requests are waiting"},
+    TOO_LONG: {"description": "the prediction took too long"}}
+"""What OpenAPI says of ``/predict``."""
+
 
 @dataclass(frozen=True)
 class Limits:
@@ -53,25 +64,15 @@ def application(result: Result, limits: Limits, hosts: Collection[str] = ()) -> 
     """The server's routes. The model is built at once. Requests for others than ``hosts`` are refused (none: no matter
     for whom), so that no foreign page can reach a server on this machine by a name of its own."""
     decoder = TrialDecoder(result.plugins.image_readers.values(), 1e6 * limits.megapixels)
-
-    @asynccontextmanager
-    async def ready(app: FastAPI) -> AsyncIterator[None]:
-        decoder.start()
-        yield
-        decoder.close()
-
     # FastAPI's own pages of documentation load scripts from the Internet.
     app = FastAPI(title=f"sightsmith {result.task.config.name}", version=version("sightsmith"), docs_url=None,
-                  redoc_url=None, lifespan=ready)
+                  redoc_url=None, lifespan=_running(decoder))
     _ = result.predictor
     worker = ThreadPoolExecutor(1)
     under_way = 0
 
-    @app.middleware("http")
-    async def check_host(request: Request, answer: Callable[[Request], Awaitable[Response]]) -> Response:
-        if hosts and request.url.hostname not in hosts:
-            return JSONResponse({"detail": f"this server answers for {', '.join(sorted(hosts))}"}, WRONG_HOST)
-        return await answer(request)
+    if hosts:
+        _answer_only(app, hosts)
 
     @app.get("/", include_in_schema=False)
     def page() -> HTMLResponse:
@@ -90,17 +91,7 @@ def application(result: Result, limits: Limits, hosts: Collection[str] = ()) -> 
                 "multi_label": task.multi_label, "input_size": task.input_size(), "metrics": result.metrics,
                 "run": result.run_dir.name}
 
-    body = {"requestBody": {"required": True, "content": {
-        kind: {"schema": {"type": "string", "format": "binary"}}
-        for kind in ("image/jpeg", "image/png", "image/tiff", "image/bmp", "application/dicom")} | {
-        "multipart/form-data": {"schema": {"type": "object", "properties": {
-            "file": {"type": "string", "format": "binary"}}}}}}}
-    errors: dict[int | str, dict[str, Any]] = {
-        TOO_LARGE: {"description": "too many bytes or pixels"},
-        NO_IMAGE: {"description": "not a readable image"}, TOO_MANY: {"description": "too many requests are waiting"},
-        TOO_LONG: {"description": "the prediction took too long"}}
-
-    @app.post("/predict", openapi_extra=body, responses=errors)
+    @app.post("/predict", openapi_extra=BODY, responses=ERRORS)
     async def predict(request: Request) -> JSONResponse:
         """The prediction for the image in the body, or in the form field ``file``: a list with an entry a frame."""
         try:
@@ -127,6 +118,24 @@ def application(result: Result, limits: Limits, hosts: Collection[str] = ()) -> 
                 under_way -= 1
 
     return app
+
+
+def _running(decoder: TrialDecoder) -> Callable[[FastAPI], AbstractAsyncContextManager[None]]:
+    """``decoder`` runs as long as the server."""
+    @asynccontextmanager
+    async def running(app: FastAPI) -> AsyncIterator[None]:
+        decoder.start()
+        yield
+        decoder.close()
+    return running
+
+
+def _answer_only(app: FastAPI, hosts: Collection[str]) -> None:
+    @app.middleware("http")
+    async def check_host(request: Request, answer: Callable[[Request], Awaitable[Response]]) -> Response:
+        if request.url.hostname not in hosts:
+            return JSONResponse({"detail": f"this server answers for {', '.join(sorted(hosts))}"}, WRONG_HOST)
+        return await answer(request)
 
 
 async def _receive(request: Request, file: IO[bytes], limits: Limits) -> None:
