@@ -10,9 +10,8 @@ from sightsmith.core.util.errors import Problem, UserError
 
 NEVER_LOCKED = ("name", "description", "output_dir", "logger", "limits", "hyper", "tuner", "trainer", "ensemble",
                 "dataset.root", "dataset.format", "dataset.validation_percentage", "dataset.group_by",
-                "dataset.class_map", "dataset.min_images_per_class", "dataset.limit",
-                "dataset.on_bad_image", "dataset.folds",
-                "dataset.repeats", "dataset.refit")
+                "dataset.class_map", "dataset.min_images_per_class", "dataset.limit", "dataset.on_bad_image",
+                "dataset.folds", "dataset.repeats", "dataset.refit")
 """Keys and groups that are never locked: the data, the hyperparameters, and how the run is executed."""
 
 

@@ -225,8 +225,8 @@ def load_matching(model: nn.Module, state: Mapping[str, Tensor], source: str, st
     how = "by name"
     channels = {f"{name}.weight": module.in_channels for name, module in model.named_modules()
                 if isinstance(module, nn.Conv2d)}
-    stems = [name for name in channels if channels[name] == next(iter(channels.values()))]
-    first = stems[0] if stems else ""
+    first = next(iter(channels), "")
+    stems = [name for name in channels if channels[name] == channels[first]]
     if sum(name in own for name in state) < len(state) / 2 and (renamed := _by_order(own, state, first)):
         state, how = renamed, "by order"
     loaded, mismatched, adapted = {}, [], []

@@ -11,17 +11,8 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from sightsmith.plugin import (
-    Object,
-    Polygons,
-    Problem,
-    Sample,
-    check_image_size,
-    encode_mask,
-    mask_box,
-    read_numbers,
-    read_size,
-)
+from sightsmith.plugin import Object, Polygons, Problem, Sample, check_image_size, read_numbers, read_size
+from sightsmith.plugins.formats.shapes import from_cut
 
 CORNERS = 64
 """of the polygon that approximates a circle; its area is 0.2 % too small"""
@@ -113,10 +104,4 @@ def _mask(label: str, x: float, y: float, text: Any, size: tuple[int, int] | Non
         left, top = round(x), round(y)
     except Exception as error:  # decoders raise nearly every built-in exception on broken bytes
         raise ValueError("its mask is not a base64 PNG") from error
-    height, width = cut.shape
-    if left < 0 or top < 0 or left + width > size[0] or top + height > size[1]:
-        raise ValueError(f"its mask extends beyond the image of {size[0]} x {size[1]} px")
-    whole = np.zeros(size[::-1], dtype=bool)
-    whole[top:top + height, left:left + width] = cut
-    mask = encode_mask(whole)
-    return Object(label, mask_box(mask), mask)
+    return from_cut(label, cut, left, top, size)
