@@ -16,6 +16,7 @@ from sightsmith.core.contracts.records import TaskRecord
 from sightsmith.core.contracts.schema import Config
 from sightsmith.core.util.errors import UserError, near
 from sightsmith.core.util.reading import Damaged, Kind, read_json, validate_fields
+from sightsmith.core.util.text import is_text
 
 BUNDLE_FORMAT = 1
 FOLDER = "model"
@@ -34,6 +35,8 @@ def card_path(run: Path) -> Path:
 def read_card(run: Path) -> dict[str, Any]:
     """The card of the model bundle of ``run``. Raises UserError if it is missing or damaged."""
     path = card_path(run)
+    if not is_text(str(run.absolute())):
+        raise UserError(f"{run.absolute()}: its name is not UTF-8, so no model can be read from it", hint="rename it")
     if not os.path.lexists(path):
         raise UserError(f"{run} is not a finished run: its folder {FOLDER}/ has no {path.name}",
                         hint="`sightsmith list runs` shows the runs")

@@ -14,11 +14,18 @@ from typing import Any
 import platformdirs
 
 from sightsmith.core.util.errors import UserError
+from sightsmith.core.util.text import is_text
 
 
 def write_atomic(path: Path, data: bytes | str) -> None:
-    """Replace ``path`` with ``data`` atomically: after a crash it holds either the old or the new content."""
-    payload = data.encode() if isinstance(data, str) else data
+    """Replace ``path`` with ``data`` atomically: after a crash it holds either the old or the new content. Raises
+    UserError for text with a name that is not UTF-8."""
+    try:
+        payload = data.encode() if isinstance(data, str) else data
+    except UnicodeEncodeError as error:
+        around = str(error.object)[max(error.start - 40, 0):error.end + 20]
+        raise UserError(f"cannot write {path}: a name in it is not UTF-8: {around!r}",
+                        hint="rename the file or folder") from error
     fill_file(path, lambda temporary: temporary.write_bytes(payload))
 
 
@@ -73,7 +80,10 @@ def make_folder(folder: Path) -> None:
 
 
 def ensure_writable(folder: Path) -> None:
-    """Raises UserError if ``folder`` is a file, cannot be created or is not writable. Creates nothing."""
+    """Raises UserError if ``folder`` is a file, cannot be created, is not writable or has a name that no text can hold.
+    Creates nothing."""
+    if not is_text(str(folder.absolute())):
+        raise _unwritable(folder.absolute(), "its name is not UTF-8, so no report could name it")
     there = next(place for place in (folder, *folder.absolute().parents) if os.path.exists(place))
     if not there.is_dir():
         raise _unwritable(folder, f"{there} is a file")

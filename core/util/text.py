@@ -13,6 +13,15 @@ def printable(text: str) -> str:
     return _UNPRINTABLE.sub(lambda match: match[0].encode("unicode_escape").decode(), text)
 
 
+def is_text(name: str) -> bool:
+    """Whether a file of text can hold ``name``: one that is not UTF-8 has halves of characters in Python."""
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
 def format_metric(value: float | None) -> str:
     """A metric with four decimals; None is ``undefined``."""
     return "undefined" if value is None else f"{value:.4f}"

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from sightsmith.core.contracts.dataset import DatasetIndex
 from sightsmith.core.util.errors import Problem, listed
+from sightsmith.core.util.text import is_text
 from sightsmith.engine.data.annotation_files import SYSTEM_FOLDERS, is_run, relative_name
 from sightsmith.engine.data.foreign import unreadable_annotation
 from sightsmith.engine.data.image_files import is_inside
@@ -21,17 +22,9 @@ def about_files(index: DatasetIndex, told: Container[str | None]) -> list[Proble
 
 def about_names(index: DatasetIndex) -> list[Problem]:
     """Errors about names that no file of text can hold: those of files on other systems, and halves of characters."""
-    names = [*(sample.name for sample in index.samples), *index.classes]
+    names = [str(index.root.absolute()), *(sample.name for sample in index.samples), *index.classes]
     return [Problem("its name is not UTF-8, so no report could name it", file=name, hint="rename it")
-            for name in dict.fromkeys(names) if not _is_text(name)]
-
-
-def _is_text(name: str) -> bool:
-    try:
-        name.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
+            for name in dict.fromkeys(names) if not is_text(name)]
 
 
 def about_folders(root: Path) -> list[Problem]:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from sightsmith.core.util.errors import UserError
-from sightsmith.core.util.files import cache_dir, ensure_writable, make_folder
+from sightsmith.core.util.files import cache_dir, ensure_writable, make_folder, write_json
 
 
 def test_a_folder_that_can_be_is_made_only_when_asked(tmp_path):
@@ -41,3 +41,21 @@ def test_the_cache_is_in_the_users_cache_folder_unless_it_is_moved(tmp_path, mon
     monkeypatch.delenv("SIGHTSMITH_CACHE")
     monkeypatch.setattr("platformdirs.user_cache_path", lambda name, appauthor: tmp_path / name)
     assert cache_dir() == tmp_path / "sightsmith"
+
+
+NOT_UTF_8 = os.fsdecode(b"fotos_\xe4")
+
+
+def test_a_name_that_no_text_can_hold_is_refused_before_anything_is_written(tmp_path, monkeypatch):
+    folder = tmp_path / NOT_UTF_8
+    refused = r"cannot write to .*fotos_\\udce4: its name is not UTF-8"
+    with pytest.raises(UserError, match=refused):
+        make_folder(folder)
+    assert not folder.exists()
+    folder.mkdir()
+    monkeypatch.chdir(folder)
+    with pytest.raises(UserError, match=refused):
+        make_folder(Path("runs"))
+    with pytest.raises(UserError, match=r"a name in it is not UTF-8: .*fotos_\\udce4"):
+        write_json(tmp_path / "found.json", {"folder": NOT_UTF_8})
+    assert [path.name for path in tmp_path.iterdir()] == [NOT_UTF_8]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import os
 import shutil
 
 import pytest
@@ -136,6 +137,7 @@ def test_mistakes(digits, tmp_path):
     for part in ("unknown: cat", "the data set has 0, cat", "the run knows 0, 1, 2"):
         assert part in errors
     for arguments, says in (([f"run={tmp_path}"], "is not a finished run"),
+                            ([os.fsdecode(b"run=r_\xe4")], "its name is not UTF-8, so no model can be read"),
                             ([f"run={digits.run_dir}", "dataset.rot=x"], "unknown key 'dataset.rot'"),
                             ([f"run={digits.run_dir}", f"dataset.root={tmp_path / 'gone'}"], "there is no such folder"),
                             ([f"run={digits.run_dir}", "dataset.format=cocoo"], "Did you mean 'coco'?"),
