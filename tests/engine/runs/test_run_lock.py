@@ -98,8 +98,9 @@ def test_what_is_no_lock(tmp_path, make):
 
 
 @pytest.mark.usefixtures("blank_plots")
-def test_a_run_cannot_be_resumed_twice_at_once(tmp_path, holder):
-    train = [*LABELS, "dataset.limit=40", f"output_dir={tmp_path}"]
+@pytest.mark.parametrize("devices", [1, pytest.param(2, marks=pytest.mark.slow)])
+def test_a_run_cannot_be_resumed_twice_at_once(tmp_path, holder, devices):
+    train = [*LABELS, "dataset.limit=40", f"output_dir={tmp_path}", f"trainer.devices={devices}"]
     code, _, errors = within("train", *train, "trainer.pause_after_epoch=1")
     assert code == 0, errors
     [run] = tmp_path.iterdir()
