@@ -90,6 +90,7 @@ def _alive(process):
 
 def _sightsmith(arguments, environment, folder, files, dies_when):
     from sightsmith.cli import main
+    from sightsmith.engine.training import distributed
 
     gc.freeze()  # else each training looks for garbage among all that is imported, for a third of a second
     os.setsid()
@@ -102,6 +103,7 @@ def _sightsmith(arguments, environment, folder, files, dies_when):
         runpy.run_path(str(path))  # as a new interpreter would; the server is one of before the test
     if BLANK_PLOTS in os.environ:
         Figure.savefig = save_blank
+    distributed.START_METHOD = "fork"  # ranks that import everything anew take most of a run's time
     if dies_when is not None:
         _watch(dies_when)
     try:

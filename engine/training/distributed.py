@@ -20,6 +20,8 @@ from sightsmith.engine.runs.resources import ResourceError
 from sightsmith.engine.training import watchdog
 
 T = TypeVar("T")
+START_METHOD = "spawn"
+"""How ranks are started: as new processes, since CUDA does not work in one that is forked."""
 LACKING_EXIT_CODE = 114
 """Exit code of a rank that ended for a ResourceError: the others cannot go on without it."""
 
@@ -60,7 +62,7 @@ def launch(count: int, function: Callable[..., T], *arguments: Any) -> T:
         with tempfile.TemporaryDirectory() as logs:  # torch would leave its own behind
             config = LaunchConfig(min_nodes=1, max_nodes=1, nproc_per_node=count, run_id=uuid.uuid4().hex,
                                   max_restarts=0, rdzv_backend="c10d", rdzv_endpoint="localhost:0",
-                                  local_addr="localhost", start_method="spawn", signals_to_handle="SIGTERM",
+                                  local_addr="localhost", start_method=START_METHOD, signals_to_handle="SIGTERM",
                                   logs_specs=DefaultLogsSpecs(logs))
             results: dict[int, T] = elastic_launch(config, function)(*arguments)
     except SignalException as error:
