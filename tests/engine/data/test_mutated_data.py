@@ -36,7 +36,8 @@ def _prepared(_own_cache):
     prepare()
 
 
-@pytest.mark.parametrize("first", range(0, 60, 5))
+@pytest.mark.parametrize("first", [0, 5, 10, *(pytest.param(first, marks=pytest.mark.slow)
+                                               for first in range(15, 60, 5))])
 def test_mutated_data_sets(first, tmp_path):
     _assert_no_fault(dataset_case, range(first, first + 5), tmp_path)
 

@@ -74,6 +74,7 @@ def test_evaluation_and_retraining_refuse_other_bands(twelve, tmp_path):
             attempt()
 
 
+@pytest.mark.slow
 def test_a_retrained_run_has_the_channels_of_its_base(twelve, tmp_path):
     found = sightsmith.train(["flow=retrain", f"base_run={twelve.run_dir}", "hyper.epochs=1", f"output_dir={tmp_path}",
                               f"dataset.root={twelve.run_dir.parent / 'data'}", "trainer.num_workers=0"])
@@ -119,6 +120,7 @@ def test_arrays_are_trained_too_with_all_augmentations(tmp_path):
     assert found.task.config.image.channels == "5" and found.task.config.image.rgb is True
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("task", "data", "network"), [("segmentation", "seg", "bisenetv2"),
                                                        ("detection", "det", "rtmdet_tiny")])
 def test_objects_and_masks_in_five_bands(tmp_path, task, data, network):

@@ -90,6 +90,7 @@ def impatient(digits):
         process.wait()
 
 
+@pytest.mark.slow
 def test_slow_senders_keep_nobody_waiting_and_the_server_ends_when_asked(impatient):
     process, host, port = impatient
     with contextlib.ExitStack() as stack:

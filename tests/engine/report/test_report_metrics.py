@@ -107,8 +107,8 @@ def test_classification(shapes, tmp_path, several):
         same(row["observed frequency"], two)
 
 
-@pytest.mark.parametrize(("run", "kind"), [
-    pytest.param("photo_boxes", "bbox", marks=pytest.mark.slow), ("photo_masks", "segm")])
+@pytest.mark.slow
+@pytest.mark.parametrize(("run", "kind"), [("photo_boxes", "bbox"), ("photo_masks", "segm")])
 def test_detection(request, run, kind):
     """pycocotools is given boxes and masks as the data set has them, and as the model predicts them."""
     result = request.getfixturevalue(run)

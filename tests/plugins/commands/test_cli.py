@@ -160,6 +160,7 @@ def test_a_sweep_runs_each_choice(tmp_path):
     assert all(json.loads(path.read_text())["status"] == "finished" for path in runs)
 
 
+@pytest.mark.slow
 def test_a_non_finite_loss_ends_with_1_and_advice(tmp_path):
     code, output, errors = command(
         "train", *SMALL, "dataset.root=sample", "hyper.optimizer=sgd", "hyper.learning_rate=1", "hyper.epochs=30",

@@ -29,6 +29,7 @@ def test_every_part_of_mmdet_and_mmseg_imports():
     """)
 
 
+@pytest.mark.slow
 def test_the_module_is_made_once():
     run("""
         import sys, threading
