@@ -173,9 +173,9 @@ def parse_yaml(text: str, *, dates: bool = False) -> Any:
     try:
         return yaml.load(text, Loader=_DatesToo if dates else _Loader)
     except yaml.MarkedYAMLError as error:
-        raise ParseError(str(error.problem), error.problem_mark and error.problem_mark.line + 1) from error
+        raise ParseError(f"not YAML: {error.problem}", error.problem_mark and error.problem_mark.line + 1) from error
     except yaml.YAMLError as error:
-        raise ParseError(str(error).splitlines()[0]) from error
+        raise ParseError(f"not YAML: {str(error).splitlines()[0]}") from error
     except RecursionError as error:
         raise ParseError("it is nested too deeply") from error
 

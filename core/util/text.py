@@ -13,6 +13,11 @@ def printable(text: str) -> str:
     return _UNPRINTABLE.sub(lambda match: match[0].encode("unicode_escape").decode(), text)
 
 
+def as_text(name: str) -> str:
+    """The name of a file as text: bytes that are not UTF-8 become ``\\udce9`` and the like."""
+    return name.encode(errors="backslashreplace").decode()
+
+
 def is_text(name: str) -> bool:
     """Whether a file of text can hold ``name``: one that is not UTF-8 has halves of characters in Python."""
     try:

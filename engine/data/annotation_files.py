@@ -16,6 +16,7 @@ from typing import Any
 
 from sightsmith.core.util.errors import Problem
 from sightsmith.core.util.reading import ParseError, parse_json, parse_yaml
+from sightsmith.core.util.text import as_text
 from sightsmith.engine.data.image_files import is_image, is_inside
 
 LARGEST_JSON = 2 * 2**30
@@ -98,8 +99,8 @@ def has_images(folder: Path) -> bool:
 
 
 def relative_name(path: Path, root: Path) -> str:
-    """``path`` from ``root``, with slashes: what a person sees of a file of the data set."""
-    return path.relative_to(root).as_posix()
+    """``path`` from ``root``, with slashes, as text: what a person sees of a file of the data set."""
+    return as_text(path.relative_to(root).as_posix())
 
 
 def images_in(folder: Path, root: Path) -> Iterator[Path]:

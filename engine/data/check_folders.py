@@ -21,10 +21,13 @@ def about_files(index: DatasetIndex, told: Container[str | None]) -> list[Proble
 
 
 def about_names(index: DatasetIndex) -> list[Problem]:
-    """Errors about names that no file of text can hold: those of files on other systems, and halves of characters."""
-    names = [str(index.root.absolute()), *(sample.name for sample in index.samples), *index.classes]
-    return [Problem("its name is not UTF-8, so no report could name it", file=name, hint="rename it")
-            for name in dict.fromkeys(names) if not is_text(name)]
+    """Errors about names that no file of text can hold, the data set's and its classes', and about images whose names
+    only differ in what is not text."""
+    problems = [Problem("its name is not UTF-8, so no report could name it", file=name, hint="rename it")
+                for name in (str(index.root.absolute()), *index.classes) if not is_text(name)]
+    paths: dict[str, Path] = {}
+    return problems + [Problem("two files have this name once it is text", file=sample.name, hint="rename one of them")
+                       for sample in index.samples if paths.setdefault(sample.name, sample.path) != sample.path]
 
 
 def about_folders(root: Path) -> list[Problem]:

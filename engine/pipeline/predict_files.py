@@ -21,6 +21,8 @@ from sightsmith.core.contracts.prediction import Prediction
 from sightsmith.core.contracts.records import ImageReaderRecord
 from sightsmith.core.util.errors import Problem, UserError, near
 from sightsmith.core.util.files import cache_dir, ensure_writable, fill_file, typed_path, write_json
+from sightsmith.core.util.text import as_text
+from sightsmith.engine.data.annotation_files import relative_name
 from sightsmith.engine.data.archive import unpack
 from sightsmith.engine.data.image_files import is_image_file, suffixes
 from sightsmith.engine.data.thumbnails import blended, load_rgb, palette, shown_bands
@@ -99,9 +101,9 @@ def find_images(location: str, readers: Sequence[ImageReaderRecord]) -> dict[str
         raise UserError(f"input={location}: there is no such file or folder.{near(source.name, siblings)}",
                         hint="type the path of an image, a folder of images, or a zip of such a folder")
     if source.is_file() and source.suffix.lower() != ".zip":
-        return {source.name: source}
+        return {as_text(source.name): source}
     root = unpack(source, cache_dir() / "archives") if source.is_file() else source
-    found = {path.relative_to(root).as_posix(): path for path in _files(root, readers)}
+    found = {relative_name(path, root): path for path in _files(root, readers)}
     if not found:
         raise UserError(f"input={location} contains no images",
                         hint=f"supported: {', '.join(suffixes(readers))}, and "

@@ -14,6 +14,7 @@ from every_format import CANARY, SETS, make, write_canaries
 from guarded_inspect import CONTROL, dataset_case, image_case, inspect, prepare
 from tool_datasets import label_studio
 
+from sightsmith.engine.pipeline.predict_files import find_images
 from sightsmith.plugins.commands.output import print_json
 
 IMAGE_SEEDS = [seed for seed in range(1, 23) if seed % 10]
@@ -109,18 +110,21 @@ def test_a_link_to_a_folder_elsewhere_is_named(tmp_path):
 
 @pytest.mark.parametrize("odd", [os.fsdecode(b"caf\xe9"), os.fsdecode(b"\xff")])
 def test_names_that_are_not_utf8(odd, tmp_path):
-    root = tmp_path / "set"
+    root, escaped = tmp_path / "set", odd.encode("unicode_escape").decode()
     folders(root)
     (root / "cat" / "0.png").rename(root / "cat" / f"{odd}.png")
-    (root / "dog").rename(root / odd)
     outcome = inspect(root, "classification")
+    assert (outcome.code, outcome.said_code) == (0, 0)
+    assert f"cat/{escaped}.png" in find_images(str(root), [])
+    picture(root / "cat" / f"{escaped}.png")
+    assert f"cat/{escaped}.png: two files have this name once it is text" in inspect(root, "classification").said
+    (root / "dog").rename(root / odd)
+    root.rename(tmp_path / odd)
+    outcome = inspect(tmp_path, "classification", tmp_path / odd)
     assert (outcome.code, outcome.said_code) == (2, 2)
-    escaped = odd.encode("unicode_escape").decode()
-    for name in (f"cat/{escaped}.png", f"{escaped}/0.png", escaped):
-        assert f"{name}: its name is not UTF-8, so no report could name it\n      rename it" in outcome.said
+    for name in (escaped, str(tmp_path / escaped)):
+        assert f"- {name}: its name is not UTF-8, so no report could name it\n      rename it" in outcome.said
     assert odd in outcome.values["classes"]
-    outcome = inspect(root.rename(tmp_path / odd), "classification")
-    assert f"{escaped}: its name is not UTF-8" in outcome.said
 
 
 def test_json_is_valid_wherever_it_is_printed(monkeypatch):
