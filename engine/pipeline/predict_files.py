@@ -16,7 +16,7 @@ from PIL import Image
 
 from sightsmith.core.contracts.annotation import Object
 from sightsmith.core.contracts.dataset import DatasetIndex, Sample
-from sightsmith.core.contracts.image import Array, ImageInfo
+from sightsmith.core.contracts.image import Array, Geometry, ImageInfo
 from sightsmith.core.contracts.prediction import Prediction
 from sightsmith.core.contracts.records import ImageReaderRecord
 from sightsmith.core.util.errors import Problem, UserError, near
@@ -61,12 +61,14 @@ class PredictOptions:
 
 @dataclass
 class ImagePrediction:
-    """The prediction for one image, the image's path relative to the input, and the files written for it by kind."""
+    """The prediction for one image, the image's path relative to the input, the files written for it by kind, and of a
+    volume how it lies."""
 
     name: str
     prediction: Prediction
     files: dict[str, str] = field(default_factory=dict)
     reader: str | None = None
+    geometry: Geometry | None = None
 
     @property
     def sample(self) -> Sample:
@@ -85,6 +87,8 @@ class ImagePrediction:
                 {"label": item.label, "score": round(item.score, 6), "box": [round(side, 3) for side in item.box],
                  **({"mask": {"size": [item.mask.height, item.mask.width], "counts": item.mask.counts.decode()}}
                     if item.mask is not None else {})} for item in found.objects]
+        if self.geometry is not None:
+            content["geometry"] = self.geometry.to_json()
         return content | self.files
 
 
@@ -153,7 +157,7 @@ def predict_files(result: Result, location: str, options: PredictOptions,
 
     def item_of(prediction: Prediction) -> ImagePrediction:
         name = names[prediction.path]
-        return ImagePrediction(name, prediction, reader=infos[name].reader)
+        return ImagePrediction(name, prediction, reader=infos[name].reader, geometry=infos[name].geometry)
 
     first_heatmap = _heatmap(result, item_of(first)) if options.heatmaps else None  # fails if the task has none
     folder = RunDir.create(parent, Path(location).stem).path
