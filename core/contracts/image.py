@@ -98,8 +98,8 @@ class Frame:
     """One decoded frame: ``values`` (H, W, C) in the file's units (DICOM: after rescale), not yet scaled.
 
     ``maximum`` is the largest stored value; ``limits`` map to black and white by default (None: there is no natural
-    range); ``windowed`` says that ``image.windows`` apply. ``notes`` are warnings, of which the check of a data set counts
-    the files: each is what precedes "in 3 images", such as "pages of another size are left out".
+    range); ``windowed`` says that ``image.windows`` apply. ``notes`` are warnings, of which the check of a data set
+    counts the files: each is what precedes "in 3 images", such as "pages of another size are left out".
 
     Of 2 bands, or more than 3, the first ``bands`` are a picture: 3 if they are red, green and blue, 1 if the first is
     grey, 0 if that is not known.
@@ -124,7 +124,9 @@ class Frame:
 class Reader(Protocol):
     """An open image file. An exception from its builder or :meth:`frame` is shown as the file's problem.
 
-    A reader of volumes, whose frames are slices, also has their ``geometry``, a :class:`Geometry`.
+    A reader of volumes, whose frames are slices, also has their ``geometry``, a :class:`Geometry`, and a method
+    ``save(slices, stem)``, which writes slices (frames, H, W) of uint8 as a volume that lies as this one, beside the
+    path ``stem``, and returns the path with its suffix.
     """
 
     frames: int

@@ -113,7 +113,9 @@ def _about_black_and_white(config: Config, infos: Mapping[str, ImageInfo]) -> li
     if free:
         problems.append(Problem(f"{len(free)} images have more than 16 bits or floating-point values, so black and "
                                 f"white are undefined: {listed(free)}",
-                                hint="set the values of black and white: image.range=[low,high]"))
+                                hint="set the values of black and white: image.range=[low,high]; theirs are from "
+                                     f"{min(info.extent[0] for info in free.values()):g} to "
+                                     f"{max(info.extent[1] for info in free.values()):g}"))
     deep = {name: info for name, info in plain.items() if info.bits == 16}
     top = max((info.maximum for info in deep.values()), default=0)
     if deep and 0 < top < 65535 * DARK:

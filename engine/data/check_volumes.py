@@ -41,20 +41,16 @@ def _fault(name: str, info: ImageInfo, mask: SemanticMask) -> Problem | None:
     except ImageError as error:
         return Problem(str(error), file=mask.name)
     shape, wanted = (*reader.size, reader.frames), (info.width, info.height, info.frames)
-    shapes = f"the mask has {_shown(shape)} voxels, but its image {name} has {_shown(wanted)}"
     geometry: Geometry | None = getattr(reader, "geometry", None)
-    if geometry is None or info.geometry is None:
-        return None if shape == wanted else Problem(shapes, file=mask.name)
-    if shape != wanted or geometry.plane != info.geometry.plane:
-        planes = f"{geometry.plane} slices of the mask and {info.geometry.plane} ones of the image"
-        return Problem(shapes if shape != wanted else f"its header places it elsewhere than its image {name}: {planes}",
-                       file=mask.name, hint="resample the mask to the image's grid, and save it with the image's affine")
-    off = _off(info.geometry, geometry, wanted)
-    if off > SHIFT:
-        return Problem(f"its header places it elsewhere than its image {name}: a corner is {off:.3g} voxels off",
-                       file=mask.name, hint="if the voxels match, save the mask with the affine of its image; otherwise "
-                                            "resample it to the image's grid")
-    return None
+    if shape != wanted:
+        reason = (f"the mask has {_shown(shape, geometry)}, but its image {name} has "
+                  f"{_shown(wanted, info.geometry)}")
+    elif geometry and info.geometry and (off := _off(info.geometry, geometry, wanted)) > SHIFT:
+        reason = f"its header places it elsewhere than its image {name}: a corner is {off:.3g} voxels off"
+    else:
+        return None
+    return Problem(reason, file=mask.name, hint="if their voxels match, save the mask with the affine of its image; "
+                                                "otherwise resample it to the image's grid")
 
 
 def _off(first: Geometry, second: Geometry, shape: tuple[int, int, int]) -> float:
@@ -64,5 +60,6 @@ def _off(first: Geometry, second: Geometry, shape: tuple[int, int, int]) -> floa
     return float(np.linalg.norm(places[0] - places[1], axis=0).max() / min(first.spacing))
 
 
-def _shown(shape: tuple[int, ...]) -> str:
-    return " x ".join(map(str, shape))
+def _shown(shape: tuple[int, int, int], geometry: Geometry | None) -> str:
+    kind = f"{geometry.plane} slices" if geometry else "slices"
+    return f"{shape[2]} {kind} of {shape[0]} x {shape[1]} px"

@@ -56,7 +56,8 @@ def _probe_once(path: Path, readers: tuple[ImageReaderRecord, ...], stack: bool,
 def _probe(path: Path, readers: tuple[ImageReaderRecord, ...], stack: bool) -> ImageInfo:
     with _opened(path, readers, stack=stack) as (reader, builder):
         frames = [_described(reader.frame(index, careful=True)) for index in range(reader.frames)]
-        shapes, bits, maxima, digests, grey, extents, limits, colours, notes, windowed, blank = zip(*frames, strict=True)
+        (shapes, bits, maxima, digests, grey, extents, limits, colours, notes, windowed,
+         blank) = zip(*frames, strict=True)
         low, high = min(extent[0] for extent in extents), max(extent[1] for extent in extents)
         return ImageInfo(shapes[0][1], shapes[0][0], max(shape[2] for shape in shapes), max(bits), reader.frames,
                          reader.groups, reader.modality, max(maxima), digests, all(grey), builder, (low, high),
@@ -67,8 +68,9 @@ def _probe(path: Path, readers: tuple[ImageReaderRecord, ...], stack: bool) -> I
 def _described(frame: Frame) -> tuple[Any, ...]:
     """What is kept of a frame once it is decoded."""
     monochrome = bool((frame.values == frame.values[..., :1]).all())
+    blank = bool((frame.values == frame.values[:1, :1]).all())
     return (frame.values.shape, frame.bits, frame.maximum, digest(frame), monochrome, extent(frame.values),
-            frame.limits, frame.colours, frame.notes, frame.windowed, bool((frame.values == frame.values[:1, :1]).all()))
+            frame.limits, frame.colours, frame.notes, frame.windowed, blank)
 
 
 def read_header(path: Path, readers: Collection[ImageReaderRecord] = (), builder: str | None = None,

@@ -52,8 +52,8 @@ class Pair:
 def near_duplicates(samples: Sequence[Sample], image: ImageConfig) -> list[Pair]:
     """Pairs of ``samples`` whose perceptual hashes differ in at most ``MAX_DISTANCE`` bits, the closest first.
 
-    Images that cannot be read are left out, and so are empty slices, which are all alike, and neighbours in a file whose
-    frames stay together.
+    Images that cannot be read are left out, and so are empty slices, which are all alike, and neighbours in a file
+    whose frames stay together.
     """
     with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
         found = list(pool.map(lambda sample: _seen(sample, image), samples))

@@ -16,17 +16,18 @@ from PIL import Image
 
 from sightsmith.core.contracts.annotation import Object
 from sightsmith.core.contracts.dataset import DatasetIndex, Sample
-from sightsmith.core.contracts.image import Array, Geometry, ImageInfo
+from sightsmith.core.contracts.image import Array, ImageInfo
 from sightsmith.core.contracts.prediction import Prediction
 from sightsmith.core.contracts.records import ImageReaderRecord
 from sightsmith.core.util.errors import Problem, UserError, near
-from sightsmith.core.util.files import cache_dir, ensure_writable, fill_file, typed_path, write_json
+from sightsmith.core.util.files import cache_dir, ensure_writable, fill_file, stem_of, typed_path, write_json
 from sightsmith.engine.data.archive import unpack
 from sightsmith.engine.data.image_files import is_image_file, suffixes
 from sightsmith.engine.data.thumbnails import blended, load_rgb, palette, shown_bands
 from sightsmith.engine.data.write import find_writer, regions, write_dataset
 from sightsmith.engine.pipeline.console import tracked
 from sightsmith.engine.pipeline.inference import batches
+from sightsmith.engine.pipeline.mask_volumes import MaskVolumes
 from sightsmith.engine.pipeline.predict import probed, unreadable
 from sightsmith.engine.pipeline.result import Result
 from sightsmith.engine.report.draw import drawn
@@ -61,14 +62,12 @@ class PredictOptions:
 
 @dataclass
 class ImagePrediction:
-    """The prediction for one image, the image's path relative to the input, the files written for it by kind, and of a
-    volume how it lies."""
+    """The prediction for one image, the image's path relative to the input, and the files written for it by kind."""
 
     name: str
     prediction: Prediction
     files: dict[str, str] = field(default_factory=dict)
     reader: str | None = None
-    geometry: Geometry | None = None
 
     @property
     def sample(self) -> Sample:
@@ -87,8 +86,6 @@ class ImagePrediction:
                 {"label": item.label, "score": round(item.score, 6), "box": [round(side, 3) for side in item.box],
                  **({"mask": {"size": [item.mask.height, item.mask.width], "counts": item.mask.counts.decode()}}
                     if item.mask is not None else {})} for item in found.objects]
-        if self.geometry is not None:
-            content["geometry"] = self.geometry.to_json()
         return content | self.files
 
 
@@ -157,10 +154,11 @@ def predict_files(result: Result, location: str, options: PredictOptions,
 
     def item_of(prediction: Prediction) -> ImagePrediction:
         name = names[prediction.path]
-        return ImagePrediction(name, prediction, reader=infos[name].reader, geometry=infos[name].geometry)
+        return ImagePrediction(name, prediction, reader=infos[name].reader)
 
     first_heatmap = _heatmap(result, item_of(first)) if options.heatmaps else None  # fails if the task has none
-    folder = RunDir.create(parent, Path(location).stem).path
+    folder = RunDir.create(parent, stem_of(Path(location))).path
+    volumes = MaskVolumes(folder, MAPS, infos)
     frames = sum(info.frames for info in infos.values())
     for prediction in tracked(chain([first], predictions), "predicting", frames):
         item = item_of(prediction)
@@ -171,11 +169,13 @@ def predict_files(result: Result, location: str, options: PredictOptions,
         if writer is not None:
             samples.append(_as_sample(item, options.min_score, multi_label=result.task.multi_label,
                                       classes=result.classes))
+        volumes.add(item.name, prediction)
         images_json.append(item.to_json())
     images_json += [{"image": names[Path(str(problem.file))], "error": problem.message} for problem in problems]
     write_json(folder / FILE, {
         "format": FORMAT, "run": str(result.run_dir), "task": result.task.config.task.name,
         "classes": list(result.classes), "images": images_json,
+        **({"volumes": volumes.entries} if volumes.entries else {}),
         **({"shown": shown} if (shown := shown_bands(result.task.config.image, infos.values())) else {})})
     if writer is None:
         return WrittenPredictions(folder, [], problems)

@@ -7,7 +7,18 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
-from sightsmith.plugin import Problem, Sample, Split, files_in, listed, read_integer, read_text, relative_name, split_of, stem_of
+from sightsmith.plugin import (
+    Problem,
+    Sample,
+    Split,
+    files_in,
+    listed,
+    read_integer,
+    read_text,
+    relative_name,
+    split_of,
+    stem_of,
+)
 
 POOL = "trainval"
 """Pascal VOC's name of the list of all images that are not in the test."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -9,7 +10,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 import numpy as np
-from nibabel import orientations
+from nibabel import Nifti1Image, orientations
 
 from sightsmith.plugin import (
     Array,
@@ -20,6 +21,7 @@ from sightsmith.plugin import (
     check_image_size,
     integer_limits,
     largest_value,
+    write_atomic,
 )
 
 MAX_BYTES = 2**31
@@ -112,12 +114,15 @@ class VolumeReader:
         if stored.dtype.kind not in "buif" or stored.dtype.itemsize > 8:
             raise ImageError(f"its voxels are of the type {stored.dtype.name}, which is no image's")
         self._stored, self._channel_axis, self._scale, self._window = stored, channel_axis, scale, window
+        self._affine, codes = affine, _codes(affine)
         shape = [side for axis, side in enumerate(stored.shape) if axis != channel_axis]
         if min(shape) < 1:
             raise ImageError(f"its size is {' x '.join(map(str, shape))} voxels")
         across = _slice_axis(affine, shape)
-        self._plane, directions = _PLANES[_codes(affine)[across]]
-        self._turned = orientations.ornt_transform(_orientation(affine), orientations.axcodes2ornt(directions))
+        self._plane, directions = _PLANES[codes[across]]
+        stored_axes, shown_axes = orientations.axcodes2ornt(codes), orientations.axcodes2ornt(directions)
+        self._turned = orientations.ornt_transform(stored_axes, shown_axes)
+        self._back = orientations.ornt_transform(shown_axes, stored_axes)
         columns, rows, self.frames = (shape[axis] for axis in np.argsort(self._turned[:, 0]))
         self.size = columns, rows
         turned = affine @ orientations.inv_ornt_aff(self._turned, shape)
@@ -143,6 +148,14 @@ class VolumeReader:
             f"{self._plane} slices are used, which are further apart than their pixels,",)
         return Frame(values, largest_value(stored), bits, self._window or limits, windowed=self._channels == 1,
                      notes=notes)
+
+    def save(self, slices: Array, stem: Path) -> Path:
+        """Write ``slices`` (frames, H, W) as NIfTI with the axes and the affine of this volume."""
+        path = stem.with_name(f"{stem.name}.nii.gz")
+        voxels = orientations.apply_orientation(slices.transpose(2, 1, 0), self._back)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_atomic(path, gzip.compress(Nifti1Image(voxels, self._affine).to_bytes(), mtime=0))
+        return path
 
 
 def _slice_axis(affine: Array, shape: list[int]) -> int:
