@@ -77,7 +77,7 @@ def check_dataset(config: Config, formats: Sequence[DatasetFormatRecord], reader
     if not for_evaluation:
         problems += about_classes(index, config.dataset.min_images_per_class)
     content = {sample.key: infos[sample.name].content(sample.frame, sample.key) for sample in samples}
-    prints = {sample.key: objects.prints.get(sample.key) or objects.prints[sample.name]
+    prints = {sample.key: objects.prints.get(sample.key, objects.prints.get(sample.name, ""))
               for sample in samples} if objects else {}
     problems += _about_copies(index, content, prints) + _about_groups(index, content)
     train, validation = ((), samples) if for_evaluation else split(

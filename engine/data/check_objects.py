@@ -59,7 +59,8 @@ def check_objects(index: DatasetIndex, infos: Mapping[str, ImageInfo], annotatio
 
     with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
         found = list(pool.map(checked, index.samples))
-    problems = [problem for item in found for problem in item.problems]
+    # Once of a volume whose slices all have it.
+    problems = list(dict.fromkeys(problem for item in found for problem in item.problems))
     problems += _summed([place for item in found for place in item.clipped],
                         f"boxes extend up to {TOLERANCE:g} px beyond their image and are clipped")
     problems += _summed([place for item in found for place in item.empty], "masks are empty and are ignored")

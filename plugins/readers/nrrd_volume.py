@@ -86,6 +86,8 @@ def _stored(header: Mapping[str, Any], data: Path, shape: tuple[int, ...], start
         raise ImageError("its header skips lines of the data; save it again as one .nrrd file")
     dtype = np.dtype(_DTYPES[kind]).newbyteorder(">" if header.get("endian") == "big" else "<")
     skip = int(header.get("byte skip", header.get("byteskip", 0)))
+    if skip < (-1 if encoding == "raw" else 0):
+        raise ImageError(f"its header skips {skip} bytes of the data")
     if encoding != "raw":
         return Stored(data, dtype, shape, start, _OPEN[encoding], skip)
     stored = Stored(data, dtype, shape, start + skip)
