@@ -94,11 +94,11 @@ def read_image(sample: Sample, *, windows: Sequence[Sequence[float]] = (), value
 
     uint8 in 0..255 for at most 8 stored bits, otherwise float32 in [0, 1] with all stored bits.
     C is 1 for grey and 3 for RGB, without further bands; ``channels`` if they are others than 3; ``len(windows)`` for
-    grey DICOM with ``windows``.
+    grey DICOM and volumes with ``windows``.
 
     The linear scale from black to white is the first of these that applies: ``windows``
-    [[centre, width], ...] (grey DICOM; in the units after rescale; width >= 1), ``value_range``
-    [low, high] (above 8 bits; DICOM: after rescale), the DICOM file's own first window, the whole
+    [[centre, width], ...] (grey DICOM and volumes; in the units after rescale; width >= 1), ``value_range``
+    [low, high] (above 8 bits; after rescale), the file's own first window, the whole
     range of the stored bits (none above 16 bits and for floats). Non-finite pixels become black.
 
     Raises ImageError for an unreadable file or frame, and for other bands than ``channels``.

@@ -95,7 +95,8 @@ def _decathlon(root: Path, folders: Iterable[Path], problems: list[Problem]) -> 
         labels = content.get("labels") if isinstance(content, dict) else None
         if not isinstance(labels, dict):
             continue
-        name, values = relative_name(path, root), {}
+        name = relative_name(path, root)
+        values: dict[int, str] = {}
         for key, value in labels.items():
             number, label = (read_integer(key), value) if isinstance(value, str) else (read_integer(value), key)
             if number is None or number in values or label in values.values():

@@ -76,7 +76,7 @@ class Stored:
     def _decoded(self) -> Array:
         assert self.unpack is not None
         values = np.empty(math.prod(self.shape), self.dtype)
-        view, filled = memoryview(values.view(np.uint8)), 0
+        view, filled = values.view(np.uint8).data, 0
         with self.path.open("rb") as packed, self.unpack(packed) as file:
             packed.seek(self.start)
             left = self.skip
