@@ -7,6 +7,7 @@ checked data set never raise it.
 from __future__ import annotations
 
 import math
+import struct
 import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -23,7 +24,7 @@ from sightsmith.engine.data.image_files import known_readers, read_head
 from sightsmith.engine.data.image_limits import MAX_FRAME_PIXELS, check_size
 from sightsmith.engine.data.images import read_frame
 from sightsmith.engine.data.images import read_header as read_image_header
-from sightsmith.engine.data.tiff_pages import read_pages
+from sightsmith.engine.data.tiff_pages import image_pages
 
 BACKGROUND, IGNORED = 0, 255
 """Values of :func:`semantic_map` other than classes."""
@@ -96,10 +97,11 @@ def box(mask: RunLengths) -> Box:
 
 
 def mask_frames(path: Path) -> tuple[int, str | None]:
-    """The number of slices in the file of a semantic mask, and the builder of its image reader (None: PNG, TIFF or BMP,
-    which have one), while a format reads. Raises MaskError, and MissingReaderError if the reader is not installed."""
-    if path.suffix.lower() in LOSSLESS:
-        return 1, None
+    """The number of frames in the file of a semantic mask, and the builder of its image reader (None: PNG, TIFF or
+    BMP), while a format reads. Raises MaskError, and MissingReaderError if the reader is not installed."""
+    form = LOSSLESS.get(path.suffix.lower())
+    if form is not None:
+        return _pages(path) if form == "TIFF" else 1, None
     try:
         reader, builder = read_image_header(path, known_readers())
     except MissingReaderError:
@@ -115,8 +117,8 @@ def mask_frames(path: Path) -> tuple[int, str | None]:
 def picture_values(path: Path, frame: int | None = None, reader: str | None = None) -> tuple[Array, bool]:
     """(height, width) unsigned integers of a semantic mask, and whether they are colours.
 
-    Colours are 0xRRGGBB, other values grey levels or palette indices. ``reader`` reads a file that is no PNG, TIFF or
-    BMP, and of it the slice ``frame``. Raises MaskError for an unreadable file.
+    Colours are 0xRRGGBB, other values grey levels or palette indices. Of a file with several frames it is ``frame``;
+    ``reader`` reads a file that is no PNG, TIFF or BMP. Raises MaskError for an unreadable file.
     """
     if reader is not None:
         return _slice_values(Sample(path, path.name, frame=frame, reader=reader)), False
@@ -125,11 +127,11 @@ def picture_values(path: Path, frame: int | None = None, reader: str | None = No
         raise MaskError(f"a semantic mask must be a PNG, TIFF or BMP, which are lossless, not a {path.suffix}")
     try:
         read_head(path)
-        if form == "TIFF":
-            read_pages(path)
+        page = image_pages(path)[0][frame or 0].number if form == "TIFF" else 0
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             with Image.open(path, formats=(form,)) as image:
+                image.seek(page)
                 check_size(*image.size)
                 if image.mode == "RGBA" and len(set(image.getchannel("A").getextrema())) > 1:
                     raise ImageError("its transparency (alpha) varies; classes are read from colours or grey levels")
@@ -150,6 +152,15 @@ def picture_values(path: Path, frame: int | None = None, reader: str | None = No
     if mode not in ("1", "L", "P") and not mode.startswith("I"):
         raise MaskError(f"its pixels ({mode}) are neither grey levels, palette indices nor colours")
     return values.astype({"b": np.uint8, "i": np.uint32}.get(values.dtype.kind, values.dtype)), False
+
+
+def _pages(path: Path) -> int:
+    """The pages of a TIFF; 1 of a damaged one, of which :func:`picture_values` says what it is."""
+    try:
+        read_head(path)
+        return len(image_pages(path)[0])
+    except (ImageError, OSError, struct.error):
+        return 1
 
 
 def _slice_values(sample: Sample) -> Array:

@@ -107,11 +107,13 @@ def _read(image: Path, path: Path) -> _Mask:
     if frames == 1:
         values, colour = picture_values(path, None, reader)
         return _Mask(image, path, _counted(values), colour, reader=reader)
-    slices = [_counted(picture_values(path, frame, reader)[0]) for frame in range(frames)]
-    total: Counter[int] = Counter()
-    for counts in slices:
-        total.update(counts)
-    return _Mask(image, path, total, False, slices, reader)
+    slices, total, colours = [], Counter[int](), False
+    for frame in range(frames):
+        values, colour = picture_values(path, frame, reader)
+        slices.append(_counted(values))
+        total.update(slices[-1])
+        colours = colours or colour
+    return _Mask(image, path, total, colours, slices, reader)
 
 
 def _counted(values: Array) -> dict[int, int]:

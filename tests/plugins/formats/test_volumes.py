@@ -9,6 +9,7 @@ import zipfile
 
 import numpy as np
 import pytest
+from PIL import Image
 from volume_files import THICK, affine_of, decathlon, nifti, organ, slicer
 
 from sightsmith.core.config.compose import compose
@@ -146,6 +147,25 @@ def test_in_a_zip(tmp_path, monkeypatch):
         for path in sorted((tmp_path / "Task09").rglob("*.*")):
             file.write(path, path.relative_to(tmp_path))
     assert len(read(tmp_path / "Task09.zip").index.samples) == 4 * 8
+
+
+def test_pages_of_a_tiff_have_the_pages_of_their_mask(tmp_path):
+    for case in range(4):
+        for name, values in zip(("images", "masks"), organ(case), strict=True):
+            pages = [Image.fromarray(np.clip(values[:, :, page], 0, 255).astype(np.uint8).T)
+                     for page in range(values.shape[2])]
+            (tmp_path / name).mkdir(exist_ok=True)
+            pages[0].save(tmp_path / name / f"{case}.tif", save_all=True, append_images=pages[1:])
+    dataset = read(tmp_path)
+    for sample in dataset.index.samples:
+        mask = organ(int(sample.path.stem))[1]
+        assert np.array_equal(semantic_map(sample, dataset.index.classes, 36, 40), mask[:, :, sample.frame].T)
+    Image.fromarray(organ(0)[1][:, :, 4].T).save(tmp_path / "masks" / "0.tif")
+    one = [sample for sample in read(tmp_path).index.samples if sample.name == "images/0.tif"]
+    assert len(one) == 8 and {sample.labels for sample in one} == {("1",)}
+    pages[0].save(tmp_path / "masks" / "0.tif", save_all=True, append_images=pages[1:3])
+    assert problems(read(tmp_path, errors=True))[0].startswith(
+        "masks/0.tif: the mask has 3 slices of 40 x 36 px, but its image images/0.tif has 8 slices of 40 x 36 px")
 
 
 def test_a_table_of_labels_for_volumes(tmp_path):
