@@ -48,7 +48,15 @@ if TYPE_CHECKING:
         Writer,
     )
     from sightsmith.core.contracts.exporter import Exporter, ExportFormat, Outputs, Runner
-    from sightsmith.core.contracts.image import Array, Frame, ImageError, ImageInfo, Reader
+    from sightsmith.core.contracts.image import (
+        Array,
+        Frame,
+        Geometry,
+        ImageError,
+        ImageInfo,
+        MissingReaderError,
+        Reader,
+    )
     from sightsmith.core.contracts.keys import is_among
     from sightsmith.core.contracts.logger import MetricLogger
     from sightsmith.core.contracts.module_network import ModuleBuilder
@@ -63,7 +71,7 @@ if TYPE_CHECKING:
     from sightsmith.core.contracts.task import Task
     from sightsmith.core.contracts.weights import LoadReport, PublishedWeights
     from sightsmith.core.plugins.manager import Plugins
-    from sightsmith.core.util.files import cache_dir, fill_folder, resolved_path, write_atomic, write_json
+    from sightsmith.core.util.files import cache_dir, fill_folder, resolved_path, stem_of, write_atomic, write_json
     from sightsmith.core.util.text import format_metric
     from sightsmith.engine.data.annotated_image import (
         AnnotatedImage,
@@ -104,7 +112,7 @@ if TYPE_CHECKING:
         apply_geometric,
         has_kind,
     )
-    from sightsmith.engine.data.cache import MemoryCache
+    from sightsmith.engine.data.cache import FileCache, MemoryCache
     from sightsmith.engine.data.channelwise import channelwise
     from sightsmith.engine.data.color_jitter import Uniform, color_jitter
     from sightsmith.engine.data.dataset_statistics import DatasetStatistics
@@ -115,7 +123,7 @@ if TYPE_CHECKING:
     from sightsmith.engine.data.image_limits import check_size as check_image_size
     from sightsmith.engine.data.image_limits import integer_limits
     from sightsmith.engine.data.images import read_image, read_input
-    from sightsmith.engine.data.masks import IGNORED, MaskError, picture_values, semantic_map
+    from sightsmith.engine.data.masks import IGNORED, MaskError, mask_frames, picture_values, semantic_map
     from sightsmith.engine.data.masks import area as mask_area
     from sightsmith.engine.data.masks import box as mask_box
     from sightsmith.engine.data.masks import decode as decode_mask
@@ -189,7 +197,9 @@ LAZY = {
     "Array": "sightsmith.core.contracts.image:Array",
     "Frame": "sightsmith.core.contracts.image:Frame",
     "ImageError": "sightsmith.core.contracts.image:ImageError",
+    "Geometry": "sightsmith.core.contracts.image:Geometry",
     "ImageInfo": "sightsmith.core.contracts.image:ImageInfo",
+    "MissingReaderError": "sightsmith.core.contracts.image:MissingReaderError",
     "Reader": "sightsmith.core.contracts.image:Reader",
     "window_limits": "sightsmith.engine.data.grey_levels:window_limits",
     "MetricLogger": "sightsmith.core.contracts.logger:MetricLogger",
@@ -226,6 +236,7 @@ LAZY = {
     "ranked": "sightsmith.engine.search.tuner:ranked",
     "LoadReport": "sightsmith.core.contracts.weights:LoadReport",
     "PublishedWeights": "sightsmith.core.contracts.weights:PublishedWeights",
+    "stem_of": "sightsmith.core.util.files:stem_of",
     "cache_dir": "sightsmith.core.util.files:cache_dir",
     "fill_folder": "sightsmith.core.util.files:fill_folder",
     "resolved_path": "sightsmith.core.util.files:resolved_path",
@@ -267,6 +278,7 @@ LAZY = {
     "apply_composing": "sightsmith.engine.data.augmentations:apply_composing",
     "apply_geometric": "sightsmith.engine.data.augmentations:apply_geometric",
     "has_kind": "sightsmith.engine.data.augmentations:has_kind",
+    "FileCache": "sightsmith.engine.data.cache:FileCache",
     "MemoryCache": "sightsmith.engine.data.cache:MemoryCache",
     "Uniform": "sightsmith.engine.data.color_jitter:Uniform",
     "color_jitter": "sightsmith.engine.data.color_jitter:color_jitter",
@@ -280,6 +292,7 @@ LAZY = {
     "largest_value": "sightsmith.engine.data.grey_levels:largest",
     "IGNORED": "sightsmith.engine.data.masks:IGNORED",
     "MaskError": "sightsmith.engine.data.masks:MaskError",
+    "mask_frames": "sightsmith.engine.data.masks:mask_frames",
     "picture_values": "sightsmith.engine.data.masks:picture_values",
     "semantic_map": "sightsmith.engine.data.masks:semantic_map",
     "mask_area": "sightsmith.engine.data.masks:area",
@@ -326,26 +339,26 @@ __all__ = [
     "SHOWN_THUMBNAILS", "SPLIT_NAMES", "TRUE_POSITIVE", "AnnotatedImage", "Annotation", "Array", "Asked",
     "AsynchronousTuner", "AugmentConfig", "AugmentationRecord", "Box", "CheckedAugmentation", "CheckedDataset",
     "Colour", "CommandRecord", "ComposingAugmentation", "Config", "ConfigPath", "DatasetFormat", "DatasetFormatRecord",
-    "DatasetIndex", "DatasetStatistics", "ExportFormat", "ExportFormatRecord", "Exporter", "Finding", "FormatMatch",
-    "Frame", "GeometricAugmentation", "Head", "HeadLayout", "HeadRow", "ImageConfig", "ImageError", "ImageFinder",
-    "ImageInfo", "ImageReaderRecord", "LoadReport", "LoggerRecord", "Mask", "MaskError", "MemoryCache", "MetricLogger",
-    "Model", "ModuleBuilder", "ModuleNetworkRecord", "NetworkConfig", "NetworkRecord", "Object", "Option", "Outputs",
-    "Parameter", "PhotometricAugmentation", "Picture", "Plan", "Plugins", "Polygons", "PredictedObject", "Prediction",
-    "PredictionT", "PresetFolder", "Problem", "PublishedWeights", "RawPrediction", "Reader", "RecipeRecord",
-    "Recommendation", "RecommendedValue", "ResultT", "RunLengths", "Runner", "Sample", "SampleResult", "Score",
-    "SearchSpace", "Section", "SemanticMask", "Split", "Stem", "Suggestion", "Task", "TaskConfig", "TaskRecord",
-    "Train", "TrialResult", "Tuner", "TunerRecord", "Uniform", "UserError", "Value", "WeightsFile", "Writer",
-    "ZooNetwork", "apply_augmentations", "apply_composing", "apply_geometric", "as_distribution", "blended",
-    "build_module", "cache_dir", "channelwise", "check_image_size", "color_jitter", "cut_out", "decode_mask",
-    "default_recipe", "encode_mask", "escape_dollars", "file_digest", "files_in", "fill_folder", "find_heads",
-    "format_metric", "has_images", "has_kind", "hookimpl", "images_by_stem", "images_in", "integer_limits", "is_among",
-    "is_image", "is_inside", "is_out_of_memory", "is_there", "largest_value", "listed", "load_by_class",
-    "load_matching", "load_module_weights", "load_rgb", "mask_area", "mask_box", "mask_from_counts", "natural_order",
-    "near", "network_rgb", "of_crowds", "picture_values", "plain_layout", "ranked", "read_bytes", "read_flag",
-    "read_head", "read_id", "read_image", "read_input", "read_integer", "read_json", "read_number", "read_numbers",
-    "read_size", "read_starting_weights", "read_text", "read_weights", "read_yaml", "relative_name", "resolved_path",
-    "richest", "run_lengths", "semantic_map", "split_of", "subfolders", "to_float32", "walk_files", "window_limits",
-    "write_atomic", "write_json",
+    "DatasetIndex", "DatasetStatistics", "ExportFormat", "ExportFormatRecord", "Exporter", "FileCache", "Finding",
+    "FormatMatch", "Frame", "GeometricAugmentation", "Geometry", "Head", "HeadLayout", "HeadRow", "ImageConfig",
+    "ImageError", "ImageFinder", "ImageInfo", "ImageReaderRecord", "LoadReport", "LoggerRecord", "Mask", "MaskError",
+    "MemoryCache", "MetricLogger", "MissingReaderError", "Model", "ModuleBuilder", "ModuleNetworkRecord",
+    "NetworkConfig", "NetworkRecord", "Object", "Option", "Outputs", "Parameter", "PhotometricAugmentation", "Picture",
+    "Plan", "Plugins", "Polygons", "PredictedObject", "Prediction", "PredictionT", "PresetFolder", "Problem",
+    "PublishedWeights", "RawPrediction", "Reader", "RecipeRecord", "Recommendation", "RecommendedValue", "ResultT",
+    "RunLengths", "Runner", "Sample", "SampleResult", "Score", "SearchSpace", "Section", "SemanticMask", "Split",
+    "Stem", "Suggestion", "Task", "TaskConfig", "TaskRecord", "Train", "TrialResult", "Tuner", "TunerRecord", "Uniform",
+    "UserError", "Value", "WeightsFile", "Writer", "ZooNetwork", "apply_augmentations", "apply_composing",
+    "apply_geometric", "as_distribution", "blended", "build_module", "cache_dir", "channelwise", "check_image_size",
+    "color_jitter", "cut_out", "decode_mask", "default_recipe", "encode_mask", "escape_dollars", "file_digest",
+    "files_in", "fill_folder", "find_heads", "format_metric", "has_images", "has_kind", "hookimpl", "images_by_stem",
+    "images_in", "integer_limits", "is_among", "is_image", "is_inside", "is_out_of_memory", "is_there", "largest_value",
+    "listed", "load_by_class", "load_matching", "load_module_weights", "load_rgb", "mask_area", "mask_box",
+    "mask_frames", "mask_from_counts", "natural_order", "near", "network_rgb", "of_crowds", "picture_values",
+    "plain_layout", "ranked", "read_bytes", "read_flag", "read_head", "read_id", "read_image", "read_input",
+    "read_integer", "read_json", "read_number", "read_numbers", "read_size", "read_starting_weights", "read_text",
+    "read_weights", "read_yaml", "relative_name", "resolved_path", "richest", "run_lengths", "semantic_map", "split_of",
+    "stem_of", "subfolders", "to_float32", "walk_files", "window_limits", "write_atomic", "write_json",
 ]
 
 if not TYPE_CHECKING:  # otherwise a type checker would accept any name

@@ -15,6 +15,7 @@ import numpy as np
 from dicom_files import dicom
 from PIL import Image
 from pydicom.data import get_testdata_file
+from volume_files import nifti, slicer
 
 WIDTH, HEIGHT = 24, 20
 NOISE = np.random.default_rng(7).integers(0, 256, (HEIGHT, WIDTH, 4), np.uint8)
@@ -48,6 +49,13 @@ def _dicoms() -> dict[str, bytes]:
     return files
 
 
+def _volumes() -> dict[str, bytes]:
+    with TemporaryDirectory() as folder:
+        places = [nifti(Path(folder) / "deep.nii", DEEP[..., None]), nifti(Path(folder) / "bytes.nii.gz", NOISE),
+                  slicer(Path(folder) / "bytes.nrrd", NOISE)]
+        return {path.name: path.read_bytes() for path in places}
+
+
 SOURCES = {
     "rgb.png": encoded(RGB, "PNG"), "grey16.png": encoded(WIDE, "PNG"), "palette.png": encoded(PLAIN, "PNG"),
     "animated.png": encoded(RGB, "PNG", save_all=True, append_images=OTHERS),
@@ -64,7 +72,7 @@ SOURCES = {
     "rgb.ppm": encoded(RGB, "PPM"), "grey16.pgm": encoded(WIDE, "PPM"), "bits.pbm": encoded(GREY.convert("1"), "PPM"),
     "words.pgm": b"P2\n# a remark\n24 20\n255\n" + b" ".join(b"%d" % value for value in NOISE[..., 0].flat),
     "rgb.bmp": encoded(RGB, "BMP"), "palette.bmp": encoded(PLAIN, "BMP"),
-    "bytes.npy": _array(NOISE[..., :3]), "deep.npy": _array(DEEP), **_dicoms(),
+    "bytes.npy": _array(NOISE[..., :3]), "deep.npy": _array(DEEP), **_dicoms(), **_volumes(),
 }
 
 

@@ -83,14 +83,17 @@ def richest(images: Iterable[Iterable[Object]]) -> Annotation:
 
 @dataclass(frozen=True)
 class SemanticMask:
-    """An image file of the same size whose pixel values encode classes.
+    """An image file of the same size whose pixel values encode classes; of a volume, its slice ``frame``.
 
     ``values`` pairs a pixel value with its class, or None for the background. The value is 0xRRGGBB in a colour
     image, and the index in a palette image. Pixels with values in ``ignored`` are ignored in training and
-    evaluation; any other value is an error.
+    evaluation; any other value is an error. ``reader`` is the builder of the file's image reader (None: PNG, TIFF or
+    BMP).
     """
 
     path: Path
     name: str
     values: tuple[tuple[int, str | None], ...]
     ignored: tuple[int, ...] = (255,)
+    frame: int | None = None
+    reader: str | None = None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -30,6 +31,28 @@ class MissingReaderError(ImageError):
 
 
 @dataclass(frozen=True)
+class Geometry:
+    """Where the frames of a volume are in the patient.
+
+    ``affine`` (3 x 4) times (column, row, frame, 1), counted from 0 at the centres of voxels, is the place in mm to the
+    right, anterior and superior (RAS+, as in NIfTI). ``plane`` is that of the frames: axial, sagittal or coronal.
+    """
+
+    affine: tuple[tuple[float, float, float, float], ...]
+    plane: str
+
+    @property
+    def spacing(self) -> tuple[float, float, float]:
+        """mm from a column, a row and a frame to the next"""
+        across, down, deep = (math.hypot(*(row[axis] for row in self.affine)) for axis in range(3))
+        return across, down, deep
+
+    def to_json(self) -> dict[str, Any]:
+        return {"plane": self.plane, "spacing": [round(side, 4) for side in self.spacing],
+                "affine": [list(row) for row in self.affine]}
+
+
+@dataclass(frozen=True)
 class ImageInfo:
     """The content of an image file, found by decoding all of it.
 
@@ -40,7 +63,8 @@ class ImageInfo:
     for lossless copies. ``monochrome`` says that all pixels are grey, even in three channels. ``reader`` is the builder
     of the image reader, ``"package.module:Class"`` (None: a built-in format). ``extent`` has the smallest and the
     largest finite value of all frames, ``limits`` the first frame's default black and white (None: it has none), both
-    in the units of ``image.range``. ``notes`` are those of the frames.
+    in the units of ``image.range``. ``notes`` are those of the frames. ``windowed`` says that windows apply to all
+    frames. ``blank`` are the numbers of frames in which all pixels are equal. ``geometry`` is that of a volume.
     """
 
     width: int
@@ -58,6 +82,15 @@ class ImageInfo:
     limits: tuple[float, float] | None = None
     notes: tuple[str, ...] = ()
     colours: int = 0
+    windowed: bool = False
+    blank: frozenset[int] = frozenset()
+    geometry: Geometry | None = None
+
+    def content(self, frame: int | None, key: str) -> str:
+        """The digest of a ``frame``. That of an empty one among others, which many volumes have, is of its ``key``: it
+        is no copy of them."""
+        number = frame or 0
+        return f"blank {key}" if self.frames > 1 and number in self.blank else self.digests[number]
 
 
 @dataclass(frozen=True)
@@ -65,8 +98,8 @@ class Frame:
     """One decoded frame: ``values`` (H, W, C) in the file's units (DICOM: after rescale), not yet scaled.
 
     ``maximum`` is the largest stored value; ``limits`` map to black and white by default (None: there is no natural
-    range); ``windowed`` says that DICOM windows apply. ``notes`` are warnings, of which the check of a data set counts
-    the files: each is what precedes "in 3 images", such as "pages of another size are left out".
+    range); ``windowed`` says that ``image.windows`` apply. ``notes`` are warnings, of which the check of a data set
+    counts the files: each is what precedes "in 3 images", such as "pages of another size are left out".
 
     Of 2 bands, or more than 3, the first ``bands`` are a picture: 3 if they are red, green and blue, 1 if the first is
     grey, 0 if that is not known.
@@ -89,7 +122,12 @@ class Frame:
 
 
 class Reader(Protocol):
-    """An open image file. An exception from its builder or :meth:`frame` is shown as the file's problem."""
+    """An open image file. An exception from its builder or :meth:`frame` is shown as the file's problem.
+
+    A reader of volumes, whose frames are slices, also has their ``geometry``, a :class:`Geometry`, and a method
+    ``save(slices, stem)``, which writes slices (frames, H, W) of uint8 as a volume that lies as this one, beside the
+    path ``stem``, and returns the path with its suffix.
+    """
 
     frames: int
     """number of frames; 1 for a single image"""

@@ -14,6 +14,7 @@ from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from sightsmith.core.contracts.annotation import ANNOTATION_ORDER, Annotation
+from sightsmith.core.util.compression import GZIP, inflated
 from sightsmith.core.util.errors import PluginError
 
 if TYPE_CHECKING:
@@ -212,7 +213,7 @@ class ImageReaderRecord(Record):
     A file has this format if its first 512 bytes match one of ``magic``, pairs (offset, bytes), or if its name ends
     with one of ``suffixes`` (lower case, with the dot). ``other_files`` are lower-case names of files that have the
     magic bytes but no image, such as an index. ``title`` is the format's display name. ``install`` is the command that
-    installs the reader's packages.
+    installs the reader's packages. ``gzipped`` files, compressed as a whole, have the magic bytes inside.
     """
 
     title: str
@@ -220,6 +221,7 @@ class ImageReaderRecord(Record):
     suffixes: tuple[str, ...] = ()
     other_files: tuple[str, ...] = ()
     install: str = ""
+    gzipped: bool = False
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -228,6 +230,8 @@ class ImageReaderRecord(Record):
 
     def marks(self, head: bytes) -> bool:
         """Whether ``head``, the first 512 bytes of a file, has the magic bytes."""
+        if self.gzipped and head.startswith(GZIP):
+            head = inflated(head)
         return any(head[offset:].startswith(magic) for offset, magic in self.magic)
 
 

@@ -76,7 +76,7 @@ class ImageConfig:
 
     size: int | None = _value(None, "side of the square network input, pixels; null: the network's default", low=16,
                               high=4096)
-    windows: list[Any] = _list("DICOM windows [[centre, width], ...] in units after rescale, one channel each")
+    windows: list[Any] = _list("windows [[centre, width], ...] of DICOM and volumes after rescale, one channel each")
     channels: str = _value(AUTO, "bands of an image that are used: 3 (the colours), another number from 2 to 64 (all), "
                                  "or auto (all, if every image has the same number, other than 1 and 3)")
     rgb: bool | None = _value(None, "whether the first three channels are red, green and blue; null: as the files say")

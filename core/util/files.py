@@ -8,7 +8,7 @@ import re
 import shutil
 import tempfile
 from collections.abc import Callable, Iterable
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any
 
 import platformdirs
@@ -98,6 +98,11 @@ def _unwritable(folder: Path, reason: str) -> UserError:
 def write_json(path: Path, value: Any) -> None:
     """Replace ``path`` atomically with ``value`` as indented JSON."""
     write_atomic(path, json.dumps(value, indent=2, ensure_ascii=False) + "\n")
+
+
+def stem_of(path: PurePath) -> str:
+    """The name without its suffix, of which ``.gz`` is a part: ``x`` of ``x.png`` and of ``x.nii.gz``."""
+    return PurePath(path.stem).stem if path.suffix.lower() == ".gz" else path.stem
 
 
 def typed_path(text: str | Path) -> Path:

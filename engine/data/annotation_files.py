@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from sightsmith.core.util.errors import Problem
+from sightsmith.core.util.files import stem_of
 from sightsmith.core.util.reading import ParseError, parse_json, parse_yaml
 from sightsmith.core.util.text import as_text
 from sightsmith.engine.data.image_files import is_image, is_inside
@@ -112,7 +113,7 @@ def images_by_stem(root: Path) -> dict[tuple[Path, str], list[Path]]:
     """The images below ``root`` by folder and stem."""
     found: dict[tuple[Path, str], list[Path]] = defaultdict(list)
     for path in images_in(root, root):
-        found[path.parent, path.stem].append(path)
+        found[path.parent, stem_of(path)].append(path)
     return found
 
 

@@ -18,6 +18,7 @@ from sightsmith.engine.data.check_classes import about_classes, without_unused
 from sightsmith.engine.data.check_folders import about_files
 from sightsmith.engine.data.check_images import about_images, probe_all
 from sightsmith.engine.data.check_split import about_split
+from sightsmith.engine.data.check_volumes import mask_volumes, without_misfits
 from sightsmith.engine.data.class_map import read_class_map, with_class_map
 from sightsmith.engine.data.convert import to_labels, to_objects
 from sightsmith.engine.data.discover import choose_folder, ensure_annotation, matching_formats, read_first
@@ -64,6 +65,7 @@ def check_dataset(config: Config, formats: Sequence[DatasetFormatRecord], reader
                  for problem in unreadable]
     index = replace(index, samples=tuple(sample for sample in samples if sample.name in infos))
     objects = None
+    index = without_misfits(index, mask_volumes(every), infos, problems)
     if annotation != "labels":
         from sightsmith.engine.data.check_objects import check_objects
         objects = check_objects(index, infos, annotation)
@@ -74,8 +76,9 @@ def check_dataset(config: Config, formats: Sequence[DatasetFormatRecord], reader
     problems += about_images(config, infos)
     if not for_evaluation:
         problems += about_classes(index, config.dataset.min_images_per_class)
-    content = {sample.key: infos[sample.name].digests[sample.frame or 0] for sample in samples}
-    prints = {sample.key: objects.prints[sample.name] for sample in samples} if objects else {}
+    content = {sample.key: infos[sample.name].content(sample.frame, sample.key) for sample in samples}
+    prints = {sample.key: objects.prints.get(sample.key, objects.prints.get(sample.name, ""))
+              for sample in samples} if objects else {}
     problems += _about_copies(index, content, prints) + _about_groups(index, content)
     train, validation = ((), samples) if for_evaluation else split(
         index.samples, config.dataset.validation_percentage, config.trainer.seed)
@@ -108,11 +111,12 @@ def _limited(samples: tuple[Sample, ...], config: Config) -> tuple[Sample, ...]:
 
 
 def frames_of(samples: Iterable[Sample], infos: Mapping[str, ImageInfo]) -> tuple[Sample, ...]:
-    """``samples`` whose image could be read, with its reader; a file with several frames gives one sample per frame."""
+    """``samples`` whose image could be read, with its reader; a file with several frames gives one sample per frame,
+    unless its annotation has done so."""
     expanded: list[Sample] = []
     for sample in samples:
         info = infos.get(sample.name)
-        if info is not None and info.frames > 1:
+        if info is not None and info.frames > 1 and sample.frame is None:
             expanded += [replace(sample, frame=number, reader=info.reader) for number in range(info.frames)]
         elif info is not None:
             expanded.append(replace(sample, reader=info.reader))

@@ -68,9 +68,10 @@ def about_images(config: Config, infos: Mapping[str, ImageInfo]) -> list[Problem
     if config.image.range is None:
         problems += _about_black_and_white(config, infos)
     if config.image.windows:
-        plain = {name: info for name, info in infos.items() if not info.modality}
+        plain = {name: info for name, info in infos.items() if not info.windowed}
         if plain:
-            problems.append(Problem(f"image.windows has no effect on {len(plain)} images that are not DICOM: "
+            problems.append(Problem(f"image.windows has no effect on {len(plain)} images that are not grey DICOM or "
+                                    f"volumes: "
                                     f"{listed(plain)}", severity="warning"))
     return problems
 
@@ -105,14 +106,16 @@ def _about_bands(config: Config, infos: Mapping[str, ImageInfo]) -> list[Problem
 def _about_black_and_white(config: Config, infos: Mapping[str, ImageInfo]) -> list[Problem]:
     """Images whose black and white are undefined without ``image.range``, or far from their values."""
     problems = []
-    windowed = {name: info for name, info in infos.items() if info.modality}
-    plain = {name: info for name, info in infos.items() if not info.modality}
+    windowed = {name: info for name, info in infos.items() if info.windowed}
+    plain = {name: info for name, info in infos.items() if not info.windowed}
     free = {name: info for name, info in infos.items()
-            if info.bits > 16 and not (info.modality and config.image.windows)}
+            if info.bits > 16 and info.limits is None and not (info.windowed and config.image.windows)}
     if free:
         problems.append(Problem(f"{len(free)} images have more than 16 bits or floating-point values, so black and "
                                 f"white are undefined: {listed(free)}",
-                                hint="set the values of black and white: image.range=[low,high]"))
+                                hint="set the values of black and white: image.range=[low,high]; theirs are from "
+                                     f"{min(info.extent[0] for info in free.values()):g} to "
+                                     f"{max(info.extent[1] for info in free.values()):g}"))
     deep = {name: info for name, info in plain.items() if info.bits == 16}
     top = max((info.maximum for info in deep.values()), default=0)
     if deep and 0 < top < 65535 * DARK:
@@ -124,7 +127,7 @@ def _about_black_and_white(config: Config, infos: Mapping[str, ImageInfo]) -> li
         share = (high - low) / max(limits[1] - limits[0] for _, limits in spans)
         if 0 < share < DARK:
             problems.append(Problem(
-                f"{len(spans)} DICOM images only have values from {low:g} to {high:g}, {share:.0%} of the range from "
+                f"{len(spans)} images only have values from {low:g} to {high:g}, {share:.0%} of the range from "
                 "black to white, and will look like one grey", severity="warning",
                 hint=f"set image.range=[{low:g},{high:g}] to use the whole scale, or windows of the tissue that "
                      "matters: image.windows=[[centre,width]]"))

@@ -29,7 +29,7 @@ DUPLICATE_IOU = 0.95
 @dataclass(frozen=True)
 class CheckedObjects:
     """``samples`` in index order, with pixel coordinates inside the image and only the requested annotation;
-    ``prints`` are hashes of the annotation by sample name; ``coverage`` is the share of all pixels by class (masks
+    ``prints`` are hashes of the annotation by sample key; ``coverage`` is the share of all pixels by class (masks
     only)."""
 
     samples: tuple[Sample, ...]
@@ -59,7 +59,8 @@ def check_objects(index: DatasetIndex, infos: Mapping[str, ImageInfo], annotatio
 
     with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
         found = list(pool.map(checked, index.samples))
-    problems = [problem for item in found for problem in item.problems]
+    # Once of a volume whose slices all have it.
+    problems = list(dict.fromkeys(problem for item in found for problem in item.problems))
     problems += _summed([place for item in found for place in item.clipped],
                         f"boxes extend up to {TOLERANCE:g} px beyond their image and are clipped")
     problems += _summed([place for item in found for place in item.empty], "masks are empty and are ignored")
@@ -72,7 +73,7 @@ def check_objects(index: DatasetIndex, infos: Mapping[str, ImageInfo], annotatio
     pixels: Counter[str] = sum((item.pixels for item in found), Counter())
     total = sum(infos[sample.name].width * infos[sample.name].height for sample in index.samples)
     return CheckedObjects(
-        tuple(item.sample for item in found), tuple(problems), {item.sample.name: item.content for item in found},
+        tuple(item.sample for item in found), tuple(problems), {item.sample.key: item.content for item in found},
         {name: pixels[name] / total for name in index.classes} if annotation == "masks" and total else {})
 
 

@@ -29,6 +29,13 @@ class DatasetStatistics:
     monochrome: bool
     modalities: tuple[str | None, ...]
     """DICOM modalities; None stands for images that are not DICOM"""
+    volumes: bool = False
+    """whether there are slices of volumes"""
+
+    @property
+    def photos(self) -> bool:
+        """whether no image is medical by its format"""
+        return self.modalities == (None,) and not self.volumes
 
     @classmethod
     def of(cls, dataset: CheckedDataset) -> DatasetStatistics:
@@ -42,4 +49,4 @@ class DatasetStatistics:
                    int(statistics.median(max(info.width, info.height) for info in infos)),
                    statistics.median(sides) if sides else None, ranked[0], ranked[-1],
                    all(info.monochrome for info in infos),
-                   tuple(sorted({info.modality for info in infos}, key=str)))
+                   tuple(sorted({info.modality for info in infos}, key=str)), any(info.geometry for info in infos))

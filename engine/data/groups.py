@@ -25,7 +25,7 @@ def assign_groups(samples: Sequence[Sample], infos: Mapping[str, ImageInfo], gro
         named = _by_file(samples, infos)
     joined = _Joined()
     for sample in samples:
-        keys = [f"content {infos[sample.name].digests[sample.frame or 0]}"]
+        keys = [f"content {infos[sample.name].content(sample.frame, sample.key)}"]
         keys += named.get(sample.key, ())
         if sample.group is not None:
             keys.append(f"given {sample.group}")

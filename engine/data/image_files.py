@@ -32,8 +32,8 @@ _OTHERS = {(8, b"WEBP"): "a WebP", (4, b"ftyp"): "a video or HEIF", (0, b"%PDF")
 _ANNOTATION = frozenset({".csv", ".html", ".json", ".md", ".py", ".txt", ".xml", ".yaml", ".yml", ".zip"})
 """Suffixes of files that are many beside images and are not looked into."""
 
-_UNREAD = frozenset({".arw", ".avi", ".cr2", ".cr3", ".dng", ".exr", ".hdr", ".jxl", ".mha", ".mov", ".mp4", ".nef",
-                     ".nii", ".nrrd", ".orf", ".psd", ".raf", ".rw2", ".svg", ".tga"})
+_UNREAD = frozenset({".arw", ".avi", ".cr2", ".cr3", ".dng", ".exr", ".hdr", ".jxl", ".mgh", ".mgz", ".mha", ".mhd",
+                     ".mov", ".mp4", ".nef", ".orf", ".psd", ".raf", ".rw2", ".svg", ".tga"})
 """Suffixes of pictures, volumes and films that nothing here reads."""
 
 _reading: ContextVar[tuple[Collection[ImageReaderRecord], Path | None]] = ContextVar("reading", default=((), None))
@@ -48,6 +48,11 @@ def using_readers(readers: Collection[ImageReaderRecord], root: Path | None = No
         yield
     finally:
         _reading.reset(token)
+
+
+def known_readers() -> Collection[ImageReaderRecord]:
+    """The image readers of :func:`using_readers`."""
+    return _reading.get()[0]
 
 
 def is_inside(root: Path, path: Path) -> bool:

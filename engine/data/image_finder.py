@@ -12,6 +12,7 @@ from urllib.parse import unquote, urlsplit
 
 from sightsmith.core.contracts.dataset import IMAGE_SUFFIXES
 from sightsmith.core.util.errors import Problem, listed, near
+from sightsmith.core.util.files import stem_of
 from sightsmith.engine.data.annotation_files import images_in, is_there, relative_name
 
 SHOWN = 80
@@ -81,7 +82,7 @@ class ImageFinder:
         """The images by name, by name in small letters, and by stem."""
         found: dict[str, list[Path]] = defaultdict(list)
         for path in self._images:
-            for key in {path.name, path.name.lower(), f"{path.stem}."}:
+            for key in {path.name, path.name.lower(), f"{stem_of(path)}."}:
                 found[key].append(path)
         return found
 

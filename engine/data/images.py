@@ -56,18 +56,29 @@ def _probe_once(path: Path, readers: tuple[ImageReaderRecord, ...], stack: bool,
 def _probe(path: Path, readers: tuple[ImageReaderRecord, ...], stack: bool) -> ImageInfo:
     with _opened(path, readers, stack=stack) as (reader, builder):
         frames = [_described(reader.frame(index, careful=True)) for index in range(reader.frames)]
-        shapes, bits, maxima, digests, grey, extents, limits, colours, notes = zip(*frames, strict=True)
+        (shapes, bits, maxima, digests, grey, extents, limits, colours, notes, windowed,
+         blank) = zip(*frames, strict=True)
         low, high = min(extent[0] for extent in extents), max(extent[1] for extent in extents)
         return ImageInfo(shapes[0][1], shapes[0][0], max(shape[2] for shape in shapes), max(bits), reader.frames,
                          reader.groups, reader.modality, max(maxima), digests, all(grey), builder, (low, high),
-                         limits[0], tuple(sorted({note for each in notes for note in each})), min(colours))
+                         limits[0], tuple(sorted({note for each in notes for note in each})), min(colours),
+                         all(windowed), frozenset(np.flatnonzero(blank).tolist()), getattr(reader, "geometry", None))
 
 
 def _described(frame: Frame) -> tuple[Any, ...]:
     """What is kept of a frame once it is decoded."""
     monochrome = bool((frame.values == frame.values[..., :1]).all())
+    blank = bool((frame.values == frame.values[:1, :1]).all())
     return (frame.values.shape, frame.bits, frame.maximum, digest(frame), monochrome, extent(frame.values),
-            frame.limits, frame.colours, frame.notes)
+            frame.limits, frame.colours, frame.notes, frame.windowed, blank)
+
+
+def read_header(path: Path, readers: Collection[ImageReaderRecord] = (), builder: str | None = None,
+                ) -> tuple[Reader, str | None]:
+    """The file's reader before anything is decoded, and its builder: ``builder``, or else that of the first matching of
+    ``readers``. Raises ImageError."""
+    with _opened(path, readers, builder) as found:
+        return found
 
 
 def announced_pixels(path: Path, readers: Collection[ImageReaderRecord]) -> int:
@@ -83,11 +94,11 @@ def read_image(sample: Sample, *, windows: Sequence[Sequence[float]] = (), value
 
     uint8 in 0..255 for at most 8 stored bits, otherwise float32 in [0, 1] with all stored bits.
     C is 1 for grey and 3 for RGB, without further bands; ``channels`` if they are others than 3; ``len(windows)`` for
-    grey DICOM with ``windows``.
+    grey DICOM and volumes with ``windows``.
 
     The linear scale from black to white is the first of these that applies: ``windows``
-    [[centre, width], ...] (grey DICOM; in the units after rescale; width >= 1), ``value_range``
-    [low, high] (above 8 bits; DICOM: after rescale), the DICOM file's own first window, the whole
+    [[centre, width], ...] (grey DICOM and volumes; in the units after rescale; width >= 1), ``value_range``
+    [low, high] (above 8 bits; after rescale), the file's own first window, the whole
     range of the stored bits (none above 16 bits and for floats). Non-finite pixels become black.
 
     Raises ImageError for an unreadable file or frame, and for other bands than ``channels``.

@@ -7,6 +7,7 @@ checked data set never raise it.
 from __future__ import annotations
 
 import math
+import struct
 import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -18,10 +19,12 @@ from pycocotools import mask as coco
 
 from sightsmith.core.contracts.annotation import Box, Mask, RunLengths, SemanticMask
 from sightsmith.core.contracts.dataset import Sample
-from sightsmith.core.contracts.image import Array, ImageError
-from sightsmith.engine.data.image_files import read_head
+from sightsmith.core.contracts.image import Array, ImageError, MissingReaderError
+from sightsmith.engine.data.image_files import known_readers, read_head
 from sightsmith.engine.data.image_limits import MAX_FRAME_PIXELS, check_size
-from sightsmith.engine.data.tiff_pages import read_pages
+from sightsmith.engine.data.images import read_frame
+from sightsmith.engine.data.images import read_header as read_image_header
+from sightsmith.engine.data.tiff_pages import image_pages
 
 BACKGROUND, IGNORED = 0, 255
 """Values of :func:`semantic_map` other than classes."""
@@ -93,21 +96,42 @@ def box(mask: RunLengths) -> Box:
     return left, top, left + width, top + height
 
 
-def picture_values(path: Path) -> tuple[Array, bool]:
+def mask_frames(path: Path) -> tuple[int, str | None]:
+    """The number of frames in the file of a semantic mask, and the builder of its image reader (None: PNG, TIFF or
+    BMP), while a format reads. Raises MaskError, and MissingReaderError if the reader is not installed."""
+    form = LOSSLESS.get(path.suffix.lower())
+    if form is not None:
+        return _pages(path) if form == "TIFF" else 1, None
+    try:
+        reader, builder = read_image_header(path, known_readers())
+    except MissingReaderError:
+        raise
+    except ImageError as error:
+        raise MaskError(str(error)) from error
+    if builder is None:
+        raise MaskError("a semantic mask must be a PNG, TIFF or BMP, which are lossless, or a volume, not a "
+                        f"{path.suffix}")
+    return reader.frames, builder
+
+
+def picture_values(path: Path, frame: int | None = None, reader: str | None = None) -> tuple[Array, bool]:
     """(height, width) unsigned integers of a semantic mask, and whether they are colours.
 
-    Colours are 0xRRGGBB, other values grey levels or palette indices. Raises MaskError for an unreadable file.
+    Colours are 0xRRGGBB, other values grey levels or palette indices. Of a file with several frames it is ``frame``;
+    ``reader`` reads a file that is no PNG, TIFF or BMP. Raises MaskError for an unreadable file.
     """
+    if reader is not None:
+        return _slice_values(Sample(path, path.name, frame=frame, reader=reader)), False
     form = LOSSLESS.get(path.suffix.lower())
     if form is None:
         raise MaskError(f"a semantic mask must be a PNG, TIFF or BMP, which are lossless, not a {path.suffix}")
     try:
         read_head(path)
-        if form == "TIFF":
-            read_pages(path)
+        page = image_pages(path)[0][frame or 0].number if form == "TIFF" else 0
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             with Image.open(path, formats=(form,)) as image:
+                image.seek(page)
                 check_size(*image.size)
                 if image.mode == "RGBA" and len(set(image.getchannel("A").getextrema())) > 1:
                     raise ImageError("its transparency (alpha) varies; classes are read from colours or grey levels")
@@ -130,12 +154,37 @@ def picture_values(path: Path) -> tuple[Array, bool]:
     return values.astype({"b": np.uint8, "i": np.uint32}.get(values.dtype.kind, values.dtype)), False
 
 
+def _pages(path: Path) -> int:
+    """The pages of a TIFF; 1 of a damaged one, of which :func:`picture_values` says what it is."""
+    try:
+        read_head(path)
+        return len(image_pages(path)[0])
+    except (ImageError, OSError, struct.error):
+        return 1
+
+
+def _slice_values(sample: Sample) -> Array:
+    """(height, width) uint32, also where a program has saved the numbers of classes as floating-point ones."""
+    try:
+        values = read_frame(sample).values
+    except ImageError as error:
+        raise MaskError(str(error)) from error
+    if values.shape[2] != 1:
+        raise MaskError(f"it has {values.shape[2]} values in each place; a class is one")
+    numbers: Array = values[..., 0]
+    with np.errstate(invalid="ignore"):  # of values that are no numbers
+        whole = numbers.astype(np.uint32)
+    if not (whole == numbers).all():
+        raise MaskError("its values are not all whole numbers from 0 on, as those of classes are")
+    return whole
+
+
 def class_numbers(semantic_mask: SemanticMask, classes: Sequence[str], height: int, width: int) -> Array:
     """(height, width) uint8: 0 background, i + 1 for ``classes[i]``, 255 ignored.
 
     Raises MaskError for a file that cannot be read, has another size, or has a value without a class.
     """
-    values, colours = picture_values(semantic_mask.path)
+    values, colours = picture_values(semantic_mask.path, semantic_mask.frame, semantic_mask.reader)
     if values.shape != (height, width):
         raise MaskError(f"the semantic mask is {values.shape[1]} x {values.shape[0]} px, but its image is {width} x "
                         f"{height} px")

@@ -52,14 +52,16 @@ class Pair:
 def near_duplicates(samples: Sequence[Sample], image: ImageConfig) -> list[Pair]:
     """Pairs of ``samples`` whose perceptual hashes differ in at most ``MAX_DISTANCE`` bits, the closest first.
 
-    Images that cannot be read are left out.
+    Images that cannot be read are left out, and so are empty slices, which are all alike, and neighbours in a file
+    whose frames stay together.
     """
     with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
         found = list(pool.map(lambda sample: _seen(sample, image), samples))
     samples = [sample for sample, seen in zip(samples, found, strict=True) if seen is not None]
     seen = [item for item in found if item is not None]
     pairs = [Pair(samples[first], samples[second], distance, _correlation(seen[first][1], seen[second][1]))
-             for first, second, distance in close_pairs(np.array([item[0] for item in seen], np.uint64)).tolist()]
+             for first, second, distance in close_pairs(np.array([item[0] for item in seen], np.uint64)).tolist()
+             if not _neighbours(samples[first], samples[second])]
     return sorted(pairs, key=lambda pair: (pair.distance, pair.first.key, pair.second.key))
 
 
@@ -96,7 +98,13 @@ def _seen(sample: Sample, image: ImageConfig) -> tuple[int, Array] | None:
     except ImageError:  # the check of the data set says why
         return None
     grey = picture.convert("L").resize((SIDE, SIDE), Image.Resampling.BOX)
+    if sample.frame is not None and not np.ptp(np.asarray(grey)):
+        return None
     return int(str(imagehash.phash(picture)), 16), np.asarray(grey)
+
+
+def _neighbours(first: Sample, second: Sample) -> bool:
+    return first.frame is not None and first.name == second.name and first.group is not None
 
 
 def _correlation(first: Array, second: Array) -> float:

@@ -12,6 +12,7 @@ from sightsmith.core.contracts.dataset import Sample
 
 if TYPE_CHECKING:
     from sightsmith.core.contracts.dataset import CheckedDataset
+    from sightsmith.core.contracts.image import ImageInfo
     from sightsmith.core.contracts.schema import ImageConfig
 
 
@@ -27,7 +28,8 @@ def under_represented(counts: Mapping[str, int]) -> set[str]:
 
 def describe(dataset: CheckedDataset, image: ImageConfig) -> dict[str, Any]:
     """Counts by class and split, sizes in pixels, hashes and problems; for objects also their counts and sizes; for
-    images of other than three channels the mean and standard deviation of each, in ``image``."""
+    images of other than three channels the mean and standard deviation of each, in ``image``; for volumes their planes
+    and spacing in mm."""
     index, infos = dataset.index, list(dataset.infos.values())
     sides = [min(info.width, info.height) for info in infos], [max(info.width, info.height) for info in infos]
     splits = {"train": dataset.train, "validation": dataset.validation}
@@ -48,10 +50,24 @@ def describe(dataset: CheckedDataset, image: ImageConfig) -> dict[str, Any]:
         **({"mean": image.mean, "std": image.std} if image.input_channels != 3 and image.mean else {}),
         "bits": sorted({info.bits for info in infos}),
         "modalities": sorted({info.modality for info in infos if info.modality}),
+        **_about_volumes(dataset.infos),
         "data_digest": dataset.data_digest, "split_digest": dataset.split_digest,
         "problems": [{"severity": item.severity, "message": item.message, "file": item.file, "line": item.line,
                       "hint": item.hint} for item in dataset.problems],
     }
+
+
+def _about_volumes(infos: Mapping[str, ImageInfo]) -> dict[str, Any]:
+    """How the slices of volumes lie, in mm: all together, and for each to map results back."""
+    found = {name: info.geometry for name, info in infos.items() if info.geometry is not None}
+    if not found:
+        return {}
+    pixels, slices = zip(*((geometry.spacing[:2], geometry.spacing[2]) for geometry in found.values()), strict=True)
+    return {"volumes": {
+        "count": len(found), "planes": sorted({geometry.plane for geometry in found.values()}),
+        "pixel_spacing": [round(side(map(side, pixels)), 4) for side in (min, max)],
+        "slice_spacing": [round(side(slices), 4) for side in (min, max)]},
+        "geometry": {name: geometry.to_json() for name, geometry in found.items()}}
 
 
 def _about_objects(splits: dict[str, tuple[Sample, ...]], classes: Sequence[str]) -> dict[str, Any]:

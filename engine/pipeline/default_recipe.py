@@ -88,18 +88,17 @@ def _multiple(value: float, rounded: Callable[[float], int] = round) -> int:
 
 
 def _augmentation(config: Config, data: DatasetStatistics, epochs: int) -> Iterator[RecommendedValue]:
-    photos = data.modalities == (None,)
-    if data.annotation != "labels" and photos:
+    if data.annotation != "labels" and data.photos:
         yield RecommendedValue("augment.horizontal_flip", True, "a mirrored photo is as likely; turn it off if sides "
                                                                 "differ")
     for key in ("brightness", "contrast", "saturation", "hue"):
         colour = key in ("saturation", "hue")
         if colour and data.monochrome:
             yield RecommendedValue(f"augment.color_jitter.{key}", 0.0, "the images are monochrome")
-        elif photos and not getattr(config.augment.color_jitter, key):
+        elif data.photos and not getattr(config.augment.color_jitter, key):
             yield RecommendedValue(f"augment.color_jitter.{key}", 0.02 if key == "hue" else 0.1, "light varies")
     # How many epochs a time budget leaves is only known when the model has been timed.
-    if data.annotation == "boxes" and photos and epochs >= LONG and config.trainer.time_budget is None:
+    if data.annotation == "boxes" and data.photos and epochs >= LONG and config.trainer.time_budget is None:
         strong = {"mosaic": {"probability": 0.5, "closing": 0.1, "smallest": 0.5},
                   "affine": {"probability": 0.5, "scale": 0.3, "shear": 5.0}}
         yield RecommendedValue("augment.extra", strong, f"few objects become many; worth it from {LONG} epochs")

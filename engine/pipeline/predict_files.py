@@ -20,7 +20,7 @@ from sightsmith.core.contracts.image import Array, ImageInfo
 from sightsmith.core.contracts.prediction import Prediction
 from sightsmith.core.contracts.records import ImageReaderRecord
 from sightsmith.core.util.errors import Problem, UserError, near
-from sightsmith.core.util.files import cache_dir, ensure_writable, fill_file, typed_path, write_json
+from sightsmith.core.util.files import cache_dir, ensure_writable, fill_file, stem_of, typed_path, write_json
 from sightsmith.core.util.text import as_text
 from sightsmith.engine.data.annotation_files import relative_name
 from sightsmith.engine.data.archive import unpack
@@ -29,6 +29,7 @@ from sightsmith.engine.data.thumbnails import blended, load_rgb, palette, shown_
 from sightsmith.engine.data.write import find_writer, regions, write_dataset
 from sightsmith.engine.pipeline.console import tracked
 from sightsmith.engine.pipeline.inference import batches
+from sightsmith.engine.pipeline.mask_volumes import MaskVolumes
 from sightsmith.engine.pipeline.predict import probed, unreadable
 from sightsmith.engine.pipeline.result import Result
 from sightsmith.engine.report.draw import drawn
@@ -158,7 +159,8 @@ def predict_files(result: Result, location: str, options: PredictOptions,
         return ImagePrediction(name, prediction, reader=infos[name].reader)
 
     first_heatmap = _heatmap(result, item_of(first)) if options.heatmaps else None  # fails if the task has none
-    folder = RunDir.create(parent, Path(location).stem).path
+    folder = RunDir.create(parent, stem_of(Path(location))).path
+    volumes = MaskVolumes(folder, MAPS, infos)
     frames = sum(info.frames for info in infos.values())
     for prediction in tracked(chain([first], predictions), "predicting", frames):
         item = item_of(prediction)
@@ -169,11 +171,13 @@ def predict_files(result: Result, location: str, options: PredictOptions,
         if writer is not None:
             samples.append(_as_sample(item, options.min_score, multi_label=result.task.multi_label,
                                       classes=result.classes))
+        volumes.add(item.name, prediction)
         images_json.append(item.to_json())
     images_json += [{"image": names[Path(str(problem.file))], "error": problem.message} for problem in problems]
     write_json(folder / FILE, {
         "format": FORMAT, "run": str(result.run_dir), "task": result.task.config.task.name,
         "classes": list(result.classes), "images": images_json,
+        **({"volumes": volumes.entries} if volumes.entries else {}),
         **({"shown": shown} if (shown := shown_bands(result.task.config.image, infos.values())) else {})})
     if writer is None:
         return WrittenPredictions(folder, [], problems)

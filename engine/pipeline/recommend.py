@@ -130,7 +130,7 @@ def _pictures(config: Config, data: DatasetStatistics) -> Iterator[RecommendedVa
     if data.monochrome:
         for key in ("saturation", "hue"):
             yield RecommendedValue(f"augment.color_jitter.{key}", 0.0, "the images are monochrome")
-    if kind == "ct" and data.modalities == ("CT",) and not config.image.windows:
+    if kind == "ct" and (data.modalities == ("CT",) or data.volumes) and not config.image.windows:
         yield RecommendedValue("image.windows", [SOFT_TISSUE], "CT without image.windows: the window of soft tissue "
                                                                "for all images")
 

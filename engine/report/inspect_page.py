@@ -69,7 +69,7 @@ def _classes(summary: Mapping[str, Any]) -> Section:
 def _statistics(summary: Mapping[str, Any]) -> Section:
     rows: list[tuple[str, str]] = []
     for key in ("annotation", "multi_label", "negatives", "sizes", "channels", "mean", "std", "bits", "modalities",
-                "groups", "mask_coverage"):
+                "volumes", "groups", "mask_coverage"):
         if summary.get(key) not in (None, [], {}):
             rows.append((key.replace("_", " "), _text(summary[key])))
     rows += [(f"objects, {key.replace('_', ' ')}", _text(value))
@@ -79,7 +79,8 @@ def _statistics(summary: Mapping[str, Any]) -> Section:
 
 def _text(value: Any) -> str:
     if isinstance(value, dict):
-        return ", ".join(f"{key.replace('_', ' ')} {item:.4g}" for key, item in value.items())
+        return ", ".join(f"{key.replace('_', ' ')} {item:.4g}" if isinstance(item, float | int) else
+                         f"{key.replace('_', ' ')} {' to '.join(map(str, item))}" for key, item in value.items())
     return ", ".join(map(str, value)) if isinstance(value, list) else str(value)
 
 

@@ -18,6 +18,7 @@ from sightsmith.engine.runs.lockfile import packages
 LOW_DISK = 5 * 2**30
 EXTRAS = (
     ("DICOM", "dicom", ("pydicom", "gdcm"), "reading .dcm files"),
+    ("volumes", "volumes", ("nibabel", "nrrd"), "reading NIfTI and NRRD"),
     ("joblib", "joblib", ("hydra_plugins.hydra_joblib_launcher",), "parallel trials of a search"),
     ("Ray", "ray", ("ray",), "tuner=ray_pbt and tuner=ray_asha"),
     ("heat maps", "heatmap", ("captum",), "predict heatmaps=true"),

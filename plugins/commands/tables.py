@@ -148,7 +148,8 @@ def print_dataset(dataset: CheckedDataset, image: ImageConfig) -> None:
         table.add_row(printable(name), *(str(part[split]) for part in (images, objects.get(name)) if part
                               for split in ("train", "validation")))
     console.print(table, markup=False)
-    keys = ["images", "annotation", "negatives", "sizes", "channels", "mean", "std", "bits", "modalities", "groups"]
+    keys = ["images", "annotation", "negatives", "sizes", "channels", "mean", "std", "bits", "modalities", "volumes",
+            "groups"]
     for key in keys + ["multi_label"] * (summary["annotation"] == "labels"):
         if summary.get(key) not in (None, [], {}):
             console.print(f"{key.replace('_', ' ')}: {summary[key]}")

@@ -8,10 +8,11 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from sightsmith.plugin import IGNORED, Problem, SemanticMask, read_text, relative_name
+from sightsmith.plugin import IGNORED, Problem, SemanticMask, read_integer, read_json, read_text, relative_name
 
 FILES = ("classes.txt", "names.txt", "class_names.txt", "labels.txt", "labelmap.txt", "label_colors.txt",
          "class_dict.csv")
+DECATHLON = "dataset.json"
 BACKGROUND = ("background", "_background_", "__background__")
 IGNORED_NAMES = ("void", "ignore", "ignored", "__ignore__")
 """Names of regions that are excluded from training and metrics."""
@@ -55,13 +56,14 @@ def from_values(values: Iterable[int]) -> ClassTable:
 
 
 def read_class_table(root: Path, folders: Iterable[Path], problems: list[Problem]) -> tuple[ClassTable, str] | None:
-    """The first of :data:`FILES` in ``folders``, with its name; None if there is none.
+    """The first of :data:`FILES` in ``folders``, or else their ``dataset.json``, with its name; None if there is none.
 
-    It has one class per line, without a colour or as ``name,r,g,b``, ``name:r,g,b:...`` or ``r g b name``.
+    The first have one class per line, without a colour or as ``name,r,g,b``, ``name:r,g,b:...`` or ``r g b name``.
     """
-    path = next((folder / file for folder in folders for file in FILES if os.path.isfile(folder / file)), None)
+    places = tuple(folders)
+    path = next((folder / file for folder in places for file in FILES if os.path.isfile(folder / file)), None)
     if path is None:
-        return None
+        return _decathlon(root, places, problems)
     text, problem = read_text(path, root)
     problems += [problem] if problem else []
     rows: list[tuple[str, tuple[int, int, int] | None]] = []
@@ -80,6 +82,32 @@ def read_class_table(root: Path, folders: Iterable[Path], problems: list[Problem
     if not rows and problem is None:
         problems.append(Problem("lists no classes", file=relative_name(path, root), hint="write one class per line"))
     return _table(rows), relative_name(path, root)
+
+
+def _decathlon(root: Path, folders: Iterable[Path], problems: list[Problem]) -> tuple[ClassTable, str] | None:
+    """The ``labels`` of a ``dataset.json`` of the Medical Segmentation Decathlon, ``{"1": "liver"}``, or of nnU-Net,
+    ``{"liver": 1}``."""
+    for path in (folder / DECATHLON for folder in folders):
+        if not os.path.isfile(path):
+            continue
+        content, problem = read_json(path, root)
+        problems += [problem] if problem else []
+        labels = content.get("labels") if isinstance(content, dict) else None
+        if not isinstance(labels, dict):
+            continue
+        name = relative_name(path, root)
+        values: dict[int, str] = {}
+        for key, value in labels.items():
+            number, label = (read_integer(key), value) if isinstance(value, str) else (read_integer(value), key)
+            if number is None or number in values or label in values.values():
+                problems.append(Problem(f"its labels have {key!r}: {value!r}, which is not a class and its number of "
+                                        "its own", file=name, hint='write them as {"0": "background", "1": "liver"}'))
+            else:
+                values[number] = label
+        ignored = tuple(number for number, label in values.items() if label.lower() in IGNORED_NAMES)
+        return ClassTable(tuple((number, None if label.lower() in BACKGROUND else label) for number, label in sorted(
+            {0: BACKGROUND[0], **values}.items()) if number not in ignored), ignored=ignored or (IGNORED,)), name
+    return None
 
 
 def _row(line: str) -> tuple[str, tuple[int, int, int] | None]:

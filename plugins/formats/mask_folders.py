@@ -7,27 +7,29 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
-from sightsmith.plugin import DatasetIndex, FormatMatch, Problem, images_in, relative_name, subfolders
+from sightsmith.plugin import DatasetIndex, FormatMatch, Problem, images_in, relative_name, stem_of, subfolders
 from sightsmith.plugins.formats.class_table import read_class_table
 from sightsmith.plugins.formats.semantic_masks import about_unpaired, index_of_masks
 from sightsmith.plugins.formats.splits import with_split
 
-IMAGES = ("images", "image", "imgs", "img")
-MASKS = ("masks", "mask", "labels", "annotations")
+IMAGES = ("images", "image", "imgs", "img", "imagestr")
+MASKS = ("masks", "mask", "labels", "annotations", "labelstr")
 DEPTH = 3
 OTHER_MAPS = ("_instanceIds", "_color", "_instanceTrainIds")
-_ENDINGS = re.compile(r"([_-](mask|gt|gtruth|groundtruth|label|labels|seg|segmentation|annotation|image|img|sat)"
-                      r"|(_gtFine|_gtCoarse)?_label(Train)?Ids|_leftImg8bit)$", re.IGNORECASE)
+_ENDINGS = re.compile(r"([._-](mask|gt|gtruth|groundtruth|label|labels|seg|segmentation|annotation|image|img|sat)"
+                      r"|(_gtFine|_gtCoarse)?_label(Train)?Ids|_leftImg8bit|_0000)$", re.IGNORECASE)
 """By which tools tell an image and its mask apart."""
 
 
 class MaskFolders:
     """``images/`` and ``masks/`` (or ``labels/``, ``annotations/``) of the same file names without suffix,
     in the root or in ``train/`` and ``val/``; or with ``train/`` and ``val/`` in both. The names may differ in the
-    usual endings: ``1.jpg`` and ``1_mask.png``, ``x_leftImg8bit.png`` and ``x_gtFine_labelIds.png``.
+    usual endings: ``1.jpg`` and ``1_mask.png``, ``x_leftImg8bit.png`` and ``x_gtFine_labelIds.png``. So does the
+    Medical Segmentation Decathlon with ``imagesTr/`` and ``labelsTr/``, also with nnU-Net's ``_0000``. The mask of a
+    volume is a volume: each slice has the same slice of it.
 
     A pixel value (or palette index) is a class: 0 is the background, 255 is ignored, the others are numbered
-    as in ``classes.txt``. Without that file, each value is a class.
+    as in ``classes.txt``, or in the ``dataset.json`` of the Decathlon. Without that file, each value is a class.
     """
 
     def detect(self, root: Path) -> FormatMatch | None:
@@ -46,7 +48,7 @@ class MaskFolders:
             used = set()
             for image in images_in(images, root):
                 below = image.parent.relative_to(images)
-                found = known.get((below, image.stem)) or known.get((below, _common_stem(image)))
+                found = known.get((below, stem_of(image))) or known.get((below, _common_stem(image)))
                 if found:
                     pairs.append((image, found))
                     used.add(found)
@@ -66,14 +68,14 @@ def _masks_by_stem(folder: Path, root: Path) -> dict[tuple[Path, str], Path]:
     for path in images_in(folder, root):
         if not _is_other_map(path):
             below = path.parent.relative_to(folder)
-            found[below, path.stem] = path
+            found[below, stem_of(path)] = path
             found.setdefault((below, _common_stem(path)), path)
     return found
 
 
 def _common_stem(path: Path) -> str:
     """The stem that an image and its mask have in common."""
-    return _ENDINGS.sub("", path.stem)
+    return _ENDINGS.sub("", stem_of(path))
 
 
 def _is_other_map(path: Path) -> bool:

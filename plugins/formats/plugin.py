@@ -22,7 +22,7 @@ FORMATS: tuple[tuple[str, str, tuple[Annotation, ...], str, str], ...] = (
     ("voc_masks", "Pascal VOC semantic masks", ("masks",), "SegmentationClass/*.png and JPEGImages/*", "VocMasks"),
     ("yolo", "YOLO boxes or polygons", ("boxes", "masks"), "data.yaml with images/* and labels/*.txt", "Yolo"),
     ("mask_folders", "a semantic mask per image", ("masks",),
-     "images/* and masks/*.png with equal names, and a classes.txt", "MaskFolders"),
+     "images/* and masks/*.png (or volumes) with equal names, and a classes.txt", "MaskFolders"),
     ("cvat", "CVAT for images 1.1: tags, boxes, polygons, ellipses and masks", ALL,
      "annotations.xml and images/* as CVAT exports them", "Cvat"),
     ("label_studio", "Label Studio's JSON and JSON-MIN: choices, rectangles, polygons, ellipses and brushes", ALL,

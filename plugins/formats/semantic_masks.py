@@ -2,14 +2,26 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
-from sightsmith.plugin import IGNORED, DatasetIndex, MaskError, Problem, Sample, listed, picture_values, relative_name
+from sightsmith.plugin import (
+    IGNORED,
+    Array,
+    DatasetIndex,
+    MaskError,
+    MissingReaderError,
+    Problem,
+    Sample,
+    listed,
+    mask_frames,
+    picture_values,
+    relative_name,
+)
 from sightsmith.plugins.formats.class_table import ClassTable, from_values
 
 MAX_UNNAMED_CLASSES = 20
@@ -24,12 +36,15 @@ GREY = 0x010101
 
 @dataclass(frozen=True)
 class _Mask:
-    """The pixels of the file ``path`` for ``image``: their values, with counts, as grey levels or colours."""
+    """The pixels of the file ``path`` for ``image``: their values, with counts, as grey levels or colours; of a volume
+    those of each slice, too, and the builder of its ``reader``."""
 
     image: Path
     path: Path
-    counts: dict[int, int]
+    counts: Mapping[int, int]
     colour: bool
+    slices: Sequence[Mapping[int, int]] = ()
+    reader: str | None = None
 
 
 def index_of_masks(root: Path, form: str, pairs: Sequence[tuple[Path, Path]], named: tuple[ClassTable, str] | None,
@@ -38,7 +53,7 @@ def index_of_masks(root: Path, form: str, pairs: Sequence[tuple[Path, Path]], na
 
     ``named`` is the class table and its file; without one, every value in use is a class. Every mask is decoded.
     """
-    found = [mask for image, path in pairs if (mask := _read(image, path, root, problems)) is not None]
+    found = _read_all(root, pairs, problems)
     grey = named is None or not named[0].colours
     levels = {mask.path: _levels(mask) for mask in found if grey or not mask.colour}
     used: Counter[int] = Counter()
@@ -63,24 +78,50 @@ def index_of_masks(root: Path, form: str, pairs: Sequence[tuple[Path, Path]], na
         if mask.colour and grey:
             semantic_mask = replace(semantic_mask, values=tuple((GREY * value, name) for value, name in table.values),
                                     ignored=tuple(GREY * value for value in table.ignored))
-        names = {name for value, name in semantic_mask.values if value in mask.counts}
-        samples.append(Sample(mask.image, relative_name(mask.image, root),
-                              tuple(name for name in table.classes if name in names), file=semantic_mask.name,
-                              semantic_mask=semantic_mask))
+        for frame, counts in enumerate(mask.slices) if mask.slices else [(None, mask.counts)]:
+            names = {name for value, name in semantic_mask.values if value in counts}
+            samples.append(Sample(mask.image, relative_name(mask.image, root),
+                                  tuple(name for name in table.classes if name in names), frame,
+                                  file=semantic_mask.name,
+                                  semantic_mask=replace(semantic_mask, frame=frame, reader=mask.reader)))
     return DatasetIndex(root, form, table.classes, tuple(samples), problems=tuple(problems), annotation="masks")
 
 
-def _read(image: Path, path: Path, root: Path, problems: list[Problem]) -> _Mask | None:
-    try:
-        values, colour = picture_values(path)
-    except MaskError as error:
-        problems.append(Problem(str(error), file=relative_name(path, root)))
-        return None
+def _read_all(root: Path, pairs: Sequence[tuple[Path, Path]], problems: list[Problem]) -> list[_Mask]:
+    found, missing = [], defaultdict(list)
+    for image, path in pairs:
+        try:
+            found.append(_read(image, path))
+        except MissingReaderError as error:
+            missing[str(error), error.install].append(relative_name(path, root))
+        except MaskError as error:
+            problems.append(Problem(str(error), file=relative_name(path, root)))
+    problems += [Problem(f"{len(names)} semantic masks are not read: {message.removesuffix(f': {install}')}: "
+                         f"{listed(names)}", hint=install) for (message, install), names in missing.items()]
+    return found
+
+
+def _read(image: Path, path: Path) -> _Mask:
+    """Raises MaskError and MissingReaderError."""
+    frames, reader = mask_frames(path)
+    if frames == 1:
+        values, colour = picture_values(path, None, reader)
+        return _Mask(image, path, _counted(values), colour, reader=reader)
+    slices, total, colours = [], Counter[int](), False
+    for frame in range(frames):
+        values, colour = picture_values(path, frame, reader)
+        slices.append(_counted(values))
+        total.update(slices[-1])
+        colours = colours or colour
+    return _Mask(image, path, total, colours, slices, reader)
+
+
+def _counted(values: Array) -> dict[int, int]:
     found, counts = np.unique(values, return_counts=True)
-    return _Mask(image, path, dict(zip(found.tolist(), counts.tolist(), strict=True)), colour)
+    return dict(zip(found.tolist(), counts.tolist(), strict=True))
 
 
-def _levels(mask: _Mask) -> dict[int, int] | None:
+def _levels(mask: _Mask) -> Mapping[int, int] | None:
     """The counts of grey levels, also of a grey picture that was saved in colour; None for real colours."""
     if not mask.colour:
         return mask.counts
@@ -107,7 +148,7 @@ def _about_unnamed(table: ClassTable, used: Counter[int]) -> list[Problem]:
     return []
 
 
-def _about_white(root: Path, table: ClassTable, levels: Mapping[Path, dict[int, int] | None]) -> list[Problem]:
+def _about_white(root: Path, table: ClassTable, levels: Mapping[Path, Mapping[int, int] | None]) -> list[Problem]:
     """Warnings about the value 255, which is either ignored or, in masks of black and white, the class."""
     white = [relative_name(path, root) for path, counts in levels.items()
              if counts and IGNORED in counts and counts.keys() <= {0, IGNORED}]

@@ -7,7 +7,18 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
-from sightsmith.plugin import Problem, Sample, Split, files_in, listed, read_integer, read_text, relative_name, split_of
+from sightsmith.plugin import (
+    Problem,
+    Sample,
+    Split,
+    files_in,
+    listed,
+    read_integer,
+    read_text,
+    relative_name,
+    split_of,
+    stem_of,
+)
 
 POOL = "trainval"
 """Pascal VOC's name of the list of all images that are not in the test."""
@@ -67,7 +78,7 @@ def _read_lists(folder: Path, samples: Sequence[Sample], root: Path, problems: l
     """The names of the samples in each list of ``folder``, by split or :data:`POOL`."""
     known: dict[str, str] = {}
     for sample in samples:
-        for key in (PurePosixPath(sample.name).stem, sample.path.name, sample.name):
+        for key in (stem_of(sample.path), sample.path.name, sample.name):
             known[key] = sample.name
     found: dict[str, set[str]] = {}
     first: dict[str, tuple[str, str]] = {}

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
-from sightsmith.plugin import DatasetIndex, FormatMatch, Problem, images_by_stem, images_in
+from sightsmith.plugin import DatasetIndex, FormatMatch, Problem, images_by_stem, images_in, stem_of
 from sightsmith.plugins.formats.class_table import from_names, read_class_table
 from sightsmith.plugins.formats.semantic_masks import about_unpaired, index_of_masks
 from sightsmith.plugins.formats.splits import with_split
@@ -37,7 +37,7 @@ class VocMasks:
         problems: list[Problem] = []
         found, pairs, without_image = images_by_stem(folder / IMAGES), [], []
         for mask in images_in(folder / MASKS, root):
-            images = found.get((folder / IMAGES, mask.stem), [])
+            images = found.get((folder / IMAGES, stem_of(mask)), [])
             if images:
                 pairs.append((images[0], mask))
             else:

@@ -182,10 +182,10 @@ def test_a_long_training_says_how_to_make_it_shorter(hours, more, said, tmp_path
     assert ("trainer.time_budget=30" in capsys.readouterr().out) is said
 
 
-def detection(plugins, *overrides, images=100, modalities=(None,)):
+def detection(plugins, *overrides, images=100, modalities=(None,), volumes=False):
     typed = ["task=detection", "dataset.root=x", *overrides]
     config = compose(typed, plugins)
-    data = DatasetStatistics("boxes", images, 300, 50.0, ("a", 50), ("b", 50), False, modalities)
+    data = DatasetStatistics("boxes", images, 300, 50.0, ("a", 50), ("b", 50), False, modalities, volumes)
     return follow_recipe(config, data, fixed_keys(config, typed, plugins), plugins).applied(config)
 
 
@@ -195,6 +195,8 @@ def test_a_long_training_of_detection_has_strong_augmentation(plugins):
     assert not detection(plugins, images=100_000).augment.extra  # in few epochs
     assert not detection(plugins, "trainer.time_budget=5").augment.extra
     assert not detection(plugins, modalities=("DX",)).augment.extra
+    assert not detection(plugins, volumes=True).augment.extra
+    assert detection(plugins).augment.horizontal_flip and not detection(plugins, volumes=True).augment.horizontal_flip
     assert not detection(plugins, "augment.extra.mosaic.probability=0").augment.extra
     assert detection(plugins, "augment.extra.blur.probability=1").augment.extra.keys() == {"blur"}
 

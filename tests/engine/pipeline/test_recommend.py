@@ -177,6 +177,7 @@ def test_monochrome_images_have_no_hue_and_saturation():
 def test_windows_of_ct():
     assert chosen(image_type="ct", modalities=("CT",))[1].image.windows == [[40, 400]]
     assert chosen(image_type="ct", modalities=("CT", None))[1].image.windows == []
+    assert chosen(image_type="ct", volumes=True)[1].image.windows == [[40, 400]]
     assert chosen(image_type="other", modalities=("CT",))[1].image.windows == []
     assert chosen(image_type="ct", modalities=("CT",), windows=[[600, 2000]])[1].image.windows == [[600, 2000]]
 

@@ -16,6 +16,7 @@ import psutil
 import pytest
 from command_line import refused
 from PIL import Image
+from volume_files import nifti
 
 from sightsmith.core.util.files import cache_dir
 
@@ -51,6 +52,16 @@ def test_answers_are_those_of_predict(digits, server):
     schema = httpx.get(f"{address}/openapi.json").json()
     assert set(schema["paths"]) == {"/health", "/model", "/predict"}
     assert {"413", "415", "429", "504"} <= schema["paths"]["/predict"]["post"]["responses"].keys()
+
+
+def test_a_compressed_volume_has_an_answer_for_each_slice(digits, server, tmp_path):
+    """Though its body has no name, and so no suffix."""
+    _, address = server
+    path = nifti(tmp_path / "a.nii.gz", np.random.default_rng(0).integers(0, 256, (32, 32, 3), dtype=np.uint8))
+    answers = httpx.post(f"{address}/predict", content=path.read_bytes()).json()
+    assert [answer["frame"] for answer in answers] == [0, 1, 2]
+    for answer, said in zip(answers, digits.predict([path]), strict=True):
+        assert answer["labels"][0]["label"] == next(iter(said.scores))
 
 
 def test_a_form_is_answered_as_its_image(server):

@@ -95,7 +95,7 @@ def test_dicom_that_use_little_of_their_range_are_warned_of(tmp_path):
         dicom(path, values, 16, Modality="CT", RescaleSlope="1", RescaleIntercept="-24")
     [warning] = told(checked(tmp_path / "flat"))
     assert warning.severity == "warning"
-    assert warning.message.startswith("8 DICOM images only have values from -1048 to 3047, 6% of the range")
+    assert warning.message.startswith("8 images only have values from -1048 to 3047, 6% of the range")
     assert "image.range=[-1048,3047]" in warning.hint and "image.windows=" in warning.hint
     assert not told(checked(tmp_path / "flat", "image.range=[-1048,3047]"))
     assert not told(checked(tmp_path / "flat", "image.windows=[[40,400]]"))

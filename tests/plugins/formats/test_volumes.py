@@ -1,0 +1,241 @@
+"""Data sets of volumes as people have them: each slice has the same slice of the mask, and a volume stays whole."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import sys
+import zipfile
+
+import numpy as np
+import pytest
+from PIL import Image
+from volume_files import THICK, affine_of, decathlon, nifti, organ, slicer
+
+from sightsmith.core.config.compose import compose
+from sightsmith.core.plugins.manager import load_plugins
+from sightsmith.engine.data.images import read_frame
+from sightsmith.engine.data.masks import semantic_map
+from sightsmith.engine.data.near_duplicates import near_duplicates
+from sightsmith.engine.data.statistics import describe
+from sightsmith.engine.data.write import write_dataset
+from sightsmith.engine.pipeline.load_dataset import check
+
+WINDOW = "image.windows=[[40,400]]"
+
+
+def read(root, *overrides, task="segmentation", errors=False):
+    plugins = load_plugins()
+    dataset = check(compose([f"task={task}", f"dataset.root={root}", WINDOW, *overrides], plugins), plugins,
+                    lambda line: None)
+    if not errors:
+        dataset.raise_for_errors()
+    return dataset
+
+
+def problems(dataset, severity="error"):
+    return [str(problem) for problem in dataset.problems if problem.severity == severity]
+
+
+def test_the_decathlon_and_its_slices(tmp_path):
+    dataset = read(decathlon(tmp_path))
+    assert dataset.index.format == "mask_folders" and dataset.index.classes == ("spleen",)
+    assert len(dataset.index.samples) == 4 * 8
+    for sample in dataset.index.samples:
+        case = int(sample.name[len("imagesTr/spleen_")])
+        body, mask = organ(case)
+        numbers = semantic_map(sample, dataset.index.classes, 36, 40)
+        # LAS as stored, shown as LPS: the front is at the top.
+        assert np.array_equal(numbers, mask[:, ::-1, sample.frame].T)
+        assert np.array_equal(read_frame(sample).values[..., 0], body[:, ::-1, sample.frame].T)
+        assert sample.labels == (("spleen",) if 3 <= sample.frame < 6 else ())
+    splits = [{sample.name for sample in part} for part in (dataset.train, dataset.validation)]
+    assert all(splits) and not splits[0] & splits[1]
+
+
+def test_what_is_said_of_volumes(tmp_path):
+    dataset = read(decathlon(tmp_path))
+    summary = describe(dataset, compose(["task=segmentation", "dataset.root=any"], load_plugins()).image)
+    assert summary["volumes"] == {"count": 4, "planes": ["axial"], "pixel_spacing": [0.8, 0.8],
+                                  "slice_spacing": [3.0, 3.0]}
+    assert summary["geometry"]["imagesTr/spleen_0.nii.gz"]["spacing"] == [0.8, 0.8, 3]
+    assert summary["groups"] == 4
+    assert not [text for text in problems(dataset, "warning") if "copies" in text or "image.windows" in text]
+
+
+def test_empty_slices_are_no_copies_of_each_other(tmp_path):
+    for number in range(4):
+        body, _ = organ(number)
+        nifti(tmp_path / ("ill", "well")[number % 2] / f"{number}.nii.gz", body)
+    dataset = read(tmp_path, task="classification")
+    assert len({sample.group for sample in dataset.index.samples}) == 4 and dataset.validation
+    assert {sample.labels for sample in dataset.index.samples if sample.name.startswith("ill")} == {("ill",)}
+    config = compose(["task=classification", "dataset.root=any", WINDOW], load_plugins())
+    pairs = near_duplicates(dataset.index.samples, config.image)
+    assert not [pair for pair in pairs if pair.first.name == pair.second.name or 0 in (pair.first.frame,
+                                                                                       pair.second.frame)]
+
+
+def test_copies_of_a_volume_are_still_found(tmp_path):
+    for number in range(4):
+        body, _ = organ(min(number, 2))
+        nifti(tmp_path / ("ill", "well")[number % 2] / f"{number}.nii.gz", body)
+    assert "the same image has different labels: ill/2.nii.gz#1 and well/3.nii.gz#1" in problems(
+        read(tmp_path, task="classification", errors=True))[0]
+
+
+def nnunet(root):
+    decathlon(root)
+    for path in sorted((root / "imagesTr").iterdir()):
+        path.rename(path.with_name(path.name.replace(".nii.gz", "_0000.nii.gz")))
+    content = json.loads((root / "dataset.json").read_text())
+    content |= {"labels": {"background": 0, "spleen": 1}, "channel_names": {"0": "CT"}}
+    (root / "dataset.json").write_text(json.dumps(content))
+
+
+def plain(root):
+    decathlon(root, suffix=".nii")
+    (root / "dataset.json").unlink()
+    (root / "imagesTr").rename(root / "images")
+    (root / "labelsTr").rename(root / "masks")
+
+
+def endings(root):
+    decathlon(root)
+    (root / "imagesTr").rename(root / "images")
+    (root / "labelsTr").rename(root / "labels")
+    for path in sorted((root / "labels").iterdir()):
+        path.rename(path.with_name(path.name.replace(".nii.gz", "_seg.nii.gz")))
+
+
+def of_slicer(root):
+    for case in range(4):
+        body, mask = organ(case)
+        slicer(root / "images" / f"{case}.nrrd", body)
+        slicer(root / "masks" / f"{case}.seg.nrrd", mask)
+    (root / "classes.txt").write_text("spleen\n")
+
+
+def both(root):
+    """Images in NRRD, masks of floating-point numbers in NIfTI, stored the other way round."""
+    for case in range(4):
+        body, mask = organ(case)
+        affine = np.diag([*THICK, 1]) * (-1, -1, 1, 1)
+        slicer(root / "images" / f"{case}.nrrd", body)
+        turned = affine @ [[-1, 0, 0, 39], [0, 1, 0, 0], [0, 0, 1, 0], [0, 0, 0, 1]]
+        nifti(root / "masks" / f"{case}.nii.gz", mask[::-1].astype(np.float64), turned)
+    (root / "classes.txt").write_text("spleen\n")
+
+
+@pytest.mark.parametrize("make", [nnunet, plain, endings, of_slicer, both])
+def test_other_layouts_have_the_same_masks(tmp_path, make):
+    expected = read(decathlon(tmp_path / "decathlon")).coverage["spleen"]
+    make(tmp_path / "other")
+    dataset = read(tmp_path / "other")
+    assert dataset.coverage[dataset.index.classes[0]] == pytest.approx(expected)
+    assert len(dataset.index.samples) == 4 * 8
+    for sample in dataset.index.samples:
+        assert semantic_map(sample, dataset.index.classes, 36, 40).any() == bool(sample.labels)
+        bright = read_frame(sample).values[..., 0] > 100
+        assert np.array_equal(semantic_map(sample, dataset.index.classes, 36, 40) > 0, bright)
+
+
+def test_in_a_zip(tmp_path, monkeypatch):
+    monkeypatch.setenv("SIGHTSMITH_CACHE", str(tmp_path / "cache"))
+    decathlon(tmp_path / "Task09")
+    with zipfile.ZipFile(tmp_path / "Task09.zip", "w") as file:
+        for path in sorted((tmp_path / "Task09").rglob("*.*")):
+            file.write(path, path.relative_to(tmp_path))
+    assert len(read(tmp_path / "Task09.zip").index.samples) == 4 * 8
+
+
+def test_pages_of_a_tiff_have_the_pages_of_their_mask(tmp_path):
+    for case in range(4):
+        for name, values in zip(("images", "masks"), organ(case), strict=True):
+            pages = [Image.fromarray(np.clip(values[:, :, page], 0, 255).astype(np.uint8).T)
+                     for page in range(values.shape[2])]
+            (tmp_path / name).mkdir(exist_ok=True)
+            pages[0].save(tmp_path / name / f"{case}.tif", save_all=True, append_images=pages[1:])
+    dataset = read(tmp_path)
+    for sample in dataset.index.samples:
+        mask = organ(int(sample.path.stem))[1]
+        assert np.array_equal(semantic_map(sample, dataset.index.classes, 36, 40), mask[:, :, sample.frame].T)
+    Image.fromarray(organ(0)[1][:, :, 4].T).save(tmp_path / "masks" / "0.tif")
+    one = [sample for sample in read(tmp_path).index.samples if sample.name == "images/0.tif"]
+    assert len(one) == 8 and {sample.labels for sample in one} == {("1",)}
+    pages[0].save(tmp_path / "masks" / "0.tif", save_all=True, append_images=pages[1:3])
+    assert problems(read(tmp_path, errors=True))[0].startswith(
+        "masks/0.tif: the mask has 3 slices of 40 x 36 px, but its image images/0.tif has 8 slices of 40 x 36 px")
+
+
+def test_a_table_of_labels_for_volumes(tmp_path):
+    for number in range(4):
+        nifti(tmp_path / "scans" / f"{number}.nii.gz", organ(number)[0])
+    for names in ("scans/{}.nii.gz", "/home/ann/scans/{}.nii.gz", "scans/{}"):
+        (tmp_path / "label.csv").write_text("".join(f"{names.format(number)},{'ab'[number % 2]}\n"
+                                                    for number in range(4)))
+        dataset = read(tmp_path, task="classification")
+        assert {(sample.name, sample.labels) for sample in dataset.index.samples} == {
+            (f"scans/{number}.nii.gz", ("ab"[number % 2],)) for number in range(4)}
+        assert len(dataset.index.samples) == 4 * 8
+
+
+def test_masks_that_do_not_fit(tmp_path):
+    decathlon(tmp_path)
+    body, mask = organ(0)
+    nifti(tmp_path / "labelsTr" / "spleen_0.nii.gz", mask[:, :, :7], affine_of("LAS", THICK))
+    nifti(tmp_path / "labelsTr" / "spleen_1.nii.gz", mask, affine_of("RAS", THICK))
+    nifti(tmp_path / "labelsTr" / "spleen_2.nii.gz", mask, affine_of("LAS", THICK, (-10.3, 5, 7)))
+    found = problems(read(tmp_path, errors=True))
+    assert len(found) == 2
+    assert found[0].startswith("labelsTr/spleen_0.nii.gz: the mask has 7 axial slices of 40 x 36 px, but its image "
+                               "imagesTr/spleen_0.nii.gz has 8 axial slices of 40 x 36 px")
+    assert found[1].startswith("labelsTr/spleen_1.nii.gz: its header places it elsewhere than its image "
+                               "imagesTr/spleen_1.nii.gz: a corner is 39 voxels off")
+    assert "save the mask with the affine of its image" in found[1]
+
+
+def test_masks_that_are_none(tmp_path):
+    decathlon(tmp_path)
+    _, mask = organ(0)
+    affine = affine_of("LAS", THICK)
+    nifti(tmp_path / "labelsTr" / "spleen_0.nii.gz", mask * np.float32(0.5), affine)
+    nifti(tmp_path / "labelsTr" / "spleen_1.nii.gz", mask * 2, affine)
+    (tmp_path / "labelsTr" / "spleen_2.nii.gz").write_bytes(b"\x1f\x8b damaged")
+    found = "\n".join(problems(read(tmp_path, errors=True)))
+    assert "labelsTr/spleen_0.nii.gz: its values are not all whole numbers" in found
+    assert "labelsTr/spleen_1.nii.gz: values without a class: 2" in found
+    assert "labelsTr/spleen_2.nii.gz: " in found
+
+
+def test_boxes_and_labels_come_from_the_masks(tmp_path):
+    dataset = read(decathlon(tmp_path), task="detection")
+    boxes = {sample.key: [item.box for item in sample.objects] for sample in dataset.index.samples}
+    assert {len(found) for found in boxes.values()} == {0, 1}
+    left, top, right, bottom = boxes["imagesTr/spleen_0.nii.gz#4"][0]
+    assert (right - left, bottom - top) == (12, 10)
+    labels = read(tmp_path, task="classification")
+    assert {sample.labels for sample in labels.index.samples} == {("spleen",), ()}
+    with pytest.raises(Exception, match="Frames of multi-frame files cannot be written"):
+        write_dataset(dataset.index, dataset.infos, load_plugins().dataset_formats["coco"], tmp_path / "new")
+
+
+def test_without_the_extra_one_problem_says_what_to_install(tmp_path, monkeypatch):
+    decathlon(tmp_path)
+    for name in ("nifti", "volume"):
+        monkeypatch.delitem(sys.modules, f"sightsmith.plugins.readers.{name}", raising=False)
+    monkeypatch.setitem(sys.modules, "nibabel", None)
+    found = [text for text in problems(read(tmp_path, errors=True)) if "read" in text]
+    assert len(found) == 1
+    assert found[0].startswith("4 semantic masks are not read: reading NIfTI needs nibabel, which is not installed: "
+                               "labelsTr/spleen_0.nii.gz") and "pip install 'sightsmith[volumes]'" in found[0]
+
+
+def test_labels_of_the_decathlon_that_are_none(tmp_path):
+    decathlon(tmp_path)
+    content = json.loads((tmp_path / "dataset.json").read_text())
+    (tmp_path / "dataset.json").write_text(json.dumps(content | {"labels": {"0": "background", "x": "spleen"}}))
+    assert "dataset.json: its labels have 'x': 'spleen'" in problems(read(tmp_path, errors=True))[0]
+    shutil.rmtree(tmp_path / "imagesTs")
+    (tmp_path / "dataset.json").write_text("[]")
+    assert read(tmp_path).index.classes == ("1",)
