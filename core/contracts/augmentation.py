@@ -29,6 +29,7 @@ class Option:
 
 
 PROBABILITY = Option(0.0, "probability for an image in an epoch; 0: off", low=0, high=1)
+MIN_EPOCHS = Option(0, "a training of fewer epochs goes without it", low=0)
 CLOSING = Option(0.1, "share of the epochs, the last ones, without it", low=0, high=1)
 
 
@@ -38,8 +39,8 @@ class AugmentationRecord(Record):
     ValueError or TypeError for options that it cannot use. By ``kind`` it returns a ``PhotometricAugmentation``, a
     ``GeometricAugmentation`` or a ``ComposingAugmentation`` (:mod:`sightsmith.engine.data.annotated_image`).
 
-    The user sets ``augment.extra.<name>.<option>``: its ``options``, ``probability`` and, if composing, ``closing``;
-    the last two are sightsmith's matter. ``tasks`` are those that it is for, () all of them.
+    The user sets ``augment.extra.<name>.<option>``: its ``options``, ``probability``, ``min_epochs`` and, if composing,
+    ``closing``; these three are sightsmith's matter. ``tasks`` are those that it is for, () all of them.
     """
 
     options: Mapping[str, Option] = field(default_factory=dict)
@@ -50,4 +51,4 @@ class AugmentationRecord(Record):
     def keys(self) -> dict[str, Option]:
         """All that the user can set."""
         closing = {"closing": CLOSING} if self.kind == "composing" else {}
-        return {"probability": PROBABILITY, **closing, **self.options}
+        return {"probability": PROBABILITY, "min_epochs": MIN_EPOCHS, **closing, **self.options}

@@ -24,14 +24,16 @@ GEOMETRIC, COMPOSING = 1, 2
 
 
 class Seed(int):
-    """The seed of an item's augmentation, which also knows ``progress``: the share of the epochs before this one."""
+    """The seed of an item's augmentation, which also knows ``epochs``, those of the whole training (0: it has no end),
+    and ``progress``, the share of them before this one."""
 
     progress: float = 0.0
+    epochs: int = 0
 
     @classmethod
-    def at(cls, value: int, progress: float) -> Seed:
+    def at(cls, value: int, progress: float, epochs: int = 0) -> Seed:
         seed = cls(value)
-        seed.progress = progress
+        seed.progress, seed.epochs = progress, epochs
         return seed
 
 
@@ -43,6 +45,7 @@ class CheckedAugmentation:
     record: AugmentationRecord
     augmentation: Callable[..., Any]
     probability: float = 1.0
+    min_epochs: int = 0
     closing: float = 0.0
 
     @property
@@ -50,9 +53,10 @@ class CheckedAugmentation:
         return self.record.kind
 
     def is_due(self, generator: Generator, seed: int) -> bool:
-        """Whether an item gets it: by chance, and not in the closing epochs."""
+        """Whether an item gets it: by chance, and neither in a short training nor in the closing epochs."""
+        short = 0 < getattr(seed, "epochs", 0) < self.min_epochs
         closed = getattr(seed, "progress", 0.0) >= 1 - self.closing - 1e-9
-        return not closed and bool(generator.random() < self.probability)
+        return not short and not closed and bool(generator.random() < self.probability)
 
     def __call__(self, *arguments: Any) -> Any:
         """Raises PluginError, which names the plugin, for an exception, and a result of another shape or dtype."""
@@ -87,7 +91,8 @@ def build_augmentation(record: AugmentationRecord, values: Mapping[str, Any]) ->
     values = {name: option.default for name, option in record.keys.items()} | dict(values)
     own = {name: value for name, value in values.items() if name in record.options}
     try:
-        return CheckedAugmentation(record, record.build()(**own), values["probability"], values.get("closing", 0.0))
+        return CheckedAugmentation(record, record.build()(**own), values["probability"], values["min_epochs"],
+                                   values.get("closing", 0.0))
     except (UserError, ValueError, TypeError) as error:
         defaults = {name: option.default for name, option in record.options.items()}
         raise UserError(f"The augmentation {record.name!r} of {record.provider} cannot be made with the options "

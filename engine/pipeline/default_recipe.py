@@ -97,10 +97,11 @@ def _augmentation(config: Config, data: DatasetStatistics, epochs: int) -> Itera
             yield RecommendedValue(f"augment.color_jitter.{key}", 0.0, "the images are monochrome")
         elif data.photos and not getattr(config.augment.color_jitter, key):
             yield RecommendedValue(f"augment.color_jitter.{key}", 0.02 if key == "hue" else 0.1, "light varies")
-    # How many epochs a time budget leaves is only known when the model has been timed.
-    if data.annotation == "boxes" and data.photos and epochs >= LONG and config.trainer.time_budget is None:
-        strong = {"mosaic": {"probability": 0.5, "closing": 0.1, "smallest": 0.5},
-                  "affine": {"probability": 0.5, "scale": 0.3, "shear": 5.0}}
+    if data.annotation == "boxes" and data.photos and epochs >= LONG:
+        # How many epochs a time budget leaves is only known when the model has been timed.
+        shared = {"probability": 0.5, **({} if config.trainer.time_budget is None else {"min_epochs": LONG})}
+        strong = {"mosaic": {**shared, "closing": 0.1, "smallest": 0.5},
+                  "affine": {**shared, "scale": 0.3, "shear": 5.0}}
         yield RecommendedValue("augment.extra", strong, f"few objects become many; worth it from {LONG} epochs")
 
 

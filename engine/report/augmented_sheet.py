@@ -31,11 +31,11 @@ COVER: Colour = (90, 90, 90)
 def augmented_sheet(task: Task, dataset: Dataset[Any], samples: Sequence[Sample], seed: int) -> list[Section]:
     """The section; empty where the task does not show its items. ``dataset`` is the training data set of ``samples``;
     the images are as in the first epoch of some training with ``seed``."""
-    colours = palette(task.classes)
+    colours, epochs = palette(task.classes), task.config.hyper.epochs
     rows = []
     for index in np.unique(np.linspace(0, len(samples) - 1, ROWS).astype(int)).tolist():
         seeds = np.random.default_rng([seed, index]).integers(2**63, size=SHOWN - 1).tolist()
-        items = [task.annotated(dataset[index, Seed.at(value, 0.0)]) for value in seeds]
+        items = [task.annotated(dataset[index, Seed.at(value, 0.0, epochs)]) for value in seeds]
         if None in items:
             return []
         sample = samples[index]

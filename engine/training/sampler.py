@@ -66,7 +66,7 @@ class EpochSampler:
         order = (random.permutation(self.size) if self._weights is None
                  else random.choice(self.size, self.size, p=self._weights))
         progress = epoch / self.epochs if self.epochs else 0.0
-        seeds = [Seed.at(value, progress) for value in random.integers(2**63, size=self.size).tolist()]
+        seeds = [Seed.at(value, progress, self.epochs) for value in random.integers(2**63, size=self.size).tolist()]
         items: list[Item] = list(zip(order.tolist(), seeds, strict=True))
         largest = min(micro_batch or self.batch_size, self.batch_size)
         self.steps = [self._step(part, largest) for part in _even(items, self.steps_per_epoch)][skip:]

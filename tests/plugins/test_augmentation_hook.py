@@ -92,7 +92,7 @@ def test_a_run_keeps_only_what_is_switched_on(speckled):
     overrides = ["task=classification", "dataset.root=sample", "augment.extra.speckles.low=0.2"]
     assert compose(overrides, speckled).augment.extra == {}
     config = compose([*overrides, "augment.extra.speckles.probability=1"], speckled)
-    assert config.augment.extra == {"speckles": {"probability": 1, "low": 0.2, "high": 0.5}}
+    assert config.augment.extra == {"speckles": {"probability": 1, "min_epochs": 0, "low": 0.2, "high": 0.5}}
     tasks_of = {key: (field.default, tasks) for key, field, tasks in all_keys(speckled)}
     assert tasks_of["augment.extra.speckles.high"] == (0.5, ("segmentation",))
     assert tasks_of["augment.extra.speckles.probability"] == (0.0, ())
@@ -120,7 +120,8 @@ def test_it_is_listed_and_free_with_the_auto_tuner(speckled, capsys):
     with pytest.raises(SystemExit, match="^0$"):
         main(["list", "augmentations", "--json"])
     [row] = [row for row in json.loads(capsys.readouterr().out) if row["name"] == "speckles"]
-    assert (row["kind"], row["options"]) == ("photometric", {"probability": 0, "low": 0.1, "high": 0.5})
+    assert row["kind"] == "photometric"
+    assert row["options"] == {"probability": 0, "min_epochs": 0, "low": 0.1, "high": 0.5}
     config = compose(["task=classification", "dataset.root=sample", "tuner=auto",
                       "augment.extra.speckles.probability=0.5"], speckled)
     assert config.augment.extra["speckles"]["probability"] == 0.5

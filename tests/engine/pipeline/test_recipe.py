@@ -193,7 +193,8 @@ def test_a_long_training_of_detection_has_strong_augmentation(plugins):
     assert detection(plugins).augment.extra.keys() == {"mosaic", "affine"}
     assert not detection(plugins, "hyper.epochs=30").augment.extra
     assert not detection(plugins, images=100_000).augment.extra  # in few epochs
-    assert not detection(plugins, "trainer.time_budget=5").augment.extra
+    with_budget = detection(plugins, "trainer.time_budget=5").augment.extra
+    assert [values["min_epochs"] for values in with_budget.values()] == [40, 40]
     assert not detection(plugins, modalities=("DX",)).augment.extra
     assert not detection(plugins, volumes=True).augment.extra
     assert detection(plugins).augment.horizontal_flip and not detection(plugins, volumes=True).augment.horizontal_flip

@@ -142,4 +142,7 @@ def test_it_ends_before_training_does(make_data, squares):
         assert isinstance(seed, Seed) and seed.progress == epoch / 10
         still.append(torch.equal(data[0, Seed.at(3, seed.progress)]["inputs"], plain))
     assert still == [False] * 7 + [True] * 3
+    for min_epochs, same in ((10, False), (11, True)):
+        data = make_data("detection", samples, mosaic={"min_epochs": min_epochs})
+        assert torch.equal(data[0, seed]["inputs"], data[0, Seed.at(seed, 0.0, 9)]["inputs"]) is same
     assert EpochSampler(2, 2).start(4)[0].micro_batches[0].items[0][1].progress == 0
