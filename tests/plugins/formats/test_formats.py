@@ -179,6 +179,45 @@ def test_coco_with_a_split(tmp_path):
     assert {sample.name.split("/")[0] for sample in dataset.validation} == {"val2017"}
 
 
+def write_coco(root, names):
+    """A file for all folders."""
+    (root / "annotations.json").write_text(json.dumps({
+        "images": [{"id": name, "file_name": name} for name in names],
+        "annotations": [{"id": number, "image_id": name, "category_id": number % 2} for number, name in enumerate(names)],
+        "categories": [{"id": 0, "name": "cat"}, {"id": 1, "name": "dog"}]}))
+
+
+def write_roboflow(root, names):
+    """A COCO file in each folder."""
+    for folder in {name.split("/")[0] for name in names}:
+        write_coco(root / folder, [name.split("/")[1] for name in names if name.startswith(folder)])
+        (root / folder / "annotations.json").rename(root / folder / "_annotations.coco.json")
+
+
+def write_labelme(root, names):
+    for number, name in enumerate(names):
+        (root / name).with_suffix(".json").write_text(json.dumps({
+            "imagePath": name.split("/")[1], "shapes": [], "flags": {["cat", "dog"][number % 2]: True}}))
+
+
+def write_csv(root, names):
+    (root / "label.csv").write_text("".join(f"{name},{['cat', 'dog'][number % 2]}\n"
+                                            for number, name in enumerate(names)))
+
+
+@pytest.mark.parametrize("write", [write_coco, write_roboflow, write_labelme, write_csv])
+def test_folders_of_images_are_the_split(tmp_path, write):
+    names = [f"{folder}/{folder}{number}.png" for folder in ("train", "valid", "test") for number in range(6)]
+    for seed, name in enumerate(names):
+        picture(tmp_path / name, seed)
+    write(tmp_path, names)
+    dataset, _ = read(f"dataset.root={tmp_path}")
+    dataset.raise_for_errors()
+    assert {sample.name for sample in dataset.train} == set(names[:6])
+    assert {sample.name for sample in dataset.validation} == set(names[6:12])
+    assert any("6 images of the test split" in warning for warning in warnings(dataset))
+
+
 @pytest.mark.parametrize("inner", ["", "photos/"])
 def test_a_zip_of_any_of_them(tmp_path, inner):
     folders(tmp_path / "set")
