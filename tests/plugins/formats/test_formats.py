@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import base64
 import json
+import os
 import zipfile
 
+import numpy as np
 import pytest
 from broken_datasets import GOOD_ROWS, MULTI_ROWS, coco, folders, labelme, picture, table
+from PIL import Image
 from told import told
+from volume_files import nifti
 
 from sightsmith.core.config.compose import compose
 from sightsmith.core.plugins.manager import load_plugins
+from sightsmith.core.util.errors import UserError
 from sightsmith.engine.pipeline.load_dataset import check
 
 
@@ -216,6 +221,40 @@ def test_folders_of_images_are_the_split(tmp_path, write):
     assert {sample.name for sample in dataset.train} == set(names[:6])
     assert {sample.name for sample in dataset.validation} == set(names[6:12])
     assert any("6 images of the test split" in warning for warning in warnings(dataset))
+
+
+@pytest.mark.parametrize(("written", "file"), [
+    ("a_1{}.png", b"a (1{}).png"), ("caf\xe9{}.png", b"caf\xe9{}.png"), ("a{}.nii.gz", b"a{}.nii"), ("a{}.nii", b"a{}.png"),
+    ("b/a{}.nrrd", b"a{}.nii")], ids=["as an upload", "of Windows", "unpacked", "converted", "another kind of volume"])
+def test_names_that_a_tool_or_another_machine_has_changed(tmp_path, written, file):
+    for number in range(8):
+        path = tmp_path / os.fsdecode(file.replace(b"{}", b"%d" % number))
+        if path.suffix == ".nii":
+            nifti(path, np.full((20, 20, 1), number, np.uint8))
+        else:
+            Image.open(picture(tmp_path / "x.png", number)).save(path)
+            (tmp_path / "x.png").unlink()
+    (tmp_path / "label.csv").write_bytes("".join(f"{written.format(number)},{['cat', 'dog'][number % 2]}\n"
+                                                 for number in range(8)).encode("cp1252"))
+    dataset, _ = read(f"dataset.root={tmp_path}")
+    dataset.raise_for_errors()
+    assert len(dataset.train) + len(dataset.validation) == 8
+
+
+def test_a_name_that_no_upload_has_is_not_matched_by_what_it_would_become(tmp_path):
+    for number in range(8):
+        picture(tmp_path / f"a_{number}.png", number)
+    (tmp_path / "label.csv").write_text("".join(f"a ({number}).png,{['cat', 'dog'][number % 2]}\n" for number in range(8)))
+    with pytest.raises(UserError, match=r"there is no image 'a \(0\).png'"):
+        read(f"dataset.root={tmp_path}")[0].raise_for_errors()
+
+
+def test_zips_in_a_folder_are_named(tmp_path):
+    for name in ("task_1.zip", "task_2.zip"):
+        (tmp_path / name).write_bytes(b"PK")
+    with pytest.raises(UserError) as caught:
+        read(f"dataset.root={tmp_path}")
+    assert "unpack its zips, each into a folder of its own: task_1.zip, task_2.zip" in str(caught.value.hint)
 
 
 @pytest.mark.parametrize("inner", ["", "photos/"])
