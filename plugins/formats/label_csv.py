@@ -46,7 +46,8 @@ class LabelCsv:
     image and class; boxes, one row per box; masks, one row per image and class.
 
     A row with only a path is an image without labels or objects. Paths are relative to the root; older data
-    sets keep images in ``image/`` and may omit the extension. Images without a row are ignored. The folders of the images name the split.
+    sets keep images in ``image/`` and may omit the extension. Images without a row are ignored. The folders of the
+    images name the split.
     """
 
     def detect(self, root: Path) -> FormatMatch | None:

@@ -61,8 +61,8 @@ def test_a_header_and_its_data_in_the_same_folder(tmp_path, encoding):
     assert np.array_equal(values_of(path, 7)[..., 0], VALUES[:, :, 7].T)
 
 
-@pytest.mark.parametrize("name", ["../secret.raw", "/etc/passwd", "LIST", "LIST\na.raw\nb.raw", "a%d.raw 1 9 1", "sub/secret.raw", "..",
-                                  "missing.raw", "link.raw"])
+@pytest.mark.parametrize("name", ["../secret.raw", "/etc/passwd", "LIST", "LIST\na.raw\nb.raw", "a%d.raw 1 9 1",
+                                  "sub/secret.raw", "..", "missing.raw", "link.raw"])
 def test_data_elsewhere_is_not_opened(tmp_path, name):
     folder = tmp_path / "set"
     (folder / "sub").mkdir(parents=True)
