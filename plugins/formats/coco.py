@@ -97,8 +97,8 @@ def _annotation_files(root: Path) -> list[Path]:
 
 
 def _splits(files: list[Path], root: Path, problems: list[Problem]) -> dict[Path, Split | None]:
-    """The split of each of ``files``, by its name or its folder's; None unless they name training and validation, or one
-    of several the test."""
+    """The split of each of ``files``, by its name or its folder's; None unless they name training and validation, or
+    one of several the test."""
     splits = {path: split_of(path.stem, of_file=True) or (split_of(path.parent.name) if path.parent != root else None)
               for path in files}
     if {"train", "validation"} <= set(splits.values()):

@@ -226,7 +226,8 @@ def test_folders_of_images_are_the_split(tmp_path, write):
 
 @pytest.mark.parametrize(("written", "file"), [
     ("a_1{}.png", b"a (1{}).png"), ("caf\xe9{}.png", b"caf\xe9{}.png"), ("a{}.nii.gz", b"a{}.nii"),
-    ("a{}.nii", b"a{}.png"), ("b/a{}.nrrd", b"a{}.nii")], ids=["as an upload", "of Windows", "unpacked", "converted", "another kind of volume"])
+    ("a{}.nii", b"a{}.png"), ("b/a{}.nrrd", b"a{}.nii")],
+    ids=["as an upload", "of Windows", "unpacked", "converted", "another kind of volume"])
 def test_names_that_a_tool_or_another_machine_has_changed(tmp_path, written, file):
     for number in range(8):
         path = tmp_path / os.fsdecode(file.replace(b"{}", b"%d" % number))
