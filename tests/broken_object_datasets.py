@@ -243,6 +243,8 @@ BROKEN = {
                                   ["data.yaml:", "cannot be read"]),
     "YOLO: Python in YAML": ("boxes", sets.yolo(yaml="train: images\nnames: !!python/object/apply:os.system [ls]\n"),
                              ["data.yaml:2: cannot be read: a value of the type python/object/apply:os.system"]),
+    "YOLO: Python in a YAML of names alone": ("boxes", sets.yolo(yaml="names: !!python/object/apply:os.system [ls]\n"),
+                                              ["data.yaml:1: cannot be read: a value of the type python/object"]),
     "YOLO: a doubled key": ("boxes", sets.yolo(yaml=sets.DATA_YAML + "names: [dog, cat]\n"),
                             ["cannot be read: the key 'names' is given twice"]),
     "YOLO: aliases": ("boxes", sets.yolo(yaml="train: images\nnames: &a [cat, dog]\nmore: [*a, *a]\n"),

@@ -8,13 +8,19 @@ import re
 import shutil
 import tempfile
 from collections.abc import Callable, Iterable
-from pathlib import Path, PurePath
+from hashlib import sha256
+from pathlib import Path, PurePath, PurePosixPath
 from typing import Any
 
 import platformdirs
 
 from sightsmith.core.util.errors import UserError
 from sightsmith.core.util.text import is_text
+
+SHOWN = 40
+"""Characters of a name in that of its temporary file; all of a long one would leave no room for the rest."""
+LONGEST_NAME = 200
+"""Bytes of a name to which something is added; file systems allow 255 in all."""
 
 
 def write_atomic(path: Path, data: bytes | str) -> None:
@@ -31,7 +37,7 @@ def write_atomic(path: Path, data: bytes | str) -> None:
 
 def fill_file(path: Path, fill: Callable[[Path], object]) -> None:
     """Replace ``path`` atomically with what ``fill`` writes to the path it gets."""
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name[:SHOWN]}.")
     os.close(handle)
     temporary = Path(name)
     try:
@@ -57,7 +63,7 @@ def fill_folder(folder: Path, fill: Callable[[Path], None]) -> None:
     if folder.is_dir():
         return
     make_folder(folder.parent)
-    temporary = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}."))
+    temporary = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name[:SHOWN]}."))
     try:
         fill(temporary)
         temporary.chmod(0o755)
@@ -103,6 +109,16 @@ def write_json(path: Path, value: Any) -> None:
 def stem_of(path: PurePath) -> str:
     """The name without its suffix, of which ``.gz`` is a part: ``x`` of ``x.png`` and of ``x.nii.gz``."""
     return PurePath(path.stem).stem if path.suffix.lower() == ".gz" else path.stem
+
+
+def short_path(name: str) -> str:
+    """The relative path ``name``, of which the last part leaves room for a suffix; the end of a long one is a digest
+    of it."""
+    path = PurePosixPath(name)
+    content = path.name.encode()
+    if len(content) <= LONGEST_NAME:
+        return name
+    return str(path.with_name(content[:LONGEST_NAME].decode(errors="ignore") + f"-{sha256(content).hexdigest()[:12]}"))
 
 
 def typed_path(text: str | Path) -> Path:

@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from sightsmith.core.contracts.dataset import Sample
 from sightsmith.core.contracts.image import ImageError, ImageInfo, MissingReaderError
 from sightsmith.core.contracts.records import ImageReaderRecord
-from sightsmith.core.contracts.schema import AUTO, Config
+from sightsmith.core.contracts.schema import AUTO, Config, ImageConfig
 from sightsmith.core.util.errors import Problem, listed
 from sightsmith.engine.data.channels import count_channels
 from sightsmith.engine.data.images import about_bands, probe
@@ -103,13 +103,17 @@ def _about_bands(config: Config, infos: Mapping[str, ImageInfo]) -> list[Problem
     return problems
 
 
+def lacks_black_and_white(info: ImageInfo, image: ImageConfig) -> bool:
+    """Whether neither the file nor the configuration ``image`` says which values are black and white."""
+    return info.bits > 16 and info.limits is None and image.range is None and not (info.windowed and image.windows)
+
+
 def _about_black_and_white(config: Config, infos: Mapping[str, ImageInfo]) -> list[Problem]:
     """Images whose black and white are undefined without ``image.range``, or far from their values."""
     problems = []
     windowed = {name: info for name, info in infos.items() if info.windowed}
     plain = {name: info for name, info in infos.items() if not info.windowed}
-    free = {name: info for name, info in infos.items()
-            if info.bits > 16 and info.limits is None and not (info.windowed and config.image.windows)}
+    free = {name: info for name, info in infos.items() if lacks_black_and_white(info, config.image)}
     if free:
         problems.append(Problem(f"{len(free)} images have more than 16 bits or floating-point values, so black and "
                                 f"white are undefined: {listed(free)}",

@@ -9,7 +9,7 @@ from pathlib import Path
 from sightsmith.core.contracts.annotation import Annotation, can_derive
 from sightsmith.core.contracts.dataset import DatasetIndex
 from sightsmith.core.contracts.records import DatasetFormatRecord
-from sightsmith.core.util.errors import Problem, UserError, near
+from sightsmith.core.util.errors import Problem, UserError, listed, near
 from sightsmith.core.util.files import typed_path
 from sightsmith.core.util.text import printable
 from sightsmith.engine.data.annotation_files import files_in, subfolders
@@ -82,8 +82,10 @@ def matching_formats(root: Path, name: str, formats: Sequence[DatasetFormatRecor
             counts = ", ".join(f"{count} {suffix} file{'s' if count > 1 else ''}" for suffix, count in unread.items())
             raise UserError(f"{root} contains no images that can be read, but {counts}",
                             hint="convert them to PNG, TIFF or JPEG, in the same folders")
+        zips = [path.name for path in files_in(root) if path.suffix.lower() == ".zip"]
         raise UserError(f"{root} contains no data set of a known format.", problems=_layouts(able),
-                        hint="arrange it as one of these, or name the format with dataset.format=NAME")
+                        hint=f"unpack its zips, each into a folder of its own: {listed(zips)}" if zips else
+                        "arrange it as one of these, or name the format with dataset.format=NAME")
     ranks = {record.name: (confidence < CERTAIN, annotation not in record.annotations, -confidence)
              for confidence, record, _ in found}
     found.sort(key=lambda match: ranks[match[1].name])

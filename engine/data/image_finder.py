@@ -13,7 +13,9 @@ from urllib.parse import unquote, urlsplit
 from sightsmith.core.contracts.dataset import IMAGE_SUFFIXES
 from sightsmith.core.util.errors import Problem, listed, near
 from sightsmith.core.util.files import stem_of
+from sightsmith.core.util.text import is_text
 from sightsmith.engine.data.annotation_files import images_in, is_there, relative_name
+from sightsmith.engine.data.image_files import known_readers, suffixes
 
 SHOWN = 80
 """Characters of a path in a message."""
@@ -79,10 +81,10 @@ class ImageFinder:
 
     @cached_property
     def _by_name(self) -> dict[str, list[Path]]:
-        """The images by name, by name in small letters, and by stem."""
+        """The images by name, by name in small letters, by stem, and as tools clean names."""
         found: dict[str, list[Path]] = defaultdict(list)
         for path in self._images:
-            for key in {path.name, path.name.lower(), f"{stem_of(path)}."}:
+            for key in {path.name, path.name.lower(), f"{stem_of(path)}.", f"/{_cleaned(path.name)}"}:
                 found[key].append(path)
         return found
 
@@ -100,10 +102,12 @@ class ImageFinder:
         if not parts:
             return []
         name = parts[-1]
-        stem = name.rpartition(".")[0] if Path(name).suffix.lower() in IMAGE_SUFFIXES else name
+        ending = max((suffix for suffix in suffixes(known_readers()) if name.lower().endswith(suffix)), key=len,
+                     default="")
+        stem = name[:len(name) - len(ending)]
         known = self._by_name
         found = [path for path in known.get(name, []) if path.name == name] or known.get(name.lower()) \
-            or known.get(f"{stem}.", [])
+            or known.get(f"{stem}.") or known.get(f"/{name}", [])
         lengths = [_common(path.relative_to(self._root).parts[:-1], parts[:-1]) for path in found]
         longest = [path for path, length in zip(found, lengths, strict=True) if length == max(lengths)]
         usual = [path for path in longest if path.parent in folders]
@@ -118,6 +122,13 @@ def _parts(text: str) -> list[str]:
     text = _DRIVE.sub("", text)
     parts = [part for part in re.split(r"[\\/]+", text) if part not in ("", ".")]
     return [unquote(part) for part in parts] if "%" in text else parts
+
+
+def _cleaned(name: str) -> str:
+    """``name`` as Django cleans those of uploads, and with it Label Studio: ``a_(1).jpg`` is ``a_1.jpg``. One that is
+    not UTF-8 is of Windows-1252, as texts are."""
+    text = name if is_text(name) else os.fsencode(name).decode("cp1252", "replace")
+    return re.sub(r"[^-\w.]", "", text.strip().replace(" ", "_"))
 
 
 def _common(one: tuple[str, ...], other: list[str]) -> int:

@@ -11,7 +11,7 @@ import numpy as np
 
 from sightsmith.core.contracts.image import Array, ImageInfo
 from sightsmith.core.contracts.prediction import Prediction
-from sightsmith.core.util.files import stem_of
+from sightsmith.core.util.files import short_path, stem_of
 from sightsmith.engine.data.images import read_header
 
 
@@ -37,7 +37,7 @@ class MaskVolumes:
             return
         stem = _without_suffix(name)
         reader: Any = read_header(prediction.path, builder=info.reader)[0]
-        place = self._folder / self._below / (stem if self._stems[stem] == 1 else name)
+        place = self._folder / self._below / short_path(stem if self._stems[stem] == 1 else name)
         path = reader.save(np.stack(self._slices), place)
         self.entries[name]["semantic_mask"] = path.relative_to(self._folder).as_posix()
         self._slices = []

@@ -16,6 +16,7 @@ from sightsmith.core.contracts.results import RawPrediction
 from sightsmith.core.contracts.schema import ImageConfig
 from sightsmith.core.util.errors import Problem, UserError
 from sightsmith.engine.data.check import frames_of
+from sightsmith.engine.data.check_images import lacks_black_and_white
 from sightsmith.engine.data.images import STACKED, about_bands, probe
 from sightsmith.engine.data.tiling import tiled
 from sightsmith.engine.pipeline.inference import Predictor, infer
@@ -44,14 +45,17 @@ def predict(predictor: Predictor, paths: Iterable[str | Path], device: torch.dev
 
 def probed(paths: Iterable[str | Path], readers: Collection[ImageReaderRecord], image: ImageConfig,
            ) -> tuple[dict[str, ImageInfo], list[Problem]]:
-    """What the files are, by their path, and a problem for each that cannot be read, or has other bands than a model
-    with the configuration ``image`` takes."""
+    """What the files are, by their path, and a problem for each that cannot be read, has other bands than a model with
+    the configuration ``image`` takes, or no black and white."""
     infos, problems = {}, []
     for path in paths:
         try:
             info = probe(Path(path), readers, stack=image.pages == STACKED)
             if len(image.windows) < 2 and (wrong := about_bands(info.channels, info.colours, image.input_channels)):
                 raise ImageError(f"{wrong} by the model")
+            if lacks_black_and_white(info, image):
+                raise ImageError("it has more than 16 bits or floating-point values, and the model was trained without "
+                                 "image.range, which says what is black and white")
             infos[str(path)] = info
         except (ImageError, OSError) as error:
             problems.append(Problem(str(error), file=str(path)))

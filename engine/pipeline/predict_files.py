@@ -20,7 +20,15 @@ from sightsmith.core.contracts.image import Array, ImageInfo
 from sightsmith.core.contracts.prediction import Prediction
 from sightsmith.core.contracts.records import ImageReaderRecord
 from sightsmith.core.util.errors import Problem, UserError, near
-from sightsmith.core.util.files import cache_dir, ensure_writable, fill_file, stem_of, typed_path, write_json
+from sightsmith.core.util.files import (
+    cache_dir,
+    ensure_writable,
+    fill_file,
+    short_path,
+    stem_of,
+    typed_path,
+    write_json,
+)
 from sightsmith.core.util.text import as_text
 from sightsmith.engine.data.annotation_files import relative_name
 from sightsmith.engine.data.archive import unpack
@@ -212,7 +220,7 @@ def _write_pictures(folder: Path, result: Result, item: ImagePrediction, options
                     heatmap: Array | None) -> None:
     """Write the pictures of one image or frame and add them to ``item.files``."""
     prediction = item.prediction
-    place = item.name if prediction.frame is None else f"{item.name}-{prediction.frame}"
+    place = short_path(item.name) + ("" if prediction.frame is None else f"-{prediction.frame}")
     if prediction.semantic_mask is not None:
         item.files["semantic_mask"] = f"{MAPS}/{place}.png"
         _write_map(folder / MAPS / f"{place}.png", prediction.semantic_mask, result.classes)

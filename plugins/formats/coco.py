@@ -29,6 +29,7 @@ from sightsmith.plugin import (
     walk_files,
 )
 from sightsmith.plugins.formats.coco_objects import read_object
+from sightsmith.plugins.formats.splits import with_split
 
 HEAD = 4096
 PROBED = 20
@@ -39,7 +40,8 @@ FOLDERS = ("", "images", "data")
 
 
 class Coco:
-    """One JSON, or one per split (``instances_train2017.json``, ``birds_val.json``, optionally ``test.json``).
+    """One JSON, or one per split (``instances_train2017.json``, ``birds_val.json``, ``valid/_annotations.coco.json``,
+    optionally one of the test). Where they name no split, the folders of the images do.
 
     The data set has masks if any annotation has a ``segmentation``, else boxes if any has a ``bbox``, else
     labels. As labels it is single-label if every image has exactly one category. An image without
@@ -72,6 +74,8 @@ class Coco:
             classes |= dict.fromkeys(found.categories.values())
             samples += found.samples(split)
             without_shape += found.without_shape
+        if not any(sample.split for sample in samples):
+            samples = with_split(samples, root, problems)
         multi_label = any(len(sample.labels) != 1 for sample in samples)
         annotation = richest(sample.objects for sample in samples)
         if without_shape and annotation != "labels":
@@ -93,8 +97,10 @@ def _annotation_files(root: Path) -> list[Path]:
 
 
 def _splits(files: list[Path], root: Path, problems: list[Problem]) -> dict[Path, Split | None]:
-    """The split of each of ``files``; None unless they name training and validation, or one of several the test."""
-    splits = {path: split_of(path.stem, of_file=True) for path in files}
+    """The split of each of ``files``, by its name or its folder's; None unless they name training and validation, or
+    one of several the test."""
+    splits = {path: split_of(path.stem, of_file=True) or (split_of(path.parent.name) if path.parent != root else None)
+              for path in files}
     if {"train", "validation"} <= set(splits.values()):
         for path in [path for path, split in splits.items() if split is None]:
             problems.append(Problem("is neither of training nor of validation nor of the test, whose files are beside "

@@ -23,6 +23,7 @@ from sightsmith.plugin import (
 )
 from sightsmith.plugins.formats.label_csv_objects import read_object
 from sightsmith.plugins.formats.label_csv_table import Row, read_rows
+from sightsmith.plugins.formats.splits import with_split
 
 FILES = ("label.csv", "labels.csv")
 OLDER_FOLDER = "image"
@@ -45,7 +46,8 @@ class LabelCsv:
     image and class; boxes, one row per box; masks, one row per image and class.
 
     A row with only a path is an image without labels or objects. Paths are relative to the root; older data
-    sets keep images in ``image/`` and may omit the extension. Images without a row are ignored.
+    sets keep images in ``image/`` and may omit the extension. Images without a row are ignored. The folders of the
+    images name the split.
     """
 
     def detect(self, root: Path) -> FormatMatch | None:
@@ -85,6 +87,7 @@ class LabelCsv:
         if columns == 3:
             _about_missing(images, classes, problems)
         _about_unlisted(root, images, problems)
+        samples = with_split(samples, root, problems)
         return DatasetIndex(root, "label_csv", classes, tuple(samples), columns == 3, tuple(problems),
                             ANNOTATIONS[columns])
 

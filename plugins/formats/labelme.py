@@ -28,6 +28,7 @@ from sightsmith.plugin import (
     write_atomic,
 )
 from sightsmith.plugins.formats.labelme_shapes import as_masks, image_size, label_of, read_shapes
+from sightsmith.plugins.formats.splits import with_split
 
 PROBED = 5
 
@@ -38,7 +39,7 @@ class LabelMe:
     Single-label if every image has exactly one label, else multi-label. Every shape is a separate object;
     ``group_id`` is ignored. If all shapes are rectangles, the data set has boxes; else it has masks, and
     rectangles become masks too. ``imagePath`` is relative to the JSON; if there is no such file, the
-    embedded ``imageData`` is used. An image without labels is a negative.
+    embedded ``imageData`` is used. An image without labels is a negative. The folders of the images name the split.
     """
 
     def detect(self, root: Path) -> FormatMatch | None:
@@ -67,6 +68,7 @@ class LabelMe:
         multi_label = any(len(sample.labels) != 1 for sample in samples.values())
         annotation = richest(sample.objects for sample in samples.values())
         found = [as_masks(sample) if annotation == "masks" else sample for sample in samples.values()]
+        found = with_split(found, root, problems)
         return DatasetIndex(root, "labelme", classes, tuple(found), multi_label, tuple(problems), annotation)
 
     def _sample(self, path: Path, root: Path, finder: ImageFinder, problems: list[Problem]) -> Sample | None:

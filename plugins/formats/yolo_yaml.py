@@ -35,13 +35,14 @@ class DataFile:
     splits: dict[Split, list[Path]] = field(default_factory=dict)
 
 
-def data_file(root: Path) -> Path | None:
-    """The YAML in ``root`` that lists classes and folders, or Darknet's ``obj.data``."""
+def data_file(root: Path, least: int = 2) -> Path | None:
+    """The YAML in ``root`` that lists classes and folders, of whose keys it has at ``least`` so many, or Darknet's
+    ``obj.data``."""
     for path in files_in(root):
         if path.suffix.lower() in (".yaml", ".yml"):
             text, _ = read_text(path, root, LARGEST_YAML)
             keys = set(re.findall(r"^(names|train|val|nc)\s*:", text or "", re.MULTILINE))
-            if len(keys) > 1 and keys & {"names", "nc"}:
+            if len(keys) >= least and keys & {"names", "nc"}:
                 return path
     return next((path for path in files_in(root) if path.suffix.lower() == ".data"
                  and re.search(r"^\s*names\s*=", read_head(path, root), re.MULTILINE)), None)
@@ -56,8 +57,11 @@ def class_list(root: Path) -> Path | None:
 def read_data_file(root: Path, problems: list[Problem]) -> DataFile:
     """Read the YAML, Darknet's file, or else the ``classes.txt``, of ``root``; faults are added to ``problems``."""
     path = data_file(root)
+    beside = class_list(root)
+    if path is None and beside is None:
+        path = data_file(root, least=1)
     if path is None:
-        return _class_list(class_list(root), root, problems)
+        return _class_list(beside, root, problems)
     name = relative_name(path, root)
     if path.suffix.lower() == ".data":
         text, problem = read_text(path, root, LARGEST_YAML)
@@ -73,8 +77,8 @@ def read_data_file(root: Path, problems: list[Problem]) -> DataFile:
     if "kpt_shape" in content:
         problems.append(Problem("describes keypoints (kpt_shape), which are not supported", file=name,
                                 hint="export the data set with boxes or polygons"))
-    beside = class_list(root) if "names" not in content else None
-    names = _class_list(beside, root, problems) if beside else DataFile(name, _names(content, name, problems))
+    names = _class_list(beside, root, problems) if beside and "names" not in content else \
+        DataFile(name, _names(content, name, problems))
     return replace(names, splits=_splits(content, root, name, problems))
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import bz2
 import gzip
 import io
+import re
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -31,6 +32,7 @@ _OPEN: Mapping[str, Any] = {"raw": None, "gzip": gzip.open, "gz": gzip.open, "bz
 _SIGNS = {"right-anterior-superior": (1, 1, 1), "ras": (1, 1, 1), "left-anterior-superior": (-1, 1, 1),
           "las": (-1, 1, 1)}
 """From a space to RAS+; others, and files without one, count as left-posterior-superior."""
+_LIST = re.compile(rb"^data ?file: *LIST", re.MULTILINE | re.IGNORECASE)
 _SPACE = ("domain", "space")
 _APART = ("list", "time", "point", "none", "???")
 """Kinds of axes of which each place is an image of its own."""
@@ -45,6 +47,9 @@ class NrrdReader(VolumeReader):
     def __init__(self, path: Path) -> None:
         with path.open("rb") as file:
             head = io.BytesIO(file.read(LONGEST_HEADER))
+        if _LIST.search(head.getvalue().partition(b"\n\n")[0]):
+            raise ImageError("its voxels are in a list of files; only one file in the same folder is read: save it as "
+                             "one .nrrd file")
         header = nrrd.read_header(head)
         data = _data_file(path, header)
         sizes = [int(side) for side in header.get("sizes", ())]
@@ -52,7 +57,11 @@ class NrrdReader(VolumeReader):
             raise ImageError(f"its header has the sizes {sizes} and the dimension {header.get('dimension')}")
         channel_axis = _channel_axis(header, sizes)
         space = [axis for axis in range(len(sizes)) if axis != channel_axis]
-        affine = _affine(header, space)
+        try:
+            affine = _affine(header, space)
+        except (IndexError, TypeError, ValueError) as error:
+            raise ImageError("the space directions, the origin or the spacings in its header do not fit its dimension "
+                             f"of {len(sizes)}") from error
         shape = tuple(sizes)
         if len(space) == 2:
             shape = (*shape, 1)
@@ -66,7 +75,7 @@ def _data_file(path: Path, header: Mapping[str, Any]) -> Path:
     if not name:
         return path
     data = path.parent / name
-    if name != Path(name).name or "\\" in name or name.split()[0] == "LIST" or "%" in name:
+    if name != Path(name).name or "\\" in name or "%" in name:
         raise ImageError(f"its voxels are in {name!r}; only one file in the same folder is read: save it as one .nrrd "
                          "file")
     if not data.is_file():

@@ -88,6 +88,7 @@ class Stored:
                     raise ImageError(f"it is cut short: its voxels have {len(view):,} bytes, and it has {filled:,}")
                 view[filled:filled + len(part)] = part
                 filled += len(part)
+            file.read(CHUNK)  # to the end, where the checksum is
         return values.reshape(self.shape, order="F")
 
 

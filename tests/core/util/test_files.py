@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from sightsmith.core.util.errors import UserError
-from sightsmith.core.util.files import cache_dir, ensure_writable, make_folder, write_json
+from sightsmith.core.util.files import cache_dir, ensure_writable, make_folder, short_path, write_json
 
 
 def test_a_folder_that_can_be_is_made_only_when_asked(tmp_path):
@@ -59,3 +59,19 @@ def test_a_name_that_no_text_can_hold_is_refused_before_anything_is_written(tmp_
     with pytest.raises(UserError, match=r"a name in it is not UTF-8: .*fotos_\\udce4"):
         write_json(tmp_path / "found.json", {"folder": NOT_UTF_8})
     assert [path.name for path in tmp_path.iterdir()] == [NOT_UTF_8]
+
+
+def test_a_name_as_long_as_can_be_is_written(tmp_path):
+    for letter in "xé":
+        path = tmp_path / (letter * (250 // len(letter.encode())) + ".json")
+        write_json(path, [])
+        assert path.read_text() == "[]\n"
+    assert len(list(tmp_path.iterdir())) == 2
+
+
+def test_a_short_path_leaves_room_and_stays_another():
+    assert short_path("a/b.png") == "a/b.png"
+    long = [f"a/{'é' * 120}{number}.png" for number in range(2)]
+    short = [short_path(name) for name in long]
+    assert len({*short}) == 2
+    assert all(name.startswith("a/éé") and len(Path(name).name.encode()) < 220 for name in short)

@@ -50,6 +50,21 @@ def images(tmp_path_factory, digits):
     return folder
 
 
+def test_long_names_and_files_without_black_and_white(digits, images, tmp_path):
+    folder = tmp_path / "images"
+    folder.mkdir()
+    long = "é" * 120 + ".png"
+    shutil.copy(images / "1.png", folder / long)
+    np.save(folder / "float.npy", np.zeros((20, 20, 3), np.float32))
+    code, _, errors = within("predict", f"run={digits.run_dir}", f"input={folder}", f"output_dir={tmp_path / 'out'}")
+    assert code == 1
+    assert "float.npy: it has more than 16 bits or floating-point values, and the model was trained without" in errors
+    written, said = predictions(tmp_path / "out")
+    [found] = [item for item in said["images"] if "error" not in item]
+    assert found["image"] == long
+    assert (written / found["picture"]).is_file()
+
+
 @pytest.mark.parametrize("form", ["label_csv", "labelme", "coco"])
 def test_labels_come_back_unchanged(digits, images, tmp_path, form):
     code, output, errors = within("predict", f"run={digits.run_dir}", f"input={images}", f"format={form}",

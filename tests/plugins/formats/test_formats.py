@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import base64
 import json
+import os
 import zipfile
 
+import numpy as np
 import pytest
 from broken_datasets import GOOD_ROWS, MULTI_ROWS, coco, folders, labelme, picture, table
+from PIL import Image
 from told import told
+from volume_files import nifti
 
 from sightsmith.core.config.compose import compose
 from sightsmith.core.plugins.manager import load_plugins
+from sightsmith.core.util.errors import UserError
 from sightsmith.engine.pipeline.load_dataset import check
 
 
@@ -177,6 +182,81 @@ def test_coco_with_a_split(tmp_path):
     dataset.raise_for_errors()
     assert {sample.name.split("/")[0] for sample in dataset.train} == {"train2017"}
     assert {sample.name.split("/")[0] for sample in dataset.validation} == {"val2017"}
+
+
+def write_coco(root, names):
+    """A file for all folders."""
+    (root / "annotations.json").write_text(json.dumps({
+        "images": [{"id": name, "file_name": name} for name in names],
+        "annotations": [{"id": number, "image_id": name, "category_id": number % 2}
+                        for number, name in enumerate(names)],
+        "categories": [{"id": 0, "name": "cat"}, {"id": 1, "name": "dog"}]}))
+
+
+def write_roboflow(root, names):
+    """A COCO file in each folder."""
+    for folder in {name.split("/")[0] for name in names}:
+        write_coco(root / folder, [name.split("/")[1] for name in names if name.startswith(folder)])
+        (root / folder / "annotations.json").rename(root / folder / "_annotations.coco.json")
+
+
+def write_labelme(root, names):
+    for number, name in enumerate(names):
+        (root / name).with_suffix(".json").write_text(json.dumps({
+            "imagePath": name.split("/")[1], "shapes": [], "flags": {["cat", "dog"][number % 2]: True}}))
+
+
+def write_csv(root, names):
+    (root / "label.csv").write_text("".join(f"{name},{['cat', 'dog'][number % 2]}\n"
+                                            for number, name in enumerate(names)))
+
+
+@pytest.mark.parametrize("write", [write_coco, write_roboflow, write_labelme, write_csv])
+def test_folders_of_images_are_the_split(tmp_path, write):
+    names = [f"{folder}/{folder}{number}.png" for folder in ("train", "valid", "test") for number in range(6)]
+    for seed, name in enumerate(names):
+        picture(tmp_path / name, seed)
+    write(tmp_path, names)
+    dataset, _ = read(f"dataset.root={tmp_path}")
+    dataset.raise_for_errors()
+    assert {sample.name for sample in dataset.train} == set(names[:6])
+    assert {sample.name for sample in dataset.validation} == set(names[6:12])
+    assert any("6 images of the test split" in warning for warning in warnings(dataset))
+
+
+@pytest.mark.parametrize(("written", "file"), [
+    ("a_1{}.png", b"a (1{}).png"), ("caf\xe9{}.png", b"caf\xe9{}.png"), ("a{}.nii.gz", b"a{}.nii"),
+    ("a{}.nii", b"a{}.png"), ("b/a{}.nrrd", b"a{}.nii")],
+    ids=["as an upload", "of Windows", "unpacked", "converted", "another kind of volume"])
+def test_names_that_a_tool_or_another_machine_has_changed(tmp_path, written, file):
+    for number in range(8):
+        path = tmp_path / os.fsdecode(file.replace(b"{}", b"%d" % number))
+        if path.suffix == ".nii":
+            nifti(path, np.full((20, 20, 1), number, np.uint8))
+        else:
+            Image.open(picture(tmp_path / "x.png", number)).save(path)
+            (tmp_path / "x.png").unlink()
+    (tmp_path / "label.csv").write_bytes("".join(f"{written.format(number)},{['cat', 'dog'][number % 2]}\n"
+                                                 for number in range(8)).encode("cp1252"))
+    dataset, _ = read(f"dataset.root={tmp_path}")
+    dataset.raise_for_errors()
+    assert len(dataset.train) + len(dataset.validation) == 8
+
+
+def test_a_name_that_no_upload_has_is_not_matched_by_what_it_would_become(tmp_path):
+    for number in range(8):
+        picture(tmp_path / f"a_{number}.png", number)
+    write_csv(tmp_path, [f"a ({number}).png" for number in range(8)])
+    with pytest.raises(UserError, match=r"there is no image 'a \(0\).png'"):
+        read(f"dataset.root={tmp_path}")[0].raise_for_errors()
+
+
+def test_zips_in_a_folder_are_named(tmp_path):
+    for name in ("task_1.zip", "task_2.zip"):
+        (tmp_path / name).write_bytes(b"PK")
+    with pytest.raises(UserError) as caught:
+        read(f"dataset.root={tmp_path}")
+    assert "unpack its zips, each into a folder of its own: task_1.zip, task_2.zip" in str(caught.value.hint)
 
 
 @pytest.mark.parametrize("inner", ["", "photos/"])

@@ -222,3 +222,12 @@ def test_without_the_extra(tmp_path, monkeypatch):
     with pytest.raises(ImageError, match=r"reading NIfTI needs nibabel, which is not installed: "
                                          r"pip install 'sightsmith\[volumes\]'"):
         images.probe(path, READERS)
+
+
+def test_a_wrong_bit_of_a_compressed_file_is_found_by_its_checksum(tmp_path):
+    path = nifti(tmp_path / "a.nii", VALUES)
+    packed = bytearray(gzip.compress(path.read_bytes(), 0))  # stored as it is, so that any bit decodes
+    packed[len(packed) // 2] ^= 1
+    path.with_name("b.nii.gz").write_bytes(packed)
+    with pytest.raises(ImageError, match="CRC check failed"):
+        probe(path.with_name("b.nii.gz"))

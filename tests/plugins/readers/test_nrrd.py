@@ -61,8 +61,8 @@ def test_a_header_and_its_data_in_the_same_folder(tmp_path, encoding):
     assert np.array_equal(values_of(path, 7)[..., 0], VALUES[:, :, 7].T)
 
 
-@pytest.mark.parametrize("name", ["../secret.raw", "/etc/passwd", "LIST", "a%d.raw 1 9 1", "sub/secret.raw", "..",
-                                  "missing.raw", "link.raw"])
+@pytest.mark.parametrize("name", ["../secret.raw", "/etc/passwd", "LIST", "LIST\na.raw\nb.raw", "a%d.raw 1 9 1",
+                                  "sub/secret.raw", "..", "missing.raw", "link.raw"])
 def test_data_elsewhere_is_not_opened(tmp_path, name):
     folder = tmp_path / "set"
     (folder / "sub").mkdir(parents=True)
@@ -96,6 +96,7 @@ def test_the_data_may_be_at_the_end(tmp_path):
     (("encoding: raw", "encoding: raw\nline skip: 4"), "skips lines"),
     (("encoding: raw", "encoding: raw\nbyte skip: -7"), "skips -7 bytes"),
     (("(0.8,0,0)", "(nan,0.1,0)"), "no numbers"), (("(0.8,0,0)", "(0,0,0)"), "leaves out a direction"),
+    (("space origin: (0,0,0)", "space origin: (0,0)"), "do not fit its dimension of 3"),
     (("dimension: 3", "dimension: x"), "cannot be decoded"), (("NRRD000", "NRRD999"), "format is unknown|cannot be")])
 def test_hostile_headers(tmp_path, change, message):
     path = slicer(tmp_path / "a.nrrd", VALUES, encoding="raw")
