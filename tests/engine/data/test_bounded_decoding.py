@@ -106,6 +106,23 @@ def test_what_follows_or_is_embedded_in_a_jpeg_is_no_scan(tmp_path):
     assert count_scans(path.read_bytes(), 500) == 1 and probe(path).width == 64
 
 
+# PNM
+
+@pytest.mark.parametrize("filler", [b"#" + b"x" * 2**20 + b"\n", b"# x\n" * 2**18, b" " * 2**20])
+@pytest.mark.parametrize("before", [b"P6\n", b"P6\n4 ", b"P5 4 4\n", b"P1 4\n"])
+def test_a_pnm_with_an_endless_header_is_refused(tmp_path, filler, before):
+    path = tmp_path / "a.ppm"
+    path.write_bytes(before + filler + b"4 4 255\n" + bytes(48))
+    with pytest.raises(ImageError, match="its header has more than 64 KiB of comments or blanks"):
+        probe(path)
+
+
+def test_comments_in_a_pnm_are_no_pixels(tmp_path):
+    path = tmp_path / "a.ppm"
+    path.write_bytes(b"P5 # of a camera\n300 # wide\n300\n255\n" + b"#" * 90_000)
+    assert (probe(path).width, probe(path).maximum) == (300, ord("#"))
+
+
 # Frames and pages
 
 @pytest.mark.parametrize("kind", ["GIF", "WEBP"])
