@@ -55,11 +55,11 @@ def check_scans(path: Path, pixels: int) -> None:
     """Check how often decoding a JPEG of so many ``pixels`` goes over all of them. Raises ImageError if a small file
     would take minutes."""
     with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
-        check_scans_of(content, pixels)
+        check_jpeg_scans(content, pixels)
 
 
-def check_scans_of(content: mmap.mmap | bytes, pixels: int) -> None:
-    """:func:`check_scans` of the ``content`` of a JPEG."""
+def check_jpeg_scans(content: mmap.mmap | bytes, pixels: int) -> None:
+    """:func:`check_scans` of the ``content`` of a JPEG. Raises ImageError."""
     limit = min(MAX_SCANS, MAX_SCANNED_PIXELS // pixels)
     # Where the bytes of the marker are few, so are the scans; only otherwise are the segments looked at.
     if _exceeds(content, limit) and count_scans(content, limit) > limit:
