@@ -120,8 +120,8 @@ if TYPE_CHECKING:
     from sightsmith.engine.data.grey_levels import window_limits
     from sightsmith.engine.data.image_files import is_image, is_inside
     from sightsmith.engine.data.image_finder import ImageFinder
+    from sightsmith.engine.data.image_limits import check_jpeg_scans, integer_limits
     from sightsmith.engine.data.image_limits import check_size as check_image_size
-    from sightsmith.engine.data.image_limits import integer_limits
     from sightsmith.engine.data.images import read_image, read_input
     from sightsmith.engine.data.masks import IGNORED, MaskError, mask_frames, picture_values, semantic_map
     from sightsmith.engine.data.masks import area as mask_area
@@ -289,6 +289,7 @@ LAZY = {
     "read_image": "sightsmith.engine.data.images:read_image",
     "read_input": "sightsmith.engine.data.images:read_input",
     "check_image_size": "sightsmith.engine.data.image_limits:check_size",
+    "check_jpeg_scans": "sightsmith.engine.data.image_limits:check_jpeg_scans",
     "largest_value": "sightsmith.engine.data.grey_levels:largest",
     "IGNORED": "sightsmith.engine.data.masks:IGNORED",
     "MaskError": "sightsmith.engine.data.masks:MaskError",
@@ -350,15 +351,16 @@ __all__ = [
     "Stem", "Suggestion", "Task", "TaskConfig", "TaskRecord", "Train", "TrialResult", "Tuner", "TunerRecord", "Uniform",
     "UserError", "Value", "WeightsFile", "Writer", "ZooNetwork", "apply_augmentations", "apply_composing",
     "apply_geometric", "as_distribution", "blended", "build_module", "cache_dir", "channelwise", "check_image_size",
-    "color_jitter", "cut_out", "decode_mask", "default_recipe", "encode_mask", "escape_dollars", "file_digest",
-    "files_in", "fill_folder", "find_heads", "format_metric", "has_images", "has_kind", "hookimpl", "images_by_stem",
-    "images_in", "integer_limits", "is_among", "is_image", "is_inside", "is_out_of_memory", "is_there", "largest_value",
-    "listed", "load_by_class", "load_matching", "load_module_weights", "load_rgb", "mask_area", "mask_box",
-    "mask_frames", "mask_from_counts", "natural_order", "near", "network_rgb", "of_crowds", "picture_values",
-    "plain_layout", "ranked", "read_bytes", "read_flag", "read_head", "read_id", "read_image", "read_input",
-    "read_integer", "read_json", "read_number", "read_numbers", "read_size", "read_starting_weights", "read_text",
-    "read_weights", "read_yaml", "relative_name", "resolved_path", "richest", "run_lengths", "semantic_map", "split_of",
-    "stem_of", "subfolders", "to_float32", "walk_files", "window_limits", "write_atomic", "write_json",
+    "check_jpeg_scans", "color_jitter", "cut_out", "decode_mask", "default_recipe", "encode_mask", "escape_dollars",
+    "file_digest", "files_in", "fill_folder", "find_heads", "format_metric", "has_images", "has_kind", "hookimpl",
+    "images_by_stem", "images_in", "integer_limits", "is_among", "is_image", "is_inside", "is_out_of_memory",
+    "is_there", "largest_value", "listed", "load_by_class", "load_matching", "load_module_weights", "load_rgb",
+    "mask_area", "mask_box", "mask_frames", "mask_from_counts", "natural_order", "near", "network_rgb", "of_crowds",
+    "picture_values", "plain_layout", "ranked", "read_bytes", "read_flag", "read_head", "read_id", "read_image",
+    "read_input", "read_integer", "read_json", "read_number", "read_numbers", "read_size", "read_starting_weights",
+    "read_text", "read_weights", "read_yaml", "relative_name", "resolved_path", "richest", "run_lengths",
+    "semantic_map", "split_of", "stem_of", "subfolders", "to_float32", "walk_files", "window_limits", "write_atomic",
+    "write_json",
 ]
 
 if not TYPE_CHECKING:  # otherwise a type checker would accept any name

@@ -19,6 +19,7 @@ from sightsmith.core.util.files import stem_of
 from sightsmith.core.util.reading import ParseError, parse_json, parse_yaml
 from sightsmith.core.util.text import as_text
 from sightsmith.engine.data.image_files import is_image, is_inside
+from sightsmith.engine.data.known_folders import known
 
 LARGEST_JSON = 2 * 2**30
 """Bytes of a JSON file above which it is refused instead of read."""
@@ -57,22 +58,28 @@ def _has_run_files(folder: Path) -> bool:
 def walk_files(folder: Path) -> Iterator[Path]:
     """Every visible file below ``folder``, in natural order; links to folders are not followed, and run folders are
     left out."""
-    for base, folders, files in os.walk(folder):
-        folders[:] = [name for name in _visible(folders) if not is_run(Path(base) / name)]
-        for name in _visible(files):
-            yield Path(base) / name
+    waiting = [folder]
+    while waiting:
+        folders, files = known(_listed, waiting.pop())
+        yield from files
+        waiting += [path for path in reversed(folders) if not path.is_symlink()]
 
 
 def subfolders(folder: Path, root: Path) -> list[Path]:
     """The visible folders directly in ``folder``, in natural order; run folders are left out, and links out of
     ``root``."""
-    return [path for name in _visible(_entries(folder)[0]) if is_inside(root, path := folder / name)
-            and not is_run(path)]
+    return [path for path in known(_listed, folder)[0] if is_inside(root, path)]
 
 
 def files_in(folder: Path) -> list[Path]:
     """The visible files directly in ``folder``, in natural order."""
-    return [folder / name for name in _visible(_entries(folder)[1])]
+    return list(known(_listed, folder)[1])
+
+
+def _listed(folder: Path) -> tuple[list[Path], list[Path]]:
+    """The visible folders and files directly in ``folder``, in natural order, without run folders."""
+    folders, files = ([folder / name for name in _visible(names)] for names in _entries(folder))
+    return [path for path in folders if not is_run(path)], files
 
 
 def _entries(folder: Path) -> tuple[list[str], list[str]]:

@@ -25,9 +25,11 @@ from sightsmith.engine.data.discover import choose_folder, ensure_annotation, ma
 from sightsmith.engine.data.groups import assign_groups
 from sightsmith.engine.data.image_files import using_readers
 from sightsmith.engine.data.images import STACKED
+from sightsmith.engine.data.known_folders import folders_read_once
 from sightsmith.engine.data.split import split
 
 
+@folders_read_once()
 def check_dataset(config: Config, formats: Sequence[DatasetFormatRecord], readers: Sequence[ImageReaderRecord],
                   annotation: Annotation, cache_dir: Path, report: Callable[[str], None] | None = None, *,
                   for_evaluation: bool = False) -> CheckedDataset:

@@ -14,6 +14,7 @@ from pathlib import Path
 from sightsmith.core.contracts.dataset import IMAGE_SUFFIXES
 from sightsmith.core.contracts.image import ImageError
 from sightsmith.core.contracts.records import ImageReaderRecord
+from sightsmith.engine.data.known_folders import known
 
 BUILT_IN = ("JPEG", "PNG", "TIFF", "BMP", "GIF", "WebP", "AVIF", "JPEG 2000", "PNM")
 HEAD = 512
@@ -58,7 +59,11 @@ def known_readers() -> Collection[ImageReaderRecord]:
 def is_inside(root: Path, path: Path) -> bool:
     """Whether ``path`` is below ``root`` once links are resolved."""
     try:
-        return path.resolve().is_relative_to(root.resolve())
+        if path.name in ("", "..") or path.is_symlink():
+            place = path.resolve()
+        else:
+            place = known(Path.resolve, path.parent) / path.name
+        return place.is_relative_to(known(Path.resolve, root))
     except (OSError, RuntimeError):  # a loop of links
         return False
 

@@ -17,6 +17,8 @@ MAX_PIXELS = 1_000_000_000
 MAX_VALUES = 3 * MAX_FRAME_PIXELS
 """Of all bands of an image: those of the largest image in colour."""
 MAX_SCANS = 500
+MAX_HEADER = 2**16
+"""Bytes of a PNM header with its comments, which Pillow reads one by one."""
 MAX_SCANNED_PIXELS = 10_000_000_000
 """Pixels times scans of a progressive JPEG: each scan goes over all pixels again."""
 
@@ -40,18 +42,32 @@ def check_size(width: int, height: int, frames: int = 1, channels: int = 1) -> N
         raise ImageError(f"its {frames} frames of {width} x {height} pixels are more than {MAX_PIXELS:,} in total")
 
 
+def check_pnm(path: Path) -> None:
+    """Raises ImageError for a PNM whose header does not end within :data:`MAX_HEADER`."""
+    with path.open("rb") as file:
+        head = file.read(MAX_HEADER)
+    fields = re.sub(rb"#[^\r\n]*([\r\n]|$)", b" ", head).split()  # magic number, width, height, largest value
+    if len(head) == MAX_HEADER and len(fields) < (3 if head[1:2] in (b"1", b"4") else 4):
+        raise ImageError(f"its header has more than {MAX_HEADER // 1024} KiB of comments or blanks")
+
+
 def check_scans(path: Path, pixels: int) -> None:
     """Check how often decoding a JPEG of so many ``pixels`` goes over all of them. Raises ImageError if a small file
     would take minutes."""
-    limit = min(MAX_SCANS, MAX_SCANNED_PIXELS // pixels)
     with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
-        # Where the bytes of the marker are few, so are the scans; only otherwise are the segments looked at.
-        if _exceeds(content, limit) and count_scans(content, limit) > limit:
-            raise ImageError(f"the JPEG has more than {limit} scans of {pixels:,} pixels, which would take minutes to "
-                             "decode; save it again as a usual JPEG")
+        check_jpeg_scans(content, pixels)
 
 
-def _exceeds(content: mmap.mmap, limit: int) -> bool:
+def check_jpeg_scans(content: mmap.mmap | bytes, pixels: int) -> None:
+    """:func:`check_scans` of the ``content`` of a JPEG. Raises ImageError."""
+    limit = min(MAX_SCANS, MAX_SCANNED_PIXELS // pixels)
+    # Where the bytes of the marker are few, so are the scans; only otherwise are the segments looked at.
+    if _exceeds(content, limit) and count_scans(content, limit) > limit:
+        raise ImageError(f"the JPEG has more than {limit} scans of {pixels:,} pixels, which would take minutes to "
+                         "decode; save it again as a usual JPEG")
+
+
+def _exceeds(content: mmap.mmap | bytes, limit: int) -> bool:
     """Whether more than ``limit`` pairs of bytes look like the start of a scan."""
     place = 0
     for _ in range(limit + 1):

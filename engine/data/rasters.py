@@ -12,7 +12,7 @@ from PIL import Image, ImageFile, UnidentifiedImageError
 
 from sightsmith.core.contracts.image import Array, Frame, ImageError
 from sightsmith.engine.data.grey_levels import largest, strips
-from sightsmith.engine.data.image_limits import check_scans, check_size, integer_limits
+from sightsmith.engine.data.image_limits import check_pnm, check_scans, check_size, integer_limits
 from sightsmith.engine.data.orientation import upright
 from sightsmith.engine.data.tiff_bands import Bands, opened_bands
 from sightsmith.engine.data.tiff_pages import Page, image_pages
@@ -38,6 +38,8 @@ def open_raster(path: Path, head: bytes, form: str) -> Iterator[Raster | Bands]:
         if bands is not None:
             yield bands
             return
+    if form == "PPM":
+        check_pnm(path)
     try:
         with Image.open(path, formats=(form,)) as image:
             yield Raster(image, path, head, pages, notes)

@@ -22,6 +22,7 @@ from pydicom.pixels.processing import apply_color_lut, apply_modality_lut
 from pydicom.pixels.utils import pixel_array
 
 from sightsmith.plugin import Array, Frame, ImageError, check_image_size, integer_limits, largest_value, window_limits
+from sightsmith.plugins.readers.dicom_frames import check_compressed
 
 with suppress(ImportError):
     import gdcm  # type: ignore[import-untyped]
@@ -83,6 +84,8 @@ class DicomReader:
         plugin = "pydicom" if syntax == uid.RLELossless else ""
         decode = partial(pixel_array, self._data, index=index, decoding_plugin=plugin)
         try:
+            if careful and syntax.is_compressed:
+                check_compressed(self._data, index)
             if careful and syntax.is_compressed and not plugin:
                 _rehearse(decode)
             return decode()

@@ -18,6 +18,7 @@ import pytest
 from dicom_files import dicom
 from PIL import Image
 from pydicom import uid
+from pydicom.encaps import encapsulate
 from reading import probe
 from test_images import png16
 
@@ -26,6 +27,7 @@ from sightsmith.engine.data.grey_levels import digest, to_picture
 from sightsmith.engine.data.image_limits import MAX_FRAMES, count_scans
 from sightsmith.engine.data.masks import MaskError, picture_values
 from sightsmith.plugins.readers import dicom as reader
+from sightsmith.plugins.readers.dicom_frames import stream_size
 
 MEGABYTE = 2**20
 
@@ -104,6 +106,23 @@ def test_what_follows_or_is_embedded_in_a_jpeg_is_no_scan(tmp_path):
     content = encoded(Image.effect_noise((64, 64), 50), "JPEG", exif=b"Exif\0\0" + b"\xff\xda\0\2" * 5000)
     path.write_bytes(content + b"\xff\xda\0\2" * 5000)  # as phones append a film
     assert count_scans(path.read_bytes(), 500) == 1 and probe(path).width == 64
+
+
+# PNM
+
+@pytest.mark.parametrize("filler", [b"#" + b"x" * 2**20 + b"\n", b"# x\n" * 2**18, b" " * 2**20])
+@pytest.mark.parametrize("before", [b"P6\n", b"P6\n4 ", b"P5 4 4\n", b"P1 4\n"])
+def test_a_pnm_with_an_endless_header_is_refused(tmp_path, filler, before):
+    path = tmp_path / "a.ppm"
+    path.write_bytes(before + filler + b"4 4 255\n" + bytes(48))
+    with pytest.raises(ImageError, match="its header has more than 64 KiB of comments or blanks"):
+        probe(path)
+
+
+def test_comments_in_a_pnm_are_no_pixels(tmp_path):
+    path = tmp_path / "a.ppm"
+    path.write_bytes(b"P5 # of a camera\n300 # wide\n300\n255\n" + b"#" * 90_000)
+    assert (probe(path).width, probe(path).maximum) == (300, ord("#"))
 
 
 # Frames and pages
@@ -233,3 +252,37 @@ def test_a_deflated_dicom_is_bounded(tmp_path, monkeypatch):
             probe(path)
 
     assert peak(refused) < 16 * MEGABYTE
+
+
+def compressed(path, stream, syntax, side=64):
+    """A DICOM file of one frame, ``stream``, whose header has the ``side``."""
+    data = pydicom.dcmread(dicom(path, np.zeros((side, side), np.uint8), bits=8))
+    data.file_meta.TransferSyntaxUID = syntax
+    data.PixelData = encapsulate([stream])
+    data["PixelData"].VR, data["PixelData"].is_undefined_length = "OB", True
+    data.save_as(path)
+    return path
+
+
+@pytest.mark.parametrize(("kind", "syntax"), [("JPEG", uid.JPEGBaseline8Bit), ("JPEG2000", uid.JPEG2000)])
+def test_a_compressed_frame_of_another_size_than_the_header_is_refused(tmp_path, kind, syntax):
+    options = {"no_jp2": True} if kind == "JPEG2000" else {}
+    path, image = tmp_path / "a.dcm", Image.effect_noise((64, 64), 50)
+    assert probe(compressed(path, encoded(image, kind, **options), syntax)).width == 64
+    stream = encoded(image.resize((900, 700)), kind, **options)
+    assert stream_size(stream) == (900, 700)
+    with pytest.raises(ImageError, match="header has 64 x 64 pixels, and its frame 0 is compressed as 900 x 700"):
+        probe(compressed(path, stream, syntax))
+
+
+def test_a_compressed_frame_of_very_many_scans_is_refused(tmp_path):
+    assert stream_size(with_scans(1)) == (64, 64)
+    path = compressed(tmp_path / "a.dcm", with_scans(3000), uid.JPEGBaseline8Bit)
+    with pytest.raises(ImageError, match="more than 500 scans"):
+        probe(path)
+
+
+@pytest.mark.parametrize("stream", [b"", b"\xff", b"\xff\xd8\xff", b"\xff\xd8\xff\xc0\0\x0b", b"\xff\x4f\xff\x51",
+                                    b"\0" * 40])
+def test_the_size_of_a_damaged_stream_is_unknown(stream):
+    assert stream_size(stream) is None
