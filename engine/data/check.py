@@ -16,7 +16,7 @@ from sightsmith.core.contracts.schema import Config
 from sightsmith.core.util.errors import NAMED, Problem, has_errors, listed
 from sightsmith.engine.data.check_classes import about_classes, without_unused
 from sightsmith.engine.data.check_folders import about_files
-from sightsmith.engine.data.check_images import about_images, probe_all
+from sightsmith.engine.data.check_images import about_images, about_input, probe_all
 from sightsmith.engine.data.check_split import about_split
 from sightsmith.engine.data.check_volumes import mask_volumes, without_misfits
 from sightsmith.engine.data.class_map import read_class_map, with_class_map
@@ -61,6 +61,10 @@ def check_dataset(config: Config, formats: Sequence[DatasetFormatRecord], reader
     samples = _limited(index.samples, config)
     unreadable: list[Problem] = []
     infos = probe_all(samples, readers, unreadable, stack=config.image.pages == STACKED)
+    if for_evaluation:
+        wrong = {name: reason for name, info in infos.items() if (reason := about_input(info, config.image))}
+        unreadable += [Problem(reason, file=name) for name, reason in wrong.items()]
+        infos = {name: info for name, info in infos.items() if name not in wrong}
     skips = config.dataset.on_bad_image == "skip" and infos
     left_out = tuple(sorted({problem.file for problem in unreadable if problem.file is not None})) if skips else ()
     problems += [replace(problem, hint="it is left out", severity="warning") if problem.file in left_out else problem

@@ -103,6 +103,16 @@ def _about_bands(config: Config, infos: Mapping[str, ImageInfo]) -> list[Problem
     return problems
 
 
+def about_input(info: ImageInfo, image: ImageConfig) -> str:
+    """Why a model that was trained with ``image`` cannot take an image that can be read; empty if it can."""
+    if len(image.windows) < 2 and (wrong := about_bands(info.channels, info.colours, image.input_channels)):
+        return f"{wrong} by the model"
+    if lacks_black_and_white(info, image):
+        return ("it has more than 16 bits or floating-point values, and the model was trained without image.range, "
+                "which says what is black and white")
+    return ""
+
+
 def lacks_black_and_white(info: ImageInfo, image: ImageConfig) -> bool:
     """Whether neither the file nor the configuration ``image`` says which values are black and white."""
     return info.bits > 16 and info.limits is None and image.range is None and not (info.windowed and image.windows)

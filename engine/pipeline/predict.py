@@ -16,8 +16,8 @@ from sightsmith.core.contracts.results import RawPrediction
 from sightsmith.core.contracts.schema import ImageConfig
 from sightsmith.core.util.errors import Problem, UserError
 from sightsmith.engine.data.check import frames_of
-from sightsmith.engine.data.check_images import lacks_black_and_white
-from sightsmith.engine.data.images import STACKED, about_bands, probe
+from sightsmith.engine.data.check_images import about_input
+from sightsmith.engine.data.images import STACKED, probe
 from sightsmith.engine.data.tiling import tiled
 from sightsmith.engine.pipeline.inference import Predictor, infer
 
@@ -51,11 +51,8 @@ def probed(paths: Iterable[str | Path], readers: Collection[ImageReaderRecord], 
     for path in paths:
         try:
             info = probe(Path(path), readers, stack=image.pages == STACKED)
-            if len(image.windows) < 2 and (wrong := about_bands(info.channels, info.colours, image.input_channels)):
-                raise ImageError(f"{wrong} by the model")
-            if lacks_black_and_white(info, image):
-                raise ImageError("it has more than 16 bits or floating-point values, and the model was trained without "
-                                 "image.range, which says what is black and white")
+            if wrong := about_input(info, image):
+                raise ImageError(wrong)
             infos[str(path)] = info
         except (ImageError, OSError) as error:
             problems.append(Problem(str(error), file=str(path)))

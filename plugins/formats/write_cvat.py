@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from xml.etree.ElementTree import Element, ElementTree, SubElement, indent
+from xml.etree.ElementTree import Element, SubElement
 
 import numpy as np
 
 from sightsmith.plugin import SPLIT_NAMES, DatasetIndex, ImageInfo, Object, Polygons
 from sightsmith.plugins.formats.shapes import to_rows
-from sightsmith.plugins.formats.writing import IMAGES, copy_images, object_mask
+from sightsmith.plugins.formats.writing import IMAGES, copy_images, object_mask, write_xml
 
 
 def write_cvat(index: DatasetIndex, infos: Mapping[str, ImageInfo], folder: Path) -> list[str]:
@@ -40,8 +40,7 @@ def write_cvat(index: DatasetIndex, infos: Mapping[str, ImageInfo], folder: Path
             element = _shape(image, item, index, info)
             if crowds:
                 SubElement(element, "attribute", name="is_crowd").text = str(item.crowd).lower()
-    indent(root)
-    ElementTree(root).write(folder / "annotations.xml", encoding="utf-8", xml_declaration=True)
+    write_xml(root, folder / "annotations.xml")
     return []
 
 

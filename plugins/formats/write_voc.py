@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from xml.etree.ElementTree import Element, ElementTree, SubElement, indent
+from xml.etree.ElementTree import Element, SubElement
 
 from sightsmith.plugin import SPLIT_NAMES, DatasetIndex, ImageInfo, Sample, UserError, listed
 from sightsmith.plugins.formats.voc import ANNOTATIONS, CORNERS
 from sightsmith.plugins.formats.voc_folder import IMAGES
-from sightsmith.plugins.formats.writing import copy_images
+from sightsmith.plugins.formats.writing import copy_images, write_xml
 
 
 def write_voc(index: DatasetIndex, infos: Mapping[str, ImageInfo], folder: Path) -> list[str]:
@@ -55,5 +55,4 @@ def _write(path: Path, sample: Sample, image: str, info: ImageInfo) -> None:
         left, top, right, bottom = item.box
         for name, side in zip(CORNERS, (left + 1, top + 1, right, bottom), strict=True):
             SubElement(bndbox, name).text = f"{side:.10g}"
-    indent(root)
-    ElementTree(root).write(path, encoding="utf-8")
+    write_xml(root, path)

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from xml.etree.ElementTree import Element, ElementTree, indent
 
 import numpy as np
 
-from sightsmith.plugin import Array, DatasetIndex, ImageInfo, Object, Sample, decode_mask
+from sightsmith.plugin import Array, DatasetIndex, ImageInfo, Object, Sample, UserError, decode_mask
 
 IMAGES = "images"
+_NOT_XML = re.compile(r"[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+"""What XML 1.0 has no character for: https://www.w3.org/TR/xml/#charsets."""
 
 
 def copy_images(index: DatasetIndex, folder: Path, below: str = IMAGES) -> list[Sample]:
@@ -24,6 +28,17 @@ def copy_images(index: DatasetIndex, folder: Path, below: str = IMAGES) -> list[
         shutil.copyfile(sample.path, path)
         copied.append(replace(sample, path=path, name=name))
     return copied
+
+
+def write_xml(root: Element, path: Path) -> None:
+    """Write ``root`` to ``path``, indented. Raises UserError for a name that no XML can hold."""
+    for element in root.iter():
+        for text in (element.text or "", *element.attrib.values()):
+            if _NOT_XML.search(text):
+                raise UserError(f"XML cannot hold the control character in the name {text!r}",
+                                hint="rename it, or choose another format: convert=coco")
+    indent(root)
+    ElementTree(root).write(path, encoding="utf-8", xml_declaration=True)
 
 
 def object_mask(item: Object, info: ImageInfo) -> Array:

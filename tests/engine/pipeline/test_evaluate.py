@@ -7,6 +7,7 @@ import json
 import os
 import shutil
 
+import numpy as np
 import pytest
 from command_line import refused, within
 from PIL import Image
@@ -94,13 +95,15 @@ def test_a_bad_file_is_named_and_the_others_are_evaluated(digits, tmp_path):
             Image.new("L", (32, 32), 90 + 40 * int(name) + number).save(tmp_path / "set" / name / f"{number}.png")
     cut = tmp_path / "set" / "1" / "3.png"
     cut.write_bytes(cut.read_bytes()[:60])
+    Image.fromarray(np.random.default_rng(0).random((32, 32), np.float32)).save(tmp_path / "set" / "1" / "4.tif")
+    np.save(tmp_path / "set" / "1" / "5.npy", np.zeros((32, 32, 5), np.uint8))
     code, _, errors = within("evaluate", f"run={digits.run_dir}", f"dataset.root={tmp_path / 'set'}",
                              f"output_dir={tmp_path / 'out'}")
     assert code == 1
-    assert "1 images could not be read and are not counted: 1/3.png" in errors
+    assert "3 images could not be read and are not counted: 1/3.png, 1/4.tif, 1/5.npy" in errors
     [folder] = (tmp_path / "out").iterdir()
     said = json.loads((folder / "metrics.json").read_text())
-    assert said["left_out"] == ["1/3.png"]
+    assert said["left_out"] == ["1/3.png", "1/4.tif", "1/5.npy"]
     assert said["splits"]["all"]["images"] == 7
 
 

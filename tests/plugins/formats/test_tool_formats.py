@@ -12,6 +12,7 @@ from tool_datasets import MAKERS, elsewhere
 
 from sightsmith.core.contracts.annotation import Object
 from sightsmith.core.contracts.dataset import DatasetIndex, Sample
+from sightsmith.core.util.errors import UserError
 from sightsmith.engine.data.convert import to_objects
 from sightsmith.engine.data.masks import box, decode, encode
 from sightsmith.engine.data.write import find_writer, write_dataset
@@ -173,6 +174,15 @@ def test_what_is_written_reads_back(form, annotation, checked, plugins, tmp_path
         if annotation == "masks" and form != "via":
             for item, again in zip(sample.objects, other.objects, strict=True):
                 assert np.array_equal(decode(item.mask, HEIGHT, WIDTH), decode(again.mask, HEIGHT, WIDTH))
+
+
+@pytest.mark.parametrize("form", ["cvat", "voc"])
+def test_xml_without_a_character_for_a_name_is_not_written(form, plugins, tmp_path):
+    index = drawn(tmp_path / "set", "boxes")
+    first = replace(index.samples[0], objects=(replace(index.samples[0].objects[0], label="c\x01t"),))
+    with pytest.raises(UserError, match=r"XML cannot hold the control character in the name 'c\\x01t'"):
+        written(replace(index, samples=(first, *index.samples[1:])), form, tmp_path / "out", plugins)
+    assert written(index, form, tmp_path / "again", plugins) == []
 
 
 @pytest.mark.parametrize("form", ["cvat", "datumaro", "hf_image_folder"])
