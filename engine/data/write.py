@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -25,6 +25,13 @@ def find_writer(name: str, formats: Mapping[str, DatasetFormatRecord], annotatio
     return formats[name]
 
 
+def ensure_single_frames(frames: Collection[str]) -> None:
+    """Raises UserError if there are ``frames`` of multi-frame files."""
+    if frames:
+        raise UserError(f"Frames of multi-frame files cannot be written: {listed(frames)}",
+                        hint="save each frame as a separate file first")
+
+
 def write_dataset(index: DatasetIndex, infos: Mapping[str, ImageInfo], record: DatasetFormatRecord, folder: Path,
                   ) -> list[str]:
     """Write the checked ``index`` into the new ``folder``; returns notes on what the format cannot express.
@@ -33,9 +40,7 @@ def write_dataset(index: DatasetIndex, infos: Mapping[str, ImageInfo], record: D
     """
     if folder.exists():
         raise UserError(f"{folder} already exists and is not overwritten", hint="choose another folder")
-    if frames := [sample.key for sample in index.samples if sample.frame is not None]:
-        raise UserError(f"Frames of multi-frame files cannot be written: {listed(frames)}",
-                        hint="save each frame as a separate file first")
+    ensure_single_frames([sample.key for sample in index.samples if sample.frame is not None])
     samples = tuple(_with_regions(sample, infos[sample.name]) for sample in index.samples)
     notes: list[str] = []
     write = record.build_writer()

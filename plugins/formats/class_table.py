@@ -13,6 +13,7 @@ from sightsmith.plugin import IGNORED, Problem, SemanticMask, read_integer, read
 FILES = ("classes.txt", "names.txt", "class_names.txt", "labels.txt", "labelmap.txt", "label_colors.txt",
          "class_dict.csv")
 DECATHLON = "dataset.json"
+_AS_DECATHLON = 'write them as {"0": "background", "1": "liver"}'
 BACKGROUND = ("background", "_background_", "__background__")
 IGNORED_NAMES = ("void", "ignore", "ignored", "__ignore__")
 """Names of regions that are excluded from training and metrics."""
@@ -93,15 +94,17 @@ def _decathlon(root: Path, folders: Iterable[Path], problems: list[Problem]) -> 
         content, problem = read_json(path, root)
         problems += [problem] if problem else []
         labels = content.get("labels") if isinstance(content, dict) else None
-        if not isinstance(labels, dict):
-            continue
         name = relative_name(path, root)
+        if not isinstance(labels, dict):
+            if labels is not None:
+                problems.append(Problem("its labels have no numbers", file=name, hint=_AS_DECATHLON))
+            continue
         values: dict[int, str] = {}
         for key, value in labels.items():
             number, label = (read_integer(key), value) if isinstance(value, str) else (read_integer(value), key)
             if number is None or number in values or label in values.values():
                 problems.append(Problem(f"its labels have {key!r}: {value!r}, which is not a class and its number of "
-                                        "its own", file=name, hint='write them as {"0": "background", "1": "liver"}'))
+                                        "its own", file=name, hint=_AS_DECATHLON))
             else:
                 values[number] = label
         ignored = tuple(number for number, label in values.items() if label.lower() in IGNORED_NAMES)

@@ -152,6 +152,8 @@ def test_objects_and_maps_come_back_unchanged(request, tmp_path, run, forms):
 def test_mistakes(digits, images, tmp_path):
     (tmp_path / "broken.png").write_text("no picture")
     (tmp_path / "empty").mkdir()
+    pages = tmp_path / "pages.tif"
+    Image.new("L", (32, 32)).save(pages, save_all=True, append_images=[Image.new("L", (32, 32), 9)])
     for arguments, says in (
             ([f"input={images}"], "run=DIR is required"),
             ([f"run={digits.run_dir}", f"input={images}s"], "there is no such file or folder"),
@@ -159,6 +161,8 @@ def test_mistakes(digits, images, tmp_path):
             ([f"run={digits.run_dir}", f"input={tmp_path / 'broken.png'}"], "cannot be read"),
             ([f"run={digits.run_dir}", f"input={images}", "format=yolo"], "has no labels"),
             ([f"run={digits.run_dir}", f"input={images}", "format=cocoa"], "does not exist"),
+            ([f"run={digits.run_dir}", f"input={pages}", "format=coco"],
+             "Frames of multi-frame files cannot be written: pages.tif"),
             ([f"run={digits.run_dir}", f"input={images}", "min_score=high"], "is not a number from 0 to 1"),
             ([f"run={digits.run_dir}", f"input={images}", "min_score=7"], "is not a number from 0 to 1")):
         assert says in refused("predict", *arguments, f"output_dir={tmp_path / 'out'}")

@@ -237,5 +237,7 @@ def test_labels_of_the_decathlon_that_are_none(tmp_path):
     (tmp_path / "dataset.json").write_text(json.dumps(content | {"labels": {"0": "background", "x": "spleen"}}))
     assert "dataset.json: its labels have 'x': 'spleen'" in problems(read(tmp_path, errors=True))[0]
     shutil.rmtree(tmp_path / "imagesTs")
+    (tmp_path / "dataset.json").write_text(json.dumps(content | {"labels": ["background", "spleen"]}))
+    assert "dataset.json: its labels have no numbers" in problems(read(tmp_path, errors=True))[0]
     (tmp_path / "dataset.json").write_text("[]")
     assert read(tmp_path).index.classes == ("1",)
