@@ -7,6 +7,7 @@ import logging
 import os
 from contextlib import nullcontext, suppress
 from dataclasses import replace
+from importlib import import_module
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("CUDA_VISIBLE_DEVICES", "")
@@ -17,6 +18,7 @@ import pytest
 from blank_plots import BLANK_PLOTS, save_blank
 from hydra.core.global_hydra import GlobalHydra
 from matplotlib.figure import Figure
+from processes import HEAVY
 from stopwatch import SECONDS, own_time
 
 from sightsmith.core.contracts.records import PresetFolder
@@ -36,7 +38,10 @@ def pytest_addoption(parser):
                      help="fail a test that takes longer and is not marked slow")
 
 
-def pytest_collection_finish():
+def pytest_collection_finish(session):
+    if session.config.getoption("seconds") is not None:  # else whichever test comes first would take as long
+        for name in HEAVY:
+            import_module(name)
     gc.freeze()  # else each training looks for garbage among all that is imported
 
 

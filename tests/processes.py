@@ -25,13 +25,14 @@ from safetensors.torch import load_file
 
 CHECKPOINT = "checkpoints/last/state.safetensors"
 """What a run folder has once an epoch is under way, with ``trainer.checkpoint_minutes=0.001``."""
+HEAVY = ["sightsmith.cli", "sightsmith.engine.search.application", "sightsmith.engine.pipeline.train",
+         "sightsmith.plugins.classification.task", "sightsmith.plugins.detection.task",
+         "sightsmith.plugins.segmentation.task", "mmdet.models", "mmseg.models", "sklearn.metrics",
+         "sightsmith.engine.report.report", "sightsmith.plugins.classification.report",
+         "sightsmith.plugins.detection.report"]
+"""Modules whose imports take seconds."""
 SERVER = multiprocessing.get_context("forkserver")
-SERVER.set_forkserver_preload([
-    "sightsmith.cli", "sightsmith.engine.search.application", "sightsmith.engine.pipeline.train",
-    "sightsmith.plugins.classification.task", "sightsmith.plugins.detection.task",
-    "sightsmith.plugins.segmentation.task", "mmdet.models", "mmseg.models", "sklearn.metrics",
-    "sightsmith.engine.report.report", "sightsmith.plugins.classification.report",
-    "sightsmith.plugins.detection.report"])
+SERVER.set_forkserver_preload(HEAVY)
 
 
 class Process:
