@@ -145,7 +145,7 @@ def nest(random: Random, path: Path) -> str:
 def encode(random: Random, path: Path) -> str:
     text = path.read_text(errors="replace").replace("cat", random.choice(("cat", "chät")))
     encoding = random.choice(("utf-16", "utf-16-le", "utf-32", "utf-8-sig", "latin-1", "cp037", "utf-7", "cp1252"))
-    path.write_bytes(text.encode(encoding))
+    path.write_bytes(text.encode(encoding, errors="replace"))
     return "another encoding"
 
 
