@@ -71,8 +71,7 @@ def about_images(config: Config, infos: Mapping[str, ImageInfo]) -> list[Problem
         plain = {name: info for name, info in infos.items() if not info.windowed}
         if plain:
             problems.append(Problem(f"image.windows has no effect on {len(plain)} images that are not grey DICOM or "
-                                    f"volumes: "
-                                    f"{listed(plain)}", severity="warning"))
+                                    f"volumes: {listed(plain)}", severity="warning"))
     return problems
 
 

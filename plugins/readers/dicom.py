@@ -86,8 +86,8 @@ class DicomReader:
         try:
             if careful and syntax.is_compressed:
                 check_compressed(self._data, index)
-            if careful and syntax.is_compressed and not plugin:
-                _rehearse(decode)
+                if not plugin:
+                    _rehearse(decode)
             return decode()
         except RuntimeError as error:  # what pydicom raises once every decoder has failed
             raise ImageError(f"its {syntax.name} pixels are damaged, or no installed decoder supports them") from error
