@@ -5,9 +5,12 @@ from __future__ import annotations
 import gc
 import logging
 import os
+import sys
 from contextlib import nullcontext, suppress
 from dataclasses import replace
+from functools import lru_cache
 from importlib import import_module
+from unittest import mock
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("CUDA_VISIBLE_DEVICES", "")
@@ -22,6 +25,7 @@ from processes import HEAVY
 from stopwatch import SECONDS, own_time
 
 from sightsmith.core.contracts.records import PresetFolder
+from sightsmith.core.plugins import manager
 from sightsmith.core.plugins.hookspecs import hookimpl
 from sightsmith.core.plugins.manager import load_plugins
 from sightsmith.plugins.classification import plugin as classification
@@ -65,6 +69,15 @@ def pytest_runtest_call(item):
 def _own_cache(session_folder):
     """Embedded data sets and archives go to a folder of this test session."""
     os.environ["SIGHTSMITH_CACHE"] = str(session_folder / "cache")
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _entry_points_are_read_once():
+    """Of each path: whenever plugins are loaded, all distributions are looked through."""
+    entry_points = manager.entry_points
+    read = lru_cache(lambda group, path: entry_points(group=group))
+    with mock.patch.object(manager, "entry_points", lambda group: read(group, tuple(sys.path))):
+        yield
 
 
 @pytest.fixture(autouse=True, scope="session")

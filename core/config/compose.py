@@ -33,7 +33,7 @@ from sightsmith.core.config.overrides import (
     settings_of,
     unknown_keys,
 )
-from sightsmith.core.config.presets import Preset, find_preset, is_file, load_presets
+from sightsmith.core.config.presets import Preset, find_preset, is_file, preset_files
 from sightsmith.core.contracts.recommendation import ensure_not_overridden
 from sightsmith.core.contracts.schema import AUTO, BaseRunConfig, Config, PreferenceConfig, PresetConfig, TaskConfig
 from sightsmith.core.contracts.schema_values import check_values
@@ -57,7 +57,7 @@ class SightsmithSearchPath(SearchPathPlugin):
 
 
 class _Option(ConfigNode):
-    """An option of a group whose content is made when Hydra loads it: a run needs one network of a hundred."""
+    """A node whose content is made when Hydra loads it: a run needs one network of a hundred."""
 
     def __init__(self, group: str, name: str, content: Callable[[], Any], provider: str, package: str | None) -> None:
         self.group, self.name, self.provider, self.package, self._content = group, name, provider, package, content
@@ -66,12 +66,28 @@ class _Option(ConfigNode):
     def node(self) -> DictConfig:  # type: ignore[override]
         return OmegaConf.structured(self._content())  # type: ignore[no-any-return]
 
+    def __deepcopy__(self, memo: dict[int, Any]) -> _Option:
+        return self  # Hydra copies the whole store in each composition, and each node that it loads once more
+
+
+@lru_cache(maxsize=4)
+def _schema(plugins: Plugins) -> DictConfig:
+    """All keys with their defaults, those of the augmentations too. Cached: Hydra copies it before each use."""
+    schema = Config()
+    schema.augment.extra = {name: {option: known.default for option, known in record.keys.items()}
+                            for name, record in plugins.augmentations.items()}
+    return OmegaConf.structured(schema)  # type: ignore[no-any-return]
+
+
+def _preset_node(choice: str, plugins: Plugins) -> dict[str, Any]:
+    return find_preset(choice, plugins).node()
+
 
 def _store(store: ConfigStore, group: str, name: str, content: Callable[[], Any], provider: str,
            package: str | None = None) -> None:
-    """Register with Hydra the option ``name`` of ``group``."""
+    """Register with Hydra the option ``name`` of ``group``, "" for none."""
     folder = store.repo
-    for part in group.split("/"):
+    for part in filter(None, group.split("/")):
         folder = folder.setdefault(part, {})
     file = name if name.endswith(".yaml") else f"{name}.yaml"
     folder[file] = _Option(group, file, content, provider, package)
@@ -102,10 +118,7 @@ def install(overrides: Sequence[str], plugins: Plugins) -> None:
     HydraPlugins.instance().register(SightsmithSweeper)
     store.store(group="hydra/sweeper", name="sightsmith", provider="sightsmith",
                 node={"_target_": f"{SightsmithSweeper.__module__}.{SightsmithSweeper.__name__}", "params": {}})
-    schema = Config()
-    schema.augment.extra = {name: {option: known.default for option, known in record.keys.items()}
-                            for name, record in plugins.augmentations.items()}
-    store.store(name="schema", node=schema, provider="sightsmith")
+    _store(store, "", "schema", partial(_schema, plugins), "sightsmith")
     _store(store, "_task_keys", "none", lambda: TaskConfig, "sightsmith", "task")
     for name, task in plugins.tasks.items():
         _store(store, "_task_keys", name, partial(settings_of, task), plugins.provider("tasks", name).plugin, "task")
@@ -115,8 +128,8 @@ def install(overrides: Sequence[str], plugins: Plugins) -> None:
         _store(store, "recipe", name, partial(dict, recipe=name), plugins.provider("recipes", name).plugin, "_global_")
     for name, tuner in plugins.tuners.items():
         _store(store, "tuner", name, tuner.node, plugins.provider("tuners", name).plugin, "_global_")
-    for name, preset in load_presets(plugins).items():
-        _store(store, "preset", name, preset.node, str(preset.provider), "_global_")
+    for name, (_, provider) in preset_files(plugins).items():
+        _store(store, "preset", name, partial(_preset_node, name, plugins), provider.plugin, "_global_")
     for folder in chosen_options(parsed, "base_run"):
         _store_path(store, "base_run", folder, find_base_run(folder, plugins).node)
     for file in filter(is_file, chosen_options(parsed, "preset")):

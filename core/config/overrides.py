@@ -16,7 +16,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from sightsmith.core.config.base_run import find_base_run
 from sightsmith.core.config.locked_keys import Locks
-from sightsmith.core.config.presets import find_preset, is_file, load_presets
+from sightsmith.core.config.presets import find_preset, is_file, preset_files
 from sightsmith.core.contracts.augmentation import Option
 from sightsmith.core.contracts.keys import format_override, walk
 from sightsmith.core.contracts.records import TaskRecord
@@ -55,7 +55,7 @@ def chosen_options(parsed: Iterable[Override], group: str) -> Iterator[str]:
 def _options(plugins: Plugins) -> dict[str, list[str]]:
     """The options of each of :data:`GROUPS`."""
     return {"task": list(plugins.tasks), "network": list(plugins.networks), "logger": list(plugins.loggers),
-            "preset": list(load_presets(plugins)), "recipe": list(plugins.recipes), "tuner": list(plugins.tuners)}
+            "preset": list(preset_files(plugins)), "recipe": list(plugins.recipes), "tuner": list(plugins.tuners)}
 
 
 def settings_of(task: TaskRecord) -> type[TaskConfig]:
@@ -87,7 +87,7 @@ def _belongs(key: str, tasks: Iterable[str]) -> str:
 
 def _locking(parsed: Sequence[Override], plugins: Plugins) -> Iterator[Locks]:
     """The chosen presets and base runs."""
-    presets = load_presets(plugins)
+    presets = preset_files(plugins)
     for choice in chosen_options(parsed, "preset"):
         if is_file(choice) or choice in presets:
             yield find_preset(choice, plugins)

@@ -87,13 +87,21 @@ class Preset:
 
 def load_presets(plugins: Plugins) -> dict[str, Preset]:
     """All plugins' presets by name, sorted by task and name. Raises UserError for an invalid file."""
-    found: dict[str, Preset] = {}
-    for preset in starmap(_read, _preset_files(plugins)):
-        if other := found.get(preset.name):
-            raise UserError(f"The preset {preset.name!r} is in {other.provider} and in {preset.provider}",
-                            hint="uninstall one of them")
-        found[preset.name] = preset
-    return dict(sorted(found.items(), key=lambda item: (item[1].task, item[0])))
+    found = list(starmap(_read, preset_files(plugins).values()))
+    return {preset.name: preset for preset in sorted(found, key=lambda preset: (preset.task, preset.name))}
+
+
+def preset_files(plugins: Plugins) -> dict[str, tuple[Traversable, Provider]]:
+    """The file and the plugin of each preset, by name. Raises UserError for a name that two plugins have."""
+    found: dict[str, tuple[Traversable, Provider]] = {}
+    for folder, provider in plugins.preset_folders:
+        for path in _yaml_files(files(folder.package)):
+            name = path.name.removesuffix(SUFFIX)
+            if other := found.get(name):
+                raise UserError(f"The preset {name!r} is in {other[1]} and in {provider}",
+                                hint="uninstall one of them")
+            found[name] = path, provider
+    return found
 
 
 def is_file(choice: str) -> bool:
@@ -109,12 +117,11 @@ def find_preset(choice: str, plugins: Plugins) -> Preset:
             raise UserError(f"preset={choice}: there is no file {path}",
                             hint="`sightsmith list presets` shows the presets of all plugins")
         return _read(path, path)
-    for entry, provider in _preset_files(plugins):
-        if entry.name == choice + SUFFIX:
-            return _read(entry, provider)
-    names = [path.name.removesuffix(SUFFIX) for path, _ in _preset_files(plugins)]
-    raise UserError(f"No installed plugin provides the preset {choice!r}.{near(choice, names)}",
-                    hint=f"`sightsmith list presets` shows all {len(names)}; to use your own file, type "
+    found = preset_files(plugins)
+    if choice in found:
+        return _read(*found[choice])
+    raise UserError(f"No installed plugin provides the preset {choice!r}.{near(choice, found)}",
+                    hint=f"`sightsmith list presets` shows all {len(found)}; to use your own file, type "
                          "preset=FOLDER/NAME.yaml")
 
 
@@ -127,11 +134,6 @@ def preset_checksum(card: PresetConfig, plugins: Plugins) -> str | None:
     """Of the current file of ``card``'s preset; None without one. Raises UserError if it no longer exists."""
     choice = choice_of(card)
     return None if choice is None else find_preset(choice, plugins).checksum
-
-
-def _preset_files(plugins: Plugins) -> Iterator[tuple[Traversable, Provider]]:
-    for folder, provider in plugins.preset_folders:
-        yield from ((path, provider) for path in _yaml_files(files(folder.package)))
 
 
 def _yaml_files(folder: Traversable) -> Iterator[Traversable]:

@@ -230,3 +230,13 @@ def test_an_installed_preset_that_changes_is_read_anew(preset_folder):
             "task: classification\nnetwork: resnet18\ntitle: Mine\nannotation: single-label\n"
             f"config: {{image: {{size: {size}}}}}\n")
         assert compose(["preset=mine", "dataset.root=x"], plugins).image.size == size
+
+
+def test_a_damaged_preset_of_a_plugin_matters_where_it_is_chosen(preset_folder):
+    (preset_folder / "damaged.yaml").write_text("task: [classification\n")
+    fresh = load_plugins()
+    assert compose(["task=classification", "dataset.root=x"], fresh).preset.name is None
+    with pytest.raises(UserError, match="preset damaged.yaml of presets .*cannot be read"):
+        compose(["preset=damaged", "dataset.root=x"], fresh)
+    said = refused("train", "preset=damaged", "dataset.root=x")
+    assert "The preset damaged.yaml of presets" in said and "Traceback" not in said
