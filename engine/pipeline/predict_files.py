@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
-from matplotlib import colormaps
-from PIL import Image
 
 from sightsmith.core.contracts.annotation import Object
 from sightsmith.core.contracts.dataset import DatasetIndex, Sample
@@ -20,38 +17,21 @@ from sightsmith.core.contracts.image import Array, ImageInfo
 from sightsmith.core.contracts.prediction import Prediction
 from sightsmith.core.contracts.records import ImageReaderRecord
 from sightsmith.core.util.errors import Problem, UserError, near
-from sightsmith.core.util.files import (
-    cache_dir,
-    ensure_writable,
-    fill_file,
-    short_path,
-    stem_of,
-    typed_path,
-    write_json,
-)
+from sightsmith.core.util.files import cache_dir, ensure_writable, stem_of, typed_path
 from sightsmith.core.util.text import as_text
 from sightsmith.engine.data.annotation_files import relative_name
 from sightsmith.engine.data.archive import unpack
 from sightsmith.engine.data.image_files import is_image_file, suffixes
-from sightsmith.engine.data.thumbnails import blended, load_rgb, palette, shown_bands
 from sightsmith.engine.data.write import ensure_single_frames, find_writer, regions, write_dataset
 from sightsmith.engine.pipeline.console import tracked
 from sightsmith.engine.pipeline.inference import batches
-from sightsmith.engine.pipeline.mask_volumes import MaskVolumes
 from sightsmith.engine.pipeline.predict import probed, unreadable
+from sightsmith.engine.pipeline.prediction_folder import ImagePrediction, PredictionFolder
+from sightsmith.engine.pipeline.prediction_table import predicted_labels
 from sightsmith.engine.pipeline.result import Result
-from sightsmith.engine.report.draw import drawn
 from sightsmith.engine.runs.run_dir import RunDir
 
-FORMAT = 1
-TOP = 5
-"""Labels written for each image, the most likely first."""
-THRESHOLD = 0.5
-"""Labels of a multi-label image have at least this probability."""
 MIN_SCORE = 0.3
-FILE, PICTURES, MAPS, HEATMAPS = "predictions.json", "pictures", "maps", "heatmaps"
-HEATMAP_OPACITY = 0.6
-"""Of the highest value, drawn over the image."""
 
 
 @dataclass(frozen=True)
@@ -68,35 +48,6 @@ class PredictOptions:
     heatmaps: bool = False
     format: str | None = None
     tta: bool = False
-
-
-@dataclass
-class ImagePrediction:
-    """The prediction for one image, the image's path relative to the input, and the files written for it by kind."""
-
-    name: str
-    prediction: Prediction
-    files: dict[str, str] = field(default_factory=dict)
-    reader: str | None = None
-
-    @property
-    def sample(self) -> Sample:
-        """The image again, without annotation."""
-        return Sample(self.prediction.path, self.name, frame=self.prediction.frame, reader=self.reader)
-
-    def to_json(self) -> dict[str, Any]:
-        found = self.prediction
-        content: dict[str, Any] = {"image": self.name, "frame": found.frame, "width": found.width,
-                                   "height": found.height}
-        if found.scores:
-            content["labels"] = [{"label": name, "score": round(score, 6)}
-                                 for name, score in list(found.scores.items())[:TOP]]
-        elif found.semantic_mask is None:
-            content["objects"] = [
-                {"label": item.label, "score": round(item.score, 6), "box": [round(side, 3) for side in item.box],
-                 **({"mask": {"size": [item.mask.height, item.mask.width], "counts": item.mask.counts.decode()}}
-                    if item.mask is not None else {})} for item in found.objects]
-        return content | self.files
 
 
 def find_images(location: str, readers: Sequence[ImageReaderRecord]) -> dict[str, Path]:
@@ -129,10 +80,11 @@ def _files(root: Path, readers: Sequence[ImageReaderRecord]) -> Iterator[Path]:
 
 @dataclass(frozen=True)
 class WrittenPredictions:
-    """The folder of predictions, notes on what the annotation's format cannot express, and a problem for each image
-    that could not be read."""
+    """The folder of predictions, a line that sums them up, notes on what the annotation's format cannot express, and a
+    problem for each image that could not be read."""
 
     folder: Path
+    summary: str
     notes: list[str]
     problems: list[Problem]
 
@@ -159,7 +111,6 @@ def predict_files(result: Result, location: str, options: PredictOptions,
     if writer is not None:
         ensure_single_frames([name for name, info in infos.items() if info.frames > 1])
     device = "cuda" if torch.cuda.is_available() else "cpu"
-    images_json: list[dict[str, Any]] = []
     samples: list[Sample] = []
     predictions = result.predict(infos_by_path, device, tta=options.tta)
     first = next(predictions)
@@ -169,31 +120,25 @@ def predict_files(result: Result, location: str, options: PredictOptions,
         return ImagePrediction(name, prediction, reader=infos[name].reader)
 
     first_heatmap = _heatmap(result, item_of(first)) if options.heatmaps else None  # fails if the task has none
-    folder = RunDir.create(parent, stem_of(Path(location))).path
-    volumes = MaskVolumes(folder, MAPS, infos)
+    folder = PredictionFolder(RunDir.create(parent, stem_of(Path(location))).path, result, infos, first,
+                              min_score=options.min_score, pictures=options.pictures)
     frames = sum(info.frames for info in infos.values())
     for prediction in tracked(chain([first], predictions), "predicting", frames):
         item = item_of(prediction)
         heatmap = None
         if options.heatmaps:
             heatmap = first_heatmap if prediction is first else _heatmap(result, item)
-        _write_pictures(folder, result, item, options, heatmap)
+        folder.add(item, heatmap)
         if writer is not None:
             samples.append(_as_sample(item, options.min_score, multi_label=result.task.multi_label,
                                       classes=result.classes))
-        volumes.add(item.name, prediction)
-        images_json.append(item.to_json())
-    images_json += [{"image": names[Path(str(problem.file))], "error": problem.message} for problem in problems]
-    write_json(folder / FILE, {
-        "format": FORMAT, "run": str(result.run_dir), "task": result.task.config.task.name,
-        "classes": list(result.classes), "images": images_json,
-        **({"volumes": volumes.entries} if volumes.entries else {}),
-        **({"shown": shown} if (shown := shown_bands(result.task.config.image, infos.values())) else {})})
-    if writer is None:
-        return WrittenPredictions(folder, [], problems)
-    index = DatasetIndex(folder, writer.name, result.classes, tuple(samples), result.task.multi_label,
-                         annotation=annotation)
-    return WrittenPredictions(folder, write_dataset(index, infos, writer, folder / writer.name), problems)
+    summary = folder.finish(location, {names[Path(str(problem.file))]: problem.message for problem in problems})
+    notes: list[str] = []
+    if writer is not None:
+        index = DatasetIndex(folder.path, writer.name, result.classes, tuple(samples), result.task.multi_label,
+                             annotation=annotation)
+        notes = write_dataset(index, infos, writer, folder.path / writer.name)
+    return WrittenPredictions(folder.path, summary, notes, problems)
 
 
 def _annotation(result: Result) -> Any:
@@ -206,8 +151,8 @@ def _as_sample(predicted: ImagePrediction, min_score: float, *, multi_label: boo
     objects: tuple[Object, ...] = ()
     labels: tuple[str, ...]
     if found.scores:
-        labels = tuple(name for name in classes if found.scores[name] >= THRESHOLD) if multi_label else \
-            (next(iter(found.scores)),)
+        there = predicted_labels(found.scores, multi_label)
+        labels = tuple(name for name in classes if name in there)
     else:
         if found.semantic_mask is not None:
             objects = regions(found.semantic_mask, classes)
@@ -218,47 +163,7 @@ def _as_sample(predicted: ImagePrediction, min_score: float, *, multi_label: boo
     return Sample(found.path, predicted.name, labels, found.frame, objects=objects)
 
 
-def _write_pictures(folder: Path, result: Result, item: ImagePrediction, options: PredictOptions,
-                    heatmap: Array | None) -> None:
-    """Write the pictures of one image or frame and add them to ``item.files``."""
-    prediction = item.prediction
-    place = short_path(item.name) + ("" if prediction.frame is None else f"-{prediction.frame}")
-    if prediction.semantic_mask is not None:
-        item.files["semantic_mask"] = f"{MAPS}/{place}.png"
-        _write_map(folder / MAPS / f"{place}.png", prediction.semantic_mask, result.classes)
-    if options.pictures:
-        item.files["picture"] = f"{PICTURES}/{place}.png"
-        _write_picture(folder / PICTURES / f"{place}.png", result, item, options.min_score)
-    if heatmap is not None:
-        item.files["heat_map"] = f"{HEATMAPS}/{place}.png"
-        _write_heatmap(folder / HEATMAPS / f"{place}.png", result, item, heatmap)
-
-
-def _write_map(path: Path, semantic_mask: Array, classes: Sequence[str]) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    picture = Image.fromarray(semantic_mask)
-    picture.putpalette([0, 0, 0, *(part for colour in palette(classes).values() for part in colour)])
-    fill_file(path, lambda place: picture.save(place, format="PNG"))
-
-
-def _write_picture(path: Path, result: Result, item: ImagePrediction, min_score: float) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    pixels = load_rgb(item.sample, result.task.config.image)
-    picture = drawn(pixels, item.prediction, result.classes, min_score)
-    fill_file(path, lambda place: picture.save(place, format="PNG"))
-
-
 def _heatmap(result: Result, item: ImagePrediction) -> Array:
     [batch] = batches(result.task, [item.sample])
     [heatmap] = result.task.heat_maps(result.model, batch)
     return heatmap
-
-
-def _write_heatmap(path: Path, result: Result, item: ImagePrediction, values: Array) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    pixels = load_rgb(item.sample, result.task.config.image)
-    heatmap = Image.fromarray(values).resize(pixels.shape[1::-1], Image.Resampling.BILINEAR)
-    strength = np.clip(np.array(heatmap), 0, 1)
-    colours = 255 * colormaps["inferno"](strength)[..., :3]
-    picture = Image.fromarray(blended(pixels, colours, HEATMAP_OPACITY * strength))
-    fill_file(path, lambda place: picture.save(place, format="PNG"))

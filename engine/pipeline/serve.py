@@ -27,7 +27,7 @@ from starlette.requests import ClientDisconnect
 from sightsmith.core.contracts.image import ImageError
 from sightsmith.core.util.errors import UserError
 from sightsmith.engine.data.masks import encode
-from sightsmith.engine.pipeline.predict_files import ImagePrediction
+from sightsmith.engine.pipeline.prediction_folder import ImagePrediction
 from sightsmith.engine.pipeline.result import Result
 from sightsmith.engine.pipeline.trial_decoding import TooManyPixelsError, TrialDecoder
 

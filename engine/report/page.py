@@ -46,15 +46,20 @@ def _section(folder: Path, section: Section) -> dict[str, Any]:
             suffix = f"-{number + 1}" if len(section.figures) > 1 else ""
             write_atomic(folder / f"{section.name}{suffix}.png", buffer.getvalue())
     if section.name and section.header:
-        table = io.StringIO()
-        csv.writer(table).writerows([section.header, *([_exact(cell) for cell in row] for row in section.rows)])
-        write_atomic(folder / f"{section.name}.csv", table.getvalue())
+        write_csv(folder / f"{section.name}.csv", [section.header, *section.rows])
     pictures = [(title, [(picture.caption, picture.side,
                           base64.b64encode(as_png(picture)).decode()) for picture in row])
                 for title, row in section.pictures]
     return {"title": section.title, "note": section.note, "html": Markup(section.html), "header": section.header,
             "rows": [[_rounded(cell) for cell in row] for row in section.rows], "images": images,
             "pictures": pictures}
+
+
+def write_csv(path: Path, rows: Iterable[Sequence[Any]]) -> None:
+    """Write ``rows``, the header first."""
+    table = io.StringIO()
+    csv.writer(table).writerows([_exact(cell) for cell in row] for row in rows)
+    write_atomic(path, table.getvalue())
 
 
 def _exact(cell: Any) -> Any:

@@ -16,15 +16,15 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Predict:
-    """Predict images with a finished run. Writes predictions.json, pictures with the predictions drawn in, and
-    optionally annotation that you can correct and train on. Images that cannot be read are named, and the exit code is
-    then 1."""
+    """Predict images with a finished run. Writes predictions.csv and predictions.json, pictures with the predictions
+    drawn in, a page with all of them, and optionally annotation that you can correct and train on. Images that cannot
+    be read are named, and the exit code is then 1."""
 
     run: Path = key("the run's folder", metavar="DIR")
     input: str = key("an image, a folder or a zip file", metavar="PATH")
     format: str | None = key("also write annotation in this format: `sightsmith list formats`", None, metavar="NAME")
-    min_score: float = key("minimum score of objects to draw and annotate", 0.3, low=0, high=1)
-    pictures: bool = key("draw the predictions", True)
+    min_score: float = key("minimum score of objects to count, draw and annotate", 0.3, low=0, high=1)
+    pictures: bool = key("draw the predictions, and write a page with all of them", True)
     heatmaps: bool = key("write heat maps of what the class is based on; classification only", False)
     tta: bool = key("test-time augmentation: combine the predictions for flipped views, if trained with flips", False)
     output_dir: Path | None = key("folder for the results, by default RUN/predictions", None, metavar="FOLDER")
@@ -34,7 +34,8 @@ class Predict:
 def predict_command(arguments: list[str], plugins: Plugins) -> int:
     options = parse(Predict, arguments, plugins.commands["predict"])
 
-    from sightsmith.engine.pipeline.predict_files import FILE, PredictOptions, predict_files
+    from sightsmith.engine.pipeline.predict_files import PredictOptions, predict_files
+    from sightsmith.engine.pipeline.prediction_folder import FILE, PAGE, TABLE
     from sightsmith.engine.pipeline.result import Result
     from sightsmith.plugins.commands.output import stdout_as_stderr
 
@@ -47,7 +48,9 @@ def predict_command(arguments: list[str], plugins: Plugins) -> int:
     if options.json:
         print((written.folder / FILE).read_text(), end="")
     else:
-        print(*written.notes, f"Predictions: {written.folder / FILE}", sep="\n")
+        files = [TABLE, FILE, *([PAGE] if options.pictures else [])]
+        print(*written.notes, written.summary, f"Predictions: {written.folder}",
+              *(f"  {written.folder / name}" for name in files), sep="\n")
     if written.problems:
         print(f"{len(written.problems)} of the images could not be read:",
               *(f"  - {problem}" for problem in written.problems), sep="\n", file=sys.stderr)

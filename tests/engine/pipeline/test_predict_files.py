@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import shutil
 import zipfile
@@ -177,9 +178,15 @@ def test_a_bad_file_is_named_and_the_others_are_predicted(digits, images, tmp_pa
     assert code == 1
     assert "2 of the images could not be read:" in errors
     assert "text.jpg: it looks like a text file" in errors
-    _, said = predictions(tmp_path / "out")
+    written, said = predictions(tmp_path / "out")
     bad = {item["image"] for item in said["images"] if "error" in item}
     assert bad == {"cut.png", "text.jpg"}
+    with (written / "predictions.csv").open() as lines:
+        rows = list(csv.DictReader(lines))
+    assert {row["image"] for row in rows if row["error"]} == bad
+    assert {row["image"]: float(row["score"]) for row in rows if not row["error"]} == {
+        item["image"]: item["labels"][0]["score"] for item in said["images"] if "labels" in item}
+    assert "text.jpg: it looks like a text file" in (written / "index.html").read_text()
     assert sum("labels" in item for item in said["images"]) == len(list(images.rglob("*.png")))
 
 

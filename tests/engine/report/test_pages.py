@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import csv
 import html
+import json
 import os
 import re
 import shutil
@@ -77,6 +79,34 @@ def test_pages_of_data_and_of_runs(tmp_path):
                                  "--html", tmp_path / task)
         assert code == 0, errors
         assert_fits(tmp_path / task / "index.html", tmp_path, 12)
+
+
+def test_predictions_are_sorted_and_filtered_in_the_page(tmp_path, digits):
+    images = tmp_path / "in #1"  # a name that a link has to escape
+    for number in range(4):
+        picture(images / f"{number} 50%.png", number)
+    code, output, errors = within("predict", f"run={digits.run_dir}", f"input={images}",
+                                  f"output_dir={tmp_path / 'out'}")
+    assert code == 0, errors
+    [folder] = (tmp_path / "out").iterdir()
+    page = folder / "index.html"
+    assert "4 images: " in output and str(page) in output
+    assert_fits(page, folder, 4)
+    with (folder / "predictions.csv").open() as lines:
+        rows = list(csv.DictReader(lines))
+    assert [row["image"] for row in rows] == [f"{number} 50%.png" for number in range(4)]
+    scores = sorted(float(row["score"]) for row in rows)
+    between = (scores[1] + scores[2]) / 2
+    script = f"""<script>const form = document.querySelector("form");
+form.sort.value = "falling"; form.low.value = "{between:f}"; form.dispatchEvent(new Event("input"));</script>"""
+    (folder / "chosen.html").write_text(page.read_text() + script)
+    done = subprocess.run([CHROMIUM, *FLAGS, f"--user-data-dir={tmp_path / 'profile'}", "--dump-dom",
+                           f"file://{folder / 'chosen.html'}"], capture_output=True, text=True, timeout=120)
+    assert '<output class="soft">2 of 4</output>' in done.stdout
+    shown = re.findall(r'<figure data-found="([^"]*)"( hidden="")?>', done.stdout)
+    assert [not hidden for _, hidden in shown] == [True, True, False, False]
+    falling = [max(json.loads(html.unescape(found)).values()) for found, _ in shown]
+    assert falling == pytest.approx(scores[::-1], abs=1e-6)
 
 
 def test_a_data_set_with_errors_has_a_page_too(tmp_path):
