@@ -9,6 +9,7 @@ from typing import Any
 
 from sightsmith.core.config.literal import quoted, without_interpolation
 from sightsmith.core.config.model_card import WEIGHTS, card_path, read_card, restore_config
+from sightsmith.core.config.run_names import find_run
 from sightsmith.core.contracts.schema import PLATFORM, BaseRunConfig, Config
 from sightsmith.core.plugins.manager import Plugins
 from sightsmith.core.util.errors import UserError
@@ -64,8 +65,8 @@ def recipe(config: Config) -> dict[str, dict[str, Any]]:
 
 def find_base_run(folder: str | Path, plugins: Plugins) -> BaseRun:
     """The finished run in ``folder``. Raises UserError if there is none."""
-    path = resolved_path(folder)
     try:
+        path = resolved_path(find_run(folder))
         card = read_card(path)
         return BaseRun(path, card, restore_config(card["config"], card_path(path), plugins.tasks))
     except UserError as error:

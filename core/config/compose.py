@@ -34,6 +34,7 @@ from sightsmith.core.config.overrides import (
     unknown_keys,
 )
 from sightsmith.core.config.presets import Preset, find_preset, is_file, preset_files
+from sightsmith.core.config.run_names import with_run_paths
 from sightsmith.core.contracts.recommendation import ensure_not_overridden
 from sightsmith.core.contracts.schema import AUTO, BaseRunConfig, Config, PreferenceConfig, PresetConfig, TaskConfig
 from sightsmith.core.contracts.schema_values import check_values
@@ -141,7 +142,7 @@ def install(overrides: Sequence[str], plugins: Plugins) -> None:
 
 def compose(overrides: Sequence[str], plugins: Plugins) -> Config:
     """The checked configuration for ``overrides``, as somebody types them. Raises UserError with all problems."""
-    return compose_quoted(as_typed(overrides, plugins), plugins)
+    return compose_quoted(as_typed(with_run_paths(overrides), plugins), plugins)
 
 
 def compose_quoted(overrides: Sequence[str], plugins: Plugins) -> Config:

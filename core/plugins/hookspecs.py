@@ -142,7 +142,7 @@ def sightsmith_image_readers() -> Iterable[ImageReaderRecord]:  # type: ignore[e
 
 @hookspec
 def sightsmith_export_formats() -> Iterable[ExportFormatRecord]:  # type: ignore[empty-body]
-    """File formats of exported models: ``sightsmith export run=DIR format=NAME``.
+    """File formats of exported models: ``sightsmith export run=RUN format=NAME``.
 
     Called once in each process that loads plugins, on every rank, without arguments. The records of all plugins are
     combined; None is not allowed. A duplicate name or an exception makes the plugin broken.

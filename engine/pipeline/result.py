@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sightsmith.core.config.model_card import read_card
+from sightsmith.core.config.run_names import find_run
 from sightsmith.core.plugins.manager import Plugins, load_plugins
 from sightsmith.engine.runs.bundle import open_members, open_model, open_task
 from sightsmith.engine.runs.run_dir import RunDir
@@ -69,9 +70,10 @@ class Result:
 
     @classmethod
     def load(cls, run: str | Path, plugins: Plugins | None = None) -> Result:
-        """The finished run in the folder ``run``; ``plugins`` are the installed ones by default.
+        """The finished run ``run``: its folder, its name, or ``last``; ``plugins`` are the installed ones by default.
 
-        Raises UserError if ``run`` is not the folder of a finished run.
+        Raises UserError if there is no such run, or if it is not finished.
         """
-        card = read_card(Path(run))
-        return cls(Path(run).resolve(), card["metrics"], tuple(card["classes"]), plugins or load_plugins())
+        folder = find_run(run)
+        card = read_card(folder)
+        return cls(folder.resolve(), card["metrics"], tuple(card["classes"]), plugins or load_plugins())

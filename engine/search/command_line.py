@@ -15,6 +15,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from sightsmith.core.config.compose import explain, install
 from sightsmith.core.config.literal import as_typed
+from sightsmith.core.config.run_names import with_run_paths
 from sightsmith.core.plugins.manager import Plugins
 from sightsmith.core.util.errors import HungError, NonFiniteLossError, StoppedError, UserError
 from sightsmith.engine.runs.resources import shortage_explained
@@ -35,10 +36,10 @@ def train_with_hydra(arguments: Sequence[str], plugins: Plugins) -> None:
     """
     if any(len(text) > 2 and RERUN.startswith(text.partition("=")[0]) for text in arguments):
         raise UserError(f"{RERUN} would unpickle a file, which can execute code",
-                        hint="type `sightsmith verify run=DIR rerun=true` to train a finished run again")
+                        hint="type `sightsmith verify run=RUN rerun=true` to train a finished run again")
     flags = [text for text in arguments if not is_override(text)]
     multirun = any(text == "-m" or len(text) > 2 and MULTIRUN.startswith(text) for text in flags)
-    overrides = as_typed([text for text in arguments if is_override(text)], plugins, multirun=multirun)
+    overrides = as_typed(with_run_paths(filter(is_override, arguments)), plugins, multirun=multirun)
     install(overrides, plugins)
     # Hydra would print an error and exit with 1; this makes it raise instead.
     os.environ["HYDRA_FULL_ERROR"] = "1"

@@ -20,7 +20,7 @@ class Predict:
     drawn in, a page with all of them, and optionally annotation that you can correct and train on. Images that cannot
     be read are named, and the exit code is then 1."""
 
-    run: Path = key("the run's folder", metavar="DIR")
+    run: Path = key("the run: its folder, its name, or last", metavar="RUN")
     input: str = key("an image, a folder or a zip file", metavar="PATH")
     format: str | None = key("also write annotation in this format: `sightsmith list formats`", None, metavar="NAME")
     min_score: float = key("minimum score of objects to count, draw and annotate", 0.3, low=0, high=1)

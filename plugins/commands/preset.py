@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from sightsmith.core.config.run_names import find_run
 from sightsmith.core.util.files import resolved_path
 from sightsmith.plugins.commands.settings import flag, key, parse, word
 
@@ -19,7 +20,7 @@ class CreatePreset:
     to it, or a Python package that others can install."""
 
     action: str = word("what to do", choices=("create",))
-    run: Path = key("the run's folder", metavar="DIR")
+    run: Path = key("the run: its folder, its name, or last", metavar="RUN")
     name: str = key("the preset's name", metavar="NAME")
     output_dir: Path = key("folder for the preset", Path("presets"), metavar="FOLDER")
     package: bool = key("create a package", False)
@@ -44,7 +45,7 @@ def preset_command(arguments: list[str], plugins: Plugins) -> int:
     card: dict[str, Any] = {name: " ".join(text.split()) for name, text in texts.items() if text is not None}
     if "tunable" in card:
         card["tunable"] = [name for name in card["tunable"].strip("[]").replace(" ", "").split(",") if name]
-    written = create_preset(resolved_path(options.run), options.name, options.output_dir, card, plugins,
+    written = create_preset(resolved_path(find_run(options.run)), options.name, options.output_dir, card, plugins,
                             package=options.package)
     if options.json:
         print_json({"package" if options.package else "preset": str(written)})

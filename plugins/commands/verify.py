@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from sightsmith.core.config.run_names import find_run
 from sightsmith.core.util.files import resolved_path
 from sightsmith.plugins.commands.settings import flag, key, parse
 
@@ -18,7 +19,7 @@ class Verify:
     """Compare a finished run's lock file with the current data, files and environment. With rerun=true, train it again
     and compare the weights. Exit code 0: everything is identical."""
 
-    run: Path = key("the run's folder", metavar="DIR")
+    run: Path = key("the run: its folder, its name, or last", metavar="RUN")
     rerun: bool = key("train again in a new run folder", False)
     json: bool = flag("print one JSON object")
 
@@ -29,7 +30,7 @@ def verify_command(arguments: list[str], plugins: Plugins) -> int:
     from sightsmith.engine.pipeline import verify
     from sightsmith.plugins.commands.output import print_json, stdout_as_stderr
 
-    run = resolved_path(options.run)
+    run = resolved_path(find_run(options.run))
     checks = verify.check_run(run, (lambda line: None) if options.json else print, plugins)
     if not options.json:
         verify.print_checks(checks)

@@ -199,7 +199,7 @@ def test_what_cannot_be_written(preset, run, settings, says, capsys):
 
 
 @pytest.mark.parametrize(("settings", "says"), [
-    (["name=a"], "run=DIR is required"), (["run=nowhere", "name=a"], "nowhere is not a finished run"),
+    (["name=a"], "run=RUN is required"), (["run=nowhere", "name=a"], "nowhere is not a finished run"),
     (["run=x", "name=a", "licens=MIT"], "Did you mean 'licence'"), (["run=x", "name=a", "package=yes"], "neither true"),
 ])
 def test_what_is_typed_wrong(settings, says, capsys, tmp_path, monkeypatch):

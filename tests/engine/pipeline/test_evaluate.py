@@ -144,7 +144,7 @@ def test_mistakes(digits, tmp_path):
                             ([f"run={digits.run_dir}", "dataset.rot=x"], "unknown key 'dataset.rot'"),
                             ([f"run={digits.run_dir}", f"dataset.root={tmp_path / 'gone'}"], "there is no such folder"),
                             ([f"run={digits.run_dir}", "dataset.format=cocoo"], "Did you mean 'coco'?"),
-                            ([], "run=DIR is required")):
+                            ([], "run=RUN is required")):
         assert says in refused("evaluate", *arguments)
     assert not list(tmp_path.glob("runs"))
     shutil.copytree(digits.run_dir / "model", tmp_path / "moved" / "model")

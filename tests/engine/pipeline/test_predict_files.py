@@ -156,7 +156,7 @@ def test_mistakes(digits, images, tmp_path):
     pages = tmp_path / "pages.tif"
     Image.new("L", (32, 32)).save(pages, save_all=True, append_images=[Image.new("L", (32, 32), 9)])
     for arguments, says in (
-            ([f"input={images}"], "run=DIR is required"),
+            ([f"input={images}"], "run=RUN is required"),
             ([f"run={digits.run_dir}", f"input={images}s"], "there is no such file or folder"),
             ([f"run={digits.run_dir}", f"input={tmp_path / 'empty'}"], "contains no images"),
             ([f"run={digits.run_dir}", f"input={tmp_path / 'broken.png'}"], "cannot be read"),

@@ -210,7 +210,7 @@ def test_published_weights_are_found_without_a_download(place, run, tmp_path, mo
 
 
 @pytest.mark.parametrize(("arguments", "says"), [
-    ([], "run=DIR is required"), (["rerun=true"], "run=DIR is required"),
+    ([], "run=RUN is required"), (["rerun=true"], "run=RUN is required"),
     (["run=nowhere"], "not the folder of a run"),
     (["run=.", "rerum=true"], "Did you mean 'rerun'"), (["run=.", "rerun=maybe"], "neither true nor false"),
 ])

@@ -1,0 +1,58 @@
+"""Finished runs by name instead of by path: ``run=last``, ``run=elpv``, ``base_run=results/last``."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterable
+from pathlib import Path
+
+from sightsmith.core.config.literal import quoted
+from sightsmith.core.config.model_card import card_path
+from sightsmith.core.util.errors import UserError, near
+from sightsmith.core.util.files import typed_path
+
+LAST = "last"
+RUNS = Path("runs")
+"""Where runs are without ``output_dir``."""
+_CREATED = re.compile(r"\d{4}-\d\d-\d\d_\d\d-\d\d-\d\d-")
+"""What the name of a run's folder begins with; the run's own name follows, and a number if that exists."""
+_NAMED = re.compile(r"base_run=(?!null$)[\w./~-]+")
+"""A base run that is neither quoted nor a sweep."""
+
+
+def find_run(run: str | Path) -> Path:
+    """The folder of ``run``: that path if it exists; else of the runs in its folder, by default ``runs``, the one of
+    this name, or for ``last`` the one that was finished last, also within a sweep.
+
+    Any other path is returned as it is. Raises UserError if there is none, or if several have the name.
+    """
+    path = typed_path(run)
+    folder = path.parent if len(path.parts) > 1 else RUNS
+    if os.path.lexists(path) or not folder.is_dir() or path.is_absolute() and folder == path:
+        return path
+    runs = sorted(folder.iterdir())
+    if path.name == LAST:
+        finished = [card for card in (*map(card_path, runs), *map(card_path, folder.glob("*-sweep/*")))
+                    if card.is_file()]
+        if not finished:
+            raise UserError(f"{run} is not a finished run: {folder} has none",
+                            hint="`sightsmith list runs` shows all runs")
+        return max(finished, key=lambda card: card.stat().st_mtime).parent.parent
+    names = {each: _CREATED.sub("", each.name, count=1) for each in runs if _CREATED.match(each.name)}
+    found = [each for each, name in names.items() if path.name in (each.name, name, re.sub(r"-\d+$", "", name))]
+    if len(found) > 1:
+        raise UserError(f"{run} names {len(found)} runs: {', '.join(each.name for each in reversed(found))}",
+                        hint=f"type the folder of one of them, such as {found[-1]}")
+    if not found:
+        raise UserError(f"{run} is not a finished run: there is no such folder, and none of that name in {folder}."
+                        f"{near(path.name, {*names.values(), LAST})}", hint="`sightsmith list runs` shows all runs")
+    return found[0]
+
+
+def with_run_paths(overrides: Iterable[str]) -> list[str]:
+    """``overrides`` with the path instead of the name of a base run: what is resumed later must be the same run.
+
+    Raises UserError if there is no such run."""
+    return [f"base_run={quoted(find_run(text.partition('=')[2]).absolute())}" if _NAMED.fullmatch(text) else text
+            for text in overrides]
