@@ -5,8 +5,6 @@ from __future__ import annotations
 from sightsmith.core.contracts.records import CommandRecord
 from sightsmith.core.plugins.hookspecs import hookimpl
 
-RUN = "run=runs/2026-01-31_12-00-00"
-
 
 def _command(name: str, usage: str, description: str, example: str, *, settings: str = "") -> CommandRecord:
     module = f"{__package__}.{name}"
@@ -21,23 +19,23 @@ def sightsmith_commands() -> list[CommandRecord]:
                  "task=classification dataset.root=photos"),
         _command("inspect", "task=classification dataset.root=photos", "check or convert a data set",
                  "task=detection dataset.root=photos --html photos-report", settings="Inspect"),
-        _command("evaluate", "run=runs/... [dataset.root=photos]", "evaluate a run on labelled images",
-                 f"{RUN}-classification dataset.root=new_photos", settings="Evaluate"),
-        _command("predict", "run=runs/... input=photos [format=labelme]", "predict images",
-                 f"{RUN}-detection input=photos format=labelme", settings="Predict"),
-        _command("export", "run=runs/... format=onnx", "export the model for other programs",
-                 f"{RUN}-classification format=onnx", settings="Export"),
-        _command("serve", "run=runs/... [port=8000]", "serve predictions over HTTP",
-                 f"{RUN}-detection port=8000, then curl --data-binary @photo.jpg localhost:8000/predict",
+        _command("evaluate", "run=last [dataset.root=photos]", "evaluate a run on labelled images",
+                 "run=last dataset.root=new_photos", settings="Evaluate"),
+        _command("predict", "run=last input=photos [format=labelme]", "predict images",
+                 "run=last input=photos format=labelme", settings="Predict"),
+        _command("export", "run=last format=onnx", "export the model for other programs",
+                 "run=last format=onnx", settings="Export"),
+        _command("serve", "run=last [port=8000]", "serve predictions over HTTP",
+                 "run=last port=8000, then curl --data-binary @photo.jpg localhost:8000/predict",
                  settings="Serve"),
-        _command("verify", "run=runs/... [rerun=true] [--json]", "check that a run is reproducible",
-                 f"{RUN}-classification rerun=true", settings="Verify"),
+        _command("verify", "run=last [rerun=true] [--json]", "check that a run is reproducible",
+                 "run=last rerun=true", settings="Verify"),
         _command("list", "networks|presets|formats|... [--task T]", "list installed components and runs",
                  "networks --task classification", settings="List"),
         _command("fetch", "network=NAME [folder=DIR]", "download published weights ahead of time",
                  "network=rtmdet_tiny folder=weights", settings="Fetch"),
-        _command("preset", "create run=runs/... name=NAME", "create a preset from a run",
-                 f"create {RUN}-segmentation name=my_nuclei modality=microscopy package=true", settings="CreatePreset"),
+        _command("preset", "create run=last name=NAME", "create a preset from a run",
+                 "create run=last name=my_nuclei modality=microscopy package=true", settings="CreatePreset"),
         _command("doctor", "[--json]", "check the installation", "--json", settings="Doctor"),
         _command("completion", "", 'bash completion: eval "$(sightsmith completion)"', "> completion.bash",
                  settings="Completion"),
