@@ -6,7 +6,7 @@ import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from sightsmith.core.contracts.annotation import Annotation, can_derive
+from sightsmith.core.contracts.annotation import ANNOTATION_ORDER, Annotation, can_derive
 from sightsmith.core.contracts.dataset import DatasetIndex
 from sightsmith.core.contracts.records import DatasetFormatRecord
 from sightsmith.core.util.errors import Problem, UserError, listed, near
@@ -116,6 +116,18 @@ def read_first(root: Path, matches: Sequence[tuple[DatasetFormatRecord, str]], a
     for line in lines:
         report(printable(line))
     return index, record, reason
+
+
+def read_richest(root: Path, formats: Sequence[DatasetFormatRecord]) -> tuple[DatasetIndex, str]:
+    """The index by the format that matches ``root`` and has the richest annotation, and the format with the reason.
+
+    Raises UserError if none matches."""
+    found = _detected(root, formats)
+    if not found:
+        matching_formats(root, "auto", formats, ANNOTATION_ORDER[0])  # says what is there instead
+    _, record, reason = min(found, key=lambda match: (
+        match[0] < CERTAIN, -max(map(ANNOTATION_ORDER.index, match[1].annotations)), -match[0]))
+    return record.make().read(root, lambda line: None), f"{record.name}: {reason}"
 
 
 def ensure_annotation(index: DatasetIndex, annotation: Annotation, task: str,

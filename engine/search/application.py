@@ -17,6 +17,7 @@ from sightsmith.core.config.literal import as_typed
 from sightsmith.core.config.run_names import with_run_paths
 from sightsmith.core.plugins.manager import Plugins
 from sightsmith.core.util.errors import UserError
+from sightsmith.engine.pipeline.find_task import with_task
 from sightsmith.engine.pipeline.result import Result
 from sightsmith.engine.pipeline.start import start
 from sightsmith.engine.search.hydra_task import HydraTask
@@ -28,7 +29,7 @@ def train(overrides: Sequence[str], plugins: Plugins) -> Result:
 
     See :func:`sightsmith.train`.
     """
-    overrides = as_typed(with_run_paths(overrides), plugins)
+    overrides = as_typed(with_run_paths(with_task(overrides, plugins, print)), plugins)
     config = compose_quoted(overrides, plugins)
     if plugins.tuner(config.tuner.name).searches:
         best = _search(overrides, plugins)

@@ -18,11 +18,14 @@ from sightsmith.core.config.literal import as_typed
 from sightsmith.core.config.run_names import with_run_paths
 from sightsmith.core.plugins.manager import Plugins
 from sightsmith.core.util.errors import HungError, NonFiniteLossError, StoppedError, UserError
+from sightsmith.engine.pipeline.find_task import with_task
 from sightsmith.engine.runs.resources import shortage_explained
 from sightsmith.engine.search.hydra_task import HydraTask
 
 RERUN, MULTIRUN = "--experimental-rerun", "--multirun"
 """Flags of Hydra, which also accepts abbreviations of them."""
+OWN_FILES = ("--c", "-c", "-s")
+"""Beginnings of Hydra's flags that name a configuration of your own, which may choose the task, or train nothing."""
 
 
 def is_override(text: str) -> bool:
@@ -39,7 +42,10 @@ def train_with_hydra(arguments: Sequence[str], plugins: Plugins) -> None:
                         hint="type `sightsmith verify run=RUN rerun=true` to train a finished run again")
     flags = [text for text in arguments if not is_override(text)]
     multirun = any(text == "-m" or len(text) > 2 and MULTIRUN.startswith(text) for text in flags)
-    overrides = as_typed(with_run_paths(filter(is_override, arguments)), plugins, multirun=multirun)
+    typed = list(filter(is_override, arguments))
+    if not any(text.startswith(OWN_FILES) for text in flags):
+        typed = with_task(typed, plugins, print)
+    overrides = as_typed(with_run_paths(typed), plugins, multirun=multirun)
     install(overrides, plugins)
     # Hydra would print an error and exit with 1; this makes it raise instead.
     os.environ["HYDRA_FULL_ERROR"] = "1"

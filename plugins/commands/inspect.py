@@ -46,6 +46,7 @@ def inspect_command(arguments: list[str], plugins: Plugins) -> int:
     from sightsmith.engine.data.check_split import across
     from sightsmith.engine.data.near_duplicates import near_duplicates
     from sightsmith.engine.data.statistics import describe
+    from sightsmith.engine.pipeline.find_task import with_task
     from sightsmith.engine.pipeline.load_dataset import check
     from sightsmith.plugins.commands.output import print_json
     from sightsmith.plugins.commands.tables import print_dataset
@@ -53,7 +54,7 @@ def inspect_command(arguments: list[str], plugins: Plugins) -> int:
     report: Callable[[str], None] = (lambda line: None) if options.json else print
     if options.html is not None:
         ensure_writable(options.html)
-    config = compose(options.overrides, plugins)
+    config = compose(with_task(options.overrides, plugins, report), plugins)
     dataset = check(config, plugins, report)
     if not has_errors(dataset.problems):
         config = Recommendation(choose_channels(config, dataset)).applied(config)
