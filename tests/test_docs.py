@@ -95,6 +95,8 @@ def test_commands_are_possible(command):
         for text in overrides:
             assert text.partition("=")[0] in help_text, f"sightsmith {verb} --help knows no {text}"
         return
+    if any(text.startswith("dataset=") for text in overrides):  # which finds the task
+        overrides = ["task=classification", *(re.sub("^dataset=", "dataset.root=", text) for text in overrides)]
     composed = as_typed([text for text in overrides if not text.startswith(
         ("convert=", "convert_dir=", "augmentations="))], load_plugins(), multirun="--multirun" in arguments)
     for parsed in OverridesParser.create().parse_overrides(composed):
