@@ -40,6 +40,7 @@ def _run(name: str, *arguments: str) -> int:
         UserError,
         near,
     )
+    from sightsmith.engine.runs.library_warnings import warnings_in_log
     from sightsmith.engine.runs.resources import resource_error, small_address_space
 
     if warning := small_address_space():
@@ -51,7 +52,8 @@ def _run(name: str, *arguments: str) -> int:
             raise UserError(f"sightsmith: unknown command {name!r}.{near(name, plugins.commands)}",
                             hint="`sightsmith --help` shows all commands."
                                  + (f" Not loaded (see `sightsmith doctor`): {broken}." if broken else ""))
-        return int(plugins.commands[name].make(list(arguments), plugins))
+        with warnings_in_log():
+            return int(plugins.commands[name].make(list(arguments), plugins))
     except UserError as error:
         print(error.text(), file=sys.stderr)
         return error.exit_code

@@ -20,6 +20,7 @@ from sightsmith.engine.pipeline.prepare import prepare
 from sightsmith.engine.pipeline.result import Result
 from sightsmith.engine.pipeline.stages import RunContext
 from sightsmith.engine.pipeline.train import train
+from sightsmith.engine.runs.library_warnings import warnings_in_log
 from sightsmith.engine.runs.resources import ResourceError, shortage_explained
 from sightsmith.engine.training import distributed
 from sightsmith.engine.training.devices import claimed
@@ -82,7 +83,8 @@ def _on_devices(function: Callable[..., T], config: Config, *arguments: Any) -> 
 def _returned(function: Callable[..., T], *arguments: Any) -> T | Exception:
     """The result of ``function``, or an error that the parent needs: if raised, it would arrive as text."""
     try:
-        return function(*arguments)
+        with warnings_in_log():
+            return function(*arguments)
     except ResourceError as error:  # not returned: it is on one rank, and the others wait for it
         print(error.text(), file=sys.stderr, flush=True)
         sys.stdout.flush()

@@ -27,6 +27,7 @@ from sightsmith.engine.pipeline.prepare import prepare
 from sightsmith.engine.pipeline.refit import refit
 from sightsmith.engine.pipeline.result import Result
 from sightsmith.engine.pipeline.stages import FittedRun, PlannedRun, RunContext
+from sightsmith.engine.runs import library_warnings
 from sightsmith.engine.runs.bundle import all_tensors, save_bundle
 from sightsmith.engine.runs.checkpoint import tensors_digest
 from sightsmith.engine.runs.lockfile import add_bundle, make_lock
@@ -104,15 +105,18 @@ class _LogFile(logging.FileHandler):
 
 @contextmanager
 def _logged(run: RunDir) -> Iterator[None]:
-    """Append log messages to the run's log file."""
+    """Append log messages, and the warnings of libraries, to the run's log file."""
     handler = _LogFile(run.log)
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
-    log.addHandler(handler)
+    loggers = log, logging.getLogger(library_warnings.LOGGER)
+    for logger in loggers:
+        logger.addHandler(handler)
     log.setLevel(logging.INFO)
     try:
         yield
     finally:
-        log.removeHandler(handler)
+        for logger in loggers:
+            logger.removeHandler(handler)
         handler.close()
 
 

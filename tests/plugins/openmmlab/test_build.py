@@ -29,6 +29,12 @@ def test_a_model_is_built_quietly_and_without_synchronous_normalization(capfd, c
     assert model.train()(torch.rand(2, 3, 32, 32)).shape == (2, 2, 16, 16)
 
 
+def test_a_backbone_that_prints_is_silenced(capfd):
+    mscan = {"type": "MSCAN", "embed_dims": [8, 8, 8, 16], "depths": [1] * 4, "norm_cfg": {"type": "BN"}}
+    build_model({**SMALL, "backbone": mscan}, "mmseg")
+    assert capfd.readouterr().out == ""
+
+
 def test_the_scope_is_put_back():
     from mmengine.registry import DefaultScope
 
