@@ -1,4 +1,4 @@
-"""Calls of dataset formats: a plugin that fails, or breaks the contract, is named with its format and the difference."""
+"""Calls of dataset formats: a plugin that fails, or breaks the contract, is named with its difference."""
 
 from __future__ import annotations
 

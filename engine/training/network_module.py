@@ -29,21 +29,23 @@ def build_module(record: ModuleNetworkRecord, *, num_classes: int, channels: int
     Raises UserError for options that the builder does not take, and PluginError, which names the plugin, where it does
     not take the other arguments, returns something else, or its module has no submodule called ``record.backbone``.
     """
+    sizes = {"num_classes": num_classes, "channels": channels, "size": size}
     parameters = inspect.signature(record.build()).parameters.values()
     names = [item.name for item in parameters]
     if not any(item.kind is item.VAR_KEYWORD for item in parameters) and (unknown := [*(options.keys() - {*names})]):
-        own = [name for name in names if name not in ("num_classes", "channels", "size")]
+        own = [name for name in names if name not in sizes]
         raise UserError(f"network.options: {record.name} has no option {', '.join(unknown)}.{near(unknown[0], own)}",
                         hint=f"its options: {', '.join(own) or 'none'}")
-    module = record.make(**{"num_classes": num_classes, "channels": channels, "size": size, **record.options, **options})
+    module = record.make(**{**sizes, **record.options, **options})
     what = f"plugin {record.provider}: network {record.name!r}: the builder {record.builder} returned a"
     if not isinstance(module, nn.Module):
         raise PluginError(f"{what} {type(module).__name__}, not a torch.nn.Module")
     try:
         module.get_submodule(record.backbone)
     except AttributeError as error:
+        parts = ", ".join(name for name, _ in module.named_children())
         raise PluginError(f"{what} {type(module).__name__} without a submodule {record.backbone!r}: {error}",
-                          hint=f"its submodules are {', '.join(name for name, _ in module.named_children())}") from error
+                          hint=f"its submodules are {parts}") from error
     return module
 
 

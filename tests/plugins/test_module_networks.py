@@ -193,8 +193,8 @@ def test_rows_of_torchvision_heads():
 
 
 @pytest.mark.parametrize(("name", "text"), [
-    ("wrong_signature", r"^plugin .*: module network 'wrong_signature': the builder tiny_modules:wrong takes .*, but is "
-                        r"called with \(num_classes=, channels=, size=\): got an unexpected keyword .*'channels'"),
+    ("wrong_signature", r"^plugin .*: module network 'wrong_signature': the builder tiny_modules:wrong takes .*, but "
+                        r"is called with \(num_classes=, channels=, size=\): got an unexpected keyword .*'channels'"),
     ("wrong_result", r"wrong_result returned \(1, 3, 32, 32\) for images \(1, 3, 32, 32\), not logits \(1, 2\)"),
     ("wrong_pixels", r"wrong_pixels returned \(1, 2, 32, 32\) for images .* not logits \(1, 3, H, W\)"),
     ("no_such_part", r"^plugin .*: network 'no_such_part'.*without a submodule 'trunk'.*\n.*head, stem"),

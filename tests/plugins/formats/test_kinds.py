@@ -175,8 +175,8 @@ def test_the_boxes_that_were_meant(name, read, tmp_path):
 
 
 @pytest.mark.parametrize(("name", "told"), [
-    ("coco of Windows", "8 paths of images led nowhere as written and were matched by the ending"),
-    ("labelme moved", "1 path of images led nowhere as written and was matched by the ending: '../shots/0.png' (0.p"),
+    ("coco of Windows", "8 paths of images did not exist as written and were matched by the ending"),
+    ("labelme moved", "1 path of images did not exist as written and was matched by the ending: '../shots/0.png' (0.p"),
     ("coco with a parent category", "one class of the annotation has no image and is left out: animals"),
     ("labelme beside settings", "settings.json: is not a LabelMe file"),
     ("label_csv of TensorFlow", "label.csv:1: the first row is read as the header: filename,width"),
@@ -196,7 +196,7 @@ WRONG = {
     "crowd of neither": (sets.coco(change=each("annotations", lambda item: {"iscrowd": "maybe"})),
                          "annotations.json: the annotation 0: iscrowd is 'maybe', not 0 or 1"),
     "entries that are none": (sets.coco(change=lambda content: content["annotations"].append("lost")),
-                              "annotations.json: 1 entries of 'annotations' are no JSON objects, such as 'lost'"),
+                              "annotations.json: 1 entries of 'annotations' are not JSON objects, such as 'lost'"),
     "two images fit": (then(sets.coco(), lambda root: [
         moved(f"images/{number}.png", f"images/a/{number}.png")(root) for number in range(8)],
         lambda root: shutil.copytree(root / "images/a", root / "images/b")),
@@ -276,7 +276,7 @@ def test_lists_of_images_in_any_spelling(entry, read, tmp_path):
 @pytest.mark.parametrize(("files", "used", "told"), [
     ({"trainval": range(6), "test": (6, 7)}, range(6), "2 images of the test split"),
     ({"train": (0, 1, 2, 4, 5, 6)}, (0, 1, 2, 4, 5, 6), "2 images are in no list and are ignored"),
-    ({"val": (2, 6)}, range(8), "the other 6 are for training"),
+    ({"val": (2, 6)}, range(8), "the other 6 are used for training"),
     ({"test": (3, 7)}, (0, 1, 2, 4, 5, 6), "2 images of the test split"),
 ])
 def test_some_lists_alone(files, used, told, read, tmp_path):
@@ -292,7 +292,7 @@ def test_some_lists_alone(files, used, told, read, tmp_path):
 def test_a_list_of_unknown_names_is_an_error(read, tmp_path):
     make = then(sets.voc(), voc_lists(train=["a", "b"], val=["c"]))
     _, text = read("boxes", make(tmp_path), errors=True)
-    assert "ImageSets/Main/train.txt:1: 2 of its lines name no annotated image, such as 'a'" in text
+    assert "ImageSets/Main/train.txt:1: 2 of its lines do not name an annotated image, such as 'a'" in text
 
 
 def test_files_of_splits_are_told_by_whole_words(read, tmp_path):
@@ -311,7 +311,7 @@ def test_files_of_splits_are_told_by_whole_words(read, tmp_path):
     arguments = [f"dataset.root={tmp_path}", "dataset.min_images_per_class=1"]
     dataset, text = read("boxes", arguments)
     assert splits(dataset) == {"train": [0, 1, 4, 5], "validation": [2, 3, 6, 7]}
-    assert "instances_trainval.json: is neither of training nor of validation" in text
+    assert "instances_trainval.json: is not named after training, validation or test" in text
     for path in tmp_path.glob("*.json"):
         path.unlink()
     write("birds_interval", (0, 1, 4, 5))
@@ -425,7 +425,7 @@ def test_runs_are_no_data(read, tmp_path):
     picture(run / "example.png", 50)
     dataset, text = read("labels", [f"dataset.root={tmp_path}"])
     assert dataset.index.classes == ("cat", "dog")
-    assert "1 folders of runs are no data and are left out: runs" in text
+    assert "1 folders of runs are not data and are left out: runs" in text
 
 
 def test_a_folder_of_the_system_is_passed_over(read, tmp_path):
