@@ -235,7 +235,7 @@ def test_very_small_objects_get_tiles():
             assert config.hyper.batch_size * config.image.size**2 <= MOST_PIXELS or config.hyper.batch_size <= 2
 
 
-# -- hyper-parameters
+# -- hyperparameters
 
 
 def test_few_cases_get_small_batches_and_many_epochs():
