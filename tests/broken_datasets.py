@@ -2,39 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import os
-import stat
-import zipfile
 from pathlib import Path
 
 import numpy as np
+from broken_archives import absolute, bad_crc, bomb, climbing, cut_zip, linked, not_a_zip, zipped
 from PIL import Image
-
-
-def picture(path: Path, seed: int = 0, size: tuple[int, int] = (24, 20), mode: str = "RGB") -> Path:
-    """An image of noise; every seed another."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    values = np.random.default_rng([seed, *size]).integers(0, 256, (size[1], size[0], 3), dtype=np.uint8)
-    Image.fromarray(values).convert(mode).save(path)
-    return path
-
-
-def folders(root: Path, counts=(("cat", 4), ("dog", 4)), top: str = "", first: int = 0) -> list[Path]:
-    paths = []
-    for name, count in counts:
-        paths += [picture(root / top / name / f"{number}.png", first + 1000 * len(paths) + number)
-                  for number in range(count)]
-    return paths
-
-
-def table(root: Path, rows: str | bytes, images: int = 8, folder: str = "") -> list[str]:
-    for number in range(images):
-        picture(root / folder / f"{number}.png", number)
-    content = rows if isinstance(rows, bytes) else rows.encode()
-    (root / "label.csv").write_bytes(content)
-    return [f"dataset.root={root}"]
-
+from written_datasets import append, coco, folders, json_text, labelme, picture, table
 
 GOOD_ROWS = "".join(f"{number}.png,{'cat' if number < 4 else 'dog'}\n" for number in range(8))
 MULTI_ROWS = "".join(f"{number}.png,{name},{int((number + shift) % 2)}\n" for number in range(8)
@@ -130,64 +104,6 @@ def twice_with_other_labels(root):
     return [f"dataset.root={root}"]
 
 
-def zipped(fill):
-    """A zip beside ``root``, written by ``fill(archive)``."""
-    def make(root):
-        root.mkdir(parents=True, exist_ok=True)
-        path = root / "set.zip"
-        with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
-            fill(archive)
-        return [f"dataset.root={path}"]
-    return make
-
-
-def climbing(archive):
-    archive.writestr("cat/1.png", b"x")
-    archive.writestr("../../evil.png", b"x")
-
-
-def absolute(archive):
-    archive.writestr("/etc/evil.png", b"x")
-
-
-def linked(archive):
-    info = zipfile.ZipInfo("cat/link.png")
-    info.external_attr = (stat.S_IFLNK | 0o777) << 16
-    archive.writestr(info, "/etc/passwd")
-
-
-def bomb(archive):
-    for number in range(2):
-        with archive.open(f"cat/{number}.png", "w") as stream:
-            for _ in range(80):
-                stream.write(bytes(2**20))
-
-
-def cut_zip(root):
-    folders(root / "set")
-    path = root / "set.zip"
-    with zipfile.ZipFile(path, "w") as archive:
-        for file in (root / "set").rglob("*.png"):
-            archive.write(file, file.relative_to(root / "set"))
-    path.write_bytes(path.read_bytes()[:-200])
-    return [f"dataset.root={path}"]
-
-
-def bad_crc(root):
-    path = root / "set.zip"
-    root.mkdir(parents=True, exist_ok=True)
-    with zipfile.ZipFile(path, "w") as archive:
-        archive.writestr("cat/1.png", b"A" * 5000)
-    path.write_bytes(path.read_bytes().replace(b"A" * 100, b"B" * 100, 1))
-    return [f"dataset.root={path}"]
-
-
-def not_a_zip(root):
-    root.mkdir(parents=True, exist_ok=True)
-    (root / "set.zip").write_text("hello")
-    return [f"dataset.root={root / 'set.zip'}"]
-
-
 def plain_file(root):
     root.mkdir(parents=True, exist_ok=True)
     (root / "set.txt").write_text("hello")
@@ -226,49 +142,6 @@ def ambiguous_stem(root):
     picture(root / "image" / "a.png", 1)
     picture(root / "image" / "a.jpg", 2)
     return table(root, GOOD_ROWS + "a,cat\n")
-
-
-def coco(change):
-    """A good COCO set after ``change(content)``."""
-    def make(root):
-        content = {
-            "images": [{"id": number, "file_name": f"{number}.png"} for number in range(8)],
-            "annotations": [{"id": number, "image_id": number, "category_id": number % 2, "bbox": [0, 0, 4, 4]}
-                            for number in range(8)],
-            "categories": [{"id": 0, "name": "cat"}, {"id": 1, "name": "dog"}],
-        }
-        for number in range(8):
-            picture(root / "images" / f"{number}.png", number)
-        change(content)
-        (root / "annotations.json").write_text(json.dumps(content))
-        return [f"dataset.root={root}"]
-    return make
-
-
-def json_text(text):
-    def make(root):
-        picture(root / "0.png", 1)
-        (root / "annotations.json").write_text(text)
-        return [f"dataset.root={root}", "dataset.format=coco"]
-    return make
-
-
-def labelme(change):
-    """A good LabelMe set of which ``change(first file's content)`` affects one."""
-    def make(root):
-        for number in range(8):
-            picture(root / f"{number}.png", number)
-            content = {"imagePath": f"{number}.png", "flags": {}, "imageData": None,
-                       "shapes": [{"label": "cat" if number < 4 else "dog", "points": [[1, 1], [9, 9]]}]}
-            if number == 0:
-                change(content)
-            (root / f"{number}.json").write_text(json.dumps(content))
-        return [f"dataset.root={root}"]
-    return make
-
-
-def append(key, value):
-    return lambda content: content[key].append(value)
 
 
 BROKEN = {

@@ -231,16 +231,18 @@ def resolve(composed: DictConfig, choices: Mapping[str, str | None], plugins: Pl
 
     Raises UserError for missing keys, values out of range and overrides of locked keys, all at once.
     """
-    missing = [Problem(f"{key} is required", hint=_missing_hint(key))
+    hints = {"dataset.root": "type dataset.root=FOLDER (or a zip), or dataset.root=sample for the embedded data set"}
+    missing = [Problem(f"{key} is required", hint=hints.get(key))
                for key in sorted(OmegaConf.missing_keys(composed)) if not key.startswith("hydra")]
     missing += list(unknown_keys(OmegaConf.to_container(composed, resolve=False, throw_on_missing=False),
-                                 Config(task=_settings(choices, plugins)(MISSING)), plugins))
+                                 Config(task=plugins.task(str(choices.get("task"))).build_settings()(MISSING)),
+                                 plugins))
     if missing:
         raise UserError("Invalid configuration:", problems=missing)
     config = OmegaConf.to_object(composed)
     assert isinstance(config, Config)
     if config.task.name != choices.get("_task_keys"):
-        raise UserError(f"task.name={config.task.name} chooses no task", hint=f"type task={config.task.name}")
+        raise UserError(f"task.name={config.task.name} does not select a task", hint=f"type task={config.task.name}")
     if problems := [*check_values(config), *augmentation_problems(config, plugins),
                     *logger_problems(config.logger, plugins)]:
         raise UserError("Invalid values in the configuration:", problems=problems)
@@ -257,17 +259,6 @@ def resolve(composed: DictConfig, choices: Mapping[str, str | None], plugins: Pl
     return config
 
 
-def _settings(choices: Mapping[str, str | None], plugins: Plugins) -> type[TaskConfig]:
-    """What the chosen task declares of the node ``task``. Raises PluginError where its plugin fails in that."""
-    return plugins.task(str(choices.get("task"))).build_settings()
-
-
-def _missing_hint(key: str) -> str | None:
-    if key == "dataset.root":
-        return "type dataset.root=FOLDER (or a zip), or dataset.root=sample for the embedded data set"
-    return None
-
-
 def explain(error: Exception, overrides: Sequence[str], plugins: Plugins) -> UserError:
     """Hydra's ``error`` about ``overrides`` as a UserError with every unknown key, option and value."""
     if isinstance(error, UserError):
@@ -275,7 +266,7 @@ def explain(error: Exception, overrides: Sequence[str], plugins: Plugins) -> Use
     try:
         problems = list(override_problems(overrides, plugins))
     except HydraException as syntax:
-        return UserError(f"An override cannot be parsed: {_first_line(syntax)}",
+        return UserError(f"An override cannot be parsed: {str(syntax).strip().splitlines()[0]}",
                          hint="Overrides have the form key=value; quote lists for the shell: 'image.windows=[[40,80]]'")
     if taken := re.search(r"'([^']+)' is validated against ConfigStore schema with the same name", str(error)):
         return UserError(f"Your file {taken[1]}.yaml has the same name as a plugin's file",
@@ -284,7 +275,3 @@ def explain(error: Exception, overrides: Sequence[str], plugins: Plugins) -> Use
         return UserError("The configuration cannot be composed:", problems=problems,
                          hint="All keys and choices: `sightsmith train --help`")
     return UserError(f"The configuration cannot be composed: {str(error).strip()}")
-
-
-def _first_line(error: Exception) -> str:
-    return str(error).strip().splitlines()[0]

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -61,6 +61,25 @@ def without_interpolation(value: T) -> T:
     if isinstance(value, (list, tuple)):
         return [without_interpolation(item) for item in value]  # type: ignore[return-value]
     return value
+
+
+def validate_no_interpolation(content: Any, what: str = "it") -> None:
+    """Raises ValueError, which names ``what``, for a text in ``content`` that OmegaConf would resolve, also from the
+    environment."""
+    for value in _texts(content):
+        if "${" in value:
+            raise ValueError(f"{what} has an interpolation ${{...}}: {value}")
+
+
+def _texts(value: Any) -> Iterator[str]:
+    """All texts in ``value``, keys too."""
+    if isinstance(value, dict):
+        value = [*value, *value.values()]
+    if isinstance(value, list):
+        for item in value:
+            yield from _texts(item)
+    elif isinstance(value, str):
+        yield value
 
 
 def _literal_keys(plugins: Plugins) -> dict[str, tuple[LiteralKind, bool]]:

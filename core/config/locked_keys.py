@@ -37,7 +37,7 @@ class Locks(Protocol):
 
 def is_locked(key: str, locks: Locks) -> bool:
     """Whether ``locks`` fixes the configuration's ``key``."""
-    of_task = key.startswith("task.") and key != "task.name"  # hyper-parameters that only this task has
+    of_task = key.startswith("task.") and key != "task.name"  # hyperparameters that only this task has
     return not of_task and not is_among(key, (*NEVER_LOCKED, *locks.free))
 
 

@@ -10,7 +10,7 @@ from typing import Any
 from omegaconf import MISSING, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from sightsmith.core.config.literal import without_interpolation
+from sightsmith.core.config.literal import validate_no_interpolation, without_interpolation
 from sightsmith.core.contracts.keys import literal_kind, walk
 from sightsmith.core.contracts.records import TaskRecord
 from sightsmith.core.contracts.schema import Config
@@ -51,7 +51,7 @@ def read_card(run: Path) -> dict[str, Any]:
         if not all(value is None or type(value) in (int, float) for value in card["metrics"].values()):
             raise ValueError("metrics has a value that is not a number")
         for key in ("task", "network"):
-            _validate_no_interpolation(key, card[key])
+            validate_no_interpolation(card[key], key)
     except ValueError as error:
         raise Damaged(path, str(error), HINT) from error
     return card
@@ -64,22 +64,16 @@ def restore_config(values: Any, path: Path, tasks: Mapping[str, TaskRecord]) -> 
         validate_fields(values, {"task": dict})
         if not isinstance(name := values["task"].get("name"), str):
             raise ValueError("task.name is not text")
-        _validate_no_interpolation("task.name", name)
+        validate_no_interpolation(name, "task.name")
         if name not in tasks:
             raise UserError(f"{path}: no installed plugin provides the task {name!r}.{near(name, tasks)}",
                             hint="`sightsmith list tasks` shows what is installed")
         empty = Config(task=tasks[name].build_settings()(MISSING))
         config = OmegaConf.to_object(OmegaConf.merge(OmegaConf.structured(empty), without_interpolation(values)))
         for key, entry, value in walk(config):
-            if literal_kind(entry) is None:
-                _validate_no_interpolation(key, value)
+            if literal_kind(entry) is None and isinstance(value, str):
+                validate_no_interpolation(value, key)
     except (OmegaConfBaseException, ValueError, TypeError, KeyError, AttributeError) as error:
         raise Damaged(path, str(error).splitlines()[0], HINT) from error
     assert isinstance(config, Config)
     return config
-
-
-def _validate_no_interpolation(key: str, value: Any) -> None:
-    """Raises ValueError for a text that OmegaConf would resolve, also from the environment."""
-    if isinstance(value, str) and "${" in value:
-        raise ValueError(f"{key} has an interpolation ${{...}}, which a finished run never has")

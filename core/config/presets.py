@@ -15,7 +15,7 @@ from itertools import starmap
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sightsmith.core.config.literal import quoted, without_interpolation
+from sightsmith.core.config.literal import quoted, validate_no_interpolation, without_interpolation
 from sightsmith.core.contracts.records import Provider
 from sightsmith.core.contracts.schema import PLATFORM, PresetConfig
 from sightsmith.core.plugins.manager import Plugins
@@ -179,24 +179,6 @@ def _validate(content: Any) -> None:
     if "name" in config.get("task", {}):
         raise ValueError("config sets task.name; the task is the preset's key task")
     validate_no_interpolation(content)
-
-
-def validate_no_interpolation(content: Any) -> None:
-    """Raises ValueError for a text in ``content`` that OmegaConf would resolve, also from the environment."""
-    for value in _texts(content):
-        if "${" in value:
-            raise ValueError(f"it has an interpolation ${{...}}: {value}")
-
-
-def _texts(value: Any) -> Iterator[str]:
-    """All texts in ``value``, keys too."""
-    if isinstance(value, dict):
-        value = [*value, *value.values()]
-    if isinstance(value, list):
-        for item in value:
-            yield from _texts(item)
-    elif isinstance(value, str):
-        yield value
 
 
 def _beside(path: Traversable, card: PresetConfig) -> Path:

@@ -112,8 +112,8 @@ class TaskRecord(Record):
             return TaskConfig
         found = replace(self, builder=self.settings).build()
         if not (isinstance(found, type) and issubclass(found, TaskConfig)):
-            raise PluginError(f"plugin {self.provider}: the settings {self.settings} of the task {self.name!r} are no "
-                              "subclass of TaskConfig", hint="report it to the plugin's author")
+            raise PluginError(f"plugin {self.provider}: the settings {self.settings} of the task {self.name!r} are not "
+                              "a subclass of TaskConfig", hint="report it to the plugin's author")
         return found
 
 

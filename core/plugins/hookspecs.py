@@ -63,33 +63,66 @@ def sightsmith_config_paths() -> Iterable[ConfigPath]:  # type: ignore[empty-bod
 
 @hookspec
 def sightsmith_tasks() -> Iterable[TaskRecord]:  # type: ignore[empty-body]
-    """Task types. A task also provides ``task/<name>.yaml`` on one of its config paths."""
+    """Task types. A task also provides ``task/<name>.yaml`` on one of its config paths.
+
+    The builder is imported on every rank when a run starts, and wherever a finished run is opened.
+
+    Example: ``return [TaskRecord(name="keypoints", description="points in an image", score="pck", annotation="boxes",
+    builder="my_plugin.task:KeypointTask")]``.
+    """
 
 
 @hookspec
 def sightsmith_dataset_formats() -> Iterable[DatasetFormatRecord]:  # type: ignore[empty-body]
-    """Dataset formats. ``dataset.format=auto`` picks the one that detects the folder with the highest confidence."""
+    """Dataset formats. ``dataset.format=auto`` picks the one that detects the folder with the highest confidence.
+
+    The builder is called in the process that checks the data set, for ``detect`` and for ``read``. An exception, or an
+    index that contradicts its samples, ends the command with an error that names the plugin.
+
+    Example: ``return [DatasetFormatRecord(name="index_txt", description="a text file", annotations=("labels",),
+    layout="index.txt with lines of: image label", builder="my_plugin.index_txt:IndexTxt")]``.
+    """
 
 
 @hookspec
 def sightsmith_networks() -> Iterable[NetworkRecord]:  # type: ignore[empty-body]
-    """Networks; each becomes an option of the config group ``network``."""
+    """Networks; each becomes an option of the config group ``network``.
+
+    The builder is called on every rank when a run starts, and wherever a finished run is opened.
+
+    Example: ``return [ModuleNetworkRecord(name="three_layers", description="three convolutions", family="plain",
+    task="classification", parameters=23_938, input_size=32, builder="my_plugin.network:build")]``.
+    """
 
 
 @hookspec
 def sightsmith_recipes() -> Iterable[RecipeRecord]:  # type: ignore[empty-body]
     """Recipes, which choose hyperparameters; each becomes an option of the config group ``recipe``. The builder is
-    called on rank 0 once the data is checked; its values are those of the keys that nobody has set."""
+    called on rank 0 once the data is checked; its values apply to the keys that are not set otherwise.
+
+    Example: ``return [RecipeRecord(name="gentle", description="small steps", builder="my_plugin.recipe:gentle")]``.
+    """
 
 
 @hookspec
 def sightsmith_tuners() -> Iterable[TunerRecord]:  # type: ignore[empty-body]
-    """Tuners, which suggest the trials of a search; each becomes an option of the config group ``tuner``."""
+    """Tuners, which suggest the trials of a search; each becomes an option of the config group ``tuner``.
+
+    The builder is called once per search, in the command-line process.
+
+    Example: ``return [TunerRecord(name="halton", description="a low-discrepancy sequence", trials=16,
+    space={"hyper.learning_rate": "tag(log,interval(1e-5,0.1))"}, builder="my_plugin.halton:Halton")]``.
+    """
 
 
 @hookspec
 def sightsmith_loggers() -> Iterable[LoggerRecord]:  # type: ignore[empty-body]
-    """Metric loggers; each becomes an option of the config group ``logger``."""
+    """Metric loggers; each becomes an option of the config group ``logger``.
+
+    The builder is called on rank 0 when a run starts or resumes, for each logger that the user has chosen.
+
+    Example: ``return [LoggerRecord(name="json_lines", description="a file", builder="my_plugin.lines:JsonLines")]``.
+    """
 
 
 @hookspec
@@ -166,7 +199,7 @@ def sightsmith_augmentations() -> Iterable[AugmentationRecord]:  # type: ignore[
     """Random changes of the training images, of every task or some: ``augment.extra.dim.probability=0.5``.
 
     Called once in each process that loads the plugins, on every rank, without arguments. The records of all plugins
-    are put together; None is not allowed. A name that is taken, or an exception, makes the plugin broken.
+    are combined; None is not allowed. A duplicate name or an exception makes the plugin broken.
 
     ``kind`` says what it changes: ``photometric`` values only; ``geometric`` returns a homography, by which sightsmith
     moves image, boxes, masks and maps; ``composing`` makes an ``AnnotatedImage`` of one and others, and is left out in

@@ -40,18 +40,7 @@ def check_dataset(config: Config, formats: Sequence[DatasetFormatRecord], reader
     ``for_evaluation`` puts all images into ``validation``, including those of a test split, and checks neither classes
     nor split.
     """
-    print_line = report or (lambda line: None)
-    root = choose_folder(config.dataset.root, cache_dir)
-    with using_readers(readers, root):
-        matches = matching_formats(root, config.dataset.format, formats, annotation)
-        index, record, reason = read_first(root, matches, annotation, print_line)
-    problems = [problem for problem in index.problems if can_derive([annotation], problem.affects)]
-    index = with_class_map(index, read_class_map(config.dataset.class_map), problems)
-    if not index.samples and not has_errors(problems):
-        problems.append(Problem("no image with an annotation was found", hint=f"{record.name} reads {record.layout}"))
-    if not has_errors(problems):
-        ensure_annotation(index, annotation, config.task.name, formats)
-    problems += about_files(index, {problem.file for problem in problems})
+    index, reason, problems = _read(config, formats, readers, annotation, cache_dir, report or (lambda line: None))
     every = index.samples
     if not for_evaluation:
         index = _without_test(index, problems)
@@ -59,16 +48,7 @@ def check_dataset(config: Config, formats: Sequence[DatasetFormatRecord], reader
     if not for_evaluation:
         index = without_unused(index, every, config.dataset.min_images_per_class, problems)
     samples = _limited(index.samples, config)
-    unreadable: list[Problem] = []
-    infos = probe_all(samples, readers, unreadable, stack=config.image.pages == STACKED)
-    if for_evaluation:
-        wrong = {name: reason for name, info in infos.items() if (reason := about_input(info, config.image))}
-        unreadable += [Problem(reason, file=name) for name, reason in wrong.items()]
-        infos = {name: info for name, info in infos.items() if name not in wrong}
-    skips = config.dataset.on_bad_image == "skip" and infos
-    left_out = tuple(sorted({problem.file for problem in unreadable if problem.file is not None})) if skips else ()
-    problems += [replace(problem, hint="it is left out", severity="warning") if problem.file in left_out else problem
-                 for problem in unreadable]
+    infos, left_out = _decoded(samples, readers, config, for_evaluation, problems)
     index = replace(index, samples=tuple(sample for sample in samples if sample.name in infos))
     objects = None
     index = without_misfits(index, mask_volumes(every), infos, problems)
@@ -96,6 +76,40 @@ def check_dataset(config: Config, formats: Sequence[DatasetFormatRecord], reader
                 for sample in samples),
         digest([("train", item.key) for item in train] + [("validation", item.key) for item in validation]),
         objects.coverage if objects else {}, left_out)
+
+
+def _read(config: Config, formats: Sequence[DatasetFormatRecord], readers: Sequence[ImageReaderRecord],
+          annotation: Annotation, cache_dir: Path, report: Callable[[str], None],
+          ) -> tuple[DatasetIndex, str, list[Problem]]:
+    """The data set as its format reads it, why it is this format, and the problems so far."""
+    root = choose_folder(config.dataset.root, cache_dir)
+    with using_readers(readers, root):
+        matches = matching_formats(root, config.dataset.format, formats, annotation)
+        index, record, reason = read_first(root, matches, annotation, report)
+    problems = [problem for problem in index.problems if can_derive([annotation], problem.affects)]
+    index = with_class_map(index, read_class_map(config.dataset.class_map), problems)
+    if not index.samples and not has_errors(problems):
+        problems.append(Problem("no image with an annotation was found", hint=f"{record.name} reads {record.layout}"))
+    if not has_errors(problems):
+        ensure_annotation(index, annotation, config.task.name, formats)
+    problems += about_files(index, {problem.file for problem in problems})
+    return index, reason, problems
+
+
+def _decoded(samples: Sequence[Sample], readers: Sequence[ImageReaderRecord], config: Config, for_evaluation: bool,
+             problems: list[Problem]) -> tuple[dict[str, ImageInfo], tuple[str, ...]]:
+    """The images that can be used, by name, and the names of those that are left out."""
+    unreadable: list[Problem] = []
+    infos = probe_all(samples, readers, unreadable, stack=config.image.pages == STACKED)
+    if for_evaluation:
+        wrong = {name: reason for name, info in infos.items() if (reason := about_input(info, config.image))}
+        unreadable += [Problem(reason, file=name) for name, reason in wrong.items()]
+        infos = {name: info for name, info in infos.items() if name not in wrong}
+    skips = config.dataset.on_bad_image == "skip" and infos
+    left_out = tuple(sorted({problem.file for problem in unreadable if problem.file is not None})) if skips else ()
+    problems += [replace(problem, hint="it is left out", severity="warning") if problem.file in left_out else problem
+                 for problem in unreadable]
+    return infos, left_out
 
 
 def _without_test(index: DatasetIndex, problems: list[Problem]) -> DatasetIndex:

@@ -47,6 +47,6 @@ def about_folders(root: Path) -> list[Problem]:
     problems += [Problem("is a link to a folder outside the data set", file=name,
                          hint="copy the folder into the data set, or remove the link") for name in outside]
     if runs:
-        problems.append(Problem(f"{len(runs)} folders of runs are no data and are left out: {listed(runs)}",
+        problems.append(Problem(f"{len(runs)} folders of runs are not data and are left out: {listed(runs)}",
                                 severity="warning", hint="output_dir=FOLDER keeps runs elsewhere"))
     return problems

@@ -43,6 +43,6 @@ def across(dataset: CheckedDataset, pairs: Iterable[Pair]) -> list[Problem]:
                 if pair.correlation >= COPIED and (pair.first.key in held_out) != (pair.second.key in held_out)]
     if not crossing:
         return []
-    return [Problem(f"{len(crossing)} pairs of near-duplicates are on both sides of the split, which makes the score "
-                    f"too good: {listed(crossing)}", severity="warning",
+    return [Problem(f"{len(crossing)} pairs of near-duplicates are divided between training and validation, which "
+                    f"inflates the score: {listed(crossing)}", severity="warning",
                     hint="if they show the same case, name what they share with dataset.group_by")]

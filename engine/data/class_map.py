@@ -22,7 +22,7 @@ def read_class_map(text: str | None) -> dict[str, str]:
     try:
         content = parse_yaml(text if text.lstrip().startswith("{") else read_text(typed_path(text), EXAMPLE))
         if not isinstance(content, Mapping):
-            raise ValueError("it is no mapping of names to names")
+            raise ValueError("it is not a mapping of names to names")
         named = {str(old): str(new).strip() for old, new in content.items()
                  if all(isinstance(name, (str, int)) and not isinstance(name, bool) for name in (old, new))}
         if len(named) < len(content) or not all(named.values()):

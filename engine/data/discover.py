@@ -12,6 +12,7 @@ from sightsmith.core.contracts.records import DatasetFormatRecord
 from sightsmith.core.util.errors import Problem, UserError, listed, near
 from sightsmith.core.util.files import typed_path
 from sightsmith.core.util.text import printable
+from sightsmith.engine.data import format_contract
 from sightsmith.engine.data.annotation_files import files_in, subfolders
 from sightsmith.engine.data.archive import unpack
 from sightsmith.engine.data.foreign import foreign_annotation
@@ -100,11 +101,11 @@ def matching_formats(root: Path, name: str, formats: Sequence[DatasetFormatRecor
 def read_first(root: Path, matches: Sequence[tuple[DatasetFormatRecord, str]], annotation: Annotation,
                report: Callable[[str], None]) -> tuple[DatasetIndex, DatasetFormatRecord, str]:
     """The index by the first of ``matches`` that has ``annotation``, by the first of all if none has; its record and
-    the reason. ``report`` is told which, and which others would fit."""
+    the reason. ``report`` gets a line with the format, and one for each other that would fit."""
     tried: list[tuple[DatasetIndex, DatasetFormatRecord, str, list[str]]] = []
     for record, reason in matches:
         lines: list[str] = []
-        tried.append((record.make().read(root, lines.append), record, reason, lines))
+        tried.append((format_contract.read(record, root, lines.append), record, reason, lines))
         if can_derive([tried[-1][0].annotation], annotation):
             break
     chosen = tried[-1] if can_derive([tried[-1][0].annotation], annotation) else tried[0]
@@ -146,7 +147,7 @@ def ensure_annotation(index: DatasetIndex, annotation: Annotation, task: str,
 def _detected(root: Path, formats: Sequence[DatasetFormatRecord]) -> list[tuple[float, DatasetFormatRecord, str]]:
     found = []
     for record in formats:
-        match = record.make().detect(root)
+        match = format_contract.detect(record, root)
         if match is not None:
             found.append((match.confidence, record, match.reason))
     return found

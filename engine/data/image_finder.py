@@ -67,7 +67,7 @@ class ImageFinder:
         if not self._moved:
             return []
         count = len(self._moved)
-        return [Problem(f"{count} path{'s' if count > 1 else ''} of images led nowhere as written and "
+        return [Problem(f"{count} path{'s' if count > 1 else ''} of images did not exist as written and "
                         f"{'were' if count > 1 else 'was'} matched by the ending: {listed(self._moved)}", file=file,
                         severity="warning")]
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import combinations
@@ -53,16 +53,28 @@ def near_duplicates(samples: Sequence[Sample], image: ImageConfig) -> list[Pair]
     """Pairs of ``samples`` whose perceptual hashes differ in at most ``MAX_DISTANCE`` bits, the closest first.
 
     Images that cannot be read are left out, and so are empty slices, which are all alike, and neighbours in a file
-    whose frames stay together.
+    whose frames stay together. Images that look exactly the same are paired with the first of them only: of a thousand
+    black ones there would be half a million pairs.
     """
     with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
         found = list(pool.map(lambda sample: _seen(sample, image), samples))
     samples = [sample for sample, seen in zip(samples, found, strict=True) if seen is not None]
     seen = [item for item in found if item is not None]
     pairs = [Pair(samples[first], samples[second], distance, _correlation(seen[first][1], seen[second][1]))
-             for first, second, distance in close_pairs(np.array([item[0] for item in seen], np.uint64)).tolist()
-             if not _neighbours(samples[first], samples[second])]
+             for first, second, distance in _close(seen) if not _neighbours(samples[first], samples[second])]
     return sorted(pairs, key=lambda pair: (pair.distance, pair.first.key, pair.second.key))
+
+
+def _close(seen: Sequence[tuple[int, Array]]) -> Iterator[tuple[int, int, int]]:
+    """Like :func:`close_pairs`, with one pair for each image that looks exactly like an earlier one."""
+    originals: dict[tuple[int, bytes], int] = {}
+    for place, (value, grey) in enumerate(seen):
+        original = originals.setdefault((value, grey.tobytes()), place)
+        if original != place:
+            yield original, place, 0
+    places = list(originals.values())
+    for first, second, distance in close_pairs(np.array([seen[place][0] for place in places], np.uint64)).tolist():
+        yield places[first], places[second], distance
 
 
 def close_pairs(hashes: Array) -> Array:

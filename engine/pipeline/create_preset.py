@@ -14,9 +14,10 @@ from pathlib import Path
 from typing import Any
 
 from sightsmith.core.config.base_run import recipe
+from sightsmith.core.config.literal import validate_no_interpolation
 from sightsmith.core.config.model_card import CARD, HINT, WEIGHTS, read_card, restore_config
 from sightsmith.core.config.overrides import all_keys
-from sightsmith.core.config.presets import SUFFIX, load_presets, validate_no_interpolation
+from sightsmith.core.config.presets import SUFFIX, load_presets
 from sightsmith.core.contracts.keys import is_among
 from sightsmith.core.contracts.records import Provider
 from sightsmith.core.contracts.schema import Config, PresetConfig

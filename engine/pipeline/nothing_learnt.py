@@ -1,4 +1,4 @@
-"""Whether a run has learnt anything: its score against that of a constant answer, and likely reasons if it has not."""
+"""Whether a run has learnt anything: its score against a constant prediction, and likely reasons if it has not."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ FALL, RISE, LEARNT = 0.9, 1.2, 0.5
 
 @dataclass(frozen=True)
 class Baseline:
-    """The score of a constant answer, which is ``what`` in words, and the interval of how much better the run is, on
-    the same resampled cases."""
+    """The score of a constant prediction, which is ``what`` in words, and the interval of how much better the run is,
+    on the same resampled cases."""
 
     what: str
     score: float | None
@@ -43,10 +43,11 @@ class Baseline:
         """What the user must know if the baseline is not beaten."""
         better = score is not None and self.score is not None and score > self.score
         if better and self.gain.cases < FEW_CASES:
-            reasons = [f"only {self.gain.cases} validation cases, so chance is large: dataset.folds=5 tests on all "
-                       "images", *reasons]
-        lines = [f"The validation does not show that anything was learnt: {name} {format_metric(score)} is not beyond "
-                 f"chance above {format_metric(self.score)}, that of {self.what} (difference: {self.gain})."]
+            reasons = [f"only {self.gain.cases} validation cases, which is too few to tell: dataset.folds=5 "
+                       "tests on all images", *reasons]
+        lines = [f"Validation does not show that anything was learnt: {name} {format_metric(score)} is not "
+                 f"significantly above {format_metric(self.score)}, that of predicting {self.what} (difference: "
+                 f"{self.gain})."]
         return "\n".join([*lines, *(["Likely reasons:"] if reasons else []), *(f"- {reason}" for reason in reasons)])
 
 
@@ -99,8 +100,8 @@ def _reasons_of_losses(task: Task, history: Sequence[Mapping[str, Any]], steps_p
         elif change > FALL:
             yield f"{course}: {rate} may be too low; try ten times as much"
         elif change < LEARNT:
-            yield (f"{course}, so the training images were learnt, but nothing that holds for others: labels that do "
-                   "not follow from the images, or too few images")
+            yield (f"{course}, so the training images were learnt, but nothing that holds for others: the labels do "
+                   "not follow from the images, or there are too few images")
     if steps < FEW_STEPS:
         yield f"there were only {steps} optimizer steps: raise hyper.epochs"
 

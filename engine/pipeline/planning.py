@@ -177,4 +177,4 @@ def _workers(config: Config, context: RunContext) -> int:
 def _device_name(device: torch.device) -> str:
     if device.type == "cuda":
         return torch.cuda.get_device_name(device)
-    return f"CPU ({torch.get_num_threads()} threads of {os.cpu_count()} cores)"
+    return f"CPU (threads: {torch.get_num_threads()}, cores: {os.cpu_count()})"

@@ -1,4 +1,4 @@
-"""``tuner=auto``: recommends network, input, augmentation and hyper-parameters from preferences, scores and data.
+"""``tuner=auto``: recommends network, input, augmentation and hyperparameters from preferences, scores and data.
 
 Everything here is a pure function: the same data and preferences give the same recommendation.
 """

@@ -43,7 +43,7 @@ def augmented_sheet(task: Task, dataset: Dataset[Any], samples: Sequence[Sample]
         rows.append((sample.key, (original, *(_picture(item, task.classes, colours) for item in items))))
     drawn = bool(rows) and task.record.annotation != "labels"
     legend = render("legend.html", entries=list(colours.items())) if drawn else ""
-    note = "What the network gets of some training images, each drawn anew, in the first epochs."
+    note = "Some training images as the network gets them, augmented differently each time, in the first epochs."
     return [Section("Augmented images", note=note + " Grey is ignored." * drawn, html=legend, pictures=tuple(rows))]
 
 

@@ -41,7 +41,7 @@ def plan_rows(plan: Plan) -> list[tuple[str, str]]:
         ("images", f"{plan.train_images} for training, {plan.validation_images} for validation"),
         *([("left out", f"{len(plan.left_out)} images that cannot be read: {', '.join(plan.left_out)}")]
           if plan.left_out else []),
-        ("epochs", f"{plan.epochs} of {plan.steps_per_epoch} optimizer steps of {images}"),
+        ("epochs", f"{plan.epochs}, optimizer steps in each: {plan.steps_per_epoch} of {images}"),
         ("optimizer", plan.optimizer), ("device", f"{plan.devices} × {plan.device}"),
         ("precision", f"{plan.precision} {plan.memory_format} ({plan.mode_reason})"),
         ("image workers", str(plan.num_workers)), *cross, ("estimated time", time),

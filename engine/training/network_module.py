@@ -13,7 +13,7 @@ from sightsmith.core.contracts.module_network import ModuleNetworkRecord
 from sightsmith.core.contracts.network_record import NetworkRecord
 from sightsmith.core.contracts.schema import NetworkConfig
 from sightsmith.core.contracts.weights import LoadReport
-from sightsmith.core.util.errors import UserError
+from sightsmith.core.util.errors import PluginError, UserError, near
 from sightsmith.engine.runs.heads import Layout, find_heads, plain_layout
 from sightsmith.engine.runs.published import read_starting_weights
 from sightsmith.engine.runs.weights import PLAIN_STEM, Stem, load_by_class
@@ -26,25 +26,26 @@ def build_module(record: ModuleNetworkRecord, *, num_classes: int, channels: int
                  options: Mapping[str, Any]) -> nn.Module:
     """The module that the record's builder returns; ``options`` are the user's.
 
-    Raises UserError, which names the record and its builder, where the builder does not take these arguments, returns
-    something else, or its module has no submodule called ``record.backbone``.
+    Raises UserError for options that the builder does not take, and PluginError, which names the plugin, where it does
+    not take the other arguments, returns something else, or its module has no submodule called ``record.backbone``.
     """
-    builder = record.build()
-    arguments = {"num_classes": num_classes, "channels": channels, "size": size, **record.options, **options}
-    what = f"The builder {record.builder} of the network {record.name!r}"
-    try:
-        inspect.signature(builder).bind(**arguments)
-    except TypeError as error:
-        raise UserError(f"{what} cannot be called with {', '.join(arguments)}: {error}",
-                        hint="change network.options, or the builder's parameters") from error
-    module = builder(**arguments)
+    sizes = {"num_classes": num_classes, "channels": channels, "size": size}
+    parameters = inspect.signature(record.build()).parameters.values()
+    names = [item.name for item in parameters]
+    if not any(item.kind is item.VAR_KEYWORD for item in parameters) and (unknown := [*(options.keys() - {*names})]):
+        own = [name for name in names if name not in sizes]
+        raise UserError(f"network.options: {record.name} has no option {', '.join(unknown)}.{near(unknown[0], own)}",
+                        hint=f"its options: {', '.join(own) or 'none'}")
+    module = record.make(**{**sizes, **record.options, **options})
+    what = f"plugin {record.provider}: network {record.name!r}: the builder {record.builder} returned a"
     if not isinstance(module, nn.Module):
-        raise UserError(f"{what} returned a {type(module).__name__}, not a torch.nn.Module")
+        raise PluginError(f"{what} {type(module).__name__}, not a torch.nn.Module")
     try:
         module.get_submodule(record.backbone)
     except AttributeError as error:
-        raise UserError(f"{what} returned a {type(module).__name__} without a submodule {record.backbone!r}: {error}",
-                        hint=f"its submodules are {', '.join(name for name, _ in module.named_children())}") from error
+        parts = ", ".join(name for name, _ in module.named_children())
+        raise PluginError(f"{what} {type(module).__name__} without a submodule {record.backbone!r}: {error}",
+                          hint=f"its submodules are {parts}") from error
     return module
 
 
@@ -55,8 +56,7 @@ def load_module_weights(module: nn.Module, record: NetworkRecord, chosen: Networ
 
     Heads go to the ``classes`` of their names where the file names its classes: ``larger`` builds the same network with
     one class more, ``layout`` is that of :func:`find_heads` (one row a class, unless given); ``stem`` is for another
-    number of channels. Raises UserError where the
-    file cannot be read or does not fit.
+    number of channels. Raises UserError where the file cannot be read or does not fit.
     """
     starting = read_starting_weights(record, chosen)
     if starting is None:

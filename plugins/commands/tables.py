@@ -123,7 +123,7 @@ def _cell(column: str, value: Any) -> str:
     if value is None:
         return ""
     if column == "parameters":
-        return f"{value / 1e6:.1f} M"
+        return f"{value / 1e6:.1f} M" if value >= 1e5 else f"{value / 1e3:.1f} k"
     if column == "progress":
         return f"{100 * value:.0f} %"
     if isinstance(value, float):

@@ -103,8 +103,8 @@ def _splits(files: list[Path], root: Path, problems: list[Problem]) -> dict[Path
               for path in files}
     if {"train", "validation"} <= set(splits.values()):
         for path in [path for path, split in splits.items() if split is None]:
-            problems.append(Problem("is neither of training nor of validation nor of the test, whose files are beside "
-                                    "it, and is ignored", file=relative_name(path, root), severity="warning"))
+            problems.append(Problem("is not named after training, validation or test, as the files next to it are, and "
+                                    "is ignored", file=relative_name(path, root), severity="warning"))
             del splits[path]
         return splits
     return {path: split if split == "test" and len(files) > 1 else None for path, split in splits.items()}
@@ -145,7 +145,7 @@ class CocoFile:
         found = [entry for entry in entries if isinstance(entry, dict)]
         if len(found) < len(entries):
             wrong = next(entry for entry in entries if not isinstance(entry, dict))
-            self._add_problem(f"{len(entries) - len(found)} entries of {key!r} are no JSON objects, such as "
+            self._add_problem(f"{len(entries) - len(found)} entries of {key!r} are not JSON objects, such as "
                               f"{str(wrong)[:40]!r}")
         return found
 

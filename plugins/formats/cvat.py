@@ -117,7 +117,7 @@ def _read_image(image: Element, folder: Path, place: Place, classes: dict[str, N
 def _fault_of_label(tag: str, label: str, classes: dict[str, None]) -> tuple[str, str | None] | None:
     """The message and the hint."""
     if tag != "tag" and tag not in SHAPES:
-        return f"<{tag}> is no shape of CVAT.", f"its shapes are {', '.join(SHAPES)}, and tag"
+        return f"<{tag}> is not a CVAT shape.", f"its shapes are {', '.join(SHAPES)}, and tag"
     if not label:
         return f"<{tag}> has no label", "choose its label in CVAT"
     if classes and label not in classes:

@@ -94,7 +94,7 @@ class RowReader:
             self.numbered.add(str(number))
             return str(number)
         if not isinstance(value, str) or not value.strip():
-            raise ValueError(f"{str(value)[:40]!r} is no class")
+            raise ValueError(f"{str(value)[:40]!r} is not a class")
         return value.strip()
 
 

@@ -62,8 +62,8 @@ def _by_lists(samples: Sequence[Sample], lists: Mapping[str, set[str]], problems
         return _chosen(samples, splits, problems)
     if "validation" in lists:
         rest = [name for name, split in splits.items() if split is None]
-        problems.append(Problem("a list names the images of validation and none those of training: the other "
-                                f"{len(rest)} are for training", severity="warning"))
+        problems.append(Problem("there is a list of the validation images and none of the training images: the other "
+                                f"{len(rest)} are used for training", severity="warning"))
         return [replace(sample, split=splits[sample.name] or "train") for sample in samples]
     pool = lists.get("train", set()) | lists.get(POOL, set()) or {name for name, split in splits.items() if not split}
     outside = [sample.name for sample in samples if sample.name not in pool and splits[sample.name] != "test"]
@@ -100,7 +100,8 @@ def _read_lists(folder: Path, samples: Sequence[Sample], root: Path, problems: l
                 problems.append(Problem(f"{line.strip()!r} is also in the list {first[name][1]}", file=file,
                                         line=number, hint="remove it from one"))
         if unknown:
-            problems.append(Problem(f"{len(unknown)} of its lines name no annotated image, such as {unknown[0][1]!r}",
+            problems.append(Problem(f"{len(unknown)} of its lines do not name an annotated image, such as "
+                                    f"{unknown[0][1]!r}",
                                     file=file, line=unknown[0][0], severity="warning" if names else "error",
                                     hint="a line is the name of an image"))
     return found

@@ -67,7 +67,7 @@ class TrainValFolders:
             problems.append(Problem(f"the class {name!r} is in training only, so its metrics are undefined",
                                     severity="warning"))
         for name in sorted(classes.get("test", set()) - train - validation):
-            problems.append(Problem(f"the class {name!r} is in the test only, so the model cannot learn it",
+            problems.append(Problem(f"the class {name!r} is in the test split only, so the model cannot learn it",
                                     severity="warning"))
         return DatasetIndex(root, "train_val_folders", tuple(sorted(train | validation, key=natural_order)),
                             tuple(samples), problems=tuple(problems))

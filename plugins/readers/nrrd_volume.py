@@ -90,7 +90,7 @@ def _stored(header: Mapping[str, Any], data: Path, shape: tuple[int, ...], start
     if encoding not in _OPEN:
         raise ImageError(f"its encoding is {encoding!r}; save it as raw or gzip")
     if kind not in _DTYPES:
-        raise ImageError(f"its voxels are of the type {kind!r}, which is no image's")
+        raise ImageError(f"its voxels have the type {kind!r}, which images do not have")
     if header.get("line skip", 0) or header.get("lineskip", 0):
         raise ImageError("its header skips lines of the data; save it again as one .nrrd file")
     dtype = np.dtype(_DTYPES[kind]).newbyteorder(">" if header.get("endian") == "big" else "<")

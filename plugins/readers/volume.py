@@ -113,7 +113,7 @@ class VolumeReader:
         """``affine`` (4 x 4) leads from voxels to mm of RAS+; ``channel_axis`` is an axis of ``stored`` that is none of
         space."""
         if stored.dtype.kind not in "buif" or stored.dtype.itemsize > 8:
-            raise ImageError(f"its voxels are of the type {stored.dtype.name}, which is no image's")
+            raise ImageError(f"its voxels have the type {stored.dtype.name}, which images do not have")
         self._stored, self._channel_axis, self._scale, self._window = stored, channel_axis, scale, window
         self._affine, codes = affine, _codes(affine)
         shape = [side for axis, side in enumerate(stored.shape) if axis != channel_axis]
@@ -177,7 +177,7 @@ def _codes(affine: Array) -> tuple[str, ...]:
 
 def _orientation(affine: Array) -> Array:
     if not np.isfinite(affine).all():
-        raise ImageError("its affine, which says how it lies in the patient, has values that are no numbers")
+        raise ImageError("its affine, which says how it lies in the patient, has values that are not numbers")
     found: Array = orientations.io_orientation(affine)
     if np.isnan(found).any() or not np.linalg.norm(affine[:3, :3], axis=0).all():
         raise ImageError("its affine, which says how it lies in the patient, leaves out a direction")

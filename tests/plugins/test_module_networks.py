@@ -193,16 +193,24 @@ def test_rows_of_torchvision_heads():
 
 
 @pytest.mark.parametrize(("name", "text"), [
-    ("wrong_signature", r"builder tiny_modules:wrong of the network 'wrong_signature' cannot be called with "
-                        r"num_classes, channels, size: got an unexpected keyword argument 'channels'"),
+    ("wrong_signature", r"^plugin .*: module network 'wrong_signature': the builder tiny_modules:wrong takes .*, but "
+                        r"is called with \(num_classes=, channels=, size=\): got an unexpected keyword .*'channels'"),
     ("wrong_result", r"wrong_result returned \(1, 3, 32, 32\) for images \(1, 3, 32, 32\), not logits \(1, 2\)"),
     ("wrong_pixels", r"wrong_pixels returned \(1, 2, 32, 32\) for images .* not logits \(1, 3, H, W\)"),
-    ("no_such_part", r"without a submodule 'trunk'.*\n.*head, stem"),
+    ("no_such_part", r"^plugin .*: network 'no_such_part'.*without a submodule 'trunk'.*\n.*head, stem"),
 ])
 def test_what_does_not_keep_the_contract_is_named(name, text, configure):
     task = task_of(name, configure)
     with pytest.raises(UserError, match=text):
         task.build_model()
+
+
+def test_an_option_that_the_builder_does_not_take_is_the_users_mistake(configure):
+    task = task_of("tiny_labels", configure)
+    task.config.network.options = {"widht": 8}
+    with pytest.raises(UserError, match="network.options: tiny_labels has no option widht") as raised:
+        task.build_model()
+    assert raised.value.exit_code == 2 and raised.value.hint.startswith("its options: ")
 
 
 def test_where_nothing_is_published_training_starts_from_nothing(configure):

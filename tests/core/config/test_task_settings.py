@@ -25,7 +25,7 @@ ROOT = "dataset.root=photos"
     (["task=classification", "hyper.label_smoothing=0.1"], "Did you mean 'task.label_smoothing'"),
     (["task=detection", "task.label_smoothing=0.1"], "task.label_smoothing belongs to task=classification"),
     (["task=detection", "+task.label_smoothing=0.1"], "task.label_smoothing belongs to task=classification"),
-    (["task=classification", "_task_keys=detection"], "task.name=classification chooses no task"),
+    (["task=classification", "_task_keys=detection"], "task.name=classification does not select a task"),
     (["task=detection", "preset=pneumothorax"], "is for task=classification"),
 ])
 def test_mistakes_are_answered(plugins, overrides, expected):
@@ -56,5 +56,5 @@ def test_a_plugin_that_fails_in_them_disturbs_no_other_task(monkeypatch):
                         settings="odd:settings")
     plugins = with_plugin(monkeypatch, "odd", "sightsmith_tasks", [record], settings=int)
     assert compose(["task=classification", ROOT], plugins).task.name == "classification"
-    with pytest.raises(PluginError, match=r"plugin odd \(odd-dist 1.0\): the settings odd:settings .* no subclass"):
+    with pytest.raises(PluginError, match=r"plugin odd \(odd-dist 1.0\): the settings odd:settings .* not a subclass"):
         plugins.task("odd").build_settings()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import struct
 import zlib
 from pathlib import Path
@@ -10,7 +9,6 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from damaged_images import refusals
 from PIL import Image, ImageOps
 from reading import probe, read_image
 
@@ -271,30 +269,6 @@ def test_missing_file_and_folder(tmp_path: Path) -> None:
         probe(tmp_path / "absent.png")
     with pytest.raises(ImageError, match="directory"):
         probe(tmp_path)
-
-
-def encoded(kind: str, values: np.ndarray) -> bytes:
-    buffer = io.BytesIO()
-    Image.fromarray(values).save(buffer, kind)
-    return buffer.getvalue()
-
-
-@pytest.mark.parametrize("kind", ["JPEG", "PNG", "TIFF", "BMP"])
-def test_truncated_files_raise(tmp_path: Path, kind: str) -> None:
-    content = encoded(kind, RNG.integers(0, 256, (40, 40, 3), dtype=np.uint8))
-    path = tmp_path / "a"
-    for part in (0.3, 0.6, 0.9):
-        path.write_bytes(content[:int(len(content) * part)])
-        with pytest.raises(ImageError):
-            probe(path)
-
-
-def test_damaged_bytes_raise_nothing_else(tmp_path: Path) -> None:
-    noise = RNG.integers(0, 256, (12, 12, 3), dtype=np.uint8)
-    deep = cv2.imencode(".png", noise.astype(np.uint16) * 257)[1].tobytes()
-    sources = [encoded(kind, noise) for kind in ("JPEG", "PNG", "TIFF", "BMP")]
-    sources += [deep, tiff(tmp_path / "a.tif", DEEP_RGB, photometric=2).read_bytes()]
-    assert refusals(tmp_path / "x", sources * 30, reaches=[64, 400]) > 50
 
 
 def test_what_has_not_changed_is_not_decoded_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -42,6 +42,16 @@ def test_without_a_readable_image_there_is_no_pair(tmp_path: Path) -> None:
     assert near_duplicates([Sample(tmp_path / "broken.png", "broken.png")], ImageConfig()) == []
 
 
+def test_each_of_many_equal_images_is_paired_once(tmp_path: Path) -> None:
+    samples = [Sample(tmp_path / f"{number}.png", f"{number}.png") for number in range(80)]
+    for number, sample in enumerate(samples):
+        scene(number // 40).save(sample.path)
+    pairs = near_duplicates(samples, ImageConfig())
+    assert len(pairs) == 78
+    assert {(pair.first.name, pair.distance) for pair in pairs} == {("0.png", 0), ("40.png", 0)}
+    assert {pair.second.name for pair in pairs} == {sample.name for sample in samples} - {"0.png", "40.png"}
+
+
 @pytest.mark.parametrize("hashes", [
     clustered(1500), np.random.default_rng(1).integers(0, 2**64, 1500, np.uint64),
     np.repeat(clustered(60), 5), np.array([], np.uint64), np.array([7], np.uint64)],

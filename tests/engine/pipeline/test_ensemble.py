@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import os
 import signal
 from contextlib import contextmanager
@@ -13,24 +12,21 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
-from rich.console import Console
 from tiny import TinyModel, TinyTask, tiny_config, tiny_dataset
 from torch import nn
 
 from sightsmith.core.contracts.dataset import CheckedDataset, DatasetIndex
 from sightsmith.core.util.errors import StoppedError, UserError
-from sightsmith.engine.pipeline.cross_validation import choose_folds, choose_refit, cross_validate
+from sightsmith.engine.pipeline.cross_validation import choose_folds, cross_validate
 from sightsmith.engine.pipeline.ensemble import Mixture, ensemble_of_folds, greedy, mean_weights, soup_of_folds
 from sightsmith.engine.pipeline.inference import Predictor
 from sightsmith.engine.pipeline.kept_model import KeptModel
-from sightsmith.engine.pipeline.refit import refit, refit_epochs
+from sightsmith.engine.pipeline.refit import refit
 from sightsmith.engine.pipeline.stages import PlannedRun, RunContext
 from sightsmith.engine.runs.run_dir import RunDir
 from sightsmith.engine.training import distributed
 from sightsmith.engine.training.batch_norm import recompute_statistics
 from sightsmith.engine.training.bootstrap import Interval, gain
-from sightsmith.engine.training.callbacks import ProgressReporter
-from sightsmith.engine.training.state import TrainState
 
 
 class MeanTask(TinyTask):
@@ -270,39 +266,6 @@ def test_a_refit_that_was_stopped_ends_as_an_undisturbed_one(stage, tmp_path):
     assert 0 < watch.updates < 4 * watch.trainings[0].sampler.steps_per_epoch
     assert all(torch.equal(value, whole.weights[name]) for name, value in again.weights.items())
     assert again.metrics == whole.metrics
-
-
-def test_a_refit_reports_no_validation():
-    output = io.StringIO()
-    progress = ProgressReporter(epochs=4, steps=3, batch_images=8, score="accuracy", title="refit  ",
-                                console=Console(file=output, width=200))
-    progress.on_epoch(TrainState(epoch=1), {"train_loss": 0.5, "seconds": 2.0})
-    progress.on_epoch(TrainState(epoch=2), {"train_loss": 0.5, "seconds": 2.0, "loss": None, "accuracy": 0.25})
-    first, second = output.getvalue().splitlines()
-    assert first == "refit  epoch 1/4  train loss 0.5000  6 s left"
-    assert "validation loss" in second and "accuracy 0.2500" in second
-
-
-def test_the_schedule_of_a_refit_is_the_median_of_the_folds():
-    assert refit_epochs([3, 9, 5]) == 5
-    assert refit_epochs([3, 4]) == 4
-    assert refit_epochs([7]) == 7
-
-
-def test_when_the_kept_model_is_refitted():
-    def wanted(images, validation, folds, *, setting="auto", ensemble="none", base_run=None):
-        config = tiny_config()
-        config.dataset.refit, config.ensemble, config.base_run.path = setting, ensemble, base_run
-        return choose_refit(tiny_dataset(images, validation), config, folds)
-
-    assert wanted(100, 20, 5) == "only 20 validation cases"
-    assert wanted(100, 30, 5) == wanted(100, 20, 0) == wanted(100, 20, 5, setting="False") == ""
-    assert wanted(100, 20, 5, ensemble="folds") == wanted(100, 20, 5, base_run="runs/old") == ""
-    assert wanted(100, 40, 5, setting="True") == "as set"
-    with pytest.raises(UserError, match="retraining compares the old classes"):
-        wanted(100, 20, 5, setting="true", base_run="runs/old")
-    with pytest.raises(UserError, match="dataset.refit=true needs folds"):
-        wanted(100, 40, 0, setting="true")
 
 
 def test_an_ensemble_needs_folds_of_the_training_cases():

@@ -48,7 +48,7 @@ def test_a_score_that_is_not_above_does_not(rights):
     _, baseline = compared(rights)
     assert not baseline.beaten
     text = baseline.warning("accuracy", sum(rights) / 60, ["a reason", "another"])
-    assert "is not beyond chance above 0.3333, that of class a (difference: 95 % confidence interval" in text
+    assert "is not significantly above 0.3333, that of predicting class a (difference: 95 % confidence interval" in text
     assert text.endswith("\nLikely reasons:\n- a reason\n- another")
 
 
@@ -69,7 +69,7 @@ def history(*losses):
 @pytest.mark.parametrize(("losses", "says"), [
     ((2.3, 2.29, 2.28), "hyper.learning_rate=0.05 may be too low"), ((2.3, 9.0, 5.0), "hyper.learning_rate=0.05 is too "
                                                                      "high"),
-    ((2.3, 0.4), "labels that do not follow from the images"), ((2.3, 1.5), ""), ((2.3,), ""),
+    ((2.3, 0.4), "the labels do not follow from the images"), ((2.3, 1.5), ""), ((2.3,), ""),
 ])
 def test_the_course_of_the_loss_is_a_reason(losses, says):
     dataset = SimpleNamespace(train=(), infos={})
@@ -112,7 +112,7 @@ def test_a_run_says_whether_it_learnt(tmp_path, capsys, learns, settings):
     status = json.loads((result.run_dir / "status.json").read_text())
     assert status["nothing_learnt"] is not learns
     assert status["baseline"] == 0.5
-    warning = "The validation does not show that anything was learnt"
+    warning = "Validation does not show that anything was learnt"
     page, output = (result.run_dir / "report" / "index.html").read_text(), capsys.readouterr().out
     assert (warning in page, f"warning: {warning}" in output) == (not learns, not learns)
     if not learns:

@@ -20,14 +20,14 @@ from sightsmith.core.contracts.records import TaskRecord
 from sightsmith.core.contracts.schema import Config, PreferenceConfig
 from sightsmith.core.contracts.schema_values import check_values
 from sightsmith.core.plugins.manager import load_plugins
-from sightsmith.core.util.errors import UserError
 from sightsmith.engine.data.dataset_statistics import DatasetStatistics
 from sightsmith.engine.pipeline.default_recipe import LEAST_BATCH, LEAST_STEPS, MOST_PIXELS, MOST_SIDE
 from sightsmith.engine.pipeline.load_dataset import check
-from sightsmith.engine.pipeline.recommend import PERMISSIVE, STOPS, pareto_front, recommend
+from sightsmith.engine.pipeline.recommend import PERMISSIVE, STOPS, recommend
 from sightsmith.engine.report.plan_table import recommendation_rows
 
 TASKS = {"classification": "labels", "detection": "boxes", "segmentation": "masks"}
+TASK = TaskRecord(name="t", description="", builder="a:b", score="s", annotation="boxes")
 IMAGE_TYPES = ("ct", "mri", "xray", "fundus", "other")
 
 
@@ -40,6 +40,12 @@ def facts(task: str = "classification", **known) -> DatasetStatistics:
     usual = {"annotation": TASKS[task], "train_images": 1000, "side": 2000, "monochrome": False, "modalities": (None,),
              "object_side": None if task == "classification" else 300.0, "frequent": ("a", 500), "rare": ("b", 500)}
     return DatasetStatistics(**usual | known)
+
+
+def network(name, parameters, score, metric="AP", data="COCO", **keys) -> NetworkRecord:
+    usual = {"description": "", "builder": "a:b", "task": "t", "family": name, "input_size": 64, "weights": "w",
+             "licence": "MIT", "score": score and Score(metric, score, data, "paper")}
+    return NetworkRecord(name=name, parameters=parameters, **usual | keys)
 
 
 def chosen(task: str = "classification", *, balance=3, image_type="other", limits=None, windows=(), **known):
@@ -91,65 +97,6 @@ def test_a_choice_made_again_from_what_it_resolved_to_is_the_same(task, image_ty
     _, config = chosen(task, image_type=image_type, **known)
     again = recommend(config, plugins.task(task), plugins.networks.values(), facts(task, **known))
     assert again.applied(config) == config
-
-
-# -- networks
-
-
-TASK = TaskRecord(name="t", description="", builder="a:b", score="s", annotation="boxes")
-
-
-def network(name, parameters, score, metric="AP", data="COCO", **keys) -> NetworkRecord:
-    usual = {"description": "", "builder": "a:b", "task": "t", "family": name, "input_size": 64, "weights": "w",
-             "licence": "MIT", "score": score and Score(metric, score, data, "paper")}
-    return NetworkRecord(name=name, parameters=parameters, **usual | keys)
-
-
-def names(*networks):
-    return [record.name for record in pareto_front(networks, TASK, "boxes")]
-
-
-GOOD = network("small", 10, 40), network("large", 100, 60)
-
-
-@pytest.mark.parametrize("other", [
-    network("other", 1, 90, task="u"), network("other", 1, 90, weights=""),
-    network("other", 1, 90, licence="CC-BY-NC-4.0"), network("other", 1, 90, licence=""),
-    network("other", 1, 90, annotation="masks"), network("other", 1, 90, zoo="a:b"),
-    network("other", 1, 90, data="LVIS"), network("other", 1, 90, metric="AR"), network("other", 1, None),
-    network("dear", 200, 60), network("worse", 50, 30), network("hopeless", 1, 19),
-], ids=lambda record: f"{record.name} {record.score}")
-def test_networks_that_are_no_choice(other):
-    assert names(*GOOD, other) == ["small", "large"]
-
-
-def test_published_scores_name_metric_data_and_source(plugins):
-    [version] = {record.score.source for record in plugins.networks.values() if record.builder.endswith("_classifier")}
-    assert plugins.network("resnet18").score == Score("top-1", 69.758, "ImageNet-1K", version)
-    assert plugins.network("rtmdet_tiny").score == Score("box AP", 40.9, "COCO", "mmdet metafile")
-    assert str(plugins.network("rtmdet_tiny").score) == "box AP 40.9"
-    assert plugins.network("mmdet").score is None
-
-
-def test_operations_count_where_all_networks_have_them():
-    slow = network("slow", 1, 50, gflops=9.0)
-    assert names(*(replace(record, gflops=1.0 + place) for place, record in enumerate(GOOD)), slow) == [
-        "small", "large"]
-    assert names(*GOOD, slow) == ["slow", "large"]
-
-
-def test_no_network_to_choose():
-    with pytest.raises(UserError, match="type tuner=manual"):
-        names(network("other", 1, 90, licence=""))
-
-
-def test_fewer_networks_than_stops():
-    config = replace(defaults("detection"))
-    found = []
-    for balance in range(1, 6):
-        config = replace(config, preference=PreferenceConfig(balance))
-        found.append(recommend(config, TASK, GOOD, facts("detection")).decisions[0].value)
-    assert found == ["small", "small", "large", "large", "large"]
 
 
 # -- augmentation and windows
@@ -235,7 +182,7 @@ def test_very_small_objects_get_tiles():
             assert config.hyper.batch_size * config.image.size**2 <= MOST_PIXELS or config.hyper.batch_size <= 2
 
 
-# -- hyper-parameters
+# -- hyperparameters
 
 
 def test_few_cases_get_small_batches_and_many_epochs():

@@ -51,7 +51,7 @@ def rows(result, name="network.fc.weight"):
     "dataset.tile=64", "flow=general", "base_run.path=elsewhere", "base_run.classes=[black]", "~base_run.classes",
     "preset.title=mine", "+network@network.options=resnet34",
 ])
-def test_a_source_locks_task_network_and_preprocessing(base_run, override, plugins):
+def test_a_base_run_locks_task_network_and_preprocessing(base_run, override, plugins):
     with pytest.raises(UserError):
         compose([f"base_run={base_run.run_dir}", "dataset.root=any", override], plugins)
 

@@ -10,7 +10,20 @@ from pathlib import Path
 import pytest
 import torch
 import yaml
-from broken_datasets import folders, picture
+from broken_datasets import folders
+from changed_runs import (
+    change_bundle,
+    change_config,
+    change_image,
+    change_label,
+    change_seed,
+    change_weights,
+    edit,
+    edit_one_weight,
+    states,
+    texts,
+    verify,
+)
 from safetensors.torch import save_file
 from torchvision.models import get_model
 
@@ -21,13 +34,12 @@ from sightsmith.core.config.model_card import restore_config
 from sightsmith.core.config.presets import Preset
 from sightsmith.core.contracts.records import Provider
 from sightsmith.core.contracts.schema import PresetConfig
-from sightsmith.core.plugins.manager import load_plugins
 from sightsmith.core.util.errors import UserError
 from sightsmith.engine.pipeline.start import start
-from sightsmith.engine.pipeline.verify import CHANGED, SAME, UNKNOWN, check_run, train_again
+from sightsmith.engine.pipeline.verify import CHANGED, SAME, UNKNOWN, train_again
 from sightsmith.engine.runs import lockfile as lock_module
 from sightsmith.engine.runs import published as published_module
-from sightsmith.engine.runs.checkpoint import load_tree, save_tree, tensors_digest
+from sightsmith.engine.runs.checkpoint import load_tree, save_tree
 
 pytestmark = pytest.mark.usefixtures("blank_plots")
 TRAIN = ["task=classification", "network=mobilenet_v3_small", "recipe=platform", "image.size=32", "hyper.epochs=1",
@@ -68,35 +80,6 @@ def run(place):
     return run
 
 
-def states(run: Path) -> dict[str, str]:
-    return {check.part: check.state for check in check_run(run, lambda line: None, load_plugins())}
-
-
-def texts(run: Path, state: str) -> dict[str, str]:
-    checks = check_run(run, lambda line: None, load_plugins())
-    return {check.part: check.text for check in checks if check.state == state}
-
-
-def verify(capsys, *arguments: str) -> tuple[int, str]:
-    with pytest.raises(SystemExit) as end:
-        main(["verify", *arguments])
-    output = capsys.readouterr()
-    return end.value.code, output.out + output.err
-
-
-def edit(path: Path, old: str, new: str) -> None:
-    text = path.read_text()
-    assert old in text
-    path.write_text(text.replace(old, new))
-
-
-def edit_one_weight(run: Path) -> None:
-    path = run / "model" / "model.safetensors"
-    tree = load_tree(path)
-    tree["model"]["network.classifier.3.bias"][0] += 1e-3
-    save_tree(path, tree)
-
-
 def test_an_unchanged_run_is_the_same(run, capsys):
     assert states(run) == dict.fromkeys(
         ("data", "split", "weights", "config", "preset", "packages", "python", "platform", "bundle"), SAME)
@@ -105,31 +88,6 @@ def test_an_unchanged_run_is_the_same(run, capsys):
     code, output = verify(capsys, f"run={run}", "--json")
     assert code == 0
     assert {item["state"] for item in json.loads(output)["checks"]} == {SAME}
-
-
-def change_image(place, run):
-    picture(place / "set" / "cat" / "3.png", 4711)
-
-
-def change_label(place, run):
-    (place / "set" / "cat" / "3.png").rename(place / "set" / "dog" / "cat-3.png")
-
-
-def change_config(place, run):
-    edit(run / "config.yaml", "learning_rate: 0.001", "learning_rate: 0.002")
-
-
-def change_seed(place, run):
-    edit(run / "config.yaml", "seed: 0", "seed: 1")
-
-
-def change_bundle(place, run):
-    edit_one_weight(run)
-
-
-def change_weights(place, run):
-    path = place / "start.safetensors"
-    path.write_bytes(path.read_bytes()[:-1] + b"\x7f")
 
 
 @pytest.mark.parametrize(("change", "parts"), [
@@ -317,33 +275,6 @@ def test_a_preset_has_a_checksum_and_a_run_in_it_is_made_again(place, capsys, pr
     assert texts(run, CHANGED) == {"preset": "the content of the preset's file"}
     (preset_folder / "cats.yaml").unlink()
     assert "No installed plugin provides the preset 'cats'" in texts(run, UNKNOWN)["preset"]
-
-
-def test_the_checksum_is_that_of_what_the_file_says():
-    assert replace(PRESET, provider=Provider("other", "other", "1")).checksum == PRESET.checksum
-    others = [replace(PRESET, network="resnet18"), replace(PRESET, card=replace(PRESET.card, classes=["dog", "cat"])),
-              replace(PRESET, config={}), replace(PRESET, card=replace(PRESET.card, tunable=["image"]))]
-    assert len({preset.checksum for preset in [PRESET, *others]}) == 5
-
-
-def test_the_digest_of_tensors_knows_names_types_shapes_and_bytes_and_no_layout():
-    first = {"a": torch.arange(24.).reshape(1, 2, 3, 4), "b": torch.tensor(3), "c": torch.zeros(0)}
-    turned = {"c": first["c"], "b": first["b"], "a": first["a"].contiguous(memory_format=torch.channels_last)}
-    assert tensors_digest(first) == tensors_digest(turned)
-    others = [{**first, "a": first["a"].reshape(2, 1, 3, 4)}, {**first, "b": torch.tensor(3).view(torch.float64)},
-              {**first, "c": torch.zeros(0, 1)}, {"A": first["a"], "b": first["b"], "c": first["c"]},
-              {**first, "a": first["a"] + 1e-6}, {**first, "a": first["a"].bfloat16()}]
-    assert len({tensors_digest(tensors) for tensors in [first, *others]}) == 7
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("network", ["task=detection network=rtmdet_tiny", "task=segmentation network=fastscnn"])
-def test_objects_come_out_the_same(tmp_path, network, plugins):
-    run = sightsmith.train([*network.split(), "dataset.root=sample", "dataset.limit=16", "network.weights=none",
-                            "image.size=64", "hyper.epochs=1", "hyper.batch_size=4", "hyper.optimizer=adamw",
-                            "dataset.validation_percentage=25", "logger=[]", f"output_dir={tmp_path}"]).run_dir
-    again = train_again(run, check_run(run, lambda line: None, plugins), plugins)
-    assert again.same, again.lines()
 
 
 def test_a_job_of_a_sweep_is_made_again_beside_the_sweep(place, plugins):

@@ -37,3 +37,16 @@ def errors():
 def warned():
     """``warned(index)``: the text of its warnings."""
     return lambda index: [str(problem) for problem in index.problems if problem.severity == "warning"]
+
+
+@pytest.fixture
+def read(learns, plugins):
+    """The checked data set, and the lines and problems that a user reads."""
+    def run(annotation, overrides, errors=False):
+        learns(annotation)
+        lines = []
+        dataset = check(compose(["task=classification", *overrides], plugins), load_plugins(), lines.append)
+        if not errors:
+            dataset.raise_for_errors()
+        return dataset, "\n".join([*lines, *map(str, dataset.problems)])
+    return run

@@ -119,7 +119,7 @@ MISTAKES = {
     "an angle of words": (f'{BOX} rotation="up"/>', "rotation='up' is not a number"),
     "an endless angle": (f'{BOX} rotation="inf"/>', "it is turned by inf degrees"),
     "outside of words": (f'{BOX} outside="perhaps"/>', "outside='perhaps' is neither 0 nor 1"),
-    "an unknown shape": ('<circle label="cat" r="4"/>', "<circle> is no shape of CVAT"),
+    "an unknown shape": ('<circle label="cat" r="4"/>', "<circle> is not a CVAT shape"),
     "two points": ('<polygon label="cat" points="1,1;2,2"/>', "a polygon of 2 points"),
     "points of three": ('<polygon label="cat" points="1,1,1;2,2,2;3,3,3"/>', "is not x,y;x,y;..."),
     "points of words": ('<polygon label="cat" points="a,b;2,2;3,3"/>', "is not x,y;x,y;..."),

@@ -121,8 +121,8 @@ def test_a_table_in_the_folder_of_each_split_and_images_without_a_row(index_of, 
     ({"bbox": [[1, 2, 3, 4]], "categories": []}, "has not equally many boxes and categories"),
     ({"bbox": [[1, 2, 3, 4]]}, "has not equally many boxes and categories"),
     ({"bbox": 4, "categories": 4}, "has not equally many boxes and categories"),
-    ({"bbox": [[1, 2, 3, 4]], "categories": [None]}, "object 1: 'None' is no class"),
-    ([7], "object 1: 'None' is no class"),
+    ({"bbox": [[1, 2, 3, 4]], "categories": [None]}, "object 1: 'None' is not a class"),
+    ([7], "object 1: 'None' is not a class"),
 ])
 def test_mistakes_of_objects(objects, expected, index_of, errors, tmp_path):
     def change(rows):
@@ -137,8 +137,8 @@ def test_mistakes_of_objects(objects, expected, index_of, errors, tmp_path):
 @pytest.mark.parametrize(("change", "expected"), [
     (lambda text: text.replace("{", "", 1), "metadata.jsonl:1: is not JSON"),
     (lambda text: text + "[1]\n", "metadata.jsonl:9: is not a JSON object"),
-    (lambda text: text.replace('"label": "cat"', '"label": true', 1), "metadata.jsonl:1: 'True' is no class"),
-    (lambda text: text.replace('"label": "cat"', '"label": ""', 1), "metadata.jsonl:1: '' is no class"),
+    (lambda text: text.replace('"label": "cat"', '"label": true', 1), "metadata.jsonl:1: 'True' is not a class"),
+    (lambda text: text.replace('"label": "cat"', '"label": ""', 1), "metadata.jsonl:1: '' is not a class"),
     (lambda text: text.replace('"file_name"', '"text"', 1), "metadata.jsonl:1: names no image"),
     (lambda text: text.replace('"label"', '"text"'), "metadata.jsonl: has neither a column 'label' nor 'objects'"),
 ])

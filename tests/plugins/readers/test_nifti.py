@@ -148,10 +148,10 @@ def changed(path, *changes):
     ([(42, "<i2", [20, -24, 28])], "its size is 20 x -24 x 28 voxels"),
     ([(42, "<i2", [20, 24, 0])], "its size is 20 x 24 x 0 voxels"),
     ([(42, "<i2", [20, 24, 29])], "it is cut short: its voxels have 27,840 bytes, and it has 26,880"),
-    ([(280, "<f4", np.nan)], "its affine, .*, has values that are no numbers"),
+    ([(280, "<f4", np.nan)], "its affine, .*, has values that are not numbers"),
     ([(280, "<f4", [0, 0, 0])], "its affine, .*, leaves out a direction"),
     ([(40, "<i2", 9)], "cannot be decoded|does not begin"), ([(70, "<i2", 1234)], "cannot be decoded"),
-    ([(70, "<i2", [32, 64])], "type complex64, which is no image's"), ([(344, "S3", b"ni1")], "in two files"),
+    ([(70, "<i2", [32, 64])], "type complex64, which images do not have"), ([(344, "S3", b"ni1")], "in two files"),
     ([(344, "S3", b"abc")], "in two files|cannot be decoded|its format is unknown"),
     ([(108, "<f4", 1e9)], "cut short|begin at the byte"), ([(108, "<f4", np.nan)], "cannot be decoded"),
     ([(108, "<f4", -5000)], "cut short|cannot be decoded")])

@@ -95,7 +95,7 @@ def test_the_data_may_be_at_the_end(tmp_path):
     (("encoding: raw", "encoding: gzip"), "cannot be decoded"), (("encoding: raw", "encoding: bz2"), "cannot be dec"),
     (("encoding: raw", "encoding: raw\nline skip: 4"), "skips lines"),
     (("encoding: raw", "encoding: raw\nbyte skip: -7"), "skips -7 bytes"),
-    (("(0.8,0,0)", "(nan,0.1,0)"), "no numbers"), (("(0.8,0,0)", "(0,0,0)"), "leaves out a direction"),
+    (("(0.8,0,0)", "(nan,0.1,0)"), "not numbers"), (("(0.8,0,0)", "(0,0,0)"), "leaves out a direction"),
     (("space origin: (0,0,0)", "space origin: (0,0)"), "do not fit its dimension of 3"),
     (("dimension: 3", "dimension: x"), "cannot be decoded"), (("NRRD000", "NRRD999"), "format is unknown|cannot be")])
 def test_hostile_headers(tmp_path, change, message):
