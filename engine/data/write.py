@@ -16,12 +16,18 @@ from sightsmith.engine.data.masks import box, class_numbers, encode
 
 
 def find_writer(name: str, formats: Mapping[str, DatasetFormatRecord], annotation: str) -> DatasetFormatRecord:
-    """The format called ``name``. Raises UserError if it is unknown or cannot write this kind of ``annotation``."""
+    """The format called ``name``. Raises UserError if it is unknown, cannot write this kind of ``annotation``, or lacks
+    a package."""
     writable = [key for key, record in formats.items() if record.writer and annotation in record.annotations]
     if name not in writable:
         why = "cannot be written" if name in formats and not formats[name].writer else \
             f"has no {annotation}" if name in formats else "does not exist"
         raise UserError(f"The format {name!r} {why}.", hint=f"formats for {annotation}: {', '.join(writable)}")
+    try:
+        formats[name].build_writer()
+    except ModuleNotFoundError as error:
+        raise UserError(f"Writing {name} needs {error.name}, which is not installed.",
+                        hint=formats[name].install or "choose another format") from error
     return formats[name]
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -14,16 +15,19 @@ from sightsmith.core.contracts.annotation import Object
 from sightsmith.core.contracts.dataset import DatasetIndex, Sample
 from sightsmith.core.util.errors import UserError
 from sightsmith.engine.data.convert import to_objects
-from sightsmith.engine.data.masks import box, decode, encode
+from sightsmith.engine.data.masks import box, decode, encode, semantic_map
 from sightsmith.engine.data.write import find_writer, write_dataset
 from sightsmith.testing import PluginConformance
 
-WITHOUT_MASKS = {"createml", "hf_image_folder", "parquet"}
-WITH_MASKS = [name for name in MAKERS if name not in WITHOUT_MASKS]
+WITHOUT_MASKS = {"createml", "hf_image_folder"}
+SEMANTIC = {"parquet"}
+"""Formats whose masks are those of classes, not of objects."""
+WITH_MASKS = [name for name in MAKERS if name not in WITHOUT_MASKS | SEMANTIC]
 
 
 def by_number(samples):
-    return {int(sample.path.stem): sample for sample in samples}
+    """By the number in the name of the image, which has its row before it in a Parquet file."""
+    return {int(Path(sample.name).stem.rpartition("-")[2]): sample for sample in samples}
 
 
 def annotation_files(root):
@@ -121,7 +125,7 @@ def test_it_is_detected_and_the_folder_without_its_file_is_not(form, plugins, tm
 @pytest.mark.parametrize("form", MAKERS)
 @pytest.mark.parametrize("kind", ["box", "polygon", "labels"])
 def test_every_other_format_is_less_certain(form, kind, plugins, tmp_path):
-    if kind == "polygon" and form in WITHOUT_MASKS:
+    if kind == "polygon" and form not in WITH_MASKS:
         kind = "box"
     name = MAKERS[form](kind)(tmp_path)
     found = {other: match.confidence for other, record in plugins.dataset_formats.items()
@@ -158,16 +162,20 @@ def drawn(folder, annotation):
 def test_what_is_written_reads_back(form, annotation, checked, plugins, tmp_path):
     record = plugins.dataset_formats[form]
     if record.writer is None or annotation not in record.annotations:
-        assert form in ("parquet", *WITHOUT_MASKS)
+        assert form in WITHOUT_MASKS
         return
     index = drawn(tmp_path / "set", annotation)
     index = index if annotation == "labels" else to_objects(index)
     notes = written(index, form, tmp_path / "out", plugins)
-    assert len(notes) == (form == "via" and annotation == "masks")
+    assert len(notes) == (form in ("via", *SEMANTIC) and annotation == "masks")
     second = checked(tmp_path / "out", form, annotation, "dataset.min_images_per_class=1").index
     assert second.classes == index.classes
     for sample, other in zip(index.samples, (by_number(second.samples)[number] for number in range(5)), strict=True):
         assert other.labels == sample.labels
+        if annotation == "masks" and form in SEMANTIC:
+            assert np.array_equal(semantic_map(sample, CLASSES, HEIGHT, WIDTH),
+                                  semantic_map(other, second.classes, HEIGHT, WIDTH))
+            continue
         assert [item.label for item in other.objects] == [item.label for item in sample.objects] or form == "via"
         if annotation == "boxes":
             assert [item.box for item in other.objects] == [pytest.approx(item.box) for item in sample.objects]
@@ -185,14 +193,14 @@ def test_xml_without_a_character_for_a_name_is_not_written(form, plugins, tmp_pa
     assert written(index, form, tmp_path / "again", plugins) == []
 
 
-@pytest.mark.parametrize("form", ["cvat", "datumaro", "hf_image_folder"])
+@pytest.mark.parametrize("form", ["cvat", "datumaro", "hf_image_folder", "parquet"])
 def test_split_and_crowds_stay(form, index_of, plugins, tmp_path):
     index = drawn(tmp_path / "set", "boxes")
     splits = ("train", "train", "validation", "test", "validation")
     samples = [replace(sample, split=split) for sample, split in zip(index.samples, splits, strict=True)]
     samples[2] = replace(samples[2], objects=tuple(replace(item, crowd=True) for item in samples[2].objects))
     notes = written(replace(index, samples=tuple(samples)), form, tmp_path / "out", plugins)
-    assert len(notes) == (form == "hf_image_folder")  # it has no crowds
+    assert len(notes) == (form in ("hf_image_folder", "parquet"))  # they have no crowds
     found = by_number(index_of(tmp_path / "out", form).samples)
     assert [found[number].split for number in range(5)] == list(splits)
     crowds = [item.crowd for number in range(5) for item in found[number].objects]
