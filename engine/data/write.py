@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from sightsmith.core.contracts.annotation import Object
 from sightsmith.core.contracts.dataset import DatasetIndex, Sample
 from sightsmith.core.contracts.image import Array, ImageInfo
 from sightsmith.core.contracts.records import DatasetFormatRecord
-from sightsmith.core.util.errors import UserError, listed
+from sightsmith.core.util.errors import UserError
 from sightsmith.core.util.files import fill_folder
+from sightsmith.engine.data.frame_files import frames_as_files
 from sightsmith.engine.data.masks import box, class_numbers, encode
 
 
@@ -31,26 +33,21 @@ def find_writer(name: str, formats: Mapping[str, DatasetFormatRecord], annotatio
     return formats[name]
 
 
-def ensure_single_frames(frames: Collection[str]) -> None:
-    """Raises UserError if there are ``frames`` of multi-frame files."""
-    if frames:
-        raise UserError(f"Frames of multi-frame files cannot be written: {listed(frames)}",
-                        hint="save each frame as a separate file first")
-
-
 def write_dataset(index: DatasetIndex, infos: Mapping[str, ImageInfo], record: DatasetFormatRecord, folder: Path,
                   ) -> list[str]:
-    """Write the checked ``index`` into the new ``folder``; returns notes on what the format cannot express.
-
-    Raises UserError if the folder exists, and for frames of multi-frame files.
-    """
+    """Write the checked ``index`` into the new ``folder``, frames as images of their own; returns notes on what the
+    format cannot express. Raises UserError if the folder exists."""
     if folder.exists():
         raise UserError(f"{folder} already exists and is not overwritten", hint="choose another folder")
-    ensure_single_frames([sample.key for sample in index.samples if sample.frame is not None])
-    samples = tuple(_with_regions(sample, infos[sample.name]) for sample in index.samples)
+    samples = [_with_regions(sample, infos[sample.name]) for sample in index.samples]
     notes: list[str] = []
     write = record.build_writer()
-    fill_folder(folder, lambda place: notes.extend(write(replace(index, samples=samples), infos, place)))
+
+    def fill(place: Path) -> None:
+        with TemporaryDirectory(dir=place.parent, prefix=".frames-") as frames:
+            single, known, said = frames_as_files(samples, infos, Path(frames))
+            notes.extend([*said, *write(replace(index, samples=single), known, place)])
+    fill_folder(folder, fill)
     return notes
 
 

@@ -9,11 +9,13 @@ import zipfile
 
 import numpy as np
 import pytest
+import tifffile
 from PIL import Image
 from volume_files import THICK, affine_of, decathlon, nifti, organ, slicer
 
 from sightsmith.core.config.compose import compose
 from sightsmith.core.plugins.manager import load_plugins
+from sightsmith.core.util.errors import UserError
 from sightsmith.engine.data.images import read_frame
 from sightsmith.engine.data.masks import semantic_map
 from sightsmith.engine.data.near_duplicates import near_duplicates
@@ -216,8 +218,58 @@ def test_boxes_and_labels_come_from_the_masks(tmp_path):
     assert (right - left, bottom - top) == (12, 10)
     labels = read(tmp_path, task="classification")
     assert {sample.labels for sample in labels.index.samples} == {("spleen",), ()}
-    with pytest.raises(Exception, match="Frames of multi-frame files cannot be written"):
-        write_dataset(dataset.index, dataset.infos, load_plugins().dataset_formats["coco"], tmp_path / "new")
+
+
+CONVERTED = [name for name, record in load_plugins().dataset_formats.items()
+             if record.writer and "masks" in record.annotations and name != "parquet"]
+
+
+@pytest.mark.parametrize("form", CONVERTED)
+def test_slices_are_written_with_their_masks(form, tmp_path):
+    dataset = read(decathlon(tmp_path / "set", cases=2))
+    notes = convert(dataset, form, tmp_path / "out")
+    assert notes[0] == ("16 frames of 2 files become images of their own, such as imagesTr/spleen_0.nii.gz-0; to keep "
+                        r"those of a file in the same split, add dataset.group_by='(.+)-\d+\.(png|npy)$'")
+    assert notes[1] == ("these images are as bright as their files were with image.range=[-32768,32767]; "
+                        "image.windows does not apply to them")
+    again = read(tmp_path / "out", "image.windows=[]", "image.range=[-160,240]", r"dataset.group_by='(.+)-\d+\.'",
+                 f"dataset.format={form}")
+    assert len({sample.group for sample in again.index.samples}) == 2
+    found = {sample.path.name: sample for sample in again.index.samples}
+    for sample in dataset.index.samples:
+        other = found[f"{sample.path.name}-{sample.frame}.npy"]
+        assert np.array_equal(read_frame(sample).values, read_frame(other).values)
+        maps = [semantic_map(item, dataset.index.classes, 36, 40) for item in (sample, other)]
+        assert np.array_equal(*maps) and sample.labels == other.labels
+
+
+def test_what_parquet_cannot_have_of_slices(tmp_path):
+    dataset = read(decathlon(tmp_path / "set", cases=2))
+    with pytest.raises(UserError, match=r"Parquet cannot have 16 of the images: imagesTr/spleen_0.nii.gz-0.npy"):
+        convert(dataset, "parquet", tmp_path / "out")
+
+
+@pytest.mark.parametrize(("values", "suffix", "dtype"), [
+    (np.uint8([3, 250]), ".png", np.uint8), (np.uint16([3, 60000]), ".png", np.uint16),
+    (np.float32([1.5, -2]), ".npy", np.float32), (np.float32([1, 255]), ".png", np.uint16),
+    (np.int32([0, 70000]), ".npy", np.int32)])
+def test_frames_are_as_small_as_they_fit(values, suffix, dtype, tmp_path):
+    """In the type in which they are exact, of all frames alike."""
+    for number in range(4):
+        pages = np.zeros((2, 20, 24), values.dtype)
+        pages[0, 3, number], pages[1, 4, number] = values
+        (tmp_path / "ab"[number % 2]).mkdir(exist_ok=True)
+        tifffile.imwrite(tmp_path / "ab"[number % 2] / f"{number}.tif", pages, photometric="minisblack")
+    dataset = read(tmp_path, "image.range=[0,1]", "image.windows=[]", task="classification")
+    convert(dataset, "label_csv", tmp_path / "out")
+    for sample in dataset.index.samples:
+        path = tmp_path / "out" / "images" / f"{sample.name}-{sample.frame}{suffix}"
+        found = np.array(Image.open(path)) if suffix == ".png" else np.load(path)
+        assert found.dtype == dtype and np.array_equal(found, read_frame(sample).values[..., 0])
+
+
+def convert(dataset, form, folder):
+    return write_dataset(dataset.index, dataset.infos, load_plugins().dataset_formats[form], folder)
 
 
 def test_without_the_extra_one_problem_says_what_to_install(tmp_path, monkeypatch):
