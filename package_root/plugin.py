@@ -71,7 +71,15 @@ if TYPE_CHECKING:
     from sightsmith.core.contracts.task import Task
     from sightsmith.core.contracts.weights import LoadReport, PublishedWeights
     from sightsmith.core.plugins.manager import Plugins
-    from sightsmith.core.util.files import cache_dir, fill_folder, resolved_path, stem_of, write_atomic, write_json
+    from sightsmith.core.util.files import (
+        cache_dir,
+        fill_folder,
+        resolved_path,
+        short_path,
+        stem_of,
+        write_atomic,
+        write_json,
+    )
     from sightsmith.core.util.text import format_metric
     from sightsmith.engine.data.annotated_image import (
         AnnotatedImage,
@@ -82,6 +90,7 @@ if TYPE_CHECKING:
     from sightsmith.engine.data.annotation_files import (
         HEAD,
         LARGEST_TEXT,
+        about_link,
         files_in,
         has_images,
         images_by_stem,
@@ -119,7 +128,7 @@ if TYPE_CHECKING:
     from sightsmith.engine.data.grey_levels import largest as largest_value
     from sightsmith.engine.data.grey_levels import window_limits
     from sightsmith.engine.data.image_files import is_image, is_inside
-    from sightsmith.engine.data.image_finder import ImageFinder
+    from sightsmith.engine.data.image_finder import ImageFinder, ImageFrame, split_frame
     from sightsmith.engine.data.image_limits import check_jpeg_scans, integer_limits
     from sightsmith.engine.data.image_limits import check_size as check_image_size
     from sightsmith.engine.data.images import read_image, read_input
@@ -240,6 +249,7 @@ LAZY = {
     "cache_dir": "sightsmith.core.util.files:cache_dir",
     "fill_folder": "sightsmith.core.util.files:fill_folder",
     "resolved_path": "sightsmith.core.util.files:resolved_path",
+    "short_path": "sightsmith.core.util.files:short_path",
     "write_atomic": "sightsmith.core.util.files:write_atomic",
     "write_json": "sightsmith.core.util.files:write_json",
     "format_metric": "sightsmith.core.util.text:format_metric",
@@ -249,6 +259,7 @@ LAZY = {
     "PhotometricAugmentation": "sightsmith.engine.data.annotated_image:PhotometricAugmentation",
     "HEAD": "sightsmith.engine.data.annotation_files:HEAD",
     "LARGEST_TEXT": "sightsmith.engine.data.annotation_files:LARGEST_TEXT",
+    "about_link": "sightsmith.engine.data.annotation_files:about_link",
     "files_in": "sightsmith.engine.data.annotation_files:files_in",
     "has_images": "sightsmith.engine.data.annotation_files:has_images",
     "images_by_stem": "sightsmith.engine.data.annotation_files:images_by_stem",
@@ -271,6 +282,8 @@ LAZY = {
     "read_numbers": "sightsmith.engine.data.annotation_values:read_numbers",
     "read_size": "sightsmith.engine.data.annotation_values:read_size",
     "ImageFinder": "sightsmith.engine.data.image_finder:ImageFinder",
+    "ImageFrame": "sightsmith.engine.data.image_finder:ImageFrame",
+    "split_frame": "sightsmith.engine.data.image_finder:split_frame",
     "SPLIT_NAMES": "sightsmith.engine.data.split_names:SPLIT_NAMES",
     "split_of": "sightsmith.engine.data.split_names:split_of",
     "CheckedAugmentation": "sightsmith.engine.data.augmentations:CheckedAugmentation",
@@ -342,14 +355,14 @@ __all__ = [
     "Colour", "CommandRecord", "ComposingAugmentation", "Config", "ConfigPath", "DatasetFormat", "DatasetFormatRecord",
     "DatasetIndex", "DatasetStatistics", "ExportFormat", "ExportFormatRecord", "Exporter", "FileCache", "Finding",
     "FormatMatch", "Frame", "GeometricAugmentation", "Geometry", "Head", "HeadLayout", "HeadRow", "ImageConfig",
-    "ImageError", "ImageFinder", "ImageInfo", "ImageReaderRecord", "LoadReport", "LoggerRecord", "Mask", "MaskError",
-    "MemoryCache", "MetricLogger", "MissingReaderError", "Model", "ModuleBuilder", "ModuleNetworkRecord",
+    "ImageError", "ImageFinder", "ImageFrame", "ImageInfo", "ImageReaderRecord", "LoadReport", "LoggerRecord", "Mask",
+    "MaskError", "MemoryCache", "MetricLogger", "MissingReaderError", "Model", "ModuleBuilder", "ModuleNetworkRecord",
     "NetworkConfig", "NetworkRecord", "Object", "Option", "Outputs", "Parameter", "PhotometricAugmentation", "Picture",
     "Plan", "Plugins", "Polygons", "PredictedObject", "Prediction", "PredictionT", "PresetFolder", "Problem",
     "PublishedWeights", "RawPrediction", "Reader", "RecipeRecord", "Recommendation", "RecommendedValue", "ResultT",
     "RunLengths", "Runner", "Sample", "SampleResult", "Score", "SearchSpace", "Section", "SemanticMask", "Split",
     "Stem", "Suggestion", "Task", "TaskConfig", "TaskRecord", "Train", "TrialResult", "Tuner", "TunerRecord", "Uniform",
-    "UserError", "Value", "WeightsFile", "Writer", "ZooNetwork", "apply_augmentations", "apply_composing",
+    "UserError", "Value", "WeightsFile", "Writer", "ZooNetwork", "about_link", "apply_augmentations", "apply_composing",
     "apply_geometric", "as_distribution", "blended", "build_module", "cache_dir", "channelwise", "check_image_size",
     "check_jpeg_scans", "color_jitter", "cut_out", "decode_mask", "default_recipe", "encode_mask", "escape_dollars",
     "file_digest", "files_in", "fill_folder", "find_heads", "format_metric", "has_images", "has_kind", "hookimpl",
@@ -359,8 +372,8 @@ __all__ = [
     "picture_values", "plain_layout", "ranked", "read_bytes", "read_flag", "read_head", "read_id", "read_image",
     "read_input", "read_integer", "read_json", "read_number", "read_numbers", "read_size", "read_starting_weights",
     "read_text", "read_weights", "read_yaml", "relative_name", "resolved_path", "richest", "run_lengths",
-    "semantic_map", "split_of", "stem_of", "subfolders", "to_float32", "walk_files", "window_limits", "write_atomic",
-    "write_json",
+    "semantic_map", "short_path", "split_frame", "split_of", "stem_of", "subfolders", "to_float32", "walk_files",
+    "window_limits", "write_atomic", "write_json",
 ]
 
 if not TYPE_CHECKING:  # otherwise a type checker would accept any name

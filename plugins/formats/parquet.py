@@ -13,8 +13,10 @@ from typing import Any
 from sightsmith.plugin import (
     DatasetIndex,
     FormatMatch,
+    ImageFrame,
     Problem,
     Split,
+    about_link,
     cache_dir,
     is_inside,
     read_head,
@@ -116,7 +118,7 @@ def _read_file(path: Path, data: ToolDataset, card: Mapping[str, tuple[str, ...]
 
     place = Place(relative_name(path, data.root))
     if not is_inside(data.root, path):
-        data.problems.append(place.problem("is a link to a file outside the data set"))
+        data.problems.append(place.problem(about_link(path)))
         return set()
     try:
         with ParquetFile(path) as file:
@@ -152,16 +154,17 @@ def _add_row(row: dict[str, Any], number: int, table: _Table, path: Path, reader
     if found is None:
         return
     image, named = found
-    name = f"{place.file}/{number:06}-{named}" if named else relative_name(image, data.root)
+    name = f"{place.file}/{number:06}-{named}" if named else relative_name(image.path, data.root)
     value = row.get(table.mask) if table.mask else None
     given = any(value.values()) if isinstance(value, dict) else value is not None
     mask = _image(value, place, path, data) if given else None
     if mask is not None and name not in data.images:
-        pairs[name] = Pair(image, mask[0], name, f"{place.file} ({place.entry})")
-    data.add(image, place, labels, objects, split=_split_of(path, data.root), name=name)
+        pairs[name] = Pair(image.path, mask[0].path, name, f"{place.file} ({place.entry})")
+    data.add(image, place, labels, objects, split=_split_of(path, data.root),
+             name=name if named else "")
 
 
-def _image(value: Any, place: Place, path: Path, data: ToolDataset) -> tuple[Path, str] | None:
+def _image(value: Any, place: Place, path: Path, data: ToolDataset) -> tuple[ImageFrame, str] | None:
     """The file of an image, and its name if it was inside the Parquet file; None with a problem."""
     content, named = (value.get("bytes"), value.get("path")) if isinstance(value, dict) else (value, None)
     if not isinstance(content, bytes):
@@ -178,7 +181,7 @@ def _image(value: Any, place: Place, path: Path, data: ToolDataset) -> tuple[Pat
         file.parent.mkdir(parents=True, exist_ok=True)
         write_atomic(file, content)
     stem = PurePosixPath(named.replace("\\", "/")).stem if isinstance(named, str) and named else "image"
-    return file, f"{stem}{suffix}"
+    return ImageFrame(file), f"{stem}{suffix}"
 
 
 def _table(schema: Any, names: Mapping[str, tuple[str, ...]]) -> _Table | None:

@@ -8,15 +8,18 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from object_datasets import BOX, CLASSES, HEIGHT, WIDTH, label, mask, picture
+from object_datasets import BOX, CLASSES, HEIGHT, WIDTH, coco, label, labelme, mask, picture, voc_xml
+from PIL import Image
 from tool_datasets import MAKERS, elsewhere
 
+from sightsmith.core.config.compose import compose
 from sightsmith.core.contracts.annotation import Object
 from sightsmith.core.contracts.dataset import DatasetIndex, Sample
 from sightsmith.core.util.errors import UserError
 from sightsmith.engine.data.convert import to_objects
 from sightsmith.engine.data.masks import box, decode, encode, semantic_map
 from sightsmith.engine.data.write import find_writer, write_dataset
+from sightsmith.engine.pipeline.load_dataset import check
 from sightsmith.testing import PluginConformance
 
 WITHOUT_MASKS = {"createml", "hf_image_folder"}
@@ -72,6 +75,89 @@ def test_paths_of_another_machine(form, index_of, errors, warned, tmp_path):
     assert errors(index) == []
     assert len(index.samples) == 8
     assert sum("matched by the ending" in text for text in warned(index)) == 1
+
+
+def pages(folder, suffix=".tif"):
+    """A file of eight pages, all different."""
+    folder.mkdir(parents=True, exist_ok=True)
+    first, *others = (Image.fromarray(np.full((HEIGHT, WIDTH), 30 * number, np.uint8)) for number in range(8))
+    first.save(folder / f"scan{suffix}", save_all=True, append_images=others)
+
+
+def frames_of(samples):
+    return {sample.frame: sample for sample in samples}
+
+
+@pytest.mark.parametrize("form", MAKERS)
+def test_frames_by_their_names(form, checked, tmp_path):
+    name = MAKERS[form](path=lambda number: f"scan.tif#{7 - number}")(tmp_path)
+    for path in (tmp_path / "images").iterdir():
+        path.unlink()
+    pages(tmp_path / "images")
+    dataset = checked(tmp_path, name, "boxes", "dataset.group_by=none", "dataset.min_images_per_class=1")
+    assert {sample.image for sample in dataset.index.samples} == {f"images/scan.tif#{page}" for page in range(8)}
+    for frame, sample in frames_of(dataset.index.samples).items():
+        assert [item.label for item in sample.objects] == ([label(7 - frame)] if label(7 - frame) else [])
+
+
+def frames_csv(root, rows=range(8)):
+    pages(root)
+    (root / "label.csv").write_text("".join(f"scan.tif#{number},{label(number) or 'dog'}\n" for number in rows))
+    return "label_csv"
+
+
+def frames_coco(root):
+    def change(content):
+        for image in content["images"]:
+            image["file_name"] = f"scan.tif#{image['id']}"
+    coco(change=change)(root)
+    pages(root / "images")
+    return "coco"
+
+
+def frames_labelme(root):
+    labelme()(root)
+    for number in range(8):
+        (root / f"{number}.png").unlink()
+        path = root / f"{number}.json"
+        path.write_text(path.read_text().replace(f'"{number}.png"', f'"scan.tif#{number}"'))
+    pages(root)
+    return "labelme"
+
+
+def frames_voc(root):
+    pages(root)
+    for number in range(8):
+        (root / f"scan-{number}.xml").write_text(voc_xml(number).replace(f"{number}.jpg", f"scan.tif#{number}"))
+    return "voc"
+
+
+@pytest.mark.parametrize("make", [frames_csv, frames_coco, frames_labelme, frames_voc])
+def test_frames_by_their_names_in_the_other_formats(make, index_of, errors, tmp_path):
+    index = index_of(tmp_path, make(tmp_path))
+    assert errors(index) == []
+    found = frames_of(index.samples)
+    assert sorted(found) == list(range(8)) and {sample.path.name for sample in index.samples} == {"scan.tif"}
+    assert [found[number].labels for number in (0, 4)] == [("cat",), ("dog",)]
+
+
+def test_frames_that_are_not_there_are_missing_or_come_twice(plugins, tmp_path):
+    frames_csv(tmp_path, (0, 1, 4, 5, 8))
+    picture(tmp_path / "flat.png", 1)
+    table = tmp_path / "label.csv"
+    table.write_text(table.read_text() + "flat.png#0,cat\n")
+
+    def said():
+        config = compose(["task=classification", f"dataset.root={tmp_path}", "dataset.group_by=none"], plugins)
+        return check(config, plugins, lambda line: None)
+    dataset = said()
+    texts = "\n".join(map(str, dataset.problems))
+    assert "label.csv:5: scan.tif#8 does not exist: scan.tif has 8 frames, numbered 0 to 7" in texts
+    assert "4 frames of 1 files, others of which have annotation, have none and are ignored: scan.tif" in texts
+    assert "flat.png" in {sample.key for sample in dataset.index.samples}
+    table.write_text(table.read_text() + "scan.tif,dog\n")
+    assert "label.csv:7: annotates scan.tif, which other annotation already has with its frames" in "\n".join(
+        map(str, said().problems))
 
 
 @pytest.mark.parametrize("form", MAKERS)

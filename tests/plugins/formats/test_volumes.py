@@ -283,6 +283,16 @@ def test_without_the_extra_one_problem_says_what_to_install(tmp_path, monkeypatc
                                "labelsTr/spleen_0.nii.gz") and "pip install 'sightsmith[volumes]'" in found[0]
 
 
+def test_the_decathlon_without_its_masks(tmp_path):
+    shutil.rmtree(decathlon(tmp_path) / "labelsTr")
+    with pytest.raises(UserError) as caught:
+        read(tmp_path)
+    [problem] = caught.value.problems
+    assert str(problem).startswith("dataset.json: is the description of volumes as of the Medical Segmentation "
+                                   "Decathlon or nnU-Net, whose masks are missing")
+    assert "they belong in labelsTr/" in problem.hint
+
+
 def test_labels_of_the_decathlon_that_are_none(tmp_path):
     decathlon(tmp_path)
     content = json.loads((tmp_path / "dataset.json").read_text())

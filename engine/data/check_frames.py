@@ -1,0 +1,44 @@
+"""The check of frames that the annotation names one by one, ``scan.nii.gz#12``."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+from sightsmith.core.contracts.dataset import Sample
+from sightsmith.core.contracts.image import ImageInfo
+from sightsmith.core.util.errors import Problem, listed
+
+
+def named_frames(samples: Sequence[Sample], infos: Mapping[str, ImageInfo], problems: list[Problem],
+                 ) -> tuple[Sample, ...]:
+    """``samples`` without frames that do not exist, and with the only frame of a file as an image.
+
+    A file that is annotated as a whole and frame by frame is a problem, frames without annotation beside others a
+    warning.
+    """
+    frames: dict[str, set[int | None]] = defaultdict(set)
+    found = []
+    for sample in samples:
+        count = infos[sample.name].frames
+        if sample.frame is not None and not 0 <= sample.frame < count:
+            problems.append(Problem(f"{sample.image} does not exist: {sample.name} has {count} "
+                                    f"frame{'s, numbered' if count > 1 else ', number'} 0"
+                                    f"{f' to {count - 1}' * (count > 1)}", file=sample.file, line=sample.line))
+            continue
+        sample = replace(sample, frame=None) if count == 1 else sample
+        if sample.frame in frames[sample.name] or frames[sample.name] and (sample.frame is None) != (
+                None in frames[sample.name]):
+            problems.append(Problem(f"annotates {sample.image}, which other annotation already has with "
+                                    f"{sample.name if sample.frame is not None else 'its frames'}", file=sample.file,
+                                    line=sample.line, hint="annotate a file as a whole, or each frame once"))
+            continue
+        frames[sample.name].add(sample.frame)
+        found.append(sample)
+    missing = {name: infos[name].frames - len(known) for name, known in frames.items() if None not in known}
+    partly = [name for name, count in missing.items() if count]
+    if partly:
+        problems.append(Problem(f"{sum(missing.values())} frames of {len(partly)} files, others of which have "
+                                f"annotation, have none and are ignored: {listed(partly)}", severity="warning"))
+    return tuple(found)
