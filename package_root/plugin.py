@@ -132,6 +132,7 @@ if TYPE_CHECKING:
     from sightsmith.engine.data.image_limits import check_jpeg_scans, integer_limits
     from sightsmith.engine.data.image_limits import check_size as check_image_size
     from sightsmith.engine.data.images import read_image, read_input
+    from sightsmith.engine.data.joined_files import join_files
     from sightsmith.engine.data.masks import IGNORED, MaskError, mask_frames, picture_values, semantic_map
     from sightsmith.engine.data.masks import area as mask_area
     from sightsmith.engine.data.masks import box as mask_box
@@ -283,6 +284,7 @@ LAZY = {
     "read_size": "sightsmith.engine.data.annotation_values:read_size",
     "ImageFinder": "sightsmith.engine.data.image_finder:ImageFinder",
     "ImageFrame": "sightsmith.engine.data.image_finder:ImageFrame",
+    "join_files": "sightsmith.engine.data.joined_files:join_files",
     "split_frame": "sightsmith.engine.data.image_finder:split_frame",
     "SPLIT_NAMES": "sightsmith.engine.data.split_names:SPLIT_NAMES",
     "split_of": "sightsmith.engine.data.split_names:split_of",
@@ -367,13 +369,13 @@ __all__ = [
     "check_jpeg_scans", "color_jitter", "cut_out", "decode_mask", "default_recipe", "encode_mask", "escape_dollars",
     "file_digest", "files_in", "fill_folder", "find_heads", "format_metric", "has_images", "has_kind", "hookimpl",
     "images_by_stem", "images_in", "integer_limits", "is_among", "is_image", "is_inside", "is_out_of_memory",
-    "is_there", "largest_value", "listed", "load_by_class", "load_matching", "load_module_weights", "load_rgb",
-    "mask_area", "mask_box", "mask_frames", "mask_from_counts", "natural_order", "near", "network_rgb", "of_crowds",
-    "picture_values", "plain_layout", "ranked", "read_bytes", "read_flag", "read_head", "read_id", "read_image",
-    "read_input", "read_integer", "read_json", "read_number", "read_numbers", "read_size", "read_starting_weights",
-    "read_text", "read_weights", "read_yaml", "relative_name", "resolved_path", "richest", "run_lengths",
-    "semantic_map", "short_path", "split_frame", "split_of", "stem_of", "subfolders", "to_float32", "walk_files",
-    "window_limits", "write_atomic", "write_json",
+    "is_there", "join_files", "largest_value", "listed", "load_by_class", "load_matching", "load_module_weights",
+    "load_rgb", "mask_area", "mask_box", "mask_frames", "mask_from_counts", "natural_order", "near", "network_rgb",
+    "of_crowds", "picture_values", "plain_layout", "ranked", "read_bytes", "read_flag", "read_head", "read_id",
+    "read_image", "read_input", "read_integer", "read_json", "read_number", "read_numbers", "read_size",
+    "read_starting_weights", "read_text", "read_weights", "read_yaml", "relative_name", "resolved_path", "richest",
+    "run_lengths", "semantic_map", "short_path", "split_frame", "split_of", "stem_of", "subfolders", "to_float32",
+    "walk_files", "window_limits", "write_atomic", "write_json",
 ]
 
 if not TYPE_CHECKING:  # otherwise a type checker would accept any name

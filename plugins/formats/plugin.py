@@ -23,6 +23,8 @@ FORMATS: tuple[tuple[str, str, tuple[Annotation, ...], str, str], ...] = (
     ("yolo", "YOLO boxes or polygons", ("boxes", "masks"), "data.yaml with images/* and labels/*.txt", "Yolo"),
     ("mask_folders", "a semantic mask per image", ("masks",),
      "images/* and masks/*.png (or volumes) with equal names, and a classes.txt", "MaskFolders"),
+    ("case_folders", "a folder of volumes for each case", ("masks",),
+     "<case>/* with a volume or several and their segmentation, as of KiTS and BraTS", "CaseFolders"),
     ("cvat", "CVAT for images 1.1: tags, boxes, polygons, ellipses and masks", ALL,
      "annotations.xml and images/* as CVAT exports them", "Cvat"),
     ("label_studio", "Label Studio's JSON and JSON-MIN: choices, rectangles, polygons, ellipses and brushes", ALL,
