@@ -44,7 +44,8 @@ KINDS = {"classification": "labels", "detection": "boxes", "segmentation": "mask
 
 def command_case(command: str, seed: int, folder: Path) -> Case:
     """Mutate a data set in the empty ``folder``, and give it to ``command``."""
-    prepare()
+    if command in ("train", "predict"):
+        prepare()
     root = folder / "set"
     write_canaries(folder)
     name, task, source, mutations = mutated(seed, root)

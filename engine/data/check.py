@@ -70,10 +70,10 @@ def check_dataset(config: Config, formats: Sequence[DatasetFormatRecord], reader
     left_out = tuple(sorted({problem.file for problem in unreadable if problem.file is not None})) if skips else ()
     problems += [replace(problem, hint="it is left out", severity="warning") if problem.file in left_out else problem
                  for problem in unreadable]
-    readable = [sample for sample in samples if sample.name in infos]
-    index = replace(index, samples=named_frames(readable, infos, problems))
+    index = replace(index, samples=tuple(sample for sample in samples if sample.name in infos))
     objects = None
     index = without_misfits(index, mask_volumes(every), infos, problems)
+    index = replace(index, samples=named_frames(index.samples, infos, problems))
     if annotation != "labels":
         from sightsmith.engine.data.check_objects import check_objects
         objects = check_objects(index, infos, annotation)

@@ -188,8 +188,9 @@ def test_masks_that_do_not_fit(tmp_path):
     nifti(tmp_path / "labelsTr" / "spleen_0.nii.gz", mask[:, :, :7], affine_of("LAS", THICK))
     nifti(tmp_path / "labelsTr" / "spleen_1.nii.gz", mask, affine_of("RAS", THICK))
     nifti(tmp_path / "labelsTr" / "spleen_2.nii.gz", mask, affine_of("LAS", THICK, (-10.3, 5, 7)))
+    nifti(tmp_path / "labelsTr" / "spleen_3.nii.gz", np.dstack([mask, mask]), affine_of("LAS", THICK))
     found = problems(read(tmp_path, errors=True))
-    assert len(found) == 2
+    assert len(found) == 3 and "spleen_3.nii.gz: the mask has 16 axial slices" in found[2]
     assert found[0].startswith("labelsTr/spleen_0.nii.gz: the mask has 7 axial slices of 40 x 36 px, but its image "
                                "imagesTr/spleen_0.nii.gz has 8 axial slices of 40 x 36 px")
     assert found[1].startswith("labelsTr/spleen_1.nii.gz: its header places it elsewhere than its image "
