@@ -8,6 +8,7 @@ import os
 import resource
 import signal
 import sys
+import tempfile
 import traceback
 from collections.abc import Sequence
 from functools import cache
@@ -132,6 +133,7 @@ def _child(root: Path, arguments: Sequence[str], said: Path, touched: Path) -> N
             os.dup2(os.open(said, os.O_WRONLY | os.O_APPEND), number)
         sys.stdout, sys.stderr = (io.TextIOWrapper(io.FileIO(os.dup(1), "w"), encoding="utf-8", errors=errors,
                                                    write_through=True) for errors in ("strict", "backslashreplace"))
+        tempfile.tempdir = str(said.parent)  # where MMEngine writes configurations for a moment
         _watch(root.parent, root, touched.open("a", buffering=1))
         code = _ended(list(arguments))
     except BaseException:

@@ -50,12 +50,13 @@ class JoinedFiles:
             except ImageError as error:
                 raise ImageError(f"{self._names[-1]}: {error}") from error
         first = self._parts[0]
-        self.size, self.frames = first.size, first.frames
+        width, height = self.size = first.size
+        self.frames: int = first.frames
         self.geometry: Geometry | None = getattr(first, "geometry", None)
         for name, part in zip(self._names, self._parts, strict=True):
             if (part.size, part.frames) != (self.size, self.frames) or _is_elsewhere(self.geometry, part):
                 raise ImageError(f"{name} has another size or place than {self._names[0]}, its first channel")
-        check_size(*self.size, self.frames, len(self._parts))
+        check_size(width, height, self.frames, len(self._parts))
 
     def frame(self, index: int, careful: bool = False) -> Frame:
         found: list[Frame] = []

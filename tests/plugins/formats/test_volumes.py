@@ -10,13 +10,14 @@ import zipfile
 import numpy as np
 import pytest
 import tifffile
+from dicom_files import dicom
 from PIL import Image
 from volume_files import THICK, affine_of, decathlon, nifti, organ, slicer
 
 from sightsmith.core.config.compose import compose
 from sightsmith.core.plugins.manager import load_plugins
 from sightsmith.core.util.errors import UserError
-from sightsmith.engine.data.images import read_frame
+from sightsmith.engine.data.images import read_frame, read_image
 from sightsmith.engine.data.masks import semantic_map
 from sightsmith.engine.data.near_duplicates import near_duplicates
 from sightsmith.engine.data.statistics import describe
@@ -388,3 +389,26 @@ def test_labels_of_the_decathlon_that_are_none(tmp_path):
     assert "dataset.json: its labels have no numbers" in problems(read(tmp_path, errors=True))[0]
     (tmp_path / "dataset.json").write_text("[]")
     assert read(tmp_path).index.classes == ("1",)
+
+
+@pytest.mark.parametrize(("elements", "shown", "dtype"), [
+    ({}, "image.range=[0,4095]; image.windows does not apply to them", np.uint16),
+    ({"RescaleSlope": 2, "RescaleIntercept": -1024}, "image.range=[-1024,7166]", np.int16),
+    ({"WindowCenter": 100, "WindowWidth": 51}, "image.range=[74.5,124.5]", np.uint16)])
+@pytest.mark.parametrize("photometric", ["MONOCHROME2", "MONOCHROME1"])
+def test_frames_of_dicom_look_as_before(elements, shown, dtype, photometric, tmp_path):
+    for number in range(4):
+        values = np.random.default_rng(number).integers(0, 4096, (3, 20, 24)).astype(np.uint16)
+        (tmp_path / "set" / "ab"[number % 2]).mkdir(parents=True, exist_ok=True)
+        dicom(tmp_path / "set" / "ab"[number % 2] / f"{number}.dcm", values, 12, photometric, **elements)
+    dataset = read(tmp_path / "set", "image.windows=[]", task="classification")
+    notes = convert(dataset, "label_csv", tmp_path / "out")
+    assert shown in notes[1]
+    span = notes[1].partition("image.range=")[2].partition("]")[0] + "]"
+    again = read(tmp_path / "out", "image.windows=[]", f"image.range={span}", task="classification")
+    found = {sample.path.name.rpartition(".")[0]: sample for sample in again.index.samples}
+    for sample in dataset.index.samples:
+        other = found[f"{sample.path.name}-{sample.frame}"]
+        before, after = read_image(sample), read_image(other, value_range=json.loads(span))
+        assert np.abs(before - after).max() < 1e-6
+        assert dtype == read_frame(other).values.dtype or photometric == "MONOCHROME1"
