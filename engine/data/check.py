@@ -63,11 +63,8 @@ def check_dataset(config: Config, formats: Sequence[DatasetFormatRecord], reader
     unreadable: list[Problem] = []
     infos = probe_all(samples, readers, unreadable, stack=config.image.pages == STACKED)
     if for_evaluation:
-        wrong = {name: reason for name, info in infos.items() if (reason := about_input(info, config.image))}
-        unreadable += [Problem(reason, file=name) for name, reason in wrong.items()]
-        infos = {name: info for name, info in infos.items() if name not in wrong}
-    skips = config.dataset.on_bad_image == "skip" and infos
-    left_out = tuple(sorted({problem.file for problem in unreadable if problem.file is not None})) if skips else ()
+        infos = _taken(infos, config, unreadable)
+    left_out = _left_out(unreadable, config) if infos else ()
     problems += [replace(problem, hint="it is left out", severity="warning") if problem.file in left_out else problem
                  for problem in unreadable]
     index = replace(index, samples=tuple(sample for sample in samples if sample.name in infos))
@@ -98,6 +95,19 @@ def check_dataset(config: Config, formats: Sequence[DatasetFormatRecord], reader
                 for sample in samples),
         digest([("train", item.key) for item in train] + [("validation", item.key) for item in validation]),
         objects.coverage if objects else {}, left_out)
+
+
+def _taken(infos: Mapping[str, ImageInfo], config: Config, unreadable: list[Problem]) -> dict[str, ImageInfo]:
+    """Those of images that the model of ``config`` can take; the others become problems."""
+    wrong = {name: reason for name, info in infos.items() if (reason := about_input(info, config.image))}
+    unreadable += [Problem(reason, file=name) for name, reason in wrong.items()]
+    return {name: info for name, info in infos.items() if name not in wrong}
+
+
+def _left_out(unreadable: Sequence[Problem], config: Config) -> tuple[str, ...]:
+    """The files of ``unreadable`` that ``dataset.on_bad_image`` leaves out."""
+    skips = config.dataset.on_bad_image == "skip"
+    return tuple(sorted({problem.file for problem in unreadable if problem.file is not None})) if skips else ()
 
 
 def _without_test(index: DatasetIndex, problems: list[Problem]) -> DatasetIndex:

@@ -24,17 +24,15 @@ def named_frames(samples: Sequence[Sample], infos: Mapping[str, ImageInfo], prob
         count = infos[sample.name].frames
         if sample.frame is not None and not 0 <= sample.frame < count:
             problems.append(Problem(f"{sample.image} does not exist: {sample.name} has {count} "
-                                    f"frame{'s, numbered' if count > 1 else ', number'} 0"
-                                    f"{f' to {count - 1}' * (count > 1)}", file=sample.file, line=sample.line))
+                                    f"frame{'s' * (count > 1)}, counted from 0", file=sample.file, line=sample.line))
             continue
-        sample = replace(sample, frame=None) if count == 1 else sample
-        if sample.frame in frames[sample.name] or frames[sample.name] and (sample.frame is None) != (
-                None in frames[sample.name]):
-            problems.append(Problem(f"annotates {sample.image}, which other annotation already has with "
-                                    f"{sample.name if sample.frame is not None else 'its frames'}", file=sample.file,
-                                    line=sample.line, hint="annotate a file as a whole, or each frame once"))
+        sample, known = replace(sample, frame=None) if count == 1 else sample, frames[sample.name]
+        if known - {None} if sample.frame is None else known & {None, sample.frame}:
+            problems.append(Problem(f"{sample.image} has another annotation, too, as a frame or with its whole file",
+                                    file=sample.file, line=sample.line,
+                                    hint="annotate a file as a whole, or each frame once"))
             continue
-        frames[sample.name].add(sample.frame)
+        known.add(sample.frame)
         found.append(sample)
     missing = {name: infos[name].frames - len(known) for name, known in frames.items() if None not in known}
     partly = [name for name, count in missing.items() if count]

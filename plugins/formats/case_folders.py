@@ -46,7 +46,7 @@ class CaseFolders:
     """
 
     def detect(self, root: Path) -> FormatMatch | None:
-        found = [case for case in _cases(root) if case.masks and case.volumes]
+        found = [case for case in _cases(root) if len(case.masks) == 1 and case.volumes]
         return FormatMatch(0.91, f"{len(found)} folders of volumes with a segmentation") if found else None
 
     def read(self, root: Path, report: Callable[[str], None] | None = None) -> DatasetIndex:

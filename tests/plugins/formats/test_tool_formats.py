@@ -141,6 +141,19 @@ def test_frames_by_their_names_in_the_other_formats(make, index_of, errors, tmp_
     assert [found[number].labels for number in (0, 4)] == [("cat",), ("dog",)]
 
 
+@pytest.mark.parametrize("form", ["voc", "yolo", "parquet"])
+def test_annotated_frames_are_written_with_their_boxes(form, checked, plugins, tmp_path):
+    options = ("boxes", "dataset.group_by=none", "dataset.min_images_per_class=1")
+    first = checked(tmp_path / "set", frames_coco(tmp_path / "set"), *options)
+    record = find_writer(form, plugins.dataset_formats, "boxes")
+    [note] = write_dataset(first.index, first.infos, record, tmp_path / "out")
+    assert note.startswith("8 frames of 1 file become images of their own")
+    found = by_number(checked(tmp_path / "out", form, *options).index.samples)
+    for frame, sample in frames_of(first.index.samples).items():
+        assert [item.label for item in found[frame].objects] == [item.label for item in sample.objects]
+        assert [item.box for item in found[frame].objects] == [pytest.approx(item.box) for item in sample.objects]
+
+
 def test_frames_that_are_not_there_are_missing_or_come_twice(plugins, tmp_path):
     frames_csv(tmp_path, (0, 1, 4, 5, 8))
     picture(tmp_path / "flat.png", 1)
@@ -152,11 +165,11 @@ def test_frames_that_are_not_there_are_missing_or_come_twice(plugins, tmp_path):
         return check(config, plugins, lambda line: None)
     dataset = said()
     texts = "\n".join(map(str, dataset.problems))
-    assert "label.csv:5: scan.tif#8 does not exist: scan.tif has 8 frames, numbered 0 to 7" in texts
+    assert "label.csv:5: scan.tif#8 does not exist: scan.tif has 8 frames, counted from 0" in texts
     assert "4 frames of 1 files, others of which have annotation, have none and are ignored: scan.tif" in texts
     assert "flat.png" in {sample.key for sample in dataset.index.samples}
     table.write_text(table.read_text() + "scan.tif,dog\n")
-    assert "label.csv:7: annotates scan.tif, which other annotation already has with its frames" in "\n".join(
+    assert "label.csv:7: scan.tif has another annotation, too, as a frame or with its whole file" in "\n".join(
         map(str, said().problems))
 
 
