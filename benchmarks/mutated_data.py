@@ -1,10 +1,11 @@
 """What `sightsmith inspect` makes of damaged data: mutated data sets of every format, and hostile images.
 
-    python benchmarks/mutated_data.py [--sets 1000] [--images 200] [--first 0] [--seed N]
+    python benchmarks/mutated_data.py [--sets 1000] [--images 200] [--first 0] [--seed N] [--command train]
 
 Each is inspected in a process of its own with limits of time and memory. It must be read with the right values, or
 refused with a problem that names a file: without a trace, and with nothing read or written outside of the data set.
---seed N repeats one data set or, with --images 1, one image, and shows what was printed.
+--seed N repeats one data set or, with --images 1, one image, and shows what was printed. --command gives the data sets
+to another command than `inspect`: train (up to the first step), convert (to a format by chance), html or predict.
 """
 
 from __future__ import annotations
@@ -16,11 +17,13 @@ import tempfile
 import time
 from collections import Counter
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 sys.path.append(str(Path(__file__).resolve().parents[1] / "tests"))
 
 from guarded_inspect import Case, dataset_case, image_case
+from mutated_commands import COMMANDS, command_case
 
 
 def main() -> None:
@@ -29,13 +32,15 @@ def main() -> None:
     parser.add_argument("--images", type=int, default=200)
     parser.add_argument("--first", type=int, default=0, help="the first seed")
     parser.add_argument("--seed", type=int, help="repeat this one")
+    parser.add_argument("--command", choices=COMMANDS, help="what the data sets are given to, instead of inspect")
     options = parser.parse_args()
     first, counts = options.first, (options.sets, options.images)
     if options.seed is not None:
         first, counts = options.seed, (0, 1) if options.images == 1 else (1, 0)
     with tempfile.TemporaryDirectory() as folder:
         os.environ["SIGHTSMITH_CACHE"] = str(Path(folder) / "cache")
-        for what, make, count in zip(("data set", "image"), (dataset_case, image_case), counts, strict=True):
+        of_sets = partial(command_case, options.command) if options.command else dataset_case
+        for what, make, count in zip(("data set", "image"), (of_sets, image_case), counts, strict=True):
             if count:
                 _table(what, make, range(first, first + count), shown=options.seed is not None)
 

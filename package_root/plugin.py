@@ -71,7 +71,15 @@ if TYPE_CHECKING:
     from sightsmith.core.contracts.task import Task
     from sightsmith.core.contracts.weights import LoadReport, PublishedWeights
     from sightsmith.core.plugins.manager import Plugins
-    from sightsmith.core.util.files import cache_dir, fill_folder, resolved_path, stem_of, write_atomic, write_json
+    from sightsmith.core.util.files import (
+        cache_dir,
+        fill_folder,
+        resolved_path,
+        short_path,
+        stem_of,
+        write_atomic,
+        write_json,
+    )
     from sightsmith.core.util.text import format_metric
     from sightsmith.engine.data.annotated_image import (
         AnnotatedImage,
@@ -82,6 +90,7 @@ if TYPE_CHECKING:
     from sightsmith.engine.data.annotation_files import (
         HEAD,
         LARGEST_TEXT,
+        about_link,
         files_in,
         has_images,
         images_by_stem,
@@ -119,10 +128,11 @@ if TYPE_CHECKING:
     from sightsmith.engine.data.grey_levels import largest as largest_value
     from sightsmith.engine.data.grey_levels import window_limits
     from sightsmith.engine.data.image_files import is_image, is_inside
-    from sightsmith.engine.data.image_finder import ImageFinder
+    from sightsmith.engine.data.image_finder import ImageFinder, ImageFrame, split_frame
     from sightsmith.engine.data.image_limits import check_jpeg_scans, integer_limits
     from sightsmith.engine.data.image_limits import check_size as check_image_size
     from sightsmith.engine.data.images import read_image, read_input
+    from sightsmith.engine.data.joined_files import join_files
     from sightsmith.engine.data.masks import IGNORED, MaskError, mask_frames, picture_values, semantic_map
     from sightsmith.engine.data.masks import area as mask_area
     from sightsmith.engine.data.masks import box as mask_box
@@ -194,11 +204,11 @@ _NAMES = {
     "core.contracts.task": "Task",
     "core.contracts.weights": "LoadReport PublishedWeights",
     "core.plugins.manager": "Plugins",
-    "core.util.files": "cache_dir fill_folder resolved_path stem_of write_atomic write_json",
+    "core.util.files": "cache_dir fill_folder resolved_path short_path stem_of write_atomic write_json",
     "core.util.text": "format_metric",
     "engine.data.annotated_image": "AnnotatedImage ComposingAugmentation GeometricAugmentation PhotometricAugmentation",
-    "engine.data.annotation_files": "HEAD LARGEST_TEXT files_in has_images images_by_stem images_in is_there "
-                                    "natural_order read_bytes read_head read_json read_text read_yaml relative_name "
+    "engine.data.annotation_files": "HEAD LARGEST_TEXT about_link files_in has_images images_by_stem images_in "
+                                    "is_there natural_order read_bytes read_head read_json read_text read_yaml relative_name "
                                     "subfolders walk_files",
     "engine.data.annotation_values": "read_flag read_id read_integer read_number read_numbers read_size",
     "engine.data.augmentations": "CheckedAugmentation apply_augmentations apply_composing apply_geometric has_kind",
@@ -208,9 +218,10 @@ _NAMES = {
     "engine.data.dataset_statistics": "DatasetStatistics",
     "engine.data.grey_levels": "largest_value=largest window_limits",
     "engine.data.image_files": "is_image is_inside",
-    "engine.data.image_finder": "ImageFinder",
+    "engine.data.image_finder": "ImageFinder ImageFrame split_frame",
     "engine.data.image_limits": "check_image_size=check_size check_jpeg_scans integer_limits",
     "engine.data.images": "read_image read_input",
+    "engine.data.joined_files": "join_files",
     "engine.data.masks": "IGNORED MaskError decode_mask=decode encode_mask=encode mask_area=area mask_box=box "
                          "mask_frames mask_from_counts=from_counts picture_values run_lengths=encoded semantic_map",
     "engine.data.split_names": "SPLIT_NAMES split_of",
@@ -242,25 +253,25 @@ __all__ = [
     "Colour", "CommandRecord", "ComposingAugmentation", "Config", "ConfigPath", "DatasetFormat", "DatasetFormatRecord",
     "DatasetIndex", "DatasetStatistics", "ExportFormat", "ExportFormatRecord", "Exporter", "FileCache", "Finding",
     "FormatMatch", "Frame", "GeometricAugmentation", "Geometry", "Head", "HeadLayout", "HeadRow", "ImageConfig",
-    "ImageError", "ImageFinder", "ImageInfo", "ImageReaderRecord", "LoadReport", "LoggerRecord", "Mask", "MaskError",
-    "MemoryCache", "MetricLogger", "MissingReaderError", "Model", "ModuleBuilder", "ModuleNetworkRecord",
+    "ImageError", "ImageFinder", "ImageFrame", "ImageInfo", "ImageReaderRecord", "LoadReport", "LoggerRecord", "Mask",
+    "MaskError", "MemoryCache", "MetricLogger", "MissingReaderError", "Model", "ModuleBuilder", "ModuleNetworkRecord",
     "NetworkConfig", "NetworkRecord", "Object", "Option", "Outputs", "Parameter", "PhotometricAugmentation", "Picture",
     "Plan", "Plugins", "Polygons", "PredictedObject", "Prediction", "PredictionT", "PresetFolder", "Problem",
     "PublishedWeights", "RawPrediction", "Reader", "RecipeRecord", "Recommendation", "RecommendedValue", "ResultT",
     "RunLengths", "Runner", "Sample", "SampleResult", "Score", "SearchSpace", "Section", "SemanticMask", "Split",
     "Stem", "Suggestion", "Task", "TaskConfig", "TaskRecord", "Train", "TrialResult", "Tuner", "TunerRecord", "Uniform",
-    "UserError", "Value", "WeightsFile", "Writer", "ZooNetwork", "apply_augmentations", "apply_composing",
+    "UserError", "Value", "WeightsFile", "Writer", "ZooNetwork", "about_link", "apply_augmentations", "apply_composing",
     "apply_geometric", "as_distribution", "blended", "build_module", "cache_dir", "channelwise", "check_image_size",
     "check_jpeg_scans", "color_jitter", "cut_out", "decode_mask", "default_recipe", "encode_mask", "escape_dollars",
     "file_digest", "files_in", "fill_folder", "find_heads", "format_metric", "has_images", "has_kind", "hookimpl",
     "images_by_stem", "images_in", "integer_limits", "is_among", "is_image", "is_inside", "is_out_of_memory",
-    "is_there", "largest_value", "listed", "load_by_class", "load_matching", "load_module_weights", "load_rgb",
-    "mask_area", "mask_box", "mask_frames", "mask_from_counts", "natural_order", "near", "network_rgb", "of_crowds",
-    "picture_values", "plain_layout", "ranked", "read_bytes", "read_flag", "read_head", "read_id", "read_image",
-    "read_input", "read_integer", "read_json", "read_number", "read_numbers", "read_size", "read_starting_weights",
-    "read_text", "read_weights", "read_yaml", "relative_name", "resolved_path", "richest", "run_lengths",
-    "semantic_map", "split_of", "stem_of", "subfolders", "to_float32", "walk_files", "window_limits", "write_atomic",
-    "write_json",
+    "is_there", "join_files", "largest_value", "listed", "load_by_class", "load_matching", "load_module_weights",
+    "load_rgb", "mask_area", "mask_box", "mask_frames", "mask_from_counts", "natural_order", "near", "network_rgb",
+    "of_crowds", "picture_values", "plain_layout", "ranked", "read_bytes", "read_flag", "read_head", "read_id",
+    "read_image", "read_input", "read_integer", "read_json", "read_number", "read_numbers", "read_size",
+    "read_starting_weights", "read_text", "read_weights", "read_yaml", "relative_name", "resolved_path", "richest",
+    "run_lengths", "semantic_map", "short_path", "split_frame", "split_of", "stem_of", "subfolders", "to_float32",
+    "walk_files", "window_limits", "write_atomic", "write_json",
 ]
 
 if not TYPE_CHECKING:  # otherwise a type checker would accept any name

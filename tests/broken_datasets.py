@@ -63,6 +63,12 @@ def outside_link(root):
     return [f"dataset.root={root}"]
 
 
+def link_to_itself(root):
+    folders(root)
+    (root / "cat" / "loop.png").symlink_to(root / "cat" / "loop.png")
+    return [f"dataset.root={root}"]
+
+
 def decimals(root):
     folders(root)
     Image.fromarray(np.linspace(0, 1, 400, dtype=np.float32).reshape(20, 20)).save(root / "cat" / "f.tif")
@@ -160,6 +166,7 @@ BROKEN = {
     "one class only": (counts(("cat", 5)), ["only one class, 'cat'"]),
     "empty class folder": (empty_class, ["bird: the class folder has no images"]),
     "link out of the set": (outside_link, ["cat/link.png: is a link to a file outside"]),
+    "link that leads to itself": (link_to_itself, ["cat/loop.png: is a link that leads to itself"]),
     "same picture, other label": (twice_with_other_labels, ["the same image has different labels", "cat/twin.png"]),
     "leakage": (leaking, ["the same image is in both splits", "train/cat/same.png", "val/cat/again.png"]),
     "class in validation only": (only_in_validation, ["'owl' is in validation only"]),

@@ -87,10 +87,10 @@ class ImageInfo:
     geometry: Geometry | None = None
 
     def content(self, frame: int | None, key: str) -> str:
-        """The digest of a ``frame``. That of an empty one among others, which many volumes have, is of its ``key``: it
-        is no copy of them."""
+        """The digest of a ``frame``. That of an empty one, as many volumes have, is of its ``key``: it is no copy of
+        others."""
         number = frame or 0
-        return f"blank {key}" if self.frames > 1 and number in self.blank else self.digests[number]
+        return f"blank {key}" if number in self.blank else self.digests[number]
 
 
 @dataclass(frozen=True)

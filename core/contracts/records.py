@@ -124,12 +124,13 @@ class DatasetFormatRecord(Record):
 
     ``annotations`` are the kinds that it can read; a data set has at least one of them. ``layout`` describes the
     folder. ``writer``, for a format that can also be written, is the builder of a
-    :data:`sightsmith.core.contracts.dataset.Writer`.
+    :data:`sightsmith.core.contracts.dataset.Writer`. ``install`` is the command that installs what the writer imports.
     """
 
     annotations: tuple[Annotation, ...]
     layout: str
     writer: str | None = None
+    install: str = ""
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -6,11 +6,14 @@ import zlib
 
 GZIP = b"\x1f\x8b"
 """The first bytes of a gzip file."""
+HEAD = 512
+"""Bytes of what is in a file, of which a short one has fewer itself."""
 
 
 def inflated(head: bytes) -> bytes:
-    """The beginning of what is in a gzip file with the first bytes ``head``, at most as many; as far as it is whole."""
+    """The beginning of what is in a gzip file with the first bytes ``head``, at most as many or :data:`HEAD`; as far as
+    it is whole."""
     try:
-        return zlib.decompressobj(16 + zlib.MAX_WBITS).decompress(head, max(len(head), 1))
+        return zlib.decompressobj(16 + zlib.MAX_WBITS).decompress(head, max(len(head), HEAD))
     except zlib.error:
         return b""

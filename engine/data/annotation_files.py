@@ -4,6 +4,7 @@ the data set, of bounded size; what the system refuses becomes a problem with it
 from __future__ import annotations
 
 import codecs
+import errno
 import os
 import re
 import stat
@@ -124,13 +125,23 @@ def images_by_stem(root: Path) -> dict[tuple[Path, str], list[Path]]:
     return found
 
 
+def about_link(path: Path) -> str:
+    """What a link is that does not lead to a file inside the data set."""
+    try:
+        path.stat()
+    except OSError as error:
+        if error.errno == errno.ELOOP:
+            return "is a link that leads to itself"
+        return "is a link to a file that is not there"
+    return "is a link to a file outside the data set"
+
+
 def read_bytes(path: Path, root: Path, largest: int = LARGEST_TEXT, size: int = -1,
                ) -> tuple[bytes, None] | tuple[None, Problem]:
     """``(content, None)`` of a regular file inside ``root``, or ``(None, problem)``; ``size``: its first bytes."""
     name = relative_name(path, root)
     if not is_inside(root, path):
-        where = "outside the data set" if os.path.exists(path) else "that is not there"
-        return None, Problem(f"is a link to a file {where}", file=name)
+        return None, Problem(about_link(path), file=name)
     try:
         found = path.stat()
         if not stat.S_ISREG(found.st_mode):

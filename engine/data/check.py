@@ -16,6 +16,7 @@ from sightsmith.core.contracts.schema import Config
 from sightsmith.core.util.errors import NAMED, Problem, has_errors, listed
 from sightsmith.engine.data.check_classes import about_classes, without_unused
 from sightsmith.engine.data.check_folders import about_files
+from sightsmith.engine.data.check_frames import named_frames
 from sightsmith.engine.data.check_images import about_images, about_input, probe_all
 from sightsmith.engine.data.check_split import about_split
 from sightsmith.engine.data.check_volumes import mask_volumes, without_misfits
@@ -52,6 +53,7 @@ def check_dataset(config: Config, formats: Sequence[DatasetFormatRecord], reader
     index = replace(index, samples=tuple(sample for sample in samples if sample.name in infos))
     objects = None
     index = without_misfits(index, mask_volumes(every), infos, problems)
+    index = replace(index, samples=named_frames(index.samples, infos, problems))
     if annotation != "labels":
         from sightsmith.engine.data.check_objects import check_objects
         objects = check_objects(index, infos, annotation)

@@ -64,6 +64,9 @@ def about_images(config: Config, infos: Mapping[str, ImageInfo]) -> list[Problem
             peculiar[note].append(name)
     problems += [Problem(f"{note} in {len(names)} image{'s' if len(names) > 1 else ''}: {listed(names)}",
                          severity="warning") for note, names in peculiar.items()]
+    if blank := [name for name, info in infos.items() if info.frames == 1 and info.blank]:
+        problems.append(Problem(f"{len(blank)} image{'s have' if len(blank) > 1 else ' has'} a single colour: "
+                                f"{listed(blank)}", severity="warning"))
     problems += _about_bands(config, infos)
     if config.image.range is None:
         problems += _about_black_and_white(config, infos)

@@ -19,13 +19,17 @@ _BY_SUFFIX = {".tfrecord": "a TFRecord", ".tfrecords": "a TFRecord", ".record": 
               ".ndjson": "lines of JSON", ".jsonl": "lines of JSON", ".xlsx": "a spreadsheet", ".xls": "a spreadsheet",
               ".manifest": "a manifest of Amazon SageMaker"}
 _MAY_BE = frozenset({".csv", ".json", ".jsonl", ".parquet", ".txt", ".xml", ".yaml", ".yml"})
-_JSON = ((r'^\s*\[\s*\{[^}]*"score"', "a list of COCO's results, which are predictions"),
+DECATHLON = "the description of volumes as of the Medical Segmentation Decathlon or nnU-Net, whose masks are missing"
+_JSON = ((r'"(modality|channel_names)"\s*:\s*\{', DECATHLON),
+         (r'^\s*\[\s*\{[^}]*"score"', "a list of COCO's results, which are predictions"),
          (r'"data_row"|"Labeled Data"', "an export of Labelbox"), (r'"classTitle"', "annotation of Supervisely"),
          (r'"___sa_version___"', "annotation of SuperAnnotate"), (r'"bounding_polygon"', "annotation of another tool"),
          (r'"tagMetadata"|"assets"\s*:', "an export of VoTT"), (r'"annotations"|"labels"|"objects"|"shapes"|"regions"',
                                                               "a JSON of annotation of another tool"))
 TABLE = "a table"
 EXPORT = "export it from the tool in a format that is read, such as COCO JSON; `sightsmith list formats` shows all"
+
+HINTS = {DECATHLON: "they belong in labelsTr/, beside imagesTr/ and with the same names"}
 
 
 def unreadable_annotation(root: Path) -> list[Problem]:
@@ -43,7 +47,7 @@ def foreign_annotation(root: Path) -> list[Problem]:
             break
         kind = _kind(path, root)
         if kind is not None:
-            hint = "if it is one, rename it" if kind.startswith(TABLE) else EXPORT
+            hint = "if it is one, rename it" if kind.startswith(TABLE) else HINTS.get(kind, EXPORT)
             problems.append(Problem(f"is {kind}", file=relative_name(path, root), hint=hint))
     return problems
 

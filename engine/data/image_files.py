@@ -19,6 +19,8 @@ from sightsmith.engine.data.known_folders import known
 BUILT_IN = ("JPEG", "PNG", "TIFF", "BMP", "GIF", "WebP", "AVIF", "JPEG 2000", "PNM")
 HEAD = 512
 """Bytes used for format detection."""
+JOINED = b"sightsmith joined files\n"
+"""What a file begins with that stands for others, of :mod:`.joined_files`."""
 
 _RASTERS = (
     (rb"\xff\xd8\xff", "JPEG"), (rb"\x89PNG\r\n\x1a\n", "PNG"), (rb"II[*+]\0|MM\0[*+]", "TIFF"), (rb"GIF8[79]a", "GIF"),

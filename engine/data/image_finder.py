@@ -8,6 +8,7 @@ from collections import defaultdict
 from collections.abc import Iterable
 from functools import cached_property
 from pathlib import Path
+from typing import NamedTuple
 from urllib.parse import unquote, urlsplit
 
 from sightsmith.core.contracts.dataset import IMAGE_SUFFIXES
@@ -21,6 +22,24 @@ SHOWN = 80
 """Characters of a path in a message."""
 _URL = re.compile(r"[a-z][a-z0-9+.-]+://", re.IGNORECASE)
 _DRIVE = re.compile(r"[A-Za-z]:(?=[\\/])")
+_FRAME = re.compile(r"(.+)#(\d{1,9})")
+
+
+class ImageFrame(NamedTuple):
+    """An image file, or a ``frame`` of one that has several."""
+
+    path: Path
+    frame: int | None = None
+
+    def name(self, root: Path) -> str:
+        """As the sample's ``image``: the path from ``root``, with ``#frame``."""
+        return relative_name(self.path, root) + ("" if self.frame is None else f"#{self.frame}")
+
+
+def split_frame(text: str) -> tuple[str, int | None]:
+    """The path and the number of ``scan.nii.gz#12``; None if it names no frame."""
+    match = _FRAME.fullmatch(text)
+    return (match[1], int(match[2])) if match else (text, None)
 
 
 class ImageFinder:
@@ -61,6 +80,17 @@ class ImageFinder:
                              "write its path from the data set's folder, with the suffix")
         names = {path.name for path in self._images}
         raise ValueError(f"there is no image {shown} in the data set.{near(parts[-1] if parts else text, names)}")
+
+    def find_frame(self, text: str, first: Iterable[Path] = ()) -> ImageFrame:
+        """:meth:`find`, where ``text`` may be ``scan.nii.gz#12``: a frame, unless a file has this name."""
+        folders = list(first)
+        try:
+            return ImageFrame(self.find(text, folders))
+        except ValueError:
+            name, frame = split_frame(text)
+            if frame is None:
+                raise
+        return ImageFrame(self.find(name, folders), frame)
 
     def problems(self, file: str | None = None) -> list[Problem]:
         """A warning about the images of annotation ``file`` that were found by the ending of their paths."""

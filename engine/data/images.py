@@ -21,7 +21,7 @@ from PIL import Image
 from sightsmith.core.contracts.image import Array, Frame, ImageError, ImageInfo, MissingReaderError, Reader
 from sightsmith.core.contracts.records import ImageReaderRecord
 from sightsmith.engine.data.grey_levels import digest, extent, to_picture
-from sightsmith.engine.data.image_files import BUILT_IN, looks_like, raster_format, read_head
+from sightsmith.engine.data.image_files import BUILT_IN, JOINED, looks_like, raster_format, read_head
 from sightsmith.engine.data.image_limits import MAX_FRAME_PIXELS
 from sightsmith.engine.data.rasters import open_raster
 from sightsmith.engine.data.tiff_bands import StackedPages
@@ -180,6 +180,8 @@ def _opened(path: Path, readers: Collection[ImageReaderRecord] = (), builder: st
 def _detect_format(path: Path, head: bytes, readers: Collection[ImageReaderRecord]) -> tuple[str | None, str | None]:
     """The builder of an image reader, or the name of a built-in format. Raises ImageError if the format is unknown, or
     its reader is not installed."""
+    if head.startswith(JOINED):
+        return "sightsmith.engine.data.joined_files:JoinedFiles", None
     record = next((item for item in readers if item.marks(head)), None)
     raster = raster_format(head)
     if record is None and raster is not None:

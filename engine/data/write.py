@@ -2,49 +2,52 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from sightsmith.core.contracts.annotation import Object
 from sightsmith.core.contracts.dataset import DatasetIndex, Sample
 from sightsmith.core.contracts.image import Array, ImageInfo
 from sightsmith.core.contracts.records import DatasetFormatRecord
-from sightsmith.core.util.errors import UserError, listed
+from sightsmith.core.util.errors import UserError
 from sightsmith.core.util.files import fill_folder
+from sightsmith.engine.data.frame_files import frames_as_files
 from sightsmith.engine.data.masks import box, class_numbers, encode
 
 
 def find_writer(name: str, formats: Mapping[str, DatasetFormatRecord], annotation: str) -> DatasetFormatRecord:
-    """The format called ``name``. Raises UserError if it is unknown or cannot write this kind of ``annotation``."""
+    """The format called ``name``. Raises UserError if it is unknown, cannot write this kind of ``annotation``, or lacks
+    a package."""
     writable = [key for key, record in formats.items() if record.writer and annotation in record.annotations]
     if name not in writable:
         why = "cannot be written" if name in formats and not formats[name].writer else \
             f"has no {annotation}" if name in formats else "does not exist"
         raise UserError(f"The format {name!r} {why}.", hint=f"formats for {annotation}: {', '.join(writable)}")
+    try:
+        formats[name].build_writer()
+    except ModuleNotFoundError as error:
+        raise UserError(f"Writing {name} needs {error.name}, which is not installed.",
+                        hint=formats[name].install or "choose another format") from error
     return formats[name]
-
-
-def ensure_single_frames(frames: Collection[str]) -> None:
-    """Raises UserError if there are ``frames`` of multi-frame files."""
-    if frames:
-        raise UserError(f"Frames of multi-frame files cannot be written: {listed(frames)}",
-                        hint="save each frame as a separate file first")
 
 
 def write_dataset(index: DatasetIndex, infos: Mapping[str, ImageInfo], record: DatasetFormatRecord, folder: Path,
                   ) -> list[str]:
-    """Write the checked ``index`` into the new ``folder``; returns notes on what the format cannot express.
-
-    Raises UserError if the folder exists, and for frames of multi-frame files.
-    """
+    """Write the checked ``index`` into the new ``folder``, frames as images of their own; returns notes on what the
+    format cannot express. Raises UserError if the folder exists."""
     if folder.exists():
         raise UserError(f"{folder} already exists and is not overwritten", hint="choose another folder")
-    ensure_single_frames([sample.key for sample in index.samples if sample.frame is not None])
-    samples = tuple(_with_regions(sample, infos[sample.name]) for sample in index.samples)
+    samples = [_with_regions(sample, infos[sample.name]) for sample in index.samples]
     notes: list[str] = []
     write = record.build_writer()
-    fill_folder(folder, lambda place: notes.extend(write(replace(index, samples=samples), infos, place)))
+
+    def fill(place: Path) -> None:
+        with TemporaryDirectory(dir=place.parent, prefix=".frames-") as frames:
+            single, known, said = frames_as_files(samples, infos, Path(frames))
+            notes.extend([*said, *write(replace(index, samples=single), known, place)])
+    fill_folder(folder, fill)
     return notes
 
 

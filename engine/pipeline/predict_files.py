@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -22,7 +22,7 @@ from sightsmith.core.util.text import as_text
 from sightsmith.engine.data.annotation_files import relative_name
 from sightsmith.engine.data.archive import unpack
 from sightsmith.engine.data.image_files import is_image_file, suffixes
-from sightsmith.engine.data.write import ensure_single_frames, find_writer, regions, write_dataset
+from sightsmith.engine.data.write import find_writer, regions, write_dataset
 from sightsmith.engine.pipeline.console import tracked
 from sightsmith.engine.pipeline.inference import batches
 from sightsmith.engine.pipeline.predict import probed, unreadable
@@ -108,8 +108,6 @@ def predict_files(result: Result, location: str, options: PredictOptions,
     if not infos_by_path:
         raise unreadable(problems)
     infos: dict[str, ImageInfo] = {names[Path(path)]: info for path, info in infos_by_path.items()}
-    if writer is not None:
-        ensure_single_frames([name for name, info in infos.items() if info.frames > 1])
     device = "cuda" if torch.cuda.is_available() else "cpu"
     samples: list[Sample] = []
     predictions = result.predict(infos_by_path, device, tta=options.tta)
@@ -160,7 +158,7 @@ def _as_sample(predicted: ImagePrediction, min_score: float, *, multi_label: boo
             objects = tuple(Object(item.label, item.box, item.mask) for item in found.objects
                             if item.score >= min_score)
         labels = tuple(name for name in classes if any(item.label == name for item in objects))
-    return Sample(found.path, predicted.name, labels, found.frame, objects=objects)
+    return replace(predicted.sample, labels=labels, objects=objects)
 
 
 def _heatmap(result: Result, item: ImagePrediction) -> Array:

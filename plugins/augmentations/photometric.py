@@ -125,8 +125,8 @@ class Erasing:
 @dataclass(frozen=True)
 class Automatic:
     """torchvision's RandAugment (arXiv 1909.13719) or TrivialAugment (arXiv 2103.10158), which draw from torch's global
-    generator; without ``geometric``, only what moves nothing. Images of other than one or three channels, for which
-    torchvision has no colours, stay as they are."""
+    generator; without ``geometric``, only what moves nothing. Of images of other than one or three channels, each
+    channel is changed in the same way as a grey image, whose colours no operation changes."""
 
     name: str
     geometric: bool
@@ -137,8 +137,6 @@ class Automatic:
         import torch
         from torchvision.transforms import v2
 
-        if image.shape[2] not in (1, 3):
-            return image
         drawn = {"RandAugment": partial(v2.RandAugment, self.operations, self.magnitude),
                  "TrivialAugment": v2.TrivialAugmentWide}
         made = drawn[self.name]()
@@ -147,7 +145,9 @@ class Automatic:
                                         if not name.startswith(("Shear", "Translate", "Rotate"))}
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(int(generator.integers(2**63)))
-            changed = made(torch.from_numpy(np.ascontiguousarray(image.transpose(2, 0, 1))))
+            planes = torch.from_numpy(np.ascontiguousarray(image.transpose(2, 0, 1)))
+            # Other channels than 1 or 3 are to torchvision as the frames of a film, of which all are changed alike.
+            changed = made(planes if len(planes) in (1, 3) else planes[:, None]).reshape(planes.shape)
         return np.ascontiguousarray(changed.numpy().transpose(1, 2, 0)).clip(0, _white(image)).astype(image.dtype)
 
 

@@ -11,6 +11,7 @@ from sightsmith.plugin import (
     Problem,
     Sample,
     Split,
+    about_link,
     files_in,
     has_images,
     is_image,
@@ -65,8 +66,7 @@ def read_classes(root: Path, top: Path, split: Split | None, problems: list[Prob
             if not is_image(path):
                 others.append(name)
             elif not is_inside(root, path):
-                problems.append(Problem("is a link to a file outside the data set", file=name,
-                                        hint="copy the image into the data set"))
+                problems.append(Problem(about_link(path), file=name, hint="copy the image into the data set"))
             else:
                 found += 1
                 samples.append(Sample(path, name, (folder.name,), split=split))

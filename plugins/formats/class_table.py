@@ -12,7 +12,8 @@ from sightsmith.plugin import IGNORED, Problem, SemanticMask, read_integer, read
 
 FILES = ("classes.txt", "names.txt", "class_names.txt", "labels.txt", "labelmap.txt", "label_colors.txt",
          "class_dict.csv")
-DECATHLON = "dataset.json"
+JSON_FILES = (("dataset.json", "labels"), ("id2label.json", None))
+"""Of the Medical Segmentation Decathlon or nnU-Net, and of Hugging Face: the file, and the key of its classes."""
 _AS_DECATHLON = 'write them as {"0": "background", "1": "liver"}'
 BACKGROUND = ("background", "_background_", "__background__")
 IGNORED_NAMES = ("void", "ignore", "ignored", "__ignore__")
@@ -57,14 +58,14 @@ def from_values(values: Iterable[int]) -> ClassTable:
 
 
 def read_class_table(root: Path, folders: Iterable[Path], problems: list[Problem]) -> tuple[ClassTable, str] | None:
-    """The first of :data:`FILES` in ``folders``, or else their ``dataset.json``, with its name; None if there is none.
+    """The first of :data:`FILES` in ``folders``, or else of :data:`JSON_FILES`, with its name; None if there is none.
 
     The first have one class per line, without a colour or as ``name,r,g,b``, ``name:r,g,b:...`` or ``r g b name``.
     """
     places = tuple(folders)
     path = next((folder / file for folder in places for file in FILES if os.path.isfile(folder / file)), None)
     if path is None:
-        return _decathlon(root, places, problems)
+        return _of_json(root, places, problems)
     text, problem = read_text(path, root)
     problems += [problem] if problem else []
     rows: list[tuple[str, tuple[int, int, int] | None]] = []
@@ -85,15 +86,14 @@ def read_class_table(root: Path, folders: Iterable[Path], problems: list[Problem
     return _table(rows), relative_name(path, root)
 
 
-def _decathlon(root: Path, folders: Iterable[Path], problems: list[Problem]) -> tuple[ClassTable, str] | None:
-    """The ``labels`` of a ``dataset.json`` of the Medical Segmentation Decathlon, ``{"1": "liver"}``, or of nnU-Net,
-    ``{"liver": 1}``."""
-    for path in (folder / DECATHLON for folder in folders):
+def _of_json(root: Path, folders: Iterable[Path], problems: list[Problem]) -> tuple[ClassTable, str] | None:
+    """Classes as the Decathlon and Hugging Face have them, ``{"1": "liver"}``, or as nnU-Net, ``{"liver": 1}``."""
+    for path, below in ((folder / file, key) for folder in folders for file, key in JSON_FILES):
         if not os.path.isfile(path):
             continue
         content, problem = read_json(path, root)
         problems += [problem] if problem else []
-        labels = content.get("labels") if isinstance(content, dict) else None
+        labels = content if below is None else content.get(below) if isinstance(content, dict) else None
         name = relative_name(path, root)
         if not isinstance(labels, dict):
             if labels is not None:

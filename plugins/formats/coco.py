@@ -12,6 +12,7 @@ from sightsmith.plugin import (
     DatasetIndex,
     FormatMatch,
     ImageFinder,
+    ImageFrame,
     Object,
     Problem,
     Sample,
@@ -150,8 +151,8 @@ class CocoFile:
         return found
 
     def samples(self, split: Split | None) -> list[Sample]:
-        images: dict[int | str, tuple[Path, dict[str, Any]]] = {}
-        paths: set[Path] = set()
+        images: dict[int | str, tuple[ImageFrame, dict[str, Any]]] = {}
+        places: set[ImageFrame] = set()
         labels: dict[int | str, set[str]] = {}
         for image in self._parts["images"]:
             number, text = read_id(image.get("id")), image.get("file_name")
@@ -161,19 +162,19 @@ class CocoFile:
                 self._add_problem(f"the image id {number} is duplicated")
             else:
                 labels[number] = set()
-                path = self._find(text)
-                if path in paths:
+                place = self._find(text)
+                if place in places:
                     self._add_problem(f"the image {text!r} is duplicated")
-                elif path is not None:
-                    paths.add(path)
-                    images[number] = path, image
+                elif place is not None:
+                    places.add(place)
+                    images[number] = place, image
         self._problems += self._finder.problems(self._name)
         objects = self._objects(labels)
-        order = {name: place for place, name in enumerate(self.categories.values())}
+        order = {name: number for number, name in enumerate(self.categories.values())}
         return [Sample(path, relative_name(path, self._root), tuple(sorted(labels[number], key=order.__getitem__)),
-                       split=split, file=self._name, objects=tuple(objects[number]),
+                       frame=frame, split=split, file=self._name, objects=tuple(objects[number]),
                        size=read_size((image.get("width"), image.get("height"))))
-                for number, (path, image) in images.items()]
+                for number, ((path, frame), image) in images.items()]
 
     def _objects(self, labels: dict[int | str, set[str]]) -> dict[int | str, list[Object]]:
         """The objects by the id of their image; ``labels`` of the known images are filled."""
@@ -195,9 +196,9 @@ class CocoFile:
                     self.without_shape.append(f"{source_id} of {self._name}")
         return objects
 
-    def _find(self, text: str) -> Path | None:
+    def _find(self, text: str) -> ImageFrame | None:
         try:
-            return self._finder.find(text)
+            return self._finder.find_frame(text)
         except ValueError as error:
             self._add_problem(*error.args)
             return None

@@ -12,6 +12,7 @@ from sightsmith.plugin import (
     DatasetIndex,
     FormatMatch,
     ImageFinder,
+    ImageFrame,
     Object,
     Problem,
     Sample,
@@ -35,7 +36,7 @@ ANNOTATIONS: dict[int, Annotation] = {2: "labels", 3: "labels", 5: "masks", 6: "
 class _Image:
     """The rows of one image: by label the row, and by the cells of a row its object."""
 
-    path: Path
+    place: ImageFrame
     line: int
     labels: dict[str, Row] = field(default_factory=dict)
     objects: dict[tuple[str, ...], Object] = field(default_factory=dict)
@@ -65,8 +66,8 @@ class LabelCsv:
         images: dict[str, _Image] = {}
         for row in rows:
             try:
-                path = finder.find(row.path)
-                image = images.setdefault(relative_name(path, root), _Image(path, row.line))
+                place = finder.find_frame(row.path)
+                image = images.setdefault(place.name(root), _Image(place, row.line))
                 if row.label is not None:
                     _add(image, row)
             except ValueError as error:
@@ -75,14 +76,15 @@ class LabelCsv:
         problems += finder.problems(table.name)
         classes = tuple(sorted({label for image in images.values() for label in image.labels}, key=natural_order))
         samples = []
-        for name, image in images.items():
+        for image in images.values():
             labels = tuple(label for label in classes if label in image.labels
                            and (columns != 3 or image.labels[label].values == ("1",)))
             if columns == 2 and not labels:
                 problems.append(Problem("the image has no class and is ignored", file=table.name, line=image.line,
                                         severity="warning"))
                 continue
-            samples.append(Sample(image.path, name, labels, file=table.name, line=image.line,
+            path, frame = image.place
+            samples.append(Sample(path, relative_name(path, root), labels, frame, file=table.name, line=image.line,
                                   objects=tuple(image.objects.values())))
         if columns == 3:
             _about_missing(images, classes, problems)
@@ -133,8 +135,9 @@ def _about_missing(images: dict[str, _Image], classes: tuple[str, ...], problems
 
 
 def _about_unlisted(root: Path, images: dict[str, _Image], problems: list[Problem]) -> None:
-    names = (relative_name(path, root) for path in walk_files(root) if is_image(path))
-    unlisted = [name for name in names if name not in images]
+    listed_files = {image.place.path for image in images.values()}
+    unlisted = [relative_name(path, root) for path in walk_files(root)
+                if is_image(path) and path not in listed_files]
     if unlisted:
         problems.append(Problem(f"{len(unlisted)} images have no row and are ignored: {listed(unlisted)}",
                                 severity="warning"))

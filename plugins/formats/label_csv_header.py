@@ -61,7 +61,7 @@ def _is_header(first: Sequence[str], others: Rows, root: Path) -> bool:
 
 def _names_image(finder: ImageFinder, text: str) -> bool:
     try:
-        finder.find(text)
+        finder.find_frame(text)
     except ValueError as error:
         return len(error.args) > 1  # several images fit
     return True

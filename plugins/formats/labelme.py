@@ -15,6 +15,7 @@ from sightsmith.plugin import (
     DatasetIndex,
     FormatMatch,
     ImageFinder,
+    ImageFrame,
     Problem,
     Sample,
     cache_dir,
@@ -58,11 +59,11 @@ class LabelMe:
                 sample = self._sample(path, root, finder, problems)
                 if sample is None:
                     continue
-                if sample.name in samples:
-                    problems.append(Problem(f"refers to the image {sample.name}, as does {samples[sample.name].file}",
+                if sample.image in samples:
+                    problems.append(Problem(f"refers to the image {sample.image}, as does {samples[sample.image].file}",
                                             file=sample.file))
                 else:
-                    samples[sample.name] = sample
+                    samples[sample.image] = sample
         problems += finder.problems()
         classes = tuple(sorted({label for sample in samples.values() for label in sample.labels}, key=natural_order))
         multi_label = any(len(sample.labels) != 1 for sample in samples.values())
@@ -88,12 +89,12 @@ class LabelMe:
         objects, faults = read_shapes(content, name)
         problems += faults
         try:
-            file, shown = _image(path, root, content, finder)
+            (file, frame), shown = _image(path, root, content, finder)
         except ValueError as error:
             message, hint = (*error.args, None)[:2]
             problems.append(Problem(message, file=name, hint=hint or "add the image"))
             return None
-        return Sample(file, shown, labels, file=name, objects=objects, size=image_size(content))
+        return Sample(file, shown, labels, frame, file=name, objects=objects, size=image_size(content))
 
 
 def _labels(content: dict[str, Any], name: str, problems: list[Problem]) -> tuple[str, ...]:
@@ -114,7 +115,7 @@ def _labels(content: dict[str, Any], name: str, problems: list[Problem]) -> tupl
     return tuple(sorted(found, key=natural_order))
 
 
-def _image(path: Path, root: Path, content: dict[str, Any], finder: ImageFinder) -> tuple[Path, str]:
+def _image(path: Path, root: Path, content: dict[str, Any], finder: ImageFinder) -> tuple[ImageFrame, str]:
     """The image of ``imagePath`` and its name; if there is none in the data set, the image of ``imageData``.
 
     Raises ValueError with the reason, and a hint if there is one.
@@ -123,13 +124,13 @@ def _image(path: Path, root: Path, content: dict[str, Any], finder: ImageFinder)
     if not isinstance(text, str) or not text.strip():
         raise ValueError("has no imagePath")
     try:
-        image = finder.find(text, [path.parent])
+        image = finder.find_frame(text, [path.parent])
     except ValueError as error:
         if not isinstance(data, str) or not data:
             raise ValueError(f"{error.args[0]}; imageData is empty", *error.args[1:]) from error
         name = re.split(r"[\\/]", text.strip())[-1]
-        return _embedded(data, Path(name).suffix.lower()), relative_name(path.with_name(name), root)
-    return image, relative_name(image, root)
+        return ImageFrame(_embedded(data, Path(name).suffix.lower())), relative_name(path.with_name(name), root)
+    return image, relative_name(image.path, root)
 
 
 def _embedded(data: str, suffix: str) -> Path:

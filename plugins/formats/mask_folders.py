@@ -9,7 +9,7 @@ from pathlib import Path
 
 from sightsmith.plugin import DatasetIndex, FormatMatch, Problem, images_in, relative_name, stem_of, subfolders
 from sightsmith.plugins.formats.class_table import read_class_table
-from sightsmith.plugins.formats.semantic_masks import about_unpaired, index_of_masks
+from sightsmith.plugins.formats.semantic_masks import Pair, about_unpaired, index_of_masks
 from sightsmith.plugins.formats.splits import with_split
 
 IMAGES = ("images", "image", "imgs", "img", "imagestr")
@@ -50,12 +50,13 @@ class MaskFolders:
                 below = image.parent.relative_to(images)
                 found = known.get((below, stem_of(image))) or known.get((below, _common_stem(image)))
                 if found:
-                    pairs.append((image, found))
+                    pairs.append(Pair.below(root, image, found))
                     used.add(found)
                 else:
-                    without_mask.append(image)
-            unused += [path for path in images_in(masks, root) if path not in used and not _is_other_map(path)]
-        problems += about_unpaired(root, without_mask, unused)
+                    without_mask.append(relative_name(image, root))
+            unused += [relative_name(path, root) for path in images_in(masks, root)
+                       if path not in used and not _is_other_map(path)]
+        problems += about_unpaired(without_mask, unused)
         folders = [root, *(masks for _, masks in _folder_pairs(root))]
         index = index_of_masks(root, "mask_folders", pairs, read_class_table(root, folders, problems), problems)
         samples = with_split(index.samples, root, problems)

@@ -23,6 +23,8 @@ FORMATS: tuple[tuple[str, str, tuple[Annotation, ...], str, str], ...] = (
     ("yolo", "YOLO boxes or polygons", ("boxes", "masks"), "data.yaml with images/* and labels/*.txt", "Yolo"),
     ("mask_folders", "a semantic mask per image", ("masks",),
      "images/* and masks/*.png (or volumes) with equal names, and a classes.txt", "MaskFolders"),
+    ("case_folders", "a folder of volumes for each case", ("masks",),
+     "<case>/* with a volume or several and their segmentation, as of KiTS and BraTS", "CaseFolders"),
     ("cvat", "CVAT for images 1.1: tags, boxes, polygons, ellipses and masks", ALL,
      "annotations.xml and images/* as CVAT exports them", "Cvat"),
     ("label_studio", "Label Studio's JSON and JSON-MIN: choices, rectangles, polygons, ellipses and brushes", ALL,
@@ -35,12 +37,13 @@ FORMATS: tuple[tuple[str, str, tuple[Annotation, ...], str, str], ...] = (
      "annotations/*.json with categories and items, and images/*", "Datumaro"),
     ("hf_image_folder", "Hugging Face's image folder: labels, or boxes", ("labels", "boxes"),
      "metadata.jsonl or metadata.csv with file_name and label or objects, and the images", "HfImageFolder"),
-    ("parquet", "Parquet files of images with labels or boxes, as of Hugging Face", ("labels", "boxes"),
-     "*.parquet with a column image and label or objects", "Parquet"),
+    ("parquet", "Parquet files of images with labels, boxes or masks, as of Hugging Face", ALL,
+     "*.parquet with a column image and label, objects or mask", "Parquet"),
 )
 
 WRITTEN = ("label_csv", "labelme", "coco", "voc", "yolo", "cvat", "label_studio", "via", "createml",
-           "datumaro", "hf_image_folder")
+           "datumaro", "hf_image_folder", "parquet")
+INSTALL = {"parquet": "pip install 'sightsmith[parquet]'"}
 
 
 @hookimpl
@@ -48,6 +51,7 @@ def sightsmith_dataset_formats() -> list[DatasetFormatRecord]:
     return [
         DatasetFormatRecord(name=name, description=description, annotations=annotations, layout=layout,
                             builder=f"{PACKAGE}.{name}:{builder}",
-                            writer=f"{PACKAGE}.write_{name}:write_{name}" if name in WRITTEN else None)
+                            writer=f"{PACKAGE}.write_{name}:write_{name}" if name in WRITTEN else None,
+                            install=INSTALL.get(name, ""))
         for name, description, annotations, layout, builder in FORMATS
     ]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -35,27 +35,40 @@ GREY = 0x010101
 
 
 @dataclass(frozen=True)
-class _Mask:
-    """The pixels of the file ``path`` for ``image``: their values, with counts, as grey levels or colours; of a volume
-    those of each slice, too, and the builder of its ``reader``."""
+class Pair:
+    """The files of an image and of its semantic mask, and what a person calls them."""
 
     image: Path
-    path: Path
+    mask: Path
+    name: str
+    mask_name: str
+
+    @classmethod
+    def below(cls, root: Path, image: Path, mask: Path) -> Pair:
+        return cls(image, mask, relative_name(image, root), relative_name(mask, root))
+
+
+@dataclass(frozen=True)
+class _Mask:
+    """The pixels of the mask of ``pair``: their values, with counts, as grey levels or colours; of a volume those of
+    each slice, too, and the builder of its ``reader``."""
+
+    pair: Pair
     counts: Mapping[int, int]
     colour: bool
     slices: Sequence[Mapping[int, int]] = ()
     reader: str | None = None
 
 
-def index_of_masks(root: Path, form: str, pairs: Sequence[tuple[Path, Path]], named: tuple[ClassTable, str] | None,
+def index_of_masks(root: Path, form: str, pairs: Sequence[Pair], named: tuple[ClassTable, str] | None,
                    problems: list[Problem]) -> DatasetIndex:
     """The data set of ``pairs`` of images and semantic masks; the labels of an image are the classes in its mask.
 
     ``named`` is the class table and its file; without one, every value in use is a class. Every mask is decoded.
     """
-    found = _read_all(root, pairs, problems)
+    found = _read_all(pairs, problems)
     grey = named is None or not named[0].colours
-    levels = {mask.path: _levels(mask) for mask in found if grey or not mask.colour}
+    levels = {mask.pair.mask_name: _levels(mask) for mask in found if grey or not mask.colour}
     used: Counter[int] = Counter()
     for counts in levels.values():
         used.update(counts or {})
@@ -64,56 +77,56 @@ def index_of_masks(root: Path, form: str, pairs: Sequence[tuple[Path, Path]], na
         problems += _about_unnamed(table, used)
     if named is not None and IGNORED in used and used.keys() <= {0, IGNORED} and len(table.classes) == 1:
         table = replace(from_values(used), values=((0, None), (IGNORED, table.classes[0])))
-    problems += _about_white(root, table, levels)
-    unknown = [relative_name(path, root) for path, counts in levels.items() if counts is None]
+    problems += _about_white(table, levels)
+    unknown = [name for name, counts in levels.items() if counts is None]
     if unknown:
         problems.append(Problem(
             f"{len(unknown)} semantic masks are in colour, and {source or 'no file'} maps no colours to classes: "
             f"{listed(unknown)}", hint="save them as grey or palette PNG, or write a class_dict.csv: name,r,g,b"))
     samples = []
     for mask in found:
-        if mask.path in levels and levels[mask.path] is None:
+        pair = mask.pair
+        if pair.mask_name in levels and levels[pair.mask_name] is None:
             continue
-        semantic_mask = table.semantic_mask(mask.path, relative_name(mask.path, root), mask.colour and not grey)
+        semantic_mask = table.semantic_mask(pair.mask, pair.mask_name, mask.colour and not grey)
         if mask.colour and grey:
             semantic_mask = replace(semantic_mask, values=tuple((GREY * value, name) for value, name in table.values),
                                     ignored=tuple(GREY * value for value in table.ignored))
         for frame, counts in enumerate(mask.slices) if mask.slices else [(None, mask.counts)]:
             names = {name for value, name in semantic_mask.values if value in counts}
-            samples.append(Sample(mask.image, relative_name(mask.image, root),
-                                  tuple(name for name in table.classes if name in names), frame,
-                                  file=semantic_mask.name,
+            samples.append(Sample(pair.image, pair.name, tuple(name for name in table.classes if name in names), frame,
+                                  file=pair.mask_name,
                                   semantic_mask=replace(semantic_mask, frame=frame, reader=mask.reader)))
     return DatasetIndex(root, form, table.classes, tuple(samples), problems=tuple(problems), annotation="masks")
 
 
-def _read_all(root: Path, pairs: Sequence[tuple[Path, Path]], problems: list[Problem]) -> list[_Mask]:
+def _read_all(pairs: Sequence[Pair], problems: list[Problem]) -> list[_Mask]:
     found, missing = [], defaultdict(list)
-    for image, path in pairs:
+    for pair in pairs:
         try:
-            found.append(_read(image, path))
+            found.append(_read(pair))
         except MissingReaderError as error:
-            missing[str(error), error.install].append(relative_name(path, root))
+            missing[str(error), error.install].append(pair.mask_name)
         except MaskError as error:
-            problems.append(Problem(str(error), file=relative_name(path, root)))
+            problems.append(Problem(str(error), file=pair.mask_name))
     problems += [Problem(f"{len(names)} semantic masks are not read: {message.removesuffix(f': {install}')}: "
                          f"{listed(names)}", hint=install) for (message, install), names in missing.items()]
     return found
 
 
-def _read(image: Path, path: Path) -> _Mask:
+def _read(pair: Pair) -> _Mask:
     """Raises MaskError and MissingReaderError."""
-    frames, reader = mask_frames(path)
+    frames, reader = mask_frames(pair.mask)
     if frames == 1:
-        values, colour = picture_values(path, None, reader)
-        return _Mask(image, path, _counted(values), colour, reader=reader)
+        values, colour = picture_values(pair.mask, None, reader)
+        return _Mask(pair, _counted(values), colour, reader=reader)
     slices, total, colours = [], Counter[int](), False
     for frame in range(frames):
-        values, colour = picture_values(path, frame, reader)
+        values, colour = picture_values(pair.mask, frame, reader)
         slices.append(_counted(values))
         total.update(slices[-1])
         colours = colours or colour
-    return _Mask(image, path, total, colours, slices, reader)
+    return _Mask(pair, total, colours, slices, reader)
 
 
 def _counted(values: Array) -> dict[int, int]:
@@ -148,9 +161,9 @@ def _about_unnamed(table: ClassTable, used: Counter[int]) -> list[Problem]:
     return []
 
 
-def _about_white(root: Path, table: ClassTable, levels: Mapping[Path, Mapping[int, int] | None]) -> list[Problem]:
+def _about_white(table: ClassTable, levels: Mapping[str, Mapping[int, int] | None]) -> list[Problem]:
     """Warnings about the value 255, which is either ignored or, in masks of black and white, the class."""
-    white = [relative_name(path, root) for path, counts in levels.items()
+    white = [name for name, counts in levels.items()
              if counts and IGNORED in counts and counts.keys() <= {0, IGNORED}]
     if white and not table.ignored:
         return [Problem(f"the semantic masks are black and white: {IGNORED} is read as the class {table.classes[0]!r}",
@@ -162,9 +175,8 @@ def _about_white(root: Path, table: ClassTable, levels: Mapping[Path, Mapping[in
     return []
 
 
-def about_unpaired(root: Path, images: Iterable[Path], masks: Iterable[Path]) -> list[Problem]:
-    """Warnings about ``images`` without a mask and ``masks`` without an image."""
+def about_unpaired(images: Sequence[str], masks: Sequence[str] = ()) -> list[Problem]:
+    """Warnings about the names of ``images`` without a mask and of ``masks`` without an image."""
     return [Problem(f"{len(found)} {message}: {listed(found)}", severity="warning")
-            for message, found in (
-                ("images have no semantic mask and are ignored", [relative_name(path, root) for path in images]),
-                ("semantic masks have no image", [relative_name(path, root) for path in masks])) if found]
+            for message, found in (("images have no semantic mask and are ignored", images),
+                                   ("semantic masks have no image", masks)) if found]

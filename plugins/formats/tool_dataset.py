@@ -11,6 +11,7 @@ from sightsmith.plugin import (
     Annotation,
     DatasetIndex,
     ImageFinder,
+    ImageFrame,
     Object,
     Problem,
     Sample,
@@ -54,19 +55,21 @@ class ToolDataset:
         self.root, self.problems = root, list[Problem]()
         self._name, self._finder = name, ImageFinder(root, FOLDERS)
         self._samples: dict[str, Sample] = {}
+        self._files = set[str]()
         self._places: dict[str, Place] = {}
         self._classes: dict[str, None] = {}
 
     @property
     def images(self) -> Container[str]:
-        """The names of the images so far."""
-        return self._samples
+        """The names of the files of the images so far."""
+        return self._files
 
     def declare(self, classes: Iterable[str]) -> None:
         """``classes`` come first in the data set, in this order; others follow in natural order."""
         self._classes |= dict.fromkeys(classes)
 
-    def find(self, text: Any, place: Place, first: Iterable[Path] = (), others: Iterable[str] = ()) -> Path | None:
+    def find(self, text: Any, place: Place, first: Iterable[Path] = (), others: Iterable[str] = (),
+             ) -> ImageFrame | None:
         """The image that ``text`` names, or else one of ``others``; None with a problem if there is none."""
         if not isinstance(text, str):
             self.problems.append(place.problem("names no image", "write the path of its image"))
@@ -74,7 +77,7 @@ class ToolDataset:
         folders, fault = list(first), None
         for name in (text, *others):
             try:
-                return self._finder.find(name, folders)
+                return self._finder.find_frame(name, folders)
             except ValueError as error:
                 fault = fault or error
         assert fault is not None
@@ -82,19 +85,21 @@ class ToolDataset:
         self.problems.append(place.problem(message, hint))
         return None
 
-    def add(self, image: Path, place: Place, labels: Iterable[str], objects: Iterable[Object] = (),
+    def add(self, image: ImageFrame, place: Place, labels: Iterable[str], objects: Iterable[Object] = (),
             size: tuple[int, int] | None = None, split: Split | None = None, name: str = "") -> None:
         """An image that the file describes; its labels are ``labels`` and those of ``objects``. One that was inside the
         file has a ``name``, others their path."""
-        name, items = name or relative_name(image, self.root), tuple(objects)
-        if name in self._samples:
-            self.problems.append(place.problem(f"refers to the image {name}, as does {self._places[name]}",
+        key, items = name or image.name(self.root), tuple(objects)
+        if key in self._samples:
+            self.problems.append(place.problem(f"refers to the image {key}, as does {self._places[key]}",
                                                "remove one of them"))
             return
-        self._places[name] = place
+        self._places[key] = place
+        name = name or relative_name(image.path, self.root)
+        self._files.add(name)
         found = tuple(dict.fromkeys([*labels, *(item.label for item in items)]))
-        self._samples[name] = Sample(image, name, found, file=place.file, line=place.line, objects=items, size=size,
-                                     split=split)
+        self._samples[key] = Sample(image.path, name, found, image.frame, file=place.file, line=place.line,
+                                    objects=items, size=size, split=split)
 
     def index(self, *, relative: bool = False) -> DatasetIndex:
         """Single-label if every image has exactly one label. If any object has a mask, boxes become masks too."""

@@ -12,6 +12,7 @@ from xml.etree.ElementTree import Element
 from sightsmith.plugin import (
     DatasetIndex,
     FormatMatch,
+    ImageFrame,
     Object,
     Problem,
     Sample,
@@ -23,6 +24,8 @@ from sightsmith.plugin import (
     read_numbers,
     relative_name,
     richest,
+    split_frame,
+    stem_of,
     walk_files,
 )
 from sightsmith.plugins.formats.splits import with_split
@@ -66,11 +69,11 @@ class Voc:
             sample = _sample(path, root, images, problems)
             if sample is None:
                 continue
-            if sample.name in samples:
-                problems.append(Problem(f"refers to the image {sample.name}, as does {samples[sample.name].file}",
+            if sample.image in samples:
+                problems.append(Problem(f"refers to the image {sample.image}, as does {samples[sample.image].file}",
                                         file=sample.file))
             else:
-                samples[sample.name] = sample
+                samples[sample.image] = sample
         found = with_split(list(samples.values()), root, problems, folder / "ImageSets" / "Main" if folder else None)
         starts_at_zero = any(min(item.box[:2]) <= 0 for sample in found for item in sample.objects)
         if starts_at_zero:
@@ -95,17 +98,19 @@ class _Images:
     def __init__(self, root: Path, folder: Path | None) -> None:
         self._root, self._folder, self._stems = root, folder, images_by_stem(root)
 
-    def find(self, xml: Path, filename: str) -> Path:
+    def find(self, xml: Path, filename: str) -> ImageFrame:
         usual = [xml.parent, *(base / name for base in (xml.parent, xml.parent.parent, self._root)
                               for name in (IMAGES, "images", "Images", "image", "img")), self._root]
         folders = [self._folder / IMAGES] if self._folder else usual
-        named = Path(filename.replace("\\", "/")).name
-        for stem in dict.fromkeys((xml.stem, Path(named).stem)):
+        whole = Path(filename.replace("\\", "/")).name
+        named, frame = split_frame(whole)
+        for stem in dict.fromkeys((xml.stem, stem_of(Path(named)))):
             for folder in folders:
                 found = self._stems.get((folder, stem), [])
-                exact = [path for path in found if path.name == named]
+                exact = [path for path in found if path.name == whole] or [path for path in found if path.name == named]
                 if len(exact or found) == 1:
-                    return (exact or found)[0]
+                    path = (exact or found)[0]
+                    return ImageFrame(path, None if path.name == whole else frame)
                 if found:
                     names = ", ".join(relative_name(path, self._root) for path in found)
                     raise ValueError(f"its image could be {names}; <filename> is {named!r}")
@@ -136,11 +141,11 @@ def _sample(path: Path, root: Path, images: _Images, problems: list[Problem]) ->
         else:
             objects.append(item)
     try:
-        image = images.find(path, content.findtext("filename") or "")
+        image, frame = images.find(path, content.findtext("filename") or "")
     except ValueError as error:
         problems.append(Problem(str(error), file=name, hint="add the image next to it"))
         return None
-    return Sample(image, relative_name(image, root), tuple(sorted(labels, key=natural_order)), file=name,
+    return Sample(image, relative_name(image, root), tuple(sorted(labels, key=natural_order)), frame, file=name,
                   objects=tuple(objects), size=_size(content))
 
 

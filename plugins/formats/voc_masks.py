@@ -6,9 +6,9 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
-from sightsmith.plugin import DatasetIndex, FormatMatch, Problem, images_by_stem, images_in, stem_of
+from sightsmith.plugin import DatasetIndex, FormatMatch, Problem, images_by_stem, images_in, relative_name, stem_of
 from sightsmith.plugins.formats.class_table import from_names, read_class_table
-from sightsmith.plugins.formats.semantic_masks import about_unpaired, index_of_masks
+from sightsmith.plugins.formats.semantic_masks import Pair, about_unpaired, index_of_masks
 from sightsmith.plugins.formats.splits import with_split
 from sightsmith.plugins.formats.voc_folder import IMAGES, voc_folder
 
@@ -39,10 +39,10 @@ class VocMasks:
         for mask in images_in(folder / MASKS, root):
             images = found.get((folder / IMAGES, stem_of(mask)), [])
             if images:
-                pairs.append((images[0], mask))
+                pairs.append(Pair.below(root, images[0], mask))
             else:
-                without_image.append(mask)
-        problems += about_unpaired(root, [], without_image)
+                without_image.append(relative_name(mask, root))
+        problems += about_unpaired([], without_image)
         table = read_class_table(root, [folder, root], problems)
         if table is None:
             problems.append(Problem("there is no labelmap.txt: values 1 to 20 are read as Pascal VOC's own classes",

@@ -6,28 +6,38 @@ import re
 import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from xml.etree.ElementTree import Element, ElementTree, indent
 
 import numpy as np
 
-from sightsmith.plugin import Array, DatasetIndex, ImageInfo, Object, Sample, UserError, decode_mask
+from sightsmith.plugin import Array, DatasetIndex, ImageInfo, Object, Sample, UserError, decode_mask, short_path
 
 IMAGES = "images"
+LONGEST_NAME = 250
+"""Bytes of the name of an image beside which one with another suffix fits: file systems allow 255."""
 _NOT_XML = re.compile(r"[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 """What XML 1.0 has no character for: https://www.w3.org/TR/xml/#charsets."""
 
 
 def copy_images(index: DatasetIndex, folder: Path, below: str = IMAGES) -> list[Sample]:
-    """The samples with the paths and names of the copies, ``<below>/<name>``; subfolders are kept."""
+    """The samples with the paths and names of the copies, ``<below>/<name>``; subfolders are kept, and names that are
+    too long for annotation beside them are cut."""
     copied = []
     for sample in index.samples:
-        name = f"{below}/{sample.name}"
+        name = f"{below}/{_cut(sample.name)}"
         path = folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(sample.path, path)
         copied.append(replace(sample, path=path, name=name))
     return copied
+
+
+def _cut(name: str) -> str:
+    last = PurePosixPath(name)
+    if len(last.name.encode()) <= LONGEST_NAME:
+        return name
+    return short_path(name) + (last.suffix if len(last.suffix) <= 5 else "")
 
 
 def write_xml(root: Element, path: Path) -> None:

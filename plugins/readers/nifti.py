@@ -4,44 +4,53 @@ from __future__ import annotations
 
 import gzip
 import logging
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from nibabel import Nifti1Header, Nifti2Header, imageglobals
 
-from sightsmith.plugin import ImageError
+from sightsmith.plugin import ImageError, is_inside, read_json
 from sightsmith.plugins.readers.volume import Stored, VolumeReader
 
 HEADER = 540
 """Bytes of the longer of the two headers."""
 _KINDS = {348: Nifti1Header, HEADER: Nifti2Header}
 """By the number that a file begins with."""
-_MAGIC = b"n+1\0", b"n+2\0"
+_MAGIC, _PAIR = (b"n+1\0", b"n+2\0"), (b"ni1\0", b"ni2\0")
+"""Of one file, and of the header of two."""
+DESCRIPTION, CHANNEL_KEYS = "dataset.json", ("channel_names", "modality")
+"""Where nnU-Net and the Medical Segmentation Decathlon name the channels of all volumes in the folder beside it."""
 _CHANNELS = ("vector", "matrix", "quaternion")
 """Words in the names of intents by which the fifth axis has the parts of one value."""
 
 
 class NiftiReader(VolumeReader):
-    """A file of NIfTI-1 or NIfTI-2, also one that gzip has compressed. Raises ImageError.
+    """A file of NIfTI-1 or NIfTI-2, or a pair of ``.hdr`` and ``.img``, also compressed by gzip. Raises ImageError.
 
-    A series of volumes is refused; the parts of a vector are channels. ``cal_min`` and ``cal_max`` are the window.
+    A series of volumes is channels if a ``dataset.json`` in the folder, or above it, names as many, and is refused
+    otherwise; the parts of a vector are channels. ``cal_min`` and ``cal_max`` are the window.
     """
 
     def __init__(self, path: Path) -> None:
-        with path.open("rb") as file:
-            packed = file.read(2) == b"\x1f\x8b"
-        with (gzip.open(path) if packed else path.open("rb")) as file:
+        with (gzip.open(path) if _is_packed(path) else path.open("rb")) as file:
             header = _header(file.read(HEADER))
-        dtype, shape, channel_axis = header.get_data_dtype(), _shape(header), None
+        dtype, shape, channel_axis = header.get_data_dtype(), _shape(header, path), None
         if len(shape) == 4:
             channel_axis = 3
         elif dtype.names and {np.dtype(kind) for kind, *_ in dtype.fields.values()} == {np.dtype(np.uint8)}:
             shape, dtype, channel_axis = (len(dtype.names), *shape), np.dtype(np.uint8), 0
         slope, intercept = header.get_slope_inter()
-        start = header.get_data_offset() or header.single_vox_offset
+        start = header.get_data_offset()
+        if _is_pair(header):
+            path = _data_file(path)
+        else:
+            start = start or header.single_vox_offset
+        packed = _is_packed(path)
         low, high = float(header["cal_min"]), float(header["cal_max"])
         super().__init__(
             Stored(path, dtype, shape, 0, gzip.open, start) if packed else Stored(path, dtype, shape, start),
@@ -57,12 +66,49 @@ def _header(head: bytes) -> Any:
         raise ImageError("it does not begin as a NIfTI file does")
     with _quiet():
         header = kind(head[:size])
-    if header["magic"].item().ljust(4, b"\0")[:4] not in _MAGIC:
-        raise ImageError("it is the header of an image in two files; save it as one .nii file")
+    if not _is_pair(header) and header["magic"].item().ljust(4, b"\0")[:4] not in _MAGIC:
+        raise ImageError("it has no mark of NIfTI; save it as a .nii file")
     return header
 
 
-def _shape(header: Any) -> tuple[int, ...]:
+def _is_pair(header: Any) -> bool:
+    return header["magic"].item().ljust(4, b"\0")[:4] in _PAIR
+
+
+def _is_packed(path: Path) -> bool:
+    with path.open("rb") as file:
+        return file.read(2) == b"\x1f\x8b"
+
+
+def _data_file(path: Path) -> Path:
+    """The ``.img`` of a ``.hdr``, in the same folder."""
+    stem = path.with_suffix("") if path.suffix.lower() == ".gz" else path
+    names = [stem.with_suffix(suffix).name for suffix in (".img", ".IMG", ".img.gz")]
+    found = next((path.with_name(name) for name in names if os.path.isfile(path.with_name(name))), None)
+    if found is None:
+        raise ImageError(f"it is the header of {names[0]}, which is not in the same folder")
+    if not is_inside(path.parent, found):
+        raise ImageError(f"the file {found.name} with its voxels is a link out of its folder")
+    return found
+
+
+def _named_channels(path: Path) -> int:
+    """How many channels the nearest ``dataset.json`` names; 0 if it names none."""
+    for folder in path.parents[:2]:
+        place = folder / DESCRIPTION
+        if os.path.isfile(place):
+            return _count_channels(place, place.stat().st_mtime_ns)
+    return 0
+
+
+@lru_cache(maxsize=16)
+def _count_channels(path: Path, stamp: int) -> int:
+    content, _ = read_json(path, path.parent)
+    named = [content.get(key) for key in CHANNEL_KEYS] if isinstance(content, dict) else []
+    return max((len(names) for names in named if isinstance(names, dict)), default=0)
+
+
+def _shape(header: Any, path: Path) -> tuple[int, ...]:
     """The shape (x, y, z) or (x, y, z, channels)."""
     shape = tuple(int(side) for side in header.get_data_shape())
     while len(shape) > 3 and shape[-1] == 1:
@@ -70,9 +116,12 @@ def _shape(header: Any) -> tuple[int, ...]:
     intent = header.get_intent()[0]
     if len(shape) == 5 and shape[3] == 1 and any(word in intent.lower() for word in _CHANNELS):
         return (*shape[:3], shape[4])
-    if len(shape) > 3:
+    if len(shape) > 4 or len(shape) == 4 and _named_channels(path) != shape[3]:
         raise ImageError(f"it is a series of volumes of the shape {' x '.join(map(str, shape))} (time, echoes or "
-                         "sequences); save each as a file of its own, as nibabel.four_to_three does")
+                         "sequences); save each as a file of its own, as nibabel.four_to_three does, or, if they are "
+                         f'channels, name {shape[3]} in a {DESCRIPTION}: {{"channel_names": {{"0": "T1", ...}}}}')
+    if len(shape) == 4:
+        return shape
     return (*shape, 1, 1, 1)[:3]
 
 

@@ -21,7 +21,8 @@ def sightsmith_image_readers() -> list[ImageReaderRecord]:
             builder="sightsmith.plugins.readers.heic:HeicReader"),
         ImageReaderRecord(
             name="nifti", title="NIfTI", description="medical volumes, as slices",
-            magic=((344, b"n+1\0"), (4, b"n+2\0")), suffixes=(".nii", ".nii.gz"), install=VOLUMES, gzipped=True,
+            magic=((344, b"n+1\0"), (344, b"ni1\0"), (4, b"n+2\0"), (4, b"ni2\0")),
+            suffixes=(".nii", ".nii.gz"), install=VOLUMES, gzipped=True,
             builder="sightsmith.plugins.readers.nifti:NiftiReader"),
         ImageReaderRecord(
             name="nrrd", title="NRRD", description="volumes of 3D Slicer and others, as slices",

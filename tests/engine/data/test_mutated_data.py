@@ -7,11 +7,13 @@ import json
 import os
 import re
 import sys
+from functools import partial
 
 import pytest
 from broken_datasets import folders, picture
 from every_format import CANARY, SETS, make, write_canaries
 from guarded_inspect import CONTROL, dataset_case, image_case, inspect, prepare
+from mutated_commands import COMMANDS, command_case
 from tool_datasets import label_studio
 
 from sightsmith.engine.pipeline.predict_files import find_images
@@ -46,6 +48,12 @@ def test_mutated_data_sets(first, tmp_path):
 @pytest.mark.parametrize("seeds", [IMAGE_SEEDS[:10], IMAGE_SEEDS[10:]])
 def test_hostile_images(seeds, tmp_path):
     _assert_no_fault(image_case, seeds, tmp_path)
+
+
+@pytest.mark.parametrize(("command", "first"), [("convert", 2), *(
+    pytest.param(command, 4, marks=pytest.mark.slow) for command in COMMANDS)])
+def test_mutated_data_sets_in_other_commands(command, first, tmp_path):
+    _assert_no_fault(partial(command_case, command), range(first, first + 2), tmp_path)
 
 
 def _assert_no_fault(make_case, seeds, folder):

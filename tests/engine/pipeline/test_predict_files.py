@@ -153,8 +153,6 @@ def test_objects_and_maps_come_back_unchanged(request, tmp_path, run, forms):
 def test_mistakes(digits, images, tmp_path):
     (tmp_path / "broken.png").write_text("no picture")
     (tmp_path / "empty").mkdir()
-    pages = tmp_path / "pages.tif"
-    Image.new("L", (32, 32)).save(pages, save_all=True, append_images=[Image.new("L", (32, 32), 9)])
     for arguments, says in (
             ([f"input={images}"], "run=RUN is required"),
             ([f"run={digits.run_dir}", f"input={images}s"], "there is no such file or folder"),
@@ -162,11 +160,26 @@ def test_mistakes(digits, images, tmp_path):
             ([f"run={digits.run_dir}", f"input={tmp_path / 'broken.png'}"], "cannot be read"),
             ([f"run={digits.run_dir}", f"input={images}", "format=yolo"], "has no labels"),
             ([f"run={digits.run_dir}", f"input={images}", "format=cocoa"], "does not exist"),
-            ([f"run={digits.run_dir}", f"input={pages}", "format=coco"],
-             "Frames of multi-frame files cannot be written: pages.tif"),
             ([f"run={digits.run_dir}", f"input={images}", "min_score=high"], "is not a number from 0 to 1"),
             ([f"run={digits.run_dir}", f"input={images}", "min_score=7"], "is not a number from 0 to 1")):
         assert says in refused("predict", *arguments, f"output_dir={tmp_path / 'out'}")
+
+
+def test_frames_are_written_as_images_of_their_own(digits, tmp_path):
+    pages = [np.full((32, 32), level, np.uint8) for level in (0, 90)]
+    first, second = map(Image.fromarray, pages)
+    (tmp_path / "in").mkdir()
+    first.save(tmp_path / "in" / "pages.tif", save_all=True, append_images=[second])
+    code, output, errors = within("predict", f"run={digits.run_dir}", f"input={tmp_path / 'in'}", "format=label_csv",
+                                  f"output_dir={tmp_path / 'out'}")
+    assert code == 0, errors
+    assert "2 frames of 1 file become images of their own, such as pages.tif-0" in output + errors
+    folder, said = predictions(tmp_path / "out")
+    rows = [row.split(",") for row in (folder / "label_csv" / "label.csv").read_text().splitlines()]
+    assert rows == [[f"images/pages.tif-{item['frame']}.png", item["labels"][0]["label"]] for item in said["images"]]
+    for number, page in enumerate(pages):
+        written = Image.open(folder / "label_csv" / "images" / f"pages.tif-{number}.png")
+        assert np.array_equal(np.array(written), page)
 
 
 def test_a_bad_file_is_named_and_the_others_are_predicted(digits, images, tmp_path):

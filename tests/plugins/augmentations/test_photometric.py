@@ -144,6 +144,18 @@ def test_only_what_moves_nothing_unless_asked(name):
     assert moved(True)
 
 
+@pytest.mark.parametrize("name", ["rand_augment", "trivial_augment"])
+def test_other_channels_than_colours_are_all_changed_alike(name):
+    """Each as a grey image is."""
+    image = picture((40, 40, 5))
+    drawn = [draw(name, image, seed, geometric=True) for seed in range(20)]
+    assert sum(bool((values != image).any()) for values in drawn) > 12
+    for seed, values in enumerate(drawn):
+        for place in range(5):
+            assert np.array_equal(values[..., place:place + 1],
+                                  draw(name, image[..., place:place + 1], seed, geometric=True))
+
+
 def test_the_strength_of_randaugment_is_set():
     image = picture()
     still = [draw("rand_augment", image, seed, magnitude=0, operations=1) for seed in range(12)]

@@ -82,8 +82,8 @@ def test_lists_are_complete():
     assert tasks == ["classification", "detection", "segmentation"]
     formats = {row["name"] for row in json.loads(said("list", "formats", "--json"))}
     assert formats == {"class_folders", "train_val_folders", "label_csv", "labelme", "coco", "voc", "voc_masks", "yolo",
-                       "mask_folders", "cvat", "label_studio", "via", "createml", "datumaro", "hf_image_folder",
-                       "parquet"}
+                       "mask_folders", "case_folders", "cvat", "label_studio", "via", "createml", "datumaro",
+                       "hf_image_folder", "parquet"}
     assert "No runs" in said("list", "runs")
 
 

@@ -5,13 +5,24 @@ from __future__ import annotations
 import builtins
 import io
 import json
+import sys
 
 import numpy as np
 import pytest
 from broken_datasets import picture
-from object_datasets import BOX, CLASSES, label, pictures
+from object_datasets import BOX, CLASSES, class_values, label, mask, pictures
 from PIL import Image
+from pyarrow.parquet import read_table
+from reading import probe
 from tool_datasets import hf_image_folder, parquet
+
+from sightsmith.core.contracts.annotation import Object
+from sightsmith.core.contracts.dataset import DatasetIndex, Sample
+from sightsmith.core.plugins.manager import load_plugins
+from sightsmith.core.util.errors import UserError
+from sightsmith.engine.data.masks import encode, semantic_map
+from sightsmith.engine.data.write import find_writer, write_dataset
+from sightsmith.plugins.formats import write_parquet
 
 CARD = """---
 license: mit
@@ -211,15 +222,15 @@ def test_a_label_out_of_range_and_no_image(index_of, errors, tmp_path):
 
     def change(rows):
         return [{"image": {"bytes": content, "path": None}, "label": number}
-                for number, content in enumerate([png(0), b"GIF89a", None])]
+                for number, content in enumerate([png(0), b"8BPS", None])]
     found = errors(index_of(tmp_path, parquet("labels", change=change, features=features)(tmp_path)))
-    assert found[0].startswith("0000.parquet: row 1: has an image that is neither PNG, JPEG, TIFF nor BMP")
+    assert found[0].startswith("0000.parquet: row 1: has an image that is neither PNG, JPEG, TIFF, BMP, GIF nor WebP")
     assert found[1].startswith("0000.parquet: row 2: the class 2 is not one of the 2 of 'label'")
     assert found[2].startswith("0000.parquet: row 2: names no image")
 
 
 @pytest.mark.parametrize(("change", "expected"), [
-    (lambda rows: [{"image": row["image"], "text": "x"} for row in rows], "has no column of labels or objects"),
+    (lambda rows: [{"image": row["image"], "text": "x"} for row in rows], "has no column of labels, objects or masks"),
     (lambda rows: [{"label": "cat", "text": "x"} for row in rows], "has no column of images"),
 ])
 def test_columns_that_are_missing(change, expected, index_of, errors, tmp_path):
@@ -258,3 +269,121 @@ def test_without_pyarrow(index_of, errors, monkeypatch, tmp_path):
     monkeypatch.setattr(builtins, "__import__", refuse)
     [error] = errors(index_of(tmp_path, name))
     assert "pip install 'sightsmith[parquet]'" in error
+
+
+def written(annotation, tmp_path, *, multi_label=False, form=".png"):
+    """Where four images with one annotation are written as Parquet, and the notes."""
+    samples = []
+    for number, split in enumerate(("train", "train", "validation", "test")):
+        path = picture(tmp_path / "set" / f"{number}{form}", number)
+        item = Object("dog", BOX, encode(mask()) if annotation == "masks" else None)
+        samples.append(Sample(path, path.name, ("dog",), split=split,
+                              objects=() if annotation == "labels" else (item,)))
+    index = DatasetIndex(tmp_path, "made", CLASSES, tuple(samples), multi_label, annotation=annotation)
+    record = find_writer("parquet", load_plugins().dataset_formats, annotation)
+    return tmp_path / "out", write_dataset(index, {item.name: probe(item.path) for item in samples}, record,
+                                           tmp_path / "out")
+
+
+NAMED = {"names": ["cat", "dog"], "_type": "ClassLabel"}
+
+
+@pytest.mark.parametrize(("annotation", "multi_label", "column", "kind", "feature", "value"), [
+    ("labels", False, "label", "int64", NAMED, 1),
+    ("labels", True, "labels", "list<element: int64>", {"feature": NAMED, "_type": "Sequence"}, [1]),
+    ("boxes", False, "objects", "struct<bbox: list<element: fixed_size_list<element: double>[4]>, "
+                                "category: list<element: int64>>",
+     {"bbox": {"feature": {"feature": {"dtype": "float64", "_type": "Value"}, "_type": "Sequence", "length": 4},
+               "_type": "Sequence"}, "category": {"feature": NAMED, "_type": "Sequence"}},
+     {"bbox": [[2, 3, 8, 6]], "category": [1]}),
+    ("masks", False, "mask", "struct<bytes: binary, path: string>", {"_type": "Image"}, None),
+])
+def test_what_is_written_is_as_hugging_face_has_it(annotation, multi_label, column, kind, feature, value, tmp_path):
+    folder, notes = written(annotation, tmp_path, multi_label=multi_label)
+    assert len(notes) == (annotation == "masks")
+    assert sorted(path.name for path in (folder / "data").iterdir()) == [
+        f"{split}-00000-of-00001.parquet" for split in ("test", "train", "validation")]
+    table = read_table(folder / "data" / "train-00000-of-00001.parquet")
+    assert {field.name: str(field.type) for field in table.schema} == {
+        "image": "struct<bytes: binary, path: string>", column: kind}
+    assert json.loads(table.schema.metadata[b"huggingface"]) == {
+        "info": {"features": {"image": {"_type": "Image"}, column: feature}}}
+    rows = table.to_pylist()
+    assert [row["image"] for row in rows] == [
+        {"bytes": (tmp_path / "set" / f"{number}.png").read_bytes(), "path": f"{number}.png"} for number in range(2)]
+    if value is None:
+        assert json.loads((folder / "id2label.json").read_text()) == {"0": "background", "1": "cat", "2": "dog"}
+        for row in rows:
+            assert np.array_equal(np.array(Image.open(io.BytesIO(row[column]["bytes"]))), 2 * mask())
+    else:
+        assert [row[column] for row in rows] == [value] * 2
+
+
+def test_a_file_of_at_most_so_many_bytes(index_of, monkeypatch, tmp_path):
+    monkeypatch.setattr(write_parquet, "SHARD", 1)
+    folder, _ = written("labels", tmp_path)
+    assert [path.name for path in sorted((folder / "data").glob("train*"))] == [
+        "train-00000-of-00002.parquet", "train-00001-of-00002.parquet"]
+    assert [sample.split for sample in index_of(folder, "parquet").samples] == ["test", "train", "train", "validation"]
+
+
+def test_images_that_hugging_face_does_not_decode_are_not_written(tmp_path):
+    with pytest.raises(UserError, match=r"Parquet cannot have 4 of the images: 0.ppm, 1.ppm"):
+        written("labels", tmp_path, form=".ppm")
+    assert not (tmp_path / "out").exists()
+
+
+def test_writing_without_pyarrow(monkeypatch, tmp_path):
+    monkeypatch.delitem(sys.modules, "sightsmith.plugins.formats.write_parquet")
+    monkeypatch.setitem(sys.modules, "pyarrow", None)
+    with pytest.raises(UserError, match="Writing parquet needs pyarrow, which is not installed") as caught:
+        written("labels", tmp_path)
+    assert caught.value.hint == "pip install 'sightsmith[parquet]'"
+
+
+def masked(column, names, **more):
+    """Rows of images and class masks; of the last one it is missing."""
+    def change(rows):
+        return [{"image": row["image"], column: {"bytes": content, "path": None}, **more}
+                for row, content in zip(rows, [*(mask_png(number) for number in range(7)), None], strict=True)]
+
+    def make(root):
+        if names:
+            (root / "id2label.json").write_text(json.dumps(dict(enumerate(names))))
+        return parquet("labels", bytes_=png, change=change)(root)
+    return make
+
+
+def mask_png(number):
+    content = io.BytesIO()
+    Image.fromarray(class_values(number)).save(content, "PNG")
+    return content.getvalue()
+
+
+@pytest.mark.parametrize(("column", "names", "classes"), [
+    ("mask", ("background", "cat", "dog"), CLASSES), ("label", (), ("1", "2")), ("annotation", (), ("1", "2"))])
+def test_semantic_masks(column, names, classes, index_of, errors, warned, tmp_path):
+    tmp_path.joinpath("images").mkdir()
+    index = index_of(tmp_path, masked(column, names)(tmp_path))
+    assert errors(index) + warned(index)[1:] == []
+    assert warned(index)[0].startswith("1 images have no semantic mask and are ignored: 0000.parquet/000007-7.png")
+    assert (index.classes, index.annotation, len(index.samples)) == (classes, "masks", 7)
+    for number, sample in enumerate(index.samples):
+        assert np.array_equal(semantic_map(sample, classes, 20, 24), class_values(number))
+
+
+def test_a_mask_that_is_none_is_named_by_its_row(index_of, errors, tmp_path):
+    picture(tmp_path / "3.jpg", 3)
+
+    def change(rows):
+        return [{"image": row["image"], "mask": {"bytes": (tmp_path / "3.jpg").read_bytes() if number == 3
+                                                 else mask_png(number),
+                                                 "path": None}} for number, row in enumerate(rows)]
+    [error] = errors(index_of(tmp_path, parquet("labels", bytes_=png, change=change)(tmp_path)))
+    assert error.startswith("0000.parquet (row 3): a semantic mask must be a PNG, TIFF or BMP")
+
+
+def test_labels_stay_labels_beside_masks(index_of, errors, tmp_path):
+    index = index_of(tmp_path, masked("mask", (), label="cat")(tmp_path))
+    assert errors(index) == []
+    assert {sample.labels for sample in index.samples} == {("cat",)} and index.annotation == "labels"

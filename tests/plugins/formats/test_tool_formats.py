@@ -4,26 +4,33 @@ from __future__ import annotations
 
 import shutil
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
-from object_datasets import BOX, CLASSES, HEIGHT, WIDTH, label, mask, picture
+from object_datasets import BOX, CLASSES, HEIGHT, WIDTH, coco, label, labelme, mask, picture, voc_xml
+from PIL import Image
 from tool_datasets import MAKERS, elsewhere
 
+from sightsmith.core.config.compose import compose
 from sightsmith.core.contracts.annotation import Object
 from sightsmith.core.contracts.dataset import DatasetIndex, Sample
 from sightsmith.core.util.errors import UserError
 from sightsmith.engine.data.convert import to_objects
-from sightsmith.engine.data.masks import box, decode, encode
+from sightsmith.engine.data.masks import box, decode, encode, semantic_map
 from sightsmith.engine.data.write import find_writer, write_dataset
+from sightsmith.engine.pipeline.load_dataset import check
 from sightsmith.testing import PluginConformance
 
-WITHOUT_MASKS = {"createml", "hf_image_folder", "parquet"}
-WITH_MASKS = [name for name in MAKERS if name not in WITHOUT_MASKS]
+WITHOUT_MASKS = {"createml", "hf_image_folder"}
+SEMANTIC = {"parquet"}
+"""Formats whose masks are those of classes, not of objects."""
+WITH_MASKS = [name for name in MAKERS if name not in WITHOUT_MASKS | SEMANTIC]
 
 
 def by_number(samples):
-    return {int(sample.path.stem): sample for sample in samples}
+    """By the number in the name of the image, which has its row before it in a Parquet file."""
+    return {int(Path(sample.name).stem.rpartition("-")[2]): sample for sample in samples}
 
 
 def annotation_files(root):
@@ -68,6 +75,102 @@ def test_paths_of_another_machine(form, index_of, errors, warned, tmp_path):
     assert errors(index) == []
     assert len(index.samples) == 8
     assert sum("matched by the ending" in text for text in warned(index)) == 1
+
+
+def pages(folder, suffix=".tif"):
+    """A file of eight pages, all different."""
+    folder.mkdir(parents=True, exist_ok=True)
+    first, *others = (Image.fromarray(np.full((HEIGHT, WIDTH), 30 * number, np.uint8)) for number in range(8))
+    first.save(folder / f"scan{suffix}", save_all=True, append_images=others)
+
+
+def frames_of(samples):
+    return {sample.frame: sample for sample in samples}
+
+
+@pytest.mark.parametrize("form", MAKERS)
+def test_frames_by_their_names(form, checked, tmp_path):
+    name = MAKERS[form](path=lambda number: f"scan.tif#{7 - number}")(tmp_path)
+    for path in (tmp_path / "images").iterdir():
+        path.unlink()
+    pages(tmp_path / "images")
+    dataset = checked(tmp_path, name, "boxes", "dataset.group_by=none", "dataset.min_images_per_class=1")
+    assert {sample.image for sample in dataset.index.samples} == {f"images/scan.tif#{page}" for page in range(8)}
+    for frame, sample in frames_of(dataset.index.samples).items():
+        assert [item.label for item in sample.objects] == ([label(7 - frame)] if label(7 - frame) else [])
+
+
+def frames_csv(root, rows=range(8)):
+    pages(root)
+    (root / "label.csv").write_text("".join(f"scan.tif#{number},{label(number) or 'dog'}\n" for number in rows))
+    return "label_csv"
+
+
+def frames_coco(root):
+    def change(content):
+        for image in content["images"]:
+            image["file_name"] = f"scan.tif#{image['id']}"
+    coco(change=change)(root)
+    pages(root / "images")
+    return "coco"
+
+
+def frames_labelme(root):
+    labelme()(root)
+    for number in range(8):
+        (root / f"{number}.png").unlink()
+        path = root / f"{number}.json"
+        path.write_text(path.read_text().replace(f'"{number}.png"', f'"scan.tif#{number}"'))
+    pages(root)
+    return "labelme"
+
+
+def frames_voc(root):
+    pages(root)
+    for number in range(8):
+        (root / f"scan-{number}.xml").write_text(voc_xml(number).replace(f"{number}.jpg", f"scan.tif#{number}"))
+    return "voc"
+
+
+@pytest.mark.parametrize("make", [frames_csv, frames_coco, frames_labelme, frames_voc])
+def test_frames_by_their_names_in_the_other_formats(make, index_of, errors, tmp_path):
+    index = index_of(tmp_path, make(tmp_path))
+    assert errors(index) == []
+    found = frames_of(index.samples)
+    assert sorted(found) == list(range(8)) and {sample.path.name for sample in index.samples} == {"scan.tif"}
+    assert [found[number].labels for number in (0, 4)] == [("cat",), ("dog",)]
+
+
+@pytest.mark.parametrize("form", ["voc", "yolo", "parquet"])
+def test_annotated_frames_are_written_with_their_boxes(form, checked, plugins, tmp_path):
+    options = ("boxes", "dataset.group_by=none", "dataset.min_images_per_class=1")
+    first = checked(tmp_path / "set", frames_coco(tmp_path / "set"), *options)
+    record = find_writer(form, plugins.dataset_formats, "boxes")
+    [note] = write_dataset(first.index, first.infos, record, tmp_path / "out")
+    assert note.startswith("8 frames of 1 file become images of their own")
+    found = by_number(checked(tmp_path / "out", form, *options).index.samples)
+    for frame, sample in frames_of(first.index.samples).items():
+        assert [item.label for item in found[frame].objects] == [item.label for item in sample.objects]
+        assert [item.box for item in found[frame].objects] == [pytest.approx(item.box) for item in sample.objects]
+
+
+def test_frames_that_are_not_there_are_missing_or_come_twice(plugins, tmp_path):
+    frames_csv(tmp_path, (0, 1, 4, 5, 8))
+    picture(tmp_path / "flat.png", 1)
+    table = tmp_path / "label.csv"
+    table.write_text(table.read_text() + "flat.png#0,cat\n")
+
+    def said():
+        config = compose(["task=classification", f"dataset.root={tmp_path}", "dataset.group_by=none"], plugins)
+        return check(config, plugins, lambda line: None)
+    dataset = said()
+    texts = "\n".join(map(str, dataset.problems))
+    assert "label.csv:5: scan.tif#8 does not exist: scan.tif has 8 frames, counted from 0" in texts
+    assert "4 frames of 1 files, others of which have annotation, have none and are ignored: scan.tif" in texts
+    assert "flat.png" in {sample.key for sample in dataset.index.samples}
+    table.write_text(table.read_text() + "scan.tif,dog\n")
+    assert "label.csv:7: scan.tif has another annotation, too, as a frame or with its whole file" in "\n".join(
+        map(str, said().problems))
 
 
 @pytest.mark.parametrize("form", MAKERS)
@@ -121,7 +224,7 @@ def test_it_is_detected_and_the_folder_without_its_file_is_not(form, plugins, tm
 @pytest.mark.parametrize("form", MAKERS)
 @pytest.mark.parametrize("kind", ["box", "polygon", "labels"])
 def test_every_other_format_is_less_certain(form, kind, plugins, tmp_path):
-    if kind == "polygon" and form in WITHOUT_MASKS:
+    if kind == "polygon" and form not in WITH_MASKS:
         kind = "box"
     name = MAKERS[form](kind)(tmp_path)
     found = {other: match.confidence for other, record in plugins.dataset_formats.items()
@@ -158,16 +261,20 @@ def drawn(folder, annotation):
 def test_what_is_written_reads_back(form, annotation, checked, plugins, tmp_path):
     record = plugins.dataset_formats[form]
     if record.writer is None or annotation not in record.annotations:
-        assert form in ("parquet", *WITHOUT_MASKS)
+        assert form in WITHOUT_MASKS
         return
     index = drawn(tmp_path / "set", annotation)
     index = index if annotation == "labels" else to_objects(index)
     notes = written(index, form, tmp_path / "out", plugins)
-    assert len(notes) == (form == "via" and annotation == "masks")
+    assert len(notes) == (form in ("via", *SEMANTIC) and annotation == "masks")
     second = checked(tmp_path / "out", form, annotation, "dataset.min_images_per_class=1").index
     assert second.classes == index.classes
     for sample, other in zip(index.samples, (by_number(second.samples)[number] for number in range(5)), strict=True):
         assert other.labels == sample.labels
+        if annotation == "masks" and form in SEMANTIC:
+            assert np.array_equal(semantic_map(sample, CLASSES, HEIGHT, WIDTH),
+                                  semantic_map(other, second.classes, HEIGHT, WIDTH))
+            continue
         assert [item.label for item in other.objects] == [item.label for item in sample.objects] or form == "via"
         if annotation == "boxes":
             assert [item.box for item in other.objects] == [pytest.approx(item.box) for item in sample.objects]
@@ -185,14 +292,14 @@ def test_xml_without_a_character_for_a_name_is_not_written(form, plugins, tmp_pa
     assert written(index, form, tmp_path / "again", plugins) == []
 
 
-@pytest.mark.parametrize("form", ["cvat", "datumaro", "hf_image_folder"])
+@pytest.mark.parametrize("form", ["cvat", "datumaro", "hf_image_folder", "parquet"])
 def test_split_and_crowds_stay(form, index_of, plugins, tmp_path):
     index = drawn(tmp_path / "set", "boxes")
     splits = ("train", "train", "validation", "test", "validation")
     samples = [replace(sample, split=split) for sample, split in zip(index.samples, splits, strict=True)]
     samples[2] = replace(samples[2], objects=tuple(replace(item, crowd=True) for item in samples[2].objects))
     notes = written(replace(index, samples=tuple(samples)), form, tmp_path / "out", plugins)
-    assert len(notes) == (form == "hf_image_folder")  # it has no crowds
+    assert len(notes) == (form in ("hf_image_folder", "parquet"))  # they have no crowds
     found = by_number(index_of(tmp_path / "out", form).samples)
     assert [found[number].split for number in range(5)] == list(splits)
     crowds = [item.crowd for number in range(5) for item in found[number].objects]

@@ -9,12 +9,15 @@ import zipfile
 
 import numpy as np
 import pytest
+import tifffile
+from dicom_files import dicom
 from PIL import Image
 from volume_files import THICK, affine_of, decathlon, nifti, organ, slicer
 
 from sightsmith.core.config.compose import compose
 from sightsmith.core.plugins.manager import load_plugins
-from sightsmith.engine.data.images import read_frame
+from sightsmith.core.util.errors import UserError
+from sightsmith.engine.data.images import read_frame, read_image
 from sightsmith.engine.data.masks import semantic_map
 from sightsmith.engine.data.near_duplicates import near_duplicates
 from sightsmith.engine.data.statistics import describe
@@ -186,8 +189,9 @@ def test_masks_that_do_not_fit(tmp_path):
     nifti(tmp_path / "labelsTr" / "spleen_0.nii.gz", mask[:, :, :7], affine_of("LAS", THICK))
     nifti(tmp_path / "labelsTr" / "spleen_1.nii.gz", mask, affine_of("RAS", THICK))
     nifti(tmp_path / "labelsTr" / "spleen_2.nii.gz", mask, affine_of("LAS", THICK, (-10.3, 5, 7)))
+    nifti(tmp_path / "labelsTr" / "spleen_3.nii.gz", np.dstack([mask, mask]), affine_of("LAS", THICK))
     found = problems(read(tmp_path, errors=True))
-    assert len(found) == 2
+    assert len(found) == 3 and "spleen_3.nii.gz: the mask has 16 axial slices" in found[2]
     assert found[0].startswith("labelsTr/spleen_0.nii.gz: the mask has 7 axial slices of 40 x 36 px, but its image "
                                "imagesTr/spleen_0.nii.gz has 8 axial slices of 40 x 36 px")
     assert found[1].startswith("labelsTr/spleen_1.nii.gz: its header places it elsewhere than its image "
@@ -216,8 +220,58 @@ def test_boxes_and_labels_come_from_the_masks(tmp_path):
     assert (right - left, bottom - top) == (12, 10)
     labels = read(tmp_path, task="classification")
     assert {sample.labels for sample in labels.index.samples} == {("spleen",), ()}
-    with pytest.raises(Exception, match="Frames of multi-frame files cannot be written"):
-        write_dataset(dataset.index, dataset.infos, load_plugins().dataset_formats["coco"], tmp_path / "new")
+
+
+CONVERTED = [name for name, record in load_plugins().dataset_formats.items()
+             if record.writer and "masks" in record.annotations and name != "parquet"]
+
+
+@pytest.mark.parametrize("form", CONVERTED)
+def test_slices_are_written_with_their_masks(form, tmp_path):
+    dataset = read(decathlon(tmp_path / "set", cases=2))
+    notes = convert(dataset, form, tmp_path / "out")
+    assert notes[0] == ("16 frames of 2 files become images of their own, such as imagesTr/spleen_0.nii.gz-0; to keep "
+                        r"those of a file in the same split, add dataset.group_by='(.+)-\d+\.(png|npy)$'")
+    assert notes[1] == ("these images are as bright as their files were with image.range=[-32768,32767]; "
+                        "image.windows does not apply to them")
+    again = read(tmp_path / "out", "image.windows=[]", "image.range=[-160,240]", r"dataset.group_by='(.+)-\d+\.'",
+                 f"dataset.format={form}")
+    assert len({sample.group for sample in again.index.samples}) == 2
+    found = {sample.path.name: sample for sample in again.index.samples}
+    for sample in dataset.index.samples:
+        other = found[f"{sample.path.name}-{sample.frame}.npy"]
+        assert np.array_equal(read_frame(sample).values, read_frame(other).values)
+        maps = [semantic_map(item, dataset.index.classes, 36, 40) for item in (sample, other)]
+        assert np.array_equal(*maps) and sample.labels == other.labels
+
+
+def test_what_parquet_cannot_have_of_slices(tmp_path):
+    dataset = read(decathlon(tmp_path / "set", cases=2))
+    with pytest.raises(UserError, match=r"Parquet cannot have 16 of the images: imagesTr/spleen_0.nii.gz-0.npy"):
+        convert(dataset, "parquet", tmp_path / "out")
+
+
+@pytest.mark.parametrize(("values", "suffix", "dtype"), [
+    (np.uint8([3, 250]), ".png", np.uint8), (np.uint16([3, 60000]), ".png", np.uint16),
+    (np.float32([1.5, -2]), ".npy", np.float32), (np.float32([1, 255]), ".png", np.uint16),
+    (np.int32([0, 70000]), ".npy", np.int32)])
+def test_frames_are_as_small_as_they_fit(values, suffix, dtype, tmp_path):
+    """In the type in which they are exact, of all frames alike."""
+    for number in range(4):
+        pages = np.zeros((2, 20, 24), values.dtype)
+        pages[0, 3, number], pages[1, 4, number] = values
+        (tmp_path / "ab"[number % 2]).mkdir(exist_ok=True)
+        tifffile.imwrite(tmp_path / "ab"[number % 2] / f"{number}.tif", pages, photometric="minisblack")
+    dataset = read(tmp_path, "image.range=[0,1]", "image.windows=[]", task="classification")
+    convert(dataset, "label_csv", tmp_path / "out")
+    for sample in dataset.index.samples:
+        path = tmp_path / "out" / "images" / f"{sample.name}-{sample.frame}{suffix}"
+        found = np.array(Image.open(path)) if suffix == ".png" else np.load(path)
+        assert found.dtype == dtype and np.array_equal(found, read_frame(sample).values[..., 0])
+
+
+def convert(dataset, form, folder):
+    return write_dataset(dataset.index, dataset.infos, load_plugins().dataset_formats[form], folder)
 
 
 def test_without_the_extra_one_problem_says_what_to_install(tmp_path, monkeypatch):
@@ -231,6 +285,100 @@ def test_without_the_extra_one_problem_says_what_to_install(tmp_path, monkeypatc
                                "labelsTr/spleen_0.nii.gz") and "pip install 'sightsmith[volumes]'" in found[0]
 
 
+def kits(root):
+    for case in range(4):
+        for name, values in zip(("imaging", "segmentation"), organ(case), strict=True):
+            nifti(root / f"case_0000{case}" / f"{name}.nii.gz", values, affine_of("LAS", THICK))
+    nifti(root / "case_00004" / "imaging.nii.gz", organ(9)[0], affine_of("LAS", THICK))
+    nifti(root / "case_00000" / "instances" / "kidney_instance-1.nii.gz", organ(0)[1], affine_of("LAS", THICK))
+    return root
+
+
+MODALITIES = ("flair", "t1", "t1ce", "t2")
+
+
+def brats(root):
+    for case in range(4):
+        body, mask = organ(case)
+        for number, name in enumerate(MODALITIES):
+            nifti(root / f"BraTS_00{case}" / f"BraTS_00{case}_{name}.nii.gz", (number + 1) * body,
+                  affine_of("LAS", THICK))
+        nifti(root / f"BraTS_00{case}" / f"BraTS_00{case}_seg.nii.gz", 4 * mask, affine_of("LAS", THICK))
+    return root
+
+
+def test_a_folder_for_each_case(tmp_path):
+    expected = read(decathlon(tmp_path / "decathlon"))
+    dataset = read(kits(tmp_path / "kits"))
+    assert dataset.index.format == "case_folders" and len(dataset.index.samples) == 4 * 8
+    assert dataset.coverage["1"] == pytest.approx(expected.coverage["spleen"])
+    assert [text for text in problems(dataset, "warning") if "ignored" in text] == [
+        "1 images have no semantic mask and are ignored: case_00004"]
+    assert {sample.name for sample in dataset.index.samples} == {
+        f"case_0000{case}/imaging.nii.gz" for case in range(4)}
+
+
+def test_the_volumes_of_a_case_are_channels(tmp_path, monkeypatch):
+    monkeypatch.setenv("SIGHTSMITH_CACHE", str(tmp_path / "cache"))
+    (brats(tmp_path / "set") / "classes.txt").write_text("necrotic\noedema\nnone\nenhancing\n")
+    dataset = read(tmp_path / "set", "image.windows=[]", "image.range=[-100,1000]")
+    assert {info.channels for info in dataset.infos.values()} == {4} and not problems(dataset)
+    assert {sample.name for sample in dataset.index.samples} == {f"BraTS_00{case}" for case in range(4)}
+    for sample in dataset.index.samples:
+        body, mask = organ(int(sample.name[-1]))
+        values, shown = read_frame(sample).values, body[:, ::-1, sample.frame].T
+        assert np.array_equal(values, np.stack([number * shown for number in (1, 2, 3, 4)], -1))
+        assert sample.labels == (("enhancing",) if 3 <= sample.frame < 6 else ())
+    convert(dataset, "coco", tmp_path / "out")
+    again = read(tmp_path / "out", "image.windows=[]", "image.range=[-100,1000]", r"dataset.group_by=(.+)-\d+\.")
+    assert {info.channels for info in again.infos.values()} == {4}
+
+
+def test_cases_that_are_incomplete(tmp_path):
+    brats(tmp_path)
+    (tmp_path / "BraTS_001" / "BraTS_001_t1ce.nii.gz").unlink()
+    nifti(tmp_path / "BraTS_002" / "BraTS_002_gt.nii.gz", organ(0)[1])
+    nifti(tmp_path / "BraTS_003" / "BraTS_003_t2.nii.gz", organ(0)[0][:, :, 1:], affine_of("LAS", THICK))
+    found = "\n".join(problems(read(tmp_path, errors=True)))
+    assert "BraTS_001: lacks t1ce, which other cases have as channels" in found
+    assert "BraTS_002: has several segmentations: BraTS_002_gt.nii.gz, BraTS_002_seg.nii.gz" in found
+    assert "BraTS_003: cannot be used as an image: BraTS_003_t2.nii.gz has another size or place than " \
+           "BraTS_003_flair.nii.gz, its first channel" in found
+
+
+def test_a_file_that_names_others_counts_in_the_cache_alone(tmp_path, monkeypatch):
+    monkeypatch.setenv("SIGHTSMITH_CACHE", str(tmp_path / "cache"))
+    secret = nifti(tmp_path / "secret.nii", organ(0)[0])
+    for number in range(4):
+        path = tmp_path / "set" / "ab"[number % 2] / f"{number}.nii"
+        nifti(path, organ(number)[0])
+    path.write_bytes(b"sightsmith joined files\n" + json.dumps([[str(secret), None]]).encode())
+    assert "b/3.nii: cannot be used as an image: it names other files, and is read nowhere " \
+        "but in the cache" in problems(read(tmp_path / "set", task="classification", errors=True))[0]
+
+
+def test_the_modalities_of_the_decathlon_are_channels(tmp_path):
+    for case in range(4):
+        body, mask = organ(case)
+        nifti(tmp_path / "imagesTr" / f"BRATS_{case}.nii.gz", np.stack([body, 2 * body, 3 * body, 4 * body], -1))
+        nifti(tmp_path / "labelsTr" / f"BRATS_{case}.nii.gz", mask)
+    content = {"labels": {"0": "background", "1": "edema"},
+               "modality": dict(enumerate(("FLAIR", "T1w", "t1gd", "T2w")))}
+    (tmp_path / "dataset.json").write_text(json.dumps(content))
+    dataset = read(tmp_path, "image.windows=[]", "image.range=[-100,1000]")
+    assert {info.channels for info in dataset.infos.values()} == {4} and len(dataset.index.samples) == 4 * 8
+
+
+def test_the_decathlon_without_its_masks(tmp_path):
+    shutil.rmtree(decathlon(tmp_path) / "labelsTr")
+    with pytest.raises(UserError) as caught:
+        read(tmp_path)
+    [problem] = caught.value.problems
+    assert str(problem).startswith("dataset.json: is the description of volumes as of the Medical Segmentation "
+                                   "Decathlon or nnU-Net, whose masks are missing")
+    assert "they belong in labelsTr/" in problem.hint
+
+
 def test_labels_of_the_decathlon_that_are_none(tmp_path):
     decathlon(tmp_path)
     content = json.loads((tmp_path / "dataset.json").read_text())
@@ -241,3 +389,26 @@ def test_labels_of_the_decathlon_that_are_none(tmp_path):
     assert "dataset.json: its labels have no numbers" in problems(read(tmp_path, errors=True))[0]
     (tmp_path / "dataset.json").write_text("[]")
     assert read(tmp_path).index.classes == ("1",)
+
+
+@pytest.mark.parametrize(("elements", "shown", "dtype"), [
+    ({}, "image.range=[0,4095]; image.windows does not apply to them", np.uint16),
+    ({"RescaleSlope": 2, "RescaleIntercept": -1024}, "image.range=[-1024,7166]", np.int16),
+    ({"WindowCenter": 100, "WindowWidth": 51}, "image.range=[74.5,124.5]", np.uint16)])
+@pytest.mark.parametrize("photometric", ["MONOCHROME2", "MONOCHROME1"])
+def test_frames_of_dicom_look_as_before(elements, shown, dtype, photometric, tmp_path):
+    for number in range(4):
+        values = np.random.default_rng(number).integers(0, 4096, (3, 20, 24)).astype(np.uint16)
+        (tmp_path / "set" / "ab"[number % 2]).mkdir(parents=True, exist_ok=True)
+        dicom(tmp_path / "set" / "ab"[number % 2] / f"{number}.dcm", values, 12, photometric, **elements)
+    dataset = read(tmp_path / "set", "image.windows=[]", task="classification")
+    notes = convert(dataset, "label_csv", tmp_path / "out")
+    assert shown in notes[1]
+    span = notes[1].partition("image.range=")[2].partition("]")[0] + "]"
+    again = read(tmp_path / "out", "image.windows=[]", f"image.range={span}", task="classification")
+    found = {sample.path.name.rpartition(".")[0]: sample for sample in again.index.samples}
+    for sample in dataset.index.samples:
+        other = found[f"{sample.path.name}-{sample.frame}"]
+        before, after = read_image(sample), read_image(other, value_range=json.loads(span))
+        assert np.abs(before - after).max() < 1e-6
+        assert dtype == read_frame(other).values.dtype or photometric == "MONOCHROME1"

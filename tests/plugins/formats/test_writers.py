@@ -155,6 +155,26 @@ def test_the_split_stays(read, tmp_path, form):
         {sample.path.stem: sample.split for sample in samples}
 
 
+@pytest.mark.parametrize("form", ["labelme", "yolo", "coco", "voc"])
+def test_the_longest_names(read, tmp_path, form):
+    """Those that leave no room for the longer suffix of the annotation are cut."""
+    first = read("boxes", sets.coco()(tmp_path / "set"))
+    names = [f"{number}{'ä' * 124}x.ppm" for number in range(8)]
+    assert {len(name.encode()) for name in names} == {254}
+    samples = []
+    for sample, name in zip(first.index.samples, names, strict=True):
+        path = sample.path.with_name(name)
+        sample.path.rename(path)
+        samples.append(replace(sample, path=path, name=name))
+    infos = dict(zip(names, first.infos.values(), strict=True))
+    first = replace(first, index=replace(first.index, samples=tuple(samples)), infos=infos)
+    assert written(first, form, tmp_path / "out") == []
+    second = read("boxes", [f"dataset.root={tmp_path / 'out'}", f"dataset.format={form}"])
+    assert {sample.path.name[0]: sample.labels for sample in second.index.samples} == \
+        {sample.name[0]: sample.labels for sample in samples}
+    assert {sample.path.suffix for sample in second.index.samples} == {".ppm"}
+
+
 def test_maps_of_classes_and_what_cannot_be_written(read, tmp_path):
     first = read("masks", sets.masks()(tmp_path / "set"))
     written(first, "coco", tmp_path / "out")

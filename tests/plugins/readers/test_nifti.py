@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import json
 import sys
 import tracemalloc
 
@@ -14,7 +15,9 @@ from volume_files import SHAPE, VALUES, affine_of, nifti, values_of
 
 from sightsmith.core.contracts.image import ImageError
 from sightsmith.engine.data import images
+from sightsmith.engine.data.image_files import is_image_file
 from sightsmith.plugins.readers import volume
+from sightsmith.plugins.readers.nifti import NiftiReader
 
 
 @pytest.mark.parametrize("name", ["a.nii", "a.nii.gz", "A.NII.GZ"])
@@ -125,9 +128,47 @@ def test_colours_and_vectors_are_channels(tmp_path):
 
 def test_a_series_is_named_as_what_it_is(tmp_path):
     path = nifti(tmp_path / "a.nii.gz", np.zeros((20, 24, 5, 7), np.int16))
-    with pytest.raises(ImageError, match="a series of volumes of the shape 20 x 24 x 5 x 7 .*four_to_three"):
-        probe(path)
+    says = r"a series of volumes of the shape 20 x 24 x 5 x 7 .*four_to_three does, or, if they are channels, name 7 " \
+           r'in a dataset.json: {"channel_names": {"0": "T1", ...}}'
+    for content in (None, "[]", "{", '{"modality": {"0": "CT"}}', '{"modality": [1, 2, 3, 4, 5, 6, 7]}'):
+        if content is not None:
+            (tmp_path / "dataset.json").write_text(content)
+        with pytest.raises(ImageError, match=says):
+            probe(path)
     assert probe(nifti(tmp_path / "b.nii.gz", np.zeros((20, 24, 5, 1), np.int16))).frames == 5
+
+
+@pytest.mark.parametrize("key", ["modality", "channel_names"])
+@pytest.mark.parametrize("folder", [".", "imagesTr"])
+def test_a_series_is_channels_if_the_data_set_names_them(tmp_path, key, folder):
+    values = VALUES[..., None] + np.arange(4, dtype=np.int16)
+    (tmp_path / "dataset.json").write_text(json.dumps({key: {"0": "FLAIR", "1": "T1w", "2": "t1gd", "3": "T2w"}}))
+    for name in ("a.nii", "a.nii.gz"):
+        path = nifti(tmp_path / folder / name, values)
+        info = probe(path)
+        assert (info.channels, info.frames, info.windowed) == (4, 28, False)
+        assert np.array_equal(values_of(path, 7), values[:, :, 7].swapaxes(0, 1))
+
+
+@pytest.mark.parametrize("names", [("a.hdr", "a.img"), ("a.hdr.gz", "a.img.gz"), ("a.hdr", "a.img.gz")])
+@pytest.mark.parametrize("kind", [nibabel.Nifti1Pair, nibabel.Nifti2Pair])
+def test_a_header_and_its_image(tmp_path, names, kind):
+    nibabel.save(kind(VALUES, affine_of("RAS")), tmp_path / "b.img")
+    for name, source in zip(names, ("b.hdr", "b.img"), strict=True):
+        content = (tmp_path / source).read_bytes()
+        (tmp_path / name).write_bytes(gzip.compress(content) if name.endswith(".gz") else content)
+    one = nifti(tmp_path / "one.nii", VALUES, affine_of("RAS"))
+    path = tmp_path / names[0]
+    assert is_image_file(path, READERS) and not is_image_file(tmp_path / names[1], READERS)
+    assert probe(path).digests == probe(one).digests and probe(path).geometry == probe(one).geometry
+    (tmp_path / names[1]).unlink()
+    with pytest.raises(ImageError, match=r"it is the header of a.img, which is not in the same folder"):
+        NiftiReader(path)
+    outside = tmp_path.parent / f"{tmp_path.name}.img"
+    outside.write_bytes(bytes(100))
+    (tmp_path / names[1]).symlink_to(outside)
+    with pytest.raises(ImageError, match=r"is a link out of its folder"):
+        NiftiReader(path)
 
 
 def changed(path, *changes):
@@ -151,8 +192,9 @@ def changed(path, *changes):
     ([(280, "<f4", np.nan)], "its affine, .*, has values that are not numbers"),
     ([(280, "<f4", [0, 0, 0])], "its affine, .*, leaves out a direction"),
     ([(40, "<i2", 9)], "cannot be decoded|does not begin"), ([(70, "<i2", 1234)], "cannot be decoded"),
-    ([(70, "<i2", [32, 64])], "type complex64, which images do not have"), ([(344, "S3", b"ni1")], "in two files"),
-    ([(344, "S3", b"abc")], "in two files|cannot be decoded|its format is unknown"),
+    ([(70, "<i2", [32, 64])], "type complex64, which images do not have"),
+    ([(344, "S3", b"ni1")], "is the header of a.img, which is not"),
+    ([(344, "S3", b"abc")], "no mark of NIfTI|cannot be decoded|its format is unknown"),
     ([(108, "<f4", 1e9)], "cut short|begin at the byte"), ([(108, "<f4", np.nan)], "cannot be decoded"),
     ([(108, "<f4", -5000)], "cut short|cannot be decoded")])
 def test_hostile_headers_cost_nothing(tmp_path, name, changes, message):
