@@ -208,8 +208,8 @@ _NAMES = {
     "core.util.text": "format_metric",
     "engine.data.annotated_image": "AnnotatedImage ComposingAugmentation GeometricAugmentation PhotometricAugmentation",
     "engine.data.annotation_files": "HEAD LARGEST_TEXT about_link files_in has_images images_by_stem images_in "
-                                    "is_there natural_order read_bytes read_head read_json read_text read_yaml relative_name "
-                                    "subfolders walk_files",
+                                    "is_there natural_order read_bytes read_head read_json read_text read_yaml "
+                                    "relative_name subfolders walk_files",
     "engine.data.annotation_values": "read_flag read_id read_integer read_number read_numbers read_size",
     "engine.data.augmentations": "CheckedAugmentation apply_augmentations apply_composing apply_geometric has_kind",
     "engine.data.cache": "FileCache MemoryCache",
