@@ -50,6 +50,14 @@ def find_run(run: str | Path) -> Path:
     return found[0]
 
 
+def shortest_name(run: Path) -> str:
+    """What to type for ``run`` in the current folder: its folder's name if it is in ``runs``, else its path."""
+    if run.parent.absolute() == RUNS.absolute():
+        return run.name
+    here = Path.cwd()
+    return str(run.absolute().relative_to(here) if run.absolute().is_relative_to(here) else run)
+
+
 def with_run_paths(overrides: Iterable[str]) -> list[str]:
     """``overrides`` with the path instead of the name of a base run: what is resumed later must be the same run.
 

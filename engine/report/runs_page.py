@@ -6,6 +6,7 @@ import os
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 from sightsmith.core.contracts.report import Section
 from sightsmith.core.plugins.manager import Plugins
@@ -37,7 +38,7 @@ def _cells(folder: Path, row: Mapping[str, Any], plugins: Plugins, report: Calla
     scores = _history(run, row["task"], plugins, report)
     return {
         "name": run.path.name if run.path.parent == folder else os.path.relpath(run.path, folder),
-        "report": os.path.relpath(page, folder) if page.is_file() else "",
+        "report": quote(os.path.relpath(page, folder)) if page.is_file() else "",
         "task": f"{row['task']}, {row['network']}", "dataset": row["dataset"] or "",
         "status": str(row["status"]) + (f" {100 * row['progress']:.0f} %" if row["status"] == "running" else ""),
         "created": str(row["created"] or "")[:16].replace("T", " "),

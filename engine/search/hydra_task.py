@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
 from sightsmith.core.config.compose import resolve
+from sightsmith.core.config.run_names import shortest_name
 from sightsmith.core.plugins.manager import Plugins
 from sightsmith.core.util.errors import UserError
 
@@ -32,6 +34,10 @@ def run_composed(composed: DictConfig, plugins: Plugins) -> float | None:
     if result is None:
         return None
     print(f"Report: {result.report}")
+    if folder is None:  # of a sweep, the best run is named at its end
+        run = shlex.quote(f"run={shortest_name(result.run_dir)}")
+        print(f"Next: sightsmith predict {run} input=FOLDER\n      sightsmith evaluate {run} dataset.root=FOLDER\n"
+              f"      sightsmith export {run} format=onnx")
     return result.metrics.get(plugins.task(config.task.name).score)
 
 

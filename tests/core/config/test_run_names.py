@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from sightsmith.core.config.model_card import card_path
-from sightsmith.core.config.run_names import find_run, with_run_paths
+from sightsmith.core.config.run_names import find_run, shortest_name, with_run_paths
 from sightsmith.core.util.errors import UserError
 
 FIRST, SECOND, THIRD = "2026-01-31_12-00-00-elpv", "2026-02-01_12-00-00-cells", "2026-02-02_12-00-00-cells-2"
@@ -63,6 +63,12 @@ def test_a_folder_without_a_finished_run(runs):
         card_path(runs / name).unlink()
     with pytest.raises(UserError, match="last is not a finished run: runs has none"):
         find_run("last")
+
+
+def test_what_to_type_for_a_run(runs):
+    assert shortest_name(runs / FIRST) == FIRST
+    assert shortest_name(runs / "2026-02-03_12-00-00-sweep" / "0") == "runs/2026-02-03_12-00-00-sweep/0"
+    assert shortest_name(runs.parent.parent / "other") == str(runs.parent.parent / "other")
 
 
 def test_an_override_keeps_the_path(runs):

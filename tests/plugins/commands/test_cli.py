@@ -10,6 +10,8 @@ import pytest
 from command_line import refused, within
 from processes import command
 
+from sightsmith.core.util.files import cache_dir
+
 SMALL = ["task=classification", "network=mobilenet_v3_small", "network.weights=none", "image.size=32",
          "hyper.epochs=2", "hyper.optimizer=adamw", "trainer.precision=fp32",
          "trainer.memory_format=contiguous", "dataset.limit=60"]
@@ -132,6 +134,10 @@ def test_train_then_everything_of_the_run_is_there(tmp_path):
     assert row["name"] == "first try"
     assert row["status"] == "finished"
     assert "is finished" in refused("train", *SMALL, "dataset.root=sample", f"trainer.resume={run}")
+    assert f"Next: sightsmith predict run={run.name} input=FOLDER\n" in output
+    photo = next((cache_dir() / "samples" / "classification").rglob("*.png"))
+    for name in (run.name, "last", "first-try"):
+        assert "1 image: " in said("predict", f"run={name}", f"input={photo}")
 
 
 @pytest.mark.slow
