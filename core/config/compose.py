@@ -20,7 +20,6 @@ from omegaconf import MISSING, DictConfig, OmegaConf, open_dict
 from omegaconf.errors import OmegaConfBaseException
 
 from sightsmith.core.config.base_run import BaseRun, find_base_run
-from sightsmith.core.config.literal import as_typed
 from sightsmith.core.config.locked_keys import ensure_locked_values
 from sightsmith.core.config.overrides import (
     GROUPS,
@@ -31,10 +30,10 @@ from sightsmith.core.config.overrides import (
     override_problems,
     parse_overrides,
     settings_of,
+    typed_overrides,
     unknown_keys,
 )
 from sightsmith.core.config.presets import Preset, find_preset, is_file, preset_files
-from sightsmith.core.config.run_names import with_run_paths
 from sightsmith.core.contracts.recommendation import ensure_not_overridden
 from sightsmith.core.contracts.schema import AUTO, BaseRunConfig, Config, PreferenceConfig, PresetConfig, TaskConfig
 from sightsmith.core.contracts.schema_values import check_values
@@ -142,11 +141,11 @@ def install(overrides: Sequence[str], plugins: Plugins) -> None:
 
 def compose(overrides: Sequence[str], plugins: Plugins) -> Config:
     """The checked configuration for ``overrides``, as somebody types them. Raises UserError with all problems."""
-    return compose_quoted(as_typed(with_run_paths(overrides), plugins), plugins)
+    return compose_quoted(typed_overrides(overrides, plugins), plugins)
 
 
 def compose_quoted(overrides: Sequence[str], plugins: Plugins) -> Config:
-    """Like :func:`compose`, for overrides that :func:`as_typed` has returned."""
+    """Like :func:`compose`, for what :func:`typed_overrides` has returned."""
     try:
         return resolve(*_composed(overrides, plugins), plugins)
     except (HydraException, OmegaConfBaseException) as error:

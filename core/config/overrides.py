@@ -15,8 +15,10 @@ from omegaconf import MISSING, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from sightsmith.core.config.base_run import find_base_run
+from sightsmith.core.config.literal import as_typed
 from sightsmith.core.config.locked_keys import Locks
-from sightsmith.core.config.presets import find_preset, is_file, preset_files
+from sightsmith.core.config.presets import find_preset, is_file, preset_files, with_preset_files
+from sightsmith.core.config.run_names import with_run_paths
 from sightsmith.core.contracts.augmentation import Option
 from sightsmith.core.contracts.keys import format_override, walk
 from sightsmith.core.contracts.records import TaskRecord
@@ -29,6 +31,11 @@ EXTRA = "augment.extra"
 GROUPS = ("task", "network", "logger", "preset", "recipe", "tuner")
 LOCKING_GROUPS = ("preset", "base_run")
 """Groups whose options lock keys."""
+
+
+def typed_overrides(overrides: Iterable[str], plugins: Plugins, *, multirun: bool = False) -> list[str]:
+    """``overrides`` as somebody types them, in Hydra's grammar, with the paths of runs and presets that they name."""
+    return as_typed(with_preset_files(with_run_paths(overrides), plugins), plugins, multirun=multirun)
 
 
 def parse_overrides(overrides: Sequence[str]) -> list[Override]:

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import dataclasses
 import os
-from collections.abc import Iterator, Mapping
+import re
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from importlib.resources import files
 from itertools import starmap
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
 
 
 SUFFIX = ".yaml"
+OWN = Path("presets")
+"""Where ``sightsmith preset create`` puts presets of your own."""
 
 SETS = ("task", "image", "network", "dataset", "augment", "hyper", "limits")
 """The groups that a preset may set, of ``task`` the task's own keys; with Hydra's own keys, its file could start
@@ -120,9 +123,29 @@ def find_preset(choice: str, plugins: Plugins) -> Preset:
     found = preset_files(plugins)
     if choice in found:
         return _read(*found[choice])
-    raise UserError(f"No installed plugin provides the preset {choice!r}.{near(choice, found)}",
+    if (file := own_file(choice)) is not None:
+        return _read(file, file)
+    own = [path.stem for path in OWN.glob(f"*{SUFFIX}")]
+    raise UserError(f"No installed plugin provides the preset {choice!r}.{near(choice, {*found, *own})}",
                     hint=f"`sightsmith list presets` shows all {len(found)}; to use your own file, type "
                          "preset=FOLDER/NAME.yaml")
+
+
+def with_preset_files(overrides: Iterable[str], plugins: Plugins) -> list[str]:
+    """``overrides`` with the path of ``presets/NAME.yaml`` for ``preset=NAME``, if no plugin provides that preset and
+    there is such a file."""
+    spelled = []
+    for text in overrides:
+        key, _, name = text.partition("=")
+        file = own_file(name) if key == "preset" else None
+        spelled.append(text if file is None or name in preset_files(plugins) else f"preset={quoted(file)}")
+    return spelled
+
+
+def own_file(name: str) -> Path | None:
+    """The file of a preset of your own that is called ``name``, an absolute path."""
+    file = OWN / f"{name}{SUFFIX}"
+    return file.absolute() if re.fullmatch(r"[\w-]+", name) and file.is_file() else None
 
 
 def choice_of(card: PresetConfig) -> str | None:

@@ -13,8 +13,7 @@ from hydra.types import HydraContext, RunMode
 from omegaconf import OmegaConf
 
 from sightsmith.core.config.compose import compose_quoted, install
-from sightsmith.core.config.literal import as_typed
-from sightsmith.core.config.run_names import with_run_paths
+from sightsmith.core.config.overrides import typed_overrides
 from sightsmith.core.plugins.manager import Plugins
 from sightsmith.core.util.errors import UserError
 from sightsmith.engine.pipeline.find_task import with_task
@@ -29,7 +28,7 @@ def train(overrides: Sequence[str], plugins: Plugins) -> Result:
 
     See :func:`sightsmith.train`.
     """
-    overrides = as_typed(with_run_paths(with_task(overrides, plugins, print)), plugins)
+    overrides = typed_overrides(with_task(overrides, plugins, print), plugins)
     config = compose_quoted(overrides, plugins)
     if plugins.tuner(config.tuner.name).searches:
         best = _search(overrides, plugins)

@@ -14,8 +14,7 @@ from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
 from sightsmith.core.config.compose import explain, install
-from sightsmith.core.config.literal import as_typed
-from sightsmith.core.config.run_names import with_run_paths
+from sightsmith.core.config.overrides import typed_overrides
 from sightsmith.core.plugins.manager import Plugins
 from sightsmith.core.util.errors import HungError, NonFiniteLossError, StoppedError, UserError
 from sightsmith.engine.pipeline.find_task import with_task
@@ -45,7 +44,7 @@ def train_with_hydra(arguments: Sequence[str], plugins: Plugins) -> None:
     typed = list(filter(is_override, arguments))
     if not any(text.startswith(OWN_FILES) for text in flags):
         typed = with_task(typed, plugins, print)
-    overrides = as_typed(with_run_paths(typed), plugins, multirun=multirun)
+    overrides = typed_overrides(typed, plugins, multirun=multirun)
     install(overrides, plugins)
     # Hydra would print an error and exit with 1; this makes it raise instead.
     os.environ["HYDRA_FULL_ERROR"] = "1"

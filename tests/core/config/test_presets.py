@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
+import shutil
 
 import pytest
-from command_line import refused
+from command_line import refused, within
 from PIL import Image
 
 import sightsmith
@@ -221,6 +222,23 @@ def test_a_preset_that_changes_is_composed_anew(tmp_path, plugins):
         assert compose([f"preset={file}", "dataset.root=x"], plugins).image.size == size
         with pytest.raises(UserError, match=f"image.size is locked to {size}"):
             compose([f"preset={file}", "dataset.root=x", "image.size=32"], plugins)
+
+
+def test_a_preset_beside_the_call_is_found_by_its_name(tmp_path, monkeypatch, plugins):
+    monkeypatch.chdir(tmp_path)
+    file = tmp_path / "presets" / "mine.yaml"
+    file.parent.mkdir()
+    file.write_text("task: classification\nnetwork: resnet18\ntitle: Mine\nannotation: single-label\n"
+                    "config: {image: {size: 96}}\n")
+    shutil.copy(file, file.with_name(f"{PRESET}.yaml"))
+    config = compose(["preset=mine", "dataset.root=x"], plugins)
+    assert (config.preset.file, config.image.size) == (str(file), 96)
+    with pytest.raises(UserError, match="image.size is locked to 96"):
+        compose(["preset=mine", "dataset.root=x", "image.size=32"], plugins)
+    assert not compose(RUN, plugins).preset.file  # what is installed comes first
+    with pytest.raises(UserError, match="Did you mean 'mine'"):
+        find_preset("mien", plugins)
+    assert "Mine" in within("list", "presets", "mine")[1]
 
 
 def test_an_installed_preset_that_changes_is_read_anew(preset_folder):
