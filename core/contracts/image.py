@@ -88,7 +88,7 @@ class ImageInfo:
 
     def content(self, frame: int | None, key: str) -> str:
         """The digest of a ``frame``. That of an empty one among others, which many volumes have, is of its ``key``: it
-        is no copy of them."""
+        is not a copy of them."""
         number = frame or 0
         return f"blank {key}" if self.frames > 1 and number in self.blank else self.digests[number]
 
