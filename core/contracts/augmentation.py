@@ -29,7 +29,7 @@ class Option:
 
 
 PROBABILITY = Option(0.0, "probability for an image in an epoch; 0: off", low=0, high=1)
-MIN_EPOCHS = Option(0, "a training of fewer epochs goes without it", low=0)
+MIN_EPOCHS = Option(0, "not used in a training of fewer epochs", low=0)
 CLOSING = Option(0.1, "share of the epochs, the last ones, without it", low=0, high=1)
 
 

@@ -87,7 +87,7 @@ class ImageInfo:
     geometry: Geometry | None = None
 
     def content(self, frame: int | None, key: str) -> str:
-        """The digest of a ``frame``. That of an empty one, as many volumes have, is of its ``key``: it is no copy of
+        """The digest of a ``frame``. That of an empty one, as many volumes have, is of its ``key``: it is not a copy of
         others."""
         number = frame or 0
         return f"blank {key}" if number in self.blank else self.digests[number]

@@ -105,8 +105,8 @@ class TaskRecord(Record):
         _check_kinds(self.name, [self.annotation])
 
     def build_settings(self) -> type[TaskConfig]:
-        """The dataclass of the node ``task``. Raises PluginError for one that is no subclass of TaskConfig."""
-        from sightsmith.core.contracts.schema import TaskConfig  # imports OmegaConf, which listing needs not
+        """The dataclass of the node ``task``. Raises PluginError unless it is a subclass of TaskConfig."""
+        from sightsmith.core.contracts.schema import TaskConfig  # imports OmegaConf, which listing does not need
 
         if self.settings is None:
             return TaskConfig

@@ -207,7 +207,7 @@ def read_json(path: Path, root: Path) -> tuple[Any, Problem | None]:
 
 
 def read_yaml(path: Path, root: Path, largest: int = LARGEST_TEXT) -> tuple[Any, Problem | None]:
-    """``(content, None)`` or ``(None, problem)``. Aliases, tags and a key that stands twice are problems."""
+    """``(content, None)`` or ``(None, problem)``. Aliases, tags and a duplicate key are problems."""
     return _parsed(path, root, largest, partial(parse_yaml, dates=True))
 
 

@@ -138,7 +138,7 @@ def apply_composing(image: AnnotatedImage, read: Callable[[int, Generator], Anno
 
 
 def has_kind(augmentations: Sequence[CheckedAugmentation], kind: str) -> bool:
-    """Whether there is one of ``kind``: without any, a data set need not convert its items."""
+    """Whether there is one of ``kind``: without any, a data set does not have to convert its items."""
     return bool(_of_kind(augmentations, kind))
 
 

@@ -52,7 +52,7 @@ def unwrapped(root: Path) -> Path:
         inner = subfolders(root, root)
         files = [path for path in files_in(root) if not path.stem.lower().startswith(PROSE)]
         if len(inner) != 1 or files or inner[0].is_symlink() or not subfolders(inner[0], root) \
-                or inner[0].name.lower() == "classes":  # a part of the names of images, as ever
+                or inner[0].name.lower() == "classes":  # a part of the names of images
             return root
         root = inner[0]
 

@@ -172,7 +172,7 @@ def _slice_values(sample: Sample) -> Array:
     if values.shape[2] != 1:
         raise MaskError(f"it has {values.shape[2]} values in each place; a class is one")
     numbers: Array = values[..., 0]
-    with np.errstate(invalid="ignore"):  # of values that are no numbers
+    with np.errstate(invalid="ignore"):  # values that are not numbers
         whole = numbers.astype(np.uint32)
     if not (whole == numbers).all():
         raise MaskError("its values are not all whole numbers from 0 on, as those of classes are")

@@ -26,7 +26,7 @@ MIN_CROP = 24
 """Smallest side of a crop, pixels."""
 
 STRETCH = (2, 98)
-"""Percentiles that are black and white in pictures of bands that are no colours."""
+"""Percentiles that are black and white in pictures of bands that are not colours."""
 STRETCHED_BY = 256
 """They are those of about so many rows and columns."""
 

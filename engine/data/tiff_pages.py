@@ -41,7 +41,7 @@ class Page:
 def image_pages(path: Path) -> tuple[list[Page], int]:
     """The pages that are images of the size of the first, and the number of images of other sizes.
 
-    Thumbnails and masks are no images, unless there is nothing else. Raises ImageError as :func:`read_pages`.
+    Thumbnails and masks do not count as images, unless there is nothing else. Raises ImageError as :func:`read_pages`.
     """
     pages = read_pages(path)
     images = [page for page in pages if not page.subfile & (REDUCED | MASK)] or pages

@@ -156,8 +156,8 @@ def _counted(validation: int) -> str:
 def choose_refit(dataset: CheckedDataset, config: Config, folds: int) -> str:
     """Why the kept model is trained once more, on all cases; empty if it is not.
 
-    Retraining never is: what it does to the old classes is measured on the validation cases. Raises UserError if it
-    is wished all the same, and if there are no folds to take its score from.
+    There is no refit in retraining, whose effect on the old classes is measured on the validation cases. Raises
+    UserError if it is requested nevertheless, or if there are no folds to take its score from.
     """
     validation, setting = len({sample.case for sample in dataset.validation}), config.dataset.refit.lower()
     retraining = config.base_run.path is not None

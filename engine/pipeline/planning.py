@@ -35,7 +35,7 @@ from sightsmith.engine.training.host_memory import largest_micro_batch
 from sightsmith.engine.training.memory import halved, retried_with_less
 
 LONG = 3600
-"""Seconds of a run from which the user is told how to make it shorter."""
+"""Seconds of a run from which the plan says how to shorten it."""
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""Applies the recipe of a run to the keys that nobody has set, and says where each hyperparameter comes from."""
+"""Applies the recipe of a run to the keys that are not set, and says where each hyperparameter comes from."""
 
 from __future__ import annotations
 

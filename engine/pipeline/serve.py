@@ -103,10 +103,10 @@ def application(result: Result, limits: Limits, hosts: Collection[str] = ()) -> 
         nonlocal under_way
         with tempfile.NamedTemporaryFile(prefix="sightsmith-", suffix=".image") as file:
             await _receive(request, file, limits)
-            if under_way >= limits.waiting:  # whoever is still sending makes nobody wait
+            if under_way >= limits.waiting:  # a client that is still sending holds up no other
                 raise HTTPException(TOO_MANY, f"{under_way} requests are waiting; try again later")
             under_way += 1
-            # Cancelled in time, it fails for want of its file if it has started, and nobody waits for it.
+            # If it is cancelled after it has started, it fails because its file is gone, and no request waits for it.
             try:
                 return JSONResponse(await asyncio.get_running_loop().run_in_executor(
                     worker, _predicted, result, decoder, Path(file.name), until))

@@ -49,7 +49,7 @@ def download(url: str, target: Path, digest: str = "") -> None:
             raise OSError(f"the file from {url} is corrupted, and was removed: its SHA-256 starts with "
                           f"{found[:len(digest)]}, not {digest}")
         part.replace(target)
-        lock.unlink(missing_ok=True)  # whoever waits for it finds the target
+        lock.unlink(missing_ok=True)  # a process that waits for it finds the target
 
 
 def _complete(url: str, part: Path, progress: Progress, *, resume: bool) -> None:

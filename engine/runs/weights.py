@@ -70,7 +70,7 @@ class Stem:
 
 
 PLAIN_STEM = Stem()
-"""For channels that are no colours: each kernel is the mean of the file's."""
+"""For channels that are not colours: each kernel is the mean of the file's."""
 
 
 def file_digest(path: Path) -> str:

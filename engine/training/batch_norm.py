@@ -15,7 +15,7 @@ from sightsmith.engine.training.optim import freeze
 
 @torch.no_grad()
 def recompute_statistics(model: Model, batches: Iterable[dict[str, Any]], frozen: Iterable[nn.Module]) -> None:
-    """Gather the running statistics of ``model`` anew, as plain means over ``batches`` of training images, and leave it
+    """Recompute the running statistics of ``model``, as plain means over ``batches`` of training images, and leave it
     in eval mode. Those of ``frozen`` modules stay.
 
     Averaged weights need it (Izmailov et al.: Averaging Weights Leads to Wider Optima and Better Generalization, 2018).

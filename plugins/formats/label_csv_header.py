@@ -21,7 +21,7 @@ PROBED = 20
 
 
 def without_header(rows: Rows, root: Path, file: str, problems: list[Problem]) -> Rows:
-    """``rows`` without a column that only counts them and without the header, which is told to ``problems``.
+    """``rows`` without a column that only counts them and without the header, which is added to ``problems``.
 
     With the names of a header, the columns of a box may have any order, or be its corners (xmin, ymin, xmax, ymax), and
     a column of 0 and 1 for each class becomes a row for each.

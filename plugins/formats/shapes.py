@@ -98,7 +98,7 @@ def _turned(ring: Sequence[float], angle: float, centre: Point) -> list[float]:
 
 
 def _inside(ring: Sequence[float], size: Size | None) -> list[float]:
-    """The part of a convex ``ring`` inside the image, whose edges nobody can keep to who turns a shape by hand."""
+    """The part of a convex ``ring`` inside the image, whose edges a shape turned by hand cannot follow."""
     points = list(zip(ring[0::2], ring[1::2], strict=True))
     for axis, edge, sign in () if size is None else ((0, 0, 1), (1, 0, 1), (0, size[0], -1), (1, size[1], -1)):
         kept: list[Point] = []

@@ -1,1 +1,1 @@
-"""Recipes: where hyperparameters that nobody sets come from."""
+"""Recipes: where hyperparameters that are not set come from."""
