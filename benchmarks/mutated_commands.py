@@ -113,9 +113,11 @@ def _run(root: Path, arguments: Sequence[str], folder: Path) -> tuple[int, str, 
         _child(root, arguments, said, touched)
     code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
     changed = () if listing(root) == before else ("the data set was changed",)
-    # Libraries make their folders in the home folder, if these are not there yet.
-    notes = [note for note in touched.read_text().splitlines() if not note.startswith("os.mkdir") or
-             str(root.parent) in note]
+    # Libraries make their folders in the home folder, if these are not there yet. What predict is given is no data set:
+    # links in it are followed, as they are wherever people keep their photos.
+    notes = [note for note in touched.read_text().splitlines()
+             if not (note.startswith("os.mkdir") and str(root.parent) not in note)
+             and not (note.startswith("read") and arguments[0] == "predict")]
     return code, said.read_text(errors="replace"), (*changed, *dict.fromkeys(notes))
 
 

@@ -17,6 +17,7 @@ import tempfile
 import time
 from collections import Counter
 from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 
@@ -48,20 +49,21 @@ def main() -> None:
 def _table(what: str, make: Callable[[int, Path], Case], seeds: range, shown: bool) -> None:
     outcomes: dict[str, Counter[str]] = {}
     slowest, faults = 0.0, []
-    for seed in seeds:
-        with tempfile.TemporaryDirectory() as folder:
-            begun = time.perf_counter()
-            case = make(seed, Path(folder))
-            slowest = max(slowest, time.perf_counter() - begun)
-        kind = "fault" if case.fault else "read" if case.outcome.code == 0 else "refused"
-        for label in (case.name, *case.kinds):
-            outcomes.setdefault(label, Counter())[kind] += 1
-        outcomes.setdefault("all", Counter())[kind] += 1
-        if case.fault:
-            faults.append(f"{what} --seed {seed} ({case.name}; {case.text!a}): {case.fault}")
-            print(faults[-1], flush=True)
-        if shown:
-            print(case.name, ascii(case.text), case.outcome.code, case.outcome.said, case.outcome.errors, sep="\n")
+    with suppress(KeyboardInterrupt):  # then the table is that of the cases so far
+        for seed in seeds:
+            with tempfile.TemporaryDirectory() as folder:
+                begun = time.perf_counter()
+                case = make(seed, Path(folder))
+                slowest = max(slowest, time.perf_counter() - begun)
+            kind = "fault" if case.fault else "read" if case.outcome.code == 0 else "refused"
+            for label in (case.name, *case.kinds):
+                outcomes.setdefault(label, Counter())[kind] += 1
+            outcomes.setdefault("all", Counter())[kind] += 1
+            if case.fault:
+                faults.append(f"{what} --seed {seed} ({case.name}; {case.text!a}): {case.fault}")
+                print(faults[-1], flush=True)
+            if shown:
+                print(case.name, ascii(case.text), case.outcome.code, case.outcome.said, case.outcome.errors, sep="\n")
     print(f"\n| {what} | read | refused | fault |\n|---|---|---|---|")
     for label, found in sorted(outcomes.items()):
         print(f"| {label} | {found['read']} | {found['refused']} | {found['fault']} |")
