@@ -41,8 +41,8 @@ from sightsmith.engine.training.optim import (
     load_state,
     set_learning_rate,
 )
-from sightsmith.engine.training.saving import CheckpointWriter
 from sightsmith.engine.training.sampler import EpochSampler, EvaluationSampler, OptimizerStep
+from sightsmith.engine.training.saving import CheckpointWriter
 from sightsmith.engine.training.state import Callback, TrainState, finished_epochs
 from sightsmith.engine.training.stop_signal import StopSignal
 from sightsmith.engine.training.watchdog import Watchdog

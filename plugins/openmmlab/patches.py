@@ -45,8 +45,8 @@ def patch_matching() -> None:
 
 
 def _match(self: Any, cost: Tensor, ious: Tensor, objects: int, valid: Tensor) -> tuple[Tensor, Tensor]:
-    """mmdet's ``dynamic_k_matching``: IoU and object of each matched prior. ``cost`` and ``ious`` are (priors, objects);
-    ``valid`` (all priors), of which ``cost`` has those that are True, keeps the matched ones."""
+    """mmdet's ``dynamic_k_matching``: IoU and object of each matched prior. ``cost`` and ``ious`` are (priors, objects)
+    for those of all priors that are True in ``valid``, which keeps the matched ones."""
     most = self.topk if hasattr(self, "topk") else self.candidate_topk
     wanted = torch.topk(ious, min(most, len(ious)), dim=0).values.sum(0).int().clamp(min=1)
     places = torch.topk(cost, int(wanted.max()), dim=0, largest=False).indices

@@ -122,7 +122,7 @@ def test_ema_follows_the_weights():
 def test_ema_is_that_of_torch_and_copies_counts():
     torch.manual_seed(0)
     model = torch.nn.Sequential(torch.nn.Conv2d(2, 3, 3), torch.nn.BatchNorm2d(3))
-    ema, theirs = MovingAverage(model, 0.15), AveragedModel(model, use_buffers=True)  # limited from the second update on
+    ema, theirs = MovingAverage(model, 0.15), AveragedModel(model, use_buffers=True)
     for update in range(4):
         model(torch.rand(4, 2, 8, 8)).square().mean().backward()
         with torch.no_grad():
