@@ -265,7 +265,7 @@ def sightsmith_before_run(plan: Plan, run_dir: Path) -> None:
 
 @hookspec
 def sightsmith_after_epoch(run_dir: Path, epoch: int, metrics: Mapping[str, float | None]) -> None:
-    """An epoch (counted from 1) has been trained and validated, and its checkpoint is written."""
+    """An epoch (counted from 1) has been trained and validated; its checkpoint may not be written yet."""
 
 
 @hookspec

@@ -19,10 +19,10 @@ def color_jitter(image: Tensor, config: ColorJitterConfig, uniform: Uniform, *, 
     """``image`` (C, H, W) float32 in [0, 1] with jittered colours. Saturation and hue only change in the first three
     channels, and only if these are ``rgb``."""
     if config.brightness:
-        image = (image * uniform(1 - config.brightness, 1 + config.brightness)).clamp(0, 1)
+        image = (image * uniform(1 - config.brightness, 1 + config.brightness)).clamp_(0, 1)
     if config.contrast:
         mean = image.mean()
-        image = ((image - mean) * uniform(1 - config.contrast, 1 + config.contrast) + mean).clamp(0, 1)
+        image = (image - mean).mul_(uniform(1 - config.contrast, 1 + config.contrast)).add_(mean).clamp_(0, 1)
     colours, others = image[:3], image[3:]
     if rgb and config.saturation:
         colours = transforms.adjust_saturation(colours, uniform(1 - config.saturation, 1 + config.saturation))

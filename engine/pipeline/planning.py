@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -27,6 +28,7 @@ from sightsmith.engine.training.benchmark import (
     Measurement,
     benchmark,
     candidates,
+    choose_workers,
     estimate_seconds,
     shorten,
     too_small_explained,
@@ -70,10 +72,13 @@ def _decide(context: RunContext, built: BuiltRun, recommended: RecommendedRun, c
     config, state, task = built.config, context.state, built.task
     hyper, trainer, measured = config.hyper, config.trainer, compute.measured
     train, validation = len(built.dataset.train), len(built.dataset.validation)
-    workers = _workers(config, context)
     folds, folds_reason = choose_folds(built.dataset, config.dataset.folds, config.ensemble)
     if config.ensemble == "folds":
         ensure_fusible(task, "ensemble=folds")
+    batch_images = min(compute.micro_batch, train)
+    workers = (choose_workers(measured, hyper.epochs * math.ceil(train / batch_images), state.device,
+                              state.num_processes)
+               if trainer.num_workers == "auto" else int(trainer.num_workers))
     plan = Plan(
         name=config.name, task=config.task.name, network=config.network.name, weights=plan_text(built.loaded),
         input_size=task.input_size(), classes=len(built.dataset.index.classes), train_images=train,
@@ -90,7 +95,7 @@ def _decide(context: RunContext, built: BuiltRun, recommended: RecommendedRun, c
         settings=recommended.settings, choice=recommended.recommendation)
     return replace(plan, estimated_seconds=plan.trainings * estimate_seconds(
         micro_batch_seconds=measured.micro_batch_seconds[measured.mode], load_seconds=measured.load_seconds,
-        workers=workers, batch_images=min(compute.micro_batch, train), train_images=train,
+        workers=workers, batch_images=batch_images, train_images=train,
         validation_images=validation, epochs=hyper.epochs))
 
 
@@ -164,14 +169,6 @@ def _measure(context: RunContext, built: BuiltRun, modes: Sequence[ComputeMode],
                                  [part for step in steps for part in step.micro_batches], built.config.hyper, modes,
                                  state.device, partial(distributed.slowest, state))
     return distributed.on_main(state, lambda: measured), micro_batch, reason
-
-
-def _workers(config: Config, context: RunContext) -> int:
-    if config.trainer.num_workers != "auto":
-        return int(config.trainer.num_workers)
-    if context.state.device.type == "cpu":
-        return 0  # training already keeps every core busy
-    return min(8, (os.cpu_count() or 1) // context.state.num_processes)
 
 
 def _device_name(device: torch.device) -> str:

@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+from torch.optim.swa_utils import AveragedModel
 
 from sightsmith.core.contracts.schema import HyperConfig
 
@@ -100,19 +100,35 @@ def freeze(modules: Iterable[nn.Module]) -> None:
         module.requires_grad_(False).eval()
 
 
-def build_ema(model: nn.Module, decay: float) -> AveragedModel | None:
-    """An exponential moving average of weights and buffers; None if ``decay`` is 0.
+class MovingAverage(AveragedModel):
+    """An exponential moving average of the weights and buffers of ``model``; counts in its buffers are copied.
 
     The decay of update ``n`` is at most ``(1 + n) / (10 + n)``, as in TensorFlow's ExponentialMovingAverage: otherwise
     the average of a short run would stay close to its start.
     """
-    if not decay:
-        return None
-    ema = AveragedModel(model, use_buffers=True)
 
-    def average(averages: Any, values: Any, updates: Tensor | int) -> None:
-        done = int(ema.n_averaged)  # on the CPU, unlike ``updates``: no synchronization
-        get_ema_multi_avg_fn(min(decay, (1 + done) / (10 + done)))(averages, values, updates)
+    def __init__(self, model: nn.Module, decay: float) -> None:
+        super().__init__(model, use_buffers=True)
+        self._decay = decay
+        # Found once: on the CPU, walking through the modules in each update took longer than averaging.
+        self._pairs: dict[tuple[torch.dtype, torch.device], tuple[list[Tensor], list[Tensor]]] = {}
+        for average, value in zip(_tensors(self.module), _tensors(model), strict=True):
+            averages, values = self._pairs.setdefault((value.dtype, value.device), ([], []))
+            averages.append(average)
+            values.append(value)
 
-    ema.multi_avg_fn = average
-    return ema
+    @torch.no_grad()
+    def update_parameters(self, model: nn.Module) -> None:
+        """Average the current values of ``model``, the one that this was made of."""
+        done = int(self.n_averaged)  # on the CPU: no synchronization
+        decay = min(self._decay, (1 + done) / (10 + done))
+        for (dtype, _), (averages, values) in self._pairs.items():
+            if done and dtype.is_floating_point:
+                torch._foreach_lerp_(averages, values, 1 - decay)
+            else:
+                torch._foreach_copy_(averages, values)
+        self.n_averaged += 1
+
+
+def _tensors(model: nn.Module) -> list[Tensor]:
+    return [*model.parameters(), *model.buffers()]

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from accelerate import Accelerator, PartialState
+from torch import nn
 from torch.utils.data import DataLoader
 
 from sightsmith.core.contracts.dataset import Sample
@@ -31,6 +32,7 @@ class Training:
                  state: PartialState) -> None:
         self.config, self.task, self.model, self.state = config, task, model, state
         self.train, self.validation = train, validation
+        write_activations_anew(model)
         task.prepare(model, train)
         self.train_data = task.dataset(train, training=True)
         self.validation_data = task.dataset(validation, training=False)
@@ -71,3 +73,15 @@ class Training:
             return None
         run = Path(str(base_run.path))
         return open_model(run, restore_task(run, self.task.record, self.task.network))
+
+
+CLONED = nn.SiLU, nn.Mish, nn.Hardswish, nn.Hardsigmoid, nn.Hardtanh
+"""Activations whose gradient needs their input, of which torch makes a copy before it writes in place. ReLU6 is a
+Hardtanh."""
+
+
+def write_activations_anew(model: nn.Module) -> None:
+    """Let :data:`CLONED` activations of ``model`` write to new memory: the same values without the copy."""
+    for module in model.modules():
+        if isinstance(module, CLONED):
+            module.inplace = False

@@ -23,7 +23,7 @@ class Callback(Protocol):
         """When the training goes on otherwise than planned."""
 
     def on_epoch(self, state: TrainState, metrics: Mapping[str, Any]) -> None:
-        """After an epoch's validation, once its checkpoint is written."""
+        """After an epoch's validation, whose checkpoint may not be written yet."""
 
 
 @dataclass

@@ -25,7 +25,7 @@ from sightsmith.core.contracts.results import Model, SampleResult
 from sightsmith.core.contracts.schema import Config
 from sightsmith.core.contracts.task import Task
 from sightsmith.core.util.errors import StoppedError
-from sightsmith.engine.runs.checkpoint import load_tree, save_tree
+from sightsmith.engine.runs.checkpoint import load_tree
 from sightsmith.engine.runs.resources import shortage_explained
 from sightsmith.engine.runs.run_dir import RunDir
 from sightsmith.engine.training.distillation import Distillation
@@ -33,7 +33,7 @@ from sightsmith.engine.training.distributed import any_rank, share_buffers
 from sightsmith.engine.training.losses import mean_losses
 from sightsmith.engine.training.memory import Buffers, each_batch, halve_micro_batch, retried_with_less
 from sightsmith.engine.training.optim import (
-    build_ema,
+    MovingAverage,
     build_optimizer,
     freeze,
     is_plateau,
@@ -42,6 +42,7 @@ from sightsmith.engine.training.optim import (
     set_learning_rate,
 )
 from sightsmith.engine.training.sampler import EpochSampler, EvaluationSampler, OptimizerStep
+from sightsmith.engine.training.saving import CheckpointWriter
 from sightsmith.engine.training.state import Callback, TrainState, finished_epochs
 from sightsmith.engine.training.stop_signal import StopSignal
 from sightsmith.engine.training.watchdog import Watchdog
@@ -81,7 +82,7 @@ class Trainer:
         self.frozen = self.backbone if self.hyper.backbone_lr_scale == 0 else ()
         freeze(self.frozen)
         # Before `prepare`, which patches forward: the average must be a plain copy.
-        self.ema = build_ema(model, self.hyper.ema_decay)
+        self.ema = MovingAverage(model, self.hyper.ema_decay) if self.hyper.ema_decay else None
         self.distillation = None
         if teacher is not None:
             teacher.to(accelerator.device)
@@ -91,7 +92,7 @@ class Trainer:
         self.unwrapped, self._buffers = model, Buffers(model)
         self.model, self.optimizer = accelerator.prepare(model, build_optimizer(model, self.hyper, self.backbone))
         self._pending: list[tuple[int, list[tuple[dict[str, Tensor], int]]]] = []
-        self._saved_at = time.monotonic()
+        self._saver = CheckpointWriter(run, config.trainer.checkpoint_minutes, writer=accelerator.is_main_process)
         self._stop = StopSignal()
         self._watchdog = Watchdog(config.trainer.watchdog_minutes if accelerator.num_processes > 1 else 0,
                                   accelerator.process_index)
@@ -115,6 +116,8 @@ class Trainer:
                 metrics = self.task.metrics(results) if results else {}  # a refit has no validation images
                 self.state.seconds += time.monotonic() - started
                 self._finish_epoch(train_loss, metrics, results)
+            if not self.finished:  # paused
+                self.checkpoint()
         return self.state
 
     def train_epoch(self) -> float:
@@ -237,18 +240,18 @@ class Trainer:
         if state.best_epoch == 0 or better:
             state.best_score, state.best_epoch = score, state.epoch
             self.best_results = results
-            if self.accelerator.is_main_process:
-                save_tree(self.run.best, {"model": self.eval_model.state_dict(), "epoch": state.epoch,
-                                          "classes": list(self.task.classes), "metrics": metrics})
+            self._saver.keep_best(self.eval_model, epoch=state.epoch, classes=list(self.task.classes), metrics=metrics)
         entry = {"epoch": state.epoch, "train_loss": train_loss, **metrics, "seconds": round(state.seconds, 3),
                  "learning_rate": self.optimizer.param_groups[0]["lr"]}
         self.history.append(entry)
         if self.accelerator.is_main_process:
             self.run.write_metrics(self.history)
-        self.checkpoint()
+        if any_rank(self.accelerator, self._saver.is_due(after_epoch=True))[0] or self.finished:
+            self.checkpoint()
         for callback in self.callbacks:
             callback.on_epoch(state, entry)
         if any_rank(self.accelerator, self._stop.seen)[0]:
+            self.checkpoint()
             raise StoppedError
 
     @property
@@ -265,23 +268,20 @@ class Trainer:
         """Whether to stop, and whether a checkpoint is due. Ranks only synchronize every few steps."""
         if self.accelerator.num_processes > 1 and self.state.step % CHECK_EVERY:
             return [False, False]
-        due = time.monotonic() - self._saved_at > 60 * self.config.trainer.checkpoint_minutes
-        return any_rank(self.accelerator, self._stop.seen, due)
+        return any_rank(self.accelerator, self._stop.seen, self._saver.is_due(after_epoch=False))
 
     def checkpoint(self) -> None:
-        """Write everything that :meth:`resume` needs, atomically."""
+        """Write everything that :meth:`resume` needs."""
         self._flush_losses()
         sums = [[self.state.loss_sum, self.state.images]]
         if self.accelerator.num_processes > 1:
             sums = gather_object(sums)
-        if self.accelerator.is_main_process:
-            scaler = self.accelerator.scaler
-            save_tree(self.run.last, {
-                "state": asdict(self.state), "sums": sums,
-                "model": self.unwrapped.state_dict(), "ema": self.ema.state_dict() if self.ema else None,
-                "optimizer": self.optimizer.state_dict(), "scaler": scaler.state_dict() if scaler else None,
-            })
-        self._saved_at = time.monotonic()
+        scaler = self.accelerator.scaler
+        self._saver.write({
+            "state": asdict(self.state), "sums": sums,
+            "model": self.unwrapped.state_dict(), "ema": self.ema.state_dict() if self.ema else None,
+            "optimizer": self.optimizer.state_dict(), "scaler": scaler.state_dict() if scaler else None,
+        })
 
     def resume(self) -> None:
         """Load the run folder's last checkpoint, if there is one."""

@@ -12,7 +12,7 @@ from typing import Any
 
 from sightsmith.plugins.openmmlab.adapt import CHANNELS
 from sightsmith.plugins.openmmlab.ops.extension import provide_operators
-from sightsmith.plugins.openmmlab.patches import name_missing_losses, patch_mask_pasting
+from sightsmith.plugins.openmmlab.patches import name_missing_losses, patch_mask_pasting, patch_matching
 from sightsmith.plugins.openmmlab.stems import widen
 
 
@@ -55,6 +55,7 @@ def registry(package: str) -> Any:
     for name in dict.fromkeys((package, "mmdet")):  # mmsegmentation's configurations use modules of mmdet
         importlib.import_module(f"{name}.models")
     patch_mask_pasting()
+    patch_matching()
     return importlib.import_module(f"{package}.registry").MODELS
 
 

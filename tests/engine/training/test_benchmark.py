@@ -8,7 +8,15 @@ from tiny import TinyModel, tiny_config, tiny_trainer
 
 from sightsmith.core.util.errors import UserError
 from sightsmith.engine.runs.compute_mode import ComputeMode
-from sightsmith.engine.training.benchmark import FORMATS, _chosen, benchmark, candidates, estimate_seconds
+from sightsmith.engine.training.benchmark import (
+    FORMATS,
+    Measurement,
+    _chosen,
+    benchmark,
+    candidates,
+    choose_workers,
+    estimate_seconds,
+)
 
 CPU = torch.device("cpu")
 MODES = [ComputeMode("fp32"), ComputeMode("bf16")]
@@ -75,3 +83,17 @@ def test_the_estimate_counts_training_validation_and_loading():
             "validation_images": 20, "epochs": 2}
     assert estimate_seconds(workers=0, **keys) == pytest.approx(2 * (10 * 4 + 2 * 2))
     assert estimate_seconds(workers=4, **keys) == pytest.approx(2 * (10 * 3 + 2 * 1))
+
+
+@pytest.mark.parametrize(("device", "cores", "world", "load", "batches", "workers"), [
+    ("cpu", 4, 1, 0.1, 1000, 1), ("cpu", 4, 1, 0.9, 1000, 2), ("cpu", 8, 1, 0.9, 1000, 4),
+    ("cpu", 2, 1, 0.9, 1000, 0),  # the threads of the network have both
+    ("cpu", 4, 2, 0.9, 1000, 0),
+    ("cpu", 4, 1, 0.02, 1000, 0), ("cuda", 4, 1, 0.02, 1000, 1),  # a GPU's steps and loading may always overlap
+    ("cpu", 4, 1, 0.1, 99, 0), ("cuda", 4, 1, 0.1, 99, 0), ("cuda", 64, 1, 9.0, 99, 8), ("cuda", 64, 16, 9.0, 99, 4),
+])
+def test_workers_are_as_many_as_keep_up_on_spare_cores(monkeypatch, device, cores, world, load, batches, workers):
+    monkeypatch.setattr("os.sched_getaffinity", lambda process: set(range(cores)))
+    monkeypatch.setattr(torch, "get_num_threads", lambda: 2)
+    mode = ComputeMode("fp32")
+    assert choose_workers(Measurement(mode, {mode: 0.5}, load, 0), batches, torch.device(device), world) == workers

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import pytest
 import torch
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from sightsmith.core.contracts.schema import HyperConfig
 from sightsmith.engine.training.optim import (
+    MovingAverage,
     backbone_layers,
-    build_ema,
     build_optimizer,
     freeze,
     is_plateau,
@@ -103,7 +104,7 @@ def test_plateau_decays_after_epochs_without_improvement():
 def test_ema_follows_the_weights():
     model = torch.nn.Linear(1, 1, bias=False)
     torch.nn.init.constant_(model.weight, 0.0)
-    ema = build_ema(model, 0.9)
+    ema = MovingAverage(model, 0.9)
     ema.update_parameters(model)
     torch.nn.init.constant_(model.weight, 1.0)
     ema.update_parameters(model)
@@ -116,7 +117,25 @@ def test_ema_follows_the_weights():
     torch.nn.init.constant_(model.weight, 0.0)
     ema.update_parameters(model)
     assert ema.module.weight.item() == pytest.approx(0.9 * average)
-    assert build_ema(model, 0.0) is None
+
+
+def test_ema_is_that_of_torch_and_copies_counts():
+    torch.manual_seed(0)
+    model = torch.nn.Sequential(torch.nn.Conv2d(2, 3, 3), torch.nn.BatchNorm2d(3))
+    ema, theirs = MovingAverage(model, 0.15), AveragedModel(model, use_buffers=True)
+    for update in range(4):
+        model(torch.rand(4, 2, 8, 8)).square().mean().backward()
+        with torch.no_grad():
+            for parameter in model.parameters():
+                parameter -= parameter.grad
+        theirs.multi_avg_fn = get_ema_multi_avg_fn(min(0.15, (1 + update) / (10 + update)))
+        theirs.update_parameters(model)
+        ema.update_parameters(model)
+        for name, value in ema.state_dict().items():
+            if name.endswith("num_batches_tracked"):
+                assert value == update + 1
+            else:
+                assert value.equal(theirs.state_dict()[name]), name
 
 
 @pytest.mark.parametrize("name", ["sgd", "adam", "adamw"])

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import os
 import signal
+from types import SimpleNamespace
 
 import pytest
 import torch
 from tiny import hang_as_rank, tiny_config, tiny_trainer, train_as_rank
 
 from sightsmith.core.util.errors import HungError, NonFiniteLossError, StoppedError
+from sightsmith.engine.runs.checkpoint import load_tree, save_tree
 from sightsmith.engine.training import distributed as ranks
+from sightsmith.engine.training import saving
 
 
 def weights(trainer):
@@ -178,6 +181,45 @@ def test_checkpoints_are_written_within_a_long_epoch(tmp_path):
     trainer.fit()
     assert seen[0] is False
     assert all(seen[1:])
+
+
+class DieAt(StopAt):
+    """Raises an error after an epoch, and before looks which epoch the checkpoints are of."""
+
+    def on_epoch(self, state, metrics):
+        self.clock.append(self.clock[-1] + 30)
+        last, best = load_tree(self.run.last), load_tree(self.run.best)
+        assert last["state"]["best_epoch"] == best["epoch"]
+        self.seen.append(last["state"]["epoch"])
+        if state.epoch == self.epoch:
+            raise KeyError("killed")
+
+
+def test_short_epochs_are_not_all_written_and_a_killed_run_repeats_them(tmp_path, monkeypatch):
+    keys = {"epochs": 11, "ema_decay": 0.8, "optimizer": "adamw"}
+    whole = tiny_trainer(tmp_path / "a", tiny_config(**keys))
+    whole.fit()
+    clock = [0.0]
+
+    def save(path, tree):
+        clock.append(clock[-1] + (1.0 if path.name == "state.safetensors" else 0.0))
+        save_tree(path, tree)
+
+    monkeypatch.setattr(saving, "save_tree", save)
+    monkeypatch.setattr(saving, "time", SimpleNamespace(monotonic=lambda: clock[-1]))
+    look = DieAt(8, 0)
+    killed = tiny_trainer(tmp_path / "b", tiny_config(**keys), callbacks=[look])
+    look.clock, look.run, look.seen = clock, killed.run, []
+    with pytest.raises(KeyError, match="killed"):
+        killed.fit()
+    assert look.seen == [1, 1, 1, 1, 5, 5, 5, 5]  # a second is one part of a hundred of 100 seconds
+    again = tiny_trainer(tmp_path / "b", tiny_config(**keys))
+    again.resume()
+    assert (again.state.epoch, len(again.history)) == (5, 5)
+    again.fit()
+    assert_equal(weights(whole), weights(again))
+    assert without_time(whole.history) == without_time(again.history)
+    assert_equal(load_tree(whole.run.best)["model"], load_tree(again.run.best)["model"])
 
 
 def test_a_loss_that_is_not_finite_stops_with_step_and_parts(tmp_path):

@@ -74,3 +74,27 @@ def test_every_short_name_is_in_the_zoo(package):
               if record.task == task and "config" in record.options]
     assert len(chosen) > 20
     assert set(chosen) <= known
+
+
+@pytest.mark.parametrize(("assigner", "most"), [("DynamicSoftLabelAssigner", 13), ("SimOTAAssigner", 10)])
+@pytest.mark.parametrize(("priors", "objects"), [(1, 1), (7, 3), (60, 4), (200, 40)])
+def test_objects_are_matched_as_one_by_one(assigner, most, priors, objects):
+    """Each object asks for its cheapest priors, as many as the sum of its largest IoUs; of a prior that several ask
+    for, the cheapest object gets it."""
+    registry("mmdet")
+    from mmdet.models.task_modules import assigners
+
+    rng = torch.Generator().manual_seed(priors)
+    cost, ious = torch.rand(priors, objects, generator=rng), torch.rand(priors, objects, generator=rng)
+    valid = torch.randperm(2 * priors, generator=rng) < priors
+    asked = torch.zeros(priors, objects, dtype=torch.bool)
+    for place in range(objects):
+        wanted = max(int(ious[:, place].sort(descending=True).values[:most].sum()), 1)
+        asked[cost[:, place].argsort()[:wanted], place] = True
+    owners = torch.where(asked.sum(1) > 1, cost.argmin(1), asked.int().argmax(1))
+    found, kept = asked.any(1), valid.clone()
+    kept[valid] = found
+    matched_ious, matched = getattr(assigners, assigner)().dynamic_k_matching(cost, ious, objects, valid)
+    assert matched.equal(owners[found])
+    assert matched_ious.equal(ious[found, owners[found]])
+    assert valid.equal(kept)
