@@ -1,0 +1,40 @@
+"""Settings in Python, ``train(task="detection", hyper={"epochs": 3})``, as overrides."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from sightsmith.core.config.literal import quoted
+from sightsmith.core.contracts.keys import walk
+from sightsmith.core.util.errors import UserError
+
+
+def as_overrides(settings: Mapping[str, Any]) -> list[str]:
+    """``settings``, nested or with dotted keys, as overrides that set these very values: text is no sweep and has no
+    syntax. Raises UserError for a value that no key can have."""
+    types = {key: str(entry.type) for key, entry, _ in walk()}
+    return [override for key, value in settings.items() for override in _overrides(key, value, types)]
+
+
+def _overrides(key: str, value: Any, types: Mapping[str, str]) -> Iterator[str]:
+    if not isinstance(value, Mapping):
+        yield f"{key}={_value(key, value)}"
+    elif key in types and not types[key].startswith("dict"):  # a mapping that is typed as text
+        yield f"{key}={quoted(json.dumps(dict(value), ensure_ascii=False))}"
+    else:
+        new = "++" if key in types else ""  # names that the schema leaves open
+        for name, item in value.items():
+            yield from (new + override for override in _overrides(f"{key}.{name}", item, types))
+
+
+def _value(key: str, value: Any) -> str:
+    if value is None or isinstance(value, (bool, int, float)):
+        return json.dumps(value)
+    if isinstance(value, (str, os.PathLike)):
+        return quoted(os.fspath(value))
+    if isinstance(value, (list, tuple)):
+        return f"[{','.join(_value(key, item) for item in value)}]"
+    raise UserError(f"{key}={value!r} is neither text nor a number, a truth value, None, a list or a mapping")
