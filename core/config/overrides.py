@@ -199,8 +199,30 @@ def logger_problems(chosen: Mapping[str, Any], plugins: Plugins) -> Iterator[Pro
                               hint=f"the options of {name} and their defaults: {dict(record.options)}")
 
 
+FAMILIAR: Mapping[str, str] = {
+    "data": "dataset", "data_dir": "dataset", "root": "dataset", "imgsz": "image.size", "img_size": "image.size",
+    "resolution": "image.size", "batch": "hyper.batch_size", "batch_size": "hyper.batch_size", "bs": "hyper.batch_size",
+    "epochs": "hyper.epochs", "lr": "hyper.learning_rate", "lr0": "hyper.learning_rate",
+    "model": "network", "arch": "network", "backbone": "network", "pretrained": "network.weights",
+    "checkpoint": "network.weights", "workers": "trainer.num_workers", "device": "trainer.devices",
+    "gpus": "trainer.devices", "amp": "trainer.precision", "project": "output_dir", "output": "output_dir",
+    "fliplr": "augment.horizontal_flip", "flipud": "augment.vertical_flip", "degrees": "augment.rotation",
+    "mosaic": "augment.extra.mosaic.probability", "mixup": "augment.extra.mixup.probability",
+    "time": "trainer.time_budget", "lrf": "hyper.schedule", "cos_lr": "hyper.schedule",
+}
+"""What other trainers call a key."""
+
+
+def familiar_key(name: str) -> str | None:
+    """The key that other trainers call ``name``."""
+    return FAMILIAR.get(name.replace("-", "_"))
+
+
 def _near_key(key: str, keys: set[str]) -> str:
-    """Like :func:`near`, but ``epochs`` and ``lr`` also match ``hyper.epochs`` and ``hyper.learning_rate``."""
+    """Like :func:`near`, but ``epoch`` and ``wd`` also match ``hyper.epochs`` and ``hyper.weight_decay``, and words of
+    other trainers the key that they mean."""
+    if (known := familiar_key(key)) is not None:
+        return f" Here it is called {known!r}."
     leaf = key.rsplit(".", 1)[-1]
     found = [name for name in sorted(keys) if name.rsplit(".", 1)[-1] == leaf
              or "".join(word[0] for word in name.rsplit(".", 1)[-1].split("_")) == leaf]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Sequence
+from itertools import pairwise
 
 import hydra
 from hydra.core.hydra_config import HydraConfig
@@ -14,14 +15,16 @@ from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
 from sightsmith.core.config.compose import explain, install
-from sightsmith.core.config.overrides import typed_overrides
+from sightsmith.core.config.overrides import familiar_key, typed_overrides
 from sightsmith.core.plugins.manager import Plugins
-from sightsmith.core.util.errors import HungError, NonFiniteLossError, StoppedError, UserError
+from sightsmith.core.util.errors import HungError, NonFiniteLossError, Problem, StoppedError, UserError
 from sightsmith.engine.pipeline.find_task import with_task
 from sightsmith.engine.runs.resources import shortage_explained
 from sightsmith.engine.search.hydra_task import HydraTask
 
 RERUN, MULTIRUN = "--experimental-rerun", "--multirun"
+FLAGS = ("--help", "--hydra-help", "--version", "--cfg", "--resolve", "--package", "--run", MULTIRUN,
+         "--shell-completion", "--config-path", "--config-name", "--config-dir", RERUN, "--info")
 """Flags of Hydra, which also accepts abbreviations of them."""
 OWN_FILES = ("--c", "-c", "-s")
 """Beginnings of Hydra's flags that name a configuration of your own, which may choose the task, or train nothing."""
@@ -29,6 +32,20 @@ OWN_FILES = ("--c", "-c", "-s")
 
 def is_override(text: str) -> bool:
     return text.startswith("~") or ("=" in text and not text.startswith("-"))
+
+
+def _ensure_known(arguments: Sequence[str]) -> None:
+    """Raises UserError for flags that Hydra does not have, which are keys in other trainers."""
+    problems = []
+    for text, following in pairwise([*arguments, ""]):
+        name, equals, value = text.partition("=")
+        if name.startswith("--") and not any(flag.startswith(name) for flag in FLAGS):
+            key = familiar_key(name[2:]) or name[2:].replace("-", "_")
+            value = value if equals else following if following and not following.startswith("-") else "VALUE"
+            problems.append(Problem(f"unknown flag {name}", hint=f"keys have no dashes: type {key}={value}"))
+    if problems:
+        raise UserError("Invalid command line:", problems=problems,
+                        hint="All keys and choices: `sightsmith train --help`")
 
 
 def train_with_hydra(arguments: Sequence[str], plugins: Plugins) -> None:
@@ -40,6 +57,7 @@ def train_with_hydra(arguments: Sequence[str], plugins: Plugins) -> None:
         raise UserError(f"{RERUN} would unpickle a file, which can execute code",
                         hint="type `sightsmith verify run=RUN rerun=true` to train a finished run again")
     flags = [text for text in arguments if not is_override(text)]
+    _ensure_known(arguments)
     multirun = any(text == "-m" or len(text) > 2 and MULTIRUN.startswith(text) for text in flags)
     typed = list(filter(is_override, arguments))
     if not any(text.startswith(OWN_FILES) for text in flags):

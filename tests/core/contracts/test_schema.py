@@ -65,7 +65,7 @@ def test_values_out_of_range_are_refused_with_the_range(key, meta):
 
 @pytest.mark.parametrize(("override", "expected"), [
     ("hyper.lr=1", "Did you mean 'hyper.learning_rate'?"),
-    ("epochs=3", "Did you mean 'hyper.epochs'"),
+    ("epochs=3", "Here it is called 'hyper.epochs'"),
     ("hyper.optimiser=sgd", "Did you mean 'hyper.optimizer'"),
     ("+hyper.extra=1", "unknown key 'hyper.extra'"),
     ("+extra.part=1", "unknown key 'extra'"),

@@ -10,6 +10,7 @@ import pytest
 from command_line import refused, within
 from processes import command
 
+from sightsmith.core.config.overrides import FAMILIAR, all_keys
 from sightsmith.core.util.files import cache_dir
 
 SMALL = ["task=classification", "network=mobilenet_v3_small", "network.weights=none", "image.size=32",
@@ -65,6 +66,21 @@ def test_help_and_version():
 ])
 def test_mistakes_end_with_2(arguments, expected):
     assert expected in refused(*arguments)
+
+
+def test_words_of_other_trainers_lead_on(tmp_path):
+    said = refused("train", "--task", "detection", "--data", "photos", "--epochs=3", "--wanted")
+    for advice in ("type task=detection", "type dataset=photos", "type hyper.epochs=3", "type wanted=VALUE"):
+        assert advice in said
+    said = refused("train", "task=detection", "dataset.root=x", "batch=4", "imgsz=640", "model=yolov8n")
+    for key in ("hyper.batch_size", "image.size", "network"):
+        assert f"Here it is called '{key}'" in said
+
+
+def test_words_of_other_trainers_mean_keys_that_there_are(plugins):
+    known = {key for key, _, _ in all_keys(plugins)} | {"dataset", "network"}
+    assert set(FAMILIAR.values()) <= known
+    assert not FAMILIAR.keys() & known
 
 
 def test_a_mistake_has_no_traceback(tmp_path):
