@@ -206,7 +206,8 @@ FAMILIAR: Mapping[str, str] = {
     "model": "network", "arch": "network", "backbone": "network", "pretrained": "network.weights",
     "checkpoint": "network.weights", "workers": "trainer.num_workers", "device": "trainer.devices",
     "gpus": "trainer.devices", "amp": "trainer.precision", "project": "output_dir", "output": "output_dir",
-    "fliplr": "augment.horizontal_flip", "flipud": "augment.vertical_flip", "degrees": "augment.rotation",
+    "fliplr": "augment.horizontal_flip", "flipud": "augment.extra.vertical_flip.probability",
+    "degrees": "augment.rotation",
     "mosaic": "augment.extra.mosaic.probability", "mixup": "augment.extra.mixup.probability",
     "time": "trainer.time_budget", "lrf": "hyper.schedule", "cos_lr": "hyper.schedule",
 }
