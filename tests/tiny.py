@@ -134,7 +134,6 @@ def tiny_trainer(folder: Path, config: Config, *, images: int = 26, callbacks=()
     data = task.dataset(samples, training=True)
     validation = EvaluationSampler(images, config.hyper.batch_size, state.process_index, state.num_processes)
     seed_everything(7)
-    folder.mkdir(exist_ok=True)
     model = model or TinyModel(explode_at)
     return Trainer(accelerator=Accelerator(cpu=True), task=task, model=model, config=config, sampler=sampler,
                    train_loader=DataLoader(data, batch_sampler=sampler, collate_fn=task.collate),

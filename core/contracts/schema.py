@@ -202,8 +202,8 @@ class TrainerConfig:
     gradient_accumulation: int = _value(1, "micro-batches per optimizer step", low=1, high=1024)
     micro_batch: str = _value("auto", "images per forward pass, over all devices, if hyper.batch_size are too many: a "
                               "number, or auto, as many as fit in memory; optimizer steps keep their images")
-    num_workers: str = _value("auto", "data loading processes per rank: a number, or auto, as many as the trial shows "
-                              "to be worth it, on cores that compute nothing")
+    num_workers: str = _value("auto", "data loading processes per rank: a number, or auto, as many as the trial "
+                              "finds worthwhile, on cores that compute nothing")
     cache: bool = _value(True, "keep decoded images in memory where they fit")
     compile: bool = _value(False, "torch.compile the network")
     checkpoint_minutes: float = _value(10.0, "minutes between checkpoints within an epoch", low=0.001)

@@ -120,6 +120,8 @@ class RunDir:
         return entries
 
     def write_metrics(self, entries: Iterable[Mapping[str, Any]]) -> None:
+        """Write the metrics of all epochs so far. A fold's folder has nothing before."""
+        self.path.mkdir(parents=True, exist_ok=True)
         write_atomic(self.metrics, "".join(json.dumps(entry) + "\n" for entry in entries))
 
 
