@@ -12,7 +12,6 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from importlib.resources import files
-from itertools import starmap
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -88,9 +87,17 @@ class Preset:
         return digest([self.task, self.network, card, self.config])
 
 
-def load_presets(plugins: Plugins) -> dict[str, Preset]:
-    """All plugins' presets by name, sorted by task and name. Raises UserError for an invalid file."""
-    found = list(starmap(_read, preset_files(plugins).values()))
+def load_presets(plugins: Plugins, damaged: list[UserError] | None = None) -> dict[str, Preset]:
+    """All plugins' presets by name, sorted by task and name. Raises UserError for an invalid file, or adds that to
+    ``damaged``."""
+    found = []
+    for path, provider in preset_files(plugins).values():
+        try:
+            found.append(_read(path, provider))
+        except UserError as error:
+            if damaged is None:
+                raise
+            damaged.append(error)
     return {preset.name: preset for preset in sorted(found, key=lambda preset: (preset.task, preset.name))}
 
 

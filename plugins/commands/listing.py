@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -47,7 +48,11 @@ def _networks(plugins: Plugins, task: str | None) -> list[Row]:
 
 
 def _presets(plugins: Plugins, task: str | None) -> list[Row]:
-    return [preset_row(item) for item in load_presets(plugins).values() if task in (None, item.task)]
+    damaged: list[UserError] = []
+    found = [preset_row(item) for item in load_presets(plugins, damaged).values() if task in (None, item.task)]
+    for error in damaged:
+        print(f"warning: {error.message}", file=sys.stderr)
+    return found
 
 
 def preset_row(preset: Preset) -> Row:

@@ -15,6 +15,7 @@ from sightsmith.core.config.locked_keys import is_locked
 from sightsmith.core.config.presets import find_preset, load_presets
 from sightsmith.core.plugins.manager import load_plugins
 from sightsmith.core.util.errors import UserError
+from sightsmith.plugins.commands.diagnosis import findings
 
 PRESET = "pneumothorax"
 RUN = [f"preset={PRESET}", "dataset.root=nowhere"]
@@ -256,5 +257,13 @@ def test_a_damaged_preset_of_a_plugin_matters_where_it_is_chosen(preset_folder):
     assert compose(["task=classification", "dataset.root=x"], fresh).preset.name is None
     with pytest.raises(UserError, match="preset damaged.yaml of presets .*cannot be read"):
         compose(["preset=damaged", "dataset.root=x"], fresh)
+    says = "The preset damaged.yaml of presets"
     said = refused("train", "preset=damaged", "dataset.root=x")
-    assert "The preset damaged.yaml of presets" in said and "Traceback" not in said
+    assert says in said and "Traceback" not in said
+    (preset_folder / "mine.yaml").write_text("task: classification\nnetwork: resnet18\ntitle: Mine\n"
+                                             "annotation: single-label\n")
+    code, output, errors = within("list", "presets", "--json")
+    assert (code, [row["name"] for row in json.loads(output)]) == (0, ["mine"])
+    assert f"warning: {says}" in errors
+    [finding] = [item for item in findings(load_plugins()) if item.topic == "presets"]
+    assert not finding.ok and says in finding.text
