@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterator, Mapping
+from enum import Enum
 from typing import Any
 
 from sightsmith.core.config.literal import quoted
@@ -24,6 +25,8 @@ def _overrides(key: str, value: Any, types: Mapping[str, str]) -> Iterator[str]:
         yield f"{key}={_value(key, value)}"
     elif key in types and not types[key].startswith("dict"):  # a mapping that is typed as text
         yield f"{key}={quoted(json.dumps(dict(value), ensure_ascii=False))}"
+    elif not value and key not in types and "." in key:  # a name without options
+        yield f"{key}={{}}"
     else:
         new = "++" if key in types else ""  # names that the schema leaves open
         for name, item in value.items():
@@ -31,7 +34,13 @@ def _overrides(key: str, value: Any, types: Mapping[str, str]) -> Iterator[str]:
 
 
 def _value(key: str, value: Any) -> str:
-    if value is None or isinstance(value, (bool, int, float)):
+    if isinstance(value, Enum):
+        value = value.value
+    elif hasattr(value, "tolist"):  # numbers and arrays of NumPy and PyTorch
+        value = value.tolist()
+    if isinstance(value, float):
+        return repr(float(value))  # inf and nan as Hydra reads them
+    if value is None or isinstance(value, (bool, int)):
         return json.dumps(value)
     if isinstance(value, (str, os.PathLike)):
         return quoted(os.fspath(value))

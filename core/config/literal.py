@@ -52,6 +52,12 @@ def unquoted(text: str) -> str:
     return str(found.value()) if found is not None and quotes else text
 
 
+def is_sweep(text: str) -> bool:
+    """Whether the path ``text`` is several, ``a,b``; not if it exists."""
+    found = _parsed(f"key={text}")
+    return found is not None and found.is_sweep_override() and not os.path.lexists(typed_path(text))
+
+
 def without_interpolation(value: T) -> T:
     """``value``, a text or nested mappings and lists, with every ``${`` escaped: OmegaConf takes it as text."""
     if isinstance(value, str):

@@ -15,7 +15,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sightsmith.core.config.literal import quoted, validate_no_interpolation, without_interpolation
+from sightsmith.core.config.literal import quoted, unquoted, validate_no_interpolation, without_interpolation
 from sightsmith.core.contracts.records import Provider
 from sightsmith.core.contracts.schema import PLATFORM, PresetConfig
 from sightsmith.core.plugins.manager import Plugins
@@ -144,6 +144,7 @@ def with_preset_files(overrides: Iterable[str], plugins: Plugins) -> list[str]:
     spelled = []
     for text in overrides:
         key, _, name = text.partition("=")
+        name = unquoted(name)
         file = own_file(name) if key == "preset" else None
         spelled.append(text if file is None or name in preset_files(plugins) else f"preset={quoted(file)}")
     return spelled

@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterable
 from pathlib import Path
 
-from sightsmith.core.config.literal import quoted
+from sightsmith.core.config.literal import quoted, unquoted
 from sightsmith.core.config.model_card import card_path
 from sightsmith.core.util.errors import UserError, near
 from sightsmith.core.util.files import typed_path
@@ -17,8 +17,8 @@ RUNS = Path("runs")
 """Where runs are without ``output_dir``."""
 _CREATED = re.compile(r"\d{4}-\d\d-\d\d_\d\d-\d\d-\d\d-")
 """What the name of a run's folder begins with; the run's own name follows, and a number if that exists."""
-_NAMED = re.compile(r"base_run=(?!null$)[\w./~-]+")
-"""A base run that is neither quoted nor a sweep."""
+_NAMED = re.compile(r"base_run=(?!null$)[^,(){}\[\]]+")
+"""A base run that is no sweep."""
 
 
 def find_run(run: str | Path) -> Path:
@@ -29,12 +29,15 @@ def find_run(run: str | Path) -> Path:
     """
     path = typed_path(run)
     folder = path.parent if len(path.parts) > 1 else RUNS
-    if os.path.lexists(path) or not folder.is_dir() or path.is_absolute() and folder == path:
+    if os.path.lexists(path) or not os.path.isdir(folder) or path.is_absolute() and folder == path:
         return path
-    runs = sorted(folder.iterdir())
+    try:
+        runs = sorted(folder.iterdir())
+    except OSError as error:
+        raise UserError(f"{folder} cannot be read: {error.strerror}", hint="type the path of a run") from error
     if path.name == LAST:
         finished = [card for card in (*map(card_path, runs), *map(card_path, folder.glob("*-sweep/*")))
-                    if card.is_file()]
+                    if os.path.isfile(card)]  # unlike Path.is_file, also in a folder of somebody else
         if not finished:
             raise UserError(f"{run} is not a finished run: {folder} has none",
                             hint="`sightsmith list runs` shows all runs")
@@ -62,5 +65,5 @@ def with_run_paths(overrides: Iterable[str]) -> list[str]:
     """``overrides`` with the path instead of the name of a base run: what is resumed later must be the same run.
 
     Raises UserError if there is no such run."""
-    return [f"base_run={quoted(find_run(text.partition('=')[2]).absolute())}" if _NAMED.fullmatch(text) else text
-            for text in overrides]
+    return [f"base_run={quoted(find_run(unquoted(text.removeprefix('base_run='))).absolute())}"
+            if _NAMED.fullmatch(text) else text for text in overrides]

@@ -128,7 +128,7 @@ def read_richest(root: Path, formats: Sequence[DatasetFormatRecord]) -> tuple[Da
         matching_formats(root, "auto", formats, ANNOTATION_ORDER[0])  # says what is there instead
     _, record, reason = min(found, key=lambda match: (
         match[0] < CERTAIN, -max(map(ANNOTATION_ORDER.index, match[1].annotations)), -match[0]))
-    return record.make().read(root, lambda line: None), f"{record.name}: {reason}"
+    return format_contract.read(record, root, lambda line: None), f"{record.name}: {reason}"
 
 
 def ensure_annotation(index: DatasetIndex, annotation: Annotation, task: str,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from sightsmith.core.config.literal import unquoted
+from sightsmith.core.config.literal import is_sweep, unquoted
 from sightsmith.core.contracts.annotation import ANNOTATION_ORDER, Annotation, can_derive
 from sightsmith.core.contracts.dataset import DatasetIndex
 from sightsmith.core.plugins.manager import Plugins
@@ -15,24 +15,30 @@ from sightsmith.engine.data.discover import choose_folder, read_richest
 from sightsmith.engine.pipeline.load_dataset import SAMPLE
 
 SHORT, ROOT, FORMAT = "dataset=", "dataset.root=", "dataset.format="
-DECIDES = ("task=", "preset=", "base_run=", "hydra.")
-"""Overrides that choose a task, or may: those of Hydra, with which a file of your own is found."""
+DECIDES = ("task=", "preset=", "base_run=", "hydra.searchpath=")
+"""Overrides that choose a task, or may: with Hydra's search path, a file of your own is found."""
+
+
+def spelled_out(overrides: Sequence[str]) -> list[str]:
+    """``overrides`` with ``dataset=FOLDER`` as ``dataset.root=FOLDER``."""
+    return [ROOT + text.removeprefix(SHORT) if text.startswith(SHORT) and not text.startswith(SHORT + "{") else text
+            for text in overrides]
 
 
 def with_task(overrides: Sequence[str], plugins: Plugins, report: Callable[[str], None]) -> list[str]:
-    """``overrides`` with ``dataset=FOLDER`` spelled out as ``dataset.root`` and, if none of them chooses a task, with
-    the task of that data set; ``report`` is told why.
+    """``overrides``, :func:`spelled_out` and, if none of them chooses a task, with the task of their data set;
+    ``report`` is told why. A sweep over data sets has no task of its own.
 
     Raises UserError if the data set cannot be read, or if no task trains on its annotation.
     """
-    spelled = [ROOT + text.removeprefix(SHORT) if text.startswith(SHORT) and not text.startswith(SHORT + "{") else text
-               for text in overrides]
-    roots = [unquoted(text.removeprefix(ROOT)) for text in spelled if text.startswith(ROOT)]
-    if not roots or roots[-1] == SAMPLE or any(text.startswith(("+", "~", *DECIDES)) for text in spelled):
+    spelled = spelled_out(overrides)
+    typed = [text.removeprefix(ROOT) for text in spelled if text.startswith(ROOT)]
+    if not typed or unquoted(typed[-1]) == SAMPLE or is_sweep(typed[-1]) or any(map(_decides, spelled)):
         return spelled
-    named = [text.removeprefix(FORMAT) for text in spelled if text.startswith(FORMAT)]
-    formats = [record for record in plugins.dataset_formats.values() if record.name in named]
-    index, why = read_richest(choose_folder(roots[-1], cache_dir()), formats or list(plugins.dataset_formats.values()))
+    named = [unquoted(text.removeprefix(FORMAT)) for text in spelled if text.startswith(FORMAT)]
+    every = list(plugins.dataset_formats.values())
+    formats = [record for record in every if record.name in named] or every
+    index, why = read_richest(choose_folder(unquoted(typed[-1]), cache_dir()), formats)
     kind = trained_on(index)
     tasks = [task for task in plugins.tasks.values() if task.annotation == kind]
     if not tasks:
@@ -45,10 +51,19 @@ def with_task(overrides: Sequence[str], plugins: Plugins, report: Callable[[str]
     return [f"task={tasks[0].name}", *spelled]
 
 
+def _decides(text: str) -> bool:
+    """Whether the override may choose a task; ``+experiment=mine`` may, ``+network.options.depth=2`` may not."""
+    key = text.partition("=")[0]
+    return text.lstrip("+").startswith(DECIDES) or key.startswith(("+", "~")) and "." not in key
+
+
 def trained_on(index: DatasetIndex) -> Annotation:
     """The kind of annotation in ``index``. Masks of single objects count as boxes: they are drawn in order to find
-    objects; masks as such are those of all pixels of a class."""
-    if index.annotation == ANNOTATION_ORDER[-1] and not any(
+    objects; masks as such are those of all pixels of a class. Damaged annotation counts too: its task names the
+    damage."""
+    damaged = [problem.affects for problem in index.problems if problem.severity == "error"]
+    kind = max((index.annotation, *damaged), key=ANNOTATION_ORDER.index)
+    if kind == ANNOTATION_ORDER[-1] and not any(
             sample.semantic_mask or any(item.region for item in sample.objects) for sample in index.samples):
         return "boxes"
-    return index.annotation
+    return kind

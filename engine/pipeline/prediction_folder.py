@@ -73,11 +73,15 @@ class PredictionFolder:
         self._volumes = MaskVolumes(path, MAPS, infos)
         self._images: list[dict[str, Any]] = []
         self._cards: list[Card] = []
+        self._places: set[str] = set()
 
     def add(self, item: ImagePrediction, heatmap: Array | None) -> None:
         """Write the pictures of one image or frame, and keep what the other files say of it."""
         prediction, image = item.prediction, self._result.task.config.image
         place = short_path(item.name) + ("" if prediction.frame is None else f"-{prediction.frame}")
+        while place in self._places:  # "IM-0" is frame 0 of IM, and may be a file beside it
+            place += "+"
+        self._places.add(place)
         found = self._table.add(item.name, prediction)
         if prediction.semantic_mask is not None:
             item.files["semantic_mask"] = f"{MAPS}/{place}.png"

@@ -108,15 +108,13 @@ def _logged(run: RunDir) -> Iterator[None]:
     """Append log messages, and the warnings of libraries, to the run's log file."""
     handler = _LogFile(run.log)
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
-    loggers = log, logging.getLogger(library_warnings.LOGGER)
-    for logger in loggers:
-        logger.addHandler(handler)
+    log.addHandler(handler)
     log.setLevel(logging.INFO)
     try:
-        yield
+        with library_warnings.logged_by(handler):
+            yield
     finally:
-        for logger in loggers:
-            logger.removeHandler(handler)
+        log.removeHandler(handler)
         handler.close()
 
 

@@ -4,25 +4,59 @@ from __future__ import annotations
 
 import logging
 import warnings
+from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
 LOGGER = "py.warnings"
 """Python's own name for the logger of warnings."""
+KEPT = 200
+"""Warnings from before there is a log; of more, the last."""
+
+
+class _Early(logging.Handler):
+    """Keeps warnings for the log that a run will open, such as why there is no GPU. Without any handler, Python would
+    print them after all."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.records: deque[logging.LogRecord] = deque(maxlen=KEPT)
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.records.append(record)
 
 
 @contextmanager
 def warnings_in_log() -> Iterator[None]:
     """Log Python's warnings, which libraries write for programmers, instead of printing them."""
-    log = logging.getLogger(LOGGER)
-    if not log.handlers:
-        log.addHandler(logging.NullHandler())  # without any, Python would print them after all
+    log, early = logging.getLogger(LOGGER), _Early()
 
     def shown(message: Warning | str, category: type[Warning], filename: str, lineno: int, file: Any = None,
               line: str | None = None) -> None:
         log.warning("%s", warnings.formatwarning(message, category, filename, lineno, line).strip())
 
-    with warnings.catch_warnings():
-        warnings.showwarning = shown
+    log.addHandler(early)
+    try:
+        with warnings.catch_warnings():
+            warnings.showwarning = shown
+            yield
+    finally:
+        log.removeHandler(early)
+
+
+@contextmanager
+def logged_by(handler: logging.Handler) -> Iterator[None]:
+    """Give ``handler`` the warnings, those from before too."""
+    log = logging.getLogger(LOGGER)
+    early = [item.records for item in log.handlers if isinstance(item, _Early)]
+    for records in early:
+        for record in records:
+            handler.handle(record)
+    log.addHandler(handler)
+    try:
         yield
+    finally:
+        log.removeHandler(handler)
+        for records in early:
+            records.clear()  # the next run of a sweep has its own

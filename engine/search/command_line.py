@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Sequence
+from functools import partial
 from itertools import pairwise
 
 import hydra
@@ -18,7 +19,7 @@ from sightsmith.core.config.compose import explain, install
 from sightsmith.core.config.overrides import familiar_key, typed_overrides
 from sightsmith.core.plugins.manager import Plugins
 from sightsmith.core.util.errors import HungError, NonFiniteLossError, Problem, StoppedError, UserError
-from sightsmith.engine.pipeline.find_task import with_task
+from sightsmith.engine.pipeline.find_task import spelled_out, with_task
 from sightsmith.engine.runs.resources import shortage_explained
 from sightsmith.engine.search.hydra_task import HydraTask
 
@@ -26,8 +27,8 @@ RERUN, MULTIRUN = "--experimental-rerun", "--multirun"
 FLAGS = ("--help", "--hydra-help", "--version", "--cfg", "--resolve", "--package", "--run", MULTIRUN,
          "--shell-completion", "--config-path", "--config-name", "--config-dir", RERUN, "--info")
 """Flags of Hydra, which also accepts abbreviations of them."""
-OWN_FILES = ("--c", "-c", "-s")
-"""Beginnings of Hydra's flags that name a configuration of your own, which may choose the task, or train nothing."""
+OWN_FILES = ("--co", "-cd", "-cn", "-cp", "-s", "--s")
+"""Beginnings of Hydra's flags that name a configuration of your own, which may choose the task, or complete a word."""
 
 
 def is_override(text: str) -> bool:
@@ -60,8 +61,10 @@ def train_with_hydra(arguments: Sequence[str], plugins: Plugins) -> None:
     _ensure_known(arguments)
     multirun = any(text == "-m" or len(text) > 2 and MULTIRUN.startswith(text) for text in flags)
     typed = list(filter(is_override, arguments))
+    shown = any(text == "-c" or text.startswith("--cf") for text in flags)
+    typed = spelled_out(typed)
     if not any(text.startswith(OWN_FILES) for text in flags):
-        typed = with_task(typed, plugins, print)
+        typed = with_task(typed, plugins, partial(print, file=sys.stderr) if shown else print)
     overrides = typed_overrides(typed, plugins, multirun=multirun)
     install(overrides, plugins)
     # Hydra would print an error and exit with 1; this makes it raise instead.

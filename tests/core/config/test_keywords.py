@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from enum import Enum, StrEnum
 from pathlib import Path
 
+import numpy as np
 import pytest
+import torch
 
 import sightsmith
 from sightsmith.core.config.compose import compose
@@ -32,6 +35,24 @@ def test_names_that_the_schema_leaves_open(plugins):
     config = compose(as_overrides({"task": "classification", "dataset.root": "x",
                                    "network": {"name": "resnet18", "options": {"depth": {"last": 2}}}}), plugins)
     assert config.network.options == {"depth": {"last": 2}}
+    config = compose(as_overrides({"task": "classification", "dataset.root": "x", "hyper": {}, "logger": {"csv": {}}}),
+                     plugins)
+    assert set(config.logger) == {"tensorboard", "csv"}
+
+
+class Optimizer(StrEnum):
+    ADAM = "adam"
+
+
+class Kind(Enum):
+    LAST = "adamw"
+
+
+def test_numbers_of_libraries_and_enumerations():
+    assert as_overrides({"a": np.int64(3), "b": np.float32(0.5), "c": np.array([1.5, 2]), "d": np.bool_(True),
+                         "e": torch.tensor(0.25), "f": [np.int8(1)], "g": float("inf"), "h": np.float64(0.1),
+                         "i": Optimizer.ADAM, "j": Kind.LAST}) == [
+        "a=3", "b=0.5", "c=[1.5,2.0]", "d=true", "e=0.25", "f=[1]", "g=inf", "h=0.1", "i='adam'", "j='adamw'"]
 
 
 def test_what_is_no_value():

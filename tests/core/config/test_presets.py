@@ -11,6 +11,7 @@ from PIL import Image
 
 import sightsmith
 from sightsmith.core.config.compose import compose
+from sightsmith.core.config.keywords import as_overrides
 from sightsmith.core.config.locked_keys import is_locked
 from sightsmith.core.config.presets import find_preset, load_presets
 from sightsmith.core.plugins.manager import load_plugins
@@ -234,6 +235,7 @@ def test_a_preset_beside_the_call_is_found_by_its_name(tmp_path, monkeypatch, pl
     shutil.copy(file, file.with_name(f"{PRESET}.yaml"))
     config = compose(["preset=mine", "dataset.root=x"], plugins)
     assert (config.preset.file, config.image.size) == (str(file), 96)
+    assert compose(as_overrides({"preset": "mine", "dataset.root": "x"}), plugins).preset.file == str(file)
     with pytest.raises(UserError, match="image.size is locked to 96"):
         compose(["preset=mine", "dataset.root=x", "image.size=32"], plugins)
     assert not compose(RUN, plugins).preset.file  # what is installed comes first

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from sightsmith.core.config.keywords import as_overrides
 from sightsmith.core.config.model_card import card_path
 from sightsmith.core.config.run_names import find_run, shortest_name, with_run_paths
 from sightsmith.core.util.errors import UserError
@@ -71,6 +72,20 @@ def test_what_to_type_for_a_run(runs):
     assert shortest_name(runs.parent.parent / "other") == str(runs.parent.parent / "other")
 
 
+def test_a_folder_of_runs_that_cannot_be_read(runs, monkeypatch):
+    with monkeypatch.context() as patch:
+        def refuse(*_):
+            raise PermissionError(13, "Permission denied")
+        patch.setattr(Path, "iterdir", refuse)
+        with pytest.raises(UserError, match="runs cannot be read: Permission denied"):
+            find_run("last")
+    assert find_run("x" * 300 + "/y") == Path("x" * 300 + "/y")  # too long for a folder
+
+
 def test_an_override_keeps_the_path(runs):
+    (runs / "2026-04-01_12-00-00-my run").mkdir()
+    for typed in ("base_run='last'", 'base_run="last"', *as_overrides({"base_run": "last"})):
+        assert with_run_paths([typed]) == [f"base_run='{runs / FIRST}'"]
+    assert with_run_paths(["base_run=my run"]) == [f"base_run='{runs}/2026-04-01_12-00-00-my run'"]
     assert with_run_paths(["task=x", "base_run=last", "base_run=null", "base_run=a,b", "name=last"]) == [
         "task=x", f"base_run='{runs / FIRST}'", "base_run=null", "base_run=a,b", "name=last"]

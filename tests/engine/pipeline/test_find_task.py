@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import json
+
 import object_datasets
 import pytest
+import yaml
 from broken_datasets import picture
 from command_line import refused, within
 
 import sightsmith
+from sightsmith.core.config.keywords import as_overrides
 from sightsmith.core.util.errors import UserError
 from sightsmith.engine.pipeline.find_task import with_task
 
@@ -41,10 +45,51 @@ def test_boxes_beside_folders_count_more_than_the_names_of_folders(tmp_path, plu
 
 
 @pytest.mark.parametrize("more", ["task=segmentation", "preset=nuclei", "base_run=runs/x", "+experiment=mine",
-                                  "hydra.searchpath=[file://conf]"])
+                                  "++task=detection", "hydra.searchpath=[file://conf]"])
 def test_what_chooses_a_task_is_left_alone(tmp_path, plugins, more):
     folders(tmp_path)
     assert with_task([f"dataset={tmp_path}", more], plugins, pytest.fail) == [f"dataset.root={tmp_path}", more]
+
+
+@pytest.mark.parametrize("more", ["+augment.extra.mosaic.probability=1", "++network.options.depth=2",
+                                  "~augment.extra.mosaic", "hydra.verbose=true"])
+def test_what_chooses_no_task(tmp_path, plugins, more):
+    folders(tmp_path)
+    assert with_task([f"dataset={tmp_path}", more], plugins, lambda line: None)[0] == "task=classification"
+
+
+def test_the_format_may_be_quoted(tmp_path, plugins):
+    folders(tmp_path)
+    object_datasets.coco()(tmp_path)
+    typed = as_overrides({"dataset": {"root": tmp_path, "format": "class_folders"}})
+    assert with_task(typed, plugins, lambda line: None)[0] == "task=classification"
+
+
+def test_damaged_boxes_are_boxes(tmp_path, plugins):
+    object_datasets.coco()(tmp_path)
+    [file] = tmp_path.rglob("*.json")
+    content = json.loads(file.read_text())
+    for item in content["annotations"]:
+        item["bbox"] = [1, 2, "x"]
+    file.write_text(json.dumps(content))
+    assert with_task([f"dataset={tmp_path}"], plugins, lambda line: None)[0] == "task=detection"
+    assert "is not four numbers" in refused("inspect", f"dataset={tmp_path}")
+
+
+def test_a_sweep_over_data_sets(tmp_path, monkeypatch, plugins):
+    folders(tmp_path / "a")
+    folders(tmp_path / "a,b")
+    monkeypatch.chdir(tmp_path)
+    assert with_task(["dataset=a,c"], plugins, pytest.fail) == ["dataset.root=a,c"]
+    assert with_task(["dataset=a,b"], plugins, lambda line: None) == ["task=classification", "dataset.root=a,b"]
+
+
+def test_showing_the_configuration(tmp_path):
+    folders(tmp_path)
+    code, output, errors = within("train", f"dataset={tmp_path}", "--cfg", "job")
+    assert code == 0, errors
+    assert yaml.safe_load(output)["dataset"]["root"] == str(tmp_path)
+    assert "Task: classification" in errors
 
 
 def test_other_values_are_left_alone(plugins):

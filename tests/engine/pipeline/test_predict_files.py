@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import torch
 from command_line import refused, within
+from dicom_files import dicom
 from object_datasets import box_csv
 from PIL import Image
 from processes import command
@@ -163,6 +164,15 @@ def test_mistakes(digits, images, tmp_path):
             ([f"run={digits.run_dir}", f"input={images}", "min_score=high"], "is not a number from 0 to 1"),
             ([f"run={digits.run_dir}", f"input={images}", "min_score=7"], "is not a number from 0 to 1")):
         assert says in refused("predict", *arguments, f"output_dir={tmp_path / 'out'}")
+
+
+def test_a_file_that_is_called_like_the_frame_of_another(digits, tmp_path):
+    (tmp_path / "in").mkdir()
+    dicom(tmp_path / "in" / "IM", np.arange(800, dtype=np.uint16).reshape(2, 20, 20))
+    dicom(tmp_path / "in" / "IM-0", np.arange(400, dtype=np.uint16).reshape(20, 20))
+    folder = predict_files(digits, str(tmp_path / "in"), PredictOptions(), tmp_path / "out").folder
+    written = [image["picture"] for image in json.loads((folder / "predictions.json").read_text())["images"]]
+    assert len({*written}) == 3 and all((folder / picture).is_file() for picture in written)
 
 
 def test_frames_are_written_as_images_of_their_own(digits, tmp_path):

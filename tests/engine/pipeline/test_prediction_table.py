@@ -88,6 +88,11 @@ def test_frames_numbers_as_names_and_many_classes():
     assert table.summary().endswith("1 '09', and 4 other classes")
 
 
+def test_names_that_a_terminal_would_obey():
+    table, _ = filled(("\x1b[2Jx", "dog"), [labels(**{"\x1b[2Jx": 0.9, "dog": 0.1})])
+    assert table.summary() == r"1 image: 1 \x1b[2Jx"
+
+
 @pytest.mark.parametrize("score", [0.5, 0.51])
 def test_the_threshold_itself_is_certain(score):
     table, _ = filled(("cat", "dog"), [labels(cat=score, dog=1 - score)])

@@ -17,6 +17,7 @@ from small_runs import LABELS
 
 import sightsmith
 from sightsmith.engine.pipeline.evaluate import evaluate
+from sightsmith.engine.report.predictions_page import Card, write_predictions_page
 
 CHROMIUM = shutil.which("chromium")
 FLAGS = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync",
@@ -107,6 +108,25 @@ form.sort.value = "falling"; form.low.value = "{between:f}"; form.dispatchEvent(
     assert [not hidden for _, hidden in shown] == [True, True, False, False]
     falling = [max(json.loads(html.unescape(found)).values()) for found, _ in shown]
     assert falling == pytest.approx(scores[::-1], abs=1e-6)
+
+
+def test_any_name_of_a_class_can_be_chosen_in_the_page(tmp_path):
+    classes = ("constructor", " two  spaces ", "a\n<b>")
+    cards = [Card(f"{number}.png", found, "x.png", "x.jpg", (4, 4)) for number, found in
+             enumerate([{classes[0]: 0.9}, {classes[1]: 0.8}, {classes[2]: 0.7}, {}])]
+    write_predictions_page(tmp_path, "run", "in", "4 images", cards, classes, measure="score", problems=[], files=[],
+                           shown="")
+    script = """<script>const form = document.querySelector("form"), counts = [];
+form.high.value = "";
+for (const option of form.label.options) {
+  form.label.value = option.value; form.dispatchEvent(new Event("input"));
+  counts.push(form.querySelector("output").textContent);
+}
+document.body.dataset.counts = counts.join(";");</script>"""
+    (tmp_path / "chosen.html").write_text((tmp_path / "index.html").read_text() + script)
+    done = subprocess.run([CHROMIUM, *FLAGS, f"--user-data-dir={tmp_path / 'profile'}", "--dump-dom",
+                           f"file://{tmp_path / 'chosen.html'}"], capture_output=True, text=True, timeout=120)
+    assert 'data-counts="4 of 4;1 of 4;1 of 4;1 of 4;1 of 4"' in done.stdout
 
 
 def test_a_data_set_with_errors_has_a_page_too(tmp_path):

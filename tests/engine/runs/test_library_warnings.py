@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import logging
+import re
 import sys
 import warnings
+from io import StringIO
 
 import pytest
 from command_line import within
@@ -11,7 +14,7 @@ from fake_plugins import with_plugin
 
 from sightsmith.core.contracts.records import CommandRecord
 from sightsmith.core.plugins import manager
-from sightsmith.engine.runs.library_warnings import LOGGER, warnings_in_log
+from sightsmith.engine.runs.library_warnings import LOGGER, logged_by, warnings_in_log
 
 
 def test_they_are_logged_and_not_printed(caplog, capfd):
@@ -22,6 +25,22 @@ def test_they_are_logged_and_not_printed(caplog, capfd):
     assert capfd.readouterr() == ("", "")
     with pytest.warns(FutureWarning):  # as it was before
         warnings.warn("again", FutureWarning, stacklevel=1)
+
+
+def test_a_log_has_those_from_before_it_too():
+    def texts(*during):
+        lines = StringIO()
+        with logged_by(logging.StreamHandler(lines)):
+            for text in during:
+                warnings.warn(text, UserWarning, stacklevel=1)
+        return re.findall(r"UserWarning: (.+)", lines.getvalue())
+
+    with warnings_in_log():
+        warnings.warn("the driver is too old", UserWarning, stacklevel=1)
+        assert texts("first") == ["the driver is too old", "first"]
+        assert texts("second") == ["second"]  # another run of the sweep
+    with warnings_in_log():
+        assert texts() == []
 
 
 def test_a_command_prints_its_own_lines_only(monkeypatch):
