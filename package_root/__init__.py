@@ -24,10 +24,10 @@ def train(overrides: Sequence[str] = (), **settings: Any) -> Result:
     (``hyper={"epochs": 20}``) or dotted (``**{"hyper.epochs": 20}``). Raises
     :class:`sightsmith.core.util.errors.UserError` for everything that the command line reports with exit code 2.
     """
-    from sightsmith.core.config.keywords import as_overrides
     from sightsmith.core.plugins.manager import load_plugins
     from sightsmith.core.util.errors import UserError
     from sightsmith.engine.search.application import train as run_train
+    from sightsmith.engine.search.keywords import as_overrides
 
     if isinstance(overrides, str):
         raise UserError(f"train({overrides!r}): overrides are a list", hint=f"type train([{overrides!r}])")

@@ -11,9 +11,9 @@ from broken_datasets import picture
 from command_line import refused, within
 
 import sightsmith
-from sightsmith.core.config.keywords import as_overrides
 from sightsmith.core.util.errors import UserError
 from sightsmith.engine.pipeline.find_task import with_task
+from sightsmith.engine.search.keywords import as_overrides
 
 
 def folders(root):

@@ -223,3 +223,12 @@ def test_a_header_is_told_from_a_row_whose_image_is_missing(head, read, tmp_path
     assert len(dataset.index.samples) == 8
     (tmp_path / "label.csv").write_text(f"gone.png,cat\n{rows}")
     assert "label.csv:1: there is no image 'gone.png'" in read("labels", [f"dataset.root={tmp_path}"], errors=True)[1]
+
+
+def test_a_class_that_is_only_tested_is_told_and_trains_without(read, tmp_path):
+    for number, place in enumerate(("train/cat", "train/dog", "val/cat", "val/dog", "test/cat", "test/fox")):
+        picture(tmp_path / place / f"{number}.png", number)
+    dataset, text = read("labels", [f"dataset.root={tmp_path}", "dataset.min_images_per_class=1"])
+    assert dataset.index.classes == ("cat", "dog")
+    assert "the class 'fox' is in the test split only" in text
+    assert "2 images of the test split are not used for training" in text

@@ -11,8 +11,8 @@ import torch
 
 import sightsmith
 from sightsmith.core.config.compose import compose
-from sightsmith.core.config.keywords import as_overrides
 from sightsmith.core.util.errors import UserError
+from sightsmith.engine.search.keywords import as_overrides
 
 
 def test_nested_and_dotted_keys_and_every_kind_of_value(plugins):
