@@ -28,7 +28,7 @@ RENAMED = re.compile(
     r"hyper\.(backbone_rate|ema\b(?!_)|clip_norm|step_factor|step_epochs)|augment\.quarter_turns|"
     r"trainer\.(accumulate|workers|stop_epoch|parent|hang_minutes)|limits\.(jobs|least_jobs)|tuner\.jobs\b|network\.rename\b|"
     r"\bsource=runs|source\.(replay|distillation|path)|list datasets")
-PLACEHOLDERS = re.compile(r"\.yaml$|^base_run=")
+PLACEHOLDERS = re.compile(r"\.yaml$|^base_run=|^preset=my_")
 """Of an override that names what is not there yet."""
 
 
