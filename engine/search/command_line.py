@@ -6,7 +6,6 @@ import os
 import sys
 from collections.abc import Sequence
 from functools import partial
-from itertools import pairwise
 
 import hydra
 from hydra.core.hydra_config import HydraConfig
@@ -27,6 +26,8 @@ RERUN, MULTIRUN = "--experimental-rerun", "--multirun"
 FLAGS = ("--help", "--hydra-help", "--version", "--cfg", "--resolve", "--package", "--run", MULTIRUN,
          "--shell-completion", "--config-path", "--config-name", "--config-dir", RERUN, "--info")
 """Flags of Hydra, which also accepts abbreviations of them."""
+ALONE = (MULTIRUN, "-m", "--run", "-r", "--resolve")
+"""Those without a value."""
 OWN_FILES = ("--co", "-cd", "-cn", "-cp", "-s", "--s")
 """Beginnings of Hydra's flags that name a configuration of your own, which may choose the task, or complete a word."""
 
@@ -36,14 +37,17 @@ def is_override(text: str) -> bool:
 
 
 def _ensure_known(arguments: Sequence[str]) -> None:
-    """Raises UserError for flags that Hydra does not have, which are keys in other trainers."""
+    """Raises UserError for flags that Hydra does not have, which are keys in other trainers, and for words alone."""
     problems = []
-    for text, following in pairwise([*arguments, ""]):
+    for before, text, following in zip(["", *arguments], arguments, [*arguments[1:], ""], strict=False):
         name, equals, value = text.partition("=")
         if name.startswith("--") and not any(flag.startswith(name) for flag in FLAGS):
             key = familiar_key(name[2:]) or name[2:].replace("-", "_")
             value = value if equals else following if following and not following.startswith("-") else "VALUE"
             problems.append(Problem(f"unknown flag {name}", hint=f"keys have no dashes: type {key}={value}"))
+        elif not text.startswith("-") and not is_override(text) and (not before.startswith("-") or before in ALONE):
+            hint = f"type dataset={text}" if os.path.exists(text) else "type key=value"
+            problems.append(Problem(f"{text!r} sets nothing", hint=hint))
     if problems:
         raise UserError("Invalid command line:", problems=problems,
                         hint="All keys and choices: `sightsmith train --help`")

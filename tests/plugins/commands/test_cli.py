@@ -72,6 +72,9 @@ def test_words_of_other_trainers_lead_on(tmp_path):
     said = refused("train", "--task", "detection", "--data", "photos", "--epochs=3", "--wanted")
     for advice in ("type task=detection", "type dataset=photos", "type hyper.epochs=3", "type wanted=VALUE"):
         assert advice in said
+    (tmp_path / "photos").mkdir()
+    said = refused("train", "photos", "task=detection", "--multirun", "now")
+    assert "'photos' sets nothing\n      type dataset=photos" in said and "'now' sets nothing" in said
     said = refused("train", "task=detection", "dataset.root=x", "batch=4", "imgsz=640", "model=yolov8n")
     for key in ("hyper.batch_size", "image.size", "network"):
         assert f"Here it is called '{key}'" in said
