@@ -102,6 +102,8 @@ class LabelTable(PredictionTable):
 
     def _add(self, prediction: Prediction) -> tuple[list[list[Any]], dict[str, float]]:
         scores = prediction.scores
+        if not scores:  # of a task from another plugin
+            return [], {}
         labels, best = predicted_labels(scores, self._multi_label), max(scores.values())
         self._found.update(labels)
         self._uncertain += best < THRESHOLD and not self._multi_label

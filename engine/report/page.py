@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import csv
 import io
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -16,6 +17,8 @@ from markupsafe import Markup
 from sightsmith.core.contracts.report import Section
 from sightsmith.core.util.files import write_atomic
 from sightsmith.engine.report.png import as_png
+
+FORMULA = re.compile(r"[=@\t\r]|[+-].*[|!(]", re.DOTALL)
 
 
 def render(template: str, **values: Any) -> Markup:
@@ -58,8 +61,13 @@ def _section(folder: Path, section: Section) -> dict[str, Any]:
 def write_csv(path: Path, rows: Iterable[Sequence[Any]]) -> None:
     """Write ``rows``, the header first."""
     table = io.StringIO()
-    csv.writer(table).writerows([_exact(cell) for cell in row] for row in rows)
+    csv.writer(table).writerows([_inert(_exact(cell)) for cell in row] for row in rows)
     write_atomic(path, table.getvalue())
+
+
+def _inert(cell: Any) -> Any:
+    """Text that a spreadsheet would compute, such as a file called ``=1+1.png``, behind an apostrophe."""
+    return f"'{cell}" if isinstance(cell, str) and FORMULA.match(cell) else cell
 
 
 def _exact(cell: Any) -> Any:

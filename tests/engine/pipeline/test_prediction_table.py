@@ -40,6 +40,12 @@ def test_labels():
     assert table.summary() == "3 images: 2 dog, 1 cat; 1 with a score below 0.5"
 
 
+def test_a_prediction_without_scores_has_no_label():
+    table, found = filled(("cat", "dog"), [labels(cat=0.9, dog=0.1), labels()])
+    assert (table.table()[2][2:], found[1]) == ([""] * 5, {})
+    assert table.summary() == "2 images: 1 cat, 1 without a label"
+
+
 def test_several_labels():
     table, found = filled(("cat", "dog"), [labels(cat=0.9, dog=0.6), labels(dog=0.4, cat=0.2)], multi_label=True)
     assert table.table()[1:] == [["0.png", "", "cat; dog", 0.9, 0.9, 0.6, ""], ["1.png", "", "", 0.4, 0.2, 0.4, ""]]
