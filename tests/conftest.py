@@ -28,6 +28,7 @@ from sightsmith.core.contracts.records import PresetFolder
 from sightsmith.core.plugins import manager
 from sightsmith.core.plugins.hookspecs import hookimpl
 from sightsmith.core.plugins.manager import load_plugins
+from sightsmith.engine.training import benchmark
 from sightsmith.plugins.classification import plugin as classification
 from sightsmith.presets import plugin as presets
 
@@ -69,6 +70,14 @@ def pytest_runtest_call(item):
 def _own_cache(session_folder):
     """Embedded data sets and archives go to a folder of this test session."""
     os.environ["SIGHTSMITH_CACHE"] = str(session_folder / "cache")
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _no_workers_by_measurement():
+    """``trainer.num_workers=auto`` would start processes in whichever test happens to measure a slow load, on cores
+    that other tests use."""
+    with mock.patch.object(benchmark, "MOST_WORKERS", 0):
+        yield
 
 
 @pytest.fixture(autouse=True, scope="session")

@@ -91,7 +91,7 @@ def _alive(process):
 
 def _sightsmith(arguments, environment, folder, files, dies_when):
     from sightsmith.cli import main
-    from sightsmith.engine.training import distributed
+    from sightsmith.engine.training import benchmark, distributed
 
     gc.freeze()  # else each training looks for garbage among all that is imported, for a third of a second
     os.setsid()
@@ -105,6 +105,7 @@ def _sightsmith(arguments, environment, folder, files, dies_when):
     if BLANK_PLOTS in os.environ:
         Figure.savefig = save_blank
     distributed.START_METHOD = "fork"  # ranks that import everything anew take most of a run's time
+    benchmark.MOST_WORKERS = 0  # as in all tests: tests/conftest.py
     if dies_when is not None:
         _watch(dies_when)
     try:

@@ -11,8 +11,6 @@ from sightsmith.core.plugins.manager import Plugins
 from sightsmith.core.util.errors import UserError
 from sightsmith.core.util.files import cache_dir
 from sightsmith.core.util.text import printable
-from sightsmith.engine.data.discover import choose_folder, read_richest
-from sightsmith.engine.pipeline.load_dataset import SAMPLE
 
 SHORT, ROOT, FORMAT = "dataset=", "dataset.root=", "dataset.format="
 DECIDES = ("task=", "preset=", "base_run=", "hydra.searchpath=")
@@ -32,8 +30,14 @@ def with_task(overrides: Sequence[str], plugins: Plugins, report: Callable[[str]
     Raises UserError if the data set cannot be read, or if no task trains on its annotation.
     """
     spelled = spelled_out(overrides)
+    if any(map(_decides, spelled)):
+        return spelled
+
+    from sightsmith.engine.data.discover import choose_folder, read_richest  # NumPy: not needed to compose
+    from sightsmith.engine.pipeline.load_dataset import SAMPLE
+
     typed = [text.removeprefix(ROOT) for text in spelled if text.startswith(ROOT)]
-    if not typed or unquoted(typed[-1]) == SAMPLE or is_sweep(typed[-1]) or any(map(_decides, spelled)):
+    if not typed or unquoted(typed[-1]) == SAMPLE or is_sweep(typed[-1]):
         return spelled
     named = [unquoted(text.removeprefix(FORMAT)) for text in spelled if text.startswith(FORMAT)]
     every = list(plugins.dataset_formats.values())

@@ -46,7 +46,7 @@ class ClassificationDataset(Dataset[Any]):
                  multi_label: bool, training: bool, augmentations: Sequence[CheckedAugmentation] = ()) -> None:
         self.samples, self.config, self.size, self.training = list(samples), config, size, training
         self._augmentations = augmentations
-        self._images = MemoryCache(lambda index: self._read(self.samples[index]), enabled=config.trainer.cache)
+        self._images = MemoryCache(self._read, enabled=config.trainer.cache)
         self.channels = config.image.input_channels
         self._classes = len(classes)
         numbers = {name: number for number, name in enumerate(classes)}
@@ -101,8 +101,9 @@ class ClassificationDataset(Dataset[Any]):
         values = image.expand(self.channels if image.shape[0] == 1 else -1, -1, -1).permute(1, 2, 0)
         return AnnotatedImage(np.ascontiguousarray(values.numpy()), scores=scores.numpy())
 
-    def _read(self, sample: Sample) -> tuple[Tensor, bool]:
+    def _read(self, index: int) -> tuple[Tensor, bool]:
         """(C, H, W), uint8 or float32 in [0, 1], and whether its first three channels are RGB."""
+        sample = self.samples[index]
         try:
             tensor = _tensor(read_input(sample, self.config.image))
         except ImageError as error:

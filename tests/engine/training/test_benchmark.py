@@ -93,6 +93,7 @@ def test_the_estimate_counts_training_validation_and_loading():
     ("cpu", 4, 1, 0.1, 99, 0), ("cuda", 4, 1, 0.1, 99, 0), ("cuda", 64, 1, 9.0, 99, 8), ("cuda", 64, 16, 9.0, 99, 4),
 ])
 def test_workers_are_as_many_as_keep_up_on_spare_cores(monkeypatch, device, cores, world, load, batches, workers):
+    monkeypatch.setattr("sightsmith.engine.training.benchmark.MOST_WORKERS", 8)
     monkeypatch.setattr("os.sched_getaffinity", lambda process: set(range(cores)))
     monkeypatch.setattr(torch, "get_num_threads", lambda: 2)
     mode = ComputeMode("fp32")

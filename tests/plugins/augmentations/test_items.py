@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pickle
+
 import numpy as np
 import pytest
 import torch
@@ -62,6 +64,14 @@ def test_the_same_key_is_the_same_item_in_any_order_and_process(make_data, sampl
                         num_workers=workers)
     for key, item in zip(shuffled, loader, strict=True):
         assert same(item, expected[key]), key
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_data_set_reaches_processes_that_are_not_forked(make_data, samples, kind):
+    if kind == "classification":
+        samples = [Sample(sample.path, sample.name, sample.labels[:1] or ("dark",)) for sample in samples]
+    data = make_data(kind, samples, size=48, **everything(kind))
+    assert same(pickle.loads(pickle.dumps(data))[1, 5], data[1, 5])
 
 
 @pytest.mark.parametrize("kind", KINDS)
