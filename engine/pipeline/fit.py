@@ -11,7 +11,7 @@ from sightsmith.engine.runs.run_dir import STOPPED, RunDir, Status
 from sightsmith.engine.training.callbacks import HookReporter, ProgressReporter, StatusReporter
 from sightsmith.engine.training.loggers import RunLoggers
 from sightsmith.engine.training.session import Training
-from sightsmith.engine.training.state import Callback
+from sightsmith.engine.training.state import Callback, TrainState
 
 
 def fit(context: RunContext, planned: PlannedRun, run: RunDir, status: Status | None, loggers: RunLoggers | None,
@@ -35,12 +35,24 @@ def fit(context: RunContext, planned: PlannedRun, run: RunDir, status: Status | 
                                       f"{context.continuation(run)}")
                 status.end(STOPPED, f"paused after epoch {trainer.state.epoch}", paused=True)
             return None
+        if status is not None and (early := _stopped_early(planned, trainer.state)):
+            context.details.print(early, soft_wrap=True, markup=False)
+            status.update(force=True, stopped_early=early)
         best = load_tree(run.best)
         results = trainer.best_results
         if results is None:
             trainer.eval_model.load_state_dict(best["model"])
             results = trainer.evaluate()
     return FittedRun(best, results, trainer.history, trainer.state.warnings)
+
+
+def _stopped_early(planned: PlannedRun, state: TrainState) -> str:
+    """Why the training has ended before its last epoch; empty if it has not."""
+    hyper = planned.config.hyper
+    if state.epoch >= hyper.epochs:
+        return ""
+    return (f"Stopped early after epoch {state.epoch} of {hyper.epochs}: the best {planned.task.score} is of epoch "
+            f"{state.best_epoch}, and hyper.patience={hyper.patience}")
 
 
 @contextmanager

@@ -12,6 +12,7 @@ from sightsmith.core.contracts.dataset import CheckedDataset, Sample
 from sightsmith.core.contracts.plan import Plan
 from sightsmith.core.contracts.report import Section
 from sightsmith.core.contracts.results import SampleResult
+from sightsmith.core.contracts.schema import Config
 from sightsmith.core.contracts.task import Task
 from sightsmith.core.util.text import format_duration, format_metric
 from sightsmith.engine.data.statistics import under_represented
@@ -52,9 +53,14 @@ def write_report(run: RunDir, task: Task, plan: Plan, dataset: CheckedDataset, h
         task.config.description,
         headline=[*((f"{name}, {data}", format_metric(score), interval.span()) for data, score, interval in scores),
                   ("validation loss", format_metric(metrics.get("loss")), ""),
-                  ("best epoch", f"{best_epoch} of {len(history)}", ""), ("training time", format_duration(seconds),
-                                                                          speed)],
+                  ("best epoch", f"{best_epoch} of {len(history)}", _early_stop(task.config, history)),
+                  ("training time", format_duration(seconds), speed)],
         sections=sections, warnings=warnings, shown=shown_bands(task.config.image, dataset.infos.values()))
+
+
+def _early_stop(config: Config, history: Sequence[Mapping[str, Any]]) -> str:
+    early = history and history[-1]["epoch"] < config.hyper.epochs
+    return f"stopped early, {config.hyper.epochs} were planned" if early else ""
 
 
 def _scores(name: str, scores: Sequence[tuple[str, float | None, Interval]]) -> Section:

@@ -44,6 +44,17 @@ def test_a_plugin_that_fails_after_a_finished_run_is_a_warning_of_the_run(tmp_pa
     assert "OSError: the mail server is down" in log
 
 
+@pytest.mark.parametrize("early", [True, False])
+def test_an_early_stop_is_said_with_its_reason(tmp_path, capsys, plugins, blank_plots, early):
+    overrides = [*RUN, f"output_dir={tmp_path}", "hyper.epochs=3", "hyper.patience=1", "hyper.learning_rate=1e-6",
+                 "hyper.backbone_lr_scale=0", f"hyper.early_stop={str(early).lower()}"]
+    result = start(compose(overrides, plugins), overrides, plugins)
+    says = "Stopped early after epoch 2 of 3: the best accuracy is of epoch 1, and hyper.patience=1"
+    assert (says in capsys.readouterr().out) == early
+    assert json.loads((result.run_dir / "status.json").read_text()).get("stopped_early") == (says if early else None)
+    assert ("stopped early, 3 were planned" in result.report.read_text()) == early
+
+
 def test_a_plugin_that_fails_before_the_run_ends_it(tmp_path):
     seen = []
 
