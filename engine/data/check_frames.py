@@ -27,7 +27,7 @@ def named_frames(samples: Sequence[Sample], infos: Mapping[str, ImageInfo], prob
                                     f"frame{'s' * (count > 1)}, counted from 0", file=sample.file, line=sample.line))
             continue
         sample, known = replace(sample, frame=None) if count == 1 else sample, frames[sample.name]
-        if known - {None} if sample.frame is None else known & {None, sample.frame}:
+        if known if sample.frame is None else known & {None, sample.frame}:
             problems.append(Problem(f"{sample.image} has another annotation, too, as a frame or with its whole file",
                                     file=sample.file, line=sample.line,
                                     hint="annotate a file as a whole, or each frame once"))

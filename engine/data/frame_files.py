@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping
 from dataclasses import dataclass, replace
+from itertools import count
 from pathlib import Path
 
 import numpy as np
@@ -42,17 +43,17 @@ def frames_as_files(samples: Iterable[Sample], infos: Mapping[str, ImageInfo], f
     frames = [sample for sample in found if sample.frame is not None]
     if not frames:
         return tuple(found), known, []
-    content = _content(frames)
+    content, joint = _content(frames), _joint(frames, {*infos})
     for number, sample in enumerate(found):
         if sample.frame is not None:
             info = infos[sample.name]
-            found[number] = _written(sample, content.kind, folder)
+            found[number] = _written(sample, content.kind, folder, joint)
             known[found[number].name] = replace(
                 info, frames=1, digests=(info.digests[sample.frame],), reader=None, geometry=None,
                 blank=frozenset({0} if sample.frame in info.blank else ()))
     files = len({sample.name for sample in frames})
     notes = [f"{len(frames)} frames of {files} file{'s' * (files > 1)} become images of their own, such as "
-             f"{_name(frames[0])}; to keep those of a file in the same split, add {GROUPS}"]
+             f"{_name(frames[0], joint)}; to keep those of a file in the same split, add {GROUPS}"]
     default = None if content.kind.kind == "f" else integer_limits(8 * content.kind.itemsize,
                                                                     signed=content.kind.kind == "i")
     if content.limits is not None and (content.windowed or content.limits != default):
@@ -92,16 +93,23 @@ def _upright(frame: Frame) -> Array:
     return turned
 
 
-def _name(sample: Sample, suffix: str = "") -> str:
-    return f"{short_path(sample.name)}-{sample.frame}{suffix}"
+def _name(sample: Sample, joint: str, suffix: str = "") -> str:
+    return f"{short_path(sample.name)}{joint}{sample.frame}{suffix}"
 
 
-def _written(sample: Sample, kind: np.dtype, folder: Path) -> Sample:
+def _joint(frames: Iterable[Sample], names: Container[str]) -> str:
+    """What stands before the numbers of frames: as many dashes as no image in ``names`` is called like a frame."""
+    found = list(frames)
+    return next(dashes for dashes in map("-".__mul__, count(1)) if not any(
+        _name(sample, dashes, suffix) in names for sample in found for suffix in (".png", ".npy")))
+
+
+def _written(sample: Sample, kind: np.dtype, folder: Path, joint: str) -> Sample:
     values = _upright(read_frame(sample))
     values = _as_float(values) if kind.kind == "f" else values.astype(kind)
     values = values[..., 0] if values.shape[2] == 1 else values
     as_png = kind == np.uint8 and values.shape[2:] in ((), (3,)) or kind == np.uint16 and values.ndim == 2
-    name = _name(sample, ".png" if as_png else ".npy")
+    name = _name(sample, joint, ".png" if as_png else ".npy")
     path = folder / name
     path.parent.mkdir(parents=True, exist_ok=True)
     if as_png:

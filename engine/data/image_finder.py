@@ -22,7 +22,7 @@ SHOWN = 80
 """Characters of a path in a message."""
 _URL = re.compile(r"[a-z][a-z0-9+.-]+://", re.IGNORECASE)
 _DRIVE = re.compile(r"[A-Za-z]:(?=[\\/])")
-_FRAME = re.compile(r"(.+)#(\d{1,9})")
+_FRAME = re.compile(r"(.+)#([0-9]{1,9})")
 
 
 class ImageFrame(NamedTuple):

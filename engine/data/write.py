@@ -14,7 +14,7 @@ from sightsmith.core.contracts.records import DatasetFormatRecord
 from sightsmith.core.util.errors import UserError
 from sightsmith.core.util.files import fill_folder
 from sightsmith.engine.data.frame_files import frames_as_files
-from sightsmith.engine.data.masks import box, class_numbers, encode
+from sightsmith.engine.data.masks import IGNORED, box, class_numbers, encode
 
 
 def find_writer(name: str, formats: Mapping[str, DatasetFormatRecord], annotation: str) -> DatasetFormatRecord:
@@ -39,8 +39,13 @@ def write_dataset(index: DatasetIndex, infos: Mapping[str, ImageInfo], record: D
     format cannot express. Raises UserError if the folder exists."""
     if folder.exists():
         raise UserError(f"{folder} already exists and is not overwritten", hint="choose another folder")
-    samples = [_with_regions(sample, infos[sample.name]) for sample in index.samples]
-    notes: list[str] = []
+    samples, ignored = [], 0
+    for sample in index.samples:
+        found, partly = _with_regions(sample, infos[sample.name])
+        samples.append(found)
+        ignored += partly
+    notes = [f"pixels that are ignored in the semantic masks of {ignored} images become background, because no format "
+             "that is written has such pixels"] if ignored else []
     write = record.build_writer()
 
     def fill(place: Path) -> None:
@@ -51,13 +56,13 @@ def write_dataset(index: DatasetIndex, infos: Mapping[str, ImageInfo], record: D
     return notes
 
 
-def _with_regions(sample: Sample, info: ImageInfo) -> Sample:
-    """The sample with its semantic mask as one region object per class."""
+def _with_regions(sample: Sample, info: ImageInfo) -> tuple[Sample, bool]:
+    """The sample with its semantic mask as one region object per class, and whether any of its pixels is ignored."""
     if sample.semantic_mask is None:
-        return sample
+        return sample, False
     classes = list(dict.fromkeys(name for _, name in sample.semantic_mask.values if name is not None))
     numbers = class_numbers(sample.semantic_mask, classes, info.height, info.width)
-    return replace(sample, semantic_mask=None, objects=regions(numbers, classes))
+    return replace(sample, semantic_mask=None, objects=regions(numbers, classes)), bool((numbers == IGNORED).any())
 
 
 def regions(numbers: Array, classes: Sequence[str]) -> tuple[Object, ...]:

@@ -34,6 +34,7 @@ def with_task(overrides: Sequence[str], plugins: Plugins, report: Callable[[str]
         return spelled
 
     from sightsmith.engine.data.discover import choose_folder, read_richest  # NumPy: not needed to compose
+    from sightsmith.engine.data.image_files import using_readers
     from sightsmith.engine.pipeline.load_dataset import SAMPLE
 
     typed = [text.removeprefix(ROOT) for text in spelled if text.startswith(ROOT)]
@@ -42,7 +43,9 @@ def with_task(overrides: Sequence[str], plugins: Plugins, report: Callable[[str]
     named = [unquoted(text.removeprefix(FORMAT)) for text in spelled if text.startswith(FORMAT)]
     every = list(plugins.dataset_formats.values())
     formats = [record for record in every if record.name in named] or every
-    index, why = read_richest(choose_folder(unquoted(typed[-1]), cache_dir()), formats)
+    root = choose_folder(unquoted(typed[-1]), cache_dir())
+    with using_readers(plugins.image_readers.values(), root):
+        index, why = read_richest(root, formats)
     kind = trained_on(index)
     tasks = [task for task in plugins.tasks.values() if task.annotation == kind]
     if not tasks:

@@ -41,7 +41,7 @@ IMAGES = ("image", "img", "picture", "photo")
 MASKS = ("mask", "masks", "annotation", "segmentation", "segmentation_mask", "semantic_mask", "label", "labels")
 SUFFIXES: tuple[tuple[bytes, str], ...] = (
     (b"\x89PNG", ".png"), (b"\xff\xd8\xff", ".jpg"), (b"BM", ".bmp"), (b"II*\0", ".tif"), (b"MM\0*", ".tif"),
-    (b"GIF8", ".gif"), (b"RIFF", ".webp"))
+    (b"II+\0", ".tif"), (b"GIF8", ".gif"), (b"RIFF", ".webp"))
 """By the first bytes of an image."""
 
 

@@ -25,7 +25,7 @@ from sightsmith.plugin import (
     semantic_map,
     write_json,
 )
-from sightsmith.plugins.formats.class_table import BACKGROUND
+from sightsmith.plugins.formats.class_table import BACKGROUND, IGNORED_NAMES
 from sightsmith.plugins.formats.parquet import LARGEST_IMAGE, suffix_of
 
 GROUP = 100
@@ -40,7 +40,8 @@ def write_parquet(index: DatasetIndex, infos: Mapping[str, ImageInfo], folder: P
     """``data/train-00000-of-00001.parquet`` and so on, all images in ``train`` without a split; numbers of classes, of
     which the files have the names. Masks are merged into one of class numbers, named by ``id2label.json``.
 
-    Raises UserError for images that Hugging Face does not decode, and more classes than such a mask holds.
+    Raises UserError for images that Hugging Face does not decode, more classes than such a mask holds, and those that
+    are called like the background.
     """
     _check(index)
     schema, notes = _schema(index), []
@@ -69,6 +70,10 @@ def _check(index: DatasetIndex) -> None:
         raise UserError(f"Hugging Face decodes PNG, JPEG, TIFF, BMP, GIF and WebP of at most {LARGEST_IMAGE // 2**20} "
                         f"MiB, so Parquet cannot have {len(refused)} of the images: {listed(refused)}",
                         hint="convert them to PNG or TIFF first, or choose another format: convert=coco")
+    if index.annotation == "masks" and (named := [name for name in index.classes
+                                                  if name.lower() in (*BACKGROUND, *IGNORED_NAMES)]):
+        raise UserError(f"in masks of Parquet, {listed(named)} would be no class: pixels that are called so are "
+                        "background, or ignored", hint="rename it, or choose another format: convert=coco")
 
 
 def _is_decoded(path: Path) -> bool:

@@ -9,6 +9,7 @@ import pytest
 import yaml
 from broken_datasets import picture
 from command_line import refused, within
+from volume_files import decathlon
 
 import sightsmith
 from sightsmith.core.util.errors import UserError
@@ -29,7 +30,8 @@ def folders(root):
     (object_datasets.labelme("polygon", ((2, 3), (10, 3), (10, 9))), "detection", "boxes (labelme"),
     (object_datasets.masks(), "segmentation", "masks (mask_folders"),
     (object_datasets.mask_csv(), "segmentation", "masks (label_csv"),
-], ids=["folders", "boxes", "voc", "polygons", "labelme", "mask files", "mask rows"])
+    (decathlon, "segmentation", "masks (mask_folders"),
+], ids=["folders", "boxes", "voc", "polygons", "labelme", "mask files", "mask rows", "volumes"])
 def test_the_task_that_trains_on_what_is_there(tmp_path, plugins, make, task, why):
     make(tmp_path)
     lines = []

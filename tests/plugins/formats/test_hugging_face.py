@@ -9,6 +9,7 @@ import sys
 
 import numpy as np
 import pytest
+import tifffile
 from broken_datasets import picture
 from object_datasets import BOX, CLASSES, class_values, label, mask, pictures
 from PIL import Image
@@ -271,7 +272,7 @@ def test_without_pyarrow(index_of, errors, monkeypatch, tmp_path):
     assert "pip install 'sightsmith[parquet]'" in error
 
 
-def written(annotation, tmp_path, *, multi_label=False, form=".png"):
+def written(annotation, tmp_path, *, multi_label=False, form=".png", classes=CLASSES):
     """Where four images with one annotation are written as Parquet, and the notes."""
     samples = []
     for number, split in enumerate(("train", "train", "validation", "test")):
@@ -279,7 +280,7 @@ def written(annotation, tmp_path, *, multi_label=False, form=".png"):
         item = Object("dog", BOX, encode(mask()) if annotation == "masks" else None)
         samples.append(Sample(path, path.name, ("dog",), split=split,
                               objects=() if annotation == "labels" else (item,)))
-    index = DatasetIndex(tmp_path, "made", CLASSES, tuple(samples), multi_label, annotation=annotation)
+    index = DatasetIndex(tmp_path, "made", classes, tuple(samples), multi_label, annotation=annotation)
     record = find_writer("parquet", load_plugins().dataset_formats, annotation)
     return tmp_path / "out", write_dataset(index, {item.name: probe(item.path) for item in samples}, record,
                                            tmp_path / "out")
@@ -331,6 +332,22 @@ def test_images_that_hugging_face_does_not_decode_are_not_written(tmp_path):
     with pytest.raises(UserError, match=r"Parquet cannot have 4 of the images: 0.ppm, 1.ppm"):
         written("labels", tmp_path, form=".ppm")
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("name", ["void", "Ignore", "background"])
+def test_a_class_that_is_called_like_the_background_is_not_written_as_a_mask(name, tmp_path):
+    with pytest.raises(UserError, match=f"in masks of Parquet, {name} would be no class"):
+        written("masks", tmp_path, classes=(*CLASSES, name))
+    assert not (tmp_path / "out").exists()
+    written("labels", tmp_path, classes=(*CLASSES, name))
+
+
+def test_a_tiff_with_long_offsets(index_of, errors, tmp_path):
+    path = tmp_path / "long.tif"
+    tifffile.imwrite(path, class_values(0), bigtiff=True)
+    parquet(change=lambda rows: rows[0]["image"].update(bytes=path.read_bytes()))(tmp_path / "set")
+    index = index_of(tmp_path / "set", "parquet")
+    assert errors(index) == [] and index.samples[0].path.suffix == ".tif"
 
 
 def test_writing_without_pyarrow(monkeypatch, tmp_path):

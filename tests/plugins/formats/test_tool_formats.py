@@ -171,6 +171,10 @@ def test_frames_that_are_not_there_are_missing_or_come_twice(plugins, tmp_path):
     table.write_text(table.read_text() + "scan.tif,dog\n")
     assert "label.csv:7: scan.tif has another annotation, too, as a frame or with its whole file" in "\n".join(
         map(str, said().problems))
+    table.write_text(table.read_text() + "flat.png,cat\n")
+    dataset = said()
+    assert "label.csv:8: flat.png has another annotation, too" in "\n".join(map(str, dataset.problems))
+    assert [sample.key for sample in dataset.index.samples].count("flat.png") == 1
 
 
 @pytest.mark.parametrize("form", MAKERS)

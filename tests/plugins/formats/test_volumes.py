@@ -270,6 +270,21 @@ def test_frames_are_as_small_as_they_fit(values, suffix, dtype, tmp_path):
         assert found.dtype == dtype and np.array_equal(found, read_frame(sample).values[..., 0])
 
 
+@pytest.mark.parametrize("form", ["label_csv", "coco", "parquet"])
+def test_no_image_is_called_like_a_frame(form, tmp_path):
+    for number in range(4):
+        pages = np.arange(3 * 20 * 24, dtype=np.uint16).reshape(3, 20, 24) + number
+        folder = tmp_path / "set" / "ab"[number % 2]
+        folder.mkdir(parents=True, exist_ok=True)
+        tifffile.imwrite(folder / f"{number}.tif", pages.astype(np.uint8), photometric="minisblack")
+        Image.fromarray(np.full((20, 24), number + 9, np.uint8)).save(folder / f"{number}.tif-0.png")
+    dataset = read(tmp_path / "set", "image.windows=[]", "dataset.group_by=none", task="classification")
+    assert "such as a/0.tif--0; to keep" in convert(dataset, form, tmp_path / "out")[0]
+    again = read(tmp_path / "out", "image.windows=[]", "dataset.group_by=none", task="classification")
+    assert sorted((sample.labels, read_frame(sample).values.tobytes()) for sample in again.index.samples) == sorted(
+        (sample.labels, read_frame(sample).values.tobytes()) for sample in dataset.index.samples)
+
+
 def convert(dataset, form, folder):
     return write_dataset(dataset.index, dataset.infos, load_plugins().dataset_formats[form], folder)
 

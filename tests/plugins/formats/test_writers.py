@@ -89,6 +89,19 @@ def masked(folder, shapes):
     return DatasetIndex(folder, "made", sets.CLASSES, tuple(samples), annotation="masks")
 
 
+@pytest.mark.parametrize("form", ["coco", "parquet"])
+def test_ignored_pixels_are_told(form, read, tmp_path):
+    def edge(values):
+        values[0] = 255
+        return values
+    for name, change, told in (("none", sets.same, 0), ("some", edge, 1)):
+        first = read("masks", sets.masks(change)(tmp_path / name))
+        notes = written(first, form, tmp_path / f"{name}-{form}")
+        assert [note for note in notes if "ignored" in note] == told * [
+            "pixels that are ignored in the semantic masks of 1 images become background, because no format that is "
+            "written has such pixels"]
+
+
 @pytest.mark.parametrize("form", ["label_csv", "labelme", "coco"])
 def test_masks_to_the_pixel(read, tmp_path, form):
     index = to_objects(masked(tmp_path / "set", SHAPES.values()))
