@@ -103,11 +103,11 @@ class Trainer:
         return self.unwrapped if self.ema is None else self.ema.module
 
     def fit(self, epochs: int | None = None) -> TrainState:
-        """Train to the end, or only until epoch ``epochs``, from the checkpoint that :meth:`resume` loaded or from the
-        start.
+        """Train to the end or only until epoch ``epochs``, from the start or where :meth:`resume` has left off.
 
         Raises StoppedError after a signal and NonFiniteLossError; both leave a usable last checkpoint.
         """
+        begun = self.state.epoch
         with self._stop, self._watchdog:
             while not self.finished and (epochs is None or self.state.epoch < epochs):
                 started = time.monotonic()
@@ -116,7 +116,7 @@ class Trainer:
                 metrics = self.task.metrics(results) if results else {}  # a refit has no validation images
                 self.state.seconds += time.monotonic() - started
                 self._finish_epoch(train_loss, metrics, results)
-            if not self.finished:  # paused
+            if not self.finished and self.state.epoch > begun:  # paused
                 self.checkpoint()
         return self.state
 
