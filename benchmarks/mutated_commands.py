@@ -5,8 +5,6 @@ from __future__ import annotations
 
 import io
 import os
-import resource
-import signal
 import sys
 import tempfile
 import traceback
@@ -16,17 +14,15 @@ from pathlib import Path
 from random import Random
 from tempfile import TemporaryDirectory
 
-import psutil
 from every_format import CANARY, make, write_canaries
 from guarded_inspect import (
     CONTROL,
-    MEMORY,
     Case,
     Outcome,
     _ended,
     _names_a_file,
     _watch,
-    _without_privileges,
+    bound_child,
     inspect,
     listing,
 )
@@ -125,12 +121,7 @@ def _child(root: Path, arguments: Sequence[str], said: Path, touched: Path) -> N
     """Never returns."""
     code = 99
     try:
-        signal.signal(signal.SIGALRM, signal.SIG_DFL)
-        signal.alarm(SECONDS)
-        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-        _without_privileges()
-        limit = psutil.Process().memory_info().data + MEMORY
-        resource.setrlimit(resource.RLIMIT_DATA, (limit, limit))
+        bound_child(SECONDS)
         for number in (1, 2):
             os.dup2(os.open(said, os.O_WRONLY | os.O_APPEND), number)
         sys.stdout, sys.stderr = (io.TextIOWrapper(io.FileIO(os.dup(1), "w"), encoding="utf-8", errors=errors,

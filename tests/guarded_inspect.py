@@ -107,18 +107,23 @@ def listing(root: Path) -> list[tuple[object, ...]]:
     return sorted(found, key=repr)
 
 
+def bound_child(seconds: int) -> None:
+    """End this process after ``seconds``, and give it little memory and no privileges."""
+    signal.signal(signal.SIGALRM, signal.SIG_DFL)
+    signal.alarm(seconds)
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    _without_privileges()
+    limit = psutil.Process().memory_info().data + MEMORY
+    resource.setrlimit(resource.RLIMIT_DATA, (limit, limit))
+
+
 def _child(root: Path, config: Config, files: list[Path]) -> None:
     """Never returns."""
     try:
         output, errors, said, more, touched, codes = files
         gc.freeze()
         compose.compose = lambda *_: config
-        signal.signal(signal.SIGALRM, signal.SIG_DFL)
-        signal.alarm(SECONDS)
-        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-        _without_privileges()
-        limit = psutil.Process().memory_info().data + MEMORY
-        resource.setrlimit(resource.RLIMIT_DATA, (limit, limit))
+        bound_child(SECONDS)
         notes = touched.open("a", buffering=1)
         with codes.open("a", buffering=1) as ended:
             _watch(root.parent, root, notes)
