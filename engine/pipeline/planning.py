@@ -28,11 +28,15 @@ from sightsmith.engine.training.benchmark import (
     Measurement,
     benchmark,
     candidates,
+    choose_mode,
     choose_workers,
     estimate_seconds,
+    load,
     shorten,
     too_small_explained,
+    used_memory,
 )
+from sightsmith.engine.training.benchmark_cache import RememberedSpeed, recall_speed, remember_speed, speed_key
 from sightsmith.engine.training.host_memory import largest_micro_batch
 from sightsmith.engine.training.memory import halved, retried_with_less
 
@@ -128,7 +132,8 @@ def _choose_compute(context: RunContext, built: BuiltRun, resumed: RunDir | None
     micro_batch, reason = _micro_batch(context, built, planned[1] if planned else None)
     measured, micro_batch, reason = _measure(context, built, modes, micro_batch, reason)
     speeds = ", ".join(f"{mode} {1000 * taken:.0f} ms" for mode, taken in measured.micro_batch_seconds.items())
-    source = "measured" if len(modes) > 1 else "as the run was planned" if planned else "as set"
+    source = "as the run was planned" if planned else "as set" if len(modes) == 1 else "measured"
+    source += f" on {measured.remembered_from}" if measured.remembered_from else ""
     return _Compute(measured, f"{source}: {speeds} per micro-batch", micro_batch, reason)
 
 
@@ -163,12 +168,28 @@ def _measure(context: RunContext, built: BuiltRun, modes: Sequence[ComputeMode],
 
     measured: Measurement | None = None
     while measured is None:
-        steps = training.sampler.start(0, micro_batch=micro_batch)
         with retried_with_less(shrink), too_small_explained(task):
-            measured = benchmark(task, training.model, training.train_data,
-                                 [part for step in steps for part in step.micro_batches], built.config.hyper, modes,
-                                 state.device, partial(distributed.slowest, state))
+            measured = _measured(context, built, modes, micro_batch)
     return distributed.on_main(state, lambda: measured), micro_batch, reason
+
+
+def _measured(context: RunContext, built: BuiltRun, modes: Sequence[ComputeMode], micro_batch: int) -> Measurement:
+    """A measurement on this rank, or what is remembered of an earlier one in all of ``modes``."""
+    training, state, hyper = built.training, context.state, built.config.hyper
+    steps = training.sampler.start(0, micro_batch=micro_batch)
+    batches, load_seconds = load(built.task, training.train_data,
+                                 [part for step in steps for part in step.micro_batches])
+    key = speed_key(built.config, len(built.task.classes), micro_batch, state.device, state.num_processes)
+    known: RememberedSpeed | None = distributed.on_main(state, lambda: recall_speed(key))
+    if known is not None and known.seconds.keys() >= set(modes):
+        seconds = {mode: known.seconds[mode] for mode in modes}
+        return Measurement(choose_mode(seconds), seconds, load_seconds, known.memory, known.day)
+    seconds = benchmark(training.model, built.task.backbone(training.model), batches, hyper, modes, state.device,
+                        partial(distributed.slowest, state), context.details.print)
+    memory = used_memory(state.device)
+    if state.is_main_process:
+        remember_speed(key, {**(known.seconds if known else {}), **seconds}, memory)
+    return Measurement(choose_mode(seconds), seconds, load_seconds, memory)
 
 
 def _device_name(device: torch.device) -> str:

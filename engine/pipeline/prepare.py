@@ -10,6 +10,7 @@ from sightsmith.core.contracts.schema import AUTO, Config, PresetConfig
 from sightsmith.core.contracts.task import Task
 from sightsmith.core.contracts.weights import LoadReport
 from sightsmith.core.plugins.manager import Plugins
+from sightsmith.core.util.announced import announced
 from sightsmith.core.util.errors import Problem, UserError
 from sightsmith.engine.data.augmentations import build_augmentation
 from sightsmith.engine.data.channels import choose_channels
@@ -38,7 +39,8 @@ def prepare(context: RunContext, config: Config) -> PlannedRun:
     """Do everything up to the plan, and print it; the result is the same on every rank. Raises UserError."""
     loaded = _load(context, config)
     recommended = _recommend(context, loaded)
-    built = _build(context, recommended.config, loaded.dataset)
+    with announced(f"Building {recommended.config.network.name} ...", context.details.print):
+        built = _build(context, recommended.config, loaded.dataset)
     plan = make_plan(context, built, recommended, loaded.resumed)
     return PlannedRun(**vars(built), plan=plan, resumed=loaded.resumed)
 
@@ -53,9 +55,12 @@ def _load(context: RunContext, config: Config) -> LoadedRun:
 
 
 def _check(context: RunContext, config: Config) -> CheckedDataset:
-    dataset = check(config, context.plugins, context.details.print)
+    report = context.details.print
+    with announced("Checking the images ...", report):
+        dataset = check(config, context.plugins, report)
     if context.sweep_folder is None and len(dataset.index.samples) <= COMPARED:
-        pairs = near_duplicates(dataset.index.samples, config.image)
+        with announced("Looking for near-duplicates ...", report):
+            pairs = near_duplicates(dataset.index.samples, config.image)
         dataset = replace(dataset, problems=(*dataset.problems, *across(dataset, pairs)))
     context.plugins.dataset_checked(dataset=dataset)
     for problem in dataset.problems:

@@ -12,6 +12,7 @@ from functools import partial
 from sightsmith.core.config.presets import preset_checksum
 from sightsmith.core.contracts.report import Section
 from sightsmith.core.contracts.schema import Config
+from sightsmith.core.util.announced import announced
 from sightsmith.core.util.errors import StoppedError
 from sightsmith.core.util.files import make_folder, resolved_path, write_atomic, write_json
 from sightsmith.core.util.reading import to_yaml
@@ -188,9 +189,10 @@ def _fit_and_report(context: RunContext, planned: PlannedRun, run: RunDir, statu
         if config.base_run.path is not None:
             sections.append(_old_classes(context, planned, run))
         sections += augmented_sheet(task, planned.training.train_data, planned.dataset.train, config.trainer.seed)
-        write_report(run, task, planned.plan, planned.dataset, fitted.history, kept.results, kept.samples, kept.metrics,
-                     epoch, kept.scores, sections, warnings,
-                     None if kept.baseline is None else kept.baseline.line)
+        with announced("Writing the report ...", context.details.print):
+            write_report(run, task, planned.plan, planned.dataset, fitted.history, kept.results, kept.samples,
+                         kept.metrics, epoch, kept.scores, sections, warnings,
+                         None if kept.baseline is None else kept.baseline.line)
     return Result(run.path, kept.metrics, task.classes, context.plugins)
 
 

@@ -11,6 +11,7 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
+import sightsmith
 from sightsmith.core.config.compose import resolve
 from sightsmith.core.config.run_names import shortest_name
 from sightsmith.core.plugins.manager import Plugins
@@ -19,8 +20,6 @@ from sightsmith.core.util.errors import UserError
 
 def run_composed(composed: DictConfig, plugins: Plugins) -> float | None:
     """Train one run; returns its score."""
-    from sightsmith.engine.pipeline.start import start  # torch: not needed to compose
-
     hydra = HydraConfig.get()
     # As they are: paths in them may have a ${ that OmegaConf would resolve.
     runtime: Any = OmegaConf.to_container(hydra.runtime)
@@ -30,6 +29,11 @@ def run_composed(composed: DictConfig, plugins: Plugins) -> float | None:
         raise UserError(f"tuner={config.tuner.name} needs many runs, but hydra.mode=RUN starts only one",
                         hint="omit hydra.mode, or type tuner=manual")
     folder = Path(runtime["output_dir"]) if hydra.mode == RunMode.MULTIRUN else None
+    if folder is None:  # at once: importing torch takes seconds
+        print(f"sightsmith {sightsmith.__version__}: {config.task.name} with {config.network.name}, "
+              f"data set {config.dataset.root}", flush=True)
+    from sightsmith.engine.pipeline.start import start  # torch: not needed to compose
+
     result = start(config, overrides, plugins, folder)
     if result is None:
         return None

@@ -21,6 +21,7 @@ from torch.utils.data import Dataset
 from sightsmith.core.contracts.results import Model
 from sightsmith.core.contracts.schema import HyperConfig
 from sightsmith.core.contracts.task import Task
+from sightsmith.core.util.announced import announced
 from sightsmith.core.util.errors import UserError
 from sightsmith.engine.runs.compute_mode import ComputeMode
 from sightsmith.engine.runs.resources import is_out_of_memory
@@ -28,14 +29,15 @@ from sightsmith.engine.training.optim import build_optimizer, freeze
 from sightsmith.engine.training.sampler import MicroBatch
 
 STEPS = 3
+Batch = dict[str, object]
 PRECISION_GAIN, FORMAT_GAIN = 1.15, 1.05
 """How much faster than the first mode another must be: one of lower precision, or of another memory format only."""
 
 MAX_SLOWDOWN = 3.0
 """A mode is given up at a step this many times slower than the slowest one of the modes before."""
 
-LONG_STEP = 30.0
-"""Seconds; one step that takes longer is enough."""
+MODE_SECONDS, TOTAL_SECONDS = 10.0, 30.0
+"""After so long no further step of a mode is measured, and no further mode."""
 
 TOO_SMALL = re.compile(r"size is too small|greater than actual input size|less than the corresponding input dimension|"
                        r"sizes? should be greater than 0", re.IGNORECASE)
@@ -47,7 +49,7 @@ DTYPES = {"fp32": None, "bf16": torch.bfloat16, "fp16": torch.float16}
 
 @dataclass(frozen=True)
 class Measurement:
-    """The benchmark of one rank, by its fastest steps."""
+    """What the benchmark of a run found, by its fastest steps."""
 
     mode: ComputeMode
     micro_batch_seconds: dict[ComputeMode, float]
@@ -56,6 +58,8 @@ class Measurement:
     """loading the images of one micro-batch in this process"""
     memory: int
     """bytes: allocated on the GPU, or this process's peak on the CPU"""
+    remembered_from: str = ""
+    """the day of the earlier run that measured this, if one did"""
 
 
 def candidates(precision: str, memory_format: str, device: torch.device) -> tuple[ComputeMode, ...]:
@@ -93,42 +97,52 @@ def too_small_explained(task: Task) -> Iterator[None]:
         raise
 
 
-def benchmark(task: Task, model: Model, dataset: Dataset[object], micro_batches: Sequence[MicroBatch],
-              hyper: HyperConfig, modes: Sequence[ComputeMode], device: torch.device,
-              slowest: Callable[[float], float] = float) -> Measurement:
-    """Train ``model`` for a few steps in each of ``modes``, then restore it.
-
-    All ranks do so together, because some losses average over ranks. ``slowest`` returns the largest of all ranks'
-    times, so that all ranks take the same decisions. Raises MemoryError on all ranks if one has too little memory.
-    """
-    load_times, batches = [], []
+def load(task: Task, dataset: Dataset[object], micro_batches: Sequence[MicroBatch]) -> tuple[list[Batch], float]:
+    """The first batches, and the median of the seconds that one of them took."""
+    times, batches = [], []
     for micro_batch in micro_batches[:STEPS]:
         started = time.perf_counter()
         batches.append(task.collate([dataset[item] for item in micro_batch.items]))
-        load_times.append(time.perf_counter() - started)
+        times.append(time.perf_counter() - started)
+    return batches, sorted(times)[len(times) // 2]
+
+
+def benchmark(model: Model, backbone: Sequence[nn.Module], batches: Sequence[Batch], hyper: HyperConfig,
+              modes: Sequence[ComputeMode], device: torch.device, slowest: Callable[[float], float] = float,
+              report: Callable[[str], None] = lambda line: None) -> dict[ComputeMode, float]:
+    """Train ``model`` for a few steps in each of ``modes``, then restore it; returns the seconds of the fastest step in
+    each that was tried.
+
+    All ranks do so together, because some losses average over ranks. ``slowest`` returns the largest of all ranks'
+    times, so that all ranks take the same decisions. ``report`` is told of a mode that takes its time. Raises
+    MemoryError on all ranks if one has too little memory.
+    """
     model.to(device).train()
-    backbone = task.backbone(model)
     if hyper.backbone_lr_scale == 0:
         freeze(backbone)
     before = {name: value.clone() for name, value in model.state_dict().items()}
     if device.type == "cuda":
         torch.cuda.reset_peak_memory_stats(device)
     seconds: dict[ComputeMode, float] = {}
-    longest = LONG_STEP
+    longest, spent = math.inf, 0.0
     try:
         for mode in modes:
+            if spent > TOTAL_SECONDS:
+                break
             nn.Module.to(model, memory_format=FORMATS[mode.memory_format])  # its own `to` may only take a device
-            times = _times(model, backbone, batches, hyper, DTYPES[mode.precision], device, longest, slowest)
+            with announced(f"Measuring a training step in {mode} ...", report):
+                times = _times(model, backbone, batches, hyper, DTYPES[mode.precision], device, longest, slowest)
             # Not the first step, which allocates and picks kernels. The fastest: other programs only slow down.
             seconds[mode] = min(times[1:] or times)
             longest = min(longest, MAX_SLOWDOWN * max(times))
+            spent += sum(times)
     finally:
         model.zero_grad(set_to_none=True)
         model.load_state_dict(before)
-    return Measurement(_chosen(seconds), seconds, sorted(load_times)[len(load_times) // 2], _memory(device))
+    return seconds
 
 
-def _chosen(seconds: Mapping[ComputeMode, float]) -> ComputeMode:
+def choose_mode(seconds: Mapping[ComputeMode, float]) -> ComputeMode:
     """The fastest mode if it is worth the change, otherwise the first one."""
     first = next(iter(seconds))
     for mode in sorted(seconds, key=lambda mode: seconds[mode]):
@@ -138,22 +152,22 @@ def _chosen(seconds: Mapping[ComputeMode, float]) -> ComputeMode:
     return first
 
 
-def _times(model: Model, backbone: Sequence[nn.Module], batches: list[dict[str, object]], hyper: HyperConfig,
+def _times(model: Model, backbone: Sequence[nn.Module], batches: Sequence[Batch], hyper: HyperConfig,
            dtype: torch.dtype | None, device: torch.device, longest: float, slowest: Callable[[float], float],
            ) -> list[float]:
-    """Seconds of each step; stops after a step that takes more than ``longest``."""
+    """Seconds of each step; stops after a step that takes more than ``longest``, and after :data:`MODE_SECONDS`."""
     optimizer = build_optimizer(model, hyper, backbone)
     times: list[float] = []
     for step in range(STEPS + 1):
         times.append(slowest(_step(model, batches[step % len(batches)], optimizer, dtype, device)))
         if times[-1] == math.inf:
             raise MemoryError
-        if times[-1] > longest:
+        if times[-1] > longest or sum(times) > MODE_SECONDS:
             break
     return times
 
 
-def _step(model: Model, batch: dict[str, object], optimizer: torch.optim.Optimizer, dtype: torch.dtype | None,
+def _step(model: Model, batch: Batch, optimizer: torch.optim.Optimizer, dtype: torch.dtype | None,
           device: torch.device) -> float:
     """The seconds of a step; infinity if memory does not suffice."""
     started = time.perf_counter()
@@ -173,7 +187,8 @@ def _step(model: Model, batch: dict[str, object], optimizer: torch.optim.Optimiz
     return time.perf_counter() - started
 
 
-def _memory(device: torch.device) -> int:
+def used_memory(device: torch.device) -> int:
+    """Bytes: the most that was allocated on the GPU, or this process's peak on the CPU."""
     if device.type == "cuda":
         return torch.cuda.max_memory_allocated(device)
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss

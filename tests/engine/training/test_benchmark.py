@@ -10,12 +10,15 @@ from sightsmith.core.util.errors import UserError
 from sightsmith.engine.runs.compute_mode import ComputeMode
 from sightsmith.engine.training.benchmark import (
     FORMATS,
+    STEPS,
     Measurement,
-    _chosen,
     benchmark,
     candidates,
+    choose_mode,
     choose_workers,
     estimate_seconds,
+    load,
+    used_memory,
 )
 
 CPU = torch.device("cpu")
@@ -27,10 +30,12 @@ def test_it_measures_and_puts_the_model_back(tmp_path):
     model = TinyModel()
     before = {name: value.clone() for name, value in model.state_dict().items()}
     passes = [part for update in trainer.sampler.start(0) for part in update.micro_batches]
-    found = benchmark(trainer.task, model, trainer.train_loader.dataset, passes, trainer.hyper, MODES, CPU)
-    assert set(found.micro_batch_seconds) == set(MODES)
-    assert found.mode in found.micro_batch_seconds
-    assert found.memory > 2**20
+    batches, seconds = load(trainer.task, trainer.train_loader.dataset, passes)
+    assert len(batches) == min(STEPS, len(passes))
+    assert seconds > 0
+    found = benchmark(model, trainer.task.backbone(model), batches, trainer.hyper, MODES, CPU)
+    assert list(found) == MODES
+    assert used_memory(CPU) > 2**20
     assert all(value.equal(before[name]) for name, value in model.state_dict().items())
     assert all(parameter.grad is None for parameter in model.parameters())
 
@@ -52,10 +57,29 @@ def test_a_hopeless_precision_is_given_up_after_one_step(tmp_path, monkeypatch):
                 next(clock)
             return super().forward(*arguments, **keys)
 
-    found = benchmark(trainer.task, Emulated(), trainer.train_loader.dataset, passes, trainer.hyper, MODES, CPU)
+    batches, _ = load(trainer.task, trainer.train_loader.dataset, passes)
+    found = benchmark(Emulated(), (), batches, trainer.hyper, MODES, CPU)
     assert Emulated.steps == [False] * 4 + [True]
-    assert found.mode == ComputeMode("fp32")
-    assert found.micro_batch_seconds == dict(zip(MODES, (1.0, 11.0), strict=True))
+    assert choose_mode(found) == ComputeMode("fp32")
+    assert found == dict(zip(MODES, (1.0, 11.0), strict=True))
+
+
+@pytest.mark.parametrize(("seconds", "steps"), [(4, [3, 3]), (11, [1, 1]), (31, [1])])
+def test_slow_steps_are_measured_for_so_long(tmp_path, monkeypatch, seconds, steps):
+    trainer = tiny_trainer(tmp_path, tiny_config())
+    batches, _ = load(trainer.task, trainer.train_loader.dataset,
+                      [part for update in trainer.sampler.start(0) for part in update.micro_batches])
+    clock = iter(range(0, 10000, seconds))
+    monkeypatch.setattr("sightsmith.engine.training.benchmark.time.perf_counter", lambda: float(next(clock)))
+    ran = []
+
+    class Slow(TinyModel):
+        def forward(self, *arguments, **keys):
+            ran.append(torch.is_autocast_enabled("cpu"))
+            return super().forward(*arguments, **keys)
+
+    assert set(benchmark(Slow(), (), batches, trainer.hyper, MODES, CPU).values()) == {seconds}
+    assert [ran.count(lower) for lower in sorted(set(ran))] == steps
 
 
 def test_candidates(monkeypatch):
@@ -75,7 +99,7 @@ def test_candidates(monkeypatch):
 ])
 def test_another_mode_must_be_worth_it(seconds, chosen):
     modes = [ComputeMode(precision, memory_format) for precision in ("fp32", "bf16") for memory_format in FORMATS]
-    assert _chosen(dict(zip(modes, seconds, strict=True))) == modes[chosen]
+    assert choose_mode(dict(zip(modes, seconds, strict=True))) == modes[chosen]
 
 
 def test_the_estimate_counts_training_validation_and_loading():
