@@ -56,10 +56,10 @@ class DatasetConfig:
     tile: int | None = _value(None, "cut larger images into tiles with this side, pixels, for small objects in large "
                                     "images; null: whole images", low=32, high=4096)
     tile_overlap: float = _value(20.0, "overlap of neighbouring tiles, percent of their side", low=1, high=50)
-    folds: str = _value("none", "cross-validation in addition to the final model: a number of folds, none, or auto "
-                        "(5 folds if validation has fewer than 30 cases)")
+    folds: str = _value("auto", "cross-validation in addition to the final model: a number of folds, none, or auto "
+                        "(5 folds if validation has fewer than 100 cases and it takes no longer than an hour)")
     refit: str = _value("auto", "train the kept model once more, on all cases, so that its score is that of the folds: "
-                        "true, false, or auto (after folds, if validation has fewer than 30 cases)")
+                        "true, false, or auto (after folds, if validation has fewer than 100 cases)")
     repeats: int = _value(1, "repeats of cross-validation with new folds", low=1, high=100)
     limit: int | None = _value(None, "use at most this many images, sampled with the seed", low=2)
     on_bad_image: str = _value("error", "what happens to images that cannot be read: error, or skip to leave them out, "

@@ -26,7 +26,7 @@ from sightsmith.core.contracts.results import SampleResult
 from sightsmith.core.contracts.schema import Config
 from sightsmith.core.contracts.task import Task
 from sightsmith.core.util.errors import UserError
-from sightsmith.core.util.text import format_metric
+from sightsmith.core.util.text import format_duration, format_metric
 from sightsmith.engine.data.split import folds
 from sightsmith.engine.data.tiling import tile_dataset
 from sightsmith.engine.pipeline.replay import PREFIX
@@ -38,9 +38,11 @@ from sightsmith.engine.training.session import Training
 from sightsmith.engine.training.state import Callback
 from sightsmith.engine.training.trainer import seed_everything
 
-FEW_CASES = 30
+FEW_CASES = 100
 """``dataset.folds=auto`` cross-validates if the validation split has fewer cases."""
 AUTO_FOLDS = 5
+AUTO_MINUTES = 60.0
+"""... and if all trainings are estimated to take no longer, or the time budget of the run."""
 
 Pool: TypeAlias = "list[tuple[Sample, SampleResult]]"
 """What was left out in the folds of a repeat, whole images or tiles, with the results on it."""
@@ -117,11 +119,13 @@ class CrossValidation:
                        name="cross-validation")
 
 
-def choose_folds(dataset: CheckedDataset, setting: str, ensemble: str = "none") -> tuple[int, str]:
-    """The number of folds for ``dataset.folds=setting`` (0: none), and the reason.
+def choose_folds(dataset: CheckedDataset, config: Config, seconds: float, *, in_sweep: bool = False,
+                 ) -> tuple[int, str]:
+    """The number of folds for ``dataset.folds`` (0: none), and the reason; one training takes ``seconds``.
 
-    Raises UserError for too many, and if there are none to make an ``ensemble`` of.
+    Raises UserError for too many, and if there are none to make an ensemble of.
     """
+    setting, ensemble = config.dataset.folds, config.ensemble
     cases = len({sample.case for sample in _foldable(dataset, ensemble)})
     if setting == "none":
         return 0, ""
@@ -131,14 +135,16 @@ def choose_folds(dataset: CheckedDataset, setting: str, ensemble: str = "none") 
             raise UserError(f"dataset.folds={setting}, but the data set has {cases} cases{rest} (a group is one case)",
                             hint=f"type dataset.folds={cases} or less, or dataset.folds=none")
         return int(setting), "as set"
-    folds, reason = _automatic_folds(dataset, cases)
+    if in_sweep:
+        return 0, "the runs of a sweep are compared on the validation split; dataset.folds=5 cross-validates each"
+    folds, reason = _automatic_folds(dataset, config, cases, seconds)
     if not folds and ensemble != "none":
         raise UserError(f"ensemble={ensemble} needs folds, but dataset.folds=auto chose none: {reason}",
                         hint=f"type dataset.folds={AUTO_FOLDS}, or leave ensemble out")
     return folds, reason
 
 
-def _automatic_folds(dataset: CheckedDataset, cases: int) -> tuple[int, str]:
+def _automatic_folds(dataset: CheckedDataset, config: Config, cases: int, seconds: float) -> tuple[int, str]:
     validation = len({sample.case for sample in dataset.validation})
     if any(sample.split for sample in dataset.index.samples):
         return 0, "the data set brings its own split"
@@ -146,6 +152,12 @@ def _automatic_folds(dataset: CheckedDataset, cases: int) -> tuple[int, str]:
         return 0, f"{validation} validation cases are enough"
     if cases < AUTO_FOLDS:
         return 0, f"{cases} cases are too few"
+    trainings = 1 + AUTO_FOLDS * config.dataset.repeats + bool(choose_refit(dataset, config, AUTO_FOLDS))
+    budget = AUTO_MINUTES if config.trainer.time_budget is None else config.trainer.time_budget
+    if seconds * trainings > 60 * budget:
+        return 0, (f"{trainings} trainings may take {format_duration(seconds * trainings)}, more than {budget:g} "
+                   f"minutes, so that the score is of {_counted(validation)} that choose the epoch, too; "
+                   f"dataset.folds={AUTO_FOLDS} cross-validates nevertheless")
     return AUTO_FOLDS, f"only {_counted(validation)}"
 
 
@@ -231,7 +243,7 @@ def _train_fold(context: RunContext, planned: PlannedRun, part: CheckedDataset, 
     with reporters(training, epochs) as callbacks:
         trainer = training.trainer(folder, planned.plan, callbacks)
         trainer.fit(epochs)
-        results = trainer.evaluate()
+        results = trainer.evaluate(final=True)
     kept = trainer.eval_model.state_dict() if planned.plan.ensemble != "none" else {}
     return FoldModel(results, trainer.state.best_epoch,
                      {name: value.detach().cpu().clone() for name, value in kept.items()})

@@ -40,9 +40,9 @@ def fit(context: RunContext, planned: PlannedRun, run: RunDir, status: Status | 
             status.update(force=True, stopped_early=early)
         best = load_tree(run.best)
         results = trainer.best_results
-        if results is None:
+        if results is None or planned.plan.precision != "fp32":
             trainer.eval_model.load_state_dict(best["model"])
-            results = trainer.evaluate()
+            results = trainer.evaluate(final=True)
     return FittedRun(best, results, trainer.history, trainer.state.warnings)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, TypeAlias
@@ -13,7 +14,7 @@ from sightsmith.core.contracts.report import Section
 from sightsmith.core.contracts.results import SampleResult
 from sightsmith.core.contracts.task import Task
 from sightsmith.core.util.text import format_metric
-from sightsmith.engine.pipeline.cross_validation import CrossValidation
+from sightsmith.engine.pipeline.cross_validation import CrossValidation, Pool
 from sightsmith.engine.pipeline.nothing_learnt import Baseline, compare_with_baseline
 from sightsmith.engine.pipeline.stages import FittedRun, PlannedRun, RunContext
 from sightsmith.engine.training import distributed
@@ -47,6 +48,17 @@ class KeptModel:
         return replace(self, metrics=self.metrics | found.metrics(), sections=(*self.sections, found.section()),
                        scores=(*self.scores, ("cross-validation", found.score, found.interval)))
 
+    def scored_by(self, found: CrossValidation, task: Task, own: str) -> KeptModel:
+        """The same model :meth:`with_cross_validation`, and with the results of the folds for its own: its score, on
+        what is called ``own``, comes last."""
+        (_, own_score, own_interval), *others = self.scores
+        samples, results = zip(*found.pools[0], strict=True)
+        metrics = pooled_metrics(task, found.pools) | found.metrics()
+        metrics |= {task.score: found.score, f"{task.score}_low": found.interval.low,
+                    f"{task.score}_high": found.interval.high}
+        return replace(self, samples=samples, results=list(results), metrics=metrics,
+                       scores=(*others, (own, own_score, own_interval)))
+
 
 def best_epoch(context: RunContext, planned: PlannedRun, fitted: FittedRun) -> KeptModel:
     """The run's own model, of its best epoch, with its score, which is printed."""
@@ -57,6 +69,13 @@ def best_epoch(context: RunContext, planned: PlannedRun, fitted: FittedRun) -> K
     context.console.print(f"{task.score} {format_metric(metrics[task.score])}, {estimate}")
     return KeptModel(fitted.best["model"], samples, fitted.results, metrics,
                      (("validation", metrics[task.score], estimate),), baseline=baseline)
+
+
+def pooled_metrics(task: Task, pools: Sequence[Pool]) -> dict[str, float | None]:
+    """All metrics of the results of a repeat, averaged over repeats where they are defined."""
+    found = [task.metrics([result for _, result in pool]) for pool in pools]
+    defined = {name: [value for one in found if (value := one.get(name)) is not None] for name in found[0]}
+    return {name: statistics.fmean(values) if values else None for name, values in defined.items()}
 
 
 def measured(context: RunContext, task: Task, results: list[SampleResult], samples: Sequence[Sample],

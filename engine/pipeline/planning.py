@@ -21,7 +21,7 @@ from sightsmith.engine.report.plan_table import plan_table, settings_table
 from sightsmith.engine.report.starting_weights import plan_text
 from sightsmith.engine.runs.compute_mode import ComputeMode
 from sightsmith.engine.runs.published import PUBLISHED, described
-from sightsmith.engine.runs.resume import planned_compute, planned_length
+from sightsmith.engine.runs.resume import planned_compute, planned_folds, planned_length
 from sightsmith.engine.runs.run_dir import RunDir
 from sightsmith.engine.training import distributed
 from sightsmith.engine.training.benchmark import (
@@ -57,7 +57,7 @@ class _Compute:
 def make_plan(context: RunContext, built: BuiltRun, recommended: RecommendedRun, resumed: RunDir | None) -> Plan:
     """Measure, decide and print; the plan is the same on every rank. A resumed run keeps its mode and its length,
     because others could be the best now."""
-    plan = _decide(context, built, recommended, _choose_compute(context, built, resumed))
+    plan = _decide(context, built, recommended, _choose_compute(context, built, resumed), resumed)
     if built.config.trainer.time_budget is not None:
         plan = _within_budget(context, built.config, plan, resumed)
     if context.state.is_main_process:
@@ -71,18 +71,24 @@ def make_plan(context: RunContext, built: BuiltRun, recommended: RecommendedRun,
     return plan
 
 
-def _decide(context: RunContext, built: BuiltRun, recommended: RecommendedRun, compute: _Compute) -> Plan:
+def _decide(context: RunContext, built: BuiltRun, recommended: RecommendedRun, compute: _Compute,
+            resumed: RunDir | None) -> Plan:
     """The plan without a time budget."""
     config, state, task = built.config, context.state, built.task
     hyper, trainer, measured = config.hyper, config.trainer, compute.measured
     train, validation = len(built.dataset.train), len(built.dataset.validation)
-    folds, folds_reason = choose_folds(built.dataset, config.dataset.folds, config.ensemble)
     if config.ensemble == "folds":
         ensure_fusible(task, "ensemble=folds")
     batch_images = min(compute.micro_batch, train)
     workers = (choose_workers(measured, hyper.epochs * math.ceil(train / batch_images), state.device,
                               state.num_processes)
                if trainer.num_workers == "auto" else int(trainer.num_workers))
+    seconds = estimate_seconds(
+        micro_batch_seconds=measured.micro_batch_seconds[measured.mode], load_seconds=measured.load_seconds,
+        workers=workers, batch_images=batch_images, train_images=train, validation_images=validation,
+        epochs=hyper.epochs)
+    folds, folds_reason = distributed.on_main(state, lambda: planned_folds(resumed) if resumed else choose_folds(
+        built.dataset, config, seconds, in_sweep=context.sweep_folder is not None))
     plan = Plan(
         name=config.name, task=config.task.name, network=config.network.name, weights=plan_text(built.loaded),
         input_size=task.input_size(), classes=len(built.dataset.index.classes), train_images=train,
@@ -97,10 +103,7 @@ def _decide(context: RunContext, built: BuiltRun, recommended: RecommendedRun, c
         refit=choose_refit(built.dataset, config, folds), ensemble=config.ensemble, estimated_seconds=0.0,
         estimated_memory=measured.memory, left_out=built.whole.left_out,
         settings=recommended.settings, choice=recommended.recommendation)
-    return replace(plan, estimated_seconds=plan.trainings * estimate_seconds(
-        micro_batch_seconds=measured.micro_batch_seconds[measured.mode], load_seconds=measured.load_seconds,
-        workers=workers, batch_images=batch_images, train_images=train,
-        validation_images=validation, epochs=hyper.epochs))
+    return replace(plan, estimated_seconds=plan.trainings * seconds)
 
 
 def _within_budget(context: RunContext, config: Config, plan: Plan, resumed: RunDir | None) -> Plan:

@@ -14,7 +14,7 @@ from sightsmith.core.plugins.manager import Plugins
 from sightsmith.core.util.errors import PluginError
 from sightsmith.engine.data.dataset_statistics import DatasetStatistics
 
-RECIPE_KEYS = ("hyper", "augment", "image", "task", "dataset.tile", "dataset.tile_overlap",
+RECIPE_KEYS = ("hyper", "augment", "image", "task", "dataset.tile", "dataset.tile_overlap", "dataset.folds",
                "trainer.gradient_accumulation")
 """Keys and groups that a recipe may set."""
 

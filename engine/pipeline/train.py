@@ -19,7 +19,7 @@ from sightsmith.core.util.reading import to_yaml
 from sightsmith.core.util.text import format_metric
 from sightsmith.engine.data.statistics import describe
 from sightsmith.engine.pipeline import forgetting
-from sightsmith.engine.pipeline.cross_validation import Reporters, cross_validate
+from sightsmith.engine.pipeline.cross_validation import FEW_CASES, Reporters, cross_validate
 from sightsmith.engine.pipeline.ensemble import ensemble_of_folds, soup_of_folds
 from sightsmith.engine.pipeline.fit import fit, reporters
 from sightsmith.engine.pipeline.kept_model import KeptModel, best_epoch
@@ -206,7 +206,11 @@ def _with_folds(context: RunContext, planned: PlannedRun, run: RunDir, own: Kept
         return ensemble_of_folds(context, planned, kept, found.models)
     if planned.plan.ensemble == "soup":
         return soup_of_folds(context, planned, kept, found.models)
-    return refit(context, planned, run, kept, found, fold_reporters) if planned.plan.refit else kept
+    if planned.plan.refit:
+        return refit(context, planned, run, kept, found, fold_reporters)
+    if len({sample.case for sample in planned.dataset.validation}) < FEW_CASES:
+        return kept.scored_by(found, planned.task, "validation, which chose the epoch")
+    return kept
 
 
 def _nothing_learnt(context: RunContext, planned: PlannedRun, fitted: FittedRun, status: Status | None,

@@ -27,6 +27,7 @@ from sightsmith.engine.runs.bundle import all_tensors
 from sightsmith.engine.runs.checkpoint import tensors_digest
 from sightsmith.engine.runs.lockfile import PARTS, environment, read_lock
 from sightsmith.engine.runs.published import locate_weights
+from sightsmith.engine.runs.resume import planned_folds
 from sightsmith.engine.runs.run_dir import ERROR, FINISHED, RunDir, read_status
 from sightsmith.engine.runs.run_files import read_overrides
 from sightsmith.engine.runs.weights import file_digest
@@ -155,8 +156,10 @@ def train_again(path: Path, checks: Iterable[Check], plugins: Plugins) -> Rerun:
     planned: dict[str, Any] = {key: str(lock[key]) for key in ("precision", "memory_format", "micro_batch", "devices")}
     planned |= {"pause_after_epoch": None, "time_budget": None}
     # What the recipe and the time budget led to is in the configuration.
-    config = replace(config, recipe=PLATFORM, trainer=replace(config.trainer, **planned, resume="false", dry_run=False),
-                     logger={})
+    folds = planned_folds(run)[0]
+    dataset = replace(config.dataset, folds=str(folds or "none"), repeats=config.dataset.repeats if folds else 1)
+    trainer = replace(config.trainer, **planned, resume="false", dry_run=False)
+    config = replace(config, recipe=PLATFORM, dataset=dataset, trainer=trainer, logger={})
     overrides = [*read_overrides(run),
                  *(f"trainer.{key}={format_override(value)}" for key, value in planned.items())]
     result = start(config, overrides, plugins)

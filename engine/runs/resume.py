@@ -120,6 +120,12 @@ def planned_compute(run: RunDir) -> tuple[ComputeMode, int]:
     return ComputeMode(plan["precision"], plan["memory_format"]), plan["micro_batch"]
 
 
+def planned_folds(run: RunDir) -> tuple[int, str]:
+    """The number of folds of the run's plan, and the reason."""
+    plan = read_plan(run)
+    return plan["folds"], plan["folds_reason"]
+
+
 def planned_length(run: RunDir, keys: Iterable[str]) -> dict[str, Any]:
     """The values of ``hyper.<key>`` that the run's time budget has led to."""
     hyper = read_config(run)["hyper"]

@@ -27,11 +27,14 @@ def read_overrides(run: RunDir) -> list[str]:
 
 
 def read_plan(run: RunDir) -> dict[str, Any]:
-    """The plan, as far as a resumed run keeps it: ``precision``, ``memory_format`` and ``micro_batch``."""
-    plan: dict[str, Any] = read_json(run.plan, {"precision": str, "memory_format": str, "micro_batch": int}, HINT)
+    """The plan, as far as a resumed run keeps it: ``precision``, ``memory_format``, ``micro_batch`` and ``folds``."""
+    plan: dict[str, Any] = read_json(run.plan, {"precision": str, "memory_format": str, "micro_batch": int,
+                                                "folds": int, "folds_reason": str}, HINT)
     for entry in fields(TrainerConfig):
         if entry.name in ("precision", "memory_format") and plan[entry.name] not in entry.metadata["choices"][1:]:
             raise Damaged(run.plan, f"{entry.name} is {plan[entry.name]!r}", HINT)
     if plan["micro_batch"] < 1:
         raise Damaged(run.plan, f"micro_batch is {plan['micro_batch']}", HINT)
+    if plan["folds"] < 0 or plan["folds"] == 1:
+        raise Damaged(run.plan, f"folds is {plan['folds']}", HINT)
     return plan

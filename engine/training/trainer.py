@@ -41,6 +41,7 @@ from sightsmith.engine.training.optim import (
     load_state,
     set_learning_rate,
 )
+from sightsmith.engine.training.precision import in_float32
 from sightsmith.engine.training.sampler import EpochSampler, EvaluationSampler, OptimizerStep
 from sightsmith.engine.training.saving import CheckpointWriter
 from sightsmith.engine.training.state import Callback, TrainState, finished_epochs
@@ -61,7 +62,6 @@ def seed_everything(*entropy: int) -> None:
 
 class Trainer:
     """Trains one model. Every rank has one; ``run`` is written on rank 0 only."""
-
     def __init__(self, *, accelerator: Accelerator, task: Task, model: Model, config: Config, sampler: EpochSampler,
                  train_loader: DataLoader[Any], validation_loader: DataLoader[Any], score: str, run: RunDir,
                  callbacks: Sequence[Callback] = (), memory_format: torch.memory_format = torch.contiguous_format,
@@ -207,15 +207,15 @@ class Trainer:
         self._pending.clear()
 
     @torch.no_grad()
-    def evaluate(self) -> list[SampleResult]:
-        """The results of the whole validation set, sorted by sample, on every rank."""
+    def evaluate(self, *, final: bool = False) -> list[SampleResult]:
+        """The results of the whole validation set, sorted by sample, on every rank; ``final`` ones in fp32."""
         share_buffers(self.accelerator, self.unwrapped, *([self.ema] if self.ema else []))
         model, images = self.eval_model.eval(), cast(EvaluationSampler, self.validation_loader.batch_sampler).size
         results: list[SampleResult] = []
 
         def step(batch: dict[str, Any]) -> list[SampleResult]:
             self._watchdog.hear(f"epoch {self.state.epoch + 1}, validation image {len(results) + 1}")
-            with self.accelerator.autocast():
+            with in_float32(model) if final else self.accelerator.autocast():
                 return self.task.evaluation_step(model, batch)
 
         for found in each_batch(self.validation_loader, step, lambda: self.state.micro_batch,

@@ -5,13 +5,24 @@ from __future__ import annotations
 from collections.abc import Collection
 from dataclasses import replace
 
-from sightsmith.plugin import Config, DatasetStatistics, NetworkRecord, Recommendation, TaskRecord, UserError
+from sightsmith.plugin import (
+    Config,
+    DatasetStatistics,
+    NetworkRecord,
+    Recommendation,
+    RecommendedValue,
+    TaskRecord,
+    UserError,
+)
 
 
 def platform(config: Config, task: TaskRecord, network: NetworkRecord, data: DatasetStatistics,
              fixed: Collection[str]) -> Recommendation:
-    """Nothing: the defaults of the task stay."""
-    return Recommendation(())
+    """One training, unless something asks for folds; all other defaults of the task stay."""
+    asked = config.ensemble != "none" or config.dataset.repeats > 1 or config.dataset.refit == "true"
+    if config.flow != "general" or asked:
+        return Recommendation(())
+    return Recommendation((RecommendedValue("dataset.folds", "none", "the model of the form is trained once"),))
 
 
 def published(config: Config, task: TaskRecord, network: NetworkRecord, data: DatasetStatistics,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -96,7 +97,7 @@ def test_what_the_source_was_trained_on_is_left_out_of_no_training(tmp_path):
     assert all(known <= {sample.key for sample in training.train} for training in watch.trainings)
     assert found.interval.cases == 14
     with pytest.raises(UserError, match="the data set has 14 cases"):
-        choose_folds(checked, "15")
+        chosen(checked, "15")
 
 
 def test_the_images_left_out_stop_no_training(tmp_path):
@@ -176,13 +177,34 @@ def test_a_stopped_cross_validation_goes_on_and_trains_nothing_twice(tmp_path, s
     assert last.updates == [0] * 6
 
 
+def chosen(dataset: CheckedDataset, folds: str, seconds: float = 1.0, *, in_sweep: bool = False, **budget: float):
+    config = tiny_config()
+    return choose_folds(dataset, replace(config, dataset=replace(config.dataset, folds=folds),
+                                         trainer=replace(config.trainer, **budget)), seconds, in_sweep=in_sweep)
+
+
 def test_how_many_folds():
-    assert choose_folds(tiny_dataset(100, 29), "none") == (0, "")
-    assert choose_folds(tiny_dataset(100, 29), "auto") == (5, "only 29 validation cases")
-    assert choose_folds(tiny_dataset(100, 30), "auto") == (0, "30 validation cases are enough")
-    assert choose_folds(tiny_dataset(100, 40, group="one study"), "auto") == (0, "1 cases are too few")
-    assert choose_folds(tiny_dataset(4, 1), "auto") == (0, "4 cases are too few")
-    assert choose_folds(tiny_dataset(100, 20, split="train"), "auto") == (0, "the data set brings its own split")
-    assert choose_folds(tiny_dataset(100, 30), "7") == (7, "as set")
+    assert chosen(tiny_dataset(300, 99), "none") == (0, "")
+    assert chosen(tiny_dataset(300, 99), "auto") == (5, "only 99 validation cases")
+    assert chosen(tiny_dataset(300, 100), "auto") == (0, "100 validation cases are enough")
+    assert chosen(tiny_dataset(100, 40, group="one study"), "auto") == (0, "1 cases are too few")
+    assert chosen(tiny_dataset(4, 1), "auto") == (0, "4 cases are too few")
+    assert chosen(tiny_dataset(100, 20, split="train"), "auto") == (0, "the data set brings its own split")
+    assert chosen(tiny_dataset(300, 100), "7") == (7, "as set")
+    assert chosen(tiny_dataset(100, 20), "7", in_sweep=True) == (7, "as set")
     with pytest.raises(UserError, match=r"has 9 cases.*\n.*dataset.folds=9 or less"):
-        choose_folds(tiny_dataset(9, 3), "10")
+        chosen(tiny_dataset(9, 3), "10")
+
+
+@pytest.mark.parametrize(("minutes", "budget", "folds"), [(8, None, 5), (9, None, 0), (1, 7, 5), (1, 6, 0)])
+def test_folds_that_nobody_asked_for_take_an_hour_or_the_time_budget_at_most(minutes, budget, folds):
+    found, reason = chosen(tiny_dataset(100, 20), "auto", minutes * 60, time_budget=budget)  # 7 trainings with a refit
+    assert found == folds
+    if not folds:
+        assert reason.startswith(f"7 trainings may take {'7 min' if minutes == 1 else '1 h'}")
+        assert "20 validation cases that choose the epoch" in reason
+    assert chosen(tiny_dataset(100, 20), "5", minutes * 60, time_budget=budget) == (5, "as set")
+
+
+def test_a_sweep_compares_its_runs_on_validation():
+    assert chosen(tiny_dataset(100, 20), "auto", in_sweep=True)[0] == 0

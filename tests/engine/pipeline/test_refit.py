@@ -39,7 +39,7 @@ def test_when_the_kept_model_is_refitted():
         return choose_refit(tiny_dataset(images, validation), config, folds)
 
     assert wanted(100, 20, 5) == "only 20 validation cases"
-    assert wanted(100, 30, 5) == wanted(100, 20, 0) == wanted(100, 20, 5, setting="False") == ""
+    assert wanted(300, 100, 5) == wanted(100, 20, 0) == wanted(100, 20, 5, setting="False") == ""
     assert wanted(100, 20, 5, ensemble="folds") == wanted(100, 20, 5, base_run="runs/old") == ""
     assert wanted(100, 40, 5, setting="True") == "as set"
     with pytest.raises(UserError, match="retraining compares the old classes"):

@@ -55,6 +55,16 @@ def test_accumulation_differs_from_small_batches(tmp_path):
         assert_close(weights(whole), weights(small))
 
 
+@pytest.mark.parametrize("ema", [0.0, 0.9])
+def test_final_results_are_those_of_fp32_whatever_the_precision_of_the_training(tmp_path, ema):
+    exact = tiny_trainer(tmp_path / "a", tiny_config(ema_decay=ema)).evaluate()
+    trainer = tiny_trainer(tmp_path / "b", tiny_config(ema_decay=ema), precision="bf16")
+    rough = trainer.evaluate()
+    assert str(rough) != str(exact)
+    assert str(trainer.evaluate(final=True)) == str(exact)
+    assert str(trainer.evaluate()) == str(rough)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("keys", [{"batch_size": 8}, {"batch_size": 4, "gradient_accumulation": 2,
                                                       "clip_grad_norm": 0.5, "ema_decay": 0.9,
