@@ -48,17 +48,6 @@ class KeptModel:
         return replace(self, metrics=self.metrics | found.metrics(), sections=(*self.sections, found.section()),
                        scores=(*self.scores, ("cross-validation", found.score, found.interval)))
 
-    def scored_by(self, found: CrossValidation, task: Task, own: str) -> KeptModel:
-        """The same model :meth:`with_cross_validation`, and with the results of the folds for its own: its score, on
-        what is called ``own``, comes last."""
-        (_, own_score, own_interval), *others = self.scores
-        samples, results = zip(*found.pools[0], strict=True)
-        metrics = pooled_metrics(task, found.pools) | found.metrics()
-        metrics |= {task.score: found.score, f"{task.score}_low": found.interval.low,
-                    f"{task.score}_high": found.interval.high}
-        return replace(self, samples=samples, results=list(results), metrics=metrics,
-                       scores=(*others, (own, own_score, own_interval)))
-
 
 def best_epoch(context: RunContext, planned: PlannedRun, fitted: FittedRun) -> KeptModel:
     """The run's own model, of its best epoch, with its score, which is printed."""
@@ -69,6 +58,21 @@ def best_epoch(context: RunContext, planned: PlannedRun, fitted: FittedRun) -> K
     context.console.print(f"{task.score} {format_metric(metrics[task.score])}, {estimate}")
     return KeptModel(fitted.best["model"], samples, fitted.results, metrics,
                      (("validation", metrics[task.score], estimate),), baseline=baseline)
+
+
+def scored_by_folds(context: RunContext, planned: PlannedRun, kept: KeptModel, found: CrossValidation, own: str,
+                    ) -> KeptModel:
+    """The same model, cross-validated, with the results of the folds for its own; its score so far, on what is called
+    ``own``, comes last. Called on every rank."""
+    task, (_, own_score, own_interval), *others = planned.task, *kept.scores
+    samples, results = zip(*found.pools[0], strict=True)
+    metrics = pooled_metrics(task, found.pools) | found.metrics()
+    metrics |= {task.score: found.score, f"{task.score}_low": found.interval.low,
+                f"{task.score}_high": found.interval.high}
+    _, baseline = distributed.on_main(context.state, lambda: compare_with_baseline(
+        task, replace(planned.dataset, validation=samples), results, task.config.trainer.seed))
+    return replace(kept, samples=samples, results=list(results), metrics=metrics, baseline=baseline,
+                   scores=(*others, (own, own_score, own_interval)))
 
 
 def pooled_metrics(task: Task, pools: Sequence[Pool]) -> dict[str, float | None]:

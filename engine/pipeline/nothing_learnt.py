@@ -43,9 +43,9 @@ class Baseline:
         """What the user must know if the baseline is not beaten."""
         better = score is not None and self.score is not None and score > self.score
         if better and self.gain.cases < FEW_CASES:
-            reasons = [f"only {self.gain.cases} validation cases, which is too few to tell: dataset.folds=5 "
+            reasons = [f"only {self.gain.cases} cases, which is too few to tell: dataset.folds=5 "
                        "tests on all images", *reasons]
-        lines = [f"Validation does not show that anything was learnt: {name} {format_metric(score)} is not "
+        lines = [f"The score does not show that anything was learnt: {name} {format_metric(score)} is not "
                  f"significantly above {format_metric(self.score)}, that of predicting {self.what} (difference: "
                  f"{self.gain})."]
         return "\n".join([*lines, *(["Likely reasons:"] if reasons else []), *(f"- {reason}" for reason in reasons)])

@@ -14,7 +14,7 @@ from sightsmith.core.contracts.report import Section
 from sightsmith.core.util.text import format_metric
 from sightsmith.engine.data.tiling import tile_dataset
 from sightsmith.engine.pipeline.cross_validation import CrossValidation, Reporters, train_like_folds
-from sightsmith.engine.pipeline.kept_model import KeptModel
+from sightsmith.engine.pipeline.kept_model import KeptModel, scored_by_folds
 from sightsmith.engine.pipeline.stages import PlannedRun, RunContext
 from sightsmith.engine.runs.run_dir import RunDir
 
@@ -40,7 +40,7 @@ def refit(context: RunContext, planned: PlannedRun, run: RunDir, own: KeptModel,
     context.console.print(said)
     note = (f"{said}. Its training has seen the validation images too, so that only other images can show how good it "
             "is. All other results of this report are those of the folds, each on the images that it left out.")
-    return replace(own.scored_by(folds, task, "validation, before the refit"), weights=weights,
+    return replace(scored_by_folds(context, planned, own, folds, "validation, before the refit"), weights=weights,
                    origin={"made_by": "refit", "epochs": epochs, "images": images, "cases": cases},
                    sections=(Section("Refit", note), *own.sections))
 

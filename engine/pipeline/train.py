@@ -22,7 +22,7 @@ from sightsmith.engine.pipeline import forgetting
 from sightsmith.engine.pipeline.cross_validation import FEW_CASES, Reporters, cross_validate
 from sightsmith.engine.pipeline.ensemble import ensemble_of_folds, soup_of_folds
 from sightsmith.engine.pipeline.fit import fit, reporters
-from sightsmith.engine.pipeline.kept_model import KeptModel, best_epoch
+from sightsmith.engine.pipeline.kept_model import KeptModel, best_epoch, scored_by_folds
 from sightsmith.engine.pipeline.nothing_learnt import likely_reasons
 from sightsmith.engine.pipeline.prepare import prepare
 from sightsmith.engine.pipeline.refit import refit
@@ -176,9 +176,9 @@ def _fit_and_report(context: RunContext, planned: PlannedRun, run: RunDir, statu
         return None
     config, task, epoch = planned.config, planned.task, fitted.best["epoch"]
     kept = best_epoch(context, planned, fitted)
-    warnings = [*fitted.warnings, *_nothing_learnt(context, planned, fitted, status, kept)]
     if planned.plan.folds:
         kept = _with_folds(context, planned, run, kept, epoch, partial(reporters, context, planned, status))
+    warnings = [*fitted.warnings, *_nothing_learnt(context, planned, fitted, status, kept)]
     if context.state.is_main_process:
         from sightsmith.engine.report.augmented_sheet import augmented_sheet
         from sightsmith.engine.report.report import write_report  # matplotlib: not needed to train
@@ -209,7 +209,7 @@ def _with_folds(context: RunContext, planned: PlannedRun, run: RunDir, own: Kept
     if planned.plan.refit:
         return refit(context, planned, run, kept, found, fold_reporters)
     if len({sample.case for sample in planned.dataset.validation}) < FEW_CASES:
-        return kept.scored_by(found, planned.task, "validation, which chose the epoch")
+        return scored_by_folds(context, planned, kept, found, "validation, which chose the epoch")
     return kept
 
 

@@ -112,7 +112,7 @@ def test_a_run_says_whether_it_learnt(tmp_path, capsys, learns, settings):
     status = json.loads((result.run_dir / "status.json").read_text())
     assert status["nothing_learnt"] is not learns
     assert status["baseline"] == 0.5
-    warning = "Validation does not show that anything was learnt"
+    warning = "The score does not show that anything was learnt"
     page, output = (result.run_dir / "report" / "index.html").read_text(), capsys.readouterr().out
     assert (warning in page, f"warning: {warning}" in output) == (not learns, not learns)
     if not learns:
