@@ -5,10 +5,10 @@ TASK ?= classification
 SETTINGS_classification := network=resnet18 network.weights=none image.size=32 augment.horizontal_flip=false \
     hyper.epochs=8 hyper.optimizer=adamw hyper.schedule=cosine
 SETTINGS_detection := network=rtmdet_tiny network.weights=none image.size=128 hyper.epochs=12 hyper.batch_size=4 \
-    hyper.learning_rate=0.002 hyper.optimizer=adamw hyper.schedule=cosine hyper.warmup_epochs=1
+    hyper.learning_rate=0.002 hyper.optimizer=adamw hyper.schedule=cosine hyper.warmup_epochs=1 dataset.folds=none
 SETTINGS_segmentation := network=segformer_b0 network.weights=none image.size=128 augment.horizontal_flip=false \
     augment.resized_crop=false augment.rotation=0 hyper.epochs=8 hyper.batch_size=4 hyper.optimizer=adamw \
-    hyper.schedule=cosine hyper.warmup_epochs=1
+    hyper.schedule=cosine hyper.warmup_epochs=1 dataset.folds=none
 VENV := .venv
 BIN := $(VENV)/bin
 

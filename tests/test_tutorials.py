@@ -24,6 +24,8 @@ def commands(page):
 
 
 def smaller(line):
+    if "sightsmith train " in line and "dataset.folds=" not in line:  # so few images would be cross-validated
+        line += " dataset.folds=none"
     if EMBEDDED in line and "dataset.limit=" not in line:
         return line.replace(EMBEDDED, f"{EMBEDDED} dataset.limit={IMAGES}")
     return re.sub(r"(?<=dataset\.limit=)\d+", lambda limit: str(max(IMAGES, int(limit[0]) // 10)), line)
