@@ -81,7 +81,10 @@ def write(labelled: Labelled, root: Path, cases: int, held_out: int, seed: int) 
         label, values = pictures[number]
         folder = root / ("drawn" if place < cases else "others") / label
         folder.mkdir(parents=True, exist_ok=True)
-        Image.fromarray(values.round().astype(np.uint8)).save(folder / f"{number:04d}.png")
+        picture = Image.fromarray(values.round().astype(np.uint8))
+        if picture.width < SIDE:
+            picture = picture.resize((SIDE, SIDE), Image.Resampling.BICUBIC)
+        picture.save(folder / f"{number:04d}.png")
 
 
 def main() -> None:

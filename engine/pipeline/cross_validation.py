@@ -1,7 +1,7 @@
 """Cross-validation by repeated stratified folds: the score of the run's recipe on cases that it has not seen.
 
-Each fold is left out of one more training, of as many epochs as the run's own model. So the cases left out choose
-nothing; the validation split has chosen the epoch of the run's own model, whose score is therefore slightly optimistic.
+Each fold is left out of one more training, whose last epoch is scored. So the cases left out choose nothing; the
+validation split has chosen the epoch of the run's own model, whose score is therefore optimistic.
 
 If an ensemble is made of the models of the folds, the validation split is left out of all of them: each has been
 trained on the cases of the other folds, so only cases in no fold show how good all of them are together.
@@ -110,8 +110,8 @@ class CrossValidation:
     def section(self) -> Section:
         """For the report."""
         epochs = f"{self.epochs} epoch{'' if self.epochs == 1 else 's'}"
-        note = (f"{self}. Each fold was left out of a training of its own, of {epochs} like that of the run's own "
-                "model. The images left out chose nothing in it.")
+        note = (f"{self}. Each fold was left out of a training of its own, of {epochs}. The images left out chose "
+                "nothing in it.")
         header = ("repeat", "fold", "images left out", self.name, "best epoch")
         return Section("Cross-validation", note=note, header=header,
                        rows=tuple((fold.repeat, fold.fold, fold.left_out, fold.score, fold.best_epoch)

@@ -1,13 +1,10 @@
-"""The kept model, trained once more on all cases, by the schedule that cross-validation has confirmed.
+"""The kept model, trained once more on all cases, by the schedule of the folds.
 
 Nothing is left to score it on. Its score is that of the folds, whose models had fewer cases than it has.
 """
 
 from __future__ import annotations
 
-import math
-import statistics
-from collections.abc import Sequence
 from dataclasses import replace
 
 from sightsmith.core.contracts.report import Section
@@ -25,7 +22,7 @@ def refit(context: RunContext, planned: PlannedRun, run: RunDir, own: KeptModel,
 
     An interrupted training is resumed. Called on every rank.
     """
-    task, epochs = planned.task, refit_epochs([fold.best_epoch for fold in folds.folds])
+    task, epochs = planned.task, folds.epochs
     every = replace(planned.dataset, train=planned.dataset.index.samples, validation=())
     every = tile_dataset(every, planned.config.dataset.tile, task)
     training = train_like_folds(context, planned, every.train, ())
@@ -34,8 +31,8 @@ def refit(context: RunContext, planned: PlannedRun, run: RunDir, own: KeptModel,
         trainer.fit(epochs)
     weights = {name: value.detach().cpu().clone() for name, value in trainer.eval_model.state_dict().items()}
     images, cases = (len({getattr(sample, kind) for sample in every.train}) for kind in ("image", "case"))
-    said = (f"Refitted on all {images} images, {cases} cases, for {epochs} epoch{'' if epochs == 1 else 's'}, the "
-            f"median of the folds' best; its score is that of the folds: {task.score} {format_metric(folds.score)}, "
+    said = (f"Refitted on all {images} images, {cases} cases, for {epochs} epoch{'' if epochs == 1 else 's'} "
+            f"like each fold; its score is that of the folds: {task.score} {format_metric(folds.score)}, "
             f"{folds.interval}")
     context.console.print(said)
     note = (f"{said}. Its training has seen the validation images too, so that only other images can show how good it "
@@ -43,8 +40,3 @@ def refit(context: RunContext, planned: PlannedRun, run: RunDir, own: KeptModel,
     return replace(scored_by_folds(context, planned, own, folds, "validation, before the refit"), weights=weights,
                    origin={"made_by": "refit", "epochs": epochs, "images": images, "cases": cases},
                    sections=(Section("Refit", note), *own.sections))
-
-
-def refit_epochs(best: Sequence[int]) -> int:
-    """The median of the folds' ``best`` epochs; of two in the middle the mean, rounded up."""
-    return math.ceil(statistics.median(best))

@@ -198,8 +198,10 @@ def _fit_and_report(context: RunContext, planned: PlannedRun, run: RunDir, statu
 
 def _with_folds(context: RunContext, planned: PlannedRun, run: RunDir, own: KeptModel, epoch: int,
                 fold_reporters: Reporters) -> KeptModel:
-    """Cross-validate, and make of the folds what is planned."""
-    found = cross_validate(context, planned, epoch, run, fold_reporters)
+    """Cross-validate, and make of the folds what is planned. With a refit they have the whole schedule, so that a small
+    validation split chooses nothing; otherwise as many epochs as the model that is kept, up to ``epoch``."""
+    epochs = planned.config.hyper.epochs if planned.plan.refit else epoch
+    found = cross_validate(context, planned, epochs, run, fold_reporters)
     context.console.print(f"Cross-validation: {found}")
     kept = own.with_cross_validation(found)
     if planned.plan.ensemble == "folds":

@@ -10,7 +10,6 @@ from tiny import tiny_config, tiny_dataset
 
 from sightsmith.core.util.errors import UserError
 from sightsmith.engine.pipeline.cross_validation import choose_refit
-from sightsmith.engine.pipeline.refit import refit_epochs
 from sightsmith.engine.training.callbacks import ProgressReporter
 from sightsmith.engine.training.state import TrainState
 
@@ -24,12 +23,6 @@ def test_a_refit_reports_no_validation():
     first, second = output.getvalue().splitlines()
     assert first == "refit  epoch 1/4  train loss 0.5000  6 s left"
     assert "validation loss" in second and "accuracy 0.2500" in second
-
-
-def test_the_schedule_of_a_refit_is_the_median_of_the_folds():
-    assert refit_epochs([3, 9, 5]) == 5
-    assert refit_epochs([3, 4]) == 4
-    assert refit_epochs([7]) == 7
 
 
 def test_when_the_kept_model_is_refitted():
