@@ -135,7 +135,8 @@ def tiny_trainer(folder: Path, config: Config, *, images: int = 26, callbacks=()
     validation = EvaluationSampler(images, config.hyper.batch_size, state.process_index, state.num_processes)
     seed_everything(7)
     model = model or TinyModel(explode_at)
-    return Trainer(accelerator=Accelerator(cpu=True, mixed_precision=precision), task=task, model=model, config=config, sampler=sampler,
+    return Trainer(accelerator=Accelerator(cpu=True, mixed_precision=precision), task=task, model=model, config=config,
+                   sampler=sampler,
                    train_loader=DataLoader(data, batch_sampler=sampler, collate_fn=task.collate),
                    validation_loader=DataLoader(data, batch_sampler=validation, collate_fn=task.collate),
                    score="accuracy", run=RunDir(folder), callbacks=callbacks, micro_batch=micro_batch)

@@ -158,7 +158,7 @@ def _automatic_folds(dataset: CheckedDataset, config: Config, cases: int, second
         return 0, (f"{trainings} trainings may take {format_duration(seconds * trainings)}, more than {budget:g} "
                    f"minutes, so that the score is of {_counted(validation)} that choose the epoch, too; "
                    f"dataset.folds={AUTO_FOLDS} cross-validates nevertheless")
-    return AUTO_FOLDS, f"only {_counted(validation)}"
+    return AUTO_FOLDS, f"only {_counted(validation)}; dataset.folds=none trains once"
 
 
 def _counted(validation: int) -> str:

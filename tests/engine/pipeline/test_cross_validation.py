@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 from types import SimpleNamespace
 
 import pytest
@@ -62,7 +63,12 @@ def test_a_run_with_folds(tmp_path, capsys):
     # The model that is kept is that of a run without folds.
     weights = [run.run_dir / "model" / "model.safetensors" for run in (alone, result)]
     assert weights[0].read_bytes() == weights[1].read_bytes()
-    assert alone.metrics.items() <= result.metrics.items()
+    # Its score is that of the folds: the validation images have chosen the epoch.
+    for end in ("", "_low", "_high"):
+        assert result.metrics[f"accuracy{end}"] == result.metrics[f"cv_accuracy{end}"]
+    assert status["score"] == card(result.run_dir)["accuracy"] == result.metrics["cv_accuracy"]
+    own = f"<td>validation, which chose the epoch</td><td>{alone.metrics['accuracy']:.4f}</td>"
+    assert own in re.sub(r"<td[^>]*>", "<td>", result.report.read_text())
     assert not (alone.run_dir / "folds").exists()
 
 
@@ -100,8 +106,12 @@ def test_tiles_of_an_image_are_left_out_together(tmp_path):
      ["4 folds × 2 repeats (as set)", "on all images (only 10 validation cases)", "10 trainings of"]),
     (["dataset.folds=4", "dataset.refit=false"], (4, 1), ["4 folds (as set)", "5 trainings of"]),
     (["dataset.folds=4", "ensemble=soup"], (4, 1), ["soup, of 4 models trained on folds", "5 trainings of"]),
-    (["dataset.folds=auto"], (5, 1), ["5 folds (only 10 validation cases)", "7 trainings of"]),
-    (["dataset.folds=auto", "dataset.validation_percentage=80"], (0, 1), ["none (30 validation cases are enough)"]),
+    (["dataset.folds=auto"], (5, 1), ["5 folds (only 10 validation cases; dataset.folds=none trains once)",
+                                      "7 trainings of"]),
+    (["recipe=default"], (5, 1), ["5 folds (only 10 validation cases", "7 trainings of"]),
+    (["recipe=default", "trainer.time_budget=0.01"], (0, 1), ["none (7 trainings may take", "more than 0.01 minutes"]),
+    (["dataset.folds=auto", "dataset.limit=400", "dataset.validation_percentage=30"], (0, 1),
+     ["validation cases are enough)"]),
     ([], (0, 1), []),
 ])
 def test_the_plan_says_what_it_costs_and_why(tmp_path, capsys, monkeypatch, overrides, folds, expected, plugins):

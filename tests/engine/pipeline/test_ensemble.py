@@ -268,12 +268,17 @@ def test_a_refit_that_was_stopped_ends_as_an_undisturbed_one(stage, tmp_path):
 
 
 def test_an_ensemble_needs_folds_of_the_training_cases():
-    assert choose_folds(tiny_dataset(24, 6), "18", "folds") == (18, "as set")
+    def chosen(dataset, folds, ensemble):
+        config = tiny_config()
+        return choose_folds(dataset, replace(config, dataset=replace(config.dataset, folds=folds), ensemble=ensemble),
+                            1.0)
+
+    assert chosen(tiny_dataset(24, 6), "18", "folds") == (18, "as set")
     with pytest.raises(UserError, match="has 18 cases to train on, as an ensemble keeps validation out"):
-        choose_folds(tiny_dataset(24, 6), "19", "folds")
-    with pytest.raises(UserError, match="dataset.folds=auto chose none: 30 validation cases are enough"):
-        choose_folds(tiny_dataset(100, 30), "auto", "soup")
-    assert choose_folds(tiny_dataset(100, 29), "auto", "soup") == (5, "only 29 validation cases")
+        chosen(tiny_dataset(24, 6), "19", "folds")
+    with pytest.raises(UserError, match="dataset.folds=auto chose none: 100 validation cases are enough"):
+        chosen(tiny_dataset(300, 100), "auto", "soup")
+    assert chosen(tiny_dataset(300, 99), "auto", "soup")[0] == 5
 
 
 def test_a_gain_is_paired_by_case():

@@ -1,4 +1,4 @@
-"""What a run imports before its first optimizer step."""
+"""What a run imports before its first line and before its first optimizer step."""
 
 from __future__ import annotations
 
@@ -49,3 +49,32 @@ def imported(tmp_path_factory) -> set[str]:
 def test_the_first_step_does_not_wait_for_what_only_scores_and_reports_use(imported, module):
     assert "torch" in imported
     assert module not in imported
+
+
+FIRST_LINE = """
+import json, os, sys
+from sightsmith.cli import main
+
+class Screen:
+    def write(self, text):
+        if text.strip():
+            os.write(1, json.dumps([text, "torch" in sys.modules]).encode())
+            os._exit(0)
+
+    def flush(self):
+        pass
+
+    isatty = flush
+
+sys.stdout = Screen()
+main(["train", *sys.argv[1:]])
+"""
+
+
+def test_the_first_line_does_not_wait_for_torch(tmp_path):
+    done = subprocess.run([sys.executable, "-c", FIRST_LINE, "task=classification", f"dataset.root={tmp_path}"],
+                          capture_output=True, text=True, timeout=280)
+    text, torch = json.loads(done.stdout)
+    assert text.startswith("sightsmith ")
+    assert "classification with " in text and str(tmp_path) in text
+    assert not torch
