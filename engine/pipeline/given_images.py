@@ -21,9 +21,10 @@ from sightsmith.core.util.errors import Problem, UserError
 from sightsmith.core.util.files import typed_path
 from sightsmith.engine.data.find_images import find_images
 
-EXPECTED = ("expected: the path of an image, a folder or a zip; a PIL image; a NumPy array (height, width, channels) "
-            "or a torch tensor (channels, height, width) of RGB or grey, uint8 from 0 to 255 or floating-point from 0 to "
-            "1; or a list of these")
+EXPECTED = (
+    "expected: the path of an image, a folder or a zip; a PIL image; a NumPy array (height, width, channels) or a "
+    "torch tensor (channels, height, width) of RGB or grey, uint8 from 0 to 255 or floating-point from 0 to 1; or a "
+    "list of these")
 PNG_MODES = ("1", "L", "LA", "P", "RGB", "RGBA", "I;16")
 CONVERTED_MODES = ("CMYK", "YCbCr", "LAB", "HSV", "RGBX", "RGBa", "La", "PA")
 """Of PIL images that become RGB; others have no black and white."""
@@ -44,8 +45,8 @@ class GivenImage:
 @contextmanager
 def given_images(given: Any, readers: Sequence[ImageReaderRecord], image: ImageConfig,
                  ) -> Iterator[tuple[list[GivenImage], list[Problem]]]:
-    """The images of ``given``, as :data:`EXPECTED` says, for a model with the configuration ``image``, and a problem for
-    everything that is none. The files of those from memory last as long as the context."""
+    """The images of ``given``, as :data:`EXPECTED` says, for a model with the configuration ``image``, and a problem
+    for everything that is none. The files of those from memory last as long as the context."""
     problems: list[Problem] = []
     found: list[GivenImage] = []
     with tempfile.TemporaryDirectory(prefix="sightsmith-") as folder:

@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING, Any
 from sightsmith.core.config.model_card import read_card
 from sightsmith.core.config.run_names import find_run
 from sightsmith.core.plugins.manager import Plugins, load_plugins
-from sightsmith.core.util.errors import UserError
+from sightsmith.core.util.errors import UserError, listed
+from sightsmith.core.util.html import ShownPage, html_table
+from sightsmith.core.util.text import format_metric
 from sightsmith.engine.runs.bundle import open_members, open_model, open_task
 from sightsmith.engine.runs.run_dir import RunDir
 
@@ -37,6 +39,18 @@ class Result:
     @property
     def report(self) -> Path:
         return RunDir(self.run_dir).report / "index.html"
+
+    def show(self, height: int = 800) -> ShownPage:
+        """The report, which a notebook shows as the value of a cell."""
+        return ShownPage(self.report, height)
+
+    def _repr_html_(self) -> str:
+        card, task = read_card(self.run_dir), self.plugins.task(read_card(self.run_dir)["task"])
+        low, high = (format_metric(self.metrics.get(f"{task.score}_{end}")) for end in ("low", "high"))
+        return html_table([
+            ("run", self.run_dir), ("task", task.name), ("network", card["network"]), ("classes", listed(self.classes)),
+            (task.score.replace("_", " "), f"{format_metric(self.metrics.get(task.score))}, 95 % confidence interval "
+                                           f"{low} to {high}"), ("report", self.report)])
 
     @cached_property
     def task(self) -> Task:

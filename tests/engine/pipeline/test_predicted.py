@@ -95,7 +95,7 @@ def test_everything_that_is_no_image_is_named_at_once(digits, images, tmp_path):
         "images[0]: a NumPy array of the shape (3, 28, 28), as if its channels came first": np.zeros((3, 28, 28)),
         "images[1]: a torch tensor of the shape (28, 28, 3), as if its channels came last": torch.zeros(28, 28, 3),
         "images[2]: a NumPy array of int64: its black and white are unknown": np.zeros((28, 28, 3), int),
-        "images[3]: a NumPy array of float64 with values from 0 to 255, not from 0 to 1: convert": np.full((9, 9), 255.0),
+        "images[3]: a NumPy array of float64 with values from 0 to 9, not from 0 to 1: convert": np.full((9, 9), 9.0),
         "images[4]: a torch tensor of float32 with values from -1 to 0": -torch.ones(1, 9, 9),
         "images[5]: a NumPy array of float64 with values from nan": np.full((9, 9), np.nan),
         "images[6]: builtins.int is no image": 6,
