@@ -13,6 +13,8 @@ from functools import wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from sightsmith.core.util.errors import ExportError, UserError
+
 if TYPE_CHECKING:
     from sightsmith.core.contracts.plan import Plan
     from sightsmith.engine.pipeline.evaluate import Evaluation
@@ -22,7 +24,8 @@ if TYPE_CHECKING:
     from sightsmith.engine.runs.listing import Runs
 
 __version__ = "0.1.0"
-__all__ = ["__version__", "evaluate", "export", "inspect", "list_runs", "load", "plan", "train"]
+__all__ = ["ExportError", "UserError", "__version__", "evaluate", "export", "inspect", "list_runs", "load", "plan",
+           "train"]
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
@@ -45,7 +48,7 @@ def train(overrides: Sequence[str] = (), **settings: Any) -> Result:
 
     ``overrides`` are Hydra overrides, as on the command line; ``settings`` are keys with values of Python, nested
     (``hyper={"epochs": 20}``) or dotted (``**{"hyper.epochs": 20}``). Raises
-    :class:`sightsmith.core.util.errors.UserError` for everything that the command line reports with exit code 2, and
+    :class:`UserError` for everything that the command line reports with exit code 2, and
     KeyboardInterrupt when it is stopped (Ctrl-C, or the stop button of a notebook): its message is the call that
     resumes the run.
     """
@@ -110,7 +113,7 @@ def export(run: str | os.PathLike[str] | Result, format: str = "onnx",
 
     ``run`` and ``dataset`` are as in :func:`evaluate`; the models are compared on the validation images, or on those of
     ``dataset``, and no output may differ by more than ``tolerance``. The files go to a new folder in ``output_dir``, by
-    default ``exports`` of the run. Raises :class:`sightsmith.core.util.errors.ExportError` if the models differ, and
+    default ``exports`` of the run. Raises :class:`ExportError` if the models differ, and
     UserError for a format that is not there.
     """
     from sightsmith.engine.pipeline.export import export as run_export

@@ -137,7 +137,7 @@ def test_a_run_that_is_stopped_says_how_it_is_resumed_from_python(tmp_path, monk
     title, call = str(stopped.value).split("\n")
     assert title == "the run is stopped; this resumes it:"
     assert f"trainer.resume={found.run}" in call
-    assert eval(call).run_dir == found.run  # noqa: S307
+    assert eval(call).run_dir == found.run
     [found] = sightsmith.list_runs(tmp_path)
     assert (found.status, found.progress) == ("finished", 1)
 

@@ -117,6 +117,10 @@ def _last(tensor: torch.Tensor, image: ImageConfig) -> Array:
         if values.shape[0] not in allowed and values.shape[2] in allowed:
             raise ImageError(f"a torch tensor of the shape {tuple(values.shape)}, as if its channels came last: pass "
                              "tensor.permute(2, 0, 1)")
+        if values.shape[0] not in allowed:
+            raise ImageError(f"a torch tensor of the shape {tuple(values.shape)}: its first axis has the channels, of "
+                             f"which {image.input_channels} are used; if it has grey images one after the other, pass "
+                             "list(tensor)")
         values = values.permute(1, 2, 0)
     elif values.ndim != 2:
         raise ImageError(f"a torch tensor of the shape {tuple(values.shape)}: it has {values.ndim} dimensions, not 3")
@@ -130,6 +134,9 @@ def _checked(array: Array, image: ImageConfig) -> Array:
     if array.ndim == 3 and array.shape[0] in allowed and array.shape[2] not in allowed:
         raise ImageError(f"a NumPy array of the shape {array.shape}, as if its channels came first: pass "
                          "array.transpose(1, 2, 0)")
+    if array.ndim == 3 and array.shape[2] not in allowed:
+        raise ImageError(f"a NumPy array of the shape {array.shape}: its last axis has the channels, of which "
+                         f"{image.input_channels} are used; if it has grey images one after the other, pass list(array)")
     return _levels(array, f"a NumPy array of {array.dtype}", image)
 
 

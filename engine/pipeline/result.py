@@ -14,6 +14,7 @@ from sightsmith.core.util.errors import UserError, listed
 from sightsmith.core.util.html import ShownPage, html_table
 from sightsmith.core.util.text import format_metric
 from sightsmith.engine.runs.bundle import open_members, open_model, open_task
+from sightsmith.engine.runs.library_warnings import warnings_in_log
 from sightsmith.engine.runs.run_dir import RunDir
 
 if TYPE_CHECKING:
@@ -53,11 +54,13 @@ class Result:
                                            f"{low} to {high}"), ("report", self.report)])
 
     @cached_property
+    @warnings_in_log()
     def task(self) -> Task:
         """The task as the run used it, with its configuration and classes."""
         return open_task(self.run_dir, self.plugins)
 
     @cached_property
+    @warnings_in_log()
     def model(self) -> nn.Module:
         """The run's own model in eval mode on the CPU, in mmengine's BaseModel contract."""
         return open_model(self.run_dir, self.task)
@@ -73,6 +76,7 @@ class Result:
         """What predicts; with ``tta``, flipped views too. Raises UserError if the training showed none."""
         return self.predictor.with_flips() if tta else self.predictor
 
+    @warnings_in_log()
     def predict(self, images: Any, device: str | None = None, *, tta: bool = False) -> Predictions:
         """Predict one image or many: files, each frame of those that have several, folders, zips, and images from
         memory, also mixed in a list; in tiles if trained on tiles.

@@ -105,6 +105,9 @@ def test_everything_that_is_no_image_is_named_at_once(digits, images, tmp_path):
         f"{tmp_path / 'empty'} contains no images": tmp_path / "empty",
         "images[11]: a NumPy array of the shape (9,)": np.zeros(9),
         "images[12]: builtins.dict is no image": {"a": 1},
+        "images[13]: a NumPy array of the shape (9, 8, 8): its last axis has the channels, of which 3 are used; if it "
+        "has grey images one after the other, pass list(array)": np.zeros((9, 8, 8)),
+        "images[14]: a torch tensor of the shape (9, 8, 8): its first axis has the channels": torch.zeros(9, 8, 8),
     }
     with pytest.raises(UserError) as refused:
         digits.predict([*given.values(), tmp_path / "text.png"])
@@ -112,7 +115,7 @@ def test_everything_that_is_no_image_is_named_at_once(digits, images, tmp_path):
         assert line in str(refused.value)
     assert len(refused.value.problems) == len(given) + 1
     assert "a NumPy array (height, width, channels)" in refused.value.hint
-    with pytest.raises(UserError, match=r"image: it has 4 bands, none of them known to be colours"):
+    with pytest.raises(UserError, match=r"the shape \(28, 28, 4\): its last axis has the channels"):
         digits.predict(np.zeros((28, 28, 4), np.uint8))
 
 
