@@ -60,8 +60,8 @@ def train(overrides: Sequence[str] = (), **settings: Any) -> Result:
 
 @_with_quiet_libraries
 def plan(overrides: Sequence[str] = (), **settings: Any) -> Plan:
-    """What :func:`train` would do with the same arguments: it checks the data, measures a few steps, prints the plan
-    and returns it. Raises UserError like :func:`train`."""
+    """What :func:`train` would do with the same arguments: it checks the data and measures a few steps. Nothing is
+    written. Raises UserError like :func:`train`."""
     from sightsmith.core.plugins.manager import load_plugins
     from sightsmith.engine.search.application import plan as make_plan
 

@@ -48,7 +48,7 @@ def test_the_stop_button_leaves_a_run_that_can_be_resumed(tmp_path):
 
     def watched(outputs, message, display_id, cell_index):
         if "epoch 1/" in message["content"].get("text", ""):
-            asyncio.ensure_future(client.km.interrupt_kernel())  # noqa: RUF006
+            asyncio.ensure_future(client.km.interrupt_kernel())
         return stream(outputs, message, display_id, cell_index)
 
     client.output = watched

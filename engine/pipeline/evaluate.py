@@ -90,7 +90,8 @@ class Evaluation:
     def _repr_html_(self) -> str:
         rows = [(name, split.images, format_metric(split.metrics[self.score]), split.interval.span(),
                  *([] if split.tta_gain is None else [split.tta_gain])) for name, split in self.splits.items()]
-        return html_table(rows, [str(column.header) for column in self.table().columns], f"Report: {self.report}")
+        return html_table(rows, [str(column.header) for column in self.table().columns]) + html_table(
+            [("Report", self.report)])
 
     def to_json(self) -> dict[str, Any]:
         return {name: {"images": split.images, "cases": split.interval.cases, "metrics": split.metrics,

@@ -136,7 +136,8 @@ def _checked(array: Array, image: ImageConfig) -> Array:
                          "array.transpose(1, 2, 0)")
     if array.ndim == 3 and array.shape[2] not in allowed:
         raise ImageError(f"a NumPy array of the shape {array.shape}: its last axis has the channels, of which "
-                         f"{image.input_channels} are used; if it has grey images one after the other, pass list(array)")
+                         f"{image.input_channels} are used; if it has grey images one after the other, pass "
+                         "list(array)")
     return _levels(array, f"a NumPy array of {array.dtype}", image)
 
 

@@ -43,9 +43,9 @@ def _how_to_go_on(stop: BaseException) -> str:
 
 
 def plan(overrides: Sequence[str], plugins: Plugins) -> Plan:
-    """Compose ``overrides``, check their data and print the plan of the run. See :func:`sightsmith.plan`."""
+    """Compose ``overrides``, check their data and make the plan of the run. See :func:`sightsmith.plan`."""
     overrides = typed_overrides(with_task(overrides, plugins, print), plugins)
-    return make_plan(with_absolute_paths(compose_quoted(overrides, plugins)), overrides, plugins)
+    return make_plan(with_absolute_paths(compose_quoted(overrides, plugins)), overrides, plugins, quiet=True)
 
 
 def _train(overrides: Sequence[str], plugins: Plugins) -> Result:
