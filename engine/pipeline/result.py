@@ -25,6 +25,13 @@ if TYPE_CHECKING:
     from sightsmith.engine.pipeline.predicted import PredictedImage, Predictions
 
 
+class ModelDescription(dict[str, Any]):
+    """What a model takes and returns, by topic; a notebook shows it as a table."""
+
+    def _repr_html_(self) -> str:
+        return html_table(self.items())
+
+
 @dataclass(frozen=True)
 class Result:
     """A run: its folder, the metrics of its best checkpoint, and its model.
@@ -62,8 +69,14 @@ class Result:
     @cached_property
     @warnings_in_log()
     def model(self) -> nn.Module:
-        """The run's own model in eval mode on the CPU, in mmengine's BaseModel contract."""
+        """The run's own model in eval mode, in mmengine's BaseModel contract: see :meth:`describe_model`. It is on the
+        CPU until something is predicted on a GPU. Calling the result does everything for an image."""
         return open_model(self.run_dir, self.task)
+
+    def describe_model(self) -> ModelDescription:
+        """How :attr:`model` is called: its input, mean and standard deviation for values from 0 to 1, and what it
+        returns. Empty if the task does not say it."""
+        return ModelDescription(self.task.describe_model(self.model))
 
     @cached_property
     def predictor(self) -> Predictor:

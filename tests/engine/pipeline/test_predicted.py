@@ -13,8 +13,10 @@ from command_line import within
 from PIL import Image
 from torchvision.transforms.functional import pil_to_tensor, to_tensor
 
+from sightsmith.core.contracts.dataset import Sample
 from sightsmith.core.util.errors import UserError
 from sightsmith.core.util.files import cache_dir
+from sightsmith.engine.pipeline.inference import batches
 
 
 @pytest.fixture(scope="module")
@@ -137,3 +139,31 @@ def test_without_pandas_the_package_is_named(digits, images, monkeypatch):
     monkeypatch.setitem(sys.modules, "pandas", None)
     with pytest.raises(UserError, match=r"pip install 'sightsmith\[pandas\]'"):
         digits.predict(images).to_dataframe()
+
+
+def test_the_model_of_labels_is_called_as_it_says(digits, images):
+    found = digits.describe_model()
+    assert found["input"].startswith("images (N, 3, 32, 32) float32 from 0 to 1, RGB")
+    assert (len(found["mean"]), len(found["std"])) == (3, 3)
+    array = np.random.default_rng(0).integers(0, 255, (32, 32, 3), dtype=np.uint8)
+    names = {"model": digits.model, "images": torch.from_numpy(array).permute(2, 0, 1)[None] / 255}
+    with torch.no_grad():
+        scores = eval(found["call"], names).softmax(1)[0].tolist()
+    assert dict(zip(digits.classes, scores, strict=True)) == pytest.approx(digits(array).scores, abs=1e-5)
+    assert "<td>returns</td><td>logits (N, 10)" in found._repr_html_()
+
+
+@pytest.mark.parametrize(("run", "returned"), [("boxes", "pred_instances: bboxes (n, 4)"), ("maps", "seg_logits")])
+def test_the_models_of_openmmlab_say_how_they_are_called(request, run, returned):
+    result = request.getfixturevalue(run)
+    found, preprocessor = result.describe_model(), result.model.data_preprocessor
+    values = preprocessor.mean.flatten().tolist()
+    values = values[::-1] if run == "boxes" else values  # RTMDet takes BGR, as ImageNet's means of Caffe's order show
+    assert [255 * value for value in found["mean"]] == pytest.approx(values, abs=1e-3)
+    assert "64 px" in found["input"] and returned in found["returns"]
+    [path] = [next((cache_dir() / "samples" / result.task.config.task.name).rglob("*.png"))]
+    [batch] = batches(result.task, [Sample(path, path.name)])
+    with torch.no_grad():
+        [sample] = eval(found["call"], {"model": result.model, "images": batch["inputs"],
+                                        "samples": batch["data_samples"]})
+    assert hasattr(sample, returned.partition(":")[0])
