@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import os
+import random
 import signal
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 import torch
 from broken_datasets import MULTI_ROWS, folders, table
@@ -137,7 +139,11 @@ def test_a_run_that_is_stopped_says_how_it_is_resumed_from_python(tmp_path, monk
     title, call = str(stopped.value).split("\n")
     assert title == "the run is stopped; this resumes it:"
     assert f"trainer.resume={found.run}" in call
+    random.seed(1), np.random.seed(1), torch.manual_seed(1)
+    expected = random.random(), np.random.random(), torch.rand(1)
+    random.seed(1), np.random.seed(1), torch.manual_seed(1)
     assert eval(call).run_dir == found.run
+    assert (random.random(), np.random.random(), torch.rand(1)) == expected  # the caller's are not seeded anew
     [found] = sightsmith.list_runs(tmp_path)
     assert (found.status, found.progress) == ("finished", 1)
 

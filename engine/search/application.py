@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import random
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
+import numpy as np
+import torch
 from hydra._internal.callbacks import Callbacks
 from hydra._internal.hydra import Hydra
 from hydra._internal.utils import create_config_search_path
@@ -31,9 +35,22 @@ def train(overrides: Sequence[str], plugins: Plugins) -> Result:
     See :func:`sightsmith.train`.
     """
     try:
-        return _train(overrides, plugins)
+        with random_numbers_kept():
+            return _train(overrides, plugins)
     except (StoppedError, KeyboardInterrupt) as stop:
         raise KeyboardInterrupt(_how_to_go_on(stop)) from None
+
+
+@contextmanager
+def random_numbers_kept() -> Iterator[None]:
+    """The caller's random numbers on the CPU go on as if the block, which seeds the generators, had not been there."""
+    of_python, of_numpy = random.getstate(), np.random.get_state()
+    try:
+        with torch.random.fork_rng(devices=[]):
+            yield
+    finally:
+        random.setstate(of_python)
+        np.random.set_state(of_numpy)
 
 
 def _how_to_go_on(stop: BaseException) -> str:
@@ -45,7 +62,8 @@ def _how_to_go_on(stop: BaseException) -> str:
 def plan(overrides: Sequence[str], plugins: Plugins) -> Plan:
     """Compose ``overrides``, check their data and make the plan of the run. See :func:`sightsmith.plan`."""
     overrides = typed_overrides(with_task(overrides, plugins, print), plugins)
-    return make_plan(with_absolute_paths(compose_quoted(overrides, plugins)), overrides, plugins, quiet=True)
+    with random_numbers_kept():
+        return make_plan(with_absolute_paths(compose_quoted(overrides, plugins)), overrides, plugins, quiet=True)
 
 
 def _train(overrides: Sequence[str], plugins: Plugins) -> Result:
