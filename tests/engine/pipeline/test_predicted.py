@@ -158,7 +158,7 @@ def test_the_models_of_openmmlab_say_how_they_are_called(request, run, returned)
     result = request.getfixturevalue(run)
     found, preprocessor = result.describe_model(), result.model.data_preprocessor
     values = preprocessor.mean.flatten().tolist()
-    values = values[::-1] if run == "boxes" else values  # RTMDet takes BGR, as ImageNet's means of Caffe's order show
+    values = values[::-1] if run == "boxes" else values  # RTMDet takes BGR
     assert [255 * value for value in found["mean"]] == pytest.approx(values, abs=1e-3)
     assert "64 px" in found["input"] and returned in found["returns"]
     [path] = [next((cache_dir() / "samples" / result.task.config.task.name).rglob("*.png"))]
