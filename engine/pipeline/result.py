@@ -96,8 +96,8 @@ class Result:
 
         An image from memory is a PIL image, a NumPy array (height, width, channels) or (height, width), or a torch
         tensor (channels, height, width) or (height, width); RGB or grey, uint8 from 0 to 255, uint16 from 0 to 65535 or
-        floating-point from 0 to 1, in the units of ``image.range`` if the run has it. Arrays with one more axis are
-        many images. Do not resize or normalise: that is part of the model.
+        floating-point from 0 to 1, in the units of ``image.range`` if the run has it. Arrays with four axes are many
+        images. Do not resize or normalise: that is part of the model.
 
         ``device`` is such as "cuda:1", by default a GPU if there is one. With ``tta``, flipped views are predicted too,
         those that the training showed. Raises UserError naming everything that is no image and every file that cannot
