@@ -36,9 +36,14 @@ from sightsmith.core.plugins.manager import load_plugins
 DOCS = Path(__file__).resolve().parent
 ROOT = DOCS.parent
 EXAMPLES = ("sightsmith-timm", "sightsmith-keypoints")
-RESULTS = ("sightsmith.engine.pipeline.result.Result", "sightsmith.core.contracts.prediction.Prediction",
-           "sightsmith.core.contracts.prediction.PredictedObject", "sightsmith.core.util.errors.UserError")
-"""What the functions of the package return and raise."""
+RESULTS = ("sightsmith.engine.pipeline.result.Result", "sightsmith.engine.pipeline.predicted.Predictions",
+           "sightsmith.engine.pipeline.predicted.PredictedImage", "sightsmith.core.contracts.prediction.Prediction",
+           "sightsmith.core.contracts.prediction.PredictedObject", "sightsmith.engine.pipeline.evaluate.Evaluation",
+           "sightsmith.engine.pipeline.evaluate.SplitEvaluation", "sightsmith.engine.pipeline.export.Export",
+           "sightsmith.engine.pipeline.export.Parity", "sightsmith.engine.pipeline.inspect.Inspection",
+           "sightsmith.engine.runs.listing.RunSummary", "sightsmith.core.contracts.plan.Plan")
+"""What the functions of the package return."""
+NOTEBOOKS = tuple(path.stem for path in sorted((DOCS / "notebooks").glob("*.ipynb")))
 CONSTANTS = (str, int, float, tuple, frozenset)
 
 
@@ -137,7 +142,7 @@ def hooks() -> str:
 
 
 def python_api() -> str:
-    parts = ["# Python API\n", *_module("sightsmith"), "## What they return and raise\n", *map(_documented, RESULTS)]
+    parts = ["# Python API\n", *_module("sightsmith"), "## What they return\n", *map(_documented, RESULTS)]
     return "\n\n".join(parts)
 
 
@@ -226,6 +231,17 @@ def tuners() -> str:
 # What stands elsewhere in the repository
 
 
+def notebook(name: str) -> Callable[[], str]:
+    def page() -> str:
+        cells = json.loads((DOCS / "notebooks" / f"{name}.ipynb").read_text())["cells"]
+        title, *others = ("".join(cell["source"]) for cell in cells)
+        kinds = [cell["cell_type"] for cell in cells[1:]]
+        parts = [text if kind == "markdown" else f"```python\n{text}\n```"
+                 for kind, text in zip(kinds, others, strict=True)]
+        return "\n\n".join([title, f"This page is a notebook: [{name}.ipynb]({name}.ipynb).", *parts])
+    return page
+
+
 def readme() -> str:
     text = (ROOT / "README.md").read_text()
     return text.replace("](docs/", "](").replace("](LICENSE)", "](licence.md)")
@@ -262,6 +278,7 @@ PAGES: dict[str, Callable[[], str]] = {
     "reference/tuners.md": tuners,
     "reference/python.md": python_api, "reference/plugin-api.md": plugin_api,
     **{f"examples/{name}.md": example(name) for name in EXAMPLES},
+    **{f"notebooks/{name}.md": notebook(name) for name in NOTEBOOKS},
 }
 
 if __name__ == "__main__":

@@ -28,9 +28,10 @@ from hostile_images import hostile
 from mutations import Mutation, mutated
 
 from sightsmith.cli import main
-from sightsmith.core.config import compose
+from sightsmith.core.config.compose import compose
 from sightsmith.core.contracts.schema import Config
 from sightsmith.core.plugins.manager import load_plugins
+from sightsmith.engine.pipeline import inspect as inspecting
 
 SECONDS = 60
 MEMORY = 3 * 2**30
@@ -94,7 +95,7 @@ def _configurations() -> dict[str, Config]:
             task, source = make(name, Path(folder) / "set")
             overrides = [f"task={task}", f"dataset.root={source}", "dataset.min_images_per_class=1"]
             _ended(["inspect", *overrides])
-            configurations.setdefault(task, compose.compose(overrides, load_plugins()))
+            configurations.setdefault(task, compose(overrides, load_plugins()))
     return configurations
 
 
@@ -122,7 +123,7 @@ def _child(root: Path, config: Config, files: list[Path]) -> None:
     try:
         output, errors, said, more, touched, codes = files
         gc.freeze()
-        compose.compose = lambda *_: config
+        inspecting.compose = lambda *_: config
         bound_child(SECONDS)
         notes = touched.open("a", buffering=1)
         with codes.open("a", buffering=1) as ended:

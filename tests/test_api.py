@@ -4,14 +4,21 @@ from __future__ import annotations
 
 import json
 import os
+import random
+import signal
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 import torch
 from broken_datasets import MULTI_ROWS, folders, table
+from command_line import within
+from fake_plugins import with_plugin
 
 import sightsmith
+from sightsmith.core.plugins import manager
+from sightsmith.core.plugins.hookspecs import hookimpl
 from sightsmith.core.util.errors import UserError
 
 SMALL = ["task=classification", "network=mobilenet_v3_small", "network.weights=none", "image.size=32",
@@ -113,3 +120,106 @@ def test_it_joins_ranks_that_are_there(tmp_path, launcher):
     assert json.loads((run / "plan.json").read_text())["devices"] == 2
     assert json.loads((run / "status.json").read_text())["status"] == "finished"
     assert done.stdout.count("epoch 2/2") == 1
+
+
+@hookimpl
+def press_ctrl_c(epoch):
+    os.kill(os.getpid(), signal.SIGINT)
+
+
+def test_a_run_that_is_stopped_says_how_it_is_resumed_from_python(tmp_path, monkeypatch, blank_plots):
+    settings = {"dataset": {"root": "sample", "limit": 60}, "output_dir": tmp_path}
+    with monkeypatch.context() as installed:
+        plugins = with_plugin(installed, "stops", "sightsmith_presets", [], sightsmith_after_epoch=press_ctrl_c)
+        installed.setattr(manager, "load_plugins", lambda: plugins)
+        with pytest.raises(KeyboardInterrupt) as stopped:
+            sightsmith.train(SMALL, **settings)
+    [found] = sightsmith.list_runs(tmp_path)
+    assert (found.status, found.run.parent) == ("stopped", tmp_path)
+    title, call = str(stopped.value).split("\n")
+    assert title == "the run is stopped; this resumes it:"
+    assert f"trainer.resume={found.run}" in call
+    random.seed(1), np.random.seed(1), torch.manual_seed(1)
+    expected = random.random(), np.random.random(), torch.rand(1)
+    random.seed(1), np.random.seed(1), torch.manual_seed(1)
+    assert eval(call).run_dir == found.run
+    assert (random.random(), np.random.random(), torch.rand(1)) == expected  # the caller's are not seeded anew
+    [found] = sightsmith.list_runs(tmp_path)
+    assert (found.status, found.progress) == ("finished", 1)
+
+
+def test_a_stop_before_there_is_a_run_has_a_message(monkeypatch, tmp_path):
+    def interrupted(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("sightsmith.engine.search.application.compose_quoted", interrupted)
+    with pytest.raises(KeyboardInterrupt, match="nothing to resume"):
+        sightsmith.train(SMALL, output_dir=tmp_path)
+
+
+def test_the_functions_take_a_run_as_the_commands_do(digits, tmp_path, monkeypatch):
+    runs = digits.run_dir.parent
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "runs").symlink_to(runs)
+    for run in (digits, digits.run_dir, str(digits.run_dir), "last", digits.run_dir.name):
+        assert sightsmith.load(run).run_dir == digits.run_dir
+    found = sightsmith.evaluate("last", split="validation", output_dir=tmp_path / "evaluations")
+    assert found.splits["validation"].metrics["accuracy"] == digits.metrics["accuracy"]
+    assert found.folder.parent == tmp_path / "evaluations"
+    assert "<td>validation</td><td>20</td>" in found._repr_html_()
+    assert found.show()._repr_html_().startswith("<iframe srcdoc=\"&lt;!doctype html")
+    code, _, errors = within("evaluate", "run=last", "split=validation", f"output_dir={tmp_path / 'again'}")
+    assert code == 0, errors
+    [again] = (tmp_path / "again").glob("*/metrics.json")
+    assert json.loads(again.read_text())["splits"] == found.to_json()
+
+
+def test_another_data_set_is_named_as_in_train(digits, tmp_path):
+    folders(tmp_path / "set", (("cat", 4), ("dog", 4)))
+    with pytest.raises(UserError, match="classes that the run does not know"):
+        sightsmith.evaluate(digits, tmp_path / "set")
+    found = sightsmith.evaluate(digits, {"root": tmp_path / "set", "class_map": {"cat": "1", "dog": "2"}},
+                                output_dir=tmp_path / "out")
+    assert found.splits["all"].images == 8
+    with pytest.raises(UserError, match=r"evaluation has no key dataset\.rot"):
+        sightsmith.evaluate(digits, {"rot": tmp_path})
+
+
+def test_export_returns_the_comparison(digits, tmp_path):
+    found = sightsmith.export(digits, "torchscript", output_dir=tmp_path)
+    assert found.folder.parent == tmp_path
+    assert found.parity.largest_difference < 1e-3
+    assert f"<td>Exported</td><td>{found.folder}</td>" in found._repr_html_()
+
+
+def test_inspect_returns_problems_instead_of_raising(tmp_path):
+    folders(tmp_path / "<set>", (("cat", 12), ("dog", 12)))
+    (tmp_path / "<set>" / "cat" / "bad.png").write_text("no picture")
+    found = sightsmith.inspect(dataset=tmp_path / "<set>")
+    assert [problem.file for problem in found.problems if problem.severity == "error"] == ["cat/bad.png"]
+    html = found._repr_html_()
+    assert "<td>cat/bad.png</td>" in html and "&lt;set&gt;" in html and "<set>" not in html
+    assert found.to_json()["classes"]["dog"]["train"] + found.to_json()["classes"]["dog"]["validation"] == 12
+    with pytest.raises(UserError, match="there is no such"):
+        sightsmith.inspect(dataset=tmp_path / "sets")
+
+
+def test_a_plan_is_returned_and_nothing_is_trained(tmp_path, capsys):
+    found = sightsmith.plan(SMALL, dataset={"root": "sample", "limit": 60}, output_dir=tmp_path, name="<b>")
+    assert (found.epochs, found.train_images + found.validation_images) == (2, 60)
+    html = found._repr_html_()
+    assert "<td>2, optimizer steps in each:" in html and "<td>hyper.learning_rate</td>" in html
+    assert "<td>&lt;b&gt;</td>" in html
+    assert "Plan" not in capsys.readouterr().out  # it is shown as the value of the cell
+    assert not list(tmp_path.iterdir())
+    with pytest.raises(UserError, match=r"sightsmith\.plan"):
+        sightsmith.train(SMALL, dataset={"root": "sample", "limit": 60}, output_dir=tmp_path, trainer={"dry_run": True})
+
+
+def test_results_and_lists_of_runs_are_shown_in_notebooks(digits, tmp_path):
+    html = digits._repr_html_()
+    assert f"<td>{digits.run_dir}</td>" in html and "95 % confidence interval" in html
+    found = sightsmith.list_runs(digits.run_dir.parent)
+    assert "<td>finished</td><td>100 %</td>" in found._repr_html_()
+    assert sightsmith.list_runs(digits.run_dir.parent, task="detection") == ()
+    assert sightsmith.list_runs(tmp_path)._repr_html_() == "no runs"

@@ -24,12 +24,14 @@ class PredictedObject:
 class Prediction:
     """The prediction for an image of ``width`` x ``height`` pixels, or for one ``frame`` of a multi-frame file.
 
+    ``path`` is None for an image from memory.
+
     ``scores`` has the probability of each class, highest first; they sum to 1, except for multi-label. ``objects`` are
     sorted by descending score. ``semantic_mask`` (height, width) uint8 is 0 for the background and i + 1 for
     ``classes[i]`` of the run. A task sets one of the three.
     """
 
-    path: Path
+    path: Path | None
     width: int
     height: int
     frame: int | None = None

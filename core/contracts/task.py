@@ -109,6 +109,11 @@ class Task(ABC, Generic[ResultT, PredictionT]):
     def predict(self, model: Model, batch: dict[str, Any]) -> list[PredictionT]:
         """Predict each sample (the model is in eval mode, without gradients); samples may lack annotation."""
 
+    def describe_model(self, model: Model) -> Mapping[str, Any]:
+        """How ``model`` is called by those who have nothing else of ours: input, mean and standard deviation, the call,
+        and what it returns. Empty if that is not said."""
+        return {}
+
     def flipped(self, batch: dict[str, Any], axes: Sequence[int]) -> dict[str, Any]:
         """A copy of ``batch`` with its images flipped along ``axes`` (-1: left to right, -2: upside down);
         :meth:`predict` flips the predictions for it back. Raises UserError if the task cannot."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import shlex
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -80,7 +81,17 @@ class NonFiniteLossError(Exception):
 
 
 class StoppedError(Exception):
-    """The run was asked to stop (Ctrl-C, SIGTERM); its last checkpoint is written."""
+    """The run was asked to stop (Ctrl-C, SIGTERM); its last checkpoint is written.
+
+    ``resume`` are the overrides that resume it; none if it has no folder yet.
+    """
+
+    def __init__(self, resume: Sequence[str] = ()) -> None:
+        super().__init__(tuple(resume))
+        self.resume = tuple(resume)
+
+    def __str__(self) -> str:
+        return f"stopped; resume it with: sightsmith train {shlex.join(self.resume)}" if self.resume else "stopped"
 
 
 class HungError(Exception):

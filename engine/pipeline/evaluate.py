@@ -18,6 +18,7 @@ from sightsmith.core.contracts.schema import Config
 from sightsmith.core.contracts.task import Task
 from sightsmith.core.util.errors import Problem, UserError
 from sightsmith.core.util.files import ensure_writable, write_json
+from sightsmith.core.util.html import ShownPage, html_table
 from sightsmith.core.util.text import format_metric
 from sightsmith.engine.data.thumbnails import shown_bands
 from sightsmith.engine.data.tiling import tiled
@@ -81,6 +82,16 @@ class Evaluation:
             table.add_row(name, str(split.images), format_metric(split.metrics[self.score]), split.interval.span(),
                           *([] if gained is None else [f"{gained.text}, {gained.interval.span()}"]))
         return table
+
+    def show(self, height: int = 800) -> ShownPage:
+        """The report, which a notebook shows as the value of a cell."""
+        return ShownPage(self.report, height)
+
+    def _repr_html_(self) -> str:
+        rows = [(name, split.images, format_metric(split.metrics[self.score]), split.interval.span(),
+                 *([] if split.tta_gain is None else [split.tta_gain])) for name, split in self.splits.items()]
+        return html_table(rows, [str(column.header) for column in self.table().columns]) + html_table(
+            [("Report", self.report)])
 
     def to_json(self) -> dict[str, Any]:
         return {name: {"images": split.images, "cases": split.interval.cases, "metrics": split.metrics,

@@ -20,6 +20,7 @@ from sightsmith.core.contracts.records import ExportFormatRecord
 from sightsmith.core.plugins.manager import Plugins
 from sightsmith.core.util.errors import ExportError, UserError, describe_error, near
 from sightsmith.core.util.files import ensure_writable, make_folder, write_atomic, write_json
+from sightsmith.core.util.html import html_table
 from sightsmith.core.util.text import format_metric
 from sightsmith.engine.pipeline.console import tracked
 from sightsmith.engine.pipeline.evaluate import labelled_splits, tiled_as_trained
@@ -69,6 +70,9 @@ class Export:
         return [f"Parity on {parity.images} images: outputs differ by up to {parity.largest_difference:.2g}{above}",
                 f"{score}: {format_metric(parity.original)} as trained, {format_metric(parity.exported)} exported",
                 f"Exported: {self.folder}"]
+
+    def _repr_html_(self) -> str:
+        return html_table([line.split(": ", 1) for line in self.lines()])
 
 
 def export(result: Result, form: str, plugins: Plugins, settings: Mapping[str, str] = {}, tolerance: float = TOLERANCE,

@@ -36,6 +36,7 @@ class MaskVolumes:
         if len(self._slices) < info.frames:
             return
         stem = _without_suffix(name)
+        assert prediction.path is not None  # a volume is a file
         reader: Any = read_header(prediction.path, builder=info.reader)[0]
         place = self._folder / self._below / short_path(stem if self._stems[stem] == 1 else name)
         path = reader.save(np.stack(self._slices), place)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from itertools import groupby
-from pathlib import Path
 
 import torch
 
@@ -14,51 +14,74 @@ from sightsmith.core.contracts.prediction import Prediction
 from sightsmith.core.contracts.records import ImageReaderRecord
 from sightsmith.core.contracts.results import RawPrediction
 from sightsmith.core.contracts.schema import ImageConfig
+from sightsmith.core.contracts.task import Task
 from sightsmith.core.util.errors import Problem, UserError
 from sightsmith.engine.data.check import frames_of
 from sightsmith.engine.data.check_images import about_input
+from sightsmith.engine.data.find_images import about_missing
 from sightsmith.engine.data.images import STACKED, probe
+from sightsmith.engine.data.thumbnails import load_rgb
 from sightsmith.engine.data.tiling import tiled
+from sightsmith.engine.pipeline.given_images import GivenImage
 from sightsmith.engine.pipeline.inference import Predictor, infer
+from sightsmith.engine.pipeline.predicted import PredictedImage
 
 
-def predict(predictor: Predictor, paths: Iterable[str | Path], device: torch.device,
-            readers: Collection[ImageReaderRecord]) -> Iterator[Prediction]:
-    """One prediction per image in the order of ``paths``; one per frame for files with several frames.
+def predict(predictor: Predictor, images: Sequence[GivenImage], device: torch.device,
+            readers: Collection[ImageReaderRecord]) -> Iterator[PredictedImage]:
+    """One prediction per image in the order of ``images``; one per frame for files with several frames.
 
     All files are checked first; ``readers`` are those that may be used. Raises UserError naming every file that cannot
     be read.
     """
-    infos, problems = probed(paths, readers, predictor.task.config.image)
+    infos, problems = probed(images, readers, predictor.task.config.image)
     if problems:
         raise unreadable(problems)
     predictor, task = predictor.to(device), predictor.task
-    samples = frames_of([Sample(Path(name), name) for name in infos], infos)
+    given: dict[str, GivenImage] = {}
+    for place, image in enumerate(images):  # which may be given twice
+        given[f"{image.name} ({place})" if image.name in given else image.name] = image
+    placed = {name: infos[image] for name, image in given.items()}
+    samples = frames_of([Sample(image.path, name) for name, image in given.items()], placed)
     tile = task.config.dataset.tile
-    tiles = samples if tile is None else tiled(samples, infos, tile, task.config.dataset.tile_overlap)
+    tiles = samples if tile is None else tiled(samples, placed, tile, task.config.dataset.tile_overlap)
     predicted: Iterator[RawPrediction] = infer(task, tiles, predictor.predict)
     for _, pairs in groupby(zip(predicted, tiles, strict=True), key=lambda pair: pair[1].image):
         parts, of_image = zip(*pairs, strict=True)
-        info = infos[of_image[0].name]
-        yield task.prediction(parts, of_image, (info.height, info.width))
+        yield _predicted(task.prediction(parts, of_image, _size(placed, of_image[0])), given[of_image[0].name],
+                         of_image[0], task)
 
 
-def probed(paths: Iterable[str | Path], readers: Collection[ImageReaderRecord], image: ImageConfig,
-           ) -> tuple[dict[str, ImageInfo], list[Problem]]:
-    """What the files are, by their path, and a problem for each that cannot be read, has other bands than a model with
-    the configuration ``image`` takes, or no black and white."""
+def _size(infos: Mapping[str, ImageInfo], sample: Sample) -> tuple[int, int]:
+    return infos[sample.name].height, infos[sample.name].width
+
+
+def _predicted(found: Prediction, image: GivenImage, sample: Sample, task: Task) -> PredictedImage:
+    sample = replace(sample, name=image.name, tile=None)
+    return PredictedImage(
+        None if image.temporary else image.path, found.width, found.height, found.frame, found.scores, found.objects,
+        found.semantic_mask, name=image.name, task=task, sample=sample,
+        pixels=load_rgb(sample, task.config.image) if image.temporary else None)
+
+
+def probed(images: Iterable[GivenImage], readers: Collection[ImageReaderRecord], image: ImageConfig,
+           ) -> tuple[dict[GivenImage, ImageInfo], list[Problem]]:
+    """What the files are, and a problem for each that cannot be read, has other bands than a model with the
+    configuration ``image`` takes, or no black and white."""
     infos, problems = {}, []
-    for path in paths:
+    for given in dict.fromkeys(images):
         try:
-            info = probe(Path(path), readers, stack=image.pages == STACKED)
+            if not given.path.exists():
+                raise ImageError(about_missing(given.path))
+            info = probe(given.path, readers, stack=image.pages == STACKED)
             if wrong := about_input(info, image):
                 raise ImageError(wrong)
-            infos[str(path)] = info
+            infos[given] = info
         except (ImageError, OSError) as error:
-            problems.append(Problem(str(error), file=str(path)))
+            problems.append(Problem(str(error), file=given.name))
     return infos, problems
 
 
-def unreadable(problems: Iterable[Problem]) -> UserError:
-    """The error of files that cannot be read."""
-    return UserError("These images cannot be read:", problems=problems, hint="remove or convert them")
+def unreadable(problems: Iterable[Problem], hint: str = "remove or convert them") -> UserError:
+    """The error of images that cannot be read."""
+    return UserError("These images cannot be read:", problems=problems, hint=hint)

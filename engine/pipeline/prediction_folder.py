@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -11,12 +10,12 @@ import numpy as np
 from matplotlib import colormaps
 from PIL import Image
 
-from sightsmith.core.contracts.dataset import Sample
 from sightsmith.core.contracts.image import Array, ImageInfo
 from sightsmith.core.contracts.prediction import Prediction
 from sightsmith.core.util.files import fill_file, short_path, write_json
-from sightsmith.engine.data.thumbnails import blended, load_rgb, palette, shown_bands
+from sightsmith.engine.data.thumbnails import blended, palette, shown_bands
 from sightsmith.engine.pipeline.mask_volumes import MaskVolumes
+from sightsmith.engine.pipeline.predicted import PredictedImage
 from sightsmith.engine.pipeline.prediction_table import table_for
 from sightsmith.engine.pipeline.result import Result
 from sightsmith.engine.report.draw import drawn
@@ -24,41 +23,10 @@ from sightsmith.engine.report.page import write_csv
 from sightsmith.engine.report.predictions_page import Card, write_predictions_page, write_thumbnail
 
 FORMAT = 1
-TOP = 5
-"""Labels written for each image, the most likely first."""
 FILE, TABLE, PAGE = "predictions.json", "predictions.csv", "index.html"
 PICTURES, THUMBNAILS, MAPS, HEATMAPS = "pictures", "thumbnails", "maps", "heatmaps"
 HEATMAP_OPACITY = 0.6
 """Of the highest value, drawn over the image."""
-
-
-@dataclass
-class ImagePrediction:
-    """The prediction for one image, the image's path relative to the input, and the files written for it by kind."""
-
-    name: str
-    prediction: Prediction
-    files: dict[str, str] = field(default_factory=dict)
-    reader: str | None = None
-
-    @property
-    def sample(self) -> Sample:
-        """The image again, without annotation."""
-        return Sample(self.prediction.path, self.name, frame=self.prediction.frame, reader=self.reader)
-
-    def to_json(self) -> dict[str, Any]:
-        found = self.prediction
-        content: dict[str, Any] = {"image": self.name, "frame": found.frame, "width": found.width,
-                                   "height": found.height}
-        if found.scores:
-            content["labels"] = [{"label": name, "score": round(score, 6)}
-                                 for name, score in list(found.scores.items())[:TOP]]
-        elif found.semantic_mask is None:
-            content["objects"] = [
-                {"label": item.label, "score": round(item.score, 6), "box": [round(side, 3) for side in item.box],
-                 **({"mask": {"size": [item.mask.height, item.mask.width], "counts": item.mask.counts.decode()}}
-                    if item.mask is not None else {})} for item in found.objects]
-        return content | self.files
 
 
 class PredictionFolder:
@@ -75,31 +43,31 @@ class PredictionFolder:
         self._cards: list[Card] = []
         self._places: set[str] = set()
 
-    def add(self, item: ImagePrediction, heatmap: Array | None) -> None:
+    def add(self, item: PredictedImage, heatmap: Array | None) -> None:
         """Write the pictures of one image or frame, and keep what the other files say of it."""
-        prediction, image = item.prediction, self._result.task.config.image
-        place = short_path(item.name) + ("" if prediction.frame is None else f"-{prediction.frame}")
+        files: dict[str, str] = {}
+        place = short_path(item.name) + ("" if item.frame is None else f"-{item.frame}")
         while place in self._places:  # "IM-0" is frame 0 of IM, and may be a file beside it
             place += "+"
         self._places.add(place)
-        found = self._table.add(item.name, prediction)
-        if prediction.semantic_mask is not None:
-            item.files["semantic_mask"] = f"{MAPS}/{place}.png"
-            self._write(item.files["semantic_mask"], _coloured(prediction.semantic_mask, self._result.classes))
+        found = self._table.add(item.name, item)
+        if item.semantic_mask is not None:
+            files["semantic_mask"] = f"{MAPS}/{place}.png"
+            self._write(files["semantic_mask"], _coloured(item.semantic_mask, self._result.classes))
         if self._pictures:
-            item.files["picture"] = f"{PICTURES}/{place}.png"
-            pixels = load_rgb(item.sample, image)
-            picture = drawn(pixels, prediction, self._result.classes, self._min_score)
-            self._write(item.files["picture"], picture)
-            small = Image.fromarray(pixels) if prediction.scores else picture  # the caption has the labels
+            files["picture"] = f"{PICTURES}/{place}.png"
+            pixels = item.rgb()
+            picture = drawn(pixels, item, self._result.classes, self._min_score)
+            self._write(files["picture"], picture)
+            small = Image.fromarray(pixels) if item.scores else picture  # the caption has the labels
             size = write_thumbnail(small, self.path / THUMBNAILS / f"{place}.jpg")
-            name = item.name if prediction.frame is None else f"{item.name}, frame {prediction.frame}"
-            self._cards.append(Card(name, found, item.files["picture"], f"{THUMBNAILS}/{place}.jpg", size))
+            name = item.name if item.frame is None else f"{item.name}, frame {item.frame}"
+            self._cards.append(Card(name, found, files["picture"], f"{THUMBNAILS}/{place}.jpg", size))
         if heatmap is not None:
-            item.files["heat_map"] = f"{HEATMAPS}/{place}.png"
-            self._write(item.files["heat_map"], _heated(load_rgb(item.sample, image), heatmap))
-        self._volumes.add(item.name, prediction)
-        self._images.append(item.to_json())
+            files["heat_map"] = f"{HEATMAPS}/{place}.png"
+            self._write(files["heat_map"], _heated(item.rgb(), heatmap))
+        self._volumes.add(item.name, item)
+        self._images.append(item.to_json() | files)
 
     def finish(self, source: str, unreadable: Mapping[str, str]) -> str:
         """Write JSON, table and page of what has been added. ``source`` is the input, and ``unreadable`` has the reason

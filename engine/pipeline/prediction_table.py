@@ -13,6 +13,8 @@ from sightsmith.core.contracts.image import Array
 from sightsmith.core.contracts.prediction import Prediction
 from sightsmith.core.util.text import printable
 
+MIN_SCORE = 0.3
+"""Of objects that are counted and drawn."""
 THRESHOLD = 0.5
 """Labels of a multi-label image have at least this probability; a single label below it is called uncertain."""
 NAMED = 10

@@ -27,7 +27,6 @@ from starlette.requests import ClientDisconnect
 from sightsmith.core.contracts.image import ImageError
 from sightsmith.core.util.errors import UserError
 from sightsmith.engine.data.masks import encode
-from sightsmith.engine.pipeline.prediction_folder import ImagePrediction
 from sightsmith.engine.pipeline.result import Result
 from sightsmith.engine.pipeline.trial_decoding import TooManyPixelsError, TrialDecoder
 
@@ -186,12 +185,12 @@ def _predicted(result: Result, decoder: TrialDecoder, path: Path, until: float) 
     """Raises ImageError. ``until`` is on the monotonic clock."""
     decoder.decode(path, max(until - time.monotonic(), 0))
     try:
-        found = list(result.predict([path]))
+        found = result.predict(path, "cpu")
     except UserError as error:
         raise ImageError(error.problems[0].message if error.problems else error.message) from error
     answers = []
     for prediction in found:
-        content = ImagePrediction("", prediction).to_json()
+        content = prediction.to_json()
         del content["image"]
         if prediction.semantic_mask is not None:
             content["masks"] = [

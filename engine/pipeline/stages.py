@@ -52,8 +52,12 @@ class RunContext:
 
     def continuation(self, run: RunDir) -> str:
         """The command that resumes ``run``."""
+        return "sightsmith train " + shlex.join(self.resuming(run))
+
+    def resuming(self, run: RunDir) -> list[str]:
+        """The overrides that resume ``run``."""
         kept = [override for override in self.overrides if not override.lstrip("+").startswith("trainer.resume")]
-        return "sightsmith train " + shlex.join([*kept, f"trainer.resume={run.path}"])
+        return [*kept, f"trainer.resume={run.path}"]
 
 
 @dataclass(frozen=True)

@@ -61,9 +61,9 @@ def with_absolute_paths(config: Config) -> Config:
     return config
 
 
-def plan(config: Config, overrides: Sequence[str], plugins: Plugins) -> Plan:
-    """Check the data, benchmark, and print the plan of a run of ``config``. Raises UserError."""
-    return _on_devices(_plan, config, list(overrides), plugins)
+def plan(config: Config, overrides: Sequence[str], plugins: Plugins, *, quiet: bool = False) -> Plan:
+    """Check the data, benchmark, and print the plan of a run of ``config``, unless ``quiet``. Raises UserError."""
+    return _on_devices(_plan, config, list(overrides), plugins, quiet)
 
 
 def _on_devices(function: Callable[..., T], config: Config, *arguments: Any) -> T:
@@ -104,10 +104,12 @@ def _train(config: Config, overrides: Sequence[str], plugins: Plugins, sweep_fol
         distributed.close_state(state)
 
 
-def _plan(config: Config, overrides: Sequence[str], plugins: Plugins) -> Plan:
+def _plan(config: Config, overrides: Sequence[str], plugins: Plugins, quiet: bool) -> Plan:
     state = distributed.open_state()
     try:
+        context = RunContext.of(config, overrides, None, state, plugins)
+        context.details.quiet |= quiet
         with shortage_explained():
-            return prepare(RunContext.of(config, overrides, None, state, plugins), config).plan
+            return prepare(context, config).plan
     finally:
         distributed.close_state(state)

@@ -135,7 +135,7 @@ def _with_status(context: RunContext, planned: PlannedRun, run: RunDir, status: 
     except (KeyboardInterrupt, StoppedError) as stop:
         context.console.print(f"Stopped. Resume it with:\n  {context.continuation(run)}")
         _failed(context, run, status, STOPPED, "stopped by a signal", stop)
-        raise
+        raise StoppedError(context.resuming(run)) from stop
     except BaseException as error:
         log.exception("the run failed")
         lacking = resource_error(error, f"resume the run:\n  {context.continuation(run)}")

@@ -19,7 +19,7 @@ from sightsmith.engine.data.statistics import under_represented
 from sightsmith.engine.data.thumbnails import shown_bands
 from sightsmith.engine.report.data_section import about_objects
 from sightsmith.engine.report.page import write_page
-from sightsmith.engine.report.plan_table import SETTINGS, plan_rows, settings_rows
+from sightsmith.engine.report.plan_table import SETTINGS, settings_rows
 from sightsmith.engine.runs.run_dir import RunDir
 from sightsmith.engine.training.bootstrap import LEVEL, RESAMPLES, Interval
 
@@ -41,7 +41,7 @@ def write_report(run: RunDir, task: Task, plan: Plan, dataset: CheckedDataset, h
         *task.report(results, samples, run.report),
         _class_balance(task, dataset),
         *about_objects(dataset),
-        Section("Plan", rows=tuple(plan_rows(plan))),
+        Section("Plan", rows=tuple(plan.rows())),
         Section("Hyperparameters", rows=tuple(settings_rows(plan)), header=SETTINGS),
         _lock(run, dataset),
     ]

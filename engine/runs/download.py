@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import shutil
+import sys
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
@@ -111,7 +112,8 @@ def _size(path: Path) -> int:
 @contextlib.contextmanager
 def _progress(name: str) -> Iterator[Progress]:
     """A bar on a terminal's stderr, else one line."""
-    screen = Console(stderr=True, highlight=False, soft_wrap=True)
+    screen = Console(stderr=True, force_terminal=None if sys.stderr.isatty() else False, force_jupyter=False,
+                     highlight=False, soft_wrap=True)
     columns = TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TransferSpeedColumn()
     with Progress(*columns, console=screen, transient=True, disable=not screen.is_terminal) as progress:
         if not screen.is_terminal:

@@ -1,10 +1,14 @@
-"""Training from Python: what :func:`sightsmith.train` does."""
+"""Training from Python: what :func:`sightsmith.train` and :func:`sightsmith.plan` do."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import random
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
+import numpy as np
+import torch
 from hydra._internal.callbacks import Callbacks
 from hydra._internal.hydra import Hydra
 from hydra._internal.utils import create_config_search_path
@@ -14,11 +18,13 @@ from omegaconf import OmegaConf
 
 from sightsmith.core.config.compose import compose_quoted, install
 from sightsmith.core.config.overrides import typed_overrides
+from sightsmith.core.contracts.plan import Plan
 from sightsmith.core.plugins.manager import Plugins
-from sightsmith.core.util.errors import UserError
+from sightsmith.core.util.errors import StoppedError, UserError
 from sightsmith.engine.pipeline.find_task import with_task
 from sightsmith.engine.pipeline.result import Result
-from sightsmith.engine.pipeline.start import start
+from sightsmith.engine.pipeline.start import plan as make_plan
+from sightsmith.engine.pipeline.start import start, with_absolute_paths
 from sightsmith.engine.search.hydra_task import HydraTask
 from sightsmith.engine.search.sweep import run_sweep
 
@@ -28,6 +34,39 @@ def train(overrides: Sequence[str], plugins: Plugins) -> Result:
 
     See :func:`sightsmith.train`.
     """
+    try:
+        with random_numbers_kept():
+            return _train(overrides, plugins)
+    except (StoppedError, KeyboardInterrupt) as stop:
+        raise KeyboardInterrupt(_how_to_go_on(stop)) from None
+
+
+@contextmanager
+def random_numbers_kept() -> Iterator[None]:
+    """The caller's random numbers on the CPU go on as if the block, which seeds the generators, had not been there."""
+    of_python, of_numpy = random.getstate(), np.random.get_state()
+    try:
+        with torch.random.fork_rng(devices=[]):
+            yield
+    finally:
+        random.setstate(of_python)
+        np.random.set_state(of_numpy)
+
+
+def _how_to_go_on(stop: BaseException) -> str:
+    if isinstance(stop, StoppedError) and stop.resume:
+        return f"the run is stopped; this resumes it:\nsightsmith.train({list(stop.resume)!r})"
+    return "stopped before the run had a folder, so there is nothing to resume"
+
+
+def plan(overrides: Sequence[str], plugins: Plugins) -> Plan:
+    """Compose ``overrides``, check their data and make the plan of the run. See :func:`sightsmith.plan`."""
+    overrides = typed_overrides(with_task(overrides, plugins, print), plugins)
+    with random_numbers_kept():
+        return make_plan(with_absolute_paths(compose_quoted(overrides, plugins)), overrides, plugins, quiet=True)
+
+
+def _train(overrides: Sequence[str], plugins: Plugins) -> Result:
     overrides = typed_overrides(with_task(overrides, plugins, print), plugins)
     config = compose_quoted(overrides, plugins)
     if plugins.tuner(config.tuner.name).searches:
@@ -36,7 +75,8 @@ def train(overrides: Sequence[str], plugins: Plugins) -> Result:
     else:
         result = start(config, overrides, plugins)
     if result is None:
-        raise UserError("trainer.dry_run=true trains nothing, so there is no result", hint="omit trainer.dry_run")
+        raise UserError("trainer.dry_run=true trains nothing, so there is no result",
+                        hint="omit trainer.dry_run, or type sightsmith.plan(...)")
     return result
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from collections.abc import Iterator, Mapping
 from enum import Enum
 from typing import Any
@@ -11,6 +12,9 @@ from typing import Any
 from sightsmith.core.config.literal import quoted
 from sightsmith.core.contracts.keys import walk
 from sightsmith.core.util.errors import UserError
+
+WORD, LITERAL = re.compile(r"[A-Za-z_][\w./-]*", re.ASCII), re.compile("null|none|true|false|nan|inf", re.IGNORECASE)
+"""Text that Hydra reads as it is, so that what resumes a run can be read too, except for what it takes for a value."""
 
 
 def as_overrides(settings: Mapping[str, Any]) -> list[str]:
@@ -43,7 +47,8 @@ def _value(key: str, value: Any) -> str:
     if value is None or isinstance(value, (bool, int)):
         return json.dumps(value)
     if isinstance(value, (str, os.PathLike)):
-        return quoted(os.fspath(value))
+        text = os.fspath(value)
+        return text if WORD.fullmatch(text) and not LITERAL.fullmatch(text) else quoted(text)
     if isinstance(value, (list, tuple)):
         return f"[{','.join(_value(key, item) for item in value)}]"
     raise UserError(f"{key}={value!r} is neither text nor a number, a truth value, None, a list or a mapping")

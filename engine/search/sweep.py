@@ -132,9 +132,9 @@ def _run(state: SweepState, tuner: Tuner | AsynchronousTuner, first: Sequence[Su
             returns += finish_best(state, launcher)
         if not launcher.budget.spent(state.seconds):  # otherwise it may resume with more time
             discard_checkpoints(state.trials)
-    except (StoppedError, KeyboardInterrupt):
+    except (StoppedError, KeyboardInterrupt) as stop:
         console().print(f"The sweep was stopped. Resume it with:\n  {state.continuation}")
-        raise
+        raise StoppedError(shlex.split(state.continuation)[2:]) from stop
     finally:
         from sightsmith.engine.search.sweep_report import write_sweep_report  # matplotlib: only once all have ended
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -176,6 +176,18 @@ class ClassificationTask(Task[ClassificationResult, ClassificationPrediction]):
     def predict(self, model: Model, batch: dict[str, Any]) -> list[ClassificationPrediction]:
         logits = self._logits(model, model.data_preprocessor(batch, False))
         return [{"scores": scores} for scores in metrics.probabilities(logits.cpu().numpy(), self.multi_label)]
+
+    def describe_model(self, model: Model) -> Mapping[str, Any]:
+        channels, size = self.config.image.input_channels, self.input_size()
+        preprocessor = model.data_preprocessor
+        return {
+            "input": f"images (N, {channels}, {size}, {size}) float32 from 0 to 1"
+                     + (", RGB, grey in all three" if channels == 3 else "") + ", stretched to that size",
+            "mean": [round(value, 6) for value in preprocessor.mean.flatten().tolist()],
+            "std": [round(value, 6) for value in preprocessor.std.flatten().tolist()],
+            "call": "model(**model.data_preprocessor({'inputs': images}), mode='predict')",
+            "returns": f"logits (N, {len(self.classes)}) in the order of the classes; "
+                       f"{'sigmoid()' if self.multi_label else 'softmax(1)'} makes them probabilities"}
 
     def flipped(self, batch: dict[str, Any], axes: Sequence[int]) -> dict[str, Any]:
         return {**batch, "inputs": batch["inputs"].flip(tuple(axes))}

@@ -24,6 +24,7 @@ EXTRAS = (
     ("joblib", "joblib", ("hydra_plugins.hydra_joblib_launcher",), "parallel trials of a search"),
     ("Ray", "ray", ("ray",), "tuner=ray_pbt and tuner=ray_asha"),
     ("heat maps", "heatmap", ("captum",), "predict heatmaps=true"),
+    ("data frames", "pandas", ("pandas",), "predictions.to_dataframe()"),
     ("ONNX", "export", ("onnx", "onnxruntime"), "export format=onnx"),
     ("server", "serve", ("fastapi", "uvicorn"), "sightsmith serve"),
 )

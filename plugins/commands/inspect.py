@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -38,33 +38,21 @@ def inspect_command(arguments: list[str], plugins: Plugins) -> int:
     if options.html is not None:
         _ensure_new(options.html, "--html")
 
-    from sightsmith.core.config.compose import compose
-    from sightsmith.core.contracts.recommendation import Recommendation
     from sightsmith.core.util.files import ensure_writable, make_folder
     from sightsmith.core.util.text import printable
-    from sightsmith.engine.data.channels import choose_channels
-    from sightsmith.engine.data.check_split import across
-    from sightsmith.engine.data.near_duplicates import near_duplicates
-    from sightsmith.engine.data.statistics import describe
-    from sightsmith.engine.pipeline.find_task import with_task
-    from sightsmith.engine.pipeline.load_dataset import check
+    from sightsmith.engine.pipeline.inspect import inspect
     from sightsmith.plugins.commands.output import print_json
     from sightsmith.plugins.commands.tables import print_dataset
 
     report: Callable[[str], None] = (lambda line: None) if options.json else print
     if options.html is not None:
         ensure_writable(options.html)
-    config = compose(with_task(options.overrides, plugins, report), plugins)
-    dataset = check(config, plugins, report)
-    if not has_errors(dataset.problems):
-        config = Recommendation(choose_channels(config, dataset)).applied(config)
+    found = inspect(options.overrides, plugins, report)
+    config, dataset, pairs = found.config, found.dataset, found.near_duplicates
     html = options.html
     if options.augmentations and html is None:
         html = Path(f"{dataset.index.root.name}-augmented")
         _ensure_new(html, "augmentations=true")
-    plugins.dataset_checked(dataset=dataset)
-    pairs = near_duplicates(dataset.index.samples, config.image)
-    dataset = replace(dataset, problems=(*dataset.problems, *across(dataset, pairs)))
     if html is not None:
         from sightsmith.engine.report.inspect_page import write_inspect_page
 
@@ -72,7 +60,7 @@ def inspect_command(arguments: list[str], plugins: Plugins) -> int:
         make_folder(html.parent)
         report(f"Page: {write_inspect_page(html, dataset, pairs, config.image, sheet)}")
     if options.json:
-        print_json(describe(dataset, config.image) | {"near_duplicates": [pair.to_json() for pair in pairs]})
+        print_json(found.to_json())
         if has_errors(dataset.problems):
             return 2
     else:

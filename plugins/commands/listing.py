@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,15 +12,12 @@ from sightsmith.core.config.presets import Preset, load_presets
 from sightsmith.core.contracts.annotation import can_derive
 from sightsmith.core.contracts.records import Record
 from sightsmith.core.util.errors import UserError
-from sightsmith.core.util.reading import read_json
-from sightsmith.engine.runs.run_dir import RunDir, read_status
+from sightsmith.engine.runs.listing import list_runs
 
 if TYPE_CHECKING:
     from sightsmith.core.plugins.manager import Plugins
 
 Row = dict[str, Any]
-PLANNED = ("name", "task", "network")
-"""What a run's plan says of it."""
 
 
 def rows(kind: str, plugins: Plugins, task: str | None = None, output_dir: Path = Path("runs")) -> list[Row]:
@@ -28,7 +25,7 @@ def rows(kind: str, plugins: Plugins, task: str | None = None, output_dir: Path 
     if task is not None:
         plugins.task(task)
     if kind == "runs":
-        return [row for row in map(_run, sorted(output_dir.rglob("status.json"))) if task in (None, row["task"])]
+        return [run.to_json() for run in list_runs(output_dir, task)]
     return ROWS[kind](plugins, task)
 
 
@@ -123,22 +120,3 @@ ROWS: dict[str, Callable[[Plugins, str | None], list[Row]]] = {
     "networks": _networks, "presets": _presets, "formats": _formats, "readers": _readers, "exporters": _exporters,
     "recipes": _recipes, "tuners": _tuners, "augmentations": _augmentations, "tasks": _tasks, "loggers": _loggers,
     "commands": _commands, "plugins": _plugins}
-
-
-def _run(status_file: Path) -> Row:
-    run = RunDir(status_file.parent)
-    status = read_status(run)
-    plan, data = _texts(run.plan, PLANNED), _texts(run.data, ("root",))
-    return {"run": str(run.path), **{key: plan.get(key) for key in PLANNED}, "dataset": data.get("root"),
-            "status": status["status"], "progress": status.get("progress"), "score": status.get("score"),
-            "created": status.get("created"), "device_hours": status.get("device_hours"),
-            "message": status.get("message")}
-
-
-def _texts(path: Path, keys: Sequence[str]) -> dict[str, Any]:
-    """These keys of a run's file; none if it is missing or damaged, which breaks no list."""
-    try:
-        content: dict[str, Any] = read_json(path, dict.fromkeys(keys, str))
-    except UserError:
-        return {}
-    return content

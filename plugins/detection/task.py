@@ -44,6 +44,8 @@ class DetectionTask(OpenMMLabTask[DetectionResult, DetectionPrediction]):
     """Boxes, and a mask per object if the network predicts masks."""
 
     package = "mmdet"
+    returned = ("pred_instances: bboxes (n, 4), left, top, right, bottom in pixels of the original image, scores (n,), "
+                "labels (n,), indices of the classes, and masks if the network has them")
 
     @property
     def with_masks(self) -> bool:

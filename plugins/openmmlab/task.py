@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import math
 from abc import abstractmethod
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
 from typing import Any
@@ -34,6 +34,7 @@ from sightsmith.plugin import (
 from sightsmith.plugins.openmmlab import adapt, parts, stems, zoo
 from sightsmith.plugins.openmmlab.batch_norm import patch_batch_norm
 from sightsmith.plugins.openmmlab.build import assemble, scope, without_distributed
+from sightsmith.plugins.openmmlab.description import described
 from sightsmith.plugins.openmmlab.module import ModuleModel
 from sightsmith.plugins.openmmlab.progress import publish_progress
 from sightsmith.plugins.openmmlab.weights import load_starting_weights, load_teacher
@@ -46,6 +47,8 @@ class OpenMMLabTask(Task[ResultT, PredictionT]):
     """A task whose networks are configurations of the zoo of :attr:`package`."""
 
     package: str
+    returned: str
+    """what the model adds to a data sample"""
     """``mmdet`` or ``mmseg``"""
 
     def input_size(self) -> int:
@@ -197,6 +200,9 @@ class OpenMMLabTask(Task[ResultT, PredictionT]):
         return {"inputs": [_flipped(image, sample, axes) for image, sample in pairs],
                 "data_samples": [sample.new(metainfo={**sample.metainfo, "flipped": tuple(axes)})
                                  for sample in batch["data_samples"]]}
+
+    def describe_model(self, model: Model) -> Mapping[str, Any]:
+        return described(model, self.config.image.input_channels, self.input_size(), self.returned)
 
     @staticmethod
     def mean_loss(results: Sequence[SampleResult]) -> float | None:

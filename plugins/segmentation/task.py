@@ -38,6 +38,8 @@ class SegmentationTask(OpenMMLabTask[SegmentationResult, SegmentationPrediction]
     """Every pixel is background or belongs to one class."""
 
     package = "mmseg"
+    returned = ("seg_logits (classes + 1, height, width) and pred_sem_seg (1, height, width) in pixels of the original "
+                "image; 0 is the background")
 
     def tile_overlap(self, training: bool) -> float:
         """0 in validation, where each pixel counts once."""

@@ -20,9 +20,9 @@ from sightsmith.core.contracts.image import Frame
 from sightsmith.core.contracts.records import ImageReaderRecord
 from sightsmith.core.plugins.manager import load_plugins
 from sightsmith.core.util.errors import UserError, has_errors
+from sightsmith.engine.data.find_images import find_images
 from sightsmith.engine.data.image_files import is_image, is_image_file, using_readers
 from sightsmith.engine.pipeline.load_dataset import check
-from sightsmith.engine.pipeline.predict_files import find_images
 
 
 def checked(root, *overrides, plugins=None):

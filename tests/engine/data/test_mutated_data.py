@@ -16,7 +16,7 @@ from guarded_inspect import CONTROL, dataset_case, image_case, inspect, prepare
 from mutated_commands import COMMANDS, command_case
 from tool_datasets import label_studio
 
-from sightsmith.engine.pipeline.predict_files import find_images
+from sightsmith.engine.data.find_images import find_images
 from sightsmith.plugins.commands.output import print_json
 
 IMAGE_SEEDS = [seed for seed in range(1, 23) if seed % 10]

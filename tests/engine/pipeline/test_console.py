@@ -7,7 +7,19 @@ import sys
 
 import pytest
 
-from sightsmith.engine.pipeline.console import tracked
+from sightsmith.engine.pipeline.console import console, tracked
+
+
+def test_a_notebook_gets_plain_lines(monkeypatch):
+    """Its kernel sets FORCE_COLOR, and is no terminal."""
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    output, errors = io.StringIO(), io.StringIO()
+    monkeypatch.setattr(sys, "stdout", output)
+    monkeypatch.setattr(sys, "stderr", errors)
+    assert list(tracked("abc", "predicting")) == ["a", "b", "c"]
+    console().print("[bold]epoch 1/2[/]")
+    assert not console().is_terminal
+    assert (output.getvalue(), errors.getvalue()) == ("epoch 1/2\n", "")
 
 
 @pytest.mark.parametrize("terminal", [True, False])

@@ -52,7 +52,13 @@ def test_numbers_of_libraries_and_enumerations():
     assert as_overrides({"a": np.int64(3), "b": np.float32(0.5), "c": np.array([1.5, 2]), "d": np.bool_(True),
                          "e": torch.tensor(0.25), "f": [np.int8(1)], "g": float("inf"), "h": np.float64(0.1),
                          "i": Optimizer.ADAM, "j": Kind.LAST}) == [
-        "a=3", "b=0.5", "c=[1.5,2.0]", "d=true", "e=0.25", "f=[1]", "g=inf", "h=0.1", "i='adam'", "j='adamw'"]
+        "a=3", "b=0.5", "c=[1.5,2.0]", "d=true", "e=0.25", "f=[1]", "g=inf", "h=0.1", "i=adam", "j=adamw"]
+
+
+def test_text_stays_text(plugins):
+    for text in ("true", "Null", "nan", "1e3", "a b", "runs/a-b.c", "x,y", "~", "é", "none", "[1]", "${a}", ""):
+        config = compose(as_overrides({"task": "classification", "dataset": {"root": "x"}, "name": f"{text}"}), plugins)
+        assert config.name == text
 
 
 def test_what_is_no_value():
