@@ -24,8 +24,9 @@ class Inspect:
 
     overrides: list[str] = overrides("task=... dataset.root=... and any other key of `train`")
     convert: str | None = key("also write the data set in this format: `sightsmith list formats`", None,
-                              metavar="FORMAT")
-    convert_dir: Path | None = key("folder for the converted data, by default ./NAME-FORMAT", None, metavar="FOLDER")
+                              metavar="FORMAT", offers="writers")
+    convert_dir: Path | None = key("folder for the converted data, by default ./NAME-FORMAT", None, metavar="FOLDER",
+                                    offers="files")
     augmentations: bool = key("also show augmented training images, on the page of --html or, without it, in "
                               "./NAME-augmented", False)
     json: bool = flag("print one JSON object")

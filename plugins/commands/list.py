@@ -22,8 +22,9 @@ class List:
 
     kind: str = word("what to list", choices=KINDS)
     name: str | None = word("list presets: a preset's name or file, to show its card", None)
-    task: str | None = flag("only list entries for this task", None, metavar="TASK")
-    output_dir: Path = flag("list runs: the folder of the runs, by default runs", Path("runs"), metavar="FOLDER")
+    task: str | None = flag("only list entries for this task", None, metavar="TASK", offers="tasks")
+    output_dir: Path = flag("list runs: the folder of the runs, by default runs", Path("runs"), metavar="FOLDER",
+                            offers="files")
     json: bool = flag("print a JSON array")
 
 

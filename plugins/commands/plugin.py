@@ -37,6 +37,6 @@ def sightsmith_commands() -> list[CommandRecord]:
         _command("preset", "create run=last name=NAME", "create a preset from a run",
                  "create run=last name=my_nuclei modality=microscopy package=true", settings="CreatePreset"),
         _command("doctor", "[--json]", "check the installation", "--json", settings="Doctor"),
-        _command("completion", "", 'bash completion: eval "$(sightsmith completion)"', "> completion.bash",
+        _command("completion", "bash|zsh|fish", "complete commands, keys and values in your shell", "zsh > _sightsmith",
                  settings="Completion"),
     ]

@@ -28,10 +28,7 @@ def train_command(arguments: list[str], plugins: Plugins) -> int:
         return _train_as_json([text for text in arguments if text != "--json"], plugins)
 
     from sightsmith.engine.search.command_line import train_with_hydra
-    from sightsmith.plugins.commands.bash import QUERY, prepare_query
 
-    if QUERY in arguments:
-        prepare_query(next(iter(plugins.tasks)))
     train_with_hydra(arguments, plugins)
     return 0
 
