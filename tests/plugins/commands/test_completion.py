@@ -58,8 +58,9 @@ def test_a_shell_offers(shell, typed, expected):
         pytest.skip(f"there is no {shell}")
     Path("my photos").mkdir()
     beside = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-    done = subprocess.run([*ASKED[shell], typed, SCRIPTS[shell]], capture_output=True, text=True, check=False, timeout=60,
-                          env={**os.environ, "PATH": beside, "HOME": str(Path.cwd())}, stdin=subprocess.DEVNULL)
+    done = subprocess.run([*ASKED[shell], typed, SCRIPTS[shell]], capture_output=True, text=True, check=False,
+                          timeout=60, env={**os.environ, "PATH": beside, "HOME": str(Path.cwd())},
+                          stdin=subprocess.DEVNULL)
     lines = [line.rstrip() for line in done.stdout.splitlines() if line.strip()]
     if shell == "bash":  # which is given the words quoted
         lines = [word for line in lines for word in shlex.split(line)]
