@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property, lru_cache, partial
@@ -21,6 +20,7 @@ from omegaconf import MISSING, DictConfig, OmegaConf, open_dict
 from omegaconf.errors import OmegaConfBaseException
 
 from sightsmith.core.config.base_run import BaseRun, find_base_run
+from sightsmith.core.config.explain import explain
 from sightsmith.core.config.locked_keys import ensure_locked_values
 from sightsmith.core.config.overrides import (
     GROUPS,
@@ -28,7 +28,6 @@ from sightsmith.core.config.overrides import (
     augmentation_problems,
     chosen_options,
     logger_problems,
-    override_problems,
     parse_overrides,
     settings_of,
     typed_overrides,
@@ -274,21 +273,3 @@ def resolve(composed: DictConfig, choices: Mapping[str, str | None], plugins: Pl
         raise UserError(f"preference.* applies to tuner=auto only, and this run has tuner={config.tuner.name}",
                         hint="type tuner=auto, or leave preference.* out")
     return config
-
-
-def explain(error: Exception, overrides: Sequence[str], plugins: Plugins) -> UserError:
-    """Hydra's ``error`` about ``overrides`` as a UserError with every unknown key, option and value."""
-    if isinstance(error, UserError):
-        return error
-    try:
-        problems = list(override_problems(overrides, plugins))
-    except HydraException as syntax:
-        return UserError(f"An override cannot be parsed: {str(syntax).strip().splitlines()[0]}",
-                         hint="Overrides have the form key=value; quote lists for the shell: 'image.windows=[[40,80]]'")
-    if taken := re.search(r"'([^']+)' is validated against ConfigStore schema with the same name", str(error)):
-        return UserError(f"Your file {taken[1]}.yaml has the same name as a plugin's file",
-                         hint="rename your file")
-    if problems:
-        return UserError("The configuration cannot be composed:", problems=problems,
-                         hint="All keys and choices: `sightsmith train --help`")
-    return UserError(f"The configuration cannot be composed: {str(error).strip()}")

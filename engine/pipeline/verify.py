@@ -13,6 +13,7 @@ from torch import Tensor
 from sightsmith.core.config.compose import compose, ensure_unlocked
 from sightsmith.core.config.model_card import HINT, read_card, restore_config
 from sightsmith.core.config.presets import choice_of, preset_checksum
+from sightsmith.core.config.run_plugins import ensure_plugins
 from sightsmith.core.contracts.keys import format_override
 from sightsmith.core.contracts.schema import PLATFORM, Config
 from sightsmith.core.contracts.schema_values import check_values
@@ -212,6 +213,7 @@ def _content(run: RunDir) -> Any:
 
 
 def _config(run: RunDir, plugins: Plugins) -> Config:
+    ensure_plugins(run.path, plugins)
     return restore_config(_content(run), run.config, plugins.tasks)
 
 

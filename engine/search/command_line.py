@@ -14,7 +14,8 @@ from hydra.types import RunMode
 from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
-from sightsmith.core.config.compose import explain, install
+from sightsmith.core.config.compose import install
+from sightsmith.core.config.explain import explain
 from sightsmith.core.config.overrides import familiar_key, typed_overrides
 from sightsmith.core.plugins.manager import Plugins
 from sightsmith.core.util.errors import HungError, NonFiniteLossError, Problem, StoppedError, UserError

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterable, Mapping
+from functools import partial
 from importlib.resources import files
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 from sightsmith.core.contracts.keys import literal_kind
+from sightsmith.plugins.commands.faults import or_nothing
 from sightsmith.plugins.commands.settings import Argument, declared
 
 if TYPE_CHECKING:
@@ -32,7 +34,7 @@ def offers(plugins: Plugins) -> dict[str, Any]:
         "words": TRAIN_WORDS, "keys": configuration,
         "flags": {name: _offer(values, kind) for name, (values, kind) in TRAIN_FLAGS.items()}}}
     for name, record in plugins.commands.items():
-        settings = record.build_settings()
+        settings = or_nothing(record.build_settings, None)
         known = declared(settings) if settings else []
         keys = {item.name: _of_argument(item, plugins) for item in known if item.kind == "key"}
         if any(item.kind == "overrides" for item in known):
@@ -55,7 +57,8 @@ def _named(what: str, plugins: Plugins) -> Offer:
     if what == "networks":
         return _offer(plugins.networks, of={name: {"task": [item.task]} for name, item in plugins.networks.items()})
     if what == "network configs":
-        zoos = {name: list(item.zoo_networks) for name, item in plugins.networks.items() if item.zoo}
+        zoos = {item.name: list(or_nothing(partial(getattr, item, "zoo_networks"), {}))
+                for item in plugins.networks.values() if item.zoo}
         return _offer([config for configs in zoos.values() for config in configs], network=list(zoos), of={
             config: {"network": [name]} for name, configs in zoos.items() for config in configs})
     if what == "presets":
