@@ -14,8 +14,9 @@ from sightsmith.core.util.errors import UserError
 from sightsmith.core.util.files import resolved_path
 
 
-def explain(error: Exception, overrides: Sequence[str], plugins: Plugins) -> UserError:
-    """Hydra's ``error`` about ``overrides`` as a UserError with every unknown key, option and value."""
+def explain(error: Exception, overrides: Sequence[str], plugins: Plugins, *, own_file: bool = False) -> UserError:
+    """Hydra's ``error`` about ``overrides`` as a UserError with every unknown key, option and value. With ``own_file``,
+    a file of the user's may be at fault, and may choose the task."""
     if isinstance(error, UserError):
         return error
     try:
@@ -24,7 +25,7 @@ def explain(error: Exception, overrides: Sequence[str], plugins: Plugins) -> Use
     except UserError as missing:
         return missing
     try:
-        problems = list(override_problems(overrides, plugins))
+        problems = list(override_problems(overrides, plugins, needs_task=not own_file))
     except HydraException as syntax:
         return UserError(f"An override cannot be parsed: {str(syntax).strip().splitlines()[0]}",
                          hint="Overrides have the form key=value; quote lists for the shell: 'image.windows=[[40,80]]'")
@@ -34,4 +35,5 @@ def explain(error: Exception, overrides: Sequence[str], plugins: Plugins) -> Use
     if problems:
         return UserError("The configuration cannot be composed:", problems=problems,
                          hint="All keys and choices: `sightsmith train --help`")
-    return UserError(f"The configuration cannot be composed: {str(error).strip()}")
+    return UserError(f"The configuration cannot be composed: {str(error).strip()}",
+                     hint="correct your file" if own_file else None)

@@ -106,8 +106,9 @@ def _own_keys(task: TaskRecord) -> dict[str, dataclasses.Field[Any]]:
     return {key: entry for key, entry, _ in walk(settings_of(task), "task.") if key != "task.name"}
 
 
-def override_problems(overrides: Sequence[str], plugins: Plugins) -> Iterator[Problem]:
-    """Every unknown key, option and value in ``overrides``. Raises HydraException for invalid syntax."""
+def override_problems(overrides: Sequence[str], plugins: Plugins, *, needs_task: bool = True) -> Iterator[Problem]:
+    """Every unknown key, option and value in ``overrides``; without ``needs_task``, something else may choose the task.
+    Raises HydraException for invalid syntax."""
     options = _options(plugins)
     declared = list(all_keys(plugins))
     keys, tasks_of = {key for key, _, _ in declared}, {key: tasks for key, _, tasks in declared}
@@ -119,7 +120,7 @@ def override_problems(overrides: Sequence[str], plugins: Plugins) -> Iterator[Pr
     for locks in locking:
         if typed and locks.task not in typed:
             yield Problem(f"task={typed[-1]}: {locks.owner} is for task={locks.task}", hint="leave task out")
-    if not any(override.key_or_group in ("task", *LOCKING_GROUPS) for override in parsed):
+    if needs_task and not any(override.key_or_group in ("task", *LOCKING_GROUPS) for override in parsed):
         names = ", ".join(sorted(options["task"]))
         yield Problem("no task is chosen", hint=f"type task=NAME; available: {names}")
     for override in parsed:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import replace
 
 from sightsmith.core.contracts.dataset import CheckedDataset, DatasetIndex
@@ -67,14 +68,21 @@ def _recommend(context: RunContext, loaded: LoadedRun) -> RecommendedRun:
     return distributed.on_main(context.state, lambda: _recommended(context, loaded))
 
 
-def _recommended(context: RunContext, loaded: LoadedRun) -> RecommendedRun:
-    config, plugins, data = loaded.config, context.plugins, DatasetStatistics.of(loaded.dataset)
-    fixed = fixed_keys(config, context.overrides, plugins)
+def choose(config: Config, dataset: CheckedDataset, fixed: Collection[str], plugins: Plugins) -> Recommendation:
+    """What tuner=auto or the recipe chooses for ``dataset``; the recipe leaves the keys alone that are ``fixed``."""
+    data = DatasetStatistics.of(dataset)
     if config.tuner.name == AUTO:
-        chosen = recommend(config, plugins.task(config.task.name), plugins.networks.values(), data)
+        return recommend(config, plugins.task(config.task.name), plugins.networks.values(), data)
+    return follow_recipe(config, data, fixed, plugins)
+
+
+def _recommended(context: RunContext, loaded: LoadedRun) -> RecommendedRun:
+    config, plugins = loaded.config, context.plugins
+    fixed = fixed_keys(config, context.overrides, plugins)
+    chosen = choose(config, loaded.dataset, fixed, plugins)
+    if config.tuner.name == AUTO:
         show_recommendation(chosen, context.details)
     else:
-        chosen = follow_recipe(config, data, fixed, plugins)
         for warning in chosen.warnings:
             context.details.print(f"recipe={config.recipe}: {warning}", markup=False)
     config = chosen.applied(config)

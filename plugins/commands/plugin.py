@@ -19,6 +19,8 @@ def sightsmith_commands() -> list[CommandRecord]:
                  "task=classification dataset.root=photos"),
         _command("inspect", "task=classification dataset.root=photos", "check or convert a data set",
                  "task=detection dataset.root=photos --html photos-report", settings="Inspect"),
+        _command("init", "dataset=photos [file=photos.yaml]", "write a configuration of your own for a data set",
+                 "dataset=photos, then sightsmith train --config-name photos", settings="Init"),
         _command("evaluate", "run=last [dataset.root=photos]", "evaluate a run on labelled images",
                  "run=last dataset.root=new_photos", settings="Evaluate"),
         _command("predict", "run=last input=photos [format=labelme]", "predict images",
