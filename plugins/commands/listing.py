@@ -6,6 +6,7 @@ import dataclasses
 import sys
 from collections.abc import Callable, Sequence
 from functools import partial
+from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +14,7 @@ from sightsmith.core.config.presets import Damaged, Preset, load_presets
 from sightsmith.core.contracts.annotation import can_derive
 from sightsmith.core.contracts.records import Provider, Record
 from sightsmith.core.util.errors import UserError
-from sightsmith.core.util.reading import read_json
+from sightsmith.core.util.reading import parse_yaml, read_json
 from sightsmith.engine.runs.run_dir import RunDir, read_status
 from sightsmith.plugins.commands.faults import faults, or_nothing
 
@@ -36,17 +37,30 @@ def rows(kind: str, plugins: Plugins, task: str | None = None, output_dir: Path 
 
 def _networks(plugins: Plugins, task: str | None) -> list[Row]:
     chosen = [item for item in plugins.networks.values() if task in (None, item.task)]
+    defaults: set[str] = or_nothing(partial(_default_networks, plugins), set())
     return [{"name": item.name, "config": None, "task": item.task, "family": item.family,
              "parameters": item.parameters, "input_size": item.input_size, "gflops": item.gflops, "speed": item.speed,
              "annotation": item.annotation or _annotation(item.task, plugins), "score": str(item.score or ""),
              "source": f"{item.score.source}, {item.score.dataset}" if item.score else "", "weights": item.weights,
-             "published": item.pretrained, "licence": item.licence, "trainable": True,
+             "published": item.pretrained, "licence": item.licence, "default": item.name in defaults, "trainable": True,
              "reason": "", "provider": str(plugins.provider("networks", item.name))}
             for item in chosen if not item.zoo] + [
         {"name": item.name, "config": entry.name, "task": item.task, "annotation": entry.annotation,
          "published": entry.pretrained, "trainable": entry.trainable, "reason": entry.reason,
          "provider": str(plugins.provider("networks", item.name))}
         for item in chosen for entry in or_nothing(partial(getattr, item, "zoo_networks"), {}).values()]
+
+
+def _default_networks(plugins: Plugins) -> set[str]:
+    """Those that the tasks' own files choose; composing them all would take seconds."""
+    found = set()
+    for config_path, _ in plugins.config_paths:
+        folder = files(config_path.path.removeprefix("pkg://")) / "task"
+        for path in folder.iterdir() if folder.is_dir() else ():
+            content = parse_yaml(path.read_text(encoding="utf-8")) if path.name.endswith(".yaml") else {}
+            found |= {name for entry in content.get("defaults", ()) if isinstance(entry, dict)
+                      for key, name in entry.items() if key == "override /network"}
+    return found
 
 
 def _annotation(task: str, plugins: Plugins) -> str | None:

@@ -28,12 +28,13 @@ COLUMNS = {
 }
 
 
-def print_rows(kind: str, found: Sequence[dict[str, Any]]) -> None:
-    """Print a table as wide as the terminal; without one, 200 columns."""
+def print_rows(kind: str, found: Sequence[dict[str, Any]], *, every: bool = False) -> None:
+    """Print a table as wide as the terminal; without one, 200 columns. ``every`` configuration of a model zoo is a row
+    of its own."""
     if not found:
         print(NO_RUNS if kind == "runs" else f"No {kind} found.")
     elif kind == "networks":
-        _print_networks(found)
+        _print_networks(found, every)
     else:
         _print_table(COLUMNS.get(kind, tuple(found[0])), found)
 
@@ -60,20 +61,37 @@ def print_card(preset: Preset) -> None:
     Console(highlight=False).print(table, markup=False)
 
 
-def _print_networks(found: Sequence[dict[str, Any]]) -> None:
-    """Zoos first, so that the named networks are at the end of the output, in view."""
-    zoos = [row for row in found if row["config"]]
-    names = [row for row in found if not row["config"]]
-    if zoos:
-        width, data = (max(len(row[key]) for row in zoos) for key in ("config", "published"))
-        lines = [f"{row['name']:7} {row['config']:{width}}  {row['annotation'] or '':6}  "
-                 f"{row['published'] or NOTHING:{data}}  {_verdict(row)}" for row in zoos]
-        print("Model zoos: network=NAME network.config=CONFIG, annotation, published weights", *lines, "", sep="\n")
+def _print_networks(found: Sequence[dict[str, Any]], every: bool) -> None:
+    """Named networks first; a zoo is one line unless ``every`` configuration is wanted."""
+    zoos: dict[str, list[dict[str, Any]]] = {}
+    names = []
+    for row in found:
+        if row["config"]:
+            zoos.setdefault(row["name"], []).append(row)
+        else:
+            names.append(row | {"name": f"{row['name']} (default)"} if row["default"] else row)
     if names:
         print("Named networks: network=NAME")
-        _print_table(COLUMNS["networks"], names)
-    able = sum(row["trainable"] is True for row in zoos)
-    print(f"\n{len(names)} named networks" + (f"; {len(zoos)} in model zoos, {able} of them trainable" if zoos else ""))
+        _print_table(COLUMNS["networks"], sorted(names, key=lambda row: (row["task"], not row["default"])))
+    if zoos:
+        print("\nModel zoos: network=NAME network.config=CONFIG")
+        width = max(map(len, zoos))
+        for name, rows in zoos.items():
+            able = sum(row["trainable"] is True for row in rows)
+            print(f"{name:{width}}  {rows[0]['task']}: {len(rows)} configurations, {able} of them trainable"
+                  + ("" if every else "; --all shows them, and why the others are not"))
+            if every:
+                _print_configs(rows)
+    able = sum(row["trainable"] is True for rows in zoos.values() for row in rows)
+    total = sum(map(len, zoos.values()))
+    print(f"\n{len(names)} named networks" + (f"; {total} in model zoos, {able} of them trainable" if zoos else ""))
+
+
+def _print_configs(rows: Sequence[dict[str, Any]]) -> None:
+    width, data = (max(len(row[key]) for row in rows) for key in ("config", "published"))
+    for row in rows:
+        print(f"  {row['config']:{width}}  {row['annotation'] or '':6}  {row['published'] or NOTHING:{data}}  "
+              f"{_verdict(row)}")
 
 
 def _verdict(row: dict[str, Any]) -> str:
