@@ -26,8 +26,8 @@ def run_composed(composed: DictConfig, plugins: Plugins) -> float | None:
     # As they are: paths in them may have a ${ that OmegaConf would resolve.
     node: Any = OmegaConf.to_container(hydra, resolve=False)
     runtime = node["runtime"]
-    overrides = spelled_out(node, list(composed.logger), node["overrides"]["task"])
     config = resolve(composed, runtime["choices"], plugins)
+    overrides = spelled_out(node, config, node["overrides"]["task"])
     if plugins.tuner(config.tuner.name).searches:
         raise UserError(f"tuner={config.tuner.name} needs many runs, but hydra.mode=RUN starts only one",
                         hint="omit hydra.mode, or type tuner=manual")

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from sightsmith.core.contracts.schema import MANUAL
+from sightsmith.core.contracts.keys import walk
+from sightsmith.core.contracts.schema import MANUAL, Config
 from sightsmith.core.util.errors import UserError, near
 from sightsmith.core.util.files import typed_path
 from sightsmith.core.util.reading import read_yaml
@@ -45,17 +46,17 @@ def with_folder(flags: Sequence[str]) -> list[str]:
     return [*others, *(part for pair in found.items() for part in pair)]
 
 
-def spelled_out(hydra: Mapping[str, Any], loggers: Sequence[str], typed: Sequence[str]) -> list[str]:
+def spelled_out(hydra: Mapping[str, Any], config: Config, typed: Sequence[str]) -> list[str]:
     """``typed`` overrides after those that say what the user's own file chooses and sets, if there is one: a run must
     know what is set, even to a default, and be resumed and repeated without the file.
 
-    ``hydra`` is Hydra's own node, ``loggers`` are those that are chosen.
+    ``hydra`` is Hydra's own node, ``config`` what is composed of all.
     """
     folders = [source["path"] for source in hydra["runtime"]["config_sources"] if source["provider"] == "command-line"]
     files = [Path(folder) / f"{hydra['job']['config_name']}.yaml" for folder in folders]
     if not files or not files[0].is_file():
         return list(typed)
-    content = read_yaml(files[0], {})
+    names = [*_keys(read_yaml(files[0], {}))]
     options = hydra["runtime"]["choices"]
     choices = {group: options.get(group) for group in ("preset", "task", "network", "recipe", "tuner")}
     if choices["preset"] is not None:
@@ -63,7 +64,17 @@ def spelled_out(hydra: Mapping[str, Any], loggers: Sequence[str], typed: Sequenc
     if choices["tuner"] == MANUAL:
         del choices["tuner"]
     chosen = [f"{group}={choice}" for group, choice in choices.items() if choice is not None]
-    own = [*chosen, f"logger=[{','.join(loggers)}]",
-           *as_overrides({key: value for key, value in content.items() if key not in NOT_KEYS})]
+    values = {key: value for key, _, value in walk(config)
+              if key != "logger" and any(f"{name}.".startswith(f"{key}.") for name in names)}
+    values |= {f"logger.{name}.{option}": value for name, options in config.logger.items()
+               for option, value in options.items() if f"logger.{name}.{option}" in names}
+    own = [*chosen, f"logger=[{','.join(config.logger)}]", *as_overrides(values)]
     keys = {text.lstrip("+").partition("=")[0] for text in typed}
     return [*(text for text in own if text.lstrip("+").partition("=")[0] not in keys), *typed]
+
+
+def _keys(content: Mapping[str, Any], prefix: str = "") -> Iterator[str]:
+    """The dotted keys of what ``content`` sets."""
+    for name, value in content.items():
+        if prefix or name not in NOT_KEYS:
+            yield from _keys(value, f"{prefix}{name}.") if isinstance(value, dict) and value else [f"{prefix}{name}"]
