@@ -11,7 +11,7 @@ from sightsmith.core.contracts.dataset import DatasetIndex
 from sightsmith.core.contracts.records import DatasetFormatRecord
 from sightsmith.core.util.errors import PluginError, Problem, UserError, listed, near
 from sightsmith.core.util.files import typed_path
-from sightsmith.core.util.text import printable
+from sightsmith.core.util.text import one_line
 from sightsmith.engine.data import format_contract
 from sightsmith.engine.data.annotation_files import files_in, subfolders
 from sightsmith.engine.data.archive import unpack
@@ -113,12 +113,12 @@ def read_first(root: Path, matches: Sequence[tuple[DatasetFormatRecord, str]], a
             break
     chosen = tried[-1] if can_derive([tried[-1][0].annotation], annotation) else tried[0]
     index, record, reason, lines = chosen
-    report(printable(f"Data set {root}: {record.name} ({reason})"))
+    report(one_line(f"Data set {root}: {record.name} ({reason})"))
     for other, why in matches:
         if other is not record and can_derive(other.annotations, annotation):
-            report(printable(f"It would also fit {other.name} ({why}): dataset.format={other.name}"))
+            report(one_line(f"It would also fit {other.name} ({why}): dataset.format={other.name}"))
     for line in lines:
-        report(printable(line))
+        report(one_line(line))
     return index, record, reason
 
 

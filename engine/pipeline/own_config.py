@@ -19,7 +19,7 @@ from sightsmith.core.contracts.schema import AUTO, Config
 from sightsmith.core.plugins.manager import Plugins
 from sightsmith.core.util.errors import UserError
 from sightsmith.core.util.files import make_folder, write_atomic
-from sightsmith.core.util.text import printable
+from sightsmith.core.util.text import one_line
 from sightsmith.engine.pipeline.prepare import choose
 from sightsmith.engine.pipeline.recipe import YOU, fixed_keys
 
@@ -127,7 +127,7 @@ def _value(value: Any) -> str:
 
 def _commented(line: str, comment: str) -> list[str]:
     """``line`` with its comment: after it, or before it if it is long."""
-    text = " ".join(printable(comment).split())
+    text = " ".join(one_line(comment).split())
     if len(line) + len(text) <= WIDTH:
         return [f"{line}  # {text}"]
     mark = f"{' ' * (len(line) - len(line.lstrip()))}# "

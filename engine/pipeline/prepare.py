@@ -84,7 +84,7 @@ def _recommended(context: RunContext, loaded: LoadedRun) -> RecommendedRun:
         show_recommendation(chosen, context.details)
     else:
         for warning in chosen.warnings:
-            context.details.print(f"recipe={config.recipe}: {warning}", markup=False)
+            context.details.print(f"recipe={config.recipe}: {warning}")
     config = chosen.applied(config)
     by_images = choose_channels(config, loaded.dataset)
     config = Recommendation(by_images).applied(config)

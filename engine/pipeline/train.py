@@ -161,7 +161,7 @@ def _run_after_hooks(context: RunContext, run: RunDir, status: Status, metrics: 
     warnings = context.plugins.after_run(run.path, metrics)
     status.warn(*warnings)
     for warning in warnings:
-        context.console.print(f"warning: {warning}", soft_wrap=True, markup=False)
+        context.console.print(f"warning: {warning}", soft_wrap=True)
 
 
 def _fit_and_report(context: RunContext, planned: PlannedRun, run: RunDir, status: Status | None,
@@ -218,7 +218,7 @@ def _nothing_learnt(context: RunContext, planned: PlannedRun, fitted: FittedRun,
         return []
     reasons = likely_reasons(planned.task, planned.dataset, fitted.history, planned.plan.steps_per_epoch)
     warning = baseline.warning(planned.task.score, kept.metrics[planned.task.score], reasons)
-    context.console.print(f"warning: {warning}", soft_wrap=True, markup=False)
+    context.console.print(f"warning: {warning}", soft_wrap=True)
     status.warn(warning)
     return [warning]
 

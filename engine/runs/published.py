@@ -78,9 +78,9 @@ def _fetched(published: PublishedWeights, chosen: NetworkConfig, *, free: bool =
         others = [Problem("start from a file of your own: network.weights=FILE"),
                   Problem("start from random weights: network.weights=none")]
         raise UserError(f"The published weights {path.name} cannot be downloaded: {error}. Do one of these:", problems=[
-            Problem(f"with a network connection, download {published.url}\n    and put the file at {path}"),
-            Problem(f"with a network connection, type `sightsmith fetch {described(chosen)}{backbone} folder=DIR`;\n"
-                    "    carry DIR to this machine, and start training with TORCH_HOME=DIR"),
+            Problem(f"with a network connection, download {published.url}", hint=f"and put the file at {path}"),
+            Problem(f"with a network connection, type `sightsmith fetch {described(chosen)}{backbone} folder=DIR`;",
+                    hint="carry DIR to this machine, and start training with TORCH_HOME=DIR"),
             *(others if free else ())]) from error
 
 

@@ -152,5 +152,5 @@ def _run(state: SweepState, tuner: Tuner | AsynchronousTuner, record: TunerRecor
         failed = state.failed_runs()
         if folder is None or not record.searches:
             raise failed
-        console().print(f"warning: {failed}", soft_wrap=True, markup=False)
+        console().print(f"warning: {failed}", soft_wrap=True)
     return SweepResult(returns, folder)

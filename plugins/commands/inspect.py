@@ -42,7 +42,7 @@ def inspect_command(arguments: list[str], plugins: Plugins) -> int:
     from sightsmith.core.config.compose import compose
     from sightsmith.core.contracts.recommendation import Recommendation
     from sightsmith.core.util.files import ensure_writable, make_folder
-    from sightsmith.core.util.text import printable
+    from sightsmith.core.util.text import one_line
     from sightsmith.engine.data.channels import choose_channels
     from sightsmith.engine.data.check_split import across
     from sightsmith.engine.data.near_duplicates import near_duplicates
@@ -79,7 +79,7 @@ def inspect_command(arguments: list[str], plugins: Plugins) -> int:
     else:
         print_dataset(dataset, config.image)
         if pairs:
-            print(printable(f"{len(pairs)} pairs of near-duplicates, such as {pairs[0].first.key} and "
+            print(one_line(f"{len(pairs)} pairs of near-duplicates, such as {pairs[0].first.key} and "
                             f"{pairs[0].second.key}; --html FOLDER shows them"))
         dataset.raise_for_errors()
     if options.convert is not None:

@@ -9,7 +9,7 @@ from itertools import zip_longest
 from typing import TYPE_CHECKING, Any
 
 from sightsmith.core.config.presets import Preset, choice_of, data_rows
-from sightsmith.core.util.text import printable
+from sightsmith.core.util.text import one_line
 from sightsmith.engine.data.statistics import describe
 
 if TYPE_CHECKING:
@@ -147,8 +147,8 @@ def _cell(column: str, value: Any) -> str:
     if isinstance(value, float):
         return f"{value:.4g}"
     if isinstance(value, dict):
-        return "\n".join(f"{key}={item}" for key, item in value.items())
-    return ", ".join(map(str, value)) if isinstance(value, list) else str(value)
+        return "\n".join(f"{key}={one_line(str(item))}" for key, item in value.items())
+    return one_line(", ".join(map(str, value)) if isinstance(value, list) else str(value))
 
 
 def print_dataset(dataset: CheckedDataset, image: ImageConfig) -> None:
@@ -156,26 +156,26 @@ def print_dataset(dataset: CheckedDataset, image: ImageConfig) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    console = Console(highlight=False)
+    console = Console(highlight=False, markup=False)
     summary = describe(dataset, image)
     objects = summary.get("objects", {}).get("classes", {})
     header = ["class", "training images", "validation images"]
     header += ["training objects", "validation objects"] if objects else []
     table = Table(*header, box=None, header_style="bold", pad_edge=False)
     for name, images in summary["classes"].items():
-        table.add_row(printable(name), *(str(part[split]) for part in (images, objects.get(name)) if part
+        table.add_row(one_line(name), *(str(part[split]) for part in (images, objects.get(name)) if part
                               for split in ("train", "validation")))
-    console.print(table, markup=False)
+    console.print(table)
     keys = ["images", "annotation", "negatives", "sizes", "channels", "mean", "std", "bits", "modalities", "volumes",
             "groups"]
     for key in keys + ["multi_label"] * (summary["annotation"] == "labels"):
         if summary.get(key) not in (None, [], {}):
-            console.print(f"{key.replace('_', ' ')}: {summary[key]}")
+            console.print(f"{key.replace('_', ' ')}: {one_line(str(summary[key]))}")
     for key, value in summary.get("objects", {}).items():
         if key != "classes":
             console.print(f"objects, {key.replace('_', ' ')}: {value}")
     for name, part in summary.get("mask_coverage", {}).items():
-        console.print(f"mask coverage, {printable(name)}: {100 * part:.2g} %", markup=False)
+        console.print(f"mask coverage, {one_line(name)}: {100 * part:.2g} %")
     for problem in dataset.problems:
         if problem.severity == "warning":
-            console.print(f"warning: {problem}", markup=False)
+            console.print(f"warning: {problem}")
