@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from sightsmith.core.config.model_card import read_card
 from sightsmith.core.config.run_names import find_run
 from sightsmith.core.plugins.manager import Plugins, load_plugins
+from sightsmith.engine.runs import library_warnings
 from sightsmith.engine.runs.bundle import open_members, open_model, open_task
 from sightsmith.engine.runs.run_dir import RunDir
 
@@ -76,4 +77,5 @@ class Result:
         """
         folder = find_run(run)
         card = read_card(folder)
+        library_warnings.belongs_to(RunDir(folder.resolve()).log)
         return cls(folder.resolve(), card["metrics"], tuple(card["classes"]), plugins or load_plugins())

@@ -107,7 +107,7 @@ class _LogFile(logging.FileHandler):
 def _logged(run: RunDir) -> Iterator[None]:
     """Append log messages, and the warnings of libraries, to the run's log file."""
     handler = _LogFile(run.log)
-    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
+    handler.setFormatter(library_warnings.FORMATTER)
     log.addHandler(handler)
     log.setLevel(logging.INFO)
     try:

@@ -24,6 +24,7 @@ from sightsmith.core.util.reading import read_yaml
 from sightsmith.core.util.text import format_metric
 from sightsmith.engine.pipeline.load_dataset import check
 from sightsmith.engine.pipeline.start import start
+from sightsmith.engine.runs import library_warnings
 from sightsmith.engine.runs.bundle import all_tensors
 from sightsmith.engine.runs.checkpoint import tensors_digest
 from sightsmith.engine.runs.lockfile import PARTS, environment, read_lock
@@ -49,6 +50,7 @@ class Check:
 def check_run(path: Path, report: Callable[[str], None], plugins: Plugins) -> list[Check]:
     """Recompute every part of the lock of the finished run in ``path``. Raises UserError if there is none."""
     run = _finished(path)
+    library_warnings.belongs_to(run.log)
     lock = read_lock(run.lock)
 
     def checks(recompute: Callable[[], Mapping[str, Any]], *parts: str) -> Iterator[Check]:
