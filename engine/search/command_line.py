@@ -18,7 +18,7 @@ from sightsmith.core.config.compose import install
 from sightsmith.core.config.explain import explain
 from sightsmith.core.config.overrides import familiar_key, typed_overrides
 from sightsmith.core.plugins.manager import Plugins
-from sightsmith.core.util.errors import HungError, NonFiniteLossError, Problem, StoppedError, UserError
+from sightsmith.core.util.errors import Problem, UserError
 from sightsmith.engine.pipeline.find_task import spelled_out, with_task
 from sightsmith.engine.runs.resources import shortage_explained
 from sightsmith.engine.search.hydra_task import HydraTask
@@ -86,7 +86,7 @@ def train_with_hydra(arguments: Sequence[str], plugins: Plugins) -> None:
             try:
                 with shortage_explained():  # also of importing torch
                     return super().__call__(composed)
-            except (UserError, OmegaConfBaseException, NonFiniteLossError, StoppedError, HungError) as error:
+            except Exception as error:
                 if HydraConfig.get().mode == RunMode.MULTIRUN:
                     raise
                 errors.append(error)  # raised below: Hydra would print the overrides first
