@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from sightsmith.core.config.presets import Damaged, load_presets
+from sightsmith.core.contracts.network_record import NetworkRecord, ZooNetwork
 from sightsmith.core.contracts.records import Provider, Record
 from sightsmith.core.plugins.manager import OWN_DISTRIBUTION
 from sightsmith.core.util.errors import UserError, describe_error
@@ -49,6 +50,11 @@ def or_nothing(asked: Callable[[], T], nothing: T) -> T:
         return asked()
     except Exception:
         return nothing
+
+
+def zoo_of(network: NetworkRecord) -> dict[str, ZooNetwork]:
+    """The networks of a model zoo; none of one that fails."""
+    return or_nothing(lambda: network.zoo_networks, {})
 
 
 def _failing(record: Record, what: str, asked: Callable[[], Any]) -> Iterator[tuple[Provider, UserError]]:

@@ -16,7 +16,7 @@ from sightsmith.core.contracts.records import Provider, Record
 from sightsmith.core.util.errors import UserError
 from sightsmith.core.util.reading import parse_yaml, read_json
 from sightsmith.engine.runs.run_dir import RunDir, read_status
-from sightsmith.plugins.commands.faults import faults, or_nothing
+from sightsmith.plugins.commands.faults import faults, or_nothing, zoo_of
 
 if TYPE_CHECKING:
     from sightsmith.core.plugins.manager import Plugins
@@ -48,7 +48,7 @@ def _networks(plugins: Plugins, task: str | None) -> list[Row]:
         {"name": item.name, "config": entry.name, "task": item.task, "annotation": entry.annotation,
          "published": entry.pretrained, "trainable": entry.trainable, "reason": entry.reason,
          "provider": str(plugins.provider("networks", item.name))}
-        for item in chosen for entry in or_nothing(partial(getattr, item, "zoo_networks"), {}).values()]
+        for item in chosen for entry in zoo_of(item).values()]
 
 
 def _default_networks(plugins: Plugins) -> set[str]:

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterable, Mapping
-from functools import partial
 from importlib.resources import files
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 from sightsmith.core.contracts.keys import literal_kind
-from sightsmith.plugins.commands.faults import or_nothing
+from sightsmith.plugins.commands.faults import or_nothing, zoo_of
 from sightsmith.plugins.commands.settings import Argument, declared
 
 if TYPE_CHECKING:
@@ -57,8 +56,7 @@ def _named(what: str, plugins: Plugins) -> Offer:
     if what == "networks":
         return _offer(plugins.networks, of={name: {"task": [item.task]} for name, item in plugins.networks.items()})
     if what == "network configs":
-        zoos = {item.name: list(or_nothing(partial(getattr, item, "zoo_networks"), {}))
-                for item in plugins.networks.values() if item.zoo}
+        zoos = {item.name: list(zoo_of(item)) for item in plugins.networks.values() if item.zoo}
         return _offer([config for configs in zoos.values() for config in configs], network=list(zoos), of={
             config: {"network": [name]} for name, configs in zoos.items() for config in configs})
     if what == "presets":

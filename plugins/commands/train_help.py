@@ -108,7 +108,7 @@ def _print_keys(config: Config | None, chosen: Mapping[str, Any], plugins: Plugi
 
     values = {} if config is None else {key: value for key, _, value in walk(config)}
     options = {} if config is None else plugins.network(config.network.name).options
-    locks = find_preset(choice_of(config.preset), plugins) if config and config.preset.name else None
+    locks = find_preset(str(choice_of(config.preset)), plugins) if config and config.preset.name else None
     for key, entry, tasks in all_keys(plugins):
         if key in ("task.name", "network.name", "logger") or config is not None and (
                 tasks and config.task.name not in tasks or key.startswith("preset.")):
