@@ -78,6 +78,10 @@ def test_words_of_other_trainers_lead_on(tmp_path):
     said = refused("train", "task=detection", "dataset.root=x", "batch=4", "imgsz=640", "model=yolov8n")
     for key in ("hyper.batch_size", "image.size", "network"):
         assert f"Here it is called '{key}'" in said
+    assert "'network'. Did you mean 'yolox_nano' or 'yolox_tiny' or 'yolox_s'?" in said
+    said = refused("train", "data=photos", "lr=0.1")
+    assert "Here it is called 'dataset'" in said and "task" not in said
+    assert "Did you mean 'yolox_nano'" in refused("train", "task=detection", "dataset=sample", "network=yolov8n")
 
 
 def test_words_of_other_trainers_mean_keys_that_there_are(plugins):
