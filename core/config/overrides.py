@@ -145,8 +145,8 @@ def override_problems(overrides: Sequence[str], plugins: Plugins, *, needs_task:
                 yield Problem(f"{override.input_line}: {key} has no such key yet; add it with +",
                               hint=f"+{override.input_line}")
         elif key not in keys:
-            value, known = override.value(), familiar_key(key)
-            other = isinstance(value, str) and known == "network" and value not in options["network"]
+            value: Any = override.value()
+            other = isinstance(value, str) and familiar_key(key) == "network" and value not in options["network"]
             yield Problem(f"{override.input_line}: unknown key {key!r}.{_near_key(key, keys)}"
                           + (_near_option(value, options["network"]) if other else ""))
         elif tasks and (owners := tasks_of.get(key)) and not tasks & {*owners}:
