@@ -191,7 +191,7 @@ def networks() -> str:
             if row["config"]:
                 zoos.setdefault(row["name"], []).append(row)
         parts += [f"`network={zoo}` takes {len(found)} configurations, of which {sum(map(_trainable, found))} can be "
-                  f"trained: `sightsmith list networks --task {task}` has them, and why the others cannot.\n"
+                  f"trained: `sightsmith list networks --task {task} --all` has them, and why the others cannot.\n"
                   for zoo, found in zoos.items()]
     return "\n".join(parts)
 

@@ -25,6 +25,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if arguments[0] in ("-V", "--version"):
         print(f"sightsmith {sightsmith.__version__}")
         sys.exit(0)
+    if arguments[0] == "--complete":
+        from sightsmith.completion import completions
+
+        for offered in completions(arguments[1:]):
+            print(offered)
+        sys.exit(0)
     sys.exit(_run(*arguments))
 
 

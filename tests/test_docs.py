@@ -101,7 +101,8 @@ def test_commands_are_possible(command):
         ("convert=", "convert_dir=", "augmentations="))], load_plugins(), multirun="--multirun" in arguments)
     for parsed in OverridesParser.create().parse_overrides(composed):
         assert is_known(parsed.key_or_group), parsed.input_line
-    if overrides and not any(PLACEHOLDERS.search(text) for text in composed):
+    own_file = "--config-name" in arguments  # that a reader has
+    if overrides and not own_file and not any(PLACEHOLDERS.search(text) for text in composed):
         launchers = ("hydra/launcher", "hydra.launcher")  # of packages that need not be installed
         printed("train", *(single(text) for text in composed if not text.startswith(launchers)), "--cfg", "job")
 

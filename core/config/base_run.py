@@ -10,6 +10,7 @@ from typing import Any
 from sightsmith.core.config.literal import quoted, without_interpolation
 from sightsmith.core.config.model_card import WEIGHTS, card_path, read_card, restore_config
 from sightsmith.core.config.run_names import find_run
+from sightsmith.core.config.run_plugins import ensure_plugins
 from sightsmith.core.contracts.schema import PLATFORM, BaseRunConfig, Config
 from sightsmith.core.plugins.manager import Plugins
 from sightsmith.core.util.errors import UserError
@@ -68,6 +69,7 @@ def find_base_run(folder: str | Path, plugins: Plugins) -> BaseRun:
     try:
         path = resolved_path(find_run(folder))
         card = read_card(path)
+        ensure_plugins(path, plugins)
         return BaseRun(path, card, restore_config(card["config"], card_path(path), plugins.tasks))
     except UserError as error:
-        raise UserError(f"base_run={folder}: {error.message}", hint=error.hint) from error
+        raise UserError(f"base_run={folder}: {error.message}", hint=error.hint, problems=error.problems) from error

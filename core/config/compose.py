@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from functools import cached_property, lru_cache, partial
 from typing import Any
 
@@ -20,6 +20,7 @@ from omegaconf import MISSING, DictConfig, OmegaConf, open_dict
 from omegaconf.errors import OmegaConfBaseException
 
 from sightsmith.core.config.base_run import BaseRun, find_base_run
+from sightsmith.core.config.explain import explain
 from sightsmith.core.config.locked_keys import ensure_locked_values
 from sightsmith.core.config.overrides import (
     GROUPS,
@@ -27,19 +28,19 @@ from sightsmith.core.config.overrides import (
     augmentation_problems,
     chosen_options,
     logger_problems,
-    override_problems,
     parse_overrides,
     settings_of,
     typed_overrides,
     unknown_keys,
 )
 from sightsmith.core.config.presets import Preset, find_preset, is_file, preset_files
+from sightsmith.core.contracts.keys import walk
 from sightsmith.core.contracts.recommendation import ensure_not_overridden
 from sightsmith.core.contracts.schema import AUTO, BaseRunConfig, Config, PreferenceConfig, PresetConfig, TaskConfig
-from sightsmith.core.contracts.schema_values import check_values
+from sightsmith.core.contracts.schema_values import check_values, range_problems
 from sightsmith.core.plugins.manager import Plugins
 from sightsmith.core.util.digest import digest
-from sightsmith.core.util.errors import Problem, UserError
+from sightsmith.core.util.errors import Problem, UserError, near
 
 
 class SightsmithSearchPath(SearchPathPlugin):
@@ -195,9 +196,9 @@ def _composed_alone(choice: str, content: str, plugins: Plugins) -> Config:
 
 def _with_active_augmentations(config: Config) -> Config:
     """A run keeps only the augmentations that it uses, so that it can do without the plugins of the others."""
-    extra = config.augment.extra
-    config.augment.extra = {name: values for name, values in extra.items() if values["probability"]}
-    return config
+    extra = {name: values for name, values in config.augment.extra.items()
+             if not isinstance(values, dict) or values.get("probability", 1)}
+    return replace(config, augment=replace(config.augment, extra=extra))
 
 
 def reference(config: Config, locks: Preset | BaseRun | None, plugins: Plugins) -> Config:
@@ -218,17 +219,32 @@ def _chosen_locks(choices: Mapping[str, str | None], plugins: Plugins) -> Preset
 def ensure_unlocked(config: Config, choices: Mapping[str, str | None], plugins: Plugins) -> None:
     """Raises UserError if ``config`` differs from what the chosen preset or base_run locks, whatever the cause."""
     if (locks := _chosen_locks(choices, plugins)) is not None:
-        ensure_locked_values(config, reference(config, locks, plugins), locks)
+        same_limits = config.task.name == locks.task
+        others = check_values(config) if same_limits else range_problems(walk(config))
+        ensure_locked_values(config, reference(config, locks, plugins), locks, others)
     elif config.flow != "general" or config.preset != PresetConfig() or config.base_run != BaseRunConfig():
         raise UserError("flow=specialized and preset.* require a preset, flow=retrain and base_run.* a base run; "
-                        "neither is chosen",
+                        "neither is chosen", problems=range_problems(walk(config)),
                         hint="type preset=NAME (`sightsmith list presets`), or base_run=RUN, a finished run's folder")
+
+
+def _ensure_network_of_task(config: Config, plugins: Plugins) -> None:
+    network = plugins.network(config.network.name)
+    if network.task not in plugins.tasks:
+        raise UserError(f"The network {network.name!r} of {network.provider} is for the task {network.task!r}, which "
+                        f"no installed plugin provides.{near(network.task, plugins.tasks)}",
+                        hint="`sightsmith list networks` shows those that can be trained")
+    if network.task != config.task.name:
+        raise UserError(f"The network {network.name!r} is for {network.task}, not for {config.task.name}.",
+                        problems=range_problems(walk(config)),
+                        hint=f"`sightsmith list networks --task {config.task.name}` shows those that fit")
 
 
 def resolve(composed: DictConfig, choices: Mapping[str, str | None], plugins: Plugins) -> Config:
     """The typed configuration; ``choices`` are the options chosen for Hydra's groups.
 
-    Raises UserError for missing keys, values out of range and overrides of locked keys, all at once.
+    Raises UserError for missing keys, values out of range and overrides of locked keys. What follows from a wrong
+    choice, such as another task's limits, is not told.
     """
     hints = {"dataset.root": "type dataset.root=FOLDER (or a zip), or dataset.root=sample for the embedded data set"}
     missing = [Problem(f"{key} is required", hint=hints.get(key))
@@ -242,11 +258,12 @@ def resolve(composed: DictConfig, choices: Mapping[str, str | None], plugins: Pl
     assert isinstance(config, Config)
     if config.task.name != choices.get("_task_keys"):
         raise UserError(f"task.name={config.task.name} does not select a task", hint=f"type task={config.task.name}")
+    ensure_unlocked(_with_active_augmentations(config), choices, plugins)
+    _ensure_network_of_task(config, plugins)
     if problems := [*check_values(config), *augmentation_problems(config, plugins),
                     *logger_problems(config.logger, plugins)]:
         raise UserError("Invalid values in the configuration:", problems=problems)
     config = _with_active_augmentations(config)
-    ensure_unlocked(config, choices, plugins)
     if config.tuner.name != choices.get("tuner"):
         raise UserError(f"tuner.name={config.tuner.name} does not select a tuner",
                         hint=f"type tuner={config.tuner.name}")
@@ -256,21 +273,3 @@ def resolve(composed: DictConfig, choices: Mapping[str, str | None], plugins: Pl
         raise UserError(f"preference.* applies to tuner=auto only, and this run has tuner={config.tuner.name}",
                         hint="type tuner=auto, or leave preference.* out")
     return config
-
-
-def explain(error: Exception, overrides: Sequence[str], plugins: Plugins) -> UserError:
-    """Hydra's ``error`` about ``overrides`` as a UserError with every unknown key, option and value."""
-    if isinstance(error, UserError):
-        return error
-    try:
-        problems = list(override_problems(overrides, plugins))
-    except HydraException as syntax:
-        return UserError(f"An override cannot be parsed: {str(syntax).strip().splitlines()[0]}",
-                         hint="Overrides have the form key=value; quote lists for the shell: 'image.windows=[[40,80]]'")
-    if taken := re.search(r"'([^']+)' is validated against ConfigStore schema with the same name", str(error)):
-        return UserError(f"Your file {taken[1]}.yaml has the same name as a plugin's file",
-                         hint="rename your file")
-    if problems:
-        return UserError("The configuration cannot be composed:", problems=problems,
-                         hint="All keys and choices: `sightsmith train --help`")
-    return UserError(f"The configuration cannot be composed: {str(error).strip()}")

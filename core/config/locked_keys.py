@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any, Protocol
 
 from sightsmith.core.contracts.keys import is_among, walk
@@ -41,13 +42,19 @@ def is_locked(key: str, locks: Locks) -> bool:
     return not of_task and not is_among(key, (*NEVER_LOCKED, *locks.free))
 
 
-def ensure_locked_values(config: Config, reference: Config, locks: Locks) -> None:
+def ensure_locked_values(config: Config, reference: Config, locks: Locks, others: Iterable[Problem] = ()) -> None:
     """Raises LockedError with every locked key in which ``config`` differs from ``reference``, which is composed from
-    ``locks`` alone."""
+    ``locks`` alone, and with the ``others`` that are wrong as well.
+
+    Another task is the only problem: it brings other defaults, which nobody has typed.
+    """
     locked = {key: value for key, _, value in walk(reference) if is_locked(key, locks)}
+    if config.task.name != locks.task:
+        locked = {"task.name": locks.task}
     problems = [Problem(f"{key} is locked to {_shown(locked[key])}, but this run has {_shown(value)}")
                 for key, _, value in walk(config) if key in locked and value != locked[key]]
     if problems:
+        problems += others
         names = ", ".join((*locks.free, "hyper.*", "trainer.*"))
         raise LockedError(f"{locks.owner} locks these keys:", problems=problems,
                           hint=f"leave them out; you may change {names} and the data's keys.\n"

@@ -6,6 +6,7 @@ import dataclasses
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from importlib.util import find_spec
+from os.path import commonprefix
 from typing import Any
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
@@ -106,8 +107,9 @@ def _own_keys(task: TaskRecord) -> dict[str, dataclasses.Field[Any]]:
     return {key: entry for key, entry, _ in walk(settings_of(task), "task.") if key != "task.name"}
 
 
-def override_problems(overrides: Sequence[str], plugins: Plugins) -> Iterator[Problem]:
-    """Every unknown key, option and value in ``overrides``. Raises HydraException for invalid syntax."""
+def override_problems(overrides: Sequence[str], plugins: Plugins, *, needs_task: bool = True) -> Iterator[Problem]:
+    """Every unknown key, option and value in ``overrides``; without ``needs_task``, something else may choose the task.
+    Raises HydraException for invalid syntax."""
     options = _options(plugins)
     declared = list(all_keys(plugins))
     keys, tasks_of = {key for key, _, _ in declared}, {key: tasks for key, _, tasks in declared}
@@ -119,7 +121,8 @@ def override_problems(overrides: Sequence[str], plugins: Plugins) -> Iterator[Pr
     for locks in locking:
         if typed and locks.task not in typed:
             yield Problem(f"task={typed[-1]}: {locks.owner} is for task={locks.task}", hint="leave task out")
-    if not any(override.key_or_group in ("task", *LOCKING_GROUPS) for override in parsed):
+    chosen_by = {"dataset" if familiar_key(item.key_or_group) == "dataset" else item.key_or_group for item in parsed}
+    if needs_task and not chosen_by & {"task", "dataset", *LOCKING_GROUPS}:  # a data set finds it
         names = ", ".join(sorted(options["task"]))
         yield Problem("no task is chosen", hint=f"type task=NAME; available: {names}")
     for override in parsed:
@@ -128,7 +131,7 @@ def override_problems(overrides: Sequence[str], plugins: Plugins) -> Iterator[Pr
             chosen = override.value()
             for name in chosen if isinstance(chosen, list) else [chosen]:
                 if isinstance(name, str) and name not in options[key] and not (key == "preset" and is_file(name)):
-                    yield Problem(f"{override.input_line}: unknown {key} {name!r}.{near(name, options[key])}",
+                    yield Problem(f"{override.input_line}: unknown {key} {name!r}.{_near_option(name, options[key])}",
                                   hint=f"`sightsmith list {key}s` shows all {len(options[key])}")
         elif key.startswith(("hydra.", "hydra/")) or key == "base_run":
             continue
@@ -142,7 +145,10 @@ def override_problems(overrides: Sequence[str], plugins: Plugins) -> Iterator[Pr
                 yield Problem(f"{override.input_line}: {key} has no such key yet; add it with +",
                               hint=f"+{override.input_line}")
         elif key not in keys:
-            yield Problem(f"{override.input_line}: unknown key {key!r}.{_near_key(key, keys)}")
+            value: Any = override.value()
+            other = isinstance(value, str) and familiar_key(key) == "network" and value not in options["network"]
+            yield Problem(f"{override.input_line}: unknown key {key!r}.{_near_key(key, keys)}"
+                          + (_near_option(value, options["network"]) if other else ""))
         elif tasks and (owners := tasks_of.get(key)) and not tasks & {*owners}:
             yield Problem(f"{override.input_line}: {_belongs(key, owners)}", hint="leave it out")
         elif not override.is_delete() and not override.is_sweep_override():
@@ -217,6 +223,12 @@ FAMILIAR: Mapping[str, str] = {
 def familiar_key(name: str) -> str | None:
     """The key that other trainers call ``name``."""
     return FAMILIAR.get(name.replace("-", "_"))
+
+
+def _near_option(name: str, options: Iterable[str]) -> str:
+    """Like :func:`near`, else those that begin alike: for ``yolov8n``, other networks of that kind."""
+    alike = [option for option in options if len(commonprefix([option, name])) >= len("yolo")]
+    return near(name, options) or (f" Did you mean {' or '.join(map(repr, alike[:3]))}?" if alike else "")
 
 
 def _near_key(key: str, keys: set[str]) -> str:

@@ -87,30 +87,46 @@ class Preset:
         return digest([self.task, self.network, card, self.config])
 
 
-def load_presets(plugins: Plugins, damaged: list[UserError] | None = None) -> dict[str, Preset]:
+Damaged = list[tuple[Provider, UserError]]
+"""Plugins with what is wrong with their presets."""
+
+
+def load_presets(plugins: Plugins, damaged: Damaged | None = None) -> dict[str, Preset]:
     """All plugins' presets by name, sorted by task and name. Raises UserError for an invalid file, or adds that to
     ``damaged``."""
-    found = []
-    for path, provider in preset_files(plugins).values():
+    found: list[Preset] = []
+    wrong: Damaged = []
+    for path, provider in preset_files(plugins, wrong).values():
         try:
             found.append(_read(path, provider))
         except UserError as error:
-            if damaged is None:
-                raise
-            damaged.append(error)
+            wrong.append((provider, error))
+    if damaged is not None:
+        damaged += wrong
+    elif wrong:
+        raise wrong[0][1]
     return {preset.name: preset for preset in sorted(found, key=lambda preset: (preset.task, preset.name))}
 
 
-def preset_files(plugins: Plugins) -> dict[str, tuple[Traversable, Provider]]:
-    """The file and the plugin of each preset, by name. Raises UserError for a name that two plugins have."""
+def preset_files(plugins: Plugins, damaged: Damaged | None = None) -> dict[str, tuple[Traversable, Provider]]:
+    """The file and the plugin of each preset, by name. A folder that is not there, and a name that an earlier plugin
+    has, are left out and added to ``damaged``."""
     found: dict[str, tuple[Traversable, Provider]] = {}
+    wrong = [] if damaged is None else damaged
     for folder, provider in plugins.preset_folders:
-        for path in _yaml_files(files(folder.package)):
+        try:
+            paths = [*_yaml_files(files(folder.package))]
+        except (ImportError, OSError, TypeError, ValueError) as error:
+            wrong.append((provider, UserError(f"The presets {folder.package!r} of {provider} cannot be found: {error}",
+                                              hint="report it to the plugin's author")))
+            continue
+        for path in paths:
             name = path.name.removesuffix(SUFFIX)
             if other := found.get(name):
-                raise UserError(f"The preset {name!r} is in {other[1]} and in {provider}",
-                                hint="uninstall one of them")
-            found[name] = path, provider
+                wrong.append((provider, UserError(f"The preset {name!r} is in {other[1]} and in {provider}",
+                                                  hint="uninstall one of them")))
+            else:
+                found[name] = path, provider
     return found
 
 
@@ -127,7 +143,11 @@ def find_preset(choice: str, plugins: Plugins) -> Preset:
             raise UserError(f"preset={choice}: there is no file {path}",
                             hint="`sightsmith list presets` shows the presets of all plugins")
         return _read(path, path)
-    found = preset_files(plugins)
+    damaged: Damaged = []
+    found = preset_files(plugins, damaged)
+    for _, error in damaged:
+        if f"The preset {choice!r} is in " in error.message:  # either could be meant
+            raise error
     if choice in found:
         return _read(*found[choice])
     if (file := own_file(choice)) is not None:

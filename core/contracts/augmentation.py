@@ -47,6 +47,13 @@ class AugmentationRecord(Record):
     kind: Literal["photometric", "geometric", "composing"] = "photometric"
     tasks: tuple[str, ...] = ()
 
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        for name, option in self.options.items():
+            if type(option.default) not in (bool, int, float, str):
+                raise ValueError(f"the option {name!r} of {self.name!r} has the default {option.default!r}; it must "
+                                 "be a number, a truth value or text")
+
     @property
     def keys(self) -> dict[str, Option]:
         """All that the user can set."""

@@ -10,7 +10,7 @@ import inspect
 import pkgutil
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field, fields, replace
 from typing import TYPE_CHECKING, Any
 
 from sightsmith.core.contracts.annotation import ANNOTATION_ORDER, Annotation
@@ -57,6 +57,10 @@ class Record:
             raise ValueError(f"the name {self.name!r} must be lower-case letters, digits, '_', '-' and '.'")
         if not _BUILDER.fullmatch(self.builder):
             raise ValueError(f"the builder {self.builder!r} of {self.name!r} must be 'package.module:attribute'")
+        for entry in fields(self):
+            if isinstance(value := getattr(self, entry.name), str) and str(entry.type).startswith("tuple["):
+                raise ValueError(f"{entry.name} of {self.name!r} is the text {value!r}; it must be a tuple: "
+                                 f"({value!r},)")
 
     def build(self) -> Any:
         """Import the module and return the attribute that ``builder`` names."""

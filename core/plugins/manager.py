@@ -107,6 +107,7 @@ class Plugins:
                 self._drop(_Fault(provider, error))
         for provider in reversed(list(self._modules)):  # pluggy calls the last registered first
             try:
+                _ensure_marked(self._modules[provider])
                 self._manager.register(self._modules[provider], name=str(provider))
                 self._manager.check_pending()
             except Exception as error:
@@ -262,6 +263,14 @@ class Plugins:
 
     def on_run_error(self, run_dir: Path, error: BaseException) -> None:
         self._manager.hook.sightsmith_on_run_error(run_dir=run_dir, error=error)
+
+
+def _ensure_marked(module: ModuleType) -> None:
+    """Raises TypeError for a hook that pluggy would not find."""
+    hooks = [name for name in vars(hookspecs) if name.startswith("sightsmith_")]
+    for name in hooks:
+        if callable(found := getattr(module, name, None)) and not hasattr(found, f"{hookspecs.PROJECT}_impl"):
+            raise TypeError(f"{name} is not marked with @hookimpl, so it would never be called")
 
 
 def installed() -> Iterable[tuple[Provider, Callable[[], ModuleType]]]:

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from sightsmith.core.util.text import printable
+from sightsmith.core.util.text import one_line, printable
 
 SHOWN_PROBLEMS = 50
 NAMED = 5
@@ -17,7 +17,7 @@ NAMED = 5
 
 @dataclass(frozen=True)
 class Problem:
-    """One problem in the user's data or configuration.
+    """One problem in the user's data or configuration: its message is a line, and its hint another.
 
     ``file`` is relative to the data set's root (or the path as typed), ``line`` is 1-based. Warnings are printed;
     errors stop the run before training. ``affects`` is the simplest annotation kind that the problem concerns: tasks
@@ -32,10 +32,10 @@ class Problem:
     affects: Literal["labels", "boxes", "masks"] = "labels"
 
     def __str__(self) -> str:
-        file = (self.file or "").replace("\n", "\\n")
+        file = self.file or ""
         where = f"{file}:{self.line}: " if self.line is not None else f"{file}: " if file else ""
-        hint = f"\n      {self.hint}" if self.hint else ""
-        return printable(f"{where}{self.message}{hint}")
+        hint = f"\n      {one_line(self.hint)}" if self.hint else ""
+        return one_line(f"{where}{self.message}") + hint
 
 
 class UserError(Exception):
@@ -126,7 +126,7 @@ def near(word: str, options: Iterable[str], count: int = 3) -> str:
 
 def listed(names: Iterable[str]) -> str:
     """The first five names, and how many more there are."""
-    found = [name.replace("\n", "\\n") for name in names]
+    found = [*map(one_line, names)]
     return ", ".join(found[:NAMED]) + (f" and {len(found) - NAMED} more" if len(found) > NAMED else "")
 
 

@@ -13,6 +13,11 @@ def printable(text: str) -> str:
     return _UNPRINTABLE.sub(lambda match: match[0].encode("unicode_escape").decode(), text)
 
 
+def one_line(text: str) -> str:
+    """``text``, such as a name, :func:`printable` and without line ends and tabs: what is said in a line stays one."""
+    return printable(text).replace("\n", "\\n").replace("\t", "\\t")
+
+
 def as_text(name: str) -> str:
     """The name of a file as text: bytes that are not UTF-8 become ``\\udce9`` and the like."""
     return name.encode(errors="backslashreplace").decode()

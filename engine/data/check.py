@@ -13,7 +13,7 @@ from sightsmith.core.contracts.dataset import CheckedDataset, DatasetIndex, Samp
 from sightsmith.core.contracts.image import ImageInfo
 from sightsmith.core.contracts.records import DatasetFormatRecord, ImageReaderRecord
 from sightsmith.core.contracts.schema import Config
-from sightsmith.core.util.errors import NAMED, Problem, has_errors, listed
+from sightsmith.core.util.errors import NAMED, PluginError, Problem, has_errors, listed
 from sightsmith.engine.data.check_classes import about_classes, without_unused
 from sightsmith.engine.data.check_folders import about_files
 from sightsmith.engine.data.check_frames import named_frames
@@ -86,9 +86,11 @@ def _read(config: Config, formats: Sequence[DatasetFormatRecord], readers: Seque
     """The data set as its format reads it, why it is this format, and the problems so far."""
     root = choose_folder(config.dataset.root, cache_dir)
     with using_readers(readers, root):
-        matches = matching_formats(root, config.dataset.format, formats, annotation)
+        failed: list[PluginError] = []
+        matches = matching_formats(root, config.dataset.format, formats, annotation, failed)
         index, record, reason = read_first(root, matches, annotation, report)
     problems = [problem for problem in index.problems if can_derive([annotation], problem.affects)]
+    problems += [Problem(error.message, severity="warning") for error in failed]
     index = with_class_map(index, read_class_map(config.dataset.class_map), problems)
     if not index.samples and not has_errors(problems):
         problems.append(Problem("no image with an annotation was found", hint=f"{record.name} reads {record.layout}"))

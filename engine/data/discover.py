@@ -9,9 +9,9 @@ from pathlib import Path
 from sightsmith.core.contracts.annotation import ANNOTATION_ORDER, Annotation, can_derive
 from sightsmith.core.contracts.dataset import DatasetIndex
 from sightsmith.core.contracts.records import DatasetFormatRecord
-from sightsmith.core.util.errors import Problem, UserError, listed, near
+from sightsmith.core.util.errors import PluginError, Problem, UserError, listed, near
 from sightsmith.core.util.files import typed_path
-from sightsmith.core.util.text import printable
+from sightsmith.core.util.text import one_line
 from sightsmith.engine.data import format_contract
 from sightsmith.engine.data.annotation_files import files_in, subfolders
 from sightsmith.engine.data.archive import unpack
@@ -57,13 +57,14 @@ def unwrapped(root: Path) -> Path:
         root = inner[0]
 
 
-def matching_formats(root: Path, name: str, formats: Sequence[DatasetFormatRecord],
-                     annotation: Annotation) -> list[tuple[DatasetFormatRecord, str]]:
+def matching_formats(root: Path, name: str, formats: Sequence[DatasetFormatRecord], annotation: Annotation,
+                     failed: list[PluginError]) -> list[tuple[DatasetFormatRecord, str]]:
     """The format called ``name`` (``dataset.format``), or for ``auto`` those that match ``root``, the best first, each
     with its reason.
 
-    Formats of ``annotation`` itself are preferred to those from which it is derived. Raises UserError if none matches,
-    if the first two match equally well, or if there is annotation that no format reads.
+    Formats of ``annotation`` itself are preferred to those from which it is derived. One that fails in detecting is
+    left out and added to ``failed``. Raises UserError if none matches, if the first two match equally well, or if there
+    is annotation that no format reads.
     """
     if name != "auto":
         for record in formats:
@@ -73,11 +74,13 @@ def matching_formats(root: Path, name: str, formats: Sequence[DatasetFormatRecor
         raise UserError(f"dataset.format={name}: unknown format.{near(name, names)}",
                         hint=f"formats: auto, {', '.join(names)}")
     able = [record for record in formats if can_derive(record.annotations, annotation)]
-    found = _detected(root, able)
+    found = _detected(root, able, failed)
     if not found and (foreign := foreign_annotation(root)):
         raise UserError(f"{root} has annotation that no format of {annotation} reads:", problems=foreign,
                         hint="`sightsmith list formats` shows what is read")
-    found = found or _detected(root, [record for record in formats if record not in able])
+    found = found or _detected(root, [record for record in formats if record not in able], failed)
+    if not found and failed:
+        raise failed[0]
     if not found:
         if unread := unread_pictures(root):
             counts = ", ".join(f"{count} {suffix} file{'s' if count > 1 else ''}" for suffix, count in unread.items())
@@ -110,12 +113,12 @@ def read_first(root: Path, matches: Sequence[tuple[DatasetFormatRecord, str]], a
             break
     chosen = tried[-1] if can_derive([tried[-1][0].annotation], annotation) else tried[0]
     index, record, reason, lines = chosen
-    report(printable(f"Data set {root}: {record.name} ({reason})"))
+    report(one_line(f"Data set {root}: {record.name} ({reason})"))
     for other, why in matches:
         if other is not record and can_derive(other.annotations, annotation):
-            report(printable(f"It would also fit {other.name} ({why}): dataset.format={other.name}"))
+            report(one_line(f"It would also fit {other.name} ({why}): dataset.format={other.name}"))
     for line in lines:
-        report(printable(line))
+        report(one_line(line))
     return index, record, reason
 
 
@@ -123,9 +126,9 @@ def read_richest(root: Path, formats: Sequence[DatasetFormatRecord]) -> tuple[Da
     """The index by the format that matches ``root`` and has the richest annotation, and the format with the reason.
 
     Raises UserError if none matches."""
-    found = _detected(root, formats)
+    found = _detected(root, formats, [])
     if not found:
-        matching_formats(root, "auto", formats, ANNOTATION_ORDER[0])  # says what is there instead
+        matching_formats(root, "auto", formats, ANNOTATION_ORDER[0], [])  # says what is there instead
     _, record, reason = min(found, key=lambda match: (
         match[0] < CERTAIN, -max(map(ANNOTATION_ORDER.index, match[1].annotations)), -match[0]))
     return format_contract.read(record, root, lambda line: None), f"{record.name}: {reason}"
@@ -144,10 +147,15 @@ def ensure_annotation(index: DatasetIndex, annotation: Annotation, task: str,
                  f"that trains on {index.annotation}")
 
 
-def _detected(root: Path, formats: Sequence[DatasetFormatRecord]) -> list[tuple[float, DatasetFormatRecord, str]]:
+def _detected(root: Path, formats: Sequence[DatasetFormatRecord], failed: list[PluginError],
+              ) -> list[tuple[float, DatasetFormatRecord, str]]:
     found = []
     for record in formats:
-        match = format_contract.detect(record, root)
+        try:
+            match = format_contract.detect(record, root)
+        except PluginError as error:  # perhaps another format is the right one
+            failed.append(error)
+            continue
         if match is not None:
             found.append((match.confidence, record, match.reason))
     return found

@@ -13,10 +13,11 @@ Item = TypeVar("Item")
 
 
 def console() -> Console:
-    """Of stdout. The kernel of a notebook is no terminal, although it sets FORCE_COLOR, and gets plain text."""
+    """Of stdout; names of classes and files are no markup. The kernel of a notebook is no terminal, although it sets
+    FORCE_COLOR, and gets plain text."""
     terminal = sys.stdout.isatty()
     return Console(file=sys.stdout, force_terminal=None if terminal else False, force_jupyter=False, highlight=False,
-                   soft_wrap=not terminal)
+                   markup=False, soft_wrap=not terminal)
 
 
 def tracked(items: Iterable[Item], what: str, total: int | None = None) -> Iterable[Item]:

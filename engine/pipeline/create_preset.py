@@ -18,6 +18,7 @@ from sightsmith.core.config.literal import validate_no_interpolation
 from sightsmith.core.config.model_card import CARD, HINT, WEIGHTS, read_card, restore_config
 from sightsmith.core.config.overrides import all_keys
 from sightsmith.core.config.presets import SUFFIX, load_presets
+from sightsmith.core.config.run_plugins import ensure_plugins
 from sightsmith.core.contracts.keys import is_among
 from sightsmith.core.contracts.records import Provider
 from sightsmith.core.contracts.schema import Config, PresetConfig
@@ -102,6 +103,7 @@ def create_preset(path: Path, name: str, output_dir: Path, own: Mapping[str, Any
     """
     run = RunDir(path)
     content = read_card(path)
+    ensure_plugins(path, plugins)
     config = restore_config(content["config"], run.model / CARD, plugins.tasks)
     distribution = f"sightsmith-{name.replace('_', '-')}"
     target = output_dir / (distribution if package else name + SUFFIX)

@@ -12,6 +12,7 @@ from sightsmith.core.contracts.network_record import NetworkRecord
 from sightsmith.core.contracts.recommendation import Recommendation, RecommendedValue
 from sightsmith.core.contracts.records import TaskRecord
 from sightsmith.core.contracts.schema import Config
+from sightsmith.core.util.text import one_line
 from sightsmith.engine.data.dataset_statistics import DatasetStatistics
 
 STEP = 32
@@ -133,7 +134,8 @@ def _schedule(config: Config, network: NetworkRecord, data: DatasetStatistics, f
     (frequent, most), (rare, fewest) = data.frequent, data.rare
     unequal = most > IMBALANCE * fewest
     yield RecommendedValue("hyper.class_balance", "sampling" if unequal else "none",
-                   f"training images of the most frequent class, {frequent}: {most}, of the rarest, {rare}: {fewest}; "
+                   f"training images of the most frequent class, {one_line(frequent)}: {most}, of the "
+                   f"rarest, {one_line(rare)}: {fewest}; "
                    + ("rare classes are oversampled" if unequal else "balanced enough"))
 
 

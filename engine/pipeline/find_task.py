@@ -10,7 +10,7 @@ from sightsmith.core.contracts.dataset import DatasetIndex
 from sightsmith.core.plugins.manager import Plugins
 from sightsmith.core.util.errors import UserError
 from sightsmith.core.util.files import cache_dir
-from sightsmith.core.util.text import printable
+from sightsmith.core.util.text import one_line
 
 SHORT, ROOT, FORMAT = "dataset=", "dataset.root=", "dataset.format="
 DECIDES = ("task=", "preset=", "base_run=", "hydra.searchpath=")
@@ -53,7 +53,7 @@ def with_task(overrides: Sequence[str], plugins: Plugins, report: Callable[[str]
                         hint="type task=NAME; `sightsmith list tasks` shows what they train on")
     others = [f"task={task.name}" for task in plugins.tasks.values()
               if task is not tasks[0] and can_derive([index.annotation], task.annotation)]
-    report(printable(f"Task: {tasks[0].name}, because the data set has {kind} ({why})"
+    report(one_line(f"Task: {tasks[0].name}, because the data set has {kind} ({why})"
                      + (f"; it could also be {' or '.join(others)}" if others else "")))
     return [f"task={tasks[0].name}", *spelled]
 

@@ -26,7 +26,7 @@ def fit(context: RunContext, planned: PlannedRun, run: RunDir, status: Status | 
             loggers.start(run.path, planned.config, trainer.state, planned.training.sampler.steps_per_epoch, group)
             status.warn(*trainer.state.warnings)
             for warning in trainer.state.warnings:
-                context.details.print(f"warning: {warning}", soft_wrap=True, markup=False)
+                context.details.print(f"warning: {warning}", soft_wrap=True)
         trainer.fit(planned.config.trainer.pause_after_epoch)
         context.state.wait_for_everyone()
         if not trainer.finished:
@@ -36,7 +36,7 @@ def fit(context: RunContext, planned: PlannedRun, run: RunDir, status: Status | 
                 status.end(STOPPED, f"paused after epoch {trainer.state.epoch}", paused=True)
             return None
         if status is not None and (early := _stopped_early(planned, trainer.state)):
-            context.details.print(early, soft_wrap=True, markup=False)
+            context.details.print(early, soft_wrap=True)
             status.update(force=True, stopped_early=early)
         best = load_tree(run.best)
         results = trainer.best_results

@@ -14,6 +14,7 @@ from sightsmith.core.contracts.dataset import CheckedDataset
 from sightsmith.core.contracts.schema import Config, PresetConfig
 from sightsmith.core.util.errors import Problem, UserError
 from sightsmith.core.util.files import cache_dir
+from sightsmith.core.util.text import one_line
 from sightsmith.engine.data.check import check_dataset
 from sightsmith.engine.pipeline.replay import with_replay
 
@@ -73,7 +74,7 @@ def validate_preset_data(dataset: CheckedDataset, card: PresetConfig) -> None:
     if card.dicom_modalities and others:
         problems.append(Problem(f"it has DICOM images of the modality {', '.join(others)}"))
     if problems:
-        expected = "\n".join(f"  {label:15} {text}" for label, text in data_rows(card) if text)
+        expected = "\n".join(f"  {label:15} {one_line(text)}" for label, text in data_rows(card) if text)
         raise UserError(f"{index.root} does not fit the preset {card.name}:", problems=problems,
                         hint=f"It expects:\n{expected}" + (
                             "\nif classes are only called differently: 'dataset.class_map={old: new}'"
@@ -98,5 +99,5 @@ def validate_base_run_data(dataset: CheckedDataset, config: Config) -> None:
                                      f"flow=general network.weights={config.network.weights}"))
     if problems:
         raise UserError(f"{index.root} does not fit the base run {base_run.path}:", problems=problems,
-                        hint=f"classes of the base run: {', '.join(base_run.classes)}\n"
-                             f"classes of the data:   {', '.join(index.classes)}")
+                        hint=f"classes of the base run: {one_line(', '.join(base_run.classes))}\n"
+                             f"classes of the data:   {one_line(', '.join(index.classes))}")

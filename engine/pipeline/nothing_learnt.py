@@ -12,7 +12,7 @@ from sightsmith.core.contracts.image import Array
 from sightsmith.core.contracts.results import SampleResult
 from sightsmith.core.contracts.task import Task
 from sightsmith.core.util.errors import listed
-from sightsmith.core.util.text import format_metric
+from sightsmith.core.util.text import format_metric, one_line
 from sightsmith.engine.data.statistics import under_represented
 from sightsmith.engine.pipeline.cross_validation import FEW_CASES
 from sightsmith.engine.training.bootstrap import Interval, interval
@@ -46,8 +46,8 @@ class Baseline:
             reasons = [f"only {self.gain.cases} cases, which is too few to tell: dataset.folds=5 "
                        "tests on all images", *reasons]
         lines = [f"The score does not show that anything was learnt: {name} {format_metric(score)} is not "
-                 f"significantly above {format_metric(self.score)}, that of predicting {self.what} (difference: "
-                 f"{self.gain})."]
+                 f"significantly above {format_metric(self.score)}, that of predicting {one_line(self.what)} "
+                 f"(difference: {self.gain})."]
         return "\n".join([*lines, *(["Likely reasons:"] if reasons else []), *(f"- {reason}" for reason in reasons)])
 
 

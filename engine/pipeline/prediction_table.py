@@ -11,7 +11,7 @@ import numpy as np
 
 from sightsmith.core.contracts.image import Array
 from sightsmith.core.contracts.prediction import Prediction
-from sightsmith.core.util.text import printable
+from sightsmith.core.util.text import one_line
 
 MIN_SCORE = 0.3
 """Of objects that are counted and drawn."""
@@ -80,7 +80,7 @@ class PredictionTable(ABC):
         """One line, such as ``30 images: 21 cat, 9 dog; 3 with a score below 0.5``."""
         images = _counted(len(self._images), "image")
         frames = _counted(self._predictions, "frame") + " of "
-        return printable(f"{frames if self._predictions > len(self._images) else ''}{images}: {self._summary()}")
+        return one_line(f"{frames if self._predictions > len(self._images) else ''}{images}: {self._summary()}")
 
     def _listed(self, texts: Iterable[str]) -> str:
         parts = list(texts)

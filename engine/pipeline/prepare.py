@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import replace
 
 from sightsmith.core.contracts.dataset import CheckedDataset, DatasetIndex
+from sightsmith.core.contracts.keys import is_among
 from sightsmith.core.contracts.recommendation import Recommendation
 from sightsmith.core.contracts.schema import AUTO, Config, PresetConfig
 from sightsmith.core.contracts.task import Task
@@ -46,10 +48,6 @@ def prepare(context: RunContext, config: Config) -> PlannedRun:
 
 
 def _load(context: RunContext, config: Config) -> LoadedRun:
-    network = context.plugins.network(config.network.name)
-    if network.task != config.task.name:
-        raise UserError(f"The network {network.name!r} is for {network.task}, not for {config.task.name}.",
-                        hint=f"`sightsmith list networks --task {config.task.name}` shows those that fit")
     resumed = distributed.on_main(context.state, lambda: find_run(config))
     return LoadedRun(config, distributed.on_main(context.state, lambda: _check(context, config)), resumed)
 
@@ -75,16 +73,23 @@ def _recommend(context: RunContext, loaded: LoadedRun) -> RecommendedRun:
     return distributed.on_main(context.state, lambda: _recommended(context, loaded))
 
 
-def _recommended(context: RunContext, loaded: LoadedRun) -> RecommendedRun:
-    config, plugins, data = loaded.config, context.plugins, DatasetStatistics.of(loaded.dataset)
-    fixed = fixed_keys(config, context.overrides, plugins)
+def choose(config: Config, dataset: CheckedDataset, fixed: Collection[str], plugins: Plugins) -> Recommendation:
+    """What tuner=auto or the recipe chooses for ``dataset``; the recipe leaves the keys alone that are ``fixed``."""
+    data = DatasetStatistics.of(dataset)
     if config.tuner.name == AUTO:
-        chosen = recommend(config, plugins.task(config.task.name), plugins.networks.values(), data)
+        return recommend(config, plugins.task(config.task.name), plugins.networks.values(), data)
+    return follow_recipe(config, data, fixed, plugins)
+
+
+def _recommended(context: RunContext, loaded: LoadedRun) -> RecommendedRun:
+    config, plugins = loaded.config, context.plugins
+    fixed = fixed_keys(config, context.overrides, plugins)
+    chosen = choose(config, loaded.dataset, fixed, plugins)
+    if config.tuner.name == AUTO:
         show_recommendation(chosen, context.details)
     else:
-        chosen = follow_recipe(config, data, fixed, plugins)
         for warning in chosen.warnings:
-            context.details.print(f"recipe={config.recipe}: {warning}", markup=False)
+            context.details.print(f"recipe={config.recipe}: {warning}")
     config = chosen.applied(config)
     by_images = choose_channels(config, loaded.dataset)
     config = Recommendation(by_images).applied(config)
@@ -100,7 +105,8 @@ def _build(context: RunContext, config: Config, whole: CheckedDataset) -> BuiltR
     task = training_task(config, context.plugins, index)
     dataset = tile_dataset(whole, config.dataset.tile, task)
     # Rank 0 downloads what all of them read.
-    distributed.on_main(context.state, lambda: fetch_weights(task.network, config.network))
+    distributed.on_main(context.state, lambda: fetch_weights(task.network, config.network,
+                                                              free=free_weights(config)))
     seed_everything(config.trainer.seed)
     model, loaded = task.build_model()
     if loaded is not None:
@@ -114,6 +120,12 @@ def _build(context: RunContext, config: Config, whole: CheckedDataset) -> BuiltR
                         "does not define a backbone", hint="omit it")
     training = Training(config, task, model, dataset.train, dataset.validation, context.state)
     return BuiltRun(config, task, whole, dataset, loaded, training)
+
+
+def free_weights(config: Config) -> bool:
+    """Whether network.weights can be typed: a preset locks it, and tuner=auto chooses it."""
+    locked = config.preset.name is not None and not is_among("network.weights", map(str, config.preset.tunable))
+    return not locked and config.tuner.name != AUTO
 
 
 def training_task(config: Config, plugins: Plugins, index: DatasetIndex) -> Task:

@@ -14,7 +14,7 @@ from sightsmith.core.util.errors import UserError, listed
 from sightsmith.core.util.html import ShownPage, html_table
 from sightsmith.core.util.text import format_metric
 from sightsmith.engine.runs.bundle import open_members, open_model, open_task
-from sightsmith.engine.runs.library_warnings import warnings_in_log
+from sightsmith.engine.runs.library_warnings import belongs_to, warnings_in_log
 from sightsmith.engine.runs.run_dir import RunDir
 
 if TYPE_CHECKING:
@@ -134,4 +134,5 @@ class Result:
         """
         folder = find_run(run)
         card = read_card(folder)
+        belongs_to(RunDir(folder.resolve()).log)
         return cls(folder.resolve(), card["metrics"], tuple(card["classes"]), plugins or load_plugins())

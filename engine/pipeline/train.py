@@ -108,7 +108,7 @@ class _LogFile(logging.FileHandler):
 def _logged(run: RunDir) -> Iterator[None]:
     """Append log messages, and the warnings of libraries, to the run's log file."""
     handler = _LogFile(run.log)
-    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
+    handler.setFormatter(library_warnings.FORMATTER)
     log.addHandler(handler)
     log.setLevel(logging.INFO)
     try:
@@ -162,7 +162,7 @@ def _run_after_hooks(context: RunContext, run: RunDir, status: Status, metrics: 
     warnings = context.plugins.after_run(run.path, metrics)
     status.warn(*warnings)
     for warning in warnings:
-        context.console.print(f"warning: {warning}", soft_wrap=True, markup=False)
+        context.console.print(f"warning: {warning}", soft_wrap=True)
 
 
 def _fit_and_report(context: RunContext, planned: PlannedRun, run: RunDir, status: Status | None,
@@ -226,7 +226,7 @@ def _nothing_learnt(context: RunContext, planned: PlannedRun, fitted: FittedRun,
         return []
     reasons = likely_reasons(planned.task, planned.dataset, fitted.history, planned.plan.steps_per_epoch)
     warning = baseline.warning(planned.task.score, kept.metrics[planned.task.score], reasons)
-    context.console.print(f"warning: {warning}", soft_wrap=True, markup=False)
+    context.console.print(f"warning: {warning}", soft_wrap=True)
     status.warn(warning)
     return [warning]
 

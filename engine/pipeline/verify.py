@@ -13,6 +13,7 @@ from torch import Tensor
 from sightsmith.core.config.compose import compose, ensure_unlocked
 from sightsmith.core.config.model_card import HINT, read_card, restore_config
 from sightsmith.core.config.presets import choice_of, preset_checksum
+from sightsmith.core.config.run_plugins import ensure_plugins
 from sightsmith.core.contracts.keys import format_override
 from sightsmith.core.contracts.schema import PLATFORM, Config
 from sightsmith.core.contracts.schema_values import check_values
@@ -23,6 +24,7 @@ from sightsmith.core.util.reading import read_yaml
 from sightsmith.core.util.text import format_metric
 from sightsmith.engine.pipeline.load_dataset import check
 from sightsmith.engine.pipeline.start import start
+from sightsmith.engine.runs import library_warnings
 from sightsmith.engine.runs.bundle import all_tensors
 from sightsmith.engine.runs.checkpoint import tensors_digest
 from sightsmith.engine.runs.lockfile import PARTS, environment, read_lock
@@ -49,6 +51,7 @@ class Check:
 def check_run(path: Path, report: Callable[[str], None], plugins: Plugins) -> list[Check]:
     """Recompute every part of the lock of the finished run in ``path``. Raises UserError if there is none."""
     run = _finished(path)
+    library_warnings.belongs_to(run.log)
     lock = read_lock(run.lock)
 
     def checks(recompute: Callable[[], Mapping[str, Any]], *parts: str) -> Iterator[Check]:
@@ -215,6 +218,7 @@ def _content(run: RunDir) -> Any:
 
 
 def _config(run: RunDir, plugins: Plugins) -> Config:
+    ensure_plugins(run.path, plugins)
     return restore_config(_content(run), run.config, plugins.tasks)
 
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from rich.console import Console
-from rich.markup import escape
 from rich.table import Table
 
 from sightsmith.core.contracts.keys import format_override
 from sightsmith.core.contracts.plan import Plan
 from sightsmith.core.contracts.recommendation import Recommendation
+from sightsmith.core.util.text import printable
 
 
 def plan_table(plan: Plan) -> Table:
@@ -30,7 +30,7 @@ def settings_rows(plan: Plan) -> list[tuple[str, str, str]]:
 def settings_table(plan: Plan) -> Table:
     table = Table(*SETTINGS, title="Hyperparameters", title_justify="left")
     for row in settings_rows(plan):
-        table.add_row(*map(escape, row))
+        table.add_row(*map(printable, row))
     return table
 
 
@@ -50,5 +50,5 @@ def show_recommendation(recommendation: Recommendation, console: Console) -> Non
         console.print(f"warning: {warning}")
     table = Table(*CHOICES, title="Recommendation", title_justify="left")
     for row in recommendation_rows(recommendation):
-        table.add_row(*map(escape, row))
+        table.add_row(*map(printable, row))
     console.print(table)

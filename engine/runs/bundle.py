@@ -9,6 +9,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from sightsmith.core.config.model_card import BUNDLE_FORMAT, CARD, WEIGHTS, card_path, read_card, restore_config
+from sightsmith.core.config.run_plugins import ensure_plugins
 from sightsmith.core.util.errors import UserError
 from sightsmith.core.util.files import write_json
 from sightsmith.engine.runs.checkpoint import HINT, load_tree, save_tree
@@ -46,6 +47,7 @@ def save_bundle(run: RunDir, task: Task, weights: dict[str, Any], metrics: dict[
 def open_task(run: Path, plugins: Plugins) -> Task:
     """The task as the run used it, with its configuration and classes. Raises UserError if there is no bundle."""
     card = read_card(run)
+    ensure_plugins(run, plugins)
     return restore_task(run, plugins.task(card["task"]), plugins.network(card["network"]))
 
 

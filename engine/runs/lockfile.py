@@ -9,6 +9,7 @@ from importlib.metadata import PackageNotFoundError, requires, version
 from pathlib import Path
 from typing import Any
 
+from sightsmith.core.config.run_plugins import plugins_of
 from sightsmith.core.plugins.manager import OWN_DISTRIBUTION, Plugins
 from sightsmith.core.util.digest import digest
 from sightsmith.core.util.files import write_json
@@ -38,7 +39,7 @@ def make_lock(config: dict[str, Any], *, data: str, split: str, weights: str | N
     """
     return {"data": data, "split": split, "weights": weights, "config": digest(config), "preset": preset,
             **({"left_out": plan["left_out"]} if plan["left_out"] else {}),
-            **{key: plan[key] for key in PLANNED}, **environment(plugins)}
+            **{key: plan[key] for key in PLANNED}, **plugins_of(config, plugins), **environment(plugins)}
 
 
 def read_lock(path: Path, keys: Sequence[str] = LOCKED) -> dict[str, Any]:

@@ -60,27 +60,28 @@ def locate_weights(record: NetworkRecord, chosen: NetworkConfig) -> Path | None:
     return None if chosen.weights == NONE else typed_path(chosen.weights)
 
 
-def fetch_weights(record: NetworkRecord, chosen: NetworkConfig) -> Path | None:
+def fetch_weights(record: NetworkRecord, chosen: NetworkConfig, *, free: bool = True) -> Path | None:
     """Like :func:`locate_weights`, downloaded into torch's hub folder if it is published and not there.
 
-    Raises UserError if that fails, saying where to put the file.
+    Raises UserError if that fails, saying where to put the file and, if network.weights is ``free``, what else to type.
     """
     published = choose_weights(record, chosen)
-    return _fetched(published, chosen) if published else locate_weights(record, chosen)
+    return _fetched(published, chosen, free=free) if published else locate_weights(record, chosen)
 
 
-def _fetched(published: PublishedWeights, chosen: NetworkConfig) -> Path:
+def _fetched(published: PublishedWeights, chosen: NetworkConfig, *, free: bool = True) -> Path:
     path = hub_folder() / file_name(published)
     try:
         return download_published(published, path.parent)
     except OSError as error:
         backbone = " network.weights=backbone" if chosen.weights == BACKBONE else ""
+        others = [Problem("start from a file of your own: network.weights=FILE"),
+                  Problem("start from random weights: network.weights=none")]
         raise UserError(f"The published weights {path.name} cannot be downloaded: {error}. Do one of these:", problems=[
-            Problem(f"with a network connection, download {published.url}\n    and put the file at {path}"),
-            Problem(f"with a network connection, type `sightsmith fetch {described(chosen)}{backbone} folder=DIR`;\n"
-                    "    carry DIR to this machine, and start training with TORCH_HOME=DIR"),
-            Problem("start from a file of your own: network.weights=FILE"),
-            Problem("start from random weights: network.weights=none")]) from error
+            Problem(f"with a network connection, download {published.url}", hint=f"and put the file at {path}"),
+            Problem(f"with a network connection, type `sightsmith fetch {described(chosen)}{backbone} folder=DIR`;",
+                    hint="carry DIR to this machine, and start training with TORCH_HOME=DIR"),
+            *(others if free else ())]) from error
 
 
 def download_published(published: PublishedWeights, folder: Path) -> Path:

@@ -15,6 +15,7 @@ from typing import Any
 import psutil
 
 from sightsmith.core.config.model_card import FOLDER
+from sightsmith.core.config.run_plugins import LOCK
 from sightsmith.core.util.errors import UserError
 from sightsmith.core.util.files import make_folder, write_atomic, write_json
 from sightsmith.core.util.reading import Kind, parse_json, read_json, read_text, validate_fields
@@ -57,7 +58,7 @@ class RunDir:
 
     @property
     def lock(self) -> Path:
-        return self.path / "lock.json"
+        return self.path / LOCK
 
     @property
     def in_use(self) -> Path:

@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from sightsmith.core.contracts.weights import LoadReport
 from sightsmith.core.util.errors import UserError, listed, near
 from sightsmith.core.util.files import typed_path
+from sightsmith.core.util.text import one_line
 from sightsmith.engine.runs.checkpoint import load_tree
 from sightsmith.engine.runs.heads import Head
 
@@ -38,11 +39,12 @@ class WeightsFile:
     def renamed(self, names: Mapping[str, str]) -> WeightsFile:
         """The file with some classes renamed. Raises UserError for classes that it does not have."""
         if unknown := [name for name in names if name not in self.classes]:
-            there = f"its classes are {', '.join(self.classes)}" if self.classes else "it has no class names"
-            raise UserError(f"network.class_renames: the starting weights have no class {', '.join(unknown)}; {there}")
+            there = f"its classes are {one_line(', '.join(self.classes))}" if self.classes else "it has no class names"
+            raise UserError(f"network.class_renames: the starting weights have no class "
+                            f"{one_line(', '.join(unknown))}; {there}")
         if names and len({names.get(name, name) for name in self.classes}) < len(self.classes):
             raise UserError(f"network.class_renames: two classes would get the same name; the classes of the "
-                            f"starting weights are {', '.join(self.classes)}")
+                            f"starting weights are {one_line(', '.join(self.classes))}")
         return replace(self, classes=tuple(names.get(name, name) for name in self.classes), renames=names)
 
 

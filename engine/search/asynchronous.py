@@ -28,6 +28,7 @@ from sightsmith.engine.pipeline.console import console
 from sightsmith.engine.runs.run_dir import RUNNING, STOPPED, RunDir, read_status
 from sightsmith.engine.search.budget import Budget
 from sightsmith.engine.search.hydra_task import HydraTask
+from sightsmith.engine.search.suggestions import ensure_valid
 from sightsmith.engine.search.sweep_plan import SweepPlan
 from sightsmith.engine.search.sweep_state import SweepState
 from sightsmith.engine.search.trial import Trial, failure
@@ -137,6 +138,8 @@ class TrainHere:
     singletons: Any
 
     def __call__(self, member: int, suggestion: Suggestion) -> TrialResult:
+        record = self.task_function.plugins.tuner(self.config.tuner.name)
+        ensure_valid([suggestion], self.plan.space, record)
         register = Register(self.sweep)
         number = register.number(member, suggestion)
         trial = Trial(self.sweep, number, self.plan.overrides(suggestion, self.sweep), suggestion)

@@ -14,13 +14,15 @@ from hydra.types import RunMode
 from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
-from sightsmith.core.config.compose import explain, install
+from sightsmith.core.config.compose import install
+from sightsmith.core.config.explain import explain
 from sightsmith.core.config.overrides import familiar_key, typed_overrides
 from sightsmith.core.plugins.manager import Plugins
-from sightsmith.core.util.errors import HungError, NonFiniteLossError, Problem, StoppedError, UserError
+from sightsmith.core.util.errors import Problem, UserError
 from sightsmith.engine.pipeline.find_task import spelled_out, with_task
 from sightsmith.engine.runs.resources import shortage_explained
 from sightsmith.engine.search.hydra_task import HydraTask
+from sightsmith.engine.search.own_file import with_folder
 
 RERUN, MULTIRUN = "--experimental-rerun", "--multirun"
 FLAGS = ("--help", "--hydra-help", "--version", "--cfg", "--resolve", "--package", "--run", MULTIRUN,
@@ -67,7 +69,8 @@ def train_with_hydra(arguments: Sequence[str], plugins: Plugins) -> None:
     typed = list(filter(is_override, arguments))
     shown = any(text == "-c" or text.startswith("--cf") for text in flags)
     typed = spelled_out(typed)
-    if not any(text.startswith(OWN_FILES) for text in flags):
+    flags, own = with_folder(flags), any(text.startswith(OWN_FILES) for text in flags)
+    if not own:
         typed = with_task(typed, plugins, partial(print, file=sys.stderr) if shown else print)
     overrides = typed_overrides(typed, plugins, multirun=multirun)
     install(overrides, plugins)
@@ -83,7 +86,7 @@ def train_with_hydra(arguments: Sequence[str], plugins: Plugins) -> None:
             try:
                 with shortage_explained():  # also of importing torch
                     return super().__call__(composed)
-            except (UserError, OmegaConfBaseException, NonFiniteLossError, StoppedError, HungError) as error:
+            except Exception as error:
                 if HydraConfig.get().mode == RunMode.MULTIRUN:
                     raise
                 errors.append(error)  # raised below: Hydra would print the overrides first
@@ -94,4 +97,4 @@ def train_with_hydra(arguments: Sequence[str], plugins: Plugins) -> None:
         if errors:
             raise errors[0]
     except (HydraException, OmegaConfBaseException) as error:
-        raise explain(error, overrides, plugins) from error
+        raise explain(error, overrides, plugins, own_file=own) from error

@@ -16,15 +16,17 @@ from sightsmith.core.config.compose import resolve
 from sightsmith.core.config.run_names import shortest_name
 from sightsmith.core.plugins.manager import Plugins
 from sightsmith.core.util.errors import UserError
+from sightsmith.engine.search.own_file import spelled_out
 
 
 def run_composed(composed: DictConfig, plugins: Plugins) -> float | None:
     """Train one run; returns its score."""
     hydra = HydraConfig.get()
     # As they are: paths in them may have a ${ that OmegaConf would resolve.
-    runtime: Any = OmegaConf.to_container(hydra.runtime)
-    overrides: Any = OmegaConf.to_container(hydra.overrides.task)
+    node: Any = OmegaConf.to_container(hydra, resolve=False)
+    runtime = node["runtime"]
     config = resolve(composed, runtime["choices"], plugins)
+    overrides = spelled_out(node, config, node["overrides"]["task"])
     if plugins.tuner(config.tuner.name).searches:
         raise UserError(f"tuner={config.tuner.name} needs many runs, but hydra.mode=RUN starts only one",
                         hint="omit hydra.mode, or type tuner=manual")

@@ -6,16 +6,19 @@ from collections.abc import Sequence
 
 from hydra.core.utils import JobReturn
 
+from sightsmith.core.contracts.records import TunerRecord
 from sightsmith.engine.runs.run_dir import FINISHED
 from sightsmith.engine.search.launcher import TrialLauncher
+from sightsmith.engine.search.suggestions import ensure_valid
 from sightsmith.engine.search.sweep_state import SweepState, discard_checkpoints
 from sightsmith.engine.search.trial import Trial
 from sightsmith.engine.search.tuner import Suggestion, TrialResult, Tuner
 
 
-def run_batches(tuner: Tuner, first: Sequence[Suggestion], state: SweepState, launcher: TrialLauncher,
-                ) -> list[JobReturn]:
-    """Run the trials of ``first``, then those that ``tuner`` suggests, until it suggests no more."""
+def run_batches(tuner: Tuner, record: TunerRecord, first: Sequence[Suggestion], state: SweepState,
+                launcher: TrialLauncher) -> list[JobReturn]:
+    """Run the trials of ``first``, then those that ``tuner``, made from ``record``, suggests, until it suggests no
+    more."""
     returns: list[JobReturn] = []
     scores: list[list[float | None]] = []
     suggestions = first
@@ -38,7 +41,7 @@ def run_batches(tuner: Tuner, first: Sequence[Suggestion], state: SweepState, la
         tuner.tell([TrialResult(trial.number, trial.suggestion, score)
                     for trial, score in zip(trials, found, strict=True)])
         scores.append(found)
-        suggestions = tuner.ask()
+        suggestions = ensure_valid(tuner.ask(), state.plan.space, record)
     return returns
 
 

@@ -61,7 +61,15 @@ class Parameter:
         """Whether ``value`` is valid for the parameter."""
         if self.choices:
             return str(value) in self.choices
-        return isinstance(value, (int, float)) and self.low <= value <= self.high
+        kinds = int if self.whole else (int, float)
+        return isinstance(value, kinds) and not isinstance(value, bool) and self.low <= value <= self.high
+
+    @property
+    def expected(self) -> str:
+        """What :meth:`holds`, in words."""
+        if self.choices:
+            return f"one of {', '.join(self.choices)}"
+        return f"a {'whole ' if self.whole else ''}number from {self.low:g} to {self.high:g}"
 
     def override(self, value: Value) -> str:
         return f"{self.key}={value}"

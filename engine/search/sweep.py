@@ -32,6 +32,7 @@ from sightsmith.engine.search.budget import Budget
 from sightsmith.engine.search.hydra_task import HydraTask
 from sightsmith.engine.search.launcher import TrialLauncher, is_serial
 from sightsmith.engine.search.scheduler import finish_best, run_batches
+from sightsmith.engine.search.suggestions import ensure_valid
 from sightsmith.engine.search.sweep_plan import SweepPlan
 from sightsmith.engine.search.sweep_state import SweepState, discard_checkpoints, find_folder, read_plan, write_plan
 from sightsmith.engine.search.sweep_table import best_row, summary, write_table
@@ -76,7 +77,7 @@ def run_sweep(config: DictConfig, context: HydraContext, task_function: TaskFunc
                         hint="omit hydra/launcher")
     if record.searches:
         console().print(plan.table(record, tuner))
-    first = tuner.ask() if isinstance(tuner, Tuner) else ()
+    first = ensure_valid(tuner.ask(), plan.space, record) if isinstance(tuner, Tuner) else ()
     state = SweepState.load(folder, plan, shlex.join([*command, f"{RESUME}={folder}"]))
     _ensure_composable(state.next_trials(first), config, loader, plugins)
     if record.searches:
@@ -87,7 +88,7 @@ def run_sweep(config: DictConfig, context: HydraContext, task_function: TaskFunc
     if read_plan(folder) is None:
         write_plan(folder, plan, lines)
     train = TrainHere(plan, folder, config, context, task_function, Singleton.get_state())
-    return _run(state, tuner, first, launcher, train, searches=record.searches)
+    return _run(state, tuner, record, first, launcher, train)
 
 
 def _plan(parsed: Sequence[Override], config: DictConfig, loader: ConfigLoader, record: TunerRecord, plugins: Plugins,
@@ -119,16 +120,16 @@ def _ensure_composable(trials: Sequence[Trial], config: DictConfig, loader: Conf
         resolve(*without_hydra(loader.load_sweep_config(config, list(trial.overrides))), plugins)
 
 
-def _run(state: SweepState, tuner: Tuner | AsynchronousTuner, first: Sequence[Suggestion], launcher: TrialLauncher,
-         train: TrainHere, *, searches: bool) -> SweepResult:
+def _run(state: SweepState, tuner: Tuner | AsynchronousTuner, record: TunerRecord, first: Sequence[Suggestion],
+         launcher: TrialLauncher, train: TrainHere) -> SweepResult:
     """Run all trials, and write the report however they end."""
     returns: list[JobReturn] = []
     try:
         if isinstance(tuner, Tuner):
-            returns += run_batches(tuner, first, state, launcher)
+            returns += run_batches(tuner, record, first, state, launcher)
         else:
             run_asynchronously(tuner, state, launcher.budget, train)
-        if searches:
+        if record.searches:
             returns += finish_best(state, launcher)
         if not launcher.budget.spent(state.seconds):  # otherwise it may resume with more time
             discard_checkpoints(state.trials)
@@ -149,7 +150,7 @@ def _run(state: SweepState, tuner: Tuner | AsynchronousTuner, first: Sequence[Su
         console().print(f"Best: {folder}")
     if state.failures:
         failed = state.failed_runs()
-        if folder is None or not searches:
+        if folder is None or not record.searches:
             raise failed
-        console().print(f"warning: {failed}", soft_wrap=True, markup=False)
+        console().print(f"warning: {failed}", soft_wrap=True)
     return SweepResult(returns, folder)

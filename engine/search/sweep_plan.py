@@ -67,6 +67,7 @@ class SweepPlan:
         """
         from sightsmith.engine.pipeline.start import plan  # torch: not needed to compose
 
+        _ensure_settings(config, record)
         fixed, parameters = _split(parsed)
         auto = record.name == AUTO
         if auto and (taken := [parameter for parameter in parameters.values() if owned(parameter.name)]):
@@ -82,7 +83,7 @@ class SweepPlan:
         tuner_space: Any = OmegaConf.to_container(config.tuner.space)
         space = _space(parse_space(tuner_space, f"tuner.space of {record.name}"), fixed, parameters)
         if not auto:
-            _ensure_searchable(space, config, record)
+            cls((), tuple(space), run.hyper.epochs).tuner(config, record)  # what it says of a space that is not for it
         started = time.monotonic()
         planned = plan(run, probe, plugins)  # what a trial does before its first epoch
         start_seconds = time.monotonic() - started
@@ -110,12 +111,8 @@ class SweepPlan:
 
     def tuner(self, config: DictConfig, record: TunerRecord) -> Tuner | AsynchronousTuner:
         """Raises UserError if the tuner cannot search this space in this number of trials."""
-        if unknown := [key for key in config.tuner.options if key not in record.options]:
-            raise UserError(f"tuner={record.name} has no such option:",
-                            problems=[Problem(f"tuner.options.{key}{near(key, list(record.options))}")
-                                      for key in unknown],
-                            hint=f"it has {', '.join(record.options) or 'none'}")
         if record.searches:
+            _ensure_settings(config, record)
             _ensure_searchable(self.space, config, record)
         return record.make(SearchSpace(
             space=self.space, trials=config.tuner.trials or count(self.space), epochs=self.epochs,
@@ -199,17 +196,28 @@ def _space(known: Iterable[Parameter], fixed: Mapping[str, str], parameters: Map
     return [*(parameter for parameter in known if parameter.key not in (*fixed, *parameters)), *parameters.values()]
 
 
-def _ensure_searchable(space: Sequence[Parameter], config: DictConfig, record: TunerRecord) -> None:
-    """Raises UserError for an empty space or a number of trials outside the limits."""
+def _ensure_settings(config: DictConfig, record: TunerRecord) -> None:
+    """Raises UserError for options that the tuner does not have, and for a number of trials outside the limits: what
+    does not depend on the space."""
+    if unknown := [key for key in config.tuner.options if key not in record.options]:
+        raise UserError(f"tuner={record.name} has no such option:",
+                        problems=[Problem(f"tuner.options.{key}{near(key, list(record.options))}") for key in unknown],
+                        hint=f"it has {', '.join(record.options) or 'none'}")
     trials, limits = config.tuner.trials, config.limits
+    if trials is not None and not (limits.min_trials <= trials <= limits.max_trials
+                                   or record.name == AUTO and trials == 1):
+        raise UserError(f"tuner.trials={trials} is not between {limits.min_trials} and {limits.max_trials}",
+                        hint="change limits.min_trials or limits.max_trials if you mean it")
+
+
+def _ensure_searchable(space: Sequence[Parameter], config: DictConfig, record: TunerRecord) -> None:
+    """Raises UserError for an empty space, and for one with too many combinations."""
+    limits = config.limits
     if not space:
         raise UserError(f"tuner={record.name} has nothing to search: every key of its space has a fixed value",
                         hint="omit one of them, or type several values: hyper.learning_rate=0.001,0.01")
-    if trials is None:
-        if all(parameter.choices for parameter in space) and count(space) > limits.max_trials:
-            sizes = " x ".join(f"{len(parameter.choices)} of {parameter.name}" for parameter in space)
-            raise UserError(f"{sizes} are {count(space)} trials, but limits.max_trials is {limits.max_trials}",
-                            hint=f"omit values, or type limits.max_trials={count(space)} or tuner=random")
-    elif not (limits.min_trials <= trials <= limits.max_trials or record.name == AUTO and trials == 1):
-        raise UserError(f"tuner.trials={trials} is not between {limits.min_trials} and {limits.max_trials}",
-                        hint="change limits.min_trials or limits.max_trials if you mean it")
+    if config.tuner.trials is None and all(parameter.choices for parameter in space) \
+            and count(space) > limits.max_trials:
+        sizes = " x ".join(f"{len(parameter.choices)} of {parameter.name}" for parameter in space)
+        raise UserError(f"{sizes} are {count(space)} trials, but limits.max_trials is {limits.max_trials}",
+                        hint=f"omit values, or type limits.max_trials={count(space)} or tuner=random")

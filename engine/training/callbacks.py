@@ -57,7 +57,7 @@ class ProgressReporter:
         self._bar.update(self._run, note=f"{self._title}validating {done}/{images}")
 
     def on_warning(self, message: str) -> None:
-        self._console.print(f"warning: {self._title}{message}", markup=False)
+        self._console.print(f"warning: {self._title}{message}")
 
     def on_epoch(self, state: TrainState, metrics: Mapping[str, Any]) -> None:
         self._printed = time.monotonic()

@@ -89,4 +89,4 @@ class RunLoggers:
         warning = f"the logger {name} failed, and logs no more of this run: {describe_error(error)}"
         log.warning(warning, exc_info=True)
         self._status.warn(warning)
-        self._console.print(f"warning: {warning}", soft_wrap=True, markup=False)
+        self._console.print(f"warning: {warning}", soft_wrap=True)

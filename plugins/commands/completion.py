@@ -1,11 +1,12 @@
-"""``sightsmith completion``: bash completion."""
+"""``sightsmith completion``: the completion script of a shell."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from sightsmith.plugins.commands.settings import parse
+from sightsmith.plugins.commands.settings import parse, word
+from sightsmith.plugins.commands.shells import SCRIPTS
 
 if TYPE_CHECKING:
     from sightsmith.core.plugins.manager import Plugins
@@ -13,14 +14,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Completion:
-    """Print the bash completion script for commands, keys and choices. Evaluate it in ~/.bashrc:
-    eval "$(sightsmith completion)"."""
+    """Print the script that completes commands, keys and values in a shell. In ~/.bashrc: eval "$(sightsmith completion
+    bash)"; in ~/.zshrc: eval "$(sightsmith completion zsh)"; in ~/.config/fish/config.fish: sightsmith completion fish
+    | source."""
+
+    shell: str = word("the shell", "bash", choices=tuple(SCRIPTS))
 
 
 def completion_command(arguments: list[str], plugins: Plugins) -> int:
-    parse(Completion, arguments, plugins.commands["completion"])
-
-    from sightsmith.plugins.commands.bash import bash_script
-
-    print(bash_script(plugins.commands), end="")
+    print(SCRIPTS[parse(Completion, arguments, plugins.commands["completion"]).shell], end="")
     return 0

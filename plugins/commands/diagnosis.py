@@ -10,12 +10,11 @@ from pathlib import Path
 
 import psutil
 
-from sightsmith.core.config.presets import load_presets
 from sightsmith.core.contracts.records import Finding
 from sightsmith.core.plugins.manager import DISABLE_VARIABLE, Plugins
-from sightsmith.core.util.errors import UserError
 from sightsmith.core.util.files import cache_dir
 from sightsmith.engine.runs.lockfile import packages
+from sightsmith.plugins.commands.faults import faults
 
 LOW_DISK = 5 * 2**30
 EXTRAS = (
@@ -73,9 +72,8 @@ def _plugins(plugins: Plugins) -> list[Finding]:
         result.append(Finding("plugins", f"{item.provider} is broken: {item.cause}", ok=False,
                               advice=f"pip install --upgrade {item.provider.distribution}, or pip uninstall it, or "
                                      f"set {DISABLE_VARIABLE}=1 to disable external plugins"))
-    damaged: list[UserError] = []
-    load_presets(plugins, damaged)
-    result += [Finding("presets", error.message, ok=False, advice=error.hint or "") for error in damaged]
+    result += [Finding("plugins", f"{provider}: {error.message}", ok=False, advice=error.hint or "")
+               for provider, error in faults(plugins)]
     return result + plugins.diagnostics()
 
 

@@ -18,11 +18,12 @@ class Fetch:
     folder there, and train with TORCH_HOME=DIR. Without folder, the file goes where training on this machine looks for
     it."""
 
-    network: str = key("a name from `sightsmith list networks`", metavar="NAME")
+    network: str = key("a name from `sightsmith list networks`", metavar="NAME", offers="networks")
     config: str | None = key("for a network that is a model zoo: one of its configurations", None,
-                             name="network.config", metavar="CONFIG")
+                             name="network.config", metavar="CONFIG", offers="network configs")
     weights: str = key("what to download", "published", name="network.weights", choices=("published", "backbone"))
-    folder: Path | None = key("the folder that TORCH_HOME will name, by default torch's own", None, metavar="DIR")
+    folder: Path | None = key("the folder that TORCH_HOME will name, by default torch's own", None, metavar="DIR",
+                             offers="files")
 
 
 def fetch_command(arguments: list[str], plugins: Plugins) -> int:

@@ -24,8 +24,9 @@ class Inspect:
 
     overrides: list[str] = overrides("task=... dataset.root=... and any other key of `train`")
     convert: str | None = key("also write the data set in this format: `sightsmith list formats`", None,
-                              metavar="FORMAT")
-    convert_dir: Path | None = key("folder for the converted data, by default ./NAME-FORMAT", None, metavar="FOLDER")
+                              metavar="FORMAT", offers="writers")
+    convert_dir: Path | None = key("folder for the converted data, by default ./NAME-FORMAT", None, metavar="FOLDER",
+                                    offers="files")
     augmentations: bool = key("also show augmented training images, on the page of --html or, without it, in "
                               "./NAME-augmented", False)
     json: bool = flag("print one JSON object")
@@ -39,7 +40,7 @@ def inspect_command(arguments: list[str], plugins: Plugins) -> int:
         _ensure_new(options.html, "--html")
 
     from sightsmith.core.util.files import ensure_writable, make_folder
-    from sightsmith.core.util.text import printable
+    from sightsmith.core.util.text import one_line
     from sightsmith.engine.pipeline.inspect import inspect
     from sightsmith.plugins.commands.output import print_json
     from sightsmith.plugins.commands.tables import print_dataset
@@ -66,7 +67,7 @@ def inspect_command(arguments: list[str], plugins: Plugins) -> int:
     else:
         print_dataset(dataset, config.image)
         if pairs:
-            print(printable(f"{len(pairs)} pairs of near-duplicates, such as {pairs[0].first.key} and "
+            print(one_line(f"{len(pairs)} pairs of near-duplicates, such as {pairs[0].first.key} and "
                             f"{pairs[0].second.key}; --html FOLDER shows them"))
         dataset.raise_for_errors()
     if options.convert is not None:

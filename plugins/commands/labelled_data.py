@@ -11,14 +11,15 @@ from sightsmith.plugins.commands.settings import key
 class LabelledData:
     """A labelled data set, and how to read it."""
 
-    dataset_root: str | None = key("folder or zip with labelled images", None, name="dataset.root", metavar="FOLDER")
+    dataset_root: str | None = key("folder or zip with labelled images", None, name="dataset.root", metavar="FOLDER",
+                                   offers="files")
     dataset_format: str | None = key("its format: `sightsmith list formats`", None, name="dataset.format",
-                                     metavar="FORMAT")
+                                     metavar="FORMAT", offers="dataset_formats")
     dataset_group_by: str | None = key("how to group its images, as for `train`", None, name="dataset.group_by",
                                        metavar="GROUPS")
 
     dataset_class_map: str | None = key("other names for its classes, {old: new}, or a YAML file with them", None,
-                                        name="dataset.class_map", metavar="NAMES")
+                                        name="dataset.class_map", metavar="NAMES", offers="files")
 
     def dataset(self) -> dict[str, str]:
         """The keys that are set, with their values."""

@@ -22,8 +22,10 @@ class List:
 
     kind: str = word("what to list", choices=KINDS)
     name: str | None = word("list presets: a preset's name or file, to show its card", None)
-    task: str | None = flag("only list entries for this task", None, metavar="TASK")
-    output_dir: Path = flag("list runs: the folder of the runs, by default runs", Path("runs"), metavar="FOLDER")
+    task: str | None = flag("only list entries for this task", None, metavar="TASK", offers="tasks")
+    output_dir: Path = flag("list runs: the folder of the runs, by default runs", Path("runs"), metavar="FOLDER",
+                            offers="files")
+    all: bool = flag("list networks: every configuration of the model zoos, and why some cannot be trained")
     json: bool = flag("print a JSON array")
 
 
@@ -47,7 +49,7 @@ def list_command(arguments: list[str], plugins: Plugins) -> int:
     if options.json:
         print_json(rows)
         return 0
-    tables.print_rows(options.kind, rows)
+    tables.print_rows(options.kind, rows, every=options.all)
     if options.kind == "runs" and rows:
         from sightsmith.engine.report.runs_page import write_runs_page
 

@@ -5,14 +5,17 @@ from __future__ import annotations
 import dataclasses
 import sys
 from collections.abc import Callable
+from functools import partial
+from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sightsmith.core.config.presets import Preset, load_presets
+from sightsmith.core.config.presets import Damaged, Preset, load_presets
 from sightsmith.core.contracts.annotation import can_derive
-from sightsmith.core.contracts.records import Record
-from sightsmith.core.util.errors import UserError
+from sightsmith.core.contracts.records import Provider, Record
+from sightsmith.core.util.reading import parse_yaml
 from sightsmith.engine.runs.listing import list_runs
+from sightsmith.plugins.commands.faults import faults, or_nothing, zoo_of
 
 if TYPE_CHECKING:
     from sightsmith.core.plugins.manager import Plugins
@@ -31,23 +34,41 @@ def rows(kind: str, plugins: Plugins, task: str | None = None, output_dir: Path 
 
 def _networks(plugins: Plugins, task: str | None) -> list[Row]:
     chosen = [item for item in plugins.networks.values() if task in (None, item.task)]
+    defaults: set[str] = or_nothing(partial(_default_networks, plugins), set())
     return [{"name": item.name, "config": None, "task": item.task, "family": item.family,
              "parameters": item.parameters, "input_size": item.input_size, "gflops": item.gflops, "speed": item.speed,
-             "annotation": item.annotation or plugins.task(item.task).annotation, "score": str(item.score or ""),
+             "annotation": item.annotation or _annotation(item.task, plugins), "score": str(item.score or ""),
              "source": f"{item.score.source}, {item.score.dataset}" if item.score else "", "weights": item.weights,
-             "published": item.pretrained, "licence": item.licence, "trainable": True,
+             "published": item.pretrained, "licence": item.licence, "default": item.name in defaults, "trainable": True,
              "reason": "", "provider": str(plugins.provider("networks", item.name))}
             for item in chosen if not item.zoo] + [
         {"name": item.name, "config": entry.name, "task": item.task, "annotation": entry.annotation,
          "published": entry.pretrained, "trainable": entry.trainable, "reason": entry.reason,
          "provider": str(plugins.provider("networks", item.name))}
-        for item in chosen for entry in item.zoo_networks.values()]
+        for item in chosen for entry in zoo_of(item).values()]
+
+
+def _default_networks(plugins: Plugins) -> set[str]:
+    """Those that the tasks' own files choose; composing them all would take seconds."""
+    found = set()
+    for config_path, _ in plugins.config_paths:
+        folder = files(config_path.path.removeprefix("pkg://")) / "task"
+        for path in folder.iterdir() if folder.is_dir() else ():
+            content = parse_yaml(path.read_text(encoding="utf-8")) if path.name.endswith(".yaml") else {}
+            found |= {name for entry in content.get("defaults", ()) if isinstance(entry, dict)
+                      for key, name in entry.items() if key == "override /network"}
+    return found
+
+
+def _annotation(task: str, plugins: Plugins) -> str | None:
+    """What ``task`` trains on; None if no plugin provides it."""
+    return plugins.tasks[task].annotation if task in plugins.tasks else None
 
 
 def _presets(plugins: Plugins, task: str | None) -> list[Row]:
-    damaged: list[UserError] = []
+    damaged: Damaged = []
     found = [preset_row(item) for item in load_presets(plugins, damaged).values() if task in (None, item.task)]
-    for error in damaged:
+    for _, error in damaged:
         print(f"warning: {error.message}", file=sys.stderr)
     return found
 
@@ -105,8 +126,11 @@ def _commands(plugins: Plugins, task: str | None) -> list[Row]:
 
 
 def _plugins(plugins: Plugins, task: str | None) -> list[Row]:
-    loaded = [{"name": item.plugin, "distribution": item.distribution, "version": item.version, "status": "ok"}
-              for item in plugins.providers]
+    wrong: dict[Provider, list[str]] = {}
+    for provider, error in faults(plugins):
+        wrong.setdefault(provider, []).append(error.message)
+    loaded = [{"name": item.plugin, "distribution": item.distribution, "version": item.version,
+               "status": f"faulty: {'; '.join(wrong[item])}" if item in wrong else "ok"} for item in plugins.providers]
     return loaded + [{"name": item.provider.plugin, "distribution": item.provider.distribution,
                       "version": item.provider.version, "status": f"broken: {item.cause}"} for item in plugins.broken]
 

@@ -19,6 +19,8 @@ def sightsmith_commands() -> list[CommandRecord]:
                  "task=classification dataset.root=photos"),
         _command("inspect", "task=classification dataset.root=photos", "check or convert a data set",
                  "task=detection dataset.root=photos --html photos-report", settings="Inspect"),
+        _command("init", "dataset=photos [file=photos.yaml]", "write a configuration of your own for a data set",
+                 "dataset=photos, then sightsmith train --config-name photos", settings="Init"),
         _command("evaluate", "run=last [dataset.root=photos]", "evaluate a run on labelled images",
                  "run=last dataset.root=new_photos", settings="Evaluate"),
         _command("predict", "run=last input=photos [format=labelme]", "predict images",
@@ -37,6 +39,6 @@ def sightsmith_commands() -> list[CommandRecord]:
         _command("preset", "create run=last name=NAME", "create a preset from a run",
                  "create run=last name=my_nuclei modality=microscopy package=true", settings="CreatePreset"),
         _command("doctor", "[--json]", "check the installation", "--json", settings="Doctor"),
-        _command("completion", "", 'bash completion: eval "$(sightsmith completion)"', "> completion.bash",
+        _command("completion", "bash|zsh|fish", "complete commands, keys and values in your shell", "zsh > _sightsmith",
                  settings="Completion"),
     ]

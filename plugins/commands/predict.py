@@ -20,14 +20,16 @@ class Predict:
     drawn in, a page with all of them, and optionally annotation that you can correct and train on. Images that cannot
     be read are named, and the exit code is then 1."""
 
-    run: Path = key("the run: its folder, its name, or last", metavar="RUN")
-    input: str = key("an image, a folder or a zip file", metavar="PATH")
-    format: str | None = key("also write annotation in this format: `sightsmith list formats`", None, metavar="NAME")
+    run: Path = key("the run: its folder, its name, or last", metavar="RUN", offers="runs")
+    input: str = key("an image, a folder or a zip file", metavar="PATH", offers="files")
+    format: str | None = key("also write annotation in this format: `sightsmith list formats`", None, metavar="NAME",
+                            offers="writers")
     min_score: float = key("minimum score of objects to count, draw and annotate", 0.3, low=0, high=1)
     pictures: bool = key("draw the predictions, and write a page with all of them", True)
     heatmaps: bool = key("write heat maps of what the class is based on; classification only", False)
     tta: bool = key("test-time augmentation: combine the predictions for flipped views, if trained with flips", False)
-    output_dir: Path | None = key("folder for the results, by default RUN/predictions", None, metavar="FOLDER")
+    output_dir: Path | None = key("folder for the results, by default RUN/predictions", None, metavar="FOLDER",
+                                   offers="files")
     json: bool = flag("print the content of predictions.json")
 
 

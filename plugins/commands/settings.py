@@ -30,20 +30,24 @@ from sightsmith.core.util.files import typed_path
 
 Settings = TypeVar("Settings")
 Kind = Literal["key", "flag", "word", "overrides"]
+Offers = Literal["", "runs", "files", "tasks", "networks", "network configs", "presets", "dataset_formats", "writers",
+                 "export_formats"]
+"""What completion offers for an argument, besides its choices."""
 WIDTH = 100
 """Line width of the help."""
 
 
 def key(help: str, default: Any = MISSING, *, name: str = "", metavar: str = "", low: float | None = None,
-        high: float | None = None, choices: tuple[str, ...] = ()) -> Any:
+        high: float | None = None, choices: tuple[str, ...] = (), offers: Offers = "") -> Any:
     """``key=value``; required without a ``default``. ``name`` is the key if it differs from the field's name;
     ``metavar`` stands for the value in the help."""
-    return _declared("key", help, default, name=name, metavar=metavar, low=low, high=high, choices=choices)
+    return _declared("key", help, default, name=name, metavar=metavar, low=low, high=high, choices=choices,
+                     offers=offers)
 
 
-def flag(help: str, default: Any = False, *, metavar: str = "") -> Any:
+def flag(help: str, default: Any = False, *, metavar: str = "", offers: Offers = "") -> Any:
     """``--name``, or ``--name VALUE`` if the field is not a bool."""
-    return _declared("flag", help, default, metavar=metavar)
+    return _declared("flag", help, default, metavar=metavar, offers=offers)
 
 
 def word(help: str, default: Any = MISSING, *, choices: tuple[str, ...] = ()) -> Any:
@@ -75,6 +79,7 @@ class Argument:
     low: float | None = None
     high: float | None = None
     choices: tuple[str, ...] = ()
+    offers: Offers = ""
 
     @property
     def required(self) -> bool:

@@ -9,7 +9,7 @@ from itertools import zip_longest
 from typing import TYPE_CHECKING, Any
 
 from sightsmith.core.config.presets import Preset, choice_of, data_rows
-from sightsmith.core.util.text import printable
+from sightsmith.core.util.text import one_line
 from sightsmith.engine.data.statistics import describe
 
 if TYPE_CHECKING:
@@ -28,12 +28,13 @@ COLUMNS = {
 }
 
 
-def print_rows(kind: str, found: Sequence[dict[str, Any]]) -> None:
-    """Print a table as wide as the terminal; without one, 200 columns."""
+def print_rows(kind: str, found: Sequence[dict[str, Any]], *, every: bool = False) -> None:
+    """Print a table as wide as the terminal; without one, 200 columns. ``every`` configuration of a model zoo is a row
+    of its own."""
     if not found:
         print(NO_RUNS if kind == "runs" else f"No {kind} found.")
     elif kind == "networks":
-        _print_networks(found)
+        _print_networks(found, every)
     else:
         _print_table(COLUMNS.get(kind, tuple(found[0])), found)
 
@@ -60,20 +61,37 @@ def print_card(preset: Preset) -> None:
     Console(highlight=False).print(table, markup=False)
 
 
-def _print_networks(found: Sequence[dict[str, Any]]) -> None:
-    """Zoos first, so that the named networks are at the end of the output, in view."""
-    zoos = [row for row in found if row["config"]]
-    names = [row for row in found if not row["config"]]
-    if zoos:
-        width, data = (max(len(row[key]) for row in zoos) for key in ("config", "published"))
-        lines = [f"{row['name']:7} {row['config']:{width}}  {row['annotation'] or '':6}  "
-                 f"{row['published'] or NOTHING:{data}}  {_verdict(row)}" for row in zoos]
-        print("Model zoos: network=NAME network.config=CONFIG, annotation, published weights", *lines, "", sep="\n")
+def _print_networks(found: Sequence[dict[str, Any]], every: bool) -> None:
+    """Named networks first; a zoo is one line unless ``every`` configuration is wanted."""
+    zoos: dict[str, list[dict[str, Any]]] = {}
+    names = []
+    for row in found:
+        if row["config"]:
+            zoos.setdefault(row["name"], []).append(row)
+        else:
+            names.append(row | {"name": f"{row['name']} (default)"} if row["default"] else row)
     if names:
         print("Named networks: network=NAME")
-        _print_table(COLUMNS["networks"], names)
-    able = sum(row["trainable"] is True for row in zoos)
-    print(f"\n{len(names)} named networks" + (f"; {len(zoos)} in model zoos, {able} of them trainable" if zoos else ""))
+        _print_table(COLUMNS["networks"], sorted(names, key=lambda row: (row["task"], not row["default"])))
+    if zoos:
+        print("\nModel zoos: network=NAME network.config=CONFIG")
+        width = max(map(len, zoos))
+        for name, rows in zoos.items():
+            able = sum(row["trainable"] is True for row in rows)
+            print(f"{name:{width}}  {rows[0]['task']}: {len(rows)} configurations, {able} of them trainable"
+                  + ("" if every else "; --all shows them, and why the others are not"))
+            if every:
+                _print_configs(rows)
+    able = sum(row["trainable"] is True for rows in zoos.values() for row in rows)
+    total = sum(map(len, zoos.values()))
+    print(f"\n{len(names)} named networks" + (f"; {total} in model zoos, {able} of them trainable" if zoos else ""))
+
+
+def _print_configs(rows: Sequence[dict[str, Any]]) -> None:
+    width, data = (max(len(row[key]) for row in rows) for key in ("config", "published"))
+    for row in rows:
+        print(f"  {row['config']:{width}}  {row['annotation'] or '':6}  {row['published'] or NOTHING:{data}}  "
+              f"{_verdict(row)}")
 
 
 def _verdict(row: dict[str, Any]) -> str:
@@ -129,8 +147,8 @@ def _cell(column: str, value: Any) -> str:
     if isinstance(value, float):
         return f"{value:.4g}"
     if isinstance(value, dict):
-        return "\n".join(f"{key}={item}" for key, item in value.items())
-    return ", ".join(map(str, value)) if isinstance(value, list) else str(value)
+        return "\n".join(f"{key}={one_line(str(item))}" for key, item in value.items())
+    return one_line(", ".join(map(str, value)) if isinstance(value, list) else str(value))
 
 
 def print_dataset(dataset: CheckedDataset, image: ImageConfig) -> None:
@@ -138,26 +156,26 @@ def print_dataset(dataset: CheckedDataset, image: ImageConfig) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    console = Console(highlight=False)
+    console = Console(highlight=False, markup=False)
     summary = describe(dataset, image)
     objects = summary.get("objects", {}).get("classes", {})
     header = ["class", "training images", "validation images"]
     header += ["training objects", "validation objects"] if objects else []
     table = Table(*header, box=None, header_style="bold", pad_edge=False)
     for name, images in summary["classes"].items():
-        table.add_row(printable(name), *(str(part[split]) for part in (images, objects.get(name)) if part
+        table.add_row(one_line(name), *(str(part[split]) for part in (images, objects.get(name)) if part
                               for split in ("train", "validation")))
-    console.print(table, markup=False)
+    console.print(table)
     keys = ["images", "annotation", "negatives", "sizes", "channels", "mean", "std", "bits", "modalities", "volumes",
             "groups"]
     for key in keys + ["multi_label"] * (summary["annotation"] == "labels"):
         if summary.get(key) not in (None, [], {}):
-            console.print(f"{key.replace('_', ' ')}: {summary[key]}")
+            console.print(f"{key.replace('_', ' ')}: {one_line(str(summary[key]))}")
     for key, value in summary.get("objects", {}).items():
         if key != "classes":
             console.print(f"objects, {key.replace('_', ' ')}: {value}")
     for name, part in summary.get("mask_coverage", {}).items():
-        console.print(f"mask coverage, {printable(name)}: {100 * part:.2g} %", markup=False)
+        console.print(f"mask coverage, {one_line(name)}: {100 * part:.2g} %")
     for problem in dataset.problems:
         if problem.severity == "warning":
-            console.print(f"warning: {problem}", markup=False)
+            console.print(f"warning: {problem}")

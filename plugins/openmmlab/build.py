@@ -96,14 +96,19 @@ def without_distributed() -> Iterator[None]:
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Silence mmengine, which logs the initialisation of every parameter, and backbones, some of which print."""
+    """Silence mmengine, which logs the initialisation of every parameter, and backbones, some of which print: what
+    they do goes where warnings of libraries go."""
     from mmengine.logging import MMLogger
 
     logger = MMLogger.get_current_instance()
     level = logger.level
     logger.setLevel(logging.ERROR)
+    printed = io.StringIO()
     try:
-        with redirect_stdout(io.StringIO()):
+        with redirect_stdout(printed):
             yield
     finally:
         logger.setLevel(level)
+        log = logging.getLogger("py.warnings")
+        if log.handlers and (text := printed.getvalue().strip()):  # without one, Python would print it after all
+            log.warning("printed: %s", text)

@@ -267,5 +267,27 @@ def test_a_damaged_preset_of_a_plugin_matters_where_it_is_chosen(preset_folder):
     code, output, errors = within("list", "presets", "--json")
     assert (code, [row["name"] for row in json.loads(output)]) == (0, ["mine"])
     assert f"warning: {says}" in errors
-    [finding] = [item for item in findings(load_plugins()) if item.topic == "presets"]
+    [finding] = [item for item in findings(load_plugins()) if not item.ok]
     assert not finding.ok and says in finding.text
+
+
+@pytest.mark.parametrize(("overrides", "told", "untold"), [
+    (["preset=cell_nuclei", "task=classification", "hyper.epochs=300"],
+     ["task.name is locked to segmentation, but this run has classification"], ["limit", "augment.horizontal_flip is"]),
+    (["preset=cell_nuclei", "task=classification", "hyper.epochs=0"],
+     ["task.name is locked", "hyper.epochs=0 is out of range"], []),
+    (["preset=pneumothorax", "task=detection", "hyper.batch_size=20"], ["task=detection: The preset pneumothorax"],
+     ["limit"]),
+    (["preset=pneumothorax", "image.size=64", "hyper.batch_size=64"],
+     ["image.size is locked", "hyper.batch_size=64 is above the limit of 32"], []),
+    (["task=detection", "network=resnet18", "hyper.batch_size=20"], ["is for classification, not for detection"],
+     ["limit"]),
+    (["task=detection", "network=resnet18", "hyper.epochs=0"],
+     ["is for classification, not for detection", "hyper.epochs=0 is out of range"], []),
+])
+def test_the_cause_is_told_and_what_follows_from_it_is_not(plugins, overrides, told, untold):
+    with pytest.raises(UserError) as raised:
+        compose([*overrides, "dataset.root=x"], plugins)
+    text = str(raised.value)
+    assert all(part in text for part in told), text
+    assert not any(part in text for part in untold), text

@@ -44,13 +44,29 @@ def test_the_last_one_may_be_of_a_sweep_and_elsewhere(runs):
     assert find_run("last") == Path("last")  # there is no folder of runs
 
 
-def test_a_path_comes_first(runs):
-    Path("elpv").mkdir()
+def test_the_path_of_a_run_comes_first(runs):
+    Path("elpv").mkdir()  # such as the data set of this name
+    assert find_run("elpv").resolve() == runs / FIRST
+    Path("elpv/config.yaml").touch()
     assert find_run("elpv") == Path("elpv")
+    Path("other").mkdir()
+    assert find_run("other") == Path("other")  # which is no run, as will be said
+
+
+def test_runs_of_one_name_are_listed_with_their_status(runs):
+    (runs / SECOND / "status.json").write_text('{"status": "finished", "ended": "2026-02-01T13:05:09+00:00"}')
+    (runs / THIRD / "status.json").write_text('{"status": "stopped", "ended": null, "updated": "2026-02-02T12:01:00"}')
+    (runs / "2026-02-03_12-00-00-cells-3").mkdir()
+    (runs / "2026-02-03_12-00-00-cells-3" / "status.json").write_text("[")
+    with pytest.raises(UserError) as raised:
+        find_run("cells")
+    assert [problem.message for problem in raised.value.problems] == [
+        "2026-02-03_12-00-00-cells-3: status unknown", f"{THIRD}: stopped 2026-02-02 12:01 UTC",
+        f"{SECOND}: finished 2026-02-01 13:05 UTC"]
 
 
 @pytest.mark.parametrize(("typed", "says"), [
-    ("cells", f"cells names 2 runs: {THIRD}, {SECOND}"), ("elvp", "Did you mean 'elpv'"),
+    ("cells", f"cells names 2 runs:\n  - {THIRD}: status unknown\n  - {SECOND}"), ("elvp", "Did you mean 'elpv'"),
     ("runs/elvp", "none of that name in runs"), ("lats", "Did you mean 'last'"),
 ])
 def test_names_that_do_not_tell(runs, typed, says):

@@ -14,7 +14,10 @@ from fake_plugins import with_plugin
 
 from sightsmith.core.contracts.records import CommandRecord
 from sightsmith.core.plugins import manager
-from sightsmith.engine.runs.library_warnings import LOGGER, logged_by, warnings_in_log
+from sightsmith.engine.pipeline.result import Result
+from sightsmith.engine.pipeline.verify import check_run
+from sightsmith.engine.runs import library_warnings
+from sightsmith.engine.runs.library_warnings import LOGGER, belongs_to, logged_by, warnings_in_log
 
 
 def test_they_are_logged_and_not_printed(caplog, capfd):
@@ -41,6 +44,37 @@ def test_a_log_has_those_from_before_it_too():
         assert texts("second") == ["second"]  # another run of the sweep
     with warnings_in_log():
         assert texts() == []
+
+
+def test_warnings_of_a_command_about_a_run_are_in_its_log(tmp_path):
+    file = tmp_path / "train.log"
+    with warnings_in_log():
+        warnings.warn("early", UserWarning, stacklevel=1)
+        belongs_to(file)
+    assert not file.exists()  # it is no run's
+    file.write_text("trained\n")
+    for texts in (["early", "late"], []):
+        with warnings_in_log():
+            for text in texts[:1]:
+                warnings.warn(text, UserWarning, stacklevel=1)
+            belongs_to(file)
+            for text in texts[1:]:
+                warnings.warn(text, UserWarning, stacklevel=1)
+    lines = file.read_text().splitlines()
+    assert lines[0] == "trained" and re.findall(r"WARNING .*UserWarning: (\w+)", "\n".join(lines)) == ["early", "late"]
+    file.unlink()
+    file.symlink_to("/dev/full")  # a disk without room
+    with warnings_in_log():
+        warnings.warn("lost", UserWarning, stacklevel=1)
+        belongs_to(file)
+
+
+def test_what_opens_a_run_names_its_log(digits, plugins, monkeypatch):
+    seen = []
+    monkeypatch.setattr(library_warnings, "belongs_to", seen.append)
+    Result.load(digits.run_dir, plugins)
+    check_run(digits.run_dir, print, plugins)
+    assert seen == [digits.run_dir / "train.log"] * 2
 
 
 def test_a_command_prints_its_own_lines_only(monkeypatch):

@@ -13,6 +13,7 @@ from sightsmith.core.contracts.network_record import NetworkRecord
 from sightsmith.core.contracts.schema import NetworkConfig
 from sightsmith.core.contracts.weights import LoadReport, PublishedWeights
 from sightsmith.core.util.errors import UserError
+from sightsmith.engine.pipeline.prepare import free_weights
 from sightsmith.engine.report.starting_weights import plan_text
 from sightsmith.engine.runs.published import (
     choose_weights,
@@ -108,6 +109,21 @@ def test_offline_it_says_where_to_put_the_file_and_what_else_would_do(tmp_path):
                  "`sightsmith fetch network=zoo network.config=a/b network.weights=backbone folder=DIR`",
                  "TORCH_HOME=DIR", "network.weights=FILE"):
         assert part in text
+
+
+def test_offline_only_what_can_be_typed_is_advised(tmp_path):
+    with serving(b"") as server:
+        published = PublishedWeights(server.url("w-01234567.pth"), "COCO", "MIT")
+    with pytest.raises(UserError, match="put the file at") as raised:
+        fetch_weights(record(published), NetworkConfig("net", "published"), free=False)
+    assert "network.weights" not in str(raised.value)
+
+
+@pytest.mark.parametrize(("overrides", "free"), [
+    (["task=classification"], True), (["task=classification", "tuner=auto"], False), (["preset=pneumothorax"], False),
+])
+def test_weights_that_are_locked_or_chosen_are_not_typed(plugins, overrides, free):
+    assert free_weights(compose([*overrides, "dataset.root=x"], plugins)) is free
 
 
 def test_a_folder_that_cannot_be_written_is_read_but_not_written(tmp_path):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from command_line import refused
 
 import sightsmith
 from sightsmith.core.util.errors import UserError
@@ -21,6 +22,18 @@ def test_a_grid_that_is_too_large_is_refused_before_data_and_weights_are_looked_
     with pytest.raises(UserError, match="are 8 trials, but limits.max_trials is 6"):
         sightsmith.train([*GRID, *here])
     assert not (tmp_path / "runs").exists()
+
+
+@pytest.mark.parametrize(("overrides", "says"), [
+    (["tuner=auto", "tuner.trials=500"], "tuner.trials=500 is not between 8 and 48"),
+    (["tuner=random", "tuner.trials=3"], "tuner.trials=3 is not between 8 and 48"),
+    (["tuner=random", "+tuner.options.speed=3"], "tuner.options.speed"),
+    (["tuner=halving", "tuner.options.factor=1"], "tuner.options.factor=1 must be a whole number of at least 2"),
+    (["tuner=grid", "hyper.momentum=interval(0.1,0.9)"], "A grid search needs a list of values"),
+    (["tuner=pbt", "image.size=32,64"], "image.size cannot change during training"),
+])
+def test_what_the_search_is_is_refused_before_the_data_are_looked_at(tmp_path, overrides, says):
+    assert says in refused("train", "task=classification", f"dataset.root={tmp_path / 'nowhere'}", *overrides)
 
 
 def test_a_search_of_nothing_is_refused_before_the_data_are_looked_at(tmp_path):

@@ -78,6 +78,10 @@ def test_words_of_other_trainers_lead_on(tmp_path):
     said = refused("train", "task=detection", "dataset.root=x", "batch=4", "imgsz=640", "model=yolov8n")
     for key in ("hyper.batch_size", "image.size", "network"):
         assert f"Here it is called '{key}'" in said
+    assert "'network'. Did you mean 'yolox_nano' or 'yolox_tiny' or 'yolox_s'?" in said
+    said = refused("train", "data=photos", "lr=0.1")
+    assert "Here it is called 'dataset'" in said and "task" not in said
+    assert "Did you mean 'yolox_nano'" in refused("train", "task=detection", "dataset=sample", "network=yolov8n")
 
 
 def test_words_of_other_trainers_mean_keys_that_there_are(plugins):
@@ -195,3 +199,27 @@ def test_a_non_finite_loss_ends_with_1_and_advice(tmp_path):
     assert "Traceback" not in errors
     [run] = (tmp_path / "runs").iterdir()
     assert json.loads((run / "status.json").read_text())["status"] == "error"
+
+
+def test_the_help_of_train_has_the_values_of_what_is_chosen():
+    text = said("train", "task=detection", "--help")
+    assert "network:  rtmdet_tiny" in text and "those of task=detection network=rtmdet_tiny" in text
+    assert "  hyper.epochs (200)  from 1" in text  # of the recipe
+    assert "  limits.batch_size [16]" in text  # of the task
+    assert "task.label_smoothing" not in text  # of another one
+    text = said("train", "--help", "preset=pneumothorax")
+    assert "  image.size [320]  locked by the preset" in text and "  hyper.epochs [40]  from 1" in text
+    text = said("train", "--help", "network=resnet18", "recipe=published")
+    assert "task=classification network=resnet18" in text and "  hyper.epochs (90)" in text
+    assert "Did you mean 'detection'" in refused("train", "--help", "task=detction")
+
+
+def test_networks_are_listed_by_name_with_their_defaults_and_zoos_in_a_line():
+    text = said("list", "networks")
+    names, zoos = text.split("Model zoos:")
+    assert names.count("(default)") == 3 and "rtmdet_tiny (default)" in names
+    assert len(zoos.splitlines()) == 5 and "mmdet  detection: 823 configurations, 654 of them trainable; --all" in zoos
+    text = said("list", "networks", "--task", "detection", "--all")
+    assert "not trainable: it takes proposals in addition to the image" in text and "--all" not in text
+    rows = json.loads(said("list", "networks", "--json"))
+    assert {row["name"] for row in rows if row.get("default")} == {"mobilenet_v3_large", "rtmdet_tiny", "segnext_t"}

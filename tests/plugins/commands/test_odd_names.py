@@ -10,6 +10,11 @@ import numpy as np
 import pytest
 from command_line import refused, within
 from PIL import Image
+from rich.table import Table
+
+from sightsmith.core.util.errors import Problem, listed
+from sightsmith.core.util.text import one_line
+from sightsmith.engine.pipeline.console import console
 
 pytestmark = pytest.mark.usefixtures("blank_plots")
 SETTINGS = ["task=classification", "network=shufflenet_v2_x0_5", "network.weights=none", "recipe=platform",
@@ -97,3 +102,38 @@ def test_no_folder_of_this_name(tmp_path, monkeypatch):
                                                                      "dataset.root=~ab (1)")
     assert "run=" in refused("verify", "run=~ab")
     assert "is not a finished run" in refused("evaluate", "run=~ab")
+
+
+ODD = "a\n\x1b[2J\t[red]"
+"""A name that breaks lines, clears the screen, and is markup."""
+SHOWN = r"a\n\x1b[2J\t[red]"
+
+
+@pytest.fixture
+def odd(photos, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    shutil.copytree(photos / "Classes", tmp_path / "set")
+    (tmp_path / "set" / "a").rename(tmp_path / "set" / ODD)
+    return tmp_path / "set"
+
+
+def test_names_never_break_lines_or_obey(odd):
+    for arguments in (["inspect", "dataset=set"], ["init", "dataset=set"], ["inspect", "task=detection", "dataset=set"],
+                      ["inspect", "preset=pneumothorax", "dataset=set"]):
+        _, output, errors = within(*arguments)
+        assert not {"\x1b", "\t"} & {*(output + errors)}, arguments
+        assert not any(line.startswith("\\x1b") for line in (output + errors).splitlines()), arguments
+    assert SHOWN in succeeded("inspect", "dataset=set")
+    shutil.copy(next((odd / "b").iterdir()), odd / ODD / "copy.png")
+    lines = refused("inspect", "dataset=set").splitlines()
+    assert any("the same image has different labels" in line and SHOWN in line for line in lines)
+
+
+def test_names_are_no_markup(capsys):
+    screen = console()  # by which every step of a run prints
+    screen.print(f"warning: {Problem(ODD, hint=ODD)}")
+    table = Table("class")
+    table.add_row(one_line(ODD))
+    screen.print(table)
+    assert capsys.readouterr().out.count(SHOWN) == 3
+    assert listed([ODD]) == one_line(ODD) == SHOWN

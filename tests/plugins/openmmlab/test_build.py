@@ -9,6 +9,7 @@ import pytest
 import torch
 from torch import distributed
 
+from sightsmith.engine.runs.library_warnings import warnings_in_log
 from sightsmith.plugins.openmmlab import zoo
 from sightsmith.plugins.openmmlab.build import build_model, registry, scope, without_distributed
 
@@ -29,10 +30,13 @@ def test_a_model_is_built_quietly_and_without_synchronous_normalization(capfd, c
     assert model.train()(torch.rand(2, 3, 32, 32)).shape == (2, 2, 16, 16)
 
 
-def test_a_backbone_that_prints_is_silenced(capfd):
+def test_what_a_backbone_prints_is_logged(capfd, caplog):
     mscan = {"type": "MSCAN", "embed_dims": [8, 8, 8, 16], "depths": [1] * 4, "norm_cfg": {"type": "BN"}}
     build_model({**SMALL, "backbone": mscan}, "mmseg")
-    assert capfd.readouterr().out == ""
+    with warnings_in_log():
+        build_model({**SMALL, "backbone": mscan}, "mmseg")
+    assert capfd.readouterr() == ("", "")
+    assert caplog.text.count("printed: init cfg None") == 1
 
 
 def test_the_scope_is_put_back():
