@@ -16,8 +16,7 @@ from sightsmith.core.contracts.results import RawPrediction
 from sightsmith.core.contracts.schema import ImageConfig
 from sightsmith.core.util.errors import Problem, UserError
 from sightsmith.engine.data.check import frames_of
-from sightsmith.engine.data.check_images import about_input
-from sightsmith.engine.data.images import STACKED, probe
+from sightsmith.engine.data.check_images import about_input, probe_input
 from sightsmith.engine.data.tiling import tiled
 from sightsmith.engine.pipeline.inference import Predictor, infer
 
@@ -50,7 +49,7 @@ def probed(paths: Iterable[str | Path], readers: Collection[ImageReaderRecord], 
     infos, problems = {}, []
     for path in paths:
         try:
-            info = probe(Path(path), readers, stack=image.pages == STACKED)
+            info = probe_input(Path(path), readers, image)
             if wrong := about_input(info, image):
                 raise ImageError(wrong)
             infos[str(path)] = info

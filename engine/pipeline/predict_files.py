@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import chain
 from pathlib import Path
@@ -15,18 +14,15 @@ from sightsmith.core.contracts.annotation import Object
 from sightsmith.core.contracts.dataset import DatasetIndex, Sample
 from sightsmith.core.contracts.image import Array, ImageInfo
 from sightsmith.core.contracts.prediction import Prediction
-from sightsmith.core.contracts.records import ImageReaderRecord
-from sightsmith.core.util.errors import Problem, UserError, near
-from sightsmith.core.util.files import cache_dir, ensure_writable, stem_of, typed_path
-from sightsmith.core.util.text import as_text
-from sightsmith.engine.data.annotation_files import relative_name
-from sightsmith.engine.data.archive import unpack
-from sightsmith.engine.data.image_files import is_image_file, suffixes
-from sightsmith.engine.data.write import find_writer, regions, write_dataset
+from sightsmith.core.util.errors import Problem
+from sightsmith.core.util.files import ensure_writable, stem_of
+from sightsmith.engine.data.check import frames_of
+from sightsmith.engine.data.write import check_writable, find_writer, regions, write_dataset
 from sightsmith.engine.pipeline.console import tracked
 from sightsmith.engine.pipeline.inference import batches
 from sightsmith.engine.pipeline.predict import probed, unreadable
 from sightsmith.engine.pipeline.prediction_folder import ImagePrediction, PredictionFolder
+from sightsmith.engine.pipeline.prediction_images import find_images
 from sightsmith.engine.pipeline.prediction_table import predicted_labels
 from sightsmith.engine.pipeline.result import Result
 from sightsmith.engine.runs.run_dir import RunDir
@@ -48,34 +44,6 @@ class PredictOptions:
     heatmaps: bool = False
     format: str | None = None
     tta: bool = False
-
-
-def find_images(location: str, readers: Sequence[ImageReaderRecord]) -> dict[str, Path]:
-    """The images of ``input=location``, a file, a zip or a folder with its subfolders, by their path relative to it.
-
-    Raises UserError if there are none.
-    """
-    source = typed_path(location)
-    if not os.path.exists(source):
-        siblings = [path.name for path in source.parent.iterdir()] if os.path.isdir(source.parent) else []
-        raise UserError(f"input={location}: there is no such file or folder.{near(source.name, siblings)}",
-                        hint="type the path of an image, a folder of images, or a zip of such a folder")
-    if source.is_file() and source.suffix.lower() != ".zip":
-        return {as_text(source.name): source}
-    root = unpack(source, cache_dir() / "archives") if source.is_file() else source
-    found = {relative_name(path, root): path for path in _files(root, readers)}
-    if not found:
-        raise UserError(f"input={location} contains no images",
-                        hint=f"supported: {', '.join(suffixes(readers))}, and "
-                             f"{' and '.join(item.title for item in readers if item.magic)} files without a suffix")
-    return found
-
-
-def _files(root: Path, readers: Sequence[ImageReaderRecord]) -> Iterator[Path]:
-    for path in sorted(root.rglob("*")):
-        if path.is_file() and not any(part.startswith((".", "__MACOSX")) for part in path.relative_to(root).parts) \
-                and is_image_file(path, readers):
-            yield path
 
 
 @dataclass(frozen=True)
@@ -100,14 +68,21 @@ def predict_files(result: Result, location: str, options: PredictOptions,
     ensure_writable(parent)
     plugins = result.plugins
     readers = list(plugins.image_readers.values())
-    images = find_images(location, readers)
+    image = result.task.config.image
+    images = find_images(location, readers, image)
     annotation = _annotation(result)
     writer = find_writer(options.format, plugins.dataset_formats, annotation) if options.format else None
-    names = {path: name for name, path in images.items()}
-    infos_by_path, problems = probed(images.values(), readers, result.task.config.image)
+    names = {path: name for name, path in images.paths.items()}
+    infos_by_path, faults = probed(images.paths.values(), readers, image)
+    problems = [*images.problems, *(replace(problem, file=names[Path(str(problem.file))]) for problem in faults)]
     if not infos_by_path:
         raise unreadable(problems)
     infos: dict[str, ImageInfo] = {names[Path(path)]: info for path, info in infos_by_path.items()}
+    index = DatasetIndex(parent, "", result.classes, frames_of(
+        [Sample(Path(path), names[Path(path)]) for path in infos_by_path], infos), result.task.multi_label,
+        annotation=annotation)
+    if writer is not None:
+        check_writable(index, infos, writer)
     device = "cuda" if torch.cuda.is_available() else "cpu"
     samples: list[Sample] = []
     predictions = result.predict(infos_by_path, device, tta=options.tta)
@@ -130,12 +105,10 @@ def predict_files(result: Result, location: str, options: PredictOptions,
         if writer is not None:
             samples.append(_as_sample(item, options.min_score, multi_label=result.task.multi_label,
                                       classes=result.classes))
-    summary = folder.finish(location, {names[Path(str(problem.file))]: problem.message for problem in problems})
-    notes: list[str] = []
+    summary = folder.finish(location, {str(problem.file): problem.message for problem in problems})
+    notes = images.notes
     if writer is not None:
-        index = DatasetIndex(folder.path, writer.name, result.classes, tuple(samples), result.task.multi_label,
-                             annotation=annotation)
-        notes = write_dataset(index, infos, writer, folder.path / writer.name)
+        notes += write_dataset(replace(index, samples=tuple(samples)), infos, writer, folder.path / writer.name)
     return WrittenPredictions(folder.path, summary, notes, problems)
 
 

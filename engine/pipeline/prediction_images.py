@@ -1,0 +1,105 @@
+"""The images of ``input=``: a file, or what a folder or a zip holds, by the same rules as those of a data set."""
+
+from __future__ import annotations
+
+import os
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from sightsmith.core.contracts.image import ImageError
+from sightsmith.core.contracts.records import ImageReaderRecord
+from sightsmith.core.contracts.schema import ImageConfig
+from sightsmith.core.util.errors import Problem, UserError, listed, near
+from sightsmith.core.util.files import cache_dir, stem_of, typed_path
+from sightsmith.core.util.text import as_text
+from sightsmith.engine.data.annotation_files import about_link, relative_name, walk_files
+from sightsmith.engine.data.archive import unpack
+from sightsmith.engine.data.check_folders import about_folders
+from sightsmith.engine.data.image_files import is_image, is_inside, suffixes, using_readers
+from sightsmith.engine.data.joined_files import join_files
+
+SEPARATORS = "._- "
+"""What may stand before the name of a channel in that of its file."""
+
+
+@dataclass
+class FoundImages:
+    """The images by their path relative to the input, a problem for each that is left out, and notes."""
+
+    paths: dict[str, Path] = field(default_factory=dict)
+    problems: list[Problem] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+
+
+def find_images(location: str, readers: Sequence[ImageReaderRecord], image: ImageConfig) -> FoundImages:
+    """The images of ``input=location``, a file, a zip or a folder with its subfolders.
+
+    With ``image.case_files``, the files of a folder that has them are one image, called as the folder. Raises UserError
+    if there are no images.
+    """
+    source = typed_path(location)
+    if not os.path.exists(source):
+        siblings = [path.name for path in source.parent.iterdir()] if os.path.isdir(source.parent) else []
+        raise UserError(f"input={location}: there is no such file or folder.{near(source.name, siblings)}",
+                        hint="type the path of an image, a folder of images, or a zip of such a folder")
+    if source.is_file() and source.suffix.lower() != ".zip":
+        return FoundImages({as_text(source.name): source})
+    root = unpack(source, cache_dir() / "archives") if source.is_file() else source
+    found = FoundImages()
+    for problem in about_folders(root):
+        if problem.severity == "error":
+            found.problems.append(problem)
+        else:
+            found.notes.append(str(problem))
+    with using_readers(readers, root):
+        for path in walk_files(root):
+            if not is_inside(root, path):
+                if path.name.lower().endswith(suffixes(readers)):
+                    found.problems.append(Problem(about_link(path), file=relative_name(path, root),
+                                                  hint="copy the image into the folder, or type its path"))
+            elif is_image(path):
+                found.paths[relative_name(path, root)] = path
+        if image.case_files:
+            _join_cases(found, root, [str(name) for name in image.case_files])
+    if not found.paths:
+        raise UserError(f"input={location} contains no images", problems=found.problems,
+                        hint=f"supported: {', '.join(suffixes(readers))}, and "
+                             f"{' and '.join(item.title for item in readers if item.magic)} files without a suffix")
+    return found
+
+
+def _join_cases(found: FoundImages, root: Path, channels: Sequence[str]) -> None:
+    """Replace the files of each folder that has one of ``channels`` by one image."""
+    folders: dict[Path, list[Path]] = defaultdict(list)
+    for path in found.paths.values():
+        folders[path.parent].append(path)
+    for folder, paths in folders.items():
+        name = as_text(folder.name) if folder == root else relative_name(folder, root)
+        files = {channel: _called(paths, channel) for channel in channels}
+        if not any(files.values()):
+            continue
+        for path in paths:
+            del found.paths[relative_name(path, root)]
+        try:
+            found.paths[name] = _joined(files)
+        except ImageError as error:
+            found.problems.append(Problem(str(error), file=name))
+
+
+def _called(paths: Sequence[Path], channel: str) -> list[Path]:
+    """The files that are called ``channel``, or else those whose names end so."""
+    stems = {path: stem_of(path).lower() for path in paths}
+    return [path for path, stem in stems.items() if stem == channel.lower()] or [
+        path for path, stem in stems.items() if any(stem.endswith(mark + channel.lower()) for mark in SEPARATORS)]
+
+
+def _joined(files: dict[str, list[Path]]) -> Path:
+    """Raises ImageError unless each channel has one file."""
+    if missing := [channel for channel, paths in files.items() if not paths]:
+        raise ImageError(f"it lacks {listed(missing)} of the files {', '.join(files)} that the model takes")
+    for channel, paths in files.items():
+        if len(paths) > 1:
+            raise ImageError(f"it has several files {channel}: {listed([path.name for path in paths])}")
+    return join_files(path for [path] in files.values())
