@@ -15,7 +15,7 @@ from PIL import Image, TiffImagePlugin
 
 from sightsmith.core.contracts.image import Array, Frame, ImageError, Reader
 from sightsmith.engine.data.grey_levels import largest
-from sightsmith.engine.data.image_limits import MAX_VALUES, check_size, integer_limits
+from sightsmith.engine.data.image_limits import MAX_VALUES, check_jpeg_scans, check_size, integer_limits
 from sightsmith.engine.data.orientation import upright
 from sightsmith.engine.data.tiff_pages import Page
 
@@ -24,8 +24,12 @@ ORIENTATION, UNSPECIFIED = 274, 0
 NO_PREDICTOR, DIFFERENCING, FLOATING = 1, 2, 3
 INVERTED, GREY, RGB, SEPARATE = 0, 1, 2, 2
 """Values of PhotometricInterpretation and PlanarConfiguration."""
-PLAIN, DEFLATE, BY_LIBTIFF = 1, (8, 32946), (5, 32773, 50000)
+PLAIN, JPEG, DEFLATE, BY_LIBTIFF = 1, 7, (8, 32946), (5, 32773, 50000)
 """Values of Compression; by libtiff are LZW, PackBits and Zstandard."""
+JPEG_TABLES = 347
+"""The tag of what the JPEG streams of all strips or tiles share."""
+JPEG_KINDS = {1: GREY, 3: RGB, 4: 5}
+"""PhotometricInterpretation with which libtiff gives so many samples as they are stored; 5 is CMYK."""
 NO_TRANSPARENCY = "transparency beside other bands than the colours is not applied"
 
 
@@ -157,6 +161,8 @@ class _Directory:
     def _unpacked(self, content: bytes, width: int, lines: int) -> bytes:
         """The ``lines`` of ``width`` bytes of a strip or tile; no more than that is ever made of it."""
         compression, size = int(self._page.compression), width * lines
+        if compression == JPEG:
+            return self._of_jpeg(content, width, lines)
         if compression not in (PLAIN, *DEFLATE, *BY_LIBTIFF):
             raise ImageError(f"a TIFF of {self.samples} bands with the compression {compression} is not supported; "
                              "save it with LZW or Deflate")
@@ -169,12 +175,24 @@ class _Directory:
         return content
 
 
-def _by_libtiff(content: bytes, compression: int, width: int, lines: int) -> bytes:
-    """``content`` decoded by libtiff, to which bytes are grey pixels of 8 bits."""
+    def _of_jpeg(self, content: bytes, width: int, lines: int) -> bytes:
+        samples = 1 if int(self._page.planarconfig) == SEPARATE else self.samples
+        if self._page.bitspersample != 8 or samples not in JPEG_KINDS:
+            raise ImageError(f"a TIFF of {samples} interleaved bands of {self._page.bitspersample} bits in JPEG is not "
+                             "supported; save it with LZW or Deflate")
+        check_jpeg_scans(content, width // samples * lines)
+        return _by_libtiff(content, JPEG, width // samples, lines, samples, self._page.jpegtables)
+
+
+def _by_libtiff(content: bytes, compression: int, width: int, lines: int, samples: int = 1,
+                tables: bytes | None = None) -> bytes:
+    """``content`` decoded by libtiff, to which bytes are the ``samples`` of pixels of 8 bits."""
     tags = TiffImagePlugin.ImageFileDirectory_v2()
-    for tag, value in ((256, width), (257, lines), (258, 8), (259, compression), (262, GREY), (277, 1), (278, lines),
-                       (273, 0), (279, len(content))):
+    for tag, value in ((256, width), (257, lines), (258, (8,) * samples), (259, compression),
+                       (262, JPEG_KINDS[samples]), (277, samples), (278, lines), (273, 0), (279, len(content))):
         tags[tag] = value
+    if tables:
+        tags[JPEG_TABLES] = tables
     packed = io.BytesIO()
     tags.save(packed)  # counts offsets from its end
     packed.write(content)
