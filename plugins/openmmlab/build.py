@@ -12,7 +12,7 @@ from typing import Any
 
 from sightsmith.plugins.openmmlab.adapt import CHANNELS
 from sightsmith.plugins.openmmlab.ops.extension import provide_operators
-from sightsmith.plugins.openmmlab.patches import name_missing_losses, patch_mask_pasting, patch_matching
+from sightsmith.plugins.openmmlab.patches import name_missing_losses, patch_mask_pasting, patch_matching, patch_modes
 from sightsmith.plugins.openmmlab.stems import build_for, widen
 
 
@@ -58,6 +58,7 @@ def registry(package: str) -> Any:
         importlib.import_module(f"{name}.models")
     patch_mask_pasting()
     patch_matching()
+    patch_modes()
     return importlib.import_module(f"{package}.registry").MODELS
 
 

@@ -143,10 +143,10 @@ def test_images_whose_reader_is_not_installed(tmp_path, monkeypatch):
 
 def test_a_set_of_which_nothing_can_be_read_is_called_that(tmp_path):
     for number in range(6):
-        path = tmp_path / "ab"[number % 2] / f"{number}.{('CR2', 'mha.gz')[number > 3]}"
+        path = tmp_path / "ab"[number % 2] / f"{number}.{('CR2', 'mgh.gz')[number > 3]}"
         path.parent.mkdir(exist_ok=True)
         path.write_bytes(b"II*\0" + bytes(100))
-    with pytest.raises(UserError, match=r"no images that can be read, but 4 \.cr2 files, 2 \.mha files") as told:
+    with pytest.raises(UserError, match=r"no images that can be read, but 4 \.cr2 files, 2 \.mgh files") as told:
         checked(tmp_path)
     assert "convert them to PNG" in told.value.hint
     picture(tmp_path / "c.png")

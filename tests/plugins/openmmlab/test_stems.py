@@ -88,6 +88,7 @@ def test_colours_keep_their_kernels_in_each_patch():
 @pytest.mark.parametrize("name", ["ld/ld_r18-gflv1-r101_fpn_1x_coco", "lad/lad_r50-paa-r101_fpn_2xb8_coco_1x"])
 def test_a_teacher_takes_the_same_channels(name):
     model = built("mmdet", name)
+    assert model.train().training and model.eval() is model and not model.teacher_model.training
     assert model.backbone.conv1.in_channels == model.teacher_model.backbone.conv1.in_channels == 5
     stems.ensure_channels(model, FIVE, 64, name)
 
