@@ -16,11 +16,11 @@ from PIL import Image, TiffImagePlugin
 from sightsmith.core.contracts.image import Array, Frame, ImageError, Reader
 from sightsmith.engine.data.grey_levels import largest
 from sightsmith.engine.data.image_limits import MAX_VALUES, check_jpeg_scans, check_size, integer_limits
-from sightsmith.engine.data.orientation import upright
+from sightsmith.engine.data.orientation import ORIENTATION, upright
 from sightsmith.engine.data.tiff_pages import Page
 
-ORIENTATION, UNSPECIFIED = 274, 0
-"""The tag, and the value of ExtraSamples that is no transparency."""
+UNSPECIFIED = 0
+"""The value of ExtraSamples that is no transparency."""
 NO_PREDICTOR, DIFFERENCING, FLOATING = 1, 2, 3
 INVERTED, GREY, RGB, SEPARATE = 0, 1, 2, 2
 """Values of PhotometricInterpretation and PlanarConfiguration."""
@@ -34,17 +34,20 @@ NO_TRANSPARENCY = "transparency beside other bands than the colours is not appli
 
 
 @contextmanager
-def opened_bands(path: Path, pages: Sequence[Page], notes: tuple[str, ...]) -> Iterator[Bands | None]:
-    """The open file if its bands are other than grey or RGB with transparency; None for all others. Raises
-    ImageError."""
-    if not pages or pages[0].bands < 2 or pages[0].bands == 3 and pages[0].photometric != GREY:
+def opened_bands(path: Path, pages: Sequence[Page], notes: tuple[str, ...], *, last: bool = False,
+                 ) -> Iterator[Bands | None]:
+    """The open file if its bands are other than grey or RGB with transparency, or planes that OpenCV would mix up and
+    Pillow refuses; with ``last``, if it can be read at all. None for all others. Raises ImageError."""
+    usual = pages and (pages[0].bands < 2 or pages[0].bands == 3 and pages[0].photometric != GREY)
+    if not pages or usual and pages[0].planar != SEPARATE and not last:
         yield None
         return
     import tifffile
 
     with tifffile.TiffFile(path) as file:
         first = _Directory(file.pages[pages[0].number])
-        known = first.bands == 1 or first.bands == 3 and first.photometric != GREY
+        known = not last and not first.odd_planes and (
+            first.bands == 1 or first.bands == 3 and first.photometric != GREY)
         other = known or first.photometric not in (INVERTED, GREY, RGB)
         yield None if other else Bands(file, pages, first, notes)
 
@@ -112,6 +115,8 @@ class _Directory:
         self.colours = 3 if self.photometric == RGB and before > 2 else 1 if self.samples == 2 else 0
         self.kept = [place for place in range(self.samples) if place < before or extra[place - before] == UNSPECIFIED]
         self.bands, self.transparency = len(self.kept), len(self.kept) < self.samples
+        odd = isinstance(page.bitspersample, int) and page.bitspersample > 8 or self.samples == 2
+        self.odd_planes = odd and self.samples > 1 and int(page.planarconfig) == SEPARATE
 
     def read(self, file: Any) -> Array:
         """(height, width, samples) as stored, of the machine's byte order."""

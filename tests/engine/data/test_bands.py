@@ -23,6 +23,7 @@ from sightsmith.core.util.errors import UserError
 from sightsmith.engine.data import images
 from sightsmith.engine.data.channels import choose_channels
 from sightsmith.engine.data.color_jitter import color_jitter
+from sightsmith.engine.data.images import read_frame
 from sightsmith.engine.data.thumbnails import load_rgb, shown_bands
 
 SMOOTH = np.asarray(Image.fromarray(bands(3, height=6, width=8, dtype=np.uint8)).resize((48, 40)))
@@ -55,6 +56,28 @@ def test_compressed_bands_are_exact(tmp_path, compression, predictor):
     for dtype in (np.uint8, np.uint16):
         values = bands(7, dtype=dtype)
         exact(packed(tmp_path / "a.tif", values, compression, predictor if compression > 1 else 1), values)
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+@pytest.mark.parametrize("options", [{}, {"tile": (16, 16)}, {"compression": "deflate"}, {"byteorder": ">"}])
+def test_planes_of_colours_are_not_mixed_up(tmp_path, dtype, options):
+    values = bands(3, dtype=dtype)
+    path = tmp_path / "a.tif"
+    tifffile.imwrite(path, values.transpose(2, 0, 1), photometric="rgb", planarconfig="separate", **options)
+    exact(path, values)
+    grey = bands(2, dtype=dtype)
+    grey[..., 1] = np.iinfo(dtype).max
+    tifffile.imwrite(path, grey.transpose(2, 0, 1), photometric="minisblack", planarconfig="separate",
+                     extrasamples=["unassalpha"], **options)
+    assert np.array_equal(read_frame(Sample(path, "a")).values, grey[..., :1])
+
+
+@pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
+def test_floating_point_of_one_and_three_bands(tmp_path, dtype):
+    values = np.linspace(-2, 2, 16 * 20 * 3).reshape(16, 20, 3).astype(dtype)
+    for part, photometric in ((values, "rgb"), (values[..., :1], "minisblack")):
+        tifffile.imwrite(tmp_path / "a.tif", part.squeeze(), photometric=photometric)
+        assert np.allclose(4 * read_image(tmp_path / "a.tif", value_range=[-2, 2]) - 2, part, atol=1e-2)
 
 
 def test_bands_in_jpeg(tmp_path):
