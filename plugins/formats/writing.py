@@ -44,7 +44,8 @@ def _cut(name: str) -> str:
 
 def check_xml(index: DatasetIndex, infos: Mapping[str, ImageInfo]) -> None:
     """Raises UserError for a name that no XML can hold."""
-    for text in (*index.classes, *(sample.name for sample in index.samples)):
+    labels = {item.label for sample in index.samples for item in sample.objects}
+    for text in (*index.classes, *labels, *(sample.name for sample in index.samples)):
         if _NOT_XML.search(text):
             raise UserError(f"XML cannot hold the control character in the name {text!r}",
                             hint=f"rename it, or {ANOTHER}")
