@@ -70,8 +70,8 @@ class DatasetConfig:
 class ImageConfig:
     """Keys under ``image``: how images become the network's input.
 
-    ``channels``, ``case_files``, ``rgb``, ``mean`` and ``std`` of a run's configuration are those of its network where it has other
-    than three channels.
+    ``channels``, ``case_files``, ``rgb``, ``mean`` and ``std`` of a run's configuration are those of its network where
+    it has other than three channels.
     """
 
     size: int | None = _value(None, "side of the square network input, pixels; null: the network's default", low=16,

@@ -94,7 +94,8 @@ def build_augmentation(record: AugmentationRecord, values: Mapping[str, Any], *,
     own = {name: value for name, value in values.items() if name in record.options}
     try:
         made = record.build()(**own, **({"rgb": rgb} if record.colours else {}))
-        return CheckedAugmentation(record, made, values["probability"], values["min_epochs"], values.get("closing", 0.0))
+        return CheckedAugmentation(record, made, values["probability"], values["min_epochs"],
+                                   values.get("closing", 0.0))
     except (UserError, ValueError, TypeError) as error:
         defaults = {name: option.default for name, option in record.options.items()}
         raise UserError(f"The augmentation {record.name!r} of {record.provider} cannot be made with the options "

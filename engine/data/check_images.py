@@ -24,8 +24,8 @@ DARK = 1 / 8
 
 def probe_all(samples: Sequence[Sample], readers: Sequence[ImageReaderRecord], problems: list[Problem], *,
               image: ImageConfig) -> dict[str, ImageInfo]:
-    """Decode every file as ``image`` says; an unusable one becomes a problem, and those of a format whose reader is not installed become
-    one: a warning, or an error if there is nothing else."""
+    """Decode every file as ``image`` says; an unusable one becomes a problem, and those of a format whose reader is not
+    installed become one: a warning, or an error if there is nothing else."""
     files = {sample.name: sample for sample in samples}
 
     def probed(sample: Sample) -> ImageInfo | ImageError:

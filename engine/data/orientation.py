@@ -7,7 +7,6 @@ from PIL import ImageFile
 
 from sightsmith.core.contracts.image import Array
 
-
 ORIENTATION = 274
 """The tag of TIFF and EXIF."""
 

@@ -9,8 +9,8 @@ import shutil
 import textwrap
 from collections.abc import Mapping
 from dataclasses import asdict
-from importlib.metadata import version
 from functools import partial
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 

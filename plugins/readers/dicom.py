@@ -76,7 +76,8 @@ class DicomReader:
             self._data = data
             self._photometric = _completed(data)
             self._bits = int(data.get("BitsStored") or data.get("BitsAllocated") or 0)
-            self._rehearsed, self._notes = False, ()
+            self._rehearsed = False
+            self._notes: tuple[str, ...] = ()
             self._check_header()
             with suppress(Exception):  # of damaged pixels, which decoding describes
                 self._notes = (MORE_FRAMES,) if has_more_frames(data) else ()

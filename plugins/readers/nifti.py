@@ -132,9 +132,10 @@ def _shape(header: Any) -> tuple[int, ...]:
 
 
 def _of_series(shape: tuple[int, ...]) -> ImageError:
-    message = (f"it is a series of volumes of the shape {' x '.join(map(str, shape))} (time, echoes or sequences); save "
-               "each as a file of its own, as nibabel.four_to_three does, or, if they are channels, type "
-               f'image.channels={shape[3]} or name {shape[3]} in a {DESCRIPTION}: {{"channel_names": {{"0": "T1", ...}}}}')
+    message = (f"it is a series of volumes of the shape {' x '.join(map(str, shape))} (time, echoes or sequences); "
+               "save each as a file of its own, as nibabel.four_to_three does, or, if they are channels, type "
+               f"image.channels={shape[3]} or name {shape[3]} in a {DESCRIPTION}: "
+               '{"channel_names": {"0": "T1", ...}}')
     return SeriesError(message, shape[3], f"{__name__}:NiftiChannels") if len(shape) == 4 else ImageError(message)
 
 

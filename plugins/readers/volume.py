@@ -98,8 +98,8 @@ def file_beside(path: Path, name: str, whole: str) -> Path:
     ``whole`` is the suffix of a file with both. Raises ImageError."""
     data = path.parent / name
     if name != Path(name).name or "\\" in name or "%" in name:
-        raise ImageError(f"its voxels are in {name!r}; only one file in the same folder is read: save it as one {whole} "
-                         "file")
+        raise ImageError(f"its voxels are in {name!r}; only one file in the same folder is read: save it as one "
+                         f"{whole} file")
     if not data.is_file():
         raise ImageError(f"the file {name!r} with its voxels is not in the same folder")
     if not is_inside(path.parent, data):

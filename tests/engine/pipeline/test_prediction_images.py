@@ -74,8 +74,8 @@ def test_a_case_that_lacks_a_file_is_named(of_cases, cases, tmp_path):
     assert code == 1
     assert "BraTS_001: it lacks t1ce of the files flair, t1, t1ce, t2 that the model takes" in errors
     assert "BraTS_002: it has several files t2: BraTS_002_t2.nii.gz, old_t2.nii.gz" in errors
-    assert "BraTS_003/BraTS003flair.nii.gz: it has 1 band, and 4 channels are used by the model: the files flair, t1, " \
-        "t1ce, t2 of a case" in errors
+    assert "BraTS_003/BraTS003flair.nii.gz: it has 1 band, and 4 channels are used by the model: the files flair, " \
+        "t1, t1ce, t2 of a case" in errors
     assert {item["image"] for item in said["images"] if "error" not in item} == {"BraTS_000"}
 
 

@@ -1,4 +1,4 @@
-"""A folder for each case, as of KiTS and BraTS: several volumes are channels, of several segmentations none is taken."""
+"""A folder for each case, as of KiTS and BraTS: volumes are channels, of several segmentations none is taken."""
 
 from __future__ import annotations
 

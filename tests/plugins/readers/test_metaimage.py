@@ -113,7 +113,8 @@ def test_data_elsewhere_is_not_opened(tmp_path, name):
     ({"BinaryData": "perhaps"}, "True or False"), ({"ElementSpacing": "1 1"}, "where 3 numbers"),
     ({"TransformMatrix": "1 0 0 0 1 0 0 0 0"}, "leaves out a direction"), ({"Offset": "a b c"}, "where 3 numbers"),
     ({"HeaderSize": -2}, "skips -2 bytes"), ({"CompressedData": "True"}, "cannot be decoded|cut short"),
-    ({"ElementNumberOfChannels": 99}, "bands; an image has at most"), ({"ElementDataFile": "x = y"}, "not in the same")])
+    ({"ElementNumberOfChannels": 99}, "bands; an image has at most"),
+    ({"ElementDataFile": "x = y"}, "not in the same")])
 def test_damaged_headers_give_one_sentence(tmp_path, changes, message):
     with pytest.raises(ImageError, match=message):
         probe(metaimage(tmp_path / "a.mha", VALUES, **changes))
