@@ -36,8 +36,8 @@ class FoundImages:
 def find_images(location: str, readers: Sequence[ImageReaderRecord], image: ImageConfig) -> FoundImages:
     """The images of ``input=location``, a file, a zip or a folder with its subfolders.
 
-    With ``image.case_files``, the files of a folder that has them are one image, called as the folder. Raises UserError
-    if there are no images.
+    With ``image.case_files``, the files of a folder that has them are one image, called as the folder; of several cases
+    in a folder, as what their names begin with. Raises UserError if there are no images.
     """
     source = typed_path(location)
     if not os.path.exists(source):
@@ -71,28 +71,39 @@ def find_images(location: str, readers: Sequence[ImageReaderRecord], image: Imag
 
 
 def _join_cases(found: FoundImages, root: Path, channels: Sequence[str]) -> None:
-    """Replace the files of each folder that has one of ``channels`` by one image."""
+    """Replace the files of each case that has one of ``channels`` by one image: those of a folder or, if
+    several beginnings of names have all channels, those that begin alike."""
     folders: dict[Path, list[Path]] = defaultdict(list)
     for path in found.paths.values():
         folders[path.parent].append(path)
     for folder, paths in folders.items():
-        name = as_text(folder.name) if folder == root else relative_name(folder, root)
         files = {channel: _called(paths, channel) for channel in channels}
         if not any(files.values()):
             continue
         for path in paths:
             del found.paths[relative_name(path, root)]
-        try:
-            found.paths[name] = _joined(files)
-        except ImageError as error:
-            found.problems.append(Problem(str(error), file=name))
+        begins = sorted({begin for named in files.values() for begin in named})
+        several = sum(all(begin in named for named in files.values()) for begin in begins) > 1
+        for begin in begins if several else [None]:
+            place = folder if begin is None else folder / begin
+            name = as_text(place.name) if place == root else relative_name(place, root)
+            try:
+                found.paths[name] = _joined({
+                    channel: [path for own, paths in named.items() if begin in (None, own) for path in paths]
+                    for channel, named in files.items()})
+            except ImageError as error:
+                found.problems.append(Problem(str(error), file=name))
 
 
-def _called(paths: Sequence[Path], channel: str) -> list[Path]:
-    """The files that are called ``channel``, or else those whose names end so."""
-    stems = {path: stem_of(path).lower() for path in paths}
-    return [path for path, stem in stems.items() if stem == channel.lower()] or [
-        path for path, stem in stems.items() if any(stem.endswith(mark + channel.lower()) for mark in SEPARATORS)]
+def _called(paths: Sequence[Path], channel: str) -> dict[str, list[Path]]:
+    """The files whose names end with ``channel``, by what comes before; only those that are called so, if there are
+    any."""
+    found: dict[str, list[Path]] = defaultdict(list)
+    for path in paths:
+        begin, end = stem_of(path)[:-len(channel)], stem_of(path)[-len(channel):]
+        if end.lower() == channel.lower() and (not begin or begin[-1] in SEPARATORS):
+            found[begin[:-1]].append(path)
+    return {"": found[""]} if "" in found else found
 
 
 def _joined(files: dict[str, list[Path]]) -> Path:

@@ -21,11 +21,11 @@ from sightsmith.plugin import (
     relative_name,
     stem_of,
 )
+from sightsmith.plugins.formats.channel_files import VOLUMES
 from sightsmith.plugins.formats.class_table import read_class_table
 from sightsmith.plugins.formats.semantic_masks import Pair, about_unpaired, index_of_masks
 from sightsmith.plugins.formats.splits import with_split
 
-VOLUMES = (".nii", ".nii.gz", ".nrrd", ".nhdr", ".hdr", ".hdr.gz", ".mha", ".mhd")
 _SEGMENTATION = re.compile(r"segs?|segmentations?|masks?|labels?|labelmaps?|gt|(ground)?truth|annotations?|annot")
 _WORD = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])")
 """Of ``aneurysm_seg``, ``seg-rater1``, ``LesionMask`` and ``T1_GT``: what stands between separators, digits and

@@ -64,6 +64,19 @@ def test_the_files_of_cases_are_joined_as_in_training(of_cases, cases, first_cas
     assert len(found) == 16 and np.array_equal(found, first_case * 2)
 
 
+def test_the_files_of_several_cases_in_one_folder(of_cases, cases, first_case, tmp_path):
+    (tmp_path / "in").mkdir()
+    for case in ("a", "b", "c"):
+        for path in (cases / "BraTS_000").iterdir():
+            if "seg" not in path.name and (case, path.name[10:-7]) != ("c", "t1"):
+                shutil.copy(path, tmp_path / "in" / f"{case}_{path.name[10:]}")
+    code, errors, written, said = predicted(of_cases, tmp_path / "in", tmp_path / "out")
+    assert code == 1 and "c: it lacks t1 of the files flair, t1, t1ce, t2" in errors
+    assert {item["image"] for item in said["images"]} == {"a", "b", "c"}
+    said["images"] = [item for item in said["images"] if "error" not in item]
+    assert np.array_equal(maps(written, said), first_case * 2)
+
+
 def test_a_case_that_lacks_a_file_is_named(of_cases, cases, tmp_path):
     shutil.copytree(cases, tmp_path / "in")
     (tmp_path / "in" / "BraTS_001" / "BraTS_001_t1ce.nii.gz").unlink()

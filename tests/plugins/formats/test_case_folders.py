@@ -156,3 +156,32 @@ def test_a_series_is_channels_where_their_number_is_typed(tmp_path):
 def test_a_series_of_three_is_never_taken_for_colours(tmp_path):
     series(tmp_path, 3)
     assert "it is a series of volumes" in problems(read(tmp_path, *DARK, "image.channels=3", errors=True))[0]
+
+
+def numbered(root, channels=2):
+    """nnU-Net's layout, of which a case has a file for each channel."""
+    decathlon(root)
+    shutil.rmtree(root / "imagesTs")
+    for path in sorted((root / "imagesTr").iterdir()):
+        body, _ = organ(int(path.name[7]))
+        for number in range(channels):
+            nifti(path.with_name(path.name.replace(".nii", f"_000{number}.nii")), body * (number + 1), AFFINE)
+        path.unlink()
+    return root
+
+
+def test_numbered_files_are_channels_as_of_nnunet(tmp_path):
+    dataset = read(numbered(tmp_path), *DARK)
+    assert dataset.index.channels == ("0000", "0001") and not problems(dataset)
+    assert not [text for text in problems(dataset, "warning") if "no semantic mask" in text]
+    assert {sample.name for sample in dataset.index.samples} == {f"imagesTr/spleen_{case}.nii.gz" for case in range(4)}
+    values = read_frame(dataset.index.samples[4]).values
+    assert values.shape[2] == 2 and np.array_equal(values[..., 1], 2 * values[..., 0])
+    (tmp_path / "imagesTr" / "spleen_2_0001.nii.gz").unlink()
+    assert "imagesTr/spleen_2.nii.gz: lacks the channels 0001, which other images have" in problems(
+        read(tmp_path, *DARK, errors=True))[0]
+
+
+def test_one_numbered_file_is_an_image(tmp_path):
+    dataset = read(numbered(tmp_path, channels=1), *DARK)
+    assert dataset.index.channels == () and len(dataset.index.samples) == 4 * 8
