@@ -26,9 +26,9 @@ class MaskFolders:
     """``images/`` and ``masks/`` (or ``labels/``, ``annotations/``) of the same file names without suffix,
     in the root or in ``train/`` and ``val/``; or with ``train/`` and ``val/`` in both. The names may differ in the
     usual endings: ``1.jpg`` and ``1_mask.png``, ``x_leftImg8bit.png`` and ``x_gtFine_labelIds.png``. So does the
-    Medical Segmentation Decathlon with ``imagesTr/`` and ``labelsTr/``, also with nnU-Net's ``_0000``; volumes ``_0000``,
-    ``_0001`` and so on are the channels of one image. The mask of a volume is a volume: each slice has the same slice of
-    it.
+    Medical Segmentation Decathlon with ``imagesTr/`` and ``labelsTr/``, also with nnU-Net's ``_0000``; volumes
+    ``_0000``, ``_0001`` and so on are the channels of one image. The mask of a volume is a volume: each slice has the
+    same slice of it.
 
     A pixel value (or palette index) is a class: 0 is the background, 255 is ignored, the others are numbered
     as in ``classes.txt``, or in the ``dataset.json`` of the Decathlon. Without that file, each value is a class.
