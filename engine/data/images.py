@@ -191,7 +191,7 @@ def _opened(path: Path, readers: Collection[ImageReaderRecord] = (), builder: st
     except (ImageError, MemoryError):
         raise
     except Image.DecompressionBombError as error:
-        raise ImageError(f"it has more than {MAX_FRAME_PIXELS:,} pixels") from error
+        raise ImageError(f"it has more than {MAX_FRAME_PIXELS:,} pixels, so cut it into several files") from error
     except Exception as error:  # decoders raise nearly every built-in exception on broken bytes
         reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
         raise ImageError(f"the {raster or 'file'} cannot be decoded: {reason}") from error
