@@ -41,8 +41,8 @@ class NiftiReader(VolumeReader):
     def __init__(self, path: Path) -> None:
         with (gzip.open(path) if _is_packed(path) else path.open("rb")) as file:
             header = _header(file.read(HEADER))
-        dtype, shape, channel_axis = header.get_data_dtype(), _shape(header), None
-        if len(shape) == 4 and not self.series_are_channels and _named_channels(path) != shape[3]:
+        (shape, is_series), dtype, channel_axis = _shape(header), header.get_data_dtype(), None
+        if is_series and not self.series_are_channels and _named_channels(path) != shape[3]:
             raise _of_series(shape)
         if len(shape) == 4:
             channel_axis = 3
@@ -115,20 +115,21 @@ def _named_channels(path: Path) -> int:
 def _count_channels(path: Path, stamp: int) -> int:
     content, _ = read_json(path, path.parent)
     named = [content.get(key) for key in CHANNEL_KEYS] if isinstance(content, dict) else []
-    return max((len(names) for names in named if isinstance(names, (dict, list))), default=0)
+    return max((len(names) for names in named if isinstance(names, dict) or isinstance(names, list)
+                and all(isinstance(name, str) for name in names)), default=0)
 
 
-def _shape(header: Any) -> tuple[int, ...]:
-    """The shape (x, y, z) or (x, y, z, channels)."""
+def _shape(header: Any) -> tuple[tuple[int, ...], bool]:
+    """The shape (x, y, z) or (x, y, z, channels), and whether the latter may as well be a series of volumes."""
     shape = tuple(int(side) for side in header.get_data_shape())
     while len(shape) > 3 and shape[-1] == 1:
         shape = shape[:-1]
     intent = header.get_intent()[0]
     if len(shape) == 5 and shape[3] == 1 and any(word in intent.lower() for word in _CHANNELS):
-        return (*shape[:3], shape[4])
+        return (*shape[:3], shape[4]), False
     if len(shape) > 4:
         raise _of_series(shape)
-    return shape if len(shape) == 4 else (*shape, 1, 1, 1)[:3]
+    return (shape, True) if len(shape) == 4 else ((*shape, 1, 1, 1)[:3], False)
 
 
 def _of_series(shape: tuple[int, ...]) -> ImageError:
