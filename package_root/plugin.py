@@ -56,6 +56,7 @@ if TYPE_CHECKING:
         ImageInfo,
         MissingReaderError,
         Reader,
+        SeriesError,
     )
     from sightsmith.core.contracts.keys import is_among
     from sightsmith.core.contracts.logger import MetricLogger
@@ -189,7 +190,7 @@ _NAMES = {
     "core.contracts.dataset": "IMAGE_SUFFIXES CheckedDataset DatasetFormat DatasetIndex FormatMatch Sample Split "
                               "Writer",
     "core.contracts.exporter": "ExportFormat Exporter Outputs Runner",
-    "core.contracts.image": "Array Frame Geometry ImageError ImageInfo MissingReaderError Reader",
+    "core.contracts.image": "Array Frame Geometry ImageError ImageInfo MissingReaderError Reader SeriesError",
     "core.contracts.keys": "is_among",
     "core.contracts.logger": "MetricLogger",
     "core.contracts.module_network": "ModuleBuilder",
@@ -258,9 +259,10 @@ __all__ = [
     "NetworkConfig", "NetworkRecord", "Object", "Option", "Outputs", "Parameter", "PhotometricAugmentation", "Picture",
     "Plan", "Plugins", "Polygons", "PredictedObject", "Prediction", "PredictionT", "PresetFolder", "Problem",
     "PublishedWeights", "RawPrediction", "Reader", "RecipeRecord", "Recommendation", "RecommendedValue", "ResultT",
-    "RunLengths", "Runner", "Sample", "SampleResult", "Score", "SearchSpace", "Section", "SemanticMask", "Split",
-    "Stem", "Suggestion", "Task", "TaskConfig", "TaskRecord", "Train", "TrialResult", "Tuner", "TunerRecord", "Uniform",
-    "UserError", "Value", "WeightsFile", "Writer", "ZooNetwork", "about_link", "apply_augmentations", "apply_composing",
+    "RunLengths", "Runner", "Sample", "SampleResult", "Score", "SearchSpace", "Section", "SemanticMask",
+    "SeriesError", "Split", "Stem", "Suggestion", "Task", "TaskConfig", "TaskRecord", "Train", "TrialResult", "Tuner",
+    "TunerRecord", "Uniform", "UserError", "Value", "WeightsFile", "Writer", "ZooNetwork", "about_link",
+    "apply_augmentations", "apply_composing",
     "apply_geometric", "as_distribution", "blended", "build_module", "cache_dir", "channelwise", "check_image_size",
     "check_jpeg_scans", "color_jitter", "cut_out", "decode_mask", "default_recipe", "encode_mask", "escape_dollars",
     "file_digest", "files_in", "fill_folder", "find_heads", "format_metric", "has_images", "has_kind", "hookimpl",

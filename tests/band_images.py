@@ -99,3 +99,33 @@ def with_objects(root, count, images=10, **options):
     (root / "det" / "annotations.json").write_text(json.dumps(found))
     (root / "seg" / "classes.txt").write_text("square\n")
     return root
+
+
+def as_jpeg(path, values, *, separate=False, quality=95):
+    """A TIFF of uint8 ``values`` (H, W, C) in JPEG, as GDAL writes them: interleaved (C = 4: RGB and another), or with
+    a strip for each band. Returns what libtiff makes of the strips."""
+    height, width, count = values.shape
+    strips, tables, decoded = [], None, []
+    for part in [values[..., place] for place in range(count)] if separate else [values]:
+        file = io.BytesIO()
+        Image.fromarray(part, "CMYK" if part.ndim == 3 else "L").save(
+            file, "TIFF", compression="jpeg", quality=quality, tiffinfo={278: height})
+        decoded.append(np.asarray(Image.open(file)).reshape(height, width, -1))
+        file.seek(0)
+        with tifffile.TiffFile(file) as made:
+            page = made.pages[0]
+            tables = page.jpegtables
+            file.seek(page.dataoffsets[0])
+            strips.append(file.read(page.databytecounts[0]))
+    tags = TiffImagePlugin.ImageFileDirectory_v2()
+    for tag, value in ((256, width), (257, height), (258, (8,) * count), (259, 7), (262, 2 if count == 4 else 1),
+                       (277, count), (278, height), (284, 2 if separate else 1), (347, tables),
+                       (338, (0,) * (count - (3 if count == 4 else 1)))):
+        tags[tag] = value
+    tags[279] = tuple(map(len, strips))
+    # Pillow adds the end of the directory to the offsets.
+    tags[273] = tuple(sum(map(len, strips[:place])) for place in range(len(strips)))
+    file = io.BytesIO()
+    tags.save(file)
+    path.write_bytes(file.getvalue() + b"".join(strips))
+    return np.concatenate(decoded, 2)

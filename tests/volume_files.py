@@ -77,3 +77,25 @@ def decathlon(root: Path, cases: int = 4, suffix: str = ".nii.gz") -> Path:
         "training": [{"image": f"./imagesTr/spleen_{case}{suffix}", "label": f"./labelsTr/spleen_{case}{suffix}"}
                      for case in range(cases)], "test": [f"./imagesTs/spleen_99{suffix}"]}))
     return root
+
+
+def kits(root: Path) -> Path:
+    for case in range(4):
+        for name, values in zip(("imaging", "segmentation"), organ(case), strict=True):
+            nifti(root / f"case_0000{case}" / f"{name}.nii.gz", values, affine_of("LAS", THICK))
+    nifti(root / "case_00004" / "imaging.nii.gz", organ(9)[0], affine_of("LAS", THICK))
+    nifti(root / "case_00000" / "instances" / "kidney_instance-1.nii.gz", organ(0)[1], affine_of("LAS", THICK))
+    return root
+
+
+MODALITIES = ("flair", "t1", "t1ce", "t2")
+
+
+def brats(root: Path) -> Path:
+    for case in range(4):
+        body, mask = organ(case)
+        for number, name in enumerate(MODALITIES):
+            nifti(root / f"BraTS_00{case}" / f"BraTS_00{case}_{name}.nii.gz", (number + 1) * body,
+                  affine_of("LAS", THICK))
+        nifti(root / f"BraTS_00{case}" / f"BraTS_00{case}_seg.nii.gz", 4 * mask, affine_of("LAS", THICK))
+    return root

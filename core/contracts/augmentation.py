@@ -40,12 +40,15 @@ class AugmentationRecord(Record):
     ``GeometricAugmentation`` or a ``ComposingAugmentation`` (:mod:`sightsmith.engine.data.annotated_image`).
 
     The user sets ``augment.extra.<name>.<option>``: its ``options``, ``probability``, ``min_epochs`` and, if composing,
-    ``closing``; these three are sightsmith's matter. ``tasks`` are those that it is for, () all of them.
+    ``closing``; these three are sightsmith's matter. ``tasks`` are those that it is for, () all of them. With
+    ``colours``, the builder also takes ``rgb``: whether images of three channels are in colour, which other bands and
+    ``image.windows`` are not.
     """
 
     options: Mapping[str, Option] = field(default_factory=dict)
     kind: Literal["photometric", "geometric", "composing"] = "photometric"
     tasks: tuple[str, ...] = ()
+    colours: bool = False
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -75,7 +75,8 @@ class DatasetIndex:
     """All samples of a data set, and every problem found while reading its annotation.
 
     ``annotation`` is the richest kind in the data set; ``classes`` never includes the background. With ``relative``,
-    all coordinates are fractions of the image's width and height, which the check converts to pixels.
+    all coordinates are fractions of the image's width and height, which the check converts to pixels. ``channels`` are
+    the names of the files of a case that are the channels of its image, in their order.
     """
 
     root: Path
@@ -86,6 +87,7 @@ class DatasetIndex:
     problems: tuple[Problem, ...] = field(default=())
     annotation: Annotation = "labels"
     relative: bool = False
+    channels: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

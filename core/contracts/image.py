@@ -30,6 +30,15 @@ class MissingReaderError(ImageError):
         self.title, self.package, self.install = title, package, install
 
 
+class SeriesError(ImageError):
+    """A file of ``count`` volumes that does not say whether they are channels of one image; the builder ``as_channels``
+    reads it so."""
+
+    def __init__(self, message: str, count: int, as_channels: str) -> None:
+        super().__init__(message)
+        self.count, self.as_channels = count, as_channels
+
+
 @dataclass(frozen=True)
 class Geometry:
     """Where the frames of a volume are in the patient.

@@ -18,7 +18,8 @@ from sightsmith.core.util.compression import GZIP, inflated
 from sightsmith.core.util.errors import PluginError
 
 if TYPE_CHECKING:
-    from sightsmith.core.contracts.dataset import Writer
+    from sightsmith.core.contracts.dataset import DatasetIndex, Writer
+    from sightsmith.core.contracts.image import ImageInfo
     from sightsmith.core.contracts.schema import TaskConfig
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9_.-]*")
@@ -128,25 +129,35 @@ class DatasetFormatRecord(Record):
 
     ``annotations`` are the kinds that it can read; a data set has at least one of them. ``layout`` describes the
     folder. ``writer``, for a format that can also be written, is the builder of a
-    :data:`sightsmith.core.contracts.dataset.Writer`. ``install`` is the command that installs what the writer imports.
+    :data:`sightsmith.core.contracts.dataset.Writer`, and ``writer_check`` that of a function ``(index, infos)``, which
+    raises UserError for images and classes that the format cannot hold: before anything is copied and, for predictions,
+    before they are computed, so it must not look at the annotation. ``install`` is the command that installs what the
+    writer imports.
     """
 
     annotations: tuple[Annotation, ...]
     layout: str
     writer: str | None = None
+    writer_check: str | None = None
     install: str = ""
 
     def __post_init__(self) -> None:
         super().__post_init__()
         _check_kinds(self.name, self.annotations)
-        if self.writer is not None and not _BUILDER.fullmatch(self.writer):
-            raise ValueError(f"the writer {self.writer!r} of {self.name!r} must be 'package.module:attribute'")
+        for key in ("writer", "writer_check"):
+            if (builder := getattr(self, key)) is not None and not _BUILDER.fullmatch(builder):
+                raise ValueError(f"the {key} {builder!r} of {self.name!r} must be 'package.module:attribute'")
 
     def build_writer(self) -> Writer:
         """Import and return the function that ``writer`` names."""
         assert self.writer is not None
         found: Writer = replace(self, builder=self.writer).build()
         return found
+
+    def check_writer(self, index: DatasetIndex, infos: Mapping[str, ImageInfo]) -> None:
+        """Call the function that ``writer_check`` names, if there is one. Raises UserError."""
+        if self.writer_check is not None:
+            replace(self, builder=self.writer_check).build()(index, infos)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -70,8 +70,8 @@ class DatasetConfig:
 class ImageConfig:
     """Keys under ``image``: how images become the network's input.
 
-    ``channels``, ``rgb``, ``mean`` and ``std`` of a run's configuration are those of its network where it has other
-    than three channels.
+    ``channels``, ``case_files``, ``rgb``, ``mean`` and ``std`` of a run's configuration are those of its network where
+    it has other than three channels.
     """
 
     size: int | None = _value(None, "side of the square network input, pixels; null: the network's default", low=16,
@@ -79,6 +79,8 @@ class ImageConfig:
     windows: list[Any] = _list("windows [[centre, width], ...] of DICOM and volumes after rescale, one channel each")
     channels: str = _value(AUTO, "bands of an image that are used: 3 (the colours), another number from 2 to 64 (all), "
                                  "or auto (all, if every image has the same number, other than 1 and 3)")
+    case_files: list[Any] | None = _value(None, "names of the files of a case that are its channels, in this order; "
+                                                "null: those that the data set has")
     rgb: bool | None = _value(None, "whether the first three channels are red, green and blue; null: as the files say")
     pages: str = _value("frames", "the pages of a TIFF: frames are images of their own, channels make one image",
                         choices=("frames", "channels"))

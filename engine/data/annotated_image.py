@@ -80,9 +80,10 @@ class PhotometricAugmentation(Protocol):
     DataLoader workers get a copy: an instance of a class, or a ``functools.partial`` of a function of a module."""
 
     def __call__(self, image: Array, generator: Generator) -> Array:
-        """``image`` (H, W, C) is uint8, or float32 in [0, 1], and may be changed in place; C is 1, 3 (RGB), or the
-        number of ``image.windows`` or of the images' bands. The result has the same shape, dtype and range. All that is
-        random comes from ``generator``, which is seeded for each image and epoch."""
+        """``image`` (H, W, C) is uint8, or float32 in [0, 1], and may be changed in place; C is 1, 3 (RGB, unless
+        ``image.rgb=false`` or three windows), or the number of ``image.windows`` or of the images' bands. The result
+        has the same shape, dtype and range. All that is random comes from ``generator``, which is seeded for each image
+        and epoch."""
 
 
 class GeometricAugmentation(Protocol):

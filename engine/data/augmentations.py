@@ -86,12 +86,15 @@ class CheckedAugmentation:
                            hint=f"type {key}.probability=0, and report it to the plugin's author")
 
 
-def build_augmentation(record: AugmentationRecord, values: Mapping[str, Any]) -> CheckedAugmentation:
-    """``record``'s augmentation with ``values`` over its defaults. Raises UserError where it cannot use them."""
+def build_augmentation(record: AugmentationRecord, values: Mapping[str, Any], *, rgb: bool = True,
+                       ) -> CheckedAugmentation:
+    """``record``'s augmentation with ``values`` over its defaults, for images whose three channels are ``rgb``. Raises
+    UserError where it cannot use them."""
     values = {name: option.default for name, option in record.keys.items()} | dict(values)
     own = {name: value for name, value in values.items() if name in record.options}
     try:
-        return CheckedAugmentation(record, record.build()(**own), values["probability"], values["min_epochs"],
+        made = record.build()(**own, **({"rgb": rgb} if record.colours else {}))
+        return CheckedAugmentation(record, made, values["probability"], values["min_epochs"],
                                    values.get("closing", 0.0))
     except (UserError, ValueError, TypeError) as error:
         defaults = {name: option.default for name, option in record.options.items()}

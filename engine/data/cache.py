@@ -45,8 +45,8 @@ class FileCache(Generic[T]):
         self._locks: weakref.WeakValueDictionary[Path, threading.Lock] = weakref.WeakValueDictionary()
         self._changing = threading.Lock()
 
-    def get(self, path: Path, decode: Callable[[], T]) -> T:
-        """What ``decode`` returns for the file ``path``, or has returned."""
+    def get(self, path: Path, decode: Callable[[], T], keep: Callable[[T], bool] = lambda decoded: True) -> T:
+        """What ``decode`` returns for the file ``path``, or has returned; it is cached if ``keep`` says so of it."""
         found = path.stat()
         key = path, found.st_mtime_ns, found.st_size, found.st_ino
         with self._changing:
@@ -55,6 +55,8 @@ class FileCache(Generic[T]):
             with self._changing:
                 decoded = self._cached.pop(key, None)
             decoded = decode() if decoded is None else decoded
+            if not keep(decoded):
+                return decoded
             with self._changing:
                 self._make_room(path)
                 self._cached[key] = decoded  # the last one used is the last to go

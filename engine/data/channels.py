@@ -33,13 +33,16 @@ def count_channels(image: ImageConfig, infos: Iterable[ImageInfo]) -> int:
 
 
 def choose_channels(config: Config, dataset: CheckedDataset) -> tuple[RecommendedValue, ...]:
-    """What the images decide of ``config.image``: ``channels`` and, for another number than 3, ``rgb``, ``mean`` and
-    ``std``. Raises UserError where that does not fit what is set."""
+    """What the images decide of ``config.image``: ``channels``, ``case_files`` and, for another number than 3 channels,
+    ``rgb``, ``mean`` and ``std``. Raises UserError where that does not fit what is set."""
     image, infos = config.image, [dataset.infos[sample.name] for sample in dataset.index.samples]
     channels, found = count_channels(image, infos), []
     if image.channels == AUTO and len(image.windows) < 2:
         found.append(RecommendedValue("image.channels", str(channels), "grey or in colour" if channels == 3 else
                                       f"all images have {channels} bands, and all of them are used", ORIGIN))
+    if image.case_files is None and dataset.index.channels:
+        found.append(RecommendedValue("image.case_files", list(dataset.index.channels),
+                                      "the files of each case are the channels of its image", ORIGIN))
     if channels != 3 and image.rgb is None and len(image.windows) < 2:
         rgb = all(info.colours == 3 for info in infos)
         found.append(RecommendedValue("image.rgb", rgb, "the files say that the first three are red, green and blue"

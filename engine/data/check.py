@@ -17,7 +17,7 @@ from sightsmith.core.util.errors import NAMED, PluginError, Problem, has_errors,
 from sightsmith.engine.data.check_classes import about_classes, without_unused
 from sightsmith.engine.data.check_folders import about_files
 from sightsmith.engine.data.check_frames import named_frames
-from sightsmith.engine.data.check_images import about_images, about_input, probe_all
+from sightsmith.engine.data.check_images import about_channels, about_images, about_input, probe_all
 from sightsmith.engine.data.check_split import about_split
 from sightsmith.engine.data.check_volumes import mask_volumes, without_misfits
 from sightsmith.engine.data.class_map import read_class_map, with_class_map
@@ -25,7 +25,6 @@ from sightsmith.engine.data.convert import to_labels, to_objects
 from sightsmith.engine.data.discover import choose_folder, ensure_annotation, matching_formats, read_first
 from sightsmith.engine.data.groups import assign_groups
 from sightsmith.engine.data.image_files import using_readers
-from sightsmith.engine.data.images import STACKED
 from sightsmith.engine.data.known_folders import folders_read_once
 from sightsmith.engine.data.split import split
 
@@ -96,6 +95,7 @@ def _read(config: Config, formats: Sequence[DatasetFormatRecord], readers: Seque
         problems.append(Problem("no image with an annotation was found", hint=f"{record.name} reads {record.layout}"))
     if not has_errors(problems):
         ensure_annotation(index, annotation, config.task.name, formats)
+    problems += about_channels(config.image, index)
     problems += about_files(index, {problem.file for problem in problems})
     return index, reason, problems
 
@@ -104,7 +104,7 @@ def _decoded(samples: Sequence[Sample], readers: Sequence[ImageReaderRecord], co
              problems: list[Problem]) -> tuple[dict[str, ImageInfo], tuple[str, ...]]:
     """The images that can be used, by name, and the names of those that are left out."""
     unreadable: list[Problem] = []
-    infos = probe_all(samples, readers, unreadable, stack=config.image.pages == STACKED)
+    infos = probe_all(samples, readers, unreadable, image=config.image)
     if for_evaluation:
         wrong = {name: reason for name, info in infos.items() if (reason := about_input(info, config.image))}
         unreadable += [Problem(reason, file=name) for name, reason in wrong.items()]

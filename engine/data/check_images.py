@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import os
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
-from sightsmith.core.contracts.dataset import Sample
+from sightsmith.core.contracts.dataset import DatasetIndex, Sample
 from sightsmith.core.contracts.image import ImageError, ImageInfo, MissingReaderError
 from sightsmith.core.contracts.records import ImageReaderRecord
 from sightsmith.core.contracts.schema import AUTO, Config, ImageConfig
 from sightsmith.core.util.errors import Problem, listed
 from sightsmith.engine.data.channels import count_channels
-from sightsmith.engine.data.images import about_bands, probe
+from sightsmith.engine.data.images import STACKED, about_bands, probe
 
 SMALLEST_SIDE = 16
 UNDECLARED = "more bands than colours, not declared as transparency (such as near infra-red), are left out"
@@ -22,14 +23,14 @@ DARK = 1 / 8
 
 
 def probe_all(samples: Sequence[Sample], readers: Sequence[ImageReaderRecord], problems: list[Problem], *,
-              stack: bool = False) -> dict[str, ImageInfo]:
-    """Decode every file; an unusable one becomes a problem, and those of a format whose reader is not installed become
-    one: a warning, or an error if there is nothing else."""
+              image: ImageConfig) -> dict[str, ImageInfo]:
+    """Decode every file as ``image`` says; an unusable one becomes a problem, and those of a format whose reader is not
+    installed become one: a warning, or an error if there is nothing else."""
     files = {sample.name: sample for sample in samples}
 
     def probed(sample: Sample) -> ImageInfo | ImageError:
         try:
-            return probe(sample.path, readers, stack=stack)
+            return probe_input(sample.path, readers, image)
         except ImageError as error:
             return error
 
@@ -52,6 +53,22 @@ def probe_all(samples: Sequence[Sample], readers: Sequence[ImageReaderRecord], p
                                 f"{listed(names)}", hint=install or f"install {package}, or convert them",
                                 severity="warning" if infos else "error"))
     return infos
+
+
+def probe_input(path: Path, readers: Collection[ImageReaderRecord], image: ImageConfig) -> ImageInfo:
+    """:func:`probe` as the keys ``image`` say. A series of as many volumes as there are channels is their channels,
+    unless these are three, which may be the colours of any other image. Raises ImageError."""
+    series = None if image.channels in (AUTO, "3") or len(image.windows) > 1 else image.input_channels
+    return probe(path, readers, stack=image.pages == STACKED, series=series)
+
+
+def about_channels(image: ImageConfig, index: DatasetIndex) -> list[Problem]:
+    """Files of cases that are other channels than ``image.case_files``."""
+    wanted = image.case_files
+    if wanted is None or not index.channels or list(index.channels) == list(wanted):
+        return []
+    return [Problem(f"the files of a case are {', '.join(index.channels)}, and the channels of the model are "
+                    f"{', '.join(map(str, wanted))}: image.case_files", hint="use cases with the same files")]
 
 
 def about_images(config: Config, infos: Mapping[str, ImageInfo]) -> list[Problem]:
@@ -108,7 +125,8 @@ def _about_bands(config: Config, infos: Mapping[str, ImageInfo]) -> list[Problem
 def about_input(info: ImageInfo, image: ImageConfig) -> str:
     """Why a model that was trained with ``image`` cannot take an image that can be read; empty if it can."""
     if len(image.windows) < 2 and (wrong := about_bands(info.channels, info.colours, image.input_channels)):
-        return f"{wrong} by the model"
+        files = f": the files {', '.join(map(str, image.case_files))} of a case" if image.case_files else ""
+        return f"{wrong} by the model{files}"
     if lacks_black_and_white(info, image):
         return ("it has more than 16 bits or floating-point values, and the model was trained without image.range, "
                 "which says what is black and white")

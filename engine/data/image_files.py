@@ -35,7 +35,7 @@ _OTHERS = {(8, b"WEBP"): "a WebP", (4, b"ftyp"): "a video or HEIF", (0, b"%PDF")
 _ANNOTATION = frozenset({".csv", ".html", ".json", ".md", ".py", ".txt", ".xml", ".yaml", ".yml", ".zip"})
 """Suffixes of files that are many beside images and are not looked into."""
 
-_UNREAD = frozenset({".arw", ".avi", ".cr2", ".cr3", ".dng", ".exr", ".hdr", ".jxl", ".mgh", ".mgz", ".mha", ".mhd",
+_UNREAD = frozenset({".arw", ".avi", ".cr2", ".cr3", ".dng", ".exr", ".hdr", ".jxl", ".mgh", ".mgz",
                      ".mov", ".mp4", ".nef", ".orf", ".psd", ".raf", ".rw2", ".svg", ".tga"})
 """Suffixes of pictures, volumes and films that nothing here reads."""
 

@@ -35,7 +35,8 @@ def check_size(width: int, height: int, frames: int = 1, channels: int = 1) -> N
     if width < 1 or height < 1:
         raise ImageError(f"it is {width} x {height} pixels")
     if width * height > MAX_FRAME_PIXELS:
-        raise ImageError(f"it is {width} x {height} pixels; an image has at most {MAX_FRAME_PIXELS:,} in total")
+        raise ImageError(f"it is {width} x {height} pixels; an image has at most {MAX_FRAME_PIXELS:,} in total, so "
+                         "cut it into several files")
     if not 0 < frames <= MAX_FRAMES:
         raise ImageError(f"it has {frames} frames; 1 to {MAX_FRAMES} are supported")
     if width * height * frames > MAX_PIXELS:

@@ -18,7 +18,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from PIL import Image
 
-from sightsmith.core.contracts.image import Array, Frame, ImageError, ImageInfo, MissingReaderError, Reader
+from sightsmith.core.contracts.image import (
+    Array,
+    Frame,
+    ImageError,
+    ImageInfo,
+    MissingReaderError,
+    Reader,
+    SeriesError,
+)
 from sightsmith.core.contracts.records import ImageReaderRecord
 from sightsmith.engine.data.grey_levels import digest, extent, to_picture
 from sightsmith.engine.data.image_files import BUILT_IN, JOINED, looks_like, raster_format, read_head
@@ -34,9 +42,11 @@ STACKED = "channels"
 """The value of ``image.pages`` that makes the pages of a TIFF channels of one image."""
 
 
-def probe(path: Path, readers: Collection[ImageReaderRecord], *, stack: bool = False) -> ImageInfo:
-    """Decode every pixel of every frame; ``readers`` read the formats that are not built in, and ``stack`` makes the
-    pages of a TIFF channels of one image. Raises ImageError for an unusable file.
+def probe(path: Path, readers: Collection[ImageReaderRecord], *, stack: bool = False, series: int | None = None,
+          ) -> ImageInfo:
+    """Decode every pixel of every frame; ``readers`` read the formats that are not built in, ``stack`` makes the pages
+    of a TIFF channels of one image, and so are the volumes of a file that has ``series`` of them. Raises ImageError for
+    an unusable file.
 
     Call it before :func:`read_image`, in which damaged DICOM pixels may abort the process. Unchanged files are not
     decoded again in the same process, because the trials of a search share their images.
@@ -44,17 +54,27 @@ def probe(path: Path, readers: Collection[ImageReaderRecord], *, stack: bool = F
     try:
         found = path.stat()
     except OSError:
-        return _probe(path, tuple(readers), stack)
-    return _probe_once(path, tuple(readers), stack, found.st_mtime_ns, found.st_size, found.st_ino)
+        return _probe(path, tuple(readers), stack, series)
+    return _probe_once(path, tuple(readers), stack, series, found.st_mtime_ns, found.st_size, found.st_ino)
 
 
 @lru_cache(maxsize=2**16)
-def _probe_once(path: Path, readers: tuple[ImageReaderRecord, ...], stack: bool, *stamp: int) -> ImageInfo:
-    return _probe(path, readers, stack)
+def _probe_once(path: Path, readers: tuple[ImageReaderRecord, ...], stack: bool, series: int | None, *stamp: int,
+                ) -> ImageInfo:
+    return _probe(path, readers, stack, series)
 
 
-def _probe(path: Path, readers: tuple[ImageReaderRecord, ...], stack: bool) -> ImageInfo:
-    with _opened(path, readers, stack=stack) as (reader, builder):
+def _probe(path: Path, readers: tuple[ImageReaderRecord, ...], stack: bool, series: int | None) -> ImageInfo:
+    try:
+        return _decoded(path, readers, None, stack)
+    except SeriesError as error:
+        if error.count != series:
+            raise
+        return _decoded(path, readers, error.as_channels, stack)
+
+
+def _decoded(path: Path, readers: tuple[ImageReaderRecord, ...], builder: str | None, stack: bool) -> ImageInfo:
+    with _opened(path, readers, builder, stack=stack) as (reader, builder):
         frames = [_described(reader.frame(index, careful=True)) for index in range(reader.frames)]
         (shapes, bits, maxima, digests, grey, extents, limits, colours, notes, windowed,
          blank) = zip(*frames, strict=True)
@@ -171,7 +191,7 @@ def _opened(path: Path, readers: Collection[ImageReaderRecord] = (), builder: st
     except (ImageError, MemoryError):
         raise
     except Image.DecompressionBombError as error:
-        raise ImageError(f"it has more than {MAX_FRAME_PIXELS:,} pixels") from error
+        raise ImageError(f"it has more than {MAX_FRAME_PIXELS:,} pixels, so cut it into several files") from error
     except Exception as error:  # decoders raise nearly every built-in exception on broken bytes
         reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
         raise ImageError(f"the {raster or 'file'} cannot be decoded: {reason}") from error

@@ -24,6 +24,7 @@ from sightsmith.engine.data.image_files import known_readers, read_head
 from sightsmith.engine.data.image_limits import MAX_FRAME_PIXELS, check_size
 from sightsmith.engine.data.images import read_frame
 from sightsmith.engine.data.images import read_header as read_image_header
+from sightsmith.engine.data.orientation import ORIENTATION, keep_from_mapping, upright
 from sightsmith.engine.data.tiff_pages import image_pages
 
 BACKGROUND, IGNORED = 0, 255
@@ -133,10 +134,13 @@ def picture_values(path: Path, frame: int | None = None, reader: str | None = No
             with Image.open(path, formats=(form,)) as image:
                 image.seek(page)
                 check_size(*image.size)
+                keep_from_mapping(image)
                 if image.mode == "RGBA" and len(set(image.getchannel("A").getextrema())) > 1:
                     raise ImageError("its transparency (alpha) varies; classes are read from colours or grey levels")
                 mode = "RGB" if image.mode in ("RGBA", "RGBX") else image.mode
                 values = np.array(image.convert(mode))
+                # Pillow has turned a TIFF, and removed the tag.
+                values = upright(values, image.getexif().get(ORIENTATION, 1))
     except ImageError as error:
         raise MaskError(str(error)) from error
     except Image.DecompressionBombError as error:

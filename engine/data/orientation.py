@@ -3,8 +3,19 @@
 from __future__ import annotations
 
 import numpy as np
+from PIL import ImageFile
 
 from sightsmith.core.contracts.image import Array
+
+ORIENTATION = 274
+"""The tag of TIFF and EXIF."""
+
+
+def keep_from_mapping(image: ImageFile.ImageFile) -> None:
+    """Let Pillow read a TIFF that lies on its side: the one strip of an uncompressed one it would map into memory with
+    the sides of the upright image, which mixes up the pixels."""
+    if image.getexif().get(ORIENTATION, 1) in (5, 6, 7, 8):
+        image.filename = ""
 
 
 def upright(values: Array, orientation: int) -> Array:

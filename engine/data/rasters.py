@@ -13,11 +13,11 @@ from PIL import Image, ImageFile, UnidentifiedImageError
 from sightsmith.core.contracts.image import Array, Frame, ImageError
 from sightsmith.engine.data.grey_levels import largest, strips
 from sightsmith.engine.data.image_limits import check_pnm, check_scans, check_size, integer_limits
-from sightsmith.engine.data.orientation import upright
+from sightsmith.engine.data.orientation import ORIENTATION, keep_from_mapping, upright
 from sightsmith.engine.data.tiff_bands import Bands, opened_bands
 from sightsmith.engine.data.tiff_pages import Page, image_pages
 
-ORIENTATION, BITS, PHOTOMETRIC, EXTRA_SAMPLES, SAMPLE_FORMAT = 274, 258, 262, 338, 339
+BITS, PHOTOMETRIC, EXTRA_SAMPLES, SAMPLE_FORMAT = 258, 262, 338, 339
 """TIFF and EXIF tags."""
 PREMULTIPLIED = 1
 """The value of ExtraSamples for transparency that has darkened the colours already."""
@@ -41,10 +41,15 @@ def open_raster(path: Path, head: bytes, form: str) -> Iterator[Raster | Bands]:
     if form == "PPM":
         check_pnm(path)
     try:
-        with Image.open(path, formats=(form,)) as image:
-            yield Raster(image, path, head, pages, notes)
+        image = Image.open(path, formats=(form,))
     except UnidentifiedImageError as error:
-        raise ImageError(f"the {form} is damaged or of an unsupported kind") from error
+        with opened_bands(path, pages if form == "TIFF" else (), notes, last=True) as bands:
+            if bands is None:
+                raise ImageError(f"the {form} is damaged or of an unsupported kind") from error
+            yield bands
+        return
+    with image:
+        yield Raster(image, path, head, pages, notes)
 
 
 class Raster:
@@ -70,6 +75,7 @@ class Raster:
         bits, white = self._depth(tags)
         signed = tags.get(SAMPLE_FORMAT, (1,))[0] == 2
         image.tile = [_as_stored(tile) for tile in image.tile]
+        keep_from_mapping(image)
         image.load()
         # Pillow and OpenCV turn a TIFF upright themselves, and Pillow removes the tag; not so for other formats.
         orientation = image.getexif().get(ORIENTATION, 1)

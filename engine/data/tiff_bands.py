@@ -15,32 +15,39 @@ from PIL import Image, TiffImagePlugin
 
 from sightsmith.core.contracts.image import Array, Frame, ImageError, Reader
 from sightsmith.engine.data.grey_levels import largest
-from sightsmith.engine.data.image_limits import MAX_VALUES, check_size, integer_limits
-from sightsmith.engine.data.orientation import upright
+from sightsmith.engine.data.image_limits import MAX_VALUES, check_jpeg_scans, check_size, integer_limits
+from sightsmith.engine.data.orientation import ORIENTATION, upright
 from sightsmith.engine.data.tiff_pages import Page
 
-ORIENTATION, UNSPECIFIED = 274, 0
-"""The tag, and the value of ExtraSamples that is no transparency."""
+UNSPECIFIED = 0
+"""The value of ExtraSamples that is no transparency."""
 NO_PREDICTOR, DIFFERENCING, FLOATING = 1, 2, 3
 INVERTED, GREY, RGB, SEPARATE = 0, 1, 2, 2
 """Values of PhotometricInterpretation and PlanarConfiguration."""
-PLAIN, DEFLATE, BY_LIBTIFF = 1, (8, 32946), (5, 32773, 50000)
+PLAIN, JPEG, DEFLATE, BY_LIBTIFF = 1, 7, (8, 32946), (5, 32773, 50000)
 """Values of Compression; by libtiff are LZW, PackBits and Zstandard."""
+JPEG_TABLES = 347
+"""The tag of what the JPEG streams of all strips or tiles share."""
+JPEG_KINDS = {1: GREY, 3: RGB, 4: 5}
+"""PhotometricInterpretation with which libtiff gives so many samples as they are stored; 5 is CMYK."""
 NO_TRANSPARENCY = "transparency beside other bands than the colours is not applied"
 
 
 @contextmanager
-def opened_bands(path: Path, pages: Sequence[Page], notes: tuple[str, ...]) -> Iterator[Bands | None]:
-    """The open file if its bands are other than grey or RGB with transparency; None for all others. Raises
-    ImageError."""
-    if not pages or pages[0].bands < 2 or pages[0].bands == 3 and pages[0].photometric != GREY:
+def opened_bands(path: Path, pages: Sequence[Page], notes: tuple[str, ...], *, last: bool = False,
+                 ) -> Iterator[Bands | None]:
+    """The open file if its bands are other than grey or RGB with transparency, or planes that OpenCV would mix up and
+    Pillow refuses; with ``last``, if it can be read at all. None for all others. Raises ImageError."""
+    usual = pages and (pages[0].bands < 2 or pages[0].bands == 3 and pages[0].photometric != GREY)
+    if not pages or usual and pages[0].planar != SEPARATE and not last:
         yield None
         return
     import tifffile
 
     with tifffile.TiffFile(path) as file:
         first = _Directory(file.pages[pages[0].number])
-        known = first.bands == 1 or first.bands == 3 and first.photometric != GREY
+        known = not last and not first.odd_planes and (
+            first.bands == 1 or first.bands == 3 and first.photometric != GREY)
         other = known or first.photometric not in (INVERTED, GREY, RGB)
         yield None if other else Bands(file, pages, first, notes)
 
@@ -108,6 +115,8 @@ class _Directory:
         self.colours = 3 if self.photometric == RGB and before > 2 else 1 if self.samples == 2 else 0
         self.kept = [place for place in range(self.samples) if place < before or extra[place - before] == UNSPECIFIED]
         self.bands, self.transparency = len(self.kept), len(self.kept) < self.samples
+        odd = isinstance(page.bitspersample, int) and page.bitspersample > 8 or self.samples == 2
+        self.odd_planes = odd and self.samples > 1 and int(page.planarconfig) == SEPARATE
 
     def read(self, file: Any) -> Array:
         """(height, width, samples) as stored, of the machine's byte order."""
@@ -157,6 +166,8 @@ class _Directory:
     def _unpacked(self, content: bytes, width: int, lines: int) -> bytes:
         """The ``lines`` of ``width`` bytes of a strip or tile; no more than that is ever made of it."""
         compression, size = int(self._page.compression), width * lines
+        if compression == JPEG:
+            return self._of_jpeg(content, width, lines)
         if compression not in (PLAIN, *DEFLATE, *BY_LIBTIFF):
             raise ImageError(f"a TIFF of {self.samples} bands with the compression {compression} is not supported; "
                              "save it with LZW or Deflate")
@@ -169,12 +180,24 @@ class _Directory:
         return content
 
 
-def _by_libtiff(content: bytes, compression: int, width: int, lines: int) -> bytes:
-    """``content`` decoded by libtiff, to which bytes are grey pixels of 8 bits."""
+    def _of_jpeg(self, content: bytes, width: int, lines: int) -> bytes:
+        samples = 1 if int(self._page.planarconfig) == SEPARATE else self.samples
+        if self._page.bitspersample != 8 or samples not in JPEG_KINDS:
+            raise ImageError(f"a TIFF of {samples} interleaved bands of {self._page.bitspersample} bits in JPEG is not "
+                             "supported; save it with LZW or Deflate")
+        check_jpeg_scans(content, width // samples * lines)
+        return _by_libtiff(content, JPEG, width // samples, lines, samples, self._page.jpegtables)
+
+
+def _by_libtiff(content: bytes, compression: int, width: int, lines: int, samples: int = 1,
+                tables: bytes | None = None) -> bytes:
+    """``content`` decoded by libtiff, to which bytes are the ``samples`` of pixels of 8 bits."""
     tags = TiffImagePlugin.ImageFileDirectory_v2()
-    for tag, value in ((256, width), (257, lines), (258, 8), (259, compression), (262, GREY), (277, 1), (278, lines),
-                       (273, 0), (279, len(content))):
+    for tag, value in ((256, width), (257, lines), (258, (8,) * samples), (259, compression),
+                       (262, JPEG_KINDS[samples]), (277, samples), (278, lines), (273, 0), (279, len(content))):
         tags[tag] = value
+    if tables:
+        tags[JPEG_TABLES] = tables
     packed = io.BytesIO()
     tags.save(packed)  # counts offsets from its end
     packed.write(content)

@@ -17,8 +17,9 @@ MAX_TILE = 2**24
 MAX_TAGS = 64 * 2**20
 """Bytes of the tags of all pages that any file may have; above, they must not be more than the whole file."""
 
-_TAGS = (254, 256, 257, 277, 322, 323, 262)
-"""NewSubfileType, ImageWidth, ImageLength, SamplesPerPixel, TileWidth, TileLength, PhotometricInterpretation"""
+_TAGS = (254, 256, 257, 277, 322, 323, 262, 284)
+"""NewSubfileType, ImageWidth, ImageLength, SamplesPerPixel, TileWidth, TileLength, PhotometricInterpretation,
+PlanarConfiguration"""
 _TYPES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4, 16: 8, 17: 8, 18: 8}
 """Bytes of a value, by the number of its type."""
 
@@ -26,7 +27,7 @@ _TYPES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12
 @dataclass(frozen=True)
 class Page:
     """A page: its ``number`` in the file from 0, NewSubfileType, sides in pixels, ``bands``, the sides of a tile, 0
-    without tiles, and PhotometricInterpretation."""
+    without tiles, PhotometricInterpretation and PlanarConfiguration."""
 
     number: int
     subfile: int = 0
@@ -36,6 +37,7 @@ class Page:
     tile_width: int = 0
     tile_height: int = 0
     photometric: int = 0
+    planar: int = 0
 
 
 def image_pages(path: Path) -> tuple[list[Page], int]:

@@ -12,7 +12,7 @@ from sightsmith.core.contracts.dataset import DatasetIndex, Sample
 from sightsmith.core.contracts.image import Array, ImageInfo
 from sightsmith.core.contracts.records import DatasetFormatRecord
 from sightsmith.core.util.errors import UserError
-from sightsmith.core.util.files import fill_folder
+from sightsmith.core.util.files import cache_dir, fill_folder
 from sightsmith.engine.data.frame_files import frames_as_files
 from sightsmith.engine.data.masks import IGNORED, box, class_numbers, encode
 
@@ -33,6 +33,16 @@ def find_writer(name: str, formats: Mapping[str, DatasetFormatRecord], annotatio
     return formats[name]
 
 
+def check_writable(index: DatasetIndex, infos: Mapping[str, ImageInfo], record: DatasetFormatRecord) -> None:
+    """Raises UserError if the format cannot hold the images or the classes of ``index``, whatever their annotation.
+    Frames become files in the cache for a moment."""
+    if record.writer_check is not None:
+        cache_dir().mkdir(parents=True, exist_ok=True)
+        with TemporaryDirectory(dir=cache_dir(), prefix=".frames-") as frames:
+            single, known, _ = frames_as_files(index.samples, infos, Path(frames))
+            record.check_writer(replace(index, samples=single), known)
+
+
 def write_dataset(index: DatasetIndex, infos: Mapping[str, ImageInfo], record: DatasetFormatRecord, folder: Path,
                   ) -> list[str]:
     """Write the checked ``index`` into the new ``folder``, frames as images of their own; returns notes on what the
@@ -51,7 +61,9 @@ def write_dataset(index: DatasetIndex, infos: Mapping[str, ImageInfo], record: D
     def fill(place: Path) -> None:
         with TemporaryDirectory(dir=place.parent, prefix=".frames-") as frames:
             single, known, said = frames_as_files(samples, infos, Path(frames))
-            notes.extend([*said, *write(replace(index, samples=single), known, place)])
+            whole = replace(index, samples=single)
+            record.check_writer(whole, known)
+            notes.extend([*said, *write(whole, known, place)])
     fill_folder(folder, fill)
     return notes
 

@@ -9,6 +9,7 @@ import shutil
 import textwrap
 from collections.abc import Mapping
 from dataclasses import asdict
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -24,7 +25,7 @@ from sightsmith.core.contracts.records import Provider
 from sightsmith.core.contracts.schema import Config, PresetConfig
 from sightsmith.core.plugins.manager import Plugins
 from sightsmith.core.util.errors import Problem, UserError
-from sightsmith.core.util.files import fill_folder, make_folder, write_atomic
+from sightsmith.core.util.files import fill_file, fill_folder, make_folder, write_atomic
 from sightsmith.core.util.reading import Damaged, read_json, to_yaml
 from sightsmith.engine.runs.run_dir import RunDir
 
@@ -196,9 +197,7 @@ def _values(config: Config, content: Mapping[str, Any]) -> dict[str, Any]:
 def _write_preset(folder: Path, run: RunDir, config: Config, card: PresetConfig, values: Mapping[str, Any],
                   choice: str) -> None:
     """Writes the weights first, so that a preset that exists is complete."""
-    weights = run.model / WEIGHTS
-    shutil.copyfile(weights, partial := folder / f".{card.weights}")
-    partial.replace(folder / card.weights)
+    fill_file(folder / card.weights, partial(shutil.copyfile, run.model / WEIGHTS))
     kept = {key: value for key, value in asdict(card).items() if value and key != "name"}
     title = kept.pop("title")
     lines = {"title": title, "task": config.task.name, "network": config.network.name, **kept, "config": values}

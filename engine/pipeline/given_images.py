@@ -6,7 +6,7 @@ import os
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,7 @@ from sightsmith.core.contracts.records import ImageReaderRecord
 from sightsmith.core.contracts.schema import ImageConfig
 from sightsmith.core.util.errors import Problem, UserError
 from sightsmith.core.util.files import typed_path
-from sightsmith.engine.data.find_images import find_images
+from sightsmith.engine.pipeline.prediction_images import about_missing, find_images
 
 EXPECTED = (
     "expected: the path of an image, a folder or a zip; a PIL image; a NumPy array (height, width, channels) or a "
@@ -53,7 +53,9 @@ def given_images(given: Any, readers: Sequence[ImageReaderRecord], image: ImageC
         for name, item in _items(given, ""):
             try:
                 if isinstance(item, (str, os.PathLike)):
-                    found += _files(item, readers, alone=not name)
+                    files, wrong = _files(item, readers, image, alone=not name)
+                    found += files
+                    problems += wrong
                 else:
                     path = _written(item, Path(folder) / str(len(found)), image)
                     found.append(GivenImage(name or "image", path, temporary=True))
@@ -74,13 +76,19 @@ def _items(given: Any, name: str) -> Iterator[tuple[str, Any]]:
         yield name, given
 
 
-def _files(item: str | os.PathLike[str], readers: Sequence[ImageReaderRecord], *, alone: bool) -> list[GivenImage]:
-    """The image files of a path; below a folder that is ``alone``, their names are relative to it."""
+def _files(item: str | os.PathLike[str], readers: Sequence[ImageReaderRecord], image: ImageConfig, *, alone: bool,
+           ) -> tuple[list[GivenImage], list[Problem]]:
+    """The image files of a path, and a problem for each that is left out; below a folder that is ``alone``, their names
+    are relative to it."""
     place = typed_path(os.fspath(item))
+    if not os.path.exists(place):
+        raise UserError(f"{item}: {about_missing(place)}")
     if not place.is_dir() and place.suffix.lower() != ".zip":
-        return [GivenImage(str(item), place)]
-    found = find_images(str(place), readers, str(item))
-    return [GivenImage(name if alone else f"{item}/{name}", path) for name, path in found.items()]
+        return [GivenImage(str(item), place)], []
+    found = find_images(str(place), readers, image, str(item))
+    prefix = "" if alone else f"{item}/"
+    return ([GivenImage(f"{prefix}{name}", path) for name, path in found.paths.items()],
+            [replace(problem, file=f"{prefix}{problem.file}") for problem in found.problems])
 
 
 def _written(item: Any, stem: Path, image: ImageConfig) -> Path:

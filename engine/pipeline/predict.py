@@ -17,9 +17,7 @@ from sightsmith.core.contracts.schema import ImageConfig
 from sightsmith.core.contracts.task import Task
 from sightsmith.core.util.errors import Problem, UserError
 from sightsmith.engine.data.check import frames_of
-from sightsmith.engine.data.check_images import about_input
-from sightsmith.engine.data.find_images import about_missing
-from sightsmith.engine.data.images import STACKED, probe
+from sightsmith.engine.data.check_images import about_input, probe_input
 from sightsmith.engine.data.thumbnails import load_rgb
 from sightsmith.engine.data.tiling import tiled
 from sightsmith.engine.pipeline.given_images import GivenImage
@@ -71,9 +69,7 @@ def probed(images: Iterable[GivenImage], readers: Collection[ImageReaderRecord],
     infos, problems = {}, []
     for given in dict.fromkeys(images):
         try:
-            if not given.path.exists():
-                raise ImageError(about_missing(given.path))
-            info = probe(given.path, readers, stack=image.pages == STACKED)
+            info = probe_input(given.path, readers, image)
             if wrong := about_input(info, image):
                 raise ImageError(wrong)
             infos[given] = info

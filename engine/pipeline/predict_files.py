@@ -14,14 +14,15 @@ from sightsmith.core.contracts.dataset import DatasetIndex, Sample
 from sightsmith.core.contracts.image import Array
 from sightsmith.core.util.errors import Problem
 from sightsmith.core.util.files import ensure_writable, stem_of
-from sightsmith.engine.data.find_images import find_images
-from sightsmith.engine.data.write import find_writer, regions, write_dataset
+from sightsmith.engine.data.check import frames_of
+from sightsmith.engine.data.write import check_writable, find_writer, regions, write_dataset
 from sightsmith.engine.pipeline.console import tracked
 from sightsmith.engine.pipeline.given_images import GivenImage
 from sightsmith.engine.pipeline.inference import batches
 from sightsmith.engine.pipeline.predict import predict, probed, unreadable
 from sightsmith.engine.pipeline.predicted import PredictedImage
 from sightsmith.engine.pipeline.prediction_folder import PredictionFolder
+from sightsmith.engine.pipeline.prediction_images import find_images
 from sightsmith.engine.pipeline.prediction_table import MIN_SCORE, predicted_labels
 from sightsmith.engine.pipeline.result import Result
 from sightsmith.engine.runs.run_dir import RunDir
@@ -65,18 +66,25 @@ def predict_files(result: Result, location: str, options: PredictOptions,
     ensure_writable(parent)
     plugins = result.plugins
     readers = list(plugins.image_readers.values())
-    images = [GivenImage(name, path) for name, path in find_images(location, readers).items()]
+    image = result.task.config.image
+    found = find_images(location, readers, image)
+    images = [GivenImage(name, path) for name, path in found.paths.items()]
     annotation = _annotation(result)
     writer = find_writer(options.format, plugins.dataset_formats, annotation) if options.format else None
-    infos, problems = probed(images, readers, result.task.config.image)
+    infos, faults = probed(images, readers, image)
+    problems = [*found.problems, *faults]
     if not infos:
         raise unreadable(problems)
+    by_name = {given.name: info for given, info in infos.items()}
+    index = DatasetIndex(parent, "", result.classes, frames_of(
+        [Sample(given.path, given.name) for given in infos], by_name), result.task.multi_label, annotation=annotation)
+    if writer is not None:
+        check_writable(index, by_name, writer)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     samples: list[Sample] = []
     predictions = predict(result.predictor_with(tta=options.tta), list(infos), device, readers)
     first = next(predictions)
     first_heatmap = _heatmap(result, first) if options.heatmaps else None  # fails if the task has none
-    by_name = {image.name: info for image, info in infos.items()}
     folder = PredictionFolder(RunDir.create(parent, stem_of(Path(location))).path, result, by_name, first,
                               min_score=options.min_score, pictures=options.pictures)
     frames = sum(info.frames for info in infos.values())
@@ -88,11 +96,9 @@ def predict_files(result: Result, location: str, options: PredictOptions,
         if writer is not None:
             samples.append(_as_sample(prediction, options.min_score))
     summary = folder.finish(location, {str(problem.file): problem.message for problem in problems})
-    notes: list[str] = []
+    notes = found.notes
     if writer is not None:
-        index = DatasetIndex(folder.path, writer.name, result.classes, tuple(samples), result.task.multi_label,
-                             annotation=annotation)
-        notes = write_dataset(index, by_name, writer, folder.path / writer.name)
+        notes += write_dataset(replace(index, samples=tuple(samples)), by_name, writer, folder.path / writer.name)
     return WrittenPredictions(folder.path, summary, notes, problems)
 
 

@@ -131,7 +131,7 @@ def free_weights(config: Config) -> bool:
 def training_task(config: Config, plugins: Plugins, index: DatasetIndex) -> Task:
     """The task with its augmentations. Raises UserError for options that they cannot use."""
     record = plugins.task(config.task.name)
-    augmentations = [build_augmentation(plugins.augmentation(name), options)
+    augmentations = [build_augmentation(plugins.augmentation(name), options, rgb=config.image.has_rgb)
                      for name, options in config.augment.extra.items()]
     task: Task = record.make(record, config, plugins.network(config.network.name), index.classes, index.multi_label,
                              augmentations)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -11,7 +12,7 @@ from urllib.parse import quote
 from PIL import Image
 
 from sightsmith.core.contracts.report import Section
-from sightsmith.core.util.files import fill_file
+from sightsmith.core.util.files import write_atomic
 from sightsmith.engine.report.page import render, write_page
 
 THUMBNAIL = 320
@@ -43,7 +44,9 @@ def write_thumbnail(picture: Image.Image, path: Path) -> tuple[int, int]:
     path.parent.mkdir(parents=True, exist_ok=True)
     small = picture.convert("RGB")
     small.thumbnail((THUMBNAIL, THUMBNAIL))
-    fill_file(path, lambda place: small.save(place, format="JPEG", quality=85))
+    buffer = io.BytesIO()  # into a file, Pillow says nothing of bytes that the disk did not take
+    small.save(buffer, format="JPEG", quality=85)
+    write_atomic(path, buffer.getvalue())
     return small.size
 
 

@@ -18,6 +18,8 @@ MEMORY = re.compile(
 THREADS = re.compile(r"can't start new thread|resource temporarily unavailable", re.IGNORECASE)
 DISK = re.compile(r"no space left on device|disk quota exceeded|database or disk is full", re.IGNORECASE)
 """Errors of libc, also where a library quotes them, and of SQLite."""
+CUT_SHORT = re.compile(r"file too large|\d+ requested and \d+ written", re.IGNORECASE)
+"""Errors of libc and NumPy where a file may have no more bytes, although the disk is not full."""
 
 LIBRARIES = 4 * 2**30
 """The address space, bytes, that PyTorch with CUDA takes before it has done anything; measured, of torch 2.14."""
@@ -45,6 +47,9 @@ def resource_error(error: BaseException, going_on: str = "") -> ResourceError | 
     place = f" ({error.filename})" if isinstance(error, OSError) and error.filename else ""
     if number in (errno.ENOSPC, errno.EDQUOT) or DISK.search(str(error)):
         return ResourceError(f"The disk is full{place}: {_line(error)}", hint=f"Make room{_then(going_on)}")
+    if number == errno.EFBIG or CUT_SHORT.search(str(error)):
+        return ResourceError(f"A file is larger than this system allows{place}: {_line(error)}",
+                             hint=f"Raise `ulimit -f`, or write to another file system{_then(going_on)}")
     if number == errno.EAGAIN or THREADS.search(str(error)):
         return ResourceError(f"This machine allows no more threads or processes: {_line(error)}",
                              hint=f"Raise `ulimit -u` or `ulimit -v`, or end other programs{_then(going_on)}")
@@ -81,7 +86,7 @@ def shortage_explained() -> Iterator[None]:
 def _line(error: BaseException) -> str:
     """The line of ``error`` that says most: torch appends advice to the first one, and its workers prepend a trace."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    telling = [line for line in lines if any(pattern.search(line) for pattern in (DISK, THREADS, MEMORY))]
+    telling = [line for line in lines if any(pattern.search(line) for pattern in (DISK, CUT_SHORT, THREADS, MEMORY))]
     return (telling or lines or [type(error).__name__])[-1][:300]
 
 

@@ -53,15 +53,21 @@ class Stem:
     """How a convolution of the image gets kernels for another number of input channels.
 
     ``rgb`` has the places of red, green and blue in the file's three channels, if the network's first three are these;
-    otherwise None. ``gain`` is what the file's network expects images to be multiplied by, compared with this one.
+    otherwise None. ``gain`` is what the file's network expects images to be multiplied by, compared with this one. Of
+    an image that is cut into ``patches`` first, the channels of each follow those of the one before.
     """
 
     rgb: tuple[int, int, int] | None = None
     gain: float = 1.0
+    patches: int = 1
 
     def adapted(self, kernels: Tensor, channels: int) -> tuple[Tensor, str]:
         """``kernels`` (out, in, height, width) for ``channels`` input channels, scaled to keep their sum, and what was
         done."""
+        if self.patches > 1 and kernels.shape[1] % self.patches == 0:
+            parts = [replace(self, patches=1).adapted(part, channels // self.patches)
+                     for part in kernels.chunk(self.patches, 1)]
+            return torch.cat([part for part, _ in parts], 1), f"{self.patches} patches: {parts[0][1]}"
         before = kernels.shape[1]
         found = kernels.mean(1, keepdim=True).repeat(1, channels, 1, 1)
         how = "each is the mean"

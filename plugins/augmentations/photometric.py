@@ -22,10 +22,12 @@ ERASED_RATIO = (0.3, 1 / 0.3)
 class Grey:
     """The grey value of RGB in all three channels; other images stay as they are."""
 
+    rgb: bool = True
+
     def __call__(self, image: Array, generator: Generator) -> Array:
         import cv2
 
-        if image.shape[2] != 3:
+        if image.shape[2] != 3 or not self.rgb:
             return image
         return np.repeat(cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)[..., None], 3, 2)
 
@@ -57,6 +59,7 @@ class Jpeg:
     """What JPEG changes of the 8-bit image is added, so that an image of more bits keeps its depth."""
 
     quality: int
+    rgb: bool = True
 
     def __call__(self, image: Array, generator: Generator) -> Array:
         import cv2
@@ -64,7 +67,7 @@ class Jpeg:
         quality = int(generator.integers(self.quality, 100))
         bits = image if image.dtype == np.uint8 else np.rint(255 * image).astype(np.uint8)
         decoded = np.empty_like(bits)
-        for part in _colours(image.shape[2]):
+        for part in _colours(image.shape[2], self.rgb):
             coded = cv2.imencode(".jpg", np.ascontiguousarray(bits[..., part]), [cv2.IMWRITE_JPEG_QUALITY, quality])[1]
             found: Any = cv2.imdecode(coded, cv2.IMREAD_UNCHANGED)
             decoded[..., part] = found.reshape(decoded[..., part].shape)
@@ -79,12 +82,13 @@ class Clahe:
 
     clip_limit: float
     tiles: int
+    rgb: bool = True
 
     def __call__(self, image: Array, generator: Generator) -> Array:
         import cv2
 
         clahe = cv2.createCLAHE(generator.uniform(1, self.clip_limit), (self.tiles, self.tiles))
-        if image.shape[2] != 3:
+        if image.shape[2] != 3 or not self.rgb:
             return np.stack([_equalized(image[..., place], 1, clahe.apply) for place in range(image.shape[2])], 2)
         lab = cv2.cvtColor(image, cv2.COLOR_RGB2LAB)
         lab[..., 0] = _equalized(lab[..., 0], 100, clahe.apply)
@@ -125,13 +129,14 @@ class Erasing:
 @dataclass(frozen=True)
 class Automatic:
     """torchvision's RandAugment (arXiv 1909.13719) or TrivialAugment (arXiv 2103.10158), which draw from torch's global
-    generator; without ``geometric``, only what moves nothing. Of images of other than one or three channels, each
+    generator; without ``geometric``, only what moves nothing. Of images that are neither grey nor ``rgb``, each
     channel is changed in the same way as a grey image, whose colours no operation changes."""
 
     name: str
     geometric: bool
     magnitude: int = 9
     operations: int = 2
+    rgb: bool = True
 
     def __call__(self, image: Array, generator: Generator) -> Array:
         import torch
@@ -146,8 +151,8 @@ class Automatic:
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(int(generator.integers(2**63)))
             planes = torch.from_numpy(np.ascontiguousarray(image.transpose(2, 0, 1)))
-            # Other channels than 1 or 3 are to torchvision as the frames of a film, of which all are changed alike.
-            changed = made(planes if len(planes) in (1, 3) else planes[:, None]).reshape(planes.shape)
+            # Channels that are no colours are to torchvision as the frames of a film, of which all are changed alike.
+            changed = made(planes if len(planes) == 3 and self.rgb else planes[:, None]).reshape(planes.shape)
         return np.ascontiguousarray(changed.numpy().transpose(1, 2, 0)).clip(0, _white(image)).astype(image.dtype)
 
 
@@ -166,9 +171,9 @@ def _stored(values: Array, dtype: np.dtype) -> Array:
     return values.clip(0, 1)
 
 
-def _colours(channels: int) -> list[slice]:
+def _colours(channels: int, rgb: bool) -> list[slice]:
     """The channels of which a JPEG is made: RGB together, else one by one."""
-    return [slice(None)] if channels == 3 else [slice(place, place + 1) for place in range(channels)]
+    return [slice(None)] if channels == 3 and rgb else [slice(place, place + 1) for place in range(channels)]
 
 
 def _equalized(plane: Array, white: float, apply: Callable[[Array], Array]) -> Array:

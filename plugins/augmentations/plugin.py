@@ -21,22 +21,23 @@ def _photometric() -> list[AugmentationRecord]:
     moves = Option(False, "also shear, shift and rotate, which labels allow and boxes and masks do not",
                    tasks=("classification",))
     return [
-        record("grey", "grey instead of colours", "Grey"),
+        record("grey", "grey instead of colours", "Grey", colours=True),
         record("blur", "Gaussian blur", "Blur",
                sigma=Option(2.0, "largest standard deviation, pixels", low=0.2, high=20)),
         record("noise", "Gaussian noise", "Noise",
                strength=Option(0.05, "largest standard deviation, as a share of black to white", low=0, high=1)),
-        record("jpeg", "artefacts of JPEG", "Jpeg", quality=Option(40, "lowest quality", low=1, high=99)),
-        record("clahe", "contrast-limited adaptive histogram equalization", "Clahe",
+        record("jpeg", "artefacts of JPEG", "Jpeg", colours=True,
+               quality=Option(40, "lowest quality", low=1, high=99)),
+        record("clahe", "contrast-limited adaptive histogram equalization", "Clahe", colours=True,
                clip_limit=Option(4.0, "largest limit of the contrast", low=1, high=40),
                tiles=Option(8, "regions across and down", low=1, high=64)),
         record("gamma", "darker or lighter mid-tones", "Gamma",
                limit=Option(1.5, "largest exponent; the smallest is 1 / limit", low=1, high=5)),
-        record("rand_augment", "RandAugment: some operations of one strength", "rand_augment", geometric=moves,
-               operations=Option(2, "operations for an image", low=1, high=8),
+        record("rand_augment", "RandAugment: some operations of one strength", "rand_augment", colours=True,
+               geometric=moves, operations=Option(2, "operations for an image", low=1, high=8),
                magnitude=Option(9, "strength", low=0, high=30)),
         record("trivial_augment", "TrivialAugment: one operation of random strength", "trivial_augment",
-               geometric=moves),
+               colours=True, geometric=moves),
         record("erasing", "one rectangle without content", "Erasing",
                area=Option(0.2, "largest share of the image's area", low=0.02, high=0.9)),
     ]
@@ -74,6 +75,6 @@ def _composing() -> list[AugmentationRecord]:
 
 
 def _record(module: str, name: str, description: str, builder: str, *, kind: Any = "photometric",
-            tasks: tuple[str, ...] = (), **options: Any) -> AugmentationRecord:
+            tasks: tuple[str, ...] = (), colours: bool = False, **options: Any) -> AugmentationRecord:
     return AugmentationRecord(name=name, description=description, builder=f"{module}:{builder}", options=options,
-                              kind=kind, tasks=tasks)
+                              kind=kind, tasks=tasks, colours=colours)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import warnings
 from collections.abc import Mapping
 from pathlib import Path
@@ -22,7 +23,9 @@ class TorchScript:
             recorded: Any = torch.jit.trace(_AsList(exporter.module), images, check_trace=False, strict=False)
             if each_image:
                 recorded = torch.jit.script(_EachImage(recorded, len(exporter.outputs)))
-            torch.jit.save(recorded, path)
+            buffer = io.BytesIO()  # into a file, it ends the process where the disk is full
+            torch.jit.save(recorded, buffer)
+            path.write_bytes(buffer.getbuffer())
 
     def open(self, path: Path, exporter: Exporter) -> Runner:
         with warnings.catch_warnings():

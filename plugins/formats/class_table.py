@@ -95,6 +95,8 @@ def _of_json(root: Path, folders: Iterable[Path], problems: list[Problem]) -> tu
         problems += [problem] if problem else []
         labels = content if below is None else content.get(below) if isinstance(content, dict) else None
         name = relative_name(path, root)
+        if isinstance(labels, list) and labels and str(labels[0]).lower() in BACKGROUND:
+            labels = dict(enumerate(labels))
         if not isinstance(labels, dict):
             if labels is not None:
                 problems.append(Problem("its labels have no numbers", file=name, hint=_AS_DECATHLON))
@@ -102,7 +104,7 @@ def _of_json(root: Path, folders: Iterable[Path], problems: list[Problem]) -> tu
         values: dict[int, str] = {}
         for key, value in labels.items():
             number, label = (read_integer(key), value) if isinstance(value, str) else (read_integer(value), key)
-            if number is None or number in values or label in values.values():
+            if number is None or not isinstance(label, str) or number in values or label in values.values():
                 problems.append(Problem(f"its labels have {key!r}: {value!r}, which is not a class and its number of "
                                         "its own", file=name, hint=_AS_DECATHLON))
             else:

@@ -179,6 +179,8 @@ class CocoFile:
     def _objects(self, labels: dict[int | str, set[str]]) -> dict[int | str, list[Object]]:
         """The objects by the id of their image; ``labels`` of the known images are filled."""
         objects: dict[int | str, list[Object]] = defaultdict(list)
+        sizes = {read_id(image.get("id")): read_size((image.get("width"), image.get("height")))
+                 for image in self._parts["images"]}
         for annotation in self._parts["annotations"]:
             number, category = read_id(annotation.get("image_id")), read_id(annotation.get("category_id"))
             source_id = f"annotation {annotation.get('id', '')}".rstrip()
@@ -188,7 +190,7 @@ class CocoFile:
                 self._add_problem(f"the {source_id} refers to the category id {category}, which is not in 'categories'")
             else:
                 labels[number].add(self.categories[category])
-                item, faults = read_object(annotation, self.categories[category], source_id)
+                item, faults = read_object(annotation, self.categories[category], source_id, sizes[number])
                 self._problems += [replace(fault, file=self._name) for fault in faults]
                 if item is not None:
                     objects[number].append(item)

@@ -21,10 +21,13 @@ from sightsmith.plugin import (
     read_size,
     run_lengths,
 )
+from sightsmith.plugins.formats.shapes import Size, rectangle, rotation_of
 
 
-def read_object(annotation: dict[str, Any], label: str, source_id: str) -> tuple[Object | None, list[Problem]]:
-    """None if it has neither a box nor a mask. The problems affect boxes, or masks only."""
+def read_object(annotation: dict[str, Any], label: str, source_id: str, size: Size | None,
+                ) -> tuple[Object | None, list[Problem]]:
+    """None if it has neither a box nor a mask; ``size`` is that of the image, if it is stated. The problems affect
+    boxes, or masks only."""
     problems = []
     mask: Mask | None = None
     try:
@@ -37,6 +40,12 @@ def read_object(annotation: dict[str, Any], label: str, source_id: str) -> tuple
     if values is not None:
         left, top, width, height = values
         box = left, top, left + width, top + height
+        try:
+            if mask is None and (angle := rotation_of(annotation)):
+                turned = rectangle(label, box, angle, size=size)
+                box, mask = turned.box, turned.mask
+        except ValueError as error:
+            problems.append(Problem(f"the {source_id}: {error}", affects="boxes"))
     elif bbox:
         problems.append(Problem(f"the {source_id}: the bbox {str(bbox)[:60]} is not four numbers [x, y, width, height]",
                                 affects="boxes"))

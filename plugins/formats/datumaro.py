@@ -92,6 +92,10 @@ def _read_item(item: dict[str, Any], place: Place, folder: Path, subset: str, cl
                data: ToolDataset) -> None:
     labels: list[str] = []
     found: list[Grouped] = []
+    image = item.get("image") or item.get("media")
+    image = image if isinstance(image, dict) else {}
+    sides = image.get("size")
+    size = read_size(sides[::-1]) if isinstance(sides, list) else None
     for number, annotation in enumerate(item.get("annotations", []), 1):
         here = place.below(f"annotation {number}")
         kind = annotation.get("type") if isinstance(annotation, dict) else None
@@ -106,13 +110,9 @@ def _read_item(item: dict[str, Any], place: Place, folder: Path, subset: str, cl
         if kind == "label":
             continue
         try:
-            found.append(read_shape(annotation, classes[label], here.entry))
+            found.append(read_shape(annotation, classes[label], here.entry, size))
         except ValueError as error:
             data.problems.append(here.problem(str(error), "correct or remove it", affects="boxes"))
-    image = item.get("image") or item.get("media")
-    image = image if isinstance(image, dict) else {}
-    sides = image.get("size")
-    size = read_size(sides[::-1]) if isinstance(sides, list) else None
     key = item.get("id")
     text = image.get("path") or (key if isinstance(key, str) else None)
     path = data.find(text, place, [folder / subset, folder], [key] if isinstance(key, str) else [])

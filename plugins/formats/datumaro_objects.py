@@ -20,7 +20,7 @@ from sightsmith.plugin import (
     read_size,
     run_lengths,
 )
-from sightsmith.plugins.formats.shapes import ellipse, polygon, rectangle
+from sightsmith.plugins.formats.shapes import Size, ellipse, polygon, rectangle, rotation_of
 
 IGNORED = ("caption", "hash_key", "feature_vector")
 """Types of annotation that say nothing about objects or labels."""
@@ -35,17 +35,18 @@ class Grouped:
     z_order: int
 
 
-def read_shape(annotation: dict[str, Any], label: str, source_id: str) -> Grouped:
-    """Raises ValueError with the reason."""
+def read_shape(annotation: dict[str, Any], label: str, source_id: str, size: Size | None) -> Grouped:
+    """``size`` is that of the image, if it is stated. Raises ValueError with the reason."""
     kind = annotation.get("type")
     if kind == "bbox":
         x, y, width, height = _numbers(annotation, "bbox", 4)
-        item = rectangle(label, (x, y, x + width, y + height))
+        item = rectangle(label, (x, y, x + width, y + height), rotation_of(annotation), size=size)
     elif kind == "polygon":
         item = polygon(label, _numbers(annotation, "points"))
     elif kind == "ellipse":
         left, top, right, bottom = _numbers(annotation, "points", 4)
-        item = ellipse(label, ((left + right) / 2, (top + bottom) / 2), ((right - left) / 2, (bottom - top) / 2))
+        item = ellipse(label, ((left + right) / 2, (top + bottom) / 2), ((right - left) / 2, (bottom - top) / 2),
+                       rotation_of(annotation), size)
     elif kind == "mask":
         item = _mask(annotation.get("rle"), label)
     else:

@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from sightsmith.plugin import DatasetIndex, FormatMatch, Problem, images_in, relative_name, stem_of, subfolders
+from sightsmith.plugins.formats.channel_files import join_channels
 from sightsmith.plugins.formats.class_table import read_class_table
 from sightsmith.plugins.formats.semantic_masks import Pair, about_unpaired, index_of_masks
 from sightsmith.plugins.formats.splits import with_split
@@ -25,8 +26,9 @@ class MaskFolders:
     """``images/`` and ``masks/`` (or ``labels/``, ``annotations/``) of the same file names without suffix,
     in the root or in ``train/`` and ``val/``; or with ``train/`` and ``val/`` in both. The names may differ in the
     usual endings: ``1.jpg`` and ``1_mask.png``, ``x_leftImg8bit.png`` and ``x_gtFine_labelIds.png``. So does the
-    Medical Segmentation Decathlon with ``imagesTr/`` and ``labelsTr/``, also with nnU-Net's ``_0000``. The mask of a
-    volume is a volume: each slice has the same slice of it.
+    Medical Segmentation Decathlon with ``imagesTr/`` and ``labelsTr/``, also with nnU-Net's ``_0000``; volumes
+    ``_0000``, ``_0001`` and so on are the channels of one image. The mask of a volume is a volume: each slice has the
+    same slice of it.
 
     A pixel value (or palette index) is a class: 0 is the background, 255 is ignored, the others are numbered
     as in ``classes.txt``, or in the ``dataset.json`` of the Decathlon. Without that file, each value is a class.
@@ -42,25 +44,27 @@ class MaskFolders:
 
     def read(self, root: Path, report: Callable[[str], None] | None = None) -> DatasetIndex:
         problems: list[Problem] = []
-        pairs, without_mask, unused = [], [], []
+        pairs, without_mask, unused, numbers = [], [], [], dict[str, None]()
         for images, masks in _folder_pairs(root):
             known = _masks_by_stem(masks, root)
             used = set()
-            for image in images_in(images, root):
-                below = image.parent.relative_to(images)
-                found = known.get((below, stem_of(image))) or known.get((below, _common_stem(image)))
+            joined, channels = join_channels(list(images_in(images, root)), root, problems)
+            numbers |= dict.fromkeys(channels)
+            for called, image in joined.items():
+                below, name = called.parent.relative_to(images), relative_name(called, root)
+                found = known.get((below, stem_of(called))) or known.get((below, _common_stem(called)))
                 if found:
-                    pairs.append(Pair.below(root, image, found))
+                    pairs.append(Pair(image, found, name, relative_name(found, root)))
                     used.add(found)
                 else:
-                    without_mask.append(relative_name(image, root))
+                    without_mask.append(name)
             unused += [relative_name(path, root) for path in images_in(masks, root)
                        if path not in used and not _is_other_map(path)]
         problems += about_unpaired(without_mask, unused)
         folders = [root, *(masks for _, masks in _folder_pairs(root))]
         index = index_of_masks(root, "mask_folders", pairs, read_class_table(root, folders, problems), problems)
         samples = with_split(index.samples, root, problems)
-        return replace(index, samples=tuple(samples), problems=tuple(problems))
+        return replace(index, samples=tuple(samples), problems=tuple(problems), channels=tuple(numbers))
 
 
 def _masks_by_stem(folder: Path, root: Path) -> dict[tuple[Path, str], Path]:

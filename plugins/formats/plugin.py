@@ -43,6 +43,7 @@ FORMATS: tuple[tuple[str, str, tuple[Annotation, ...], str, str], ...] = (
 
 WRITTEN = ("label_csv", "labelme", "coco", "voc", "yolo", "cvat", "label_studio", "via", "createml",
            "datumaro", "hf_image_folder", "parquet")
+CHECKS = {"voc": "write_voc:check_voc", "cvat": "writing:check_xml", "parquet": "write_parquet:check_parquet"}
 INSTALL = {"parquet": "pip install 'sightsmith[parquet]'"}
 
 
@@ -52,6 +53,7 @@ def sightsmith_dataset_formats() -> list[DatasetFormatRecord]:
         DatasetFormatRecord(name=name, description=description, annotations=annotations, layout=layout,
                             builder=f"{PACKAGE}.{name}:{builder}",
                             writer=f"{PACKAGE}.write_{name}:write_{name}" if name in WRITTEN else None,
+                            writer_check=f"{PACKAGE}.{CHECKS[name]}" if name in CHECKS else None,
                             install=INSTALL.get(name, ""))
         for name, description, annotations, layout, builder in FORMATS
     ]

@@ -3,13 +3,24 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 
-from sightsmith.plugin import Array, Box, ImageError, Object, Polygons, Sample, check_image_size, encode_mask, mask_box
+from sightsmith.plugin import (
+    Array,
+    Box,
+    ImageError,
+    Object,
+    Polygons,
+    Sample,
+    check_image_size,
+    encode_mask,
+    mask_box,
+    read_number,
+)
 
 Point: TypeAlias = tuple[float, float]
 Size: TypeAlias = tuple[int, int]
@@ -17,6 +28,17 @@ Size: TypeAlias = tuple[int, int]
 
 CORNERS = 64
 """of the polygon that approximates an ellipse; its area is 0.2 % too small"""
+
+
+def rotation_of(annotation: Mapping[str, Any]) -> float:
+    """The ``rotation`` among its attributes, by which CVAT's exports to other formats turn a box or an ellipse; 0 if
+    there is none. Raises ValueError."""
+    attributes = annotation.get("attributes")
+    value = attributes.get("rotation") if isinstance(attributes, dict) else None
+    number = 0.0 if value is None else read_number(value)
+    if number is None:
+        raise ValueError(f"it is turned by {str(value)[:40]!r}, which is not a number")
+    return number
 
 
 def polygon(label: str, ring: Sequence[float]) -> Object:

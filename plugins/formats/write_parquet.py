@@ -27,6 +27,7 @@ from sightsmith.plugin import (
 )
 from sightsmith.plugins.formats.class_table import BACKGROUND, IGNORED_NAMES
 from sightsmith.plugins.formats.parquet import LARGEST_IMAGE, suffix_of
+from sightsmith.plugins.formats.writing import ANOTHER
 
 GROUP = 100
 """Rows that are read at once, as ``datasets`` writes pictures."""
@@ -40,10 +41,8 @@ def write_parquet(index: DatasetIndex, infos: Mapping[str, ImageInfo], folder: P
     """``data/train-00000-of-00001.parquet`` and so on, all images in ``train`` without a split; numbers of classes, of
     which the files have the names. Masks are merged into one of class numbers, named by ``id2label.json``.
 
-    Raises UserError for images that Hugging Face does not decode, more classes than such a mask holds, and those that
-    are called like the background.
+    What it cannot hold, :func:`check_parquet` says.
     """
-    _check(index)
     schema, notes = _schema(index), []
     (folder / "data").mkdir()
     parts: dict[str, list[_Row]] = {}
@@ -63,17 +62,23 @@ def write_parquet(index: DatasetIndex, infos: Mapping[str, ImageInfo], folder: P
     return of_crowds(index.samples)
 
 
-def _check(index: DatasetIndex) -> None:
-    """Raises UserError."""
+def check_parquet(index: DatasetIndex, infos: Mapping[str, ImageInfo]) -> None:
+    """Raises UserError for images that Hugging Face does not decode, more classes than a mask holds, and those that are
+    called like the background."""
     refused = [sample.image for sample in index.samples if not _is_decoded(sample.path)]
     if refused:
         raise UserError(f"Hugging Face decodes PNG, JPEG, TIFF, BMP, GIF and WebP of at most {LARGEST_IMAGE // 2**20} "
                         f"MiB, so Parquet cannot have {len(refused)} of the images: {listed(refused)}",
-                        hint="convert them to PNG or TIFF first, or choose another format: convert=coco")
-    if index.annotation == "masks" and (named := [name for name in index.classes
-                                                  if name.lower() in (*BACKGROUND, *IGNORED_NAMES)]):
+                        hint=f"convert them to PNG or TIFF first, or {ANOTHER}")
+    if index.annotation != "masks":
+        return
+    if named := [name for name in index.classes if name.lower() in (*BACKGROUND, *IGNORED_NAMES)]:
         raise UserError(f"in masks of Parquet, {listed(named)} would be no class: pixels that are called so are "
-                        "background, or ignored", hint="rename it, or choose another format: convert=coco")
+                        "background, or ignored", hint=f"rename it, or {ANOTHER}")
+    try:
+        semantic_map(Sample(Path(), ""), index.classes, 1, 1)
+    except MaskError as error:
+        raise UserError(str(error), hint=ANOTHER) from error
 
 
 def _is_decoded(path: Path) -> bool:
@@ -134,10 +139,7 @@ def _annotation(sample: Sample, info: ImageInfo, index: DatasetIndex, numbers: M
         kept = [item for item in sample.objects if not item.crowd]
         boxes = [[left, top, right - left, bottom - top] for left, top, right, bottom in (item.box for item in kept)]
         return {"objects": {"bbox": boxes, "category": [numbers[item.label] for item in kept]}}
-    try:
-        values = semantic_map(sample, index.classes, info.height, info.width)
-    except MaskError as error:  # of too many classes: the data set is checked
-        raise UserError(str(error), hint="choose another format: convert=coco") from error
+    values = semantic_map(sample, index.classes, info.height, info.width)
     stream = io.BytesIO()
     Image.fromarray(values).save(stream, "PNG")
     return {"mask": {"bytes": stream.getvalue(), "path": f"{Path(sample.name).stem}.png"}}

@@ -9,20 +9,23 @@ from xml.etree.ElementTree import Element, SubElement
 from sightsmith.plugin import SPLIT_NAMES, DatasetIndex, ImageInfo, Sample, UserError, listed
 from sightsmith.plugins.formats.voc import ANNOTATIONS, CORNERS
 from sightsmith.plugins.formats.voc_folder import IMAGES
-from sightsmith.plugins.formats.writing import copy_images, write_xml
+from sightsmith.plugins.formats.writing import check_xml, copy_images, write_xml
 
 
-def write_voc(index: DatasetIndex, infos: Mapping[str, ImageInfo], folder: Path) -> list[str]:
-    """Coordinates are 1-based and inclusive; crowds are ``difficult``.
-
-    Raises UserError if two images have the same stem: the format has a single image folder.
-    """
+def check_voc(index: DatasetIndex, infos: Mapping[str, ImageInfo]) -> None:
+    """Raises UserError if two images have the same stem, as the format has a single image folder, and for a name that
+    no XML can hold."""
     stems: dict[str, list[str]] = {}
     for sample in index.samples:
         stems.setdefault(Path(sample.name).stem, []).append(sample.name)
     if equal := [" and ".join(names) for names in stems.values() if len(names) > 1]:
         raise UserError(f"Pascal VOC has a single image folder, but these images have the same name: {listed(equal)}",
-                        hint="choose a format that keeps folders: convert=coco")
+                        hint="choose a format that keeps folders, such as coco")
+    check_xml(index, infos)
+
+
+def write_voc(index: DatasetIndex, infos: Mapping[str, ImageInfo], folder: Path) -> list[str]:
+    """Coordinates are 1-based and inclusive; crowds are ``difficult``."""
     (folder / ANNOTATIONS).mkdir()
     lists: dict[str, list[str]] = {}
     flat = copy_images(index, folder, IMAGES)

@@ -14,6 +14,8 @@ import numpy as np
 from sightsmith.plugin import Array, DatasetIndex, ImageInfo, Object, Sample, UserError, decode_mask, short_path
 
 IMAGES = "images"
+ANOTHER = "choose another format, such as coco"
+"""The hint where a format cannot hold what is there."""
 LONGEST_NAME = 250
 """Bytes of the name of an image beside which one with another suffix fits: file systems allow 255."""
 _NOT_XML = re.compile(r"[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
@@ -40,13 +42,17 @@ def _cut(name: str) -> str:
     return short_path(name) + (last.suffix if len(last.suffix) <= 5 else "")
 
 
+def check_xml(index: DatasetIndex, infos: Mapping[str, ImageInfo]) -> None:
+    """Raises UserError for a name that no XML can hold."""
+    labels = {item.label for sample in index.samples for item in sample.objects}
+    for text in (*index.classes, *labels, *(sample.name for sample in index.samples)):
+        if _NOT_XML.search(text):
+            raise UserError(f"XML cannot hold the control character in the name {text!r}",
+                            hint=f"rename it, or {ANOTHER}")
+
+
 def write_xml(root: Element, path: Path) -> None:
-    """Write ``root`` to ``path``, indented. Raises UserError for a name that no XML can hold."""
-    for element in root.iter():
-        for text in (element.text or "", *element.attrib.values()):
-            if _NOT_XML.search(text):
-                raise UserError(f"XML cannot hold the control character in the name {text!r}",
-                                hint="rename it, or choose another format: convert=coco")
+    """Write ``root`` to ``path``, indented."""
     indent(root)
     ElementTree(root).write(path, encoding="utf-8", xml_declaration=True)
 

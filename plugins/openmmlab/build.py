@@ -12,8 +12,8 @@ from typing import Any
 
 from sightsmith.plugins.openmmlab.adapt import CHANNELS
 from sightsmith.plugins.openmmlab.ops.extension import provide_operators
-from sightsmith.plugins.openmmlab.patches import name_missing_losses, patch_mask_pasting, patch_matching
-from sightsmith.plugins.openmmlab.stems import widen
+from sightsmith.plugins.openmmlab.patches import name_missing_losses, patch_mask_pasting, patch_matching, patch_modes
+from sightsmith.plugins.openmmlab.stems import build_for, widen
 
 
 def build_model(model: dict[str, Any], package: str) -> Any:
@@ -39,6 +39,8 @@ def assemble(model: dict[str, Any], package: str) -> Any:
     from mmengine.config import ConfigDict
 
     described = ConfigDict({key: value for key, value in model.items() if key != CHANNELS})
+    if channels is not None:
+        build_for(described, len(channels["mean"]))
     with scope(package), _quiet():
         built = parts.build(described)  # models read its keys as attributes
     if channels is not None:
@@ -56,6 +58,7 @@ def registry(package: str) -> Any:
         importlib.import_module(f"{name}.models")
     patch_mask_pasting()
     patch_matching()
+    patch_modes()
     return importlib.import_module(f"{package}.registry").MODELS
 
 

@@ -61,6 +61,21 @@ def _match(self: Any, cost: Tensor, ious: Tensor, objects: int, valid: Tensor) -
     return (matches * ious).sum(1)[found], matches[found].argmax(1)
 
 
+@functools.lru_cache(maxsize=1)
+def patch_modes() -> None:
+    """Let ``train`` and ``eval`` of a distilled network return it, as those of every other module do."""
+    from mmdet.models.detectors.kd_one_stage import KnowledgeDistillationSingleStageDetector as Distilled
+
+    original = Distilled.train
+
+    @functools.wraps(original)
+    def train(self: Any, mode: bool = True) -> Any:
+        original(self, mode)
+        return self
+
+    Distilled.train = train
+
+
 def name_missing_losses(model: nn.Module) -> None:
     """Add the attribute ``loss_cls``, which mmdet reads from every head, to SSD's head."""
     from mmdet.models.dense_heads.base_dense_head import BaseDenseHead

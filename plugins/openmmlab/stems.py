@@ -17,22 +17,48 @@ USUAL_STD = 57.6
 OTHERWISE = "choose another network, or image.channels=3 if three of the bands are colours"
 
 
+PATCHES = 4
+"""Every second row and column of the image: what YOLOX's ``Focus`` makes channels of."""
+MIXING = ("CGNet",)
+"""Backbones whose later layers take the image, too, and which are built for so many channels."""
+
+
+def build_for(model: Node, count: int) -> None:
+    """Configure the backbones of ``model`` that are built for ``count`` channels."""
+    for key in ("backbone", "teacher_backbone"):
+        if (backbone := model.get(key)) and backbone.get("type") in MIXING:
+            backbone["in_channels"] = count
+
+
 def widen(model: Any, channels: Node) -> None:
     """Give ``model`` the ``mean`` and ``std`` of its ``channels``, and convolutions of the image that take them, with
-    torch's initial values. Raises UserError for a backbone without such convolutions."""
+    torch's initial values; also a teacher. Raises UserError for a backbone without such convolutions."""
     normalise(model.data_preprocessor, channels["mean"], channels["std"])
-    count = len(channels["mean"])
-    found = [module for module in model.backbone.modules()
-             if isinstance(module, nn.Conv2d) and module.in_channels == 3 and module.groups == 1]
-    if not found or hasattr(model, "teacher_model"):
-        raise UserError(f"The images have {count} channels, and networks with the backbone "
-                        f"{type(model.backbone).__name__} take 3" if not found else
-                        f"The images have {count} channels, and the network is distilled from a teacher that takes 3",
-                        hint=OTHERWISE)
-    for module in found:
-        module.in_channels = count
-        module.weight = nn.Parameter(module.weight.new_empty(module.out_channels, count, *module.kernel_size))
+    for backbone in _backbones(model):
+        _widen(backbone, len(channels["mean"]))
+
+
+def _widen(backbone: nn.Module, count: int) -> None:
+    found = {module: count for module in backbone.modules()
+             if isinstance(module, nn.Conv2d) and module.in_channels == 3 and module.groups == 1}
+    found |= {module.conv.conv: PATCHES * count for module in _focuses(backbone)}
+    if not found and type(backbone).__name__ not in MIXING:
+        raise UserError(f"The images have {count} channels, and networks with the backbone {type(backbone).__name__} "
+                        "take 3", hint=OTHERWISE)
+    for module, taken in found.items():
+        module.in_channels = taken
+        module.weight = nn.Parameter(module.weight.new_empty(module.out_channels, taken, *module.kernel_size))
         module.reset_parameters()
+
+
+def _focuses(backbone: nn.Module) -> list[Any]:
+    return [module for module in backbone.modules() if type(module).__name__ == "Focus"]
+
+
+def _backbones(model: Any) -> list[nn.Module]:
+    """Those of the network and of the teacher that it is distilled from."""
+    teacher = getattr(model, "teacher_model", None)
+    return [model.backbone] if teacher is None else [model.backbone, teacher.backbone]
 
 
 def normalise(preprocessor: Any, mean: Sequence[float], std: Sequence[float]) -> None:
@@ -43,20 +69,23 @@ def normalise(preprocessor: Any, mean: Sequence[float], std: Sequence[float]) ->
 
 
 def ensure_channels(model: Any, image: ImageConfig, size: int, name: str) -> None:
-    """Raises UserError unless the backbone of the network ``name`` takes images of ``image.input_channels`` channels
+    """Raises UserError unless the backbones of the network ``name`` take images of ``image.input_channels`` channels
     and ``size`` pixels."""
+    model.eval()
     try:
         with torch.no_grad():
-            model.eval().backbone(torch.zeros(1, image.input_channels, size, size))
+            for backbone in _backbones(model):
+                backbone(torch.zeros(1, image.input_channels, size, size))
     except (RuntimeError, ValueError, AssertionError) as error:
         raise UserError(f"The images have {image.input_channels} channels, and the network {name} takes 3: its "
                         f"backbone {type(model.backbone).__name__} uses the image in more places than its first "
                         f"convolutions: {error}", hint=OTHERWISE) from error
 
 
-def stem(preprocessor: Node, image: ImageConfig) -> Stem:
-    """How the kernels of a network published with this ``preprocessor`` become those of the channels of ``image``,
+def stem(preprocessor: Node, image: ImageConfig, backbone: nn.Module) -> Stem:
+    """How the kernels of a ``backbone`` published with this ``preprocessor`` become those of the channels of ``image``,
     which have a standard deviation of 1."""
     std = preprocessor.get("std") or [1.0]
     order = (0, 1, 2) if preprocessor.get("bgr_to_rgb") else (2, 1, 0)
-    return Stem(order if image.has_rgb else None, USUAL_STD * len(std) / sum(std) if image.input_channels != 3 else 1.0)
+    return Stem(order if image.has_rgb else None, USUAL_STD * len(std) / sum(std) if image.input_channels != 3 else 1.0,
+                PATCHES if _focuses(backbone) else 1)

@@ -101,8 +101,8 @@ class OpenMMLabTask(Task[ResultT, PredictionT]):
             return built, None
         return built, load_starting_weights(
             built, self.network, self.config.network, self.classes, lambda: zoo.classes(self.package, self.zoo_name),
-            partial(self._heads, built, lambda task: task.adapted()),
-            stems.stem(self._own_model()["data_preprocessor"], self.config.image))
+            partial(self._heads, built, lambda larger: larger),
+            stems.stem(self._own_model()["data_preprocessor"], self.config.image, built.backbone))
 
     def _built(self) -> Model:
         """The network with random weights. Raises UserError if it cannot be built with ``network.options``."""
@@ -142,11 +142,12 @@ class OpenMMLabTask(Task[ResultT, PredictionT]):
         with scope(self.package):
             model.backbone(inputs)
 
-    def _heads(self, model: Model, adapted: Callable[[OpenMMLabTask], dict[str, Any]]) -> dict[str, Head]:
-        """The tensors of ``model`` that depend on the classes. ``adapted`` gives its configuration for a task."""
+    def _heads(self, model: Model, part: Callable[[Any], nn.Module]) -> dict[str, Head]:
+        """The tensors of ``model``, the ``part`` of a whole network, that depend on the classes."""
         larger = type(self)(self.record, self.config, self.network, [*self.classes, ""], self.multi_label)
         # Only the sizes of its tensors matter.
-        return find_heads(model.state_dict(), assemble(adapted(larger), self.package).state_dict(), self.head_layout)
+        other = part(assemble(larger.adapted(), self.package))
+        return find_heads(model.state_dict(), other.state_dict(), self.head_layout)
 
     @abstractmethod
     def head_layout(self, name: str, rows: int, per_class: int) -> HeadLayout:
@@ -164,8 +165,10 @@ class OpenMMLabTask(Task[ResultT, PredictionT]):
             published = zoo.load(self.package, self.zoo_name).model.teacher_ckpt
             raise UserError(f"{self.zoo_name} is distilled from a trained teacher, whose weights are missing",
                             hint=f"set +network.options.teacher_ckpt=PATH; the published ones are {published}")
-        load_teacher(teacher, weights, self.classes, lambda: self._heads(
-            teacher, lambda task: task.adapted()["teacher_config"]["model"]))
+        own = self._own_model()
+        published = own.get("teacher_config", {}).get("model", own)["data_preprocessor"]  # LAD's has none of its own
+        load_teacher(teacher, weights, self.classes, partial(self._heads, teacher, lambda larger: larger.teacher_model),
+                     stems.stem(published, self.config.image, teacher.backbone))
 
     def collate(self, items: list[Any]) -> dict[str, Any]:
         """Lists, not stacks: images may differ in size."""

@@ -60,9 +60,9 @@ def load_file(model: Any, file: WeightsFile, source: str, classes: Sequence[str]
     return load_by_class(model, replace(file, tensors=tensors), source, classes, heads, stem)
 
 
-def load_teacher(model: Any, path: str, classes: Sequence[str], heads: Heads) -> None:
+def load_teacher(model: Any, path: str, classes: Sequence[str], heads: Heads, stem: Stem) -> None:
     """Load the file ``path`` into the teacher network ``model``."""
-    load_file(model, read_weights(Path(path)), path, classes, heads)
+    load_file(model, read_weights(Path(path)), path, classes, heads, stem)
 
 
 def _without_prefix(state: dict[str, Tensor]) -> dict[str, Tensor]:

@@ -21,8 +21,17 @@ from pydicom.pixels.decoders.base import get_decoder
 from pydicom.pixels.processing import apply_color_lut, apply_modality_lut
 from pydicom.pixels.utils import pixel_array
 
-from sightsmith.plugin import Array, Frame, ImageError, check_image_size, integer_limits, largest_value, window_limits
-from sightsmith.plugins.readers.dicom_frames import check_compressed
+from sightsmith.plugin import (
+    Array,
+    FileCache,
+    Frame,
+    ImageError,
+    check_image_size,
+    integer_limits,
+    largest_value,
+    window_limits,
+)
+from sightsmith.plugins.readers.dicom_frames import PIXELS, check_compressed, has_more_frames
 
 with suppress(ImportError):
     import gdcm  # type: ignore[import-untyped]
@@ -34,7 +43,9 @@ with suppress(ImportError):
 LARGEST_DEFLATED = 2**29
 """Bytes of a deflated data set once inflated: a file can claim a thousand times its own size."""
 
-_PIXELS = ("PixelData", "FloatPixelData", "DoubleFloatPixelData")
+_DATA: FileCache[Any] = FileCache()
+"""Files of several frames, each of which is opened by itself: reading all again for it would take too long."""
+MORE_FRAMES = "frames beyond the NumberOfFrames of the header are left out"
 _COLOUR = ("RGB", "YBR_FULL", "YBR_FULL_422", "YBR_ICT", "YBR_RCT")
 _GREY = ("MONOCHROME1", "MONOCHROME2")
 
@@ -49,8 +60,8 @@ class DicomReader:
 
     def __init__(self, path: Path) -> None:
         with _quiet():
-            data = _read(path)
-            if not any(name in data for name in _PIXELS):
+            data = _DATA.get(path, partial(_read, path), _has_frames)
+            if not any(name in data for name in PIXELS):
                 kind = data.get("SOPClassUID") or getattr(data, "file_meta", {}).get("MediaStorageSOPClassUID")
                 raise ImageError(f"the DICOM file has no image ({kind.name})" if kind else
                                  "it is not a DICOM image: no pixel data found")
@@ -65,16 +76,21 @@ class DicomReader:
             self._data = data
             self._photometric = _completed(data)
             self._bits = int(data.get("BitsStored") or data.get("BitsAllocated") or 0)
+            self._rehearsed = False
+            self._notes: tuple[str, ...] = ()
             self._check_header()
+            with suppress(Exception):  # of damaged pixels, which decoding describes
+                self._notes = (MORE_FRAMES,) if has_more_frames(data) else ()
 
     def frame(self, index: int, careful: bool = False) -> Frame:
         with _quiet():
             stored = self._decode(index, careful)
             if self._photometric == "PALETTE COLOR":
-                return Frame(_palette(self._data, stored), largest_value(stored), 8, (0, 255))
+                return Frame(_palette(self._data, stored), largest_value(stored), 8, (0, 255), notes=self._notes)
             if self._photometric in _COLOUR:
                 bits = max(8, self._bits)
-                return Frame(stored, largest_value(stored), bits, integer_limits(bits, signed=False))
+                return Frame(stored, largest_value(stored), bits, integer_limits(bits, signed=False),
+                             notes=self._notes)
             return self._grey(stored[..., None], index)
 
     def _decode(self, index: int, careful: bool) -> Array:
@@ -82,13 +98,15 @@ class DicomReader:
         syntax = self._data.file_meta.TransferSyntaxUID
         # pylibjpeg's RLE decoder panics on damaged data, which `except Exception` does not catch.
         plugin = "pydicom" if syntax == uid.RLELossless else ""
-        decode = partial(pixel_array, self._data, index=index, decoding_plugin=plugin)
+        decode = partial(pixel_array, self._data, decoding_plugin=plugin)
         try:
-            if careful and syntax.is_compressed:
-                check_compressed(self._data, index)
+            if careful and syntax.is_compressed and not self._rehearsed:
+                for number in range(self.frames):
+                    check_compressed(self._data, number)
                 if not plugin:
-                    _rehearse(decode)
-            return decode()
+                    _rehearse(decode, self.frames)
+                self._rehearsed = True
+            return decode(index=index)
         except RuntimeError as error:  # what pydicom raises once every decoder has failed
             raise ImageError(f"its {syntax.name} pixels are damaged, or no installed decoder supports them") from error
 
@@ -100,7 +118,7 @@ class DicomReader:
             darkest = values[image].max() if self._photometric == "MONOCHROME1" else values[image].min()
             values, stored = np.where(image, values, darkest), stored[image]
         return Frame(values, largest_value(stored), max(8, self._bits), limits,
-                     inverted=self._photometric == "MONOCHROME1", windowed=True)
+                     inverted=self._photometric == "MONOCHROME1", windowed=True, notes=self._notes)
 
     def _rescaled(self, stored: Array, index: int) -> tuple[Array, tuple[float, float] | None]:
         """The rescaled values, and the rescaled range of the stored bits."""
@@ -165,6 +183,10 @@ def _read(path: Path) -> Any:
         return pydicom.dcmread(bounded, force=True)
 
 
+def _has_frames(data: Any) -> bool:
+    return str(data.get("NumberOfFrames") or "1") != "1"
+
+
 class _Bounded(io.BufferedReader):
     """A file of which no more is asked than it has: the length of an element can claim 4 GB, and reading so many bytes
     takes the memory for them first."""
@@ -215,15 +237,17 @@ def _palette(data: Any, stored: Array) -> Array:
     return (colours >> max(0, depth - 8)).astype(np.uint8)
 
 
-def _rehearse(decode: Callable[[], object]) -> None:
-    """Raise RuntimeError if ``decode`` would kill the process: GDCM aborts on some damaged pixels."""
+def _rehearse(decode: Callable[..., object], frames: int) -> None:
+    """Raise RuntimeError if ``decode`` would kill the process for one of the ``frames``: GDCM aborts on some damaged
+    pixels."""
     if not hasattr(os, "fork"):
         return
     child = os.fork()
     if child == 0:
         try:
             os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
-            decode()
+            for index in range(frames):
+                decode(index=index)
         finally:
             os._exit(0)
     if os.WIFSIGNALED(os.waitpid(child, 0)[1]):

@@ -6,10 +6,12 @@ import re
 import struct
 from typing import Any
 
-from pydicom.encaps import get_frame
+from pydicom.encaps import generate_fragments, get_frame, parse_basic_offsets
+from pydicom.pixels.utils import get_expected_length
 
 from sightsmith.plugin import ImageError, check_jpeg_scans
 
+PIXELS = ("PixelData", "FloatPixelData", "DoubleFloatPixelData")
 _JPEG, _JPEG_2000 = b"\xff\xd8\xff", b"\xff\x4f\xff\x51"
 _SEGMENT = re.compile(rb"\xff+([^\x00\xff])(..)", re.DOTALL)
 _SIZES = {*range(0xC0, 0xD0), 0xF7} - {0xC4, 0xC8, 0xCC}
@@ -27,6 +29,20 @@ def check_compressed(data: Any, index: int) -> None:
                          f"as {size[0]} x {size[1]}")
     if stream.startswith(_JPEG):
         check_jpeg_scans(stream, data.Columns * data.Rows)
+
+
+def has_more_frames(data: Any) -> bool:
+    """Whether the pixel data has whole frames beyond the NumberOfFrames of the header, as far as that can be told."""
+    frames = int(data.NumberOfFrames)
+    pixels = next(data[name].value for name in PIXELS if name in data) or b""
+    if not data.file_meta.TransferSyntaxUID.is_encapsulated:
+        expected = get_expected_length(data)
+        return len(pixels) >= expected + expected // frames
+    if "ExtendedOffsetTable" in data:
+        return len(data.ExtendedOffsetTable) // 8 > frames
+    if offsets := parse_basic_offsets(pixels):
+        return len(offsets) > frames
+    return sum(part.startswith((_JPEG, _JPEG_2000)) for part in generate_fragments(pixels)) > frames
 
 
 def stream_size(stream: bytes) -> tuple[int, int] | None:

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from nibabel import Nifti1Header, Nifti2Header, imageglobals
 
-from sightsmith.plugin import ImageError, is_inside, read_json
+from sightsmith.plugin import ImageError, SeriesError, is_inside, read_json
 from sightsmith.plugins.readers.volume import Stored, VolumeReader
 
 HEADER = 540
@@ -32,14 +32,18 @@ _CHANNELS = ("vector", "matrix", "quaternion")
 class NiftiReader(VolumeReader):
     """A file of NIfTI-1 or NIfTI-2, or a pair of ``.hdr`` and ``.img``, also compressed by gzip. Raises ImageError.
 
-    A series of volumes is channels if a ``dataset.json`` in the folder, or above it, names as many, and is refused
+    A series of volumes is channels if a ``dataset.json`` in the folder, or above it, names as many, and a SeriesError
     otherwise; the parts of a vector are channels. ``cal_min`` and ``cal_max`` are the window.
     """
+
+    series_are_channels = False
 
     def __init__(self, path: Path) -> None:
         with (gzip.open(path) if _is_packed(path) else path.open("rb")) as file:
             header = _header(file.read(HEADER))
-        dtype, shape, channel_axis = header.get_data_dtype(), _shape(header, path), None
+        (shape, is_series), dtype, channel_axis = _shape(header), header.get_data_dtype(), None
+        if is_series and not self.series_are_channels and _named_channels(path) != shape[3]:
+            raise _of_series(shape)
         if len(shape) == 4:
             channel_axis = 3
         elif dtype.names and {np.dtype(kind) for kind, *_ in dtype.fields.values()} == {np.dtype(np.uint8)}:
@@ -57,6 +61,12 @@ class NiftiReader(VolumeReader):
             header.get_best_affine(), channel_axis=channel_axis,
             scale=(1.0, 0.0) if slope is None else (slope, intercept),
             window=(low, high) if np.isfinite((low, high)).all() and low < high else None)
+
+
+class NiftiChannels(NiftiReader):
+    """A series of volumes that is known to be channels."""
+
+    series_are_channels = True
 
 
 def _header(head: bytes) -> Any:
@@ -105,24 +115,29 @@ def _named_channels(path: Path) -> int:
 def _count_channels(path: Path, stamp: int) -> int:
     content, _ = read_json(path, path.parent)
     named = [content.get(key) for key in CHANNEL_KEYS] if isinstance(content, dict) else []
-    return max((len(names) for names in named if isinstance(names, dict)), default=0)
+    return max((len(names) for names in named if isinstance(names, dict) or isinstance(names, list)
+                and all(isinstance(name, str) for name in names)), default=0)
 
 
-def _shape(header: Any, path: Path) -> tuple[int, ...]:
-    """The shape (x, y, z) or (x, y, z, channels)."""
+def _shape(header: Any) -> tuple[tuple[int, ...], bool]:
+    """The shape (x, y, z) or (x, y, z, channels), and whether the latter may as well be a series of volumes."""
     shape = tuple(int(side) for side in header.get_data_shape())
     while len(shape) > 3 and shape[-1] == 1:
         shape = shape[:-1]
     intent = header.get_intent()[0]
     if len(shape) == 5 and shape[3] == 1 and any(word in intent.lower() for word in _CHANNELS):
-        return (*shape[:3], shape[4])
-    if len(shape) > 4 or len(shape) == 4 and _named_channels(path) != shape[3]:
-        raise ImageError(f"it is a series of volumes of the shape {' x '.join(map(str, shape))} (time, echoes or "
-                         "sequences); save each as a file of its own, as nibabel.four_to_three does, or, if they are "
-                         f'channels, name {shape[3]} in a {DESCRIPTION}: {{"channel_names": {{"0": "T1", ...}}}}')
-    if len(shape) == 4:
-        return shape
-    return (*shape, 1, 1, 1)[:3]
+        return (*shape[:3], shape[4]), False
+    if len(shape) > 4:
+        raise _of_series(shape)
+    return (shape, True) if len(shape) == 4 else ((*shape, 1, 1, 1)[:3], False)
+
+
+def _of_series(shape: tuple[int, ...]) -> ImageError:
+    message = (f"it is a series of volumes of the shape {' x '.join(map(str, shape))} (time, echoes or sequences); "
+               "save each as a file of its own, as nibabel.four_to_three does, or, if they are channels, type "
+               f"image.channels={shape[3]} or name {shape[3]} in a {DESCRIPTION}: "
+               '{"channel_names": {"0": "T1", ...}}')
+    return SeriesError(message, shape[3], f"{__name__}:NiftiChannels") if len(shape) == 4 else ImageError(message)
 
 
 @contextmanager

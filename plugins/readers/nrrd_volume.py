@@ -14,8 +14,8 @@ from typing import Any
 import nrrd
 import numpy as np
 
-from sightsmith.plugin import Array, ImageError, is_inside
-from sightsmith.plugins.readers.volume import Stored, VolumeReader
+from sightsmith.plugin import Array, ImageError
+from sightsmith.plugins.readers.volume import Stored, VolumeReader, file_beside
 
 LONGEST_HEADER = 2**20
 """Bytes."""
@@ -51,7 +51,8 @@ class NrrdReader(VolumeReader):
             raise ImageError("its voxels are in a list of files; only one file in the same folder is read: save it as "
                              "one .nrrd file")
         header = nrrd.read_header(head)
-        data = _data_file(path, header)
+        name = str(header.get("data file", header.get("datafile", "")))
+        data = file_beside(path, name, ".nrrd") if name else path
         sizes = [int(side) for side in header.get("sizes", ())]
         if len(sizes) != header.get("dimension") or len(sizes) < 2 or min(sizes) < 1:
             raise ImageError(f"its header has the sizes {sizes} and the dimension {header.get('dimension')}")
@@ -67,22 +68,6 @@ class NrrdReader(VolumeReader):
             shape = (*shape, 1)
         stored = _stored(header, data, shape, head.tell() if data == path else 0)
         super().__init__(stored, affine, channel_axis=channel_axis)
-
-
-def _data_file(path: Path, header: Mapping[str, Any]) -> Path:
-    """The file of the voxels: ``path``, or a file in its folder, and nowhere else."""
-    name = str(header.get("data file", header.get("datafile", "")))
-    if not name:
-        return path
-    data = path.parent / name
-    if name != Path(name).name or "\\" in name or "%" in name:
-        raise ImageError(f"its voxels are in {name!r}; only one file in the same folder is read: save it as one .nrrd "
-                         "file")
-    if not data.is_file():
-        raise ImageError(f"the file {name!r} with its voxels is not in the same folder")
-    if not is_inside(path.parent, data):
-        raise ImageError(f"the file {name!r} with its voxels is a link out of its folder; save it as one .nrrd file")
-    return data
 
 
 def _stored(header: Mapping[str, Any], data: Path, shape: tuple[int, ...], start: int) -> Stored:

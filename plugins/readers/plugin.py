@@ -29,6 +29,10 @@ def sightsmith_image_readers() -> list[ImageReaderRecord]:
             magic=((0, b"NRRD000"),), suffixes=(".nrrd", ".nhdr"), install=VOLUMES,
             builder="sightsmith.plugins.readers.nrrd_volume:NrrdReader"),
         ImageReaderRecord(
+            name="metaimage", title="MetaImage", description="volumes of ITK, as slices",
+            magic=((0, b"ObjectType = Image"), (0, b"NDims = ")), suffixes=(".mha", ".mhd"), install=VOLUMES,
+            builder="sightsmith.plugins.readers.metaimage:MetaImageReader"),
+        ImageReaderRecord(
             name="npy", title="NumPy", description="arrays (H, W) and (H, W, 3)", magic=((0, b"\x93NUMPY"),),
             suffixes=(".npy",), builder="sightsmith.plugins.readers.numpy_array:NumpyReader"),
     ]

@@ -20,6 +20,7 @@ from sightsmith.plugin import (
     ImageError,
     check_image_size,
     integer_limits,
+    is_inside,
     largest_value,
     write_atomic,
 )
@@ -90,6 +91,20 @@ class Stored:
                 filled += len(part)
             file.read(CHUNK)  # to the end, where the checksum is
         return values.reshape(self.shape, order="F")
+
+
+def file_beside(path: Path, name: str, whole: str) -> Path:
+    """The file called ``name`` that a header ``path`` says the voxels are in: in the same folder, and nowhere else.
+    ``whole`` is the suffix of a file with both. Raises ImageError."""
+    data = path.parent / name
+    if name != Path(name).name or "\\" in name or "%" in name:
+        raise ImageError(f"its voxels are in {name!r}; only one file in the same folder is read: save it as one "
+                         f"{whole} file")
+    if not data.is_file():
+        raise ImageError(f"the file {name!r} with its voxels is not in the same folder")
+    if not is_inside(path.parent, data):
+        raise ImageError(f"the file {name!r} with its voxels is a link out of its folder; save it as one {whole} file")
+    return data
 
 
 class VolumeReader:

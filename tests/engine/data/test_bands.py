@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import tifffile
 import torch
-from band_images import bands, labelled, packed, save
+from band_images import as_jpeg, bands, labelled, packed, save
 from PIL import Image
 from reading import READERS, probe, read_image
 from test_image_files import checked
@@ -23,6 +23,7 @@ from sightsmith.core.util.errors import UserError
 from sightsmith.engine.data import images
 from sightsmith.engine.data.channels import choose_channels
 from sightsmith.engine.data.color_jitter import color_jitter
+from sightsmith.engine.data.images import read_frame
 from sightsmith.engine.data.thumbnails import load_rgb, shown_bands
 
 SMOOTH = np.asarray(Image.fromarray(bands(3, height=6, width=8, dtype=np.uint8)).resize((48, 40)))
@@ -55,6 +56,45 @@ def test_compressed_bands_are_exact(tmp_path, compression, predictor):
     for dtype in (np.uint8, np.uint16):
         values = bands(7, dtype=dtype)
         exact(packed(tmp_path / "a.tif", values, compression, predictor if compression > 1 else 1), values)
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+@pytest.mark.parametrize("options", [{}, {"tile": (16, 16)}, {"compression": "deflate"}, {"byteorder": ">"}])
+def test_planes_of_colours_are_not_mixed_up(tmp_path, dtype, options):
+    values = bands(3, dtype=dtype)
+    path = tmp_path / "a.tif"
+    tifffile.imwrite(path, values.transpose(2, 0, 1), photometric="rgb", planarconfig="separate", **options)
+    exact(path, values)
+    grey = bands(2, dtype=dtype)
+    grey[..., 1] = np.iinfo(dtype).max
+    tifffile.imwrite(path, grey.transpose(2, 0, 1), photometric="minisblack", planarconfig="separate",
+                     extrasamples=["unassalpha"], **options)
+    assert np.array_equal(read_frame(Sample(path, "a")).values, grey[..., :1])
+
+
+@pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
+def test_floating_point_of_one_and_three_bands(tmp_path, dtype):
+    values = np.linspace(-2, 2, 16 * 20 * 3).reshape(16, 20, 3).astype(dtype)
+    for part, photometric in ((values, "rgb"), (values[..., :1], "minisblack")):
+        tifffile.imwrite(tmp_path / "a.tif", part.squeeze(), photometric=photometric)
+        assert np.allclose(4 * read_image(tmp_path / "a.tif", value_range=[-2, 2]) - 2, part, atol=1e-2)
+
+
+def test_bands_in_jpeg(tmp_path):
+    smooth = np.add.outer(np.arange(40), np.arange(48))[..., None] * np.arange(1, 6)[::-1] // 2
+    for count, separate in ((4, False), (5, True), (4, True)):
+        path = tmp_path / f"{count}{separate}.tif"
+        values = np.ascontiguousarray(smooth[..., :count] % 256, np.uint8)
+        decoded = as_jpeg(path, values, separate=separate)
+        exact(path, decoded)
+        assert np.abs(decoded.astype(int) - values).mean() < 8
+
+
+def test_jpeg_of_many_scans_in_a_tiff(tmp_path, monkeypatch):
+    as_jpeg(tmp_path / "a.tif", bands(4, dtype=np.uint8))
+    monkeypatch.setattr("sightsmith.engine.data.image_limits.MAX_SCANS", 0)
+    with pytest.raises(ImageError, match="the JPEG has more than 0 scans"):
+        probe(tmp_path / "a.tif")
 
 
 @pytest.mark.parametrize("predictor", [1, 2, 3])
@@ -94,9 +134,12 @@ def test_damaged_and_strange_bands_give_one_sentence(tmp_path):
     path = save(tmp_path / "a.tif", bands(5))
     path.write_bytes(path.read_bytes()[:-2000])
     strange = packed(tmp_path / "b.tif", bands(5), 1)
-    strange.write_bytes(strange.read_bytes().replace(b"\x03\1\3\0\1\0\0\0\1\0", b"\x03\1\3\0\1\0\0\0\7\0"))
+    strange.write_bytes(strange.read_bytes().replace(b"\x03\1\3\0\1\0\0\0\1\0", b"\x03\1\3\0\1\0\0\0\x99\x87"))
+    jpeg = packed(tmp_path / "d.tif", bands(5), 1)
+    jpeg.write_bytes(jpeg.read_bytes().replace(b"\x03\1\3\0\1\0\0\0\1\0", b"\x03\1\3\0\1\0\0\0\7\0"))
     wide = tiff(tmp_path / "c.tif", np.zeros((16, 16, 65), np.uint8))
-    for name, message in ((path, "damaged|cannot be decoded"), (strange, "compression 7 is not supported"),
+    for name, message in ((path, "damaged|cannot be decoded"), (strange, "compression 34713 is not supported"),
+                          (jpeg, "5 interleaved bands of 16 bits in JPEG is not supported; save it with LZW"),
                           (wide, "65 bands; an image has at most 64")):
         with pytest.raises(ImageError, match=message):
             probe(name)

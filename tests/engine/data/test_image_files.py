@@ -18,11 +18,12 @@ from told import told
 from sightsmith.core.config.compose import compose
 from sightsmith.core.contracts.image import Frame
 from sightsmith.core.contracts.records import ImageReaderRecord
+from sightsmith.core.contracts.schema import ImageConfig
 from sightsmith.core.plugins.manager import load_plugins
 from sightsmith.core.util.errors import UserError, has_errors
-from sightsmith.engine.data.find_images import find_images
 from sightsmith.engine.data.image_files import is_image, is_image_file, using_readers
 from sightsmith.engine.pipeline.load_dataset import check
+from sightsmith.engine.pipeline.prediction_images import find_images
 
 
 def checked(root, *overrides, plugins=None):
@@ -101,7 +102,7 @@ def test_images_of_a_strangers_reader_are_found_in_folders(tmp_path, monkeypatch
     assert (dataset.index.format, len(dataset.index.samples)) == (layout, 16)
     [problem] = told(dataset)
     assert problem.message.startswith("16 images have a single colour: ")
-    assert len(find_images(str(tmp_path), list(plugins.image_readers.values()))) == 16
+    assert len(find_images(str(tmp_path), list(plugins.image_readers.values()), ImageConfig()).paths) == 16
 
 
 def test_dicom_without_suffix_in_class_folders(tmp_path):
@@ -113,7 +114,7 @@ def test_dicom_without_suffix_in_class_folders(tmp_path):
     shutil.copy(tmp_path / "ill" / "IM000000", tmp_path / "DICOMDIR")
     dataset = checked(tmp_path)
     assert len(dataset.index.samples) == 12 and not told(dataset)
-    assert "DICOMDIR" not in find_images(str(tmp_path), READERS)
+    assert "DICOMDIR" not in find_images(str(tmp_path), READERS, ImageConfig()).paths
 
 
 HEIC = b"\0\0\0\x18ftypheic" + bytes(200)
@@ -142,10 +143,10 @@ def test_images_whose_reader_is_not_installed(tmp_path, monkeypatch):
 
 def test_a_set_of_which_nothing_can_be_read_is_called_that(tmp_path):
     for number in range(6):
-        path = tmp_path / "ab"[number % 2] / f"{number}.{('CR2', 'mha.gz')[number > 3]}"
+        path = tmp_path / "ab"[number % 2] / f"{number}.{('CR2', 'mgh.gz')[number > 3]}"
         path.parent.mkdir(exist_ok=True)
         path.write_bytes(b"II*\0" + bytes(100))
-    with pytest.raises(UserError, match=r"no images that can be read, but 4 \.cr2 files, 2 \.mha files") as told:
+    with pytest.raises(UserError, match=r"no images that can be read, but 4 \.cr2 files, 2 \.mgh files") as told:
         checked(tmp_path)
     assert "convert them to PNG" in told.value.hint
     picture(tmp_path / "c.png")

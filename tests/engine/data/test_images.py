@@ -12,8 +12,12 @@ import pytest
 from PIL import Image, ImageOps
 from reading import probe, read_image
 
+from sightsmith.core.contracts.dataset import Sample
 from sightsmith.core.contracts.image import ImageError
 from sightsmith.engine.data import image_limits, images
+from sightsmith.engine.data.images import read_frame
+from sightsmith.engine.data.masks import picture_values
+from sightsmith.engine.data.orientation import upright
 
 RNG = np.random.default_rng(0)
 GREY = np.array([[0, 10, 200], [255, 128, 7]], np.uint8)
@@ -132,6 +136,21 @@ def test_exif_orientation(tmp_path: Path, orientation: int) -> None:
     for name, options in (("a.png", {}), ("a.tif", {}), ("z.tif", {"compression": "tiff_lzw"})):
         path = save(tmp_path / name, Image.fromarray(RGB), exif=exif, **options)
         assert np.array_equal(read_image(path), expected), name
+    for mode in ("L", "P", "I;16", "CMYK", "RGBA", "F"):  # some of which Pillow maps into memory
+        stored = Image.new(mode, (3, 2))
+        if mode == "P":
+            stored.putpalette(np.repeat(np.arange(256, dtype=np.uint8), 3).tobytes())
+        for number in range(6):
+            stored.putpixel((number % 3, number // 3), (40 * number,) * len(stored.getbands()) if len(
+                stored.getbands()) > 1 else 40 * number)
+        plain, turned = (read_frame(Sample(save(tmp_path / name, stored, exif=tag), name)).values
+                         for name, tag in (("p.tif", Image.Exif()), ("t.tif", exif)))
+        assert np.array_equal(turned, upright(plain, orientation)), mode
+        if mode in ("L", "P", "I;16"):
+            for suffix in ("tif", "png"):
+                save(tmp_path / f"m.{suffix}", stored, exif=exif)
+                wanted = upright(np.asarray(stored)[..., None], orientation)[..., 0]
+                assert np.array_equal(picture_values(tmp_path / f"m.{suffix}")[0], wanted), (mode, suffix)
     jpeg = save(tmp_path / "a.jpg", Image.new("RGB", (16, 8)), exif=exif)
     assert read_image(jpeg).shape == ((16, 8, 3) if orientation >= 5 else (8, 16, 3))
     assert (probe(jpeg).width, probe(jpeg).height) == read_image(jpeg).shape[1::-1]

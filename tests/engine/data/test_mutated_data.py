@@ -16,7 +16,8 @@ from guarded_inspect import CONTROL, dataset_case, image_case, inspect, prepare
 from mutated_commands import COMMANDS, command_case
 from tool_datasets import label_studio
 
-from sightsmith.engine.data.find_images import find_images
+from sightsmith.core.contracts.schema import ImageConfig
+from sightsmith.engine.pipeline.prediction_images import find_images
 from sightsmith.plugins.commands.output import print_json
 
 IMAGE_SEEDS = [seed for seed in range(1, 23) if seed % 10]
@@ -123,7 +124,7 @@ def test_names_that_are_not_utf8(odd, tmp_path):
     (root / "cat" / "0.png").rename(root / "cat" / f"{odd}.png")
     outcome = inspect(root, "classification")
     assert (outcome.code, outcome.said_code) == (0, 0)
-    assert f"cat/{escaped}.png" in find_images(str(root), [])
+    assert f"cat/{escaped}.png" in find_images(str(root), [], ImageConfig()).paths
     picture(root / "cat" / f"{escaped}.png")
     assert f"cat/{escaped}.png: two files have this name once it is text" in inspect(root, "classification").said
     (root / "dog").rename(root / odd)

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
 from torchvision.transforms.v2 import functional
 
+from sightsmith.core.config.compose import compose
+from sightsmith.core.contracts.dataset import DatasetIndex
 from sightsmith.core.plugins.manager import load_plugins
 from sightsmith.engine.data.augmentations import build_augmentation
+from sightsmith.engine.pipeline.prepare import training_task
 from sightsmith.testing import PluginConformance
 
 SHAPES = [(48, 64, 3), (33, 40, 1), (33, 40, 2), (33, 40, 5), (64, 1, 3), (1, 64, 1)]
@@ -154,6 +159,26 @@ def test_other_channels_than_colours_are_all_changed_alike(name):
         for place in range(5):
             assert np.array_equal(values[..., place:place + 1],
                                   draw(name, image[..., place:place + 1], seed, geometric=True))
+
+
+@pytest.mark.parametrize("name", ["grey", "jpeg", "clahe", "rand_augment", "trivial_augment"])
+def test_three_channels_that_are_no_colours_are_treated_one_by_one(name):
+    image = picture((40, 40, 3))
+    for seed in range(12):
+        made = build_augmentation(load_plugins().augmentation(name), {}, rgb=False)
+        values = made(image.copy(), np.random.default_rng(seed))
+        for place in range(3):
+            assert np.array_equal(values[..., place:place + 1], draw(name, image[..., place:place + 1], seed))
+
+
+@pytest.mark.parametrize(("keys", "rgb"), [(["image.rgb=false"], False), ([], True),
+                                           (["image.windows=[[1,2],[3,4],[5,6]]"], False)])
+def test_the_configuration_says_whether_channels_are_colours(keys, rgb):
+    plugins = load_plugins()
+    config = compose(["task=classification", "dataset.root=any", "network=squeezenet1_1",
+                      "augment.extra.grey.probability=1", *keys], plugins)
+    task = training_task(config, plugins, DatasetIndex(Path(), "", ("a", "b"), ()))
+    assert task.augmentations[0].augmentation.rgb is rgb
 
 
 def test_the_strength_of_randaugment_is_set():

@@ -24,6 +24,22 @@ def annotations(*found):
     return change
 
 
+def test_boxes_and_ellipses_that_are_turned(index_of, errors, tmp_path):
+    """As CVAT exports them: the shape before it is turned, and the angle among the attributes."""
+    index = index_of(tmp_path, datumaro(change=annotations(
+        {"type": "bbox", "bbox": [6, 7, 8, 4], "attributes": {"rotation": 90.0}},
+        {"type": "ellipse", "points": [6, 7, 18, 13], "attributes": {"rotation": "90"}},
+        {"type": "bbox", "bbox": [6, 7, 8, 4], "attributes": {"rotation": 0.0, "occluded": False}},
+        {"type": "bbox", "bbox": [0, 0, 8, 4], "attributes": {"rotation": 45}}))(tmp_path))
+    assert errors(index) == []
+    turned, ellipse, plain, cut = first(index).objects
+    assert turned.box == pytest.approx((8, 5, 12, 13)) and ellipse.box == pytest.approx((9, 4, 15, 16))
+    assert plain.box == (6, 7, 14, 11) and min(cut.box) >= 0
+    [error] = errors(index_of(tmp_path / "b", datumaro(change=annotations(
+        {"type": "bbox", "bbox": [6, 7, 8, 4], "attributes": {"rotation": "left"}}))(tmp_path / "b")))
+    assert "it is turned by 'left', which is not a number" in error
+
+
 def test_masks_and_ellipses(index_of, errors, tmp_path):
     counts = encode(mask()).counts.decode()
     index = index_of(tmp_path, datumaro(change=annotations(

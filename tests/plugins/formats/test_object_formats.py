@@ -187,6 +187,15 @@ def test_images_without_a_mask_are_left_out(read, tmp_path):
     assert "1 semantic masks have no image: masks/9.png" in "\n".join(warnings(dataset))
 
 
+def test_boxes_that_cvat_has_turned_in_coco(read, tmp_path):
+    def change(content):
+        for annotation in content["annotations"]:
+            annotation["attributes"] = {"occluded": False, "rotation": 90.0 if annotation["id"] == 0 else 0.0}
+
+    found = by_number(read("boxes", sets.coco(change=change)(tmp_path)))
+    assert found[0].objects[0].box == pytest.approx((3, 2, 9, 10)) and found[1].objects[0].box == BOX
+
+
 def test_coco_crowds(read, tmp_path):
     def change(content):
         content["annotations"][0]["iscrowd"] = 1

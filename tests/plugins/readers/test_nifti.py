@@ -128,13 +128,15 @@ def test_colours_and_vectors_are_channels(tmp_path):
 
 def test_a_series_is_named_as_what_it_is(tmp_path):
     path = nifti(tmp_path / "a.nii.gz", np.zeros((20, 24, 5, 7), np.int16))
-    says = r"a series of volumes of the shape 20 x 24 x 5 x 7 .*four_to_three does, or, if they are channels, name 7 " \
-           r'in a dataset.json: {"channel_names": {"0": "T1", ...}}'
+    says = r"a series of volumes of the shape 20 x 24 x 5 x 7 .*four_to_three does, or, if they are channels, type " \
+           r'image.channels=7 or name 7 in a dataset.json: {"channel_names": {"0": "T1", ...}}'
     for content in (None, "[]", "{", '{"modality": {"0": "CT"}}', '{"modality": [1, 2, 3, 4, 5, 6, 7]}'):
         if content is not None:
             (tmp_path / "dataset.json").write_text(content)
         with pytest.raises(ImageError, match=says):
             probe(path)
+    with pytest.raises(ImageError, match="series of volumes of the shape 20 x 24 x 5 x 7"):
+        probe(nifti(tmp_path / "c.nii.gz", np.zeros((20, 24, 5, 7, 1), np.int16)))
     assert probe(nifti(tmp_path / "b.nii.gz", np.zeros((20, 24, 5, 1), np.int16))).frames == 5
 
 

@@ -58,7 +58,8 @@ def test_files_are_known_by_content_and_by_name(tmp_path, plugins, monkeypatch):
     with pytest.raises(ImageError, match="PNG is damaged"):
         probe(tmp_path / "c.half.bin", readers(plugins))
     (tmp_path / "d.bin").write_bytes(b"\0\1\2")
-    with pytest.raises(ImageError, match="images are JPEG, .*, PNM, DICOM, HEIC, NIfTI, NRRD, NumPy and Halves$"):
+    with pytest.raises(ImageError, match="images are JPEG, .*, PNM, DICOM, HEIC, NIfTI, NRRD, MetaImage, NumPy and "
+                                         "Halves$"):
         probe(tmp_path / "d.bin", readers(plugins))
     monkeypatch.setitem(sys.modules, "stranger", None)
     (tmp_path / "e.any").write_bytes(b"HALF\x07")
