@@ -143,7 +143,7 @@ def test_the_status_counts_all_trainings():
 @pytest.mark.parametrize(("overrides", "expected"), [
     (["dataset.folds=1"], "dataset.folds=1 is neither none, auto nor a whole number from 2"),
     (["dataset.folds=many"], "dataset.folds=many is neither"),
-    (["dataset.repeats=3"], "has no effect without folds"),
+    (["dataset.repeats=3", "dataset.folds=none"], "has no effect without folds"),
     (["dataset.folds=5", "dataset.repeats=0"], "dataset.repeats=0 is out of range"),
     (["dataset.folds=41", "trainer.dry_run=true"], "dataset.folds=41, but the data set has 40 cases"),
 ])

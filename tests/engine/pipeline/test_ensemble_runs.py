@@ -148,8 +148,8 @@ def test_a_refit_is_kept_with_the_score_of_the_folds(trained, tmp_path):
 
 
 @pytest.mark.parametrize(("overrides", "expected"), [
-    (["ensemble=folds"], "ensemble=folds: there are no folds"),
-    (["dataset.refit=true"], "dataset.refit=true: there are no folds"),
+    (["ensemble=folds", "dataset.folds=none"], "ensemble=folds: there are no folds"),
+    (["dataset.refit=true", "dataset.folds=none"], "dataset.refit=true: there are no folds"),
     (["ensemble=soup", "dataset.folds=5", "dataset.refit=true"], "both decide which model is kept"),
     (["ensemble=mean", "dataset.folds=5"], "ensemble=mean is not one of none, folds, soup"),
     (["dataset.refit=maybe"], "dataset.refit=maybe is none of auto, true and false"),

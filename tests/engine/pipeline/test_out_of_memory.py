@@ -19,7 +19,7 @@ from sightsmith.core.plugins.manager import load_plugins
 from sightsmith.engine.pipeline.inference import Predictor
 from sightsmith.engine.pipeline.start import start
 from sightsmith.engine.runs.resources import ResourceError, small_address_space
-from sightsmith.engine.training import host_memory
+from sightsmith.engine.training import benchmark_cache, host_memory
 from sightsmith.engine.training.host_memory import available_memory, largest_micro_batch
 from sightsmith.plugins.classification.model import Classifier
 
@@ -30,6 +30,12 @@ RUN = [*LABELS[:4], "dataset.limit=60", "image.size=32", "trainer.precision=fp32
 def run(folder, *more):
     overrides, plugins = [*RUN, f"output_dir={folder}", *more], load_plugins()
     return start(compose(overrides, plugins), overrides, plugins)
+
+
+@pytest.fixture(autouse=True)
+def nothing_is_remembered(tmp_path, monkeypatch):
+    """Of what other tests have measured: each run has its own trial."""
+    monkeypatch.setattr(benchmark_cache, "cache_dir", lambda: tmp_path.parent / f"{tmp_path.name}-cache")
 
 
 @pytest.fixture

@@ -56,8 +56,9 @@ def test_from_scratch_learning_is_faster_than_from_pretrained_weights(plugins):
 
 def test_the_platform_recipe_is_the_defaults_of_the_task(plugins):
     config, origins = chosen(plugins, "recipe=platform")
-    assert config == compose([*TASK, "recipe=platform"], plugins)
+    assert config == compose([*TASK, "recipe=platform", "dataset.folds=none"], plugins)
     assert (config.hyper.optimizer, config.hyper.epochs, config.hyper.learning_rate) == ("sgd", 100, 0.001)
+    assert origins.pop("dataset.folds").origin == "recipe=platform"
     assert {item.origin for item in origins.values()} == {"default"}
 
 
