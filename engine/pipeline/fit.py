@@ -35,15 +35,15 @@ def fit(context: RunContext, planned: PlannedRun, run: RunDir, status: Status | 
                                       f"{context.continuation(run)}")
                 status.end(STOPPED, f"paused after epoch {trainer.state.epoch}", paused=True)
             return None
-        if status is not None and (early := _stopped_early(planned, trainer.state)):
-            context.details.print(early, soft_wrap=True, markup=False)
+        early = _stopped_early(planned, trainer.state)
+        if status is not None and early:
             status.update(force=True, stopped_early=early)
         best = load_tree(run.best)
         results = trainer.best_results
         if results is None:
             trainer.eval_model.load_state_dict(best["model"])
             results = trainer.evaluate()
-    return FittedRun(best, results, trainer.history, trainer.state.warnings)
+    return FittedRun(best, results, trainer.history, trainer.state.warnings, early)
 
 
 def _stopped_early(planned: PlannedRun, state: TrainState) -> str:

@@ -12,13 +12,14 @@ from functools import partial
 from sightsmith.core.config.presets import preset_checksum
 from sightsmith.core.contracts.report import Section
 from sightsmith.core.contracts.schema import Config
-from sightsmith.core.util.errors import StoppedError
+from sightsmith.core.util.errors import NonFiniteLossError, StoppedError
 from sightsmith.core.util.files import make_folder, resolved_path, write_atomic, write_json
 from sightsmith.core.util.reading import to_yaml
 from sightsmith.core.util.text import format_metric
 from sightsmith.engine.data.statistics import describe
 from sightsmith.engine.pipeline import forgetting
 from sightsmith.engine.pipeline.cross_validation import Reporters, cross_validate
+from sightsmith.engine.pipeline.divergence import divergence, report_divergence
 from sightsmith.engine.pipeline.ensemble import ensemble_of_folds, soup_of_folds
 from sightsmith.engine.pipeline.fit import fit, reporters
 from sightsmith.engine.pipeline.kept_model import KeptModel, best_epoch
@@ -132,12 +133,15 @@ def _with_status(context: RunContext, planned: PlannedRun, run: RunDir, status: 
                        score_high=result.metrics[f"{score}_high"])
         return result
     except (KeyboardInterrupt, StoppedError) as stop:
-        context.console.print(f"Stopped. Resume it with:\n  {context.continuation(run)}")
+        context.details.print(f"Stopped. Resume it with:\n  {context.continuation(run)}")  # a sweep says it once
         _failed(context, run, status, STOPPED, "stopped by a signal", stop)
         raise
     except BaseException as error:
         log.exception("the run failed")
-        lacking = resource_error(error, f"resume the run:\n  {context.continuation(run)}")
+        if isinstance(error, NonFiniteLossError):
+            report_divergence(context, planned, run, error)
+        resume = f"resume the run:\n  {context.continuation(run)}"
+        lacking = resource_error(error, resume if context.sweep_folder is None else "")  # a sweep says it once
         message = lacking.message if lacking else f"{type(error).__name__}: {error}"
         _failed(context, run, status, ERROR, message, error)
         if lacking is not None:
@@ -147,7 +151,7 @@ def _with_status(context: RunContext, planned: PlannedRun, run: RunDir, status: 
 
 def _failed(context: RunContext, run: RunDir, status: Status, state: str, message: str, error: BaseException) -> None:
     try:
-        status.end(state, message)
+        status.end(state, message, diverged=isinstance(error, NonFiniteLossError))
     except OSError:  # a full disk; without a process, the run counts as stopped
         log.exception("status.json cannot be written")
     try:
@@ -175,7 +179,7 @@ def _fit_and_report(context: RunContext, planned: PlannedRun, run: RunDir, statu
         return None
     config, task, epoch = planned.config, planned.task, fitted.best["epoch"]
     kept = best_epoch(context, planned, fitted)
-    warnings = [*fitted.warnings, *_nothing_learnt(context, planned, fitted, status, kept)]
+    warnings = [*_diverged(fitted, status), *_nothing_learnt(planned, fitted, status, kept)]
     if planned.plan.folds:
         kept = _with_folds(context, planned, run, kept, epoch, partial(reporters, context, planned, status))
     if context.state.is_main_process:
@@ -189,8 +193,12 @@ def _fit_and_report(context: RunContext, planned: PlannedRun, run: RunDir, statu
             sections.append(_old_classes(context, planned, run))
         sections += augmented_sheet(task, planned.training.train_data, planned.dataset.train, config.trainer.seed)
         write_report(run, task, planned.plan, planned.dataset, fitted.history, kept.results, kept.samples, kept.metrics,
-                     epoch, kept.scores, sections, warnings,
+                     epoch, kept.scores, sections, [*fitted.warnings, *warnings],
                      None if kept.baseline is None else kept.baseline.line)
+        if fitted.stopped_early:
+            context.details.print(fitted.stopped_early, soft_wrap=True, markup=False)
+        for warning in warnings:
+            context.console.print(f"warning: {warning}", soft_wrap=True, markup=False)
     return Result(run.path, kept.metrics, task.classes, context.plugins)
 
 
@@ -207,9 +215,18 @@ def _with_folds(context: RunContext, planned: PlannedRun, run: RunDir, own: Kept
     return refit(context, planned, run, kept, found, fold_reporters) if planned.plan.refit else kept
 
 
-def _nothing_learnt(context: RunContext, planned: PlannedRun, fitted: FittedRun, status: Status | None,
-                    kept: KeptModel) -> list[str]:
-    """A warning, printed and in the status, if the score is not above the baseline."""
+def _diverged(fitted: FittedRun, status: Status | None) -> list[str]:
+    """A warning, also in the status, if the loss has risen."""
+    if status is None:
+        return []
+    warning = divergence(fitted.history, fitted.best["epoch"])
+    status.update(force=True, diverged=bool(warning))
+    status.warn(*filter(None, [warning]))
+    return [warning] if warning else []
+
+
+def _nothing_learnt(planned: PlannedRun, fitted: FittedRun, status: Status | None, kept: KeptModel) -> list[str]:
+    """A warning, also in the status, if the score is not above the baseline."""
     baseline = kept.baseline
     if status is None or baseline is None:
         return []
@@ -218,7 +235,6 @@ def _nothing_learnt(context: RunContext, planned: PlannedRun, fitted: FittedRun,
         return []
     reasons = likely_reasons(planned.task, planned.dataset, fitted.history, planned.plan.steps_per_epoch)
     warning = baseline.warning(planned.task.score, kept.metrics[planned.task.score], reasons)
-    context.console.print(f"warning: {warning}", soft_wrap=True, markup=False)
     status.warn(warning)
     return [warning]
 

@@ -55,7 +55,6 @@ def write_predictions_page(folder: Path, run: str, source: str, summary: str, ca
     ``source`` is what was predicted, ``measure`` says what the values of the cards are ("score"), ``files`` are linked,
     and ``shown`` says what pictures show of images with other than three channels."""
     sheet = render("predictions.html", cards=[card.values() for card in cards], classes=classes, measure=measure)
-    links = render("links.html", files=[(name, quote(name)) for name in files])
     write_page(folder, f"Predictions of {run}", source, summary, headline=[],
-               sections=[Section("Predictions", note=shown, html=sheet), Section("Files", html=links)],
+               sections=[Section("Predictions", note=shown, html=sheet, sources=tuple(files))],
                warnings=problems)

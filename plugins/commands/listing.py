@@ -13,7 +13,7 @@ from sightsmith.core.contracts.annotation import can_derive
 from sightsmith.core.contracts.records import Record
 from sightsmith.core.util.errors import UserError
 from sightsmith.core.util.reading import read_json
-from sightsmith.engine.runs.run_dir import RunDir, read_status
+from sightsmith.engine.runs.run_dir import PAUSED, RunDir, read_status
 
 if TYPE_CHECKING:
     from sightsmith.core.plugins.manager import Plugins
@@ -28,7 +28,8 @@ def rows(kind: str, plugins: Plugins, task: str | None = None, output_dir: Path 
     if task is not None:
         plugins.task(task)
     if kind == "runs":
-        return [row for row in map(_run, sorted(output_dir.rglob("status.json"))) if task in (None, row["task"])]
+        found = (_run(path, plugins) for path in sorted(output_dir.rglob("status.json")))
+        return [row for row in found if task in (None, row["task"])]
     return ROWS[kind](plugins, task)
 
 
@@ -125,13 +126,15 @@ ROWS: dict[str, Callable[[Plugins, str | None], list[Row]]] = {
     "commands": _commands, "plugins": _plugins}
 
 
-def _run(status_file: Path) -> Row:
+def _run(status_file: Path, plugins: Plugins) -> Row:
     run = RunDir(status_file.parent)
     status = read_status(run)
     plan, data = _texts(run.plan, PLANNED), _texts(run.data, ("root",))
+    task = plugins.tasks.get(plan.get("task", ""))
     return {"run": str(run.path), **{key: plan.get(key) for key in PLANNED}, "dataset": data.get("root"),
-            "status": status["status"], "progress": status.get("progress"), "score": status.get("score"),
-            "created": status.get("created"), "device_hours": status.get("device_hours"),
+            "status": PAUSED if status.get("paused") else status["status"], "progress": status.get("progress"),
+            "metric": task.score if task else None, "score": status.get("score"), "created": status.get("created"),
+            "device_hours": status.get("device_hours"),
             "message": status.get("message")}
 
 

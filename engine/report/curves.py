@@ -1,0 +1,69 @@
+"""The learning curves of a run."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+
+from sightsmith.core.contracts.report import Section
+from sightsmith.core.contracts.task import Task
+from sightsmith.core.util.errors import listed
+
+EARLY = 0.2
+"""The share of the epochs that is early."""
+FLATTENS = 3.0
+"""Early losses that need so many times the height of all others are cut off."""
+
+SIZE = (4.6, 3.3)
+"""Of a plot, inches."""
+LOSSES = {"train_loss": "training", "loss": "validation"}
+
+
+def learning_curves(task: Task, history: Sequence[Mapping[str, Any]], best_epoch: int,
+                    baseline: tuple[str, float] | None) -> Section:
+    """The section of losses and score by epoch; ``baseline`` is a constant answer and its score."""
+    epochs = [entry["epoch"] for entry in history]
+    plots = [Figure(figsize=SIZE, layout="constrained") for _ in range(2)]
+    loss, score = (plot.subplots() for plot in plots)
+    for key, label in LOSSES.items():
+        loss.plot(epochs, [entry.get(key) for entry in history], marker=".", label=label)
+    loss.set(xlabel="epoch", ylabel="loss", title="loss")
+    top, note = cut_off(history)
+    if top is not None:
+        loss.set_ylim(top=top)
+    name = task.score.replace("_", " ")
+    score.plot(epochs, [entry.get(task.score) for entry in history], marker=".", color="tab:green", label="validation")
+    if baseline is not None:
+        score.axhline(baseline[1], color="grey", linestyle="--", label=baseline[0])
+    score.set(xlabel="epoch", ylabel=name, title=name)
+    for axes in (loss, score):
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
+        axes.axvline(best_epoch, color="black", linewidth=0.8, alpha=0.4, label="best epoch")
+        axes.grid(alpha=0.25)
+        axes.legend(fontsize=8)
+    names = [name for name in history[0] if name not in ("epoch", "seconds") and "/" not in name] if history else []
+    rows = tuple((entry["epoch"], *(entry.get(name) for name in names)) for entry in history)
+    return Section("Training", note=note, header=("epoch", *names), rows=rows, figures=tuple(plots),
+                   name="training", sources=("../metrics.jsonl", "../train.log"))
+
+
+def cut_off(history: Sequence[Mapping[str, Any]]) -> tuple[float | None, str]:
+    """Where the axis of the loss ends, if a few early losses would flatten all others, and the sentence that names
+    them."""
+    early = max(math.ceil(EARLY * len(history)), 1)
+    losses = [(place, label, float(entry[key])) for place, entry in enumerate(history)
+              for key, label in LOSSES.items() if entry.get(key) is not None and math.isfinite(entry[key])]
+    later = [value for place, _, value in losses if place >= early]
+    if len(later) < 2:
+        return None, ""
+    low, high = min(value for *_, value in losses), max(later)
+    if max(value for *_, value in losses) - low <= FLATTENS * (high - low) or high == low:
+        return None, ""
+    top = high + 0.1 * (high - low)
+    above = [f"the {label} loss {value:.4g} of epoch {history[place]['epoch']}" for place, label, value in losses
+             if value > top]
+    return top, f"The plot of the loss is cut off at {top:.3g}; above it: {listed(above)}."
