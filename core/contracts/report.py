@@ -21,6 +21,8 @@ class Section:
     header: tuple[str, ...] = ()
     rows: tuple[tuple[Any, ...], ...] = ()
     """of the table; floats are rounded on the page, not in the CSV; None is undefined; a :class:`Link` is its text"""
+    filters: tuple[str, ...] = ()
+    """names in ``header`` of columns with few values, of which one can be chosen on the page"""
     figures: tuple[Any, ...] = ()
     """matplotlib figures"""
     pictures: tuple[tuple[str, tuple[Picture, ...]], ...] = ()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, cast
 
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
@@ -28,7 +28,7 @@ def learning_curves(task: Task, history: Sequence[Mapping[str, Any]], best_epoch
     """The section of losses and score by epoch; ``baseline`` is a constant answer and its score."""
     epochs = [entry["epoch"] for entry in history]
     plots = [Figure(figsize=SIZE, layout="constrained") for _ in range(2)]
-    loss, score = (plot.subplots() for plot in plots)
+    loss, score = (cast(Any, plot.subplots()) for plot in plots)
     for key, label in LOSSES.items():
         loss.plot(epochs, [entry.get(key) for entry in history], marker=".", label=label)
     loss.set(xlabel="epoch", ylabel="loss", title="loss")
@@ -54,16 +54,14 @@ def learning_curves(task: Task, history: Sequence[Mapping[str, Any]], best_epoch
 def cut_off(history: Sequence[Mapping[str, Any]]) -> tuple[float | None, str]:
     """Where the axis of the loss ends, if a few early losses would flatten all others, and the sentence that names
     them."""
-    early = max(math.ceil(EARLY * len(history)), 1)
     losses = [(place, label, float(entry[key])) for place, entry in enumerate(history)
               for key, label in LOSSES.items() if entry.get(key) is not None and math.isfinite(entry[key])]
-    later = [value for place, _, value in losses if place >= early]
-    if len(later) < 2:
-        return None, ""
-    low, high = min(value for *_, value in losses), max(later)
-    if max(value for *_, value in losses) - low <= FLATTENS * (high - low) or high == low:
-        return None, ""
-    top = high + 0.1 * (high - low)
-    above = [f"the {label} loss {value:.4g} of epoch {history[place]['epoch']}" for place, label, value in losses
-             if value > top]
-    return top, f"The plot of the loss is cut off at {top:.3g}; above it: {listed(above)}."
+    highest, low = (limit((value for *_, value in losses), default=0.0) for limit in (max, min))
+    for early in range(1, math.ceil(EARLY * len(history)) + 1):
+        height = max((value for place, _, value in losses if place >= early), default=low) - low
+        if 0 < FLATTENS * height < highest - low:
+            top = low + 1.1 * height
+            above = [f"the {label} loss {value:.4g} of epoch {history[place]['epoch']}"
+                     for place, label, value in losses if value > top]
+            return top, f"The plot of the loss is cut off at {top:.3g}; above it: {listed(above)}."
+    return None, ""

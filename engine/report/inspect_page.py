@@ -52,7 +52,8 @@ def _problems(dataset: CheckedDataset) -> Section:
         return Section("Problems", note="None.")
     rows = tuple((item.severity, item.file or "", item.line or "", item.message, item.hint or "")
                  for item in sorted(dataset.problems, key=lambda item: item.severity))
-    return Section("Problems", header=("severity", "file", "line", "problem", "hint"), rows=rows, name="problems")
+    return Section("Problems", header=("severity", "file", "line", "problem", "hint"), rows=rows, name="problems",
+                   filters=("severity",))
 
 
 def _classes(summary: Mapping[str, Any]) -> Section:

@@ -28,8 +28,6 @@ PAGE_DPI, PLOT_DPI = 110, 180
 """Pixels per inch of a plot on the page, and of its file."""
 SHOWN_ROWS = 2000
 """Of a table; its CSV has all."""
-MOST_CHOICES = 40
-"""A column of text with at most so many values can be filtered by value."""
 
 
 def render(template: str, **values: Any) -> Markup:
@@ -79,11 +77,9 @@ def _section(folder: Path, number: int, section: Section) -> dict[str, Any]:
     if len(section.rows) > SHOWN_ROWS:
         rest = f" {section.name}.csv has all." if section.name else ""
         note = f"{note} The first {SHOWN_ROWS:,} of {len(section.rows):,} rows are shown.{rest}".strip()
-    rows = section.rows[:SHOWN_ROWS]
     return {"title": section.title, "note": note, "html": Markup(section.html),
-            "header": [(cell, _can_be_chosen([row[place] for row in rows]))
-                       for place, cell in enumerate(section.header)],
-            "rows": [[_cell(cell) for cell in row] for row in rows], "plots": plots,
+            "header": [(name, name in section.filters) for name in section.header],
+            "rows": [[_cell(cell) for cell in row] for row in section.rows[:SHOWN_ROWS]], "plots": plots,
             "pictures": _pictures(folder, number, section),
             "files": [(name, quote(name)) for name in (*files, *section.sources)]}
 
@@ -134,12 +130,6 @@ def _exact(cell: Any) -> Any:
     if isinstance(cell, Link):
         return cell.text
     return "undefined" if cell is None else f"{cell:.9g}" if isinstance(cell, float) else cell
-
-
-def _can_be_chosen(cells: Sequence[Any]) -> bool:
-    """Whether a column has few values, all of them text, so that one can be chosen."""
-    values = set(cells)
-    return 1 < len(values) <= min(MOST_CHOICES, len(cells) // 2) and all(isinstance(cell, str) for cell in values)
 
 
 def _cell(cell: Any) -> _Cell:

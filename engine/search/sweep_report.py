@@ -16,11 +16,11 @@ from sightsmith.core.util.text import format_metric
 from sightsmith.engine.report.page import render, write_page
 from sightsmith.engine.report.plan_table import CHOICES
 from sightsmith.engine.runs.next_commands import next_commands
-from sightsmith.engine.runs.run_dir import FINISHED
+from sightsmith.engine.runs.run_dir import FINISHED, PAUSED
 from sightsmith.engine.search.search_space import Parameter
 from sightsmith.engine.search.sweep_plan import SweepPlan
 from sightsmith.engine.search.sweep_syntax import as_distribution
-from sightsmith.engine.search.sweep_table import SweepRow, best_row, value_text
+from sightsmith.engine.search.sweep_table import SweepRow, best_row
 from sightsmith.engine.training.bootstrap import LEVEL
 
 MIN_SCORES = 8
@@ -49,7 +49,7 @@ def write_sweep_report(folder: Path, plan: SweepPlan, rows: Sequence[SweepRow], 
     if best is not None and best.status["status"] == FINISHED:
         commands += next_commands(folder / str(best.number))
     sections.append(Section("Next", html=render("commands.html", commands=commands),
-                            sources=("../sweep.json", "../sweep.csv")))
+                            sources=("../sweep.json",)))
     warnings = [] if best is None else [f"Trial {best.number}: {text}" for text in best.status.get("warnings") or ()]
     write_page(folder / "report", f"Sweep {folder.name}", "", "", headline, sections, warnings)
     return folder / "report" / "index.html"
@@ -66,14 +66,18 @@ def _states(rows: Sequence[SweepRow]) -> str:
 
 def _trials(folder: Path, names: Sequence[str], rows: Sequence[SweepRow], best: SweepRow | None, metric: str,
             ) -> Section:
-    header = ("trial", *names, "epochs", "status", _words(metric), f"{LEVEL} % interval", "")
-    cells = tuple((_link(folder, row.number), *(value_text(row.suggestion.values[name]) for name in names),
+    header = ("trial", *names, "epochs", "status", _words(metric), f"{LEVEL} % interval", "note")
+    cells = tuple((_link(folder, row.number), *(row.suggestion.values[name] for name in names),
                    row.status.get("epoch", ""), row.state, "" if row.score is None else row.score, _span(row.status),
-                   "best" if row is best else str(row.status.get("message") or "")) for row in rows)
+                   _note(row, best)) for row in rows)
     note = "" if best is None else (
         f"The best trial is in the folder {best.number}, next to that of this report. The best of many scores on the "
         "same cases is slightly optimistic: evaluate it on cases that no trial was scored on.")
-    return Section("Trials", note=note, header=header, rows=cells)
+    return Section("Trials", note=note, header=header, rows=cells, filters=("status",), sources=("../sweep.csv",))
+
+
+def _note(row: SweepRow, best: SweepRow | None) -> str:
+    return "best" if row is best else "" if row.state == PAUSED else str(row.status.get("message") or "")
 
 
 def _link(folder: Path, trial: int) -> Any:

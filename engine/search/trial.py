@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Mapping
+from contextlib import redirect_stderr
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -62,7 +64,8 @@ class Trial:
 def failure(result: JobReturn) -> Exception | None:
     """Why a trial failed, if it did. Raises StoppedError if it was stopped, which stops the whole sweep."""
     try:
-        _ = result.return_value
+        with redirect_stderr(io.StringIO()):  # Hydra would print the overrides
+            _ = result.return_value
     except StoppedError:
         raise
     except Exception as error:  # however it failed, the others continue

@@ -217,5 +217,6 @@ def _images(samples: Sequence[Sample], scores: Array, truth: Array, predicted: A
     wrong = sum(row[3] == "no" for row in rows)
     note = (f"{wrong:,} of {counted(len(rows), 'image')} misclassified; these come first, and of each kind those "
             "whose true classes are least probable.")
-    return Section("Images", note=note, name="images", rows=tuple(rows), header=(
-        "image", "true", "predicted", "correct", "highest probability", "probability of what is true"))
+    return Section("Images", note=note, name="images", rows=tuple(rows), filters=("true", "predicted", "correct"),
+                   header=("image", "true", "predicted", "correct", "highest probability",
+                           "probability of what is true"))

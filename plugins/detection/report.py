@@ -54,7 +54,7 @@ def sections(results: Sequence[DetectionResult], samples: Sequence[Sample], clas
     findings = _findings(matched, len(images), len(classes))
     return [_summary(values, with_masks), _per_class(images, values, classes), _curves(images, classes, with_masks),
             _froc(matched, len(images), classes), _found(findings, images, samples, classes, config),
-            _hardest(findings, images, samples, classes, config), _images(findings, images)]
+            _hardest(findings, images, samples, classes, config), _images(findings, images, classes)]
 
 
 def _summary(values: dict[str, float | None], with_masks: bool) -> Section:
@@ -204,21 +204,22 @@ def _hardest(findings: Sequence[_Finding], images: Sequence[DetectionResult], sa
     return Section("Hardest images", note=note, pictures=(("", tuple(pictures)),))
 
 
-def _images(findings: Sequence[_Finding], images: Sequence[DetectionResult]) -> Section:
+def _images(findings: Sequence[_Finding], images: Sequence[DetectionResult], classes: Sequence[str]) -> Section:
     """Every image, those with the most errors first."""
-    counts = Counter((item.place, item.kind) for item in findings)
+    counts: Counter[tuple[int, str]] = Counter((item.place, item.kind) for item in findings)
     rows = []
     for place, image in enumerate(images):
         hits, false, missed = (counts[place, kind] for kind in COLOURS)
-        scores = image["scores"]
-        rows.append((image["truth"]["image"], int((~image["truth"]["crowd"]).sum()), hits, missed, false,
+        truth, scores = image["truth"], image["scores"]
+        there = dict.fromkeys(classes[number] for number in truth["labels"][~truth["crowd"]])
+        rows.append((truth["image"], ", ".join(there) or "none", int((~truth["crowd"]).sum()), hits, missed, false,
                      float(scores.max()) if len(scores) else None))
-    rows.sort(key=lambda row: (-row[3] - row[4], row[0]))
-    objects = sum(row[1] for row in rows)
+    rows.sort(key=lambda row: (-row[4] - row[5], row[0]))
+    objects = sum(row[2] for row in rows)
     note = (f"{counted(objects, 'object')} in {counted(len(rows), 'image')}, at an IoU of 0.5 and a score of at least "
             f"{MIN_SCORE:g}; the images with the most errors come first.")
-    return Section("Images", note=note, name="images", rows=tuple(rows), header=(
-        "image", "objects", "true positives", "false negatives", "false positives", "highest score"))
+    return Section("Images", note=note, name="images", rows=tuple(rows), filters=("classes",), header=(
+        "image", "classes", "objects", "true positives", "false negatives", "false positives", "highest score"))
 
 
 def _tuple(box: Array) -> Box:

@@ -109,5 +109,5 @@ def _images(results: Sequence[SegmentationResult], samples: Sequence[Sample], cl
     rows.sort(key=lambda row: (row[2] is None, row[2], row[0]))
     note = (f"{counted(len(rows), 'image')}, the lowest Dice first. Dice and IoU are means over the classes in the "
             "image, undefined where there is none.")
-    return Section("Images", note=note, name="images", rows=tuple(rows), header=(
-        "image", "classes", "Dice", "mean IoU", "pixel accuracy"))
+    return Section("Images", note=note, name="images", rows=tuple(rows), filters=("classes",),
+                   header=("image", "classes", "Dice", "mean IoU", "pixel accuracy"))

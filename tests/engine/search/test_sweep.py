@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import html
 import json
 import os
 import signal
@@ -143,4 +144,9 @@ def test_ctrl_c_stops_all_of_it(tmp_path):
     assert code == 130
     assert ("The sweep was stopped. Resume it with:\n"
             f"  sightsmith train --multirun output_dir={tmp_path} {RUN[0]}") in output
+    assert output.count("trainer.resume=") == 1, output  # not one for the trial too
+    assert output.index("Resume it with:") > output.index("Report: ")
+    assert output.rstrip().endswith(f"trainer.resume={run_folder(tmp_path)}")
+    page = html.unescape((run_folder(tmp_path) / "report" / "index.html").read_text())
+    assert page.count(f"trainer.resume={run_folder(tmp_path)}") == 1 and "best accuracy" in page
     assert [row["status"] for row in table(tmp_path)] == ["stopped", "waiting"]
