@@ -123,7 +123,7 @@ def _with_status(context: RunContext, planned: PlannedRun, run: RunDir, status: 
                  ) -> Result | None:
     """Rank 0's training; ``status.json`` has its state, however it ends."""
     try:
-        status.update(status=RUNNING)
+        status.update(status=RUNNING, metric=planned.task.score)
         log.info("run %s: %s", run.path, shlex.join(context.overrides))
         context.plugins.before_run(plan=planned.plan, run_dir=run.path)
         result = _fit_and_report(context, planned, run, status, loggers)

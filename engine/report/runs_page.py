@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,7 +11,7 @@ from typing import Any
 from urllib.parse import quote
 
 from sightsmith.core.contracts.keys import format_override
-from sightsmith.core.contracts.report import Section
+from sightsmith.core.contracts.report import Link, Section
 from sightsmith.core.plugins.manager import Plugins
 from sightsmith.core.util.errors import UserError
 from sightsmith.core.util.reading import read_json, read_yaml
@@ -38,8 +39,19 @@ def write_runs_page(folder: Path, runs: Sequence[Mapping[str, Any]], plugins: Pl
     write_page(folder, "Runs", str(folder.resolve()), "",
                headline=[("runs", str(len(runs)), ", ".join(f"{states.count(state)} {state}"
                                                             for state in dict.fromkeys(states)))],
-               sections=[Section("Runs", html=table)])
+               sections=[Section("Runs", html=table), *_searches(folder, shown)])
     return folder / "index.html"
+
+
+def _searches(folder: Path, runs: Sequence[_ShownRun]) -> list[Section]:
+    """The section of the searches that ``runs`` belong to; empty if there are none."""
+    trials = Counter(run.run.path.parent for run in runs if run.search.is_file())
+    if not trials:
+        return []
+    pages = [(search, os.path.relpath(search / "report" / "index.html", folder)) for search in trials]
+    return [Section("Searches", header=("search", "trials"), rows=tuple(
+        (Link(search.name, page) if (folder / page).is_file() else search.name, trials[search])
+        for search, page in pages))]
 
 
 @dataclass(frozen=True)
@@ -58,6 +70,11 @@ class _ShownRun:
         run, task = RunDir(Path(row["run"])), plugins.tasks.get(row["task"])
         history = run.read_metrics(lambda problem: report(f"warning: {problem}"))
         return cls(row, run, task.score if task else "score", history, _config(run, report))
+
+    @property
+    def search(self) -> Path:
+        """What the search says of itself that it is a part of, if it is."""
+        return self.run.path.parent / SWEEP_CARD
 
     def cells(self, folder: Path) -> dict[str, str]:
         """The values of a row of ``runs.html``."""
@@ -95,12 +112,11 @@ class _ShownRun:
     def _command(self) -> str:
         """What goes on with a run that has stopped: with its search, if it is part of one, whose pauses are its own
         business. Empty if there is nothing to go on with."""
-        search = self.run.path.parent / SWEEP_CARD
-        if self.row["status"] not in (STOPPED, PAUSED, ERROR) or self.row["status"] == PAUSED and search.is_file():
+        if self.row["status"] not in (STOPPED, PAUSED, ERROR) or self.row["status"] == PAUSED and self.search.is_file():
             return ""
         try:
-            if search.is_file():
-                command: str = read_json(search, {"continuation": str})["continuation"]
+            if self.search.is_file():
+                command: str = read_json(self.search, {"continuation": str})["continuation"]
                 return command
             overrides = read_yaml(self.run.overrides)
         except (UserError, KeyError):

@@ -226,7 +226,7 @@ def test_runs_are_filtered_and_compared_in_the_page(tmp_path, plugins):
     dom = after(tmp_path / "index.html", """
 const found = [], form = document.querySelector(".choose"), table = document.querySelector(".runs");
 const shown = () => [...table.tBodies[0].rows].filter(row => !row.hidden).map(row => row.cells[1].textContent);
-const [task, network, status] = form.querySelectorAll("select");
+const [status, task, network] = form.querySelectorAll("select");
 found.push([...status.options].map(option => option.textContent));
 status.value = [...status.options].find(option => option.textContent === "stopped").value;
 form.dispatchEvent(new Event("input")); found.push(shown());
@@ -241,8 +241,8 @@ document.body.dataset.said = JSON.stringify(found);""")
     assert states == ["all", "error", "finished", "paused", "stopped"]
     assert (stopped, searched, one, two) == (["c-stopped", "a-sweep/1"], ["b-finished"], True, False)
     assert compared == [["", "b-finished", "c-stopped"], ["accuracy", "0.7500", "0.5000"], ["loss", "0.2000", "0.9000"],
-                        ["train loss", "1.0000", "1.0000"], ["name", "</script><b>", "c"],
-                        ["hyper.learning_rate", "0.01", "0.1"]]
+                        ["train loss", "1.0000", "1.0000"], ["hyper.learning_rate", "0.01", "0.1"],
+                        ["name", "</script><b>", "c"]]
 
 
 def test_a_data_set_with_errors_has_a_page_too(tmp_path):

@@ -27,7 +27,15 @@ def test_a_stopped_run_has_the_command_that_goes_on_with_it(tmp_path, plugins):
     assert said == []
     assert "1 finished, 2 stopped, 1 error, 2 paused" in page
     assert page.count("accuracy 0.5000") == 5 and "accuracy 0.7000" in page
+    assert "<td>a-sweep</td>" in page  # it has no page
     assert "&lt;i&gt;" in page and "<i>" not in page
+
+
+def test_a_search_is_linked(tmp_path, plugins):
+    fake_runs(tmp_path)
+    (tmp_path / "a-sweep" / "report").mkdir()
+    (tmp_path / "a-sweep" / "report" / "index.html").touch()
+    assert '<a href="a-sweep/report/index.html">a-sweep</a>' in page_of(tmp_path, plugins)[0]
 
 
 def test_keys_and_metrics_for_a_comparison_are_in_the_page(tmp_path, plugins):
