@@ -219,6 +219,26 @@ setTimeout(() => {
     assert said(dom) == [[["block", "none"], 1], [["none", "none"], 2]]
 
 
+def test_what_is_printed_is_whole(tmp_path):
+    """Its rules for print, applied on a screen as wide as what A4 holds, and a scrollbar."""
+    header = tuple(f"{name} of class" for name in ("precision", "recall", "specificity", "accuracy", "dice", "AUC") * 2)
+    rows = tuple((0.123456, *range(11)) for _ in range(24))
+    row = tuple(Picture(np.zeros((9, 9, 3), np.uint8), "", name=f"{number}.png") for number in range(6))
+    write_page(tmp_path, "t", "", "", [], [Section("Per class", header=header, rows=rows, name="per-class"),
+                                           Section("Examples", pictures=(("row", row),))])
+    (tmp_path / "paper.html").write_text('<body><iframe width="718" height="900" src="index.html"></iframe>')
+    dom = after(tmp_path / "paper.html", """
+const page = document.querySelector("iframe").contentDocument, style = page.defaultView.getComputedStyle;
+for (const sheet of page.styleSheets)
+  for (const rule of sheet.cssRules) if (rule.media?.mediaText === "print") rule.media.mediaText = "all";
+const table = page.querySelector("table"), tops = [...page.querySelectorAll("figure")].map(item => item.offsetTop);
+document.body.dataset.said = JSON.stringify([table.scrollWidth <= table.closest("section").clientWidth,
+  style(page.querySelector(".scroll")).maxHeight, style(page.querySelector(".choose")).display,
+  style(page.querySelector("section")).breakInside, style(page.querySelector(".row")).breakInside,
+  new Set(tops).size]);""", "--allow-file-access-from-files")
+    assert said(dom) == [True, "none", "none", "avoid", "avoid", 1]
+
+
 def test_runs_are_filtered_and_compared_in_the_page(tmp_path, plugins):
     fake_runs(tmp_path)
     write_runs_page(tmp_path, rows("runs", plugins, output_dir=tmp_path), plugins)
