@@ -32,7 +32,7 @@ def fit(context: RunContext, planned: PlannedRun, run: RunDir, status: Status | 
         if not trainer.finished:
             if status is not None:
                 context.details.print(f"Paused after epoch {trainer.state.epoch}. Resume it with:\n  "
-                                      f"{context.continuation(run)}")
+                                      f"{context.continuation(run)}", soft_wrap=True, markup=False)
                 status.end(STOPPED, f"paused after epoch {trainer.state.epoch}", paused=True)
             return None
         early = _stopped_early(planned, trainer.state)

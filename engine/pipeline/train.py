@@ -133,7 +133,7 @@ def _with_status(context: RunContext, planned: PlannedRun, run: RunDir, status: 
                        score_high=result.metrics[f"{score}_high"])
         return result
     except (KeyboardInterrupt, StoppedError) as stop:
-        context.details.print(f"Stopped. Resume it with:\n  {context.continuation(run)}")  # a sweep says it once
+        context.details.print(f"Stopped. Resume it with:\n  {context.continuation(run)}", soft_wrap=True, markup=False)
         _failed(context, run, status, STOPPED, "stopped by a signal", stop)
         raise
     except BaseException as error:

@@ -150,7 +150,8 @@ def _run(state: SweepState, tuner: Tuner | AsynchronousTuner, first: Sequence[Su
         console().print(summary(state.folder, state.plan, rows, state.metric))
         console().print(f"Report: {page}", soft_wrap=True, markup=False)
         if stopped:
-            console().print(f"The sweep was stopped. Resume it with:\n  {state.continuation}")
+            console().print(f"The sweep was stopped. Resume it with:\n  {state.continuation}", soft_wrap=True,
+                            markup=False)
     folder = _tell_best(state.folder, rows)
     if state.failures:
         failed = state.failed_runs()
