@@ -43,4 +43,4 @@ def report_divergence(context: RunContext, planned: PlannedRun, run: RunDir, err
     except Exception:
         log.exception("the report cannot be written")
     else:
-        context.console.print(f"Report: {run.report / 'index.html'}", soft_wrap=True, markup=False)
+        context.console.print(f"Report: {run.report / 'index.html'}", soft_wrap=True)

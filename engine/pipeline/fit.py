@@ -26,13 +26,13 @@ def fit(context: RunContext, planned: PlannedRun, run: RunDir, status: Status | 
             loggers.start(run.path, planned.config, trainer.state, planned.training.sampler.steps_per_epoch, group)
             status.warn(*trainer.state.warnings)
             for warning in trainer.state.warnings:
-                context.details.print(f"warning: {warning}", soft_wrap=True, markup=False)
+                context.details.print(f"warning: {warning}", soft_wrap=True)
         trainer.fit(planned.config.trainer.pause_after_epoch)
         context.state.wait_for_everyone()
         if not trainer.finished:
             if status is not None:
                 context.details.print(f"Paused after epoch {trainer.state.epoch}. Resume it with:\n  "
-                                      f"{context.continuation(run)}", soft_wrap=True, markup=False)
+                                      f"{context.continuation(run)}", soft_wrap=True)
                 status.end(STOPPED, f"paused after epoch {trainer.state.epoch}", paused=True)
             return None
         early = _stopped_early(planned, trainer.state)

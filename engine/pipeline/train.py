@@ -133,7 +133,7 @@ def _with_status(context: RunContext, planned: PlannedRun, run: RunDir, status: 
                        score_high=result.metrics[f"{score}_high"])
         return result
     except (KeyboardInterrupt, StoppedError) as stop:
-        context.details.print(f"Stopped. Resume it with:\n  {context.continuation(run)}", soft_wrap=True, markup=False)
+        context.details.print(f"Stopped. Resume it with:\n  {context.continuation(run)}", soft_wrap=True)
         _failed(context, run, status, STOPPED, "stopped by a signal", stop)
         raise
     except BaseException as error:
@@ -165,7 +165,7 @@ def _run_after_hooks(context: RunContext, run: RunDir, status: Status, metrics: 
     warnings = context.plugins.after_run(run.path, metrics)
     status.warn(*warnings)
     for warning in warnings:
-        context.console.print(f"warning: {warning}", soft_wrap=True, markup=False)
+        context.console.print(f"warning: {warning}", soft_wrap=True)
 
 
 def _fit_and_report(context: RunContext, planned: PlannedRun, run: RunDir, status: Status | None,
@@ -196,9 +196,9 @@ def _fit_and_report(context: RunContext, planned: PlannedRun, run: RunDir, statu
                      epoch, kept.scores, sections, [*fitted.warnings, *warnings],
                      None if kept.baseline is None else kept.baseline.line)
         if fitted.stopped_early:
-            context.details.print(fitted.stopped_early, soft_wrap=True, markup=False)
+            context.details.print(fitted.stopped_early, soft_wrap=True)
         for warning in warnings:
-            context.console.print(f"warning: {warning}", soft_wrap=True, markup=False)
+            context.console.print(f"warning: {warning}", soft_wrap=True)
     return Result(run.path, kept.metrics, task.classes, context.plugins)
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from rich.console import Console
-from rich.markup import escape
 from rich.table import Table
 
 from sightsmith.core.contracts.keys import format_override
@@ -68,7 +67,7 @@ def settings_rows(plan: Plan) -> list[tuple[str, str, str]]:
 def settings_table(plan: Plan) -> Table:
     table = Table(*SETTINGS, title="Hyperparameters", title_justify="left")
     for row in settings_rows(plan):
-        table.add_row(*map(escape, row))
+        table.add_row(*row)
     return table
 
 
@@ -88,5 +87,5 @@ def show_recommendation(recommendation: Recommendation, console: Console) -> Non
         console.print(f"warning: {warning}")
     table = Table(*CHOICES, title="Recommendation", title_justify="left")
     for row in recommendation_rows(recommendation):
-        table.add_row(*map(escape, row))
+        table.add_row(*row)
     console.print(table)

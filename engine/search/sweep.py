@@ -148,16 +148,15 @@ def _run(state: SweepState, tuner: Tuner | AsynchronousTuner, first: Sequence[Su
         page = write_sweep_report(state.folder, state.plan, rows, state.metric,
                                   state.continuation if unfinished else "")
         console().print(summary(state.folder, state.plan, rows, state.metric))
-        console().print(f"Report: {page}", soft_wrap=True, markup=False)
+        console().print(f"Report: {page}", soft_wrap=True)
         if stopped:
-            console().print(f"The sweep was stopped. Resume it with:\n  {state.continuation}", soft_wrap=True,
-                            markup=False)
+            console().print(f"The sweep was stopped. Resume it with:\n  {state.continuation}", soft_wrap=True)
     folder = _tell_best(state.folder, rows)
     if state.failures:
         failed = state.failed_runs()
         if folder is None or not searches:
             raise failed
-        console().print(f"warning: {failed}", soft_wrap=True, markup=False)
+        console().print(f"warning: {failed}", soft_wrap=True)
     return SweepResult(returns, folder)
 
 
@@ -169,7 +168,7 @@ def _tell_best(sweep: Path, rows: Sequence[SweepRow]) -> Path | None:
         return None
     folder, told = sweep / str(best.number), console()
     for warning in best.status.get("warnings") or ():
-        told.print(f"warning: trial {best.number}: {warning}", soft_wrap=True, markup=False)
-    told.print(f"Best: {folder}", soft_wrap=True, markup=False)
-    told.print(next_lines(folder), soft_wrap=True, markup=False)
+        told.print(f"warning: trial {best.number}: {warning}", soft_wrap=True)
+    told.print(f"Best: {folder}", soft_wrap=True)
+    told.print(next_lines(folder), soft_wrap=True)
     return folder

@@ -6,8 +6,18 @@ import io
 import sys
 
 import pytest
+from rich.table import Table
 
-from sightsmith.engine.pipeline.console import tracked
+from sightsmith.engine.pipeline.console import console, tracked
+
+
+def test_brackets_are_no_markup(capsys):
+    table = Table("value", title="[csv]")
+    table.add_row("logger=[csv,tensorboard]")
+    console().print("sightsmith train 'logger=[csv]'")
+    console().print(table)
+    said = capsys.readouterr().out
+    assert "'logger=[csv]'" in said and "logger=[csv,tensorboard]" in said and said.count("[csv]") == 2
 
 
 @pytest.mark.parametrize("terminal", [True, False])
