@@ -15,9 +15,8 @@ from sightsmith.core.util.errors import listed
 
 EARLY = 0.2
 """The share of the epochs that is early."""
-FLATTENS = 3.0
-"""Early losses that need so many times the height of all others are cut off."""
-
+FLATTENS = 5.0
+"""An early epoch is cut off if its loss needs so many times the height of all later ones."""
 SIZE = (4.6, 3.3)
 """Of a plot, inches."""
 LOSSES = {"train_loss": "training", "loss": "validation"}
@@ -32,9 +31,9 @@ def learning_curves(task: Task, history: Sequence[Mapping[str, Any]], best_epoch
     for key, label in LOSSES.items():
         loss.plot(epochs, [entry.get(key) for entry in history], marker=".", label=label)
     loss.set(xlabel="epoch", ylabel="loss", title="loss")
-    top, note = cut_off(history)
-    if top is not None:
-        loss.set_ylim(top=top)
+    limits, note = cut_off(history)
+    if limits is not None:
+        loss.set_ylim(limits)
     name = task.score.replace("_", " ")
     score.plot(epochs, [entry.get(task.score) for entry in history], marker=".", color="tab:green", label="validation")
     if baseline is not None:
@@ -51,17 +50,20 @@ def learning_curves(task: Task, history: Sequence[Mapping[str, Any]], best_epoch
                    name="training", sources=("../metrics.jsonl", "../train.log"))
 
 
-def cut_off(history: Sequence[Mapping[str, Any]]) -> tuple[float | None, str]:
-    """Where the axis of the loss ends, if a few early losses would flatten all others, and the sentence that names
-    them."""
+def cut_off(history: Sequence[Mapping[str, Any]]) -> tuple[tuple[float, float] | None, str]:
+    """Where the axis of the loss begins and ends, if a few early losses would flatten all others, and the sentence that
+    names them."""
     losses = [(place, label, float(entry[key])) for place, entry in enumerate(history)
               for key, label in LOSSES.items() if entry.get(key) is not None and math.isfinite(entry[key])]
-    highest, low = (limit((value for *_, value in losses), default=0.0) for limit in (max, min))
+    low = min((value for *_, value in losses), default=0.0)
+    highest = [max((value for at, _, value in losses if at == place), default=low)
+               for place in range(len(history))]
     for early in range(1, math.ceil(EARLY * len(history)) + 1):
         height = max((value for place, _, value in losses if place >= early), default=low) - low
-        if 0 < FLATTENS * height < highest - low:
+        if 0 < FLATTENS * height < min(highest[:early]) - low:
             top = low + 1.1 * height
             above = [f"the {label} loss {value:.4g} of epoch {history[place]['epoch']}"
                      for place, label, value in losses if value > top]
-            return top, f"The plot of the loss is cut off at {top:.3g}; above it: {listed(above)}."
+            note = f"The plot of the loss is cut off at {top:.3g}; above it: {listed(above)}."
+            return (low - 0.1 * height, top), note
     return None, ""

@@ -20,7 +20,6 @@ from small_runs import LABELS
 
 import sightsmith
 from sightsmith.core.contracts.report import Picture, Section
-from sightsmith.engine.pipeline.evaluate import evaluate
 from sightsmith.engine.report.page import write_page
 from sightsmith.engine.report.predictions_page import Card, write_predictions_page
 from sightsmith.engine.report.runs_page import write_runs_page
@@ -81,10 +80,10 @@ def assert_fits(page, tmp_path, pictures):
 
 
 @pytest.mark.parametrize("run", ["digits", "boxes", "maps"], ids=["classification", "detection", "segmentation"])
-def test_reports(request, run, tmp_path):
+def test_reports(request, run, evaluated, tmp_path):
     result = request.getfixturevalue(run)
     assert_fits(result.report, tmp_path, 4)
-    assert_fits(evaluate(result, output_dir=tmp_path / "evaluations").report, tmp_path, 4)
+    assert_fits(evaluated(run, result), tmp_path, 4)
 
 
 @pytest.mark.slow
