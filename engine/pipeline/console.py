@@ -13,7 +13,7 @@ Item = TypeVar("Item")
 
 
 def console() -> Console:
-    """Prints text as it is: in names, values and commands, brackets are no markup."""
+    """Names of classes and files are no markup."""
     return Console(file=sys.stdout, highlight=False, markup=False, soft_wrap=not sys.stdout.isatty())
 
 

@@ -8,7 +8,7 @@ from rich.table import Table
 from sightsmith.core.contracts.keys import format_override
 from sightsmith.core.contracts.plan import Plan
 from sightsmith.core.contracts.recommendation import Recommendation
-from sightsmith.core.util.text import format_duration
+from sightsmith.core.util.text import format_duration, printable
 
 
 def plan_rows(plan: Plan) -> list[tuple[str, str]]:
@@ -67,7 +67,7 @@ def settings_rows(plan: Plan) -> list[tuple[str, str, str]]:
 def settings_table(plan: Plan) -> Table:
     table = Table(*SETTINGS, title="Hyperparameters", title_justify="left")
     for row in settings_rows(plan):
-        table.add_row(*row)
+        table.add_row(*map(printable, row))
     return table
 
 
@@ -87,5 +87,5 @@ def show_recommendation(recommendation: Recommendation, console: Console) -> Non
         console.print(f"warning: {warning}")
     table = Table(*CHOICES, title="Recommendation", title_justify="left")
     for row in recommendation_rows(recommendation):
-        table.add_row(*row)
+        table.add_row(*map(printable, row))
     console.print(table)

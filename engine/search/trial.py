@@ -64,7 +64,7 @@ class Trial:
 def failure(result: JobReturn) -> Exception | None:
     """Why a trial failed, if it did. Raises StoppedError if it was stopped, which stops the whole sweep."""
     try:
-        with redirect_stderr(io.StringIO()):  # Hydra would print the overrides
+        with redirect_stderr(io.StringIO()):  # on which Hydra prints the overrides
             _ = result.return_value
     except StoppedError:
         raise
