@@ -19,7 +19,7 @@ from jinja2 import Environment, PackageLoader
 from markupsafe import Markup
 
 from sightsmith.core.contracts.report import Link, Picture, Section
-from sightsmith.core.util.files import make_folder, write_atomic
+from sightsmith.core.util.files import write_atomic
 from sightsmith.engine.report.pictures import full_size, thumbnail
 
 FORMULA = re.compile(r"[=@\t\r]|[+-].*[|!(]", re.DOTALL)
@@ -93,11 +93,12 @@ def _plot_text(title: str, plot: Any) -> str:
 def _pictures(folder: Path, number: int, section: Section) -> list[tuple[str, list[dict[str, Any]]]]:
     """The rows of pictures of a section, the ``number``-th of the page."""
     rows, count = [], 0
+    if section.pictures:
+        (folder / PICTURES).mkdir(exist_ok=True)
     for title, row in section.pictures:
         shown = []
         for picture in row:
             count += 1
-            make_folder(folder / PICTURES)
             file = f"{PICTURES}/{number}-{count}.jpg"
             write_atomic(folder / file, full_size(picture))
             shown.append({"name": picture.name, "caption": picture.caption, "width": picture.side, "file": file,
