@@ -66,7 +66,7 @@ if TYPE_CHECKING:
     from sightsmith.core.contracts.prediction import PredictedObject, Prediction
     from sightsmith.core.contracts.recommendation import Recommendation, RecommendedValue
     from sightsmith.core.contracts.records import CommandRecord, ExportFormatRecord, ImageReaderRecord
-    from sightsmith.core.contracts.report import Colour, Picture, Section
+    from sightsmith.core.contracts.report import Colour, Link, Picture, Section
     from sightsmith.core.contracts.results import Model, PredictionT, RawPrediction, ResultT, SampleResult
     from sightsmith.core.contracts.schema import AugmentConfig, Config, ImageConfig, NetworkConfig, TaskConfig
     from sightsmith.core.contracts.task import Task
@@ -81,7 +81,7 @@ if TYPE_CHECKING:
         write_atomic,
         write_json,
     )
-    from sightsmith.core.util.text import format_metric
+    from sightsmith.core.util.text import counted, format_metric
     from sightsmith.engine.data.annotated_image import (
         AnnotatedImage,
         ComposingAugmentation,
@@ -199,14 +199,14 @@ _NAMES = {
     "core.contracts.prediction": "PredictedObject Prediction",
     "core.contracts.recommendation": "Recommendation RecommendedValue",
     "core.contracts.records": "CommandRecord ExportFormatRecord ImageReaderRecord",
-    "core.contracts.report": "Colour Picture Section",
+    "core.contracts.report": "Colour Link Picture Section",
     "core.contracts.results": "Model PredictionT RawPrediction ResultT SampleResult",
     "core.contracts.schema": "AugmentConfig Config ImageConfig NetworkConfig TaskConfig",
     "core.contracts.task": "Task",
     "core.contracts.weights": "LoadReport PublishedWeights",
     "core.plugins.manager": "Plugins",
     "core.util.files": "cache_dir fill_folder resolved_path short_path stem_of write_atomic write_json",
-    "core.util.text": "format_metric",
+    "core.util.text": "counted format_metric",
     "engine.data.annotated_image": "AnnotatedImage ComposingAugmentation GeometricAugmentation PhotometricAugmentation",
     "engine.data.annotation_files": "HEAD LARGEST_TEXT about_link files_in has_images images_by_stem images_in "
                                     "is_there natural_order read_bytes read_head read_json read_text read_yaml "
@@ -248,32 +248,32 @@ LAZY = {name: f"sightsmith.{module}:{own or name}" for module, names in _NAMES.i
 """Names that are imported on first access, with their location."""
 
 __all__ = [
-    "CHANGEABLE", "FALSE_NEGATIVE", "FALSE_POSITIVE", "HEAD", "IGNORED", "IMAGE_SUFFIXES", "LARGEST_TEXT", "PLAIN_STEM",
-    "SHOWN_THUMBNAILS", "SPLIT_NAMES", "TRUE_POSITIVE", "AnnotatedImage", "Annotation", "Array", "Asked",
-    "AsynchronousTuner", "AugmentConfig", "AugmentationRecord", "Box", "CheckedAugmentation", "CheckedDataset",
-    "Colour", "CommandRecord", "ComposingAugmentation", "Config", "ConfigPath", "DatasetFormat", "DatasetFormatRecord",
-    "DatasetIndex", "DatasetStatistics", "ExportFormat", "ExportFormatRecord", "Exporter", "FileCache", "Finding",
-    "FormatMatch", "Frame", "GeometricAugmentation", "Geometry", "Head", "HeadLayout", "HeadRow", "ImageConfig",
-    "ImageError", "ImageFinder", "ImageFrame", "ImageInfo", "ImageReaderRecord", "LoadReport", "LoggerRecord", "Mask",
-    "MaskError", "MemoryCache", "MetricLogger", "MissingReaderError", "Model", "ModuleBuilder", "ModuleNetworkRecord",
-    "NetworkConfig", "NetworkRecord", "Object", "Option", "Outputs", "Parameter", "PhotometricAugmentation", "Picture",
-    "Plan", "Plugins", "Polygons", "PredictedObject", "Prediction", "PredictionT", "PresetFolder", "Problem",
-    "PublishedWeights", "RawPrediction", "Reader", "RecipeRecord", "Recommendation", "RecommendedValue", "ResultT",
-    "RunLengths", "Runner", "Sample", "SampleResult", "Score", "SearchSpace", "Section", "SemanticMask",
-    "SeriesError", "Split", "Stem", "Suggestion", "Task", "TaskConfig", "TaskRecord", "Train", "TrialResult", "Tuner",
-    "TunerRecord", "Uniform", "UserError", "Value", "WeightsFile", "Writer", "ZooNetwork", "about_link",
-    "apply_augmentations", "apply_composing",
+    "CHANGEABLE", "FALSE_NEGATIVE", "FALSE_POSITIVE", "HEAD", "IGNORED", "IMAGE_SUFFIXES", "LARGEST_TEXT",
+    "PLAIN_STEM", "SHOWN_THUMBNAILS", "SPLIT_NAMES", "TRUE_POSITIVE", "AnnotatedImage", "Annotation", "Array",
+    "Asked", "AsynchronousTuner", "AugmentConfig", "AugmentationRecord", "Box", "CheckedAugmentation",
+    "CheckedDataset", "Colour", "CommandRecord", "ComposingAugmentation", "Config", "ConfigPath", "DatasetFormat",
+    "DatasetFormatRecord", "DatasetIndex", "DatasetStatistics", "ExportFormat", "ExportFormatRecord", "Exporter",
+    "FileCache", "Finding", "FormatMatch", "Frame", "GeometricAugmentation", "Geometry", "Head", "HeadLayout",
+    "HeadRow", "ImageConfig", "ImageError", "ImageFinder", "ImageFrame", "ImageInfo", "ImageReaderRecord", "Link",
+    "LoadReport", "LoggerRecord", "Mask", "MaskError", "MemoryCache", "MetricLogger", "MissingReaderError", "Model",
+    "ModuleBuilder", "ModuleNetworkRecord", "NetworkConfig", "NetworkRecord", "Object", "Option", "Outputs",
+    "Parameter", "PhotometricAugmentation", "Picture", "Plan", "Plugins", "Polygons", "PredictedObject",
+    "Prediction", "PredictionT", "PresetFolder", "Problem", "PublishedWeights", "RawPrediction", "Reader",
+    "RecipeRecord", "Recommendation", "RecommendedValue", "ResultT", "RunLengths", "Runner", "Sample",
+    "SampleResult", "Score", "SearchSpace", "Section", "SemanticMask", "SeriesError", "Split", "Stem", "Suggestion",
+    "Task", "TaskConfig", "TaskRecord", "Train", "TrialResult", "Tuner", "TunerRecord", "Uniform", "UserError",
+    "Value", "WeightsFile", "Writer", "ZooNetwork", "about_link", "apply_augmentations", "apply_composing",
     "apply_geometric", "as_distribution", "blended", "build_module", "cache_dir", "channelwise", "check_image_size",
-    "check_jpeg_scans", "color_jitter", "cut_out", "decode_mask", "default_recipe", "encode_mask", "escape_dollars",
-    "file_digest", "files_in", "fill_folder", "find_heads", "format_metric", "has_images", "has_kind", "hookimpl",
-    "images_by_stem", "images_in", "integer_limits", "is_among", "is_image", "is_inside", "is_out_of_memory",
-    "is_there", "join_files", "largest_value", "listed", "load_by_class", "load_matching", "load_module_weights",
-    "load_rgb", "mask_area", "mask_box", "mask_frames", "mask_from_counts", "natural_order", "near", "network_rgb",
-    "of_crowds", "picture_values", "plain_layout", "ranked", "read_bytes", "read_flag", "read_head", "read_id",
-    "read_image", "read_input", "read_integer", "read_json", "read_number", "read_numbers", "read_size",
-    "read_starting_weights", "read_text", "read_weights", "read_yaml", "relative_name", "resolved_path", "richest",
-    "run_lengths", "semantic_map", "short_path", "split_frame", "split_of", "stem_of", "subfolders", "to_float32",
-    "walk_files", "window_limits", "write_atomic", "write_json",
+    "check_jpeg_scans", "color_jitter", "counted", "cut_out", "decode_mask", "default_recipe", "encode_mask",
+    "escape_dollars", "file_digest", "files_in", "fill_folder", "find_heads", "format_metric", "has_images",
+    "has_kind", "hookimpl", "images_by_stem", "images_in", "integer_limits", "is_among", "is_image", "is_inside",
+    "is_out_of_memory", "is_there", "join_files", "largest_value", "listed", "load_by_class", "load_matching",
+    "load_module_weights", "load_rgb", "mask_area", "mask_box", "mask_frames", "mask_from_counts", "natural_order",
+    "near", "network_rgb", "of_crowds", "picture_values", "plain_layout", "ranked", "read_bytes", "read_flag",
+    "read_head", "read_id", "read_image", "read_input", "read_integer", "read_json", "read_number", "read_numbers",
+    "read_size", "read_starting_weights", "read_text", "read_weights", "read_yaml", "relative_name",
+    "resolved_path", "richest", "run_lengths", "semantic_map", "short_path", "split_frame", "split_of", "stem_of",
+    "subfolders", "to_float32", "walk_files", "window_limits", "write_atomic", "write_json",
 ]
 
 if not TYPE_CHECKING:  # otherwise a type checker would accept any name

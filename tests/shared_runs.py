@@ -19,6 +19,7 @@ from small_runs import photos as write_photos
 from stopwatch import shared_time
 
 import sightsmith
+from sightsmith.engine.pipeline.evaluate import evaluate
 
 DRAW = Figure.savefig
 
@@ -54,6 +55,15 @@ def trained(once):
     def get(name: str, *overrides: str):
         [run] = once(name, lambda folder: sightsmith.train([*overrides, f"output_dir={folder}"])).iterdir()
         return sightsmith.load(str(run))
+    return get
+
+
+@pytest.fixture(scope="session")
+def evaluated(once):
+    """``evaluated(name, result)``: the report of the evaluation of ``result`` on its own data set."""
+    def get(name: str, result) -> Path:
+        [folder] = once(f"{name}_evaluation", lambda folder: evaluate(result, output_dir=folder)).iterdir()
+        return folder / "index.html"
     return get
 
 

@@ -20,13 +20,25 @@ class Section:
     """further content below it: HTML from an autoescaping template"""
     header: tuple[str, ...] = ()
     rows: tuple[tuple[Any, ...], ...] = ()
-    """of the table; floats are rounded on the page, not in the CSV; None is undefined"""
+    """of the table; floats are rounded on the page, not in the CSV; None is undefined; a :class:`Link` is its text"""
+    filters: tuple[str, ...] = ()
+    """names in ``header`` of columns with few values, of which one can be chosen on the page"""
     figures: tuple[Any, ...] = ()
     """matplotlib figures"""
     pictures: tuple[tuple[str, tuple[Picture, ...]], ...] = ()
     """rows of pictures, each with a title"""
     name: str = ""
     """file name without suffix of the table's CSV and the figures' PNG; empty: not written as files"""
+    sources: tuple[str, ...] = ()
+    """files that it was made from, relative to the folder of the page, which links them"""
+
+
+@dataclass(frozen=True)
+class Link:
+    """A cell that links ``path``, a file relative to the folder of the page."""
+
+    text: str
+    path: str
 
 
 Colour = tuple[int, int, int]
@@ -40,9 +52,10 @@ SIDE = 120
 @dataclass(frozen=True)
 class Picture:
     """(H, W, 3) uint8 with a caption, and boxes in its pixels with colour and text. ``side`` is the display size of
-    the longer side, pixels."""
+    the longer side, pixels; ``name`` is the image's, unless the title of the row has it."""
 
     image: Array
     caption: str
     boxes: tuple[tuple[Box, Colour, str], ...] = ()
     side: int = SIDE
+    name: str = ""

@@ -37,6 +37,11 @@ def format_metric(value: float | None) -> str:
     return "undefined" if value is None else f"{value:.4f}"
 
 
+def counted(number: int, one: str, more: str = "") -> str:
+    """``1 image``, ``1,080 images``; ``more`` is the plural if it is not ``one`` with an s."""
+    return f"{number:,} {one if number == 1 else more or one + 's'}"
+
+
 def format_duration(seconds: float) -> str:
     """``1 h 02 min``, ``3 min 20 s`` or ``12 s``."""
     whole = round(seconds)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -19,12 +20,13 @@ from sightsmith.core.contracts.task import Task
 from sightsmith.core.util.errors import Problem, UserError
 from sightsmith.core.util.files import ensure_writable, write_json
 from sightsmith.core.util.html import ShownPage, html_table
-from sightsmith.core.util.text import format_metric
+from sightsmith.core.util.text import counted, format_metric
 from sightsmith.engine.data.thumbnails import shown_bands
 from sightsmith.engine.data.tiling import tiled
 from sightsmith.engine.pipeline.inference import Predictor
 from sightsmith.engine.pipeline.load_dataset import check, check_for_evaluation
 from sightsmith.engine.pipeline.result import Result
+from sightsmith.engine.report.next_section import next_section
 from sightsmith.engine.report.page import write_page
 from sightsmith.engine.runs.lockfile import read_lock
 from sightsmith.engine.runs.run_dir import RunDir
@@ -53,6 +55,13 @@ class SplitEvaluation:
     @property
     def images(self) -> int:
         return len({sample.image for sample in self.samples})
+
+    @property
+    def counts(self) -> str:
+        """``1,080 objects in 72 images``, or the images alone. Overlapping tiles show an object more than once."""
+        images, objects = counted(self.images, "image"), sum(len(sample.objects) for sample in self.samples)
+        tiled = any(sample.tile is not None for sample in self.samples)
+        return images if tiled or not objects else f"{counted(objects, 'object')} in {images}"
 
 
 @dataclass(frozen=True)
@@ -211,16 +220,21 @@ def _evaluate_split(result: Result, samples: tuple[Sample, ...], dataset: Checke
 
 
 def _write_report(evaluation: Evaluation, result: Result, dataset: CheckedDataset) -> None:
-    task, score = result.task, evaluation.score.replace("_", " ")
+    task, score, run = result.task, evaluation.score.replace("_", " "), RunDir(result.run_dir)
     sections = [_metrics(evaluation, refitted=_is_refit(result))]
     for name, split in evaluation.splits.items():
         sections += [replace(section, title=f"{section.title}, {name}",
                              name=f"{name}-{section.name}" if section.name else "")
                      for section in task.report(split.results, split.samples, evaluation.folder)]
+    made_from = (run.model, run.config, run.log, run.report / "index.html")
+    sections += [Section("Data and files", rows=(("data set", str(dataset.index.root)), ("format", dataset.reason),
+                                                 ("data hash", dataset.data_digest[:16]), ("run", str(run.path))),
+                         sources=tuple(os.path.relpath(path, evaluation.folder) for path in made_from)),
+                 next_section(run.path)]
     write_page(evaluation.folder, f"Evaluation of {task.config.name}",
                f"{task.config.task.name} · {task.network.name} · {result.run_dir.name} · {dataset.index.root}", "",
-               headline=[(f"{score}, {name}", format_metric(split.metrics[evaluation.score]), split.interval.span())
-                         for name, split in evaluation.splits.items()],
+               headline=[(f"{score}, {name}", format_metric(split.metrics[evaluation.score]),
+                          f"{split.interval.short()}; {split.counts}") for name, split in evaluation.splits.items()],
                sections=sections, shown=shown_bands(task.config.image, dataset.infos.values()))
 
 
@@ -241,4 +255,5 @@ def _metrics(evaluation: Evaluation, *, refitted: bool) -> Section:
             "trained on train, and its best epoch was chosen on validation")
     note = (f"The model was {seen}. Only images that it has never seen show how good it is."
             if "train" in evaluation.splits or refitted and "validation" in evaluation.splits else "")
-    return Section("Metrics", note=note, header=("", *evaluation.splits), rows=tuple(rows), name="metrics")
+    return Section("Metrics", note=note, header=("", *evaluation.splits), rows=tuple(rows), name="metrics",
+                   sources=(METRICS,))

@@ -32,18 +32,18 @@ def fit(context: RunContext, planned: PlannedRun, run: RunDir, status: Status | 
         if not trainer.finished:
             if status is not None:
                 context.details.print(f"Paused after epoch {trainer.state.epoch}. Resume it with:\n  "
-                                      f"{context.continuation(run)}")
+                                      f"{context.continuation(run)}", soft_wrap=True)
                 status.end(STOPPED, f"paused after epoch {trainer.state.epoch}", paused=True)
             return None
-        if status is not None and (early := _stopped_early(planned, trainer.state)):
-            context.details.print(early, soft_wrap=True)
+        early = _stopped_early(planned, trainer.state)
+        if status is not None and early:
             status.update(force=True, stopped_early=early)
         best = load_tree(run.best)
         results = trainer.best_results
         if results is None or planned.plan.precision != "fp32":
             trainer.eval_model.load_state_dict(best["model"])
             results = trainer.evaluate(final=True)
-    return FittedRun(best, results, trainer.history, trainer.state.warnings)
+    return FittedRun(best, results, trainer.history, trainer.state.warnings, early)
 
 
 def _stopped_early(planned: PlannedRun, state: TrainState) -> str:

@@ -11,7 +11,7 @@ import numpy as np
 
 from sightsmith.core.contracts.image import Array
 from sightsmith.core.contracts.prediction import Prediction
-from sightsmith.core.util.text import one_line
+from sightsmith.core.util.text import counted, one_line
 
 MIN_SCORE = 0.3
 """Of objects that are counted and drawn."""
@@ -78,14 +78,14 @@ class PredictionTable(ABC):
 
     def summary(self) -> str:
         """One line, such as ``30 images: 21 cat, 9 dog; 3 with a score below 0.5``."""
-        images = _counted(len(self._images), "image")
-        frames = _counted(self._predictions, "frame") + " of "
+        images = counted(len(self._images), "image")
+        frames = counted(self._predictions, "frame") + " of "
         return one_line(f"{frames if self._predictions > len(self._images) else ''}{images}: {self._summary()}")
 
     def _listed(self, texts: Iterable[str]) -> str:
         parts = list(texts)
         if (more := len(parts) - NAMED) > 0:
-            parts[NAMED:] = [f"and {_counted(more, 'other class', 'other classes')}"]
+            parts[NAMED:] = [f"and {counted(more, 'other class', 'other classes')}"]
         return ", ".join(parts)
 
     def _counts(self) -> str:
@@ -140,7 +140,7 @@ class ObjectTable(PredictionTable):
         if not self._found:
             return f"no object {at_least}; the highest score is {self._highest:.2g}"
         none = f"; none in {self._empty}" if self._empty else ""
-        return f"{_counted(self._found.total(), 'object')} {at_least} ({self._counts()}){none}"
+        return f"{counted(self._found.total(), 'object')} {at_least} ({self._counts()}){none}"
 
 
 class AreaTable(PredictionTable):
@@ -172,7 +172,3 @@ def table_for(first: Prediction, classes: Sequence[str], *, multi_label: bool, m
     if first.scores:
         return LabelTable(classes, multi_label)
     return ObjectTable(classes, min_score) if first.semantic_mask is None else AreaTable(classes)
-
-
-def _counted(number: int, one: str, more: str = "") -> str:
-    return f"{number:,} {one if number == 1 else more or one + 's'}"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +18,7 @@ from sightsmith.core.contracts.schema import Config
 from sightsmith.core.contracts.task import Task
 from sightsmith.core.contracts.weights import LoadReport
 from sightsmith.engine.pipeline.console import console
+from sightsmith.engine.runs.next_commands import resume_command, resuming
 from sightsmith.engine.runs.run_dir import RunDir
 from sightsmith.engine.training.session import Training
 
@@ -52,12 +52,11 @@ class RunContext:
 
     def continuation(self, run: RunDir) -> str:
         """The command that resumes ``run``."""
-        return "sightsmith train " + shlex.join(self.resuming(run))
+        return resume_command(self.overrides, run.path)
 
     def resuming(self, run: RunDir) -> list[str]:
         """The overrides that resume ``run``."""
-        kept = [override for override in self.overrides if not override.lstrip("+").startswith("trainer.resume")]
-        return [*kept, f"trainer.resume={run.path}"]
+        return resuming(self.overrides, run.path)
 
 
 @dataclass(frozen=True)
@@ -104,9 +103,11 @@ class PlannedRun(BuiltRun):
 
 @dataclass(frozen=True)
 class FittedRun:
-    """The best checkpoint, its results on the validation images, the metrics of each epoch, and warnings."""
+    """The best checkpoint, its results on the validation images, the metrics of each epoch, warnings, and why the
+    training has ended before its last epoch, if it has."""
 
     best: dict[str, Any]
     results: list[SampleResult]
     history: list[dict[str, Any]]
     warnings: list[str]
+    stopped_early: str = ""

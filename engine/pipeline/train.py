@@ -13,13 +13,14 @@ from sightsmith.core.config.presets import preset_checksum
 from sightsmith.core.contracts.report import Section
 from sightsmith.core.contracts.schema import Config
 from sightsmith.core.util.announced import announced
-from sightsmith.core.util.errors import StoppedError
+from sightsmith.core.util.errors import NonFiniteLossError, StoppedError
 from sightsmith.core.util.files import make_folder, resolved_path, write_atomic, write_json
 from sightsmith.core.util.reading import to_yaml
 from sightsmith.core.util.text import format_metric
 from sightsmith.engine.data.statistics import describe
 from sightsmith.engine.pipeline import forgetting
 from sightsmith.engine.pipeline.cross_validation import FEW_CASES, Reporters, cross_validate
+from sightsmith.engine.pipeline.divergence import divergence, report_divergence
 from sightsmith.engine.pipeline.ensemble import ensemble_of_folds, soup_of_folds
 from sightsmith.engine.pipeline.fit import fit, reporters
 from sightsmith.engine.pipeline.kept_model import KeptModel, best_epoch, scored_by_folds
@@ -123,7 +124,7 @@ def _with_status(context: RunContext, planned: PlannedRun, run: RunDir, status: 
                  ) -> Result | None:
     """Rank 0's training; ``status.json`` has its state, however it ends."""
     try:
-        status.update(status=RUNNING)
+        status.update(status=RUNNING, metric=planned.task.score)
         log.info("run %s: %s", run.path, shlex.join(context.overrides))
         context.plugins.before_run(plan=planned.plan, run_dir=run.path)
         result = _fit_and_report(context, planned, run, status, loggers)
@@ -133,12 +134,15 @@ def _with_status(context: RunContext, planned: PlannedRun, run: RunDir, status: 
                        score_high=result.metrics[f"{score}_high"])
         return result
     except (KeyboardInterrupt, StoppedError) as stop:
-        context.console.print(f"Stopped. Resume it with:\n  {context.continuation(run)}")
+        context.details.print(f"Stopped. Resume it with:\n  {context.continuation(run)}", soft_wrap=True)
         _failed(context, run, status, STOPPED, "stopped by a signal", stop)
         raise StoppedError(context.resuming(run)) from stop
     except BaseException as error:
         log.exception("the run failed")
-        lacking = resource_error(error, f"resume the run:\n  {context.continuation(run)}")
+        if isinstance(error, NonFiniteLossError):
+            report_divergence(context, planned, run, error)
+        resume = f"resume the run:\n  {context.continuation(run)}"
+        lacking = resource_error(error, resume if context.sweep_folder is None else "")  # a sweep says it once
         message = lacking.message if lacking else f"{type(error).__name__}: {error}"
         _failed(context, run, status, ERROR, message, error)
         if lacking is not None:
@@ -148,7 +152,7 @@ def _with_status(context: RunContext, planned: PlannedRun, run: RunDir, status: 
 
 def _failed(context: RunContext, run: RunDir, status: Status, state: str, message: str, error: BaseException) -> None:
     try:
-        status.end(state, message)
+        status.end(state, message, diverged=isinstance(error, NonFiniteLossError))
     except OSError:  # a full disk; without a process, the run counts as stopped
         log.exception("status.json cannot be written")
     try:
@@ -178,7 +182,7 @@ def _fit_and_report(context: RunContext, planned: PlannedRun, run: RunDir, statu
     kept = best_epoch(context, planned, fitted)
     if planned.plan.folds:
         kept = _with_folds(context, planned, run, kept, epoch, partial(reporters, context, planned, status))
-    warnings = [*fitted.warnings, *_nothing_learnt(context, planned, fitted, status, kept)]
+    warnings = [*_diverged(fitted, status), *_nothing_learnt(planned, fitted, status, kept)]
     if context.state.is_main_process:
         from sightsmith.engine.report.augmented_sheet import augmented_sheet
         from sightsmith.engine.report.report import write_report  # matplotlib: not needed to train
@@ -191,8 +195,12 @@ def _fit_and_report(context: RunContext, planned: PlannedRun, run: RunDir, statu
         sections += augmented_sheet(task, planned.training.train_data, planned.dataset.train, config.trainer.seed)
         with announced("Writing the report ...", context.details.print):
             write_report(run, task, planned.plan, planned.dataset, fitted.history, kept.results, kept.samples,
-                         kept.metrics, epoch, kept.scores, sections, warnings,
+                         kept.metrics, epoch, kept.scores, sections, [*fitted.warnings, *warnings],
                          None if kept.baseline is None else kept.baseline.line)
+        if fitted.stopped_early:
+            context.details.print(fitted.stopped_early, soft_wrap=True)
+        for warning in warnings:
+            context.console.print(f"warning: {warning}", soft_wrap=True)
     return Result(run.path, kept.metrics, task.classes, context.plugins)
 
 
@@ -215,9 +223,18 @@ def _with_folds(context: RunContext, planned: PlannedRun, run: RunDir, own: Kept
     return kept
 
 
-def _nothing_learnt(context: RunContext, planned: PlannedRun, fitted: FittedRun, status: Status | None,
-                    kept: KeptModel) -> list[str]:
-    """A warning, printed and in the status, if the score is not above the baseline."""
+def _diverged(fitted: FittedRun, status: Status | None) -> list[str]:
+    """A warning, also in the status, if the loss has risen."""
+    if status is None:
+        return []
+    warning = divergence(fitted.history, fitted.best["epoch"])
+    status.update(force=True, diverged=bool(warning))
+    status.warn(*filter(None, [warning]))
+    return [warning] if warning else []
+
+
+def _nothing_learnt(planned: PlannedRun, fitted: FittedRun, status: Status | None, kept: KeptModel) -> list[str]:
+    """A warning, also in the status, if the score is not above the baseline."""
     baseline = kept.baseline
     if status is None or baseline is None:
         return []
@@ -226,7 +243,6 @@ def _nothing_learnt(context: RunContext, planned: PlannedRun, fitted: FittedRun,
         return []
     reasons = likely_reasons(planned.task, planned.dataset, fitted.history, planned.plan.steps_per_epoch)
     warning = baseline.warning(planned.task.score, kept.metrics[planned.task.score], reasons)
-    context.console.print(f"warning: {warning}", soft_wrap=True)
     status.warn(warning)
     return [warning]
 

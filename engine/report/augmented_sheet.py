@@ -52,7 +52,8 @@ def _picture(item: AnnotatedImage, classes: Sequence[str], colours: Mapping[str,
     pixels, caption = item.image, ""
     if item.scores is not None:
         shares = sorted(zip(item.scores.tolist(), classes, strict=True), reverse=True)
-        caption = ", ".join(f"{name} {share:.2f}" for share, name in shares if share >= MIN_SHARE)
+        there = [(share, name) for share, name in shares if share >= MIN_SHARE]
+        caption = ", ".join(name if len(there) == 1 else f"{name}: share {share:.2f}" for share, name in there)
     if item.semantic_mask is not None:
         pixels = _painted(pixels, item.semantic_mask, table)
     if item.boxes is None or item.labels is None or item.ignored is None:

@@ -13,6 +13,7 @@ from sightsmith.core.contracts.annotation import Object
 from sightsmith.core.contracts.dataset import CheckedDataset, Sample
 from sightsmith.core.contracts.image import ImageInfo
 from sightsmith.core.contracts.report import Section
+from sightsmith.core.util.text import counted
 
 BINS = 20
 
@@ -28,15 +29,16 @@ def about_objects(dataset: CheckedDataset) -> list[Section]:
             values["aspect ratio"] for values in found.values()):
         return []
     names = list(found["training"])
-    plot = Figure(figsize=(3.6 * len(names), 3.2), layout="constrained")
-    for axes, name in zip(plot.subplots(1, len(names), squeeze=False)[0], names, strict=True):
-        _histogram(axes, name, {split: values[name] for split, values in found.items()})
+    plots = [_histogram(name, {split: values[name] for split, values in found.items()}) for name in names]
     rows = [(name, _spread(found["training"][name]), _spread(found["validation"][name])) for name in names]
+    numbers = {split: int(sum(values["objects per image"])) for split, values in found.items()}
+    counts = " and ".join(f"{counted(number, 'object')} in {counted(len(splits[split]), f'{split} image')}"
+                          for split, number in numbers.items())
     rows += [(f"mask coverage, {name}", f"{100 * part:.2f} % of all pixels", "")
              for name, part in dataset.coverage.items()]
-    return [Section("Objects", figures=(plot,), name="objects", rows=tuple(rows),
+    return [Section("Objects", figures=tuple(plots), name="objects", rows=tuple(rows),
                     header=("median (10 % to 90 %)", *splits),
-                    note="Objects that the model is trained on. If the splits differ much, the score means little.")]
+                    note=f"{counts}. If the splits differ much, the score means little.")]
 
 
 def _measured(samples: Sequence[Sample], infos: Mapping[str, ImageInfo]) -> dict[str, list[float]]:
@@ -57,7 +59,9 @@ def _counts(item: Object) -> bool:
     return not item.crowd and right > left and bottom > top
 
 
-def _histogram(axes: Any, name: str, splits: Mapping[str, Sequence[float]]) -> None:
+def _histogram(name: str, splits: Mapping[str, Sequence[float]]) -> Figure:
+    plot = Figure(figsize=(4.6, 3.2), layout="constrained")
+    axes: Any = plot.subplots()
     values = [value for found in splits.values() for value in found]
     low, high = min(values), max(values)
     logarithmic = name != "objects per image" and high > 20 * max(low, 1e-6)
@@ -68,6 +72,7 @@ def _histogram(axes: Any, name: str, splits: Mapping[str, Sequence[float]]) -> N
     axes.set(title=name, ylabel="share", xscale="log" if logarithmic else "linear")
     axes.grid(alpha=0.25)
     axes.legend(fontsize=8)
+    return plot
 
 
 def _spread(values: Sequence[float]) -> str:

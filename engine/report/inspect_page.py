@@ -13,6 +13,7 @@ from sightsmith.core.contracts.dataset import CheckedDataset, Sample
 from sightsmith.core.contracts.image import Array, ImageError
 from sightsmith.core.contracts.report import Colour, Picture, Section
 from sightsmith.core.contracts.schema import ImageConfig
+from sightsmith.core.util.text import counted
 from sightsmith.engine.data.masks import IGNORED, semantic_map
 from sightsmith.engine.data.near_duplicates import Pair
 from sightsmith.engine.data.statistics import describe, under_represented
@@ -41,7 +42,7 @@ def write_inspect_page(folder: Path, dataset: CheckedDataset, pairs: Sequence[Pa
                          ("validation images", str(images["validation"]), ""),
                          ("classes", str(len(dataset.index.classes)), ""), ("errors", str(len(errors)), ""),
                          ("warnings", str(len(dataset.problems) - len(errors)), ""),
-                         ("near-duplicates", f"{len(pairs)} pairs", "")], sections=sections,
+                         ("near-duplicates", counted(len(pairs), "pair"), "")], sections=sections,
                shown=shown_bands(image, dataset.infos.values()))
     return folder / "index.html"
 
@@ -51,7 +52,8 @@ def _problems(dataset: CheckedDataset) -> Section:
         return Section("Problems", note="None.")
     rows = tuple((item.severity, item.file or "", item.line or "", item.message, item.hint or "")
                  for item in sorted(dataset.problems, key=lambda item: item.severity))
-    return Section("Problems", header=("severity", "file", "line", "problem", "hint"), rows=rows, name="problems")
+    return Section("Problems", header=("severity", "file", "line", "problem", "hint"), rows=rows, name="problems",
+                   filters=("severity",))
 
 
 def _classes(summary: Mapping[str, Any]) -> Section:
@@ -95,7 +97,8 @@ def _pairs(pairs: Sequence[Pair], dataset: CheckedDataset, image: ImageConfig) -
             "(data leakage: the score would be inflated); dataset.group_by keeps images that belong together in one.")
     chosen = [*across, *(pair for pair in pairs if pair not in across)]
     pictures = tuple((f"{split.get(pair.first.key)} and {split.get(pair.second.key)}",
-                      tuple(Picture(load_rgb(sample, image), sample.key) for sample in (pair.first, pair.second)))
+                      tuple(Picture(load_rgb(sample, image), "", name=sample.key)
+                            for sample in (pair.first, pair.second)))
                      for pair in chosen[:SHOWN_PAIRS])
     rows = tuple((pair.first.key, split.get(pair.first.key, ""), pair.second.key, split.get(pair.second.key, ""),
                   pair.distance) for pair in chosen)
@@ -112,10 +115,10 @@ def _contact_sheet(dataset: CheckedDataset, image: ImageConfig) -> Iterable[Sect
         step = max(len(shown) // (2 * SHOWN), 1)
         pictures = _annotated(shown[::step][:2 * SHOWN], classes, colours, image)
         if pictures:
-            rows.append((f"{name}: {len(shown)} images", pictures))
+            rows.append((f"{name}: {counted(len(shown), 'image')}", pictures))
     without = [sample for sample in dataset.index.samples if not sample.labels]
     if without:
-        rows.append((f"without a class: {len(without)} images",
+        rows.append((f"without a class: {counted(len(without), 'image')}",
                      _annotated(without[:2 * SHOWN], classes, colours, image)))
     if rows:
         drawn = dataset.index.annotation != "labels"
@@ -139,9 +142,9 @@ def _drawn_in(sample: Sample, classes: Sequence[str], colours: Mapping[str, Colo
     pixels = load_rgb(sample, image)
     if sample.semantic_mask is not None or any(item.mask is not None for item in sample.objects):
         pixels = _painted(pixels, semantic_map(sample, classes, *pixels.shape[:2]), [colours[name] for name in classes])
-        return Picture(pixels, sample.key)
+        return Picture(pixels, "", name=sample.key)
     boxes: tuple[tuple[Box, Colour, str], ...] = tuple((item.box, colours[item.label], "") for item in sample.objects)
-    return Picture(pixels, sample.key, boxes)
+    return Picture(pixels, "", boxes, name=sample.key)
 
 
 def _painted(pixels: Array, numbers: Array, colours: Sequence[Colour]) -> Array:

@@ -31,9 +31,9 @@ class Card:
     size: tuple[int, int]
     """Width and height of the thumbnail."""
 
-    def values(self) -> dict[str, object]:
+    def values(self, measure: str) -> dict[str, object]:
         """Those of the template."""
-        text = "\n".join(f"{label} {value:.2f}" for label, value in self.found.items()) or "nothing found"
+        text = "\n".join(f"{label}: {measure} {value:.2f}" for label, value in self.found.items()) or "nothing found"
         width, height = self.size
         return {"name": self.name, "found": json.dumps(self.found), "text": text, "width": width, "height": height,
                 "picture": quote(self.picture), "thumbnail": quote(self.thumbnail)}
@@ -57,8 +57,7 @@ def write_predictions_page(folder: Path, run: str, source: str, summary: str, ca
 
     ``source`` is what was predicted, ``measure`` says what the values of the cards are ("score"), ``files`` are linked,
     and ``shown`` says what pictures show of images with other than three channels."""
-    sheet = render("predictions.html", cards=[card.values() for card in cards], classes=classes, measure=measure)
-    links = render("links.html", files=[(name, quote(name)) for name in files])
+    sheet = render("predictions.html", cards=[card.values(measure) for card in cards], classes=classes, measure=measure)
     write_page(folder, f"Predictions of {run}", source, summary, headline=[],
-               sections=[Section("Predictions", note=shown, html=sheet), Section("Files", html=links)],
+               sections=[Section("Predictions", note=shown, html=sheet, sources=tuple(files))],
                warnings=problems)

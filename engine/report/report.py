@@ -5,20 +5,19 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
-
 from sightsmith.core.contracts.dataset import CheckedDataset, Sample
 from sightsmith.core.contracts.plan import Plan
 from sightsmith.core.contracts.report import Section
 from sightsmith.core.contracts.results import SampleResult
 from sightsmith.core.contracts.schema import Config
 from sightsmith.core.contracts.task import Task
-from sightsmith.core.util.text import format_duration, format_metric
+from sightsmith.core.util.text import counted, format_duration, format_metric
 from sightsmith.engine.data.statistics import under_represented
 from sightsmith.engine.data.thumbnails import shown_bands
+from sightsmith.engine.report.curves import learning_curves
 from sightsmith.engine.report.data_section import about_objects
-from sightsmith.engine.report.page import write_page
+from sightsmith.engine.report.next_section import next_section
+from sightsmith.engine.report.page import render, write_page
 from sightsmith.engine.report.plan_table import SETTINGS, settings_rows
 from sightsmith.engine.runs.run_dir import RunDir
 from sightsmith.engine.training.bootstrap import LEVEL, RESAMPLES, Interval
@@ -36,26 +35,48 @@ def write_report(run: RunDir, task: Task, plan: Plan, dataset: CheckedDataset, h
     run.report.mkdir(exist_ok=True)
     sections = [
         _scores(task.score, scores),
-        _curves(task, history, best_epoch, baseline),
+        learning_curves(task, history, best_epoch, baseline),
         *more,
         *task.report(results, samples, run.report),
         _class_balance(task, dataset),
         *about_objects(dataset),
-        Section("Plan", rows=tuple(plan.rows())),
-        Section("Hyperparameters", rows=tuple(settings_rows(plan)), header=SETTINGS),
+        *_planned(plan),
         _lock(run, dataset),
+        next_section(run.path),
     ]
     name = task.score.replace("_", " ")
     seconds = history[-1]["seconds"] if history else 0.0
     speed = f"{len(history) * len(dataset.train) / seconds:.3g} images per second" if seconds else ""
     write_page(
-        run.report, plan.name, f"{plan.task} · {plan.network} · {len(dataset.index.classes)} classes · {run.path.name}",
-        task.config.description,
-        headline=[*((f"{name}, {data}", format_metric(score), interval.span()) for data, score, interval in scores),
+        run.report, plan.name, _subtitle(run, plan, dataset), task.config.description,
+        headline=[*((f"{name}, {data}", format_metric(score), interval.short()) for data, score, interval in scores),
                   ("validation loss", format_metric(metrics.get("loss")), ""),
                   ("best epoch", f"{best_epoch} of {len(history)}", _early_stop(task.config, history)),
                   ("training time", format_duration(seconds), speed)],
         sections=sections, warnings=warnings, shown=shown_bands(task.config.image, dataset.infos.values()))
+
+
+def write_failed_report(run: RunDir, task: Task, plan: Plan, dataset: CheckedDataset,
+                        history: Sequence[Mapping[str, Any]], reason: str, commands: Sequence[tuple[str, str]]) -> None:
+    """Write ``report/`` of a run that has failed for ``reason``; ``commands``, (purpose, command), may succeed."""
+    best = max(history, key=lambda entry: entry.get(task.score) or 0.0, default={"epoch": 0})
+    sections = [
+        *([learning_curves(task, history, best["epoch"], None)] if history else []), *_planned(plan),
+        _lock(run, dataset), Section("Next", html=render("commands.html", commands=commands))]
+    write_page(run.report, plan.name, _subtitle(run, plan, dataset), task.config.description,
+               headline=[("status", "diverged", ""),
+                         ("finished epochs", f"{len(history)} of {task.config.hyper.epochs}", "")],
+               sections=sections, warnings=[reason])
+
+
+def _subtitle(run: RunDir, plan: Plan, dataset: CheckedDataset) -> str:
+    return f"{plan.task} · {plan.network} · {counted(len(dataset.index.classes), 'class', 'classes')} · {run.path.name}"
+
+
+def _planned(plan: Plan) -> list[Section]:
+    return [Section("Plan", rows=tuple(plan.rows()), sources=("../plan.json",)),
+            Section("Hyperparameters", rows=tuple(settings_rows(plan)), header=SETTINGS,
+                    sources=("../config.yaml", "../overrides.yaml"))]
 
 
 def _early_stop(config: Config, history: Sequence[Mapping[str, Any]]) -> str:
@@ -72,39 +93,18 @@ def _scores(name: str, scores: Sequence[tuple[str, float | None, Interval]]) -> 
         header=("", name, f"{LEVEL} % confidence interval from", "to", "cases"))
 
 
-def _curves(task: Task, history: Sequence[Mapping[str, Any]], best_epoch: int, baseline: tuple[str, float] | None,
-            ) -> Section:
-    epochs = [entry["epoch"] for entry in history]
-    plot = Figure(figsize=(9, 3.4), layout="constrained")
-    loss, score = plot.subplots(1, 2)
-    loss.plot(epochs, [entry["train_loss"] for entry in history], marker=".", label="training")
-    loss.plot(epochs, [entry.get("loss") for entry in history], marker=".", label="validation")
-    loss.set(xlabel="epoch", title="loss")
-    score.plot(epochs, [entry.get(task.score) for entry in history], marker=".", color="tab:green", label="validation")
-    if baseline is not None:
-        score.axhline(baseline[1], color="grey", linestyle="--", label=baseline[0])
-    score.set(xlabel="epoch", title=task.score.replace("_", " "))
-    for axes in (loss, score):
-        axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
-        axes.axvline(best_epoch, color="black", linewidth=0.8, alpha=0.4)
-        axes.grid(alpha=0.25)
-        axes.legend()
-    names = [name for name in history[0] if name not in ("epoch", "seconds") and "/" not in name] if history else []
-    rows = tuple((entry["epoch"], *(entry.get(name) for name in names)) for entry in history)
-    return Section("Training", header=("epoch", *names), rows=rows, figures=(plot,), name="training")
-
-
 def _class_balance(task: Task, dataset: CheckedDataset) -> Section:
     train, validation = task.statistics(dataset.train), task.statistics(dataset.validation)
     few = under_represented(train)
     rows = tuple((name, train[name], validation[name], "under-represented" if name in few else "")
                  for name in task.classes)
     return Section("Class balance", header=("class", "training images", "validation images", ""), rows=rows,
-                   name="class-balance")
+                   name="class-balance", sources=("../data.json",))
 
 
 def _lock(run: RunDir, dataset: CheckedDataset) -> Section:
     return Section("Data and files", rows=(
         ("data set", str(dataset.index.root)), ("format", dataset.reason), ("data hash", dataset.data_digest[:16]),
         ("split hash", dataset.split_digest[:16]), ("run folder", str(run.path)),
-    ))
+    ), sources=tuple(f"../{path.relative_to(run.path)}"
+                     for path in (run.model, run.best, run.lock, run.status, run.log) if path.exists()))

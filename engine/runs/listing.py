@@ -11,7 +11,7 @@ from sightsmith.core.util.errors import UserError
 from sightsmith.core.util.html import html_table
 from sightsmith.core.util.reading import read_json
 from sightsmith.core.util.text import format_metric
-from sightsmith.engine.runs.run_dir import RunDir, read_status
+from sightsmith.engine.runs.run_dir import PAUSED, RunDir, read_status
 
 SHOWN = ("run", "network", "status", "progress", "score", "created")
 """Columns in a notebook."""
@@ -28,11 +28,13 @@ class RunSummary:
     dataset: str | None
     """the folder of its images"""
     status: str
-    """waiting, running, finished, stopped or error"""
+    """waiting, running, finished, stopped, paused or error"""
     progress: float | None
     """from 0 to 1"""
+    metric: str | None
+    """by which its task is compared"""
     score: float | None
-    """the best so far, of the metric that its task is compared by"""
+    """the best so far"""
     created: str | None
     """date and time, as in ISO 8601"""
     device_hours: float | None
@@ -65,7 +67,8 @@ def list_runs(folder: Path, task: str | None = None) -> Runs:
 def _summary(run: RunDir) -> RunSummary:
     status, plan, data = read_status(run), _texts(run.plan, ("name", "task", "network")), _texts(run.data, ("root",))
     return RunSummary(run.path, plan.get("name"), plan.get("task"), plan.get("network"), data.get("root"),
-                      status["status"], status.get("progress"), status.get("score"), status.get("created"),
+                      PAUSED if status.get("paused") else status["status"], status.get("progress"),
+                      status.get("metric"), status.get("score"), status.get("created"),
                       status.get("device_hours"), status.get("message"))
 
 

@@ -21,6 +21,10 @@ from sightsmith.core.util.files import make_folder, write_atomic, write_json
 from sightsmith.core.util.reading import Kind, parse_json, read_json, read_text, validate_fields
 
 WAITING, RUNNING, FINISHED, STOPPED, ERROR = "waiting", "running", "finished", "stopped", "error"
+SWEEP_CARD = "sweep.json"
+"""In the folder of a sweep, whose runs are in folders of their own in it."""
+PAUSED = "paused"
+"""What people are shown for a run that has stopped where it was asked to."""
 
 
 METRICS: Mapping[str, Kind] = {"epoch": int, "train_loss": float | int, "seconds": float | int}

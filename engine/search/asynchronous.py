@@ -101,8 +101,8 @@ def run_asynchronously(tuner: AsynchronousTuner, state: SweepState, budget: Budg
     def on_trial_end(number: int) -> bool:
         _, trial = register.trials(state.plan)[number]
         score = trial.score
-        console().print(f"{trial.line(state.plan)}: {'failed' if score is None else format_metric(score)}",
-                        soft_wrap=True)
+        said = "failed" if score is None else f"{state.metric} {format_metric(score)}"
+        console().print(f"{trial.line(state.plan)}: {said}", soft_wrap=True)
         state.seconds = seconds + time.monotonic() - started
         state.save()
         state.failures = register.failures()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,9 +12,9 @@ from omegaconf import DictConfig, OmegaConf
 
 import sightsmith
 from sightsmith.core.config.compose import resolve
-from sightsmith.core.config.run_names import shortest_name
 from sightsmith.core.plugins.manager import Plugins
 from sightsmith.core.util.errors import UserError
+from sightsmith.engine.runs.next_commands import next_lines
 from sightsmith.engine.search.own_file import spelled_out
 
 
@@ -41,9 +40,7 @@ def run_composed(composed: DictConfig, plugins: Plugins) -> float | None:
         return None
     print(f"Report: {result.report}")
     if folder is None:  # of a sweep, the best run is named at its end
-        run = shlex.quote(f"run={shortest_name(result.run_dir)}")
-        print(f"Next: sightsmith predict {run} input=FOLDER\n      sightsmith evaluate {run} dataset.root=FOLDER\n"
-              f"      sightsmith export {run} format=onnx")
+        print(next_lines(result.run_dir))
     return result.metrics.get(plugins.task(config.task.name).score)
 
 

@@ -26,6 +26,7 @@ from sightsmith.core.plugins.manager import Plugins
 from sightsmith.core.util.errors import StoppedError, UserError
 from sightsmith.core.util.files import ensure_writable, resolved_path
 from sightsmith.engine.pipeline.console import console
+from sightsmith.engine.runs.next_commands import next_lines
 from sightsmith.engine.runs.run_dir import FINISHED
 from sightsmith.engine.search.asynchronous import TrainHere, run_asynchronously
 from sightsmith.engine.search.budget import Budget
@@ -35,7 +36,7 @@ from sightsmith.engine.search.scheduler import finish_best, run_batches
 from sightsmith.engine.search.suggestions import ensure_valid
 from sightsmith.engine.search.sweep_plan import SweepPlan
 from sightsmith.engine.search.sweep_state import SweepState, discard_checkpoints, find_folder, read_plan, write_plan
-from sightsmith.engine.search.sweep_table import best_row, summary, write_table
+from sightsmith.engine.search.sweep_table import SweepRow, best_row, summary, write_table
 from sightsmith.engine.search.trial import RESUME, Trial
 from sightsmith.engine.search.tuner import AsynchronousTuner, Suggestion, Tuner
 
@@ -78,7 +79,9 @@ def run_sweep(config: DictConfig, context: HydraContext, task_function: TaskFunc
     if record.searches:
         console().print(plan.table(record, tuner))
     first = ensure_valid(tuner.ask(), plan.space, record) if isinstance(tuner, Tuner) else ()
-    state = SweepState.load(folder, plan, shlex.join([*command, f"{RESUME}={folder}"]))
+    state = SweepState.load(folder, plan, shlex.join([*command, f"{RESUME}={folder}"]),
+                            "score" if any(each.name == "task" for each in plan.space) else
+                            plugins.task(config.task.name).score)
     _ensure_composable(state.next_trials(first), config, loader, plugins)
     if record.searches:
         _ensure_composable(state.next_trials(plan.probes()), config, loader, plugins)
@@ -86,7 +89,7 @@ def run_sweep(config: DictConfig, context: HydraContext, task_function: TaskFunc
         planned = [] if record.searches else state.next_trials(first)
         return SweepResult([result for trial in planned for result in launcher.start([trial])])
     if read_plan(folder) is None:
-        write_plan(folder, plan, lines)
+        write_plan(state, lines)
     train = TrainHere(plan, folder, config, context, task_function, Singleton.get_state())
     return _run(state, tuner, record, first, launcher, train)
 
@@ -124,6 +127,7 @@ def _run(state: SweepState, tuner: Tuner | AsynchronousTuner, record: TunerRecor
          launcher: TrialLauncher, train: TrainHere) -> SweepResult:
     """Run all trials, and write the report however they end."""
     returns: list[JobReturn] = []
+    stopped = False
     try:
         if isinstance(tuner, Tuner):
             returns += run_batches(tuner, record, first, state, launcher)
@@ -134,23 +138,38 @@ def _run(state: SweepState, tuner: Tuner | AsynchronousTuner, record: TunerRecor
         if not launcher.budget.spent(state.seconds):  # otherwise it may resume with more time
             discard_checkpoints(state.trials)
     except (StoppedError, KeyboardInterrupt) as stop:
-        console().print(f"The sweep was stopped. Resume it with:\n  {state.continuation}")
+        stopped = True
         raise StoppedError(shlex.split(state.continuation)[2:]) from stop
     finally:
         from sightsmith.engine.search.sweep_report import write_sweep_report  # matplotlib: only once all have ended
 
         rows = state.rows()
-        write_table(state.folder, state.plan, rows)
-        write_sweep_report(state.folder, state.plan, rows)
-        console().print(summary(state.folder, state.plan, rows))
-    best = best_row(rows)
-    folder = None
-    if best is not None and best.status["status"] == FINISHED:
-        folder = state.folder / str(best.number)
-        console().print(f"Best: {folder}")
+        write_table(state.folder, state.plan, rows, state.metric)
+        unfinished = stopped or bool(state.failures) or launcher.budget.spent(state.seconds)
+        page = write_sweep_report(state.folder, state.plan, rows, state.metric,
+                                  state.continuation if unfinished else "")
+        console().print(summary(state.folder, state.plan, rows, state.metric))
+        console().print(f"Report: {page}", soft_wrap=True)
+        if stopped:
+            console().print(f"The sweep was stopped. Resume it with:\n  {state.continuation}", soft_wrap=True)
+    folder = _tell_best(state.folder, rows)
     if state.failures:
         failed = state.failed_runs()
         if folder is None or not record.searches:
             raise failed
         console().print(f"warning: {failed}", soft_wrap=True)
     return SweepResult(returns, folder)
+
+
+def _tell_best(sweep: Path, rows: Sequence[SweepRow]) -> Path | None:
+    """Print the best trial, what must be known of it, and what can be done with it; returns its folder if it has
+    finished."""
+    best = best_row(rows)
+    if best is None or best.status["status"] != FINISHED:
+        return None
+    folder, told = sweep / str(best.number), console()
+    for warning in best.status.get("warnings") or ():
+        told.print(f"warning: trial {best.number}: {warning}", soft_wrap=True)
+    told.print(f"Best: {folder}", soft_wrap=True)
+    told.print(next_lines(folder), soft_wrap=True)
+    return folder

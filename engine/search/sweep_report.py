@@ -11,49 +11,81 @@ from typing import Any
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from sightsmith.core.contracts.report import Section
+from sightsmith.core.contracts.report import Link, Section
 from sightsmith.core.util.text import format_metric
-from sightsmith.engine.report.page import write_page
+from sightsmith.engine.report.page import render, write_page
 from sightsmith.engine.report.plan_table import CHOICES
-from sightsmith.engine.runs.run_dir import FINISHED
+from sightsmith.engine.runs.next_commands import next_commands
+from sightsmith.engine.runs.run_dir import FINISHED, PAUSED
 from sightsmith.engine.search.search_space import Parameter
 from sightsmith.engine.search.sweep_plan import SweepPlan
 from sightsmith.engine.search.sweep_syntax import as_distribution
-from sightsmith.engine.search.sweep_table import SweepRow, best_row, value_text
+from sightsmith.engine.search.sweep_table import SweepRow, best_row
+from sightsmith.engine.training.bootstrap import LEVEL
 
 MIN_SCORES = 8
 """Fewer scores do not show which keys matter."""
 
 
-def write_sweep_report(folder: Path, plan: SweepPlan, rows: Sequence[SweepRow]) -> None:
-    """Write the page ``report/index.html`` into the sweep's folder."""
+def write_sweep_report(folder: Path, plan: SweepPlan, rows: Sequence[SweepRow], metric: str, continuation: str = "",
+                       ) -> Path:
+    """Write the page ``report/index.html`` into the sweep's folder; returns its path. ``metric`` is the name of the
+    score, ``continuation`` the command that goes on with an unfinished sweep."""
     names = [parameter.name for parameter in plan.space]
     best = best_row(rows)
     hours = sum(row.status.get("device_hours", 0.0) for row in rows)
     scored = [row for row in rows if row.score is not None]
-    headline = [("best score", format_metric(best.score) if best else "none", f"trial {best.number}" if best else ""),
-                ("trials", str(len(rows)), f"{sum(row.status['status'] == FINISHED for row in rows)} finished"),
-                ("device hours", f"{hours:.2g}", "")]
-    sections = [_trials(names, rows, best)]
+    headline = [(f"best {_words(metric)}", format_metric(best.score) if best else "none",
+                 f"trial {best.number}" if best else ""),
+                ("trials", str(len(rows)), _states(rows)), ("device hours", f"{hours:.2g}", "")]
+    sections = [_trials(folder, names, rows, best, metric)]
     if scored:
-        sections.append(_progress(scored))
-        sections += [section for section in (_parallel(plan.space, scored), _importance(plan.space, scored),
+        sections.append(_progress(scored, metric))
+        sections += [section for section in (_parallel(plan.space, scored, metric), _importance(plan.space, scored),
                                              _lineage(rows)) if section is not None]
     if plan.choice:
         sections.append(Section("Recommendation", header=CHOICES, rows=plan.choice))
-    write_page(folder / "report", f"Sweep {folder.name}", "", "", headline, sections)
+    commands = [("go on with this search", continuation)] if continuation else []
+    if best is not None and best.status["status"] == FINISHED:
+        commands += next_commands(folder / str(best.number))
+    sections.append(Section("Next", html=render("commands.html", commands=commands),
+                            sources=("../sweep.json",)))
+    warnings = [] if best is None else [f"Trial {best.number}: {text}" for text in best.status.get("warnings") or ()]
+    write_page(folder / "report", f"Sweep {folder.name}", "", "", headline, sections, warnings)
+    return folder / "report" / "index.html"
 
 
-def _trials(names: Sequence[str], rows: Sequence[SweepRow], best: SweepRow | None) -> Section:
-    header = ("trial", *names, "epochs", "status", "score", "interval", "")
-    cells = tuple((row.number, *(value_text(row.suggestion.values[name]) for name in names),
-                   row.status.get("epoch", ""), row.status["status"],
-                   "" if row.score is None else format_metric(row.score), _span(row.status),
-                   "best" if row is best else str(row.status.get("message") or "")) for row in rows)
+def _words(metric: str) -> str:
+    return metric.replace("_", " ")
+
+
+def _states(rows: Sequence[SweepRow]) -> str:
+    """``3 finished, 5 paused``."""
+    return ", ".join(f"{number} {state}" for state, number in Counter(row.state for row in rows).items())
+
+
+def _trials(folder: Path, names: Sequence[str], rows: Sequence[SweepRow], best: SweepRow | None, metric: str,
+            ) -> Section:
+    header = ("trial", *names, "epochs", "status", _words(metric), f"{LEVEL} % interval", "note")
+    cells = tuple((_link(folder, row.number), *(row.suggestion.values[name] for name in names),
+                   row.status.get("epoch", ""), row.state, "" if row.score is None else row.score, _span(row.status),
+                   _note(row, best)) for row in rows)
     note = "" if best is None else (
         f"The best trial is in the folder {best.number}, next to that of this report. The best of many scores on the "
         "same cases is slightly optimistic: evaluate it on cases that no trial was scored on.")
-    return Section("Trials", note=note, header=header, rows=cells)
+    return Section("Trials", note=note, header=header, rows=cells, filters=("status",), sources=("../sweep.csv",))
+
+
+def _note(row: SweepRow, best: SweepRow | None) -> str:
+    return "best" if row is best else "" if row.state == PAUSED else str(row.status.get("message") or "")
+
+
+def _link(folder: Path, trial: int) -> Any:
+    """The trial's report, or its folder as long as it has none; its number if it has not begun."""
+    for path in (f"{trial}/report/index.html", str(trial)):
+        if (folder / path).exists():
+            return Link(str(trial), f"../{path}")
+    return trial
 
 
 def _span(status: Mapping[str, Any]) -> str:
@@ -61,7 +93,7 @@ def _span(status: Mapping[str, Any]) -> str:
     return "" if low is None or high is None else f"{format_metric(low)} to {format_metric(high)}"
 
 
-def _progress(scored: Sequence[SweepRow]) -> Section:
+def _progress(scored: Sequence[SweepRow], metric: str) -> Section:
     plot = Figure(figsize=(9, 3.2), layout="constrained")
     axes = plot.subplots()
     numbers = [row.number for row in scored]
@@ -69,7 +101,7 @@ def _progress(scored: Sequence[SweepRow]) -> Section:
     best = [max(scores[:place + 1]) for place in range(len(scores))]
     axes.plot(numbers, scores, ".", label="trial")
     axes.step(numbers, best, where="post", color="tab:green", label="best so far")
-    axes.set(xlabel="trial", ylabel="score")
+    axes.set(xlabel="trial", ylabel=_words(metric))
     axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
     axes.grid(alpha=0.25)
     axes.legend()
@@ -86,7 +118,7 @@ def _places(parameter: Parameter, values: Sequence[Any]) -> tuple[list[float], s
     return [(scale(value) - low) / (high - low) for value in values], f"{parameter.low:g}", f"{parameter.high:g}"
 
 
-def _parallel(space: Sequence[Parameter], scored: Sequence[SweepRow]) -> Section | None:
+def _parallel(space: Sequence[Parameter], scored: Sequence[SweepRow], metric: str) -> Section | None:
     """Parallel coordinates: each trial is a line from parameter to parameter to its score."""
     if len(scored) < 2:
         return None
@@ -106,7 +138,7 @@ def _parallel(space: Sequence[Parameter], scored: Sequence[SweepRow]) -> Section
         axes.axvline(place, color="grey", linewidth=0.8)
         axes.text(place, -0.04, first, ha="center", va="top", fontsize=8)
         axes.text(place, 1.04, last, ha="center", va="bottom", fontsize=8)
-    axes.set_xticks(range(len(space) + 1), [*(parameter.label for parameter in space), "score"])
+    axes.set_xticks(range(len(space) + 1), [*(parameter.label for parameter in space), _words(metric)])
     axes.tick_params(axis="x", pad=16, length=0)
     axes.set_yticks([])
     axes.set_ylim(-0.02, 1.02)

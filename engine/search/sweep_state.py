@@ -13,13 +13,13 @@ from typing import Any
 from sightsmith.core.util.errors import FailedRunsError, Problem, UserError, describe_error
 from sightsmith.core.util.files import make_folder, resolved_path, write_json
 from sightsmith.core.util.reading import Damaged, Kind, read_json
-from sightsmith.engine.runs.run_dir import ERROR, FINISHED
+from sightsmith.engine.runs.run_dir import ERROR, FINISHED, SWEEP_CARD
 from sightsmith.engine.search.sweep_plan import SweepPlan
 from sightsmith.engine.search.sweep_table import SweepRow
 from sightsmith.engine.search.trial import RESUME, Trial
 from sightsmith.engine.search.tuner import Suggestion
 
-CARD, PROGRESS = "sweep.json", "progress.json"
+PROGRESS = "progress.json"
 PROGRESS_KINDS: Mapping[str, Kind] = {"seconds": float | int, "scores": list}
 HINT = "restore it from a copy of the folder, or start a new sweep"
 
@@ -29,26 +29,28 @@ class SweepState:
     """The trials of a sweep so far, and ``failures`` by trial number.
 
     The folder keeps the ``seconds`` that they took, and the ``scores`` of each batch that the tuner has been told and
-    has answered with more suggestions. ``continuation`` is the command that resumes the sweep.
+    has answered with more suggestions. ``continuation`` is the command that resumes the sweep, ``metric`` the name of
+    the score.
     """
 
     folder: Path
     plan: SweepPlan
     continuation: str
+    metric: str
     seconds: float = 0.0
     scores: list[list[float | None]] = field(default_factory=list)
     trials: list[Trial] = field(default_factory=list)
     failures: dict[int, Exception] = field(default_factory=dict)
 
     @classmethod
-    def load(cls, folder: Path, plan: SweepPlan, continuation: str) -> SweepState:
+    def load(cls, folder: Path, plan: SweepPlan, continuation: str, metric: str) -> SweepState:
         """The state that ``folder`` keeps; a new one if it keeps none."""
         path = folder / PROGRESS
         kept = read_json(path, PROGRESS_KINDS, HINT) if os.path.lexists(path) else {}
         if not all(isinstance(batch, list) and all(score is None or type(score) in (int, float) for score in batch)
                    for batch in kept.get("scores", ())):
             raise Damaged(path, "scores has other than lists of scores", HINT)
-        return cls(folder, plan, continuation, **{key: kept[key] for key in PROGRESS_KINDS & kept.keys()})
+        return cls(folder, plan, continuation, metric, **{key: kept[key] for key in PROGRESS_KINDS & kept.keys()})
 
     def save(self) -> None:
         write_json(self.folder / PROGRESS, {"seconds": self.seconds, "scores": self.scores})
@@ -90,13 +92,13 @@ def find_folder(folder: Path, resume: str, overrides: list[str]) -> Path:
     Raises UserError if there is a sweep already, or none to resume.
     """
     if resume.lower() == "false":
-        if (folder / CARD).exists():
+        if (folder / SWEEP_CARD).exists():
             raise UserError(f"{folder} already contains a sweep", hint=f"type {RESUME}={folder} to resume it")
         return folder
     if resume.lower() == "true":
         return _newest(folder.parent, overrides)
     folder = resolved_path(resume)
-    if not _is_over(folder / CARD, overrides):
+    if not _is_over(folder / SWEEP_CARD, overrides):
         raise UserError(f"{RESUME}={resume}: {folder} is not a sweep over the same values",
                         hint=f"type the overrides that it was started with, or omit {RESUME}")
     return folder
@@ -104,7 +106,7 @@ def find_folder(folder: Path, resume: str, overrides: list[str]) -> Path:
 
 def _newest(output_dir: Path, overrides: list[str]) -> Path:
     damaged = []
-    for path in sorted(output_dir.glob(f"*/{CARD}"), reverse=True):
+    for path in sorted(output_dir.glob(f"*/{SWEEP_CARD}"), reverse=True):
         try:
             if _is_over(path, overrides):
                 return path.parent
@@ -120,7 +122,7 @@ def _is_over(card: Path, overrides: list[str]) -> bool:
 
 def read_plan(folder: Path) -> SweepPlan | None:
     """The plan of the sweep in ``folder``; None for a new one."""
-    card = folder / CARD
+    card = folder / SWEEP_CARD
     if not os.path.lexists(card):
         return None
     try:
@@ -129,10 +131,11 @@ def read_plan(folder: Path) -> SweepPlan | None:
         raise Damaged(card, f"its plan is not that of a sweep: {error}", HINT) from error
 
 
-def write_plan(folder: Path, plan: SweepPlan, overrides: list[str]) -> None:
+def write_plan(state: SweepState, overrides: list[str]) -> None:
     """Create the folder of a new sweep."""
-    make_folder(folder)
-    write_json(folder / CARD, {"overrides": overrides, "plan": plan.to_json()})
+    make_folder(state.folder)
+    write_json(state.folder / SWEEP_CARD, {"overrides": overrides, "plan": state.plan.to_json(),
+                                     "continuation": state.continuation})
 
 
 def _by_reason(failures: Mapping[int, Exception]) -> str:

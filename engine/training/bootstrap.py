@@ -31,6 +31,10 @@ class Interval:
     def span(self) -> str:
         return f"undefined: {self.reason}" if self.low is None else f"{self.low:.4f} to {self.high:.4f}"
 
+    def short(self) -> str:
+        """Where there is little room."""
+        return self.span() if self.low is None else f"{LEVEL} % interval {self.span()}"
+
     def __str__(self) -> str:
         return f"{LEVEL} % confidence interval {self.span()}, {self.cases} case{'' if self.cases == 1 else 's'}"
 

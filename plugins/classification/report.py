@@ -14,6 +14,7 @@ from sightsmith.plugin import (
     Picture,
     Sample,
     Section,
+    counted,
     escape_dollars,
     format_metric,
     load_rgb,
@@ -44,7 +45,7 @@ def sections(results: Sequence[ClassificationResult], samples: Sequence[Sample],
               _errors(results, samples, scores, truth, classes, multi_label, config)]
     if not multi_label:
         parts.append(_label_errors(samples, scores, truth, classes, config))
-    return parts
+    return [*parts, _images(samples, scores, truth, predicted, classes)]
 
 
 def _per_class(results: Sequence[ClassificationResult], truth: Array, predicted: Array, classes: Sequence[str],
@@ -86,8 +87,8 @@ def _confusion(truth: Array, predicted: Array, classes: Sequence[str]) -> Sectio
 
 
 def _curves(scores: Array, truth: Array, classes: Sequence[str]) -> Section:
-    plot = Figure(figsize=(10, 4.2), layout="constrained")
-    roc, precision_recall = plot.subplots(1, 2)
+    plots = [Figure(figsize=(4.6, 4.2), layout="constrained") for _ in range(2)]
+    roc, precision_recall = (plot.subplots() for plot in plots)
     drawn, undefined = 0, []
     for number, name in enumerate(classes):
         real = truth[:, number]
@@ -102,7 +103,7 @@ def _curves(scores: Array, truth: Array, classes: Sequence[str]) -> Section:
             precision_recall.plot(recall, precision, label=f"{escape_dollars(name)}  {average:.3f}")
     roc.plot([0, 1], [0, 1], color="grey", linewidth=0.8, linestyle="--")
     roc.set(title="ROC (AUC)", xlabel="1 - specificity", ylabel="recall")
-    precision_recall.set(title="Precision and recall (average precision)", xlabel="recall", ylabel="precision",
+    precision_recall.set(title="Precision and recall (AP)", xlabel="recall", ylabel="precision",
                          ylim=(0, 1.02))
     for axes in (roc, precision_recall):
         axes.grid(alpha=0.25)
@@ -113,8 +114,7 @@ def _curves(scores: Array, truth: Array, classes: Sequence[str]) -> Section:
         notes.append(f"Undefined without both positives and negatives: {', '.join(undefined)}.")
     if drawn == DRAWN_CLASSES < len(classes) - len(undefined):
         notes.append(f"Only the first {DRAWN_CLASSES} classes are shown.")
-    return Section("ROC and precision-recall", figures=(plot,), name="roc-pr",
-                   note=" ".join(notes))
+    return Section("ROC and precision-recall", figures=tuple(plots), name="roc-pr", note=" ".join(notes))
 
 
 def _errors(results: Sequence[ClassificationResult], samples: Sequence[Sample], scores: Array, truth: Array,
@@ -138,9 +138,9 @@ def _errors(results: Sequence[ClassificationResult], samples: Sequence[Sample], 
         sample = samples[place]
         real = ", ".join(sample.labels) or "none"
         caption = f"true: {real}\npredicted: {predicted}, {100 * confidence:.0f} %"
-        pictures.append(Picture(load_rgb(sample, config.image), caption))
+        pictures.append(Picture(load_rgb(sample, config.image), caption, name=sample.key))
         rows.append((sample.key, real, predicted, confidence))
-    note = f"{len(wrong)} of {len(results)} images are misclassified."
+    note = f"{len(wrong):,} of {counted(len(results), 'image')} misclassified."
     return Section("Most confident errors", note=note, pictures=(("", tuple(pictures)),),
                    header=("image", "true", "predicted", "confidence"), rows=tuple(rows), name="errors")
 
@@ -173,10 +173,10 @@ def _found(samples: Sequence[Sample], scores: Array, truth: Array, predicted: Ar
                                      ("false positives", ~real & found, -score),
                                      ("false negatives", real & ~found, score)):
             places = [place for place in np.argsort(order, kind="stable").tolist() if chosen[place]]
-            pictures = tuple(Picture(load_rgb(samples[place], config.image), f"{score[place]:.2f}")
-                             for place in places[:SHOWN_THUMBNAILS])
+            pictures = tuple(Picture(load_rgb(samples[place], config.image), f"probability {score[place]:.2f}",
+                                     name=samples[place].key) for place in places[:SHOWN_THUMBNAILS])
             if pictures:
-                rows.append((f"{name}, {title}: {len(places)}", pictures))
+                rows.append((f"{name}, {title}: {counted(len(places), 'image')}", pictures))
     note = ("For each class, with its probability: the most confident true positives, the most confident false "
             "positives, and the false negatives with the lowest probability.")
     return Section("Examples", note=note, pictures=tuple(rows))
@@ -195,10 +195,28 @@ def _label_errors(samples: Sequence[Sample], scores: Array, truth: Array, classe
         label = classes[int(truth[place].argmax())]
         if len(pictures) < SHOWN_ERRORS:
             caption = f"label: {label}\nsuggested: {classes[number]}"
-            pictures.append(Picture(load_rgb(samples[place], config.image), caption))
+            pictures.append(Picture(load_rgb(samples[place], config.image), caption, name=samples[place].key))
         rows.append((samples[place].key, label, classes[number], float(scores[place, number])))
     note = ("The model predicts another class with a higher probability than the label, and at least with the mean "
             "probability of that class's own images (confident learning, Northcutt et al. 2021). Either the model or "
             "the label is wrong; check them by eye.")
     return Section(title, note=note, pictures=(("", tuple(pictures)),), name="suspected-label-errors", rows=tuple(rows),
                    header=("image", "label", "suggested", "probability of suggested"))
+
+
+def _images(samples: Sequence[Sample], scores: Array, truth: Array, predicted: Array, classes: Sequence[str],
+            ) -> Section:
+    """Every image, misclassified ones first."""
+    rows = []
+    for sample, score, real, found in zip(samples, scores, truth, predicted, strict=True):
+        true, said = (", ".join(name for name, there in zip(classes, labels, strict=True) if there) or "none"
+                      for labels in (real, found))
+        rows.append((sample.key, true, said, "yes" if true == said else "no", float(score.max()),
+                     float(np.where(real == 1, score, 1 - score).min())))
+    rows.sort(key=lambda row: (row[3], row[5]))
+    wrong = sum(row[3] == "no" for row in rows)
+    note = (f"{wrong:,} of {counted(len(rows), 'image')} misclassified; these come first, and of each kind those "
+            "whose true classes are least probable.")
+    return Section("Images", note=note, name="images", rows=tuple(rows), filters=("true", "predicted", "correct"),
+                   header=("image", "true", "predicted", "correct", "highest probability",
+                           "probability of what is true"))

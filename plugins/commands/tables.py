@@ -24,7 +24,7 @@ COLUMNS = {
     "presets": ("name", "task", "title", "modality", "classes", "cases", "network"),
     "formats": ("name", "description", "layout", "written"),
     "tuners": ("name", "trials", "space", "description"),
-    "runs": ("run", "network", "status", "progress", "score", "created"),
+    "runs": ("run", "network", "status", "progress", "metric", "score", "created"),
 }
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -21,6 +22,7 @@ from sightsmith.plugin import (
     Picture,
     Sample,
     Section,
+    counted,
     cut_out,
     escape_dollars,
     load_rgb,
@@ -52,7 +54,7 @@ def sections(results: Sequence[DetectionResult], samples: Sequence[Sample], clas
     findings = _findings(matched, len(images), len(classes))
     return [_summary(values, with_masks), _per_class(images, values, classes), _curves(images, classes, with_masks),
             _froc(matched, len(images), classes), _found(findings, images, samples, classes, config),
-            _hardest(findings, images, samples, classes, config)]
+            _hardest(findings, images, samples, classes, config), _images(findings, images, classes)]
 
 
 def _summary(values: dict[str, float | None], with_masks: bool) -> Section:
@@ -75,8 +77,10 @@ def _per_class(images: Sequence[DetectionResult], values: dict[str, float | None
 
 def _curves(images: Sequence[DetectionResult], classes: Sequence[str], with_masks: bool) -> Section:
     evaluation = evaluate(images, classes, "segm" if with_masks else "bbox")
-    plot = Figure(figsize=(9, 4), layout="constrained")
-    for axes, (place, title) in zip(plot.subplots(1, 2), ((0, "IoU 0.50"), (5, "IoU 0.75")), strict=True):
+    plots = []
+    for place, title in ((0, "IoU 0.50"), (5, "IoU 0.75")):
+        plots.append(Figure(figsize=(4.6, 4), layout="constrained"))
+        axes = plots[-1].subplots()
         for number, name in enumerate(classes[:DRAWN_CLASSES]):
             precision = evaluation.eval["precision"][place, :, number, 0, 2]
             if (precision > -1).any():
@@ -86,7 +90,7 @@ def _curves(images: Sequence[DetectionResult], classes: Sequence[str], with_mask
         axes.grid(alpha=0.25)
         if axes.lines:
             axes.legend(fontsize=8)
-    return Section("Precision and recall", figures=(plot,), name="precision-recall")
+    return Section("Precision and recall", figures=tuple(plots), name="precision-recall")
 
 
 def _froc(evaluation: Any, images: int, classes: Sequence[str]) -> Section:
@@ -157,8 +161,8 @@ def _found(findings: Sequence[_Finding], images: Sequence[DetectionResult], samp
             chosen = sorted(items, key=lambda item: (-item.score, item.place))[:SHOWN_THUMBNAILS]
             if chosen:
                 pictures = tuple(_cut(by_image[images[item.place]["truth"]["image"]], item.box, colour,
-                                      f"{item.score:.2f}" if item.score else "", config) for item in chosen)
-                rows.append((f"{name}, {kind}: {len(items)}", pictures))
+                                      f"score {item.score:.2f}" if item.score else "missed", config) for item in chosen)
+                rows.append((f"{name}, {kind}: {counted(len(items), 'object')}", pictures))
     note = (f"For each class, at an IoU of 0.5 and a score of at least {MIN_SCORE:g}: the most confident true "
             "positives, the most confident false positives, and false negatives.")
     return Section("Examples", note=note, pictures=tuple(rows))
@@ -171,7 +175,7 @@ def _box(annotation: dict[str, Any]) -> Box:
 
 def _cut(sample: Sample, box: Box, colour: Colour, caption: str, config: Config) -> Picture:
     cut, inside = cut_out(load_rgb(sample, config.image), box)
-    return Picture(cut, caption, ((inside, colour, ""),))
+    return Picture(cut, caption, ((inside, colour, ""),), name=sample.image)
 
 
 def _hardest(findings: Sequence[_Finding], images: Sequence[DetectionResult], samples: Sequence[Sample],
@@ -191,13 +195,31 @@ def _hardest(findings: Sequence[_Finding], images: Sequence[DetectionResult], sa
         boxes += [(_tuple(image["boxes"][number]), FALSE_POSITIVE, f"{classes[image['labels'][number]]} "
                    f"{image['scores'][number]:.2f}") for number in confident]
         missed = sum(item.kind == "false negatives" for item in wrong[place])
-        caption = f"{sample.image}\n{missed} false negatives, {len(wrong[place]) - missed} false positives"
-        pictures.append(Picture(load_rgb(sample, config.image), caption, tuple(boxes), LARGE))
+        caption = ", ".join((counted(missed, "false negative"), counted(len(wrong[place]) - missed, "false positive")))
+        pictures.append(Picture(load_rgb(sample, config.image), caption, tuple(boxes), LARGE, sample.image))
     if not pictures:
         return Section("Hardest images", note="None: all objects are found, and there are no false positives.")
     note = ("The images with the most false negatives and false positives. Green: annotated objects; red: predictions "
             f"with a score of at least {MIN_SCORE:g}.")
     return Section("Hardest images", note=note, pictures=(("", tuple(pictures)),))
+
+
+def _images(findings: Sequence[_Finding], images: Sequence[DetectionResult], classes: Sequence[str]) -> Section:
+    """Every image, those with the most errors first."""
+    counts: Counter[tuple[int, str]] = Counter((item.place, item.kind) for item in findings)
+    rows = []
+    for place, image in enumerate(images):
+        hits, false, missed = (counts[place, kind] for kind in COLOURS)
+        truth, scores = image["truth"], image["scores"]
+        there = dict.fromkeys(classes[number] for number in truth["labels"][~truth["crowd"]])
+        rows.append((truth["image"], ", ".join(there) or "none", int((~truth["crowd"]).sum()), hits, missed, false,
+                     float(scores.max()) if len(scores) else None))
+    rows.sort(key=lambda row: (-row[4] - row[5], row[0]))
+    objects = sum(row[2] for row in rows)
+    note = (f"{counted(objects, 'object')} in {counted(len(rows), 'image')}, at an IoU of 0.5 and a score of at least "
+            f"{MIN_SCORE:g}; the images with the most errors come first.")
+    return Section("Images", note=note, name="images", rows=tuple(rows), filters=("classes",), header=(
+        "image", "classes", "objects", "true positives", "false negatives", "false positives", "highest score"))
 
 
 def _tuple(box: Array) -> Box:

@@ -19,12 +19,12 @@ from sightsmith.plugin import (
     Sample,
     Section,
     blended,
+    counted,
     load_rgb,
     semantic_map,
 )
 from sightsmith.plugins.segmentation.metrics import PER_CLASS, SegmentationResult, class_metrics, compute, total
 
-LISTED = 20
 DRAWN_CLASSES = 12
 OPACITY = 0.55
 COUNTS = ("TP", "FP", "FN", "TN")
@@ -44,7 +44,7 @@ def sections(results: Sequence[SegmentationResult], samples: Sequence[Sample], c
              ) -> list[Section]:
     """In page order. ``results`` and ``samples`` correspond one to one."""
     return [_per_class(results, classes), _confusion(results, classes),
-            _found(results, samples, classes, config), _worst(results, samples, classes)]
+            _found(results, samples, classes, config), _images(results, samples, classes)]
 
 
 def _per_class(results: Sequence[SegmentationResult], classes: Sequence[str]) -> Section:
@@ -95,14 +95,19 @@ def _coloured(result: SegmentationResult, sample: Sample, classes: Sequence[str]
     found, actual = (predicted == number) & (truth != IGNORED), truth == number
     colours = np.select([(found & actual)[..., None], found[..., None]],
                         [np.array(TRUE_POSITIVE), np.array(FALSE_POSITIVE)], np.array(FALSE_NEGATIVE))
-    return Picture(blended(image, colours, OPACITY * (found | actual)), caption)
+    return Picture(blended(image, colours, OPACITY * (found | actual)), caption, name=sample.key)
 
 
-def _worst(results: Sequence[SegmentationResult], samples: Sequence[Sample], classes: Sequence[str]) -> Section:
-    scored = []
+def _images(results: Sequence[SegmentationResult], samples: Sequence[Sample], classes: Sequence[str]) -> Section:
+    """Every image or tile, those with the lowest Dice first."""
+    rows = []
     for result, sample in zip(results, samples, strict=True):
-        dice = compute([result], classes)["dice"]
-        if dice is not None:
-            scored.append((dice, sample.key))
-    rows = tuple((key, dice) for dice, key in sorted(scored)[:LISTED])
-    return Section("Images with the lowest Dice", header=("image", "Dice"), rows=rows, name="worst")
+        found = compute([result], classes)
+        true = result["counts"].sum(1)
+        names = ", ".join(name for name, pixels in zip(classes, true[1:], strict=True) if pixels) or "none"
+        rows.append((sample.key, names, found["dice"], found["miou"], found["pixel_accuracy"]))
+    rows.sort(key=lambda row: (row[2] is None, row[2], row[0]))
+    note = (f"{counted(len(rows), 'image')}, the lowest Dice first. Dice and IoU are means over the classes in the "
+            "image, undefined where there is none.")
+    return Section("Images", note=note, name="images", rows=tuple(rows), filters=("classes",),
+                   header=("image", "classes", "Dice", "mean IoU", "pixel accuracy"))

@@ -6,6 +6,7 @@ import io
 import sys
 
 import pytest
+from rich.table import Table
 
 from sightsmith.engine.pipeline.console import console, tracked
 
@@ -17,9 +18,18 @@ def test_a_notebook_gets_plain_lines(monkeypatch):
     monkeypatch.setattr(sys, "stdout", output)
     monkeypatch.setattr(sys, "stderr", errors)
     assert list(tracked("abc", "predicting")) == ["a", "b", "c"]
-    console().print("[bold]epoch 1/2[/]")
+    console().print("epoch 1/2", style="bold")
     assert not console().is_terminal
     assert (output.getvalue(), errors.getvalue()) == ("epoch 1/2\n", "")
+
+
+def test_brackets_are_no_markup(capsys):
+    table = Table("value", title="[csv]")
+    table.add_row("logger=[csv,tensorboard]")
+    console().print("sightsmith train 'logger=[csv]'")
+    console().print(table)
+    said = capsys.readouterr().out
+    assert "'logger=[csv]'" in said and "logger=[csv,tensorboard]" in said and said.count("[csv]") == 2
 
 
 @pytest.mark.parametrize("terminal", [True, False])

@@ -52,7 +52,8 @@ def test_classes_are_named_with_their_shares(sheet):
     captions = [picture.caption for _, row in section.pictures for picture in row[1:]]
     assert not section.html
     for caption in captions:
-        assert sum(float(part.split()[-1]) for part in caption.split(", ")) == pytest.approx(1, abs=0.02)
+        shares = [float(part.partition(": share ")[2] or 1) for part in caption.split(", ")]
+        assert sum(shares) == pytest.approx(1, abs=0.02)
     assert any(", " in caption for caption in captions)
 
 

@@ -56,7 +56,7 @@ def test_a_killed_population_goes_on_to_the_same_end(tmp_path):
         assert_same_run(first / number, second / number)
     assert table(first) == table(second)
     rows = table(first)
-    assert [(row["status"], row["epochs"]) for row in rows] == [("stopped", "2")] * 3 + [("finished", "4")] * 3
+    assert [(row["status"], row["epochs"]) for row in rows] == [("paused", "2")] * 3 + [("finished", "4")] * 3
     assert {row["parent"] for row in rows[:3]} == {""}
     assert {row["parent"] for row in rows[3:]} < {"0", "1", "2"}  # one has been replaced
     # What nobody goes on from any more takes no room; a winner is a run like any other.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import html
 import json
 import os
 import signal
@@ -133,7 +134,7 @@ def test_a_killed_sweep_goes_on_to_the_same_end(tmp_path):
 
 def test_ctrl_c_stops_all_of_it(tmp_path):
     process = start(tmp_path, *RUN, "hyper.epochs=50", "trainer.checkpoint_minutes=0.001",
-                    "hyper.learning_rate=0.001,0.002")
+                    "hyper.learning_rate=0.001,0.002", "logger=[csv]")
     try:
         wait_for(process, lambda: list(tmp_path.glob(f"*/0/{CHECKPOINT}")))
         os.kill(process.pid, signal.SIGINT)
@@ -143,4 +144,10 @@ def test_ctrl_c_stops_all_of_it(tmp_path):
     assert code == 130
     assert ("The sweep was stopped. Resume it with:\n"
             f"  sightsmith train --multirun output_dir={tmp_path} {RUN[0]}") in output
+    assert " 'logger=[csv]' " in output.partition("Resume it with:")[2]
+    assert output.count("trainer.resume=") == 1, output  # not one for the trial too
+    assert output.index("Resume it with:") > output.index("Report: ")
+    assert output.rstrip().endswith(f"trainer.resume={run_folder(tmp_path)}")
+    page = html.unescape((run_folder(tmp_path) / "report" / "index.html").read_text())
+    assert page.count(f"trainer.resume={run_folder(tmp_path)}") == 1 and "best accuracy" in page
     assert [row["status"] for row in table(tmp_path)] == ["stopped", "waiting"]

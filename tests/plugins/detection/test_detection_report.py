@@ -33,12 +33,21 @@ def test_the_hardest_images_are_those_with_most_errors_whatever_the_loss_of_thei
     by_title = {section.title: section for section in sections(results, samples, CLASSES, False,
                                                                configure("any", size=96))}
     [[_, pictures]] = by_title["Hardest images"].pictures
-    assert [picture.caption for picture in pictures] == [
-        "worst.png\n2 false negatives, 1 false positives", "false.png\n0 false negatives, 1 false positives",
-        "missed.png\n1 false negatives, 0 false positives"]
+    assert [(picture.name, picture.caption) for picture in pictures] == [
+        ("worst.png", "2 false negatives, 1 false positive"), ("false.png", "0 false negatives, 1 false positive"),
+        ("missed.png", "1 false negative, 0 false positives")]
     titles = [title for title, _ in by_title["Examples"].pictures]
-    assert titles == ["light, true positives: 4", "light, false negatives: 1", "dark, true positives: 3",
-                      "dark, false positives: 2", "dark, false negatives: 2"]
+    assert titles == ["light, true positives: 4 objects", "light, false negatives: 1 object",
+                      "dark, true positives: 3 objects", "dark, false positives: 2 objects",
+                      "dark, false negatives: 2 objects"]
+    assert [picture.caption for _, row in by_title["Examples"].pictures for picture in row][3:5] == [
+        "score 0.90", "missed"]
+    images = by_title["Images"]
+    assert [row[:6] for row in images.rows] == [
+        ("worst.png", "light, dark", 2, 0, 2, 1), ("false.png", "light, dark", 2, 2, 0, 1),
+        ("missed.png", "light, dark", 2, 1, 1, 0), ("alone.png", "light, dark", 2, 2, 0, 0),
+        ("found.png", "light, dark", 2, 2, 0, 0)]
+    assert images.note.startswith("10 objects in 5 images, ")
 
 
 def test_without_an_error_no_image_is_hard(squares, configure):
