@@ -94,6 +94,13 @@ def run_sweep(config: DictConfig, context: HydraContext, task_function: TaskFunc
     return _run(state, tuner, record, first, launcher, train)
 
 
+def _metric(plan: SweepPlan, config: DictConfig, plugins: Plugins) -> str:
+    """The metric that the trials are compared by; they may have tasks of their own, by presets too."""
+    if OmegaConf.is_missing(config.task, "name") or any(each.name == "task" for each in plan.space):
+        return "score"
+    return plugins.task(config.task.name).score
+
+
 def _plan(parsed: Sequence[Override], config: DictConfig, loader: ConfigLoader, record: TunerRecord, plugins: Plugins,
           ) -> SweepPlan:
     if record.searches:

@@ -50,7 +50,7 @@ def test_each_frame_of_a_file_and_every_file_that_cannot_be_read(digits, tmp_pat
     with pytest.raises(UserError) as refused:
         list(digits.predict([tmp_path / "text.png", tmp_path / "pages.tif", tmp_path / "gone.png"]))
     assert [str(problem).split(":")[0].rsplit("/", 1)[-1] for problem in refused.value.problems] == [
-        "text.png", "gone.png"]
+        "gone.png", "text.png"]
 
 
 @pytest.mark.slow
