@@ -39,12 +39,12 @@ class Baseline:
         """For a plot of the score."""
         return None if self.score is None else (self.what, self.score)
 
-    def warning(self, name: str, score: float | None, reasons: Sequence[str]) -> str:
-        """What the user must know if the baseline is not beaten."""
+    def warning(self, name: str, score: float | None, reasons: Sequence[str], *, folds: int = 0) -> str:
+        """What the user must know if the baseline is not beaten, on all images if there are ``folds``."""
         better = score is not None and self.score is not None and score > self.score
         if better and self.gain.cases < FEW_CASES:
-            reasons = [f"only {self.gain.cases} cases, which is too few to tell: dataset.folds=5 "
-                       "tests on all images", *reasons]
+            hint = "" if folds else ": dataset.folds=5 tests on all images"
+            reasons = [f"only {self.gain.cases} cases, which is too few to tell{hint}", *reasons]
         lines = [f"The score does not show that anything was learnt: {name} {format_metric(score)} is not "
                  f"significantly above {format_metric(self.score)}, that of predicting {one_line(self.what)} "
                  f"(difference: {self.gain})."]

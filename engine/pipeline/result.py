@@ -13,8 +13,8 @@ from sightsmith.core.plugins.manager import Plugins, load_plugins
 from sightsmith.core.util.errors import UserError, listed
 from sightsmith.core.util.html import ShownPage, html_table
 from sightsmith.core.util.text import format_metric
+from sightsmith.engine.runs import library_warnings
 from sightsmith.engine.runs.bundle import open_members, open_model, open_task
-from sightsmith.engine.runs.library_warnings import belongs_to, warnings_in_log
 from sightsmith.engine.runs.run_dir import RunDir
 
 if TYPE_CHECKING:
@@ -61,13 +61,13 @@ class Result:
                                            f"{low} to {high}"), ("report", self.report)])
 
     @cached_property
-    @warnings_in_log()
+    @library_warnings.warnings_in_log()
     def task(self) -> Task:
         """The task as the run used it, with its configuration and classes."""
         return open_task(self.run_dir, self.plugins)
 
     @cached_property
-    @warnings_in_log()
+    @library_warnings.warnings_in_log()
     def model(self) -> nn.Module:
         """The run's own model in eval mode, in mmengine's BaseModel contract: see :meth:`describe_model`. It is on the
         CPU until something is predicted on a GPU. Calling the result does everything for an image."""
@@ -89,7 +89,7 @@ class Result:
         """What predicts; with ``tta``, flipped views too. Raises UserError if the training showed none."""
         return self.predictor.with_flips() if tta else self.predictor
 
-    @warnings_in_log()
+    @library_warnings.warnings_in_log()
     def predict(self, images: Any, device: str | None = None, *, tta: bool = False) -> Predictions:
         """Predict one image or many: files, each frame of those that have several, folders, zips, and images from
         memory, also mixed in a list; in tiles if trained on tiles.
@@ -134,5 +134,5 @@ class Result:
         """
         folder = find_run(run)
         card = read_card(folder)
-        belongs_to(RunDir(folder.resolve()).log)
+        library_warnings.belongs_to(RunDir(folder.resolve()).log)
         return cls(folder.resolve(), card["metrics"], tuple(card["classes"]), plugins or load_plugins())

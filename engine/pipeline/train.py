@@ -242,7 +242,8 @@ def _nothing_learnt(planned: PlannedRun, fitted: FittedRun, status: Status | Non
     if baseline.beaten:
         return []
     reasons = likely_reasons(planned.task, planned.dataset, fitted.history, planned.plan.steps_per_epoch)
-    warning = baseline.warning(planned.task.score, kept.metrics[planned.task.score], reasons)
+    warning = baseline.warning(planned.task.score, kept.metrics[planned.task.score], reasons,
+                               folds=planned.plan.folds)
     status.warn(warning)
     return [warning]
 

@@ -80,8 +80,7 @@ def run_sweep(config: DictConfig, context: HydraContext, task_function: TaskFunc
         console().print(plan.table(record, tuner))
     first = ensure_valid(tuner.ask(), plan.space, record) if isinstance(tuner, Tuner) else ()
     state = SweepState.load(folder, plan, shlex.join([*command, f"{RESUME}={folder}"]),
-                            "score" if any(each.name == "task" for each in plan.space) else
-                            plugins.task(config.task.name).score)
+                            _metric(plan, config, plugins))
     _ensure_composable(state.next_trials(first), config, loader, plugins)
     if record.searches:
         _ensure_composable(state.next_trials(plan.probes()), config, loader, plugins)

@@ -55,7 +55,8 @@ def test_a_score_that_is_not_above_does_not(rights):
 def test_few_cases_are_a_reason_of_their_own():
     _, baseline = compared([True, False, False, True, True, False])
     assert not baseline.beaten
-    assert "only 6 cases" in baseline.warning("accuracy", 0.5, [])
+    assert "only 6 cases, which is too few to tell: dataset.folds=5" in baseline.warning("accuracy", 0.5, [])
+    assert "dataset.folds" not in baseline.warning("accuracy", 0.5, [], folds=5)
 
 
 def test_of_a_single_case_only_the_score_tells():

@@ -36,6 +36,11 @@ def _services_end():
     wandb.teardown()
 
 
+def contents(folder: Path) -> dict[str, bytes]:
+    """The files below ``folder``, by their path relative to it."""
+    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
 @pytest.fixture(scope="module")
 def database(tmp_path_factory) -> Path:
     """An empty database of MLflow's, to copy: making one takes seconds."""
@@ -96,8 +101,7 @@ def test_mlflow_has_configuration_metrics_report_and_state(run):
     stored = Path(tracked.info.artifact_uri.removeprefix("file://"))
     assert stored.is_relative_to(run.parent / "mlartifacts")
     assert (stored / "config.yaml").read_bytes() == (run / "config.yaml").read_bytes()
-    assert {path.name: path.read_bytes() for path in (stored / "report").iterdir()} == \
-        {path.name: path.read_bytes() for path in (run / "report").iterdir()}
+    assert contents(stored / "report") == contents(run / "report")
 
 
 def test_wandb_has_configuration_metrics_report_and_state(run):
@@ -120,7 +124,7 @@ def test_wandb_has_configuration_metrics_report_and_state(run):
     [artifact] = [record.artifact for record in sessions[1] if record.HasField("artifact")]
     assert artifact.type == "report"
     files = {item.path: item for item in artifact.manifest.contents}
-    assert files.keys() == {path.name for path in (run / "report").iterdir()}
+    assert files.keys() == contents(run / "report").keys()
     media = {path.name.split("_")[0] for path in run.glob("wandb/offline-run-*/files/media/images/report/*.png")}
     assert media == {path.stem for path in (run / "report").glob("*.png")}
     [page] = run.glob("wandb/offline-run-*/files/media/html/report/*.html")

@@ -159,8 +159,6 @@ def test_an_image_of_which_the_last_layers_leave_nothing(tmp_path, network):
     (["network=mmdet"], "choose one of its networks with network.config"),
     (["network=mmdet", "network.config=fast_rcnn/fast-rcnn_r50_fpn_1x_coco"], "takes proposals in addition"),
     (["network.config=rtmdet/rtmdet_s_8xb32-300e_coco"], "leave network.config out"),
-    (["network=mmdet", "network.config=yolox/yolox_tiny_8xb8-300e_coco", "network.weights=none",
-      "image.windows=[[1,2],[3,4]]"], "have 2 channels, and networks with the backbone CSPDarknet take 3"),
     (["hyper.class_balance=loss", "task.label_smoothing=0.1"], "task.label_smoothing belongs to task=classification"),
     (["network=resnet18"], "is for classification, not for detection"),
 ])
