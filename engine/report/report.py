@@ -50,7 +50,7 @@ def write_report(run: RunDir, task: Task, plan: Plan, dataset: CheckedDataset, h
     write_page(
         run.report, plan.name, _subtitle(run, plan, dataset), task.config.description,
         headline=[*((f"{name}, {data}", format_metric(score), interval.short()) for data, score, interval in scores),
-                  ("validation loss", format_metric(metrics.get("loss")), ""),
+                  (f"loss, {scores[0][0]}", format_metric(metrics.get("loss")), ""),
                   ("best epoch", f"{best_epoch} of {len(history)}", _early_stop(task.config, history)),
                   ("training time", format_duration(seconds), speed)],
         sections=sections, warnings=warnings, shown=shown_bands(task.config.image, dataset.infos.values()))
