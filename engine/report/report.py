@@ -51,6 +51,7 @@ def write_report(run: RunDir, task: Task, plan: Plan, dataset: CheckedDataset, h
         run.report, plan.name, _subtitle(run, plan, dataset), task.config.description,
         headline=[*((f"{name}, {data}", format_metric(score), interval.short()) for data, score, interval in scores),
                   (f"loss, {scores[0][0]}", format_metric(metrics.get("loss")), ""),
+                  ("epochs of the refit", str(plan.epochs), "") if plan.refit else
                   ("best epoch", f"{best_epoch} of {len(history)}", _early_stop(task.config, history)),
                   ("training time", format_duration(seconds), speed)],
         sections=sections, warnings=warnings, shown=shown_bands(task.config.image, dataset.infos.values()))
@@ -86,8 +87,8 @@ def _early_stop(config: Config, history: Sequence[Mapping[str, Any]]) -> str:
 
 def _scores(name: str, scores: Sequence[tuple[str, float | None, Interval]]) -> Section:
     note = (f"The interval shows how much the score depends on the choice of cases: percentile bootstrap, cases "
-            f"resampled {RESAMPLES:,} times with replacement. Images of one group are one case. The best epoch was "
-            "chosen by the validation score, which is therefore slightly optimistic.")
+            f"resampled {RESAMPLES:,} times with replacement. Images of one group are one case. A score on validation "
+            "is optimistic, because it has chosen the best epoch.")
     return Section("Score", note=note, name="score", rows=tuple(
         (data, score, interval.low, interval.high, interval.cases) for data, score, interval in scores),
         header=("", name, f"{LEVEL} % confidence interval from", "to", "cases"))
