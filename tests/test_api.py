@@ -167,6 +167,7 @@ def test_the_functions_take_a_run_as_the_commands_do(digits, tmp_path, monkeypat
     assert found.splits["validation"].metrics["accuracy"] == digits.metrics["accuracy"]
     assert found.folder.parent == tmp_path / "evaluations"
     assert "<td>validation</td><td>20</td>" in found._repr_html_()
+    assert "'accuracy': " in repr(found) and "Sample(" not in repr(found)
     assert found.show()._repr_html_().startswith("<iframe srcdoc=\"&lt;!doctype html")
     code, _, errors = within("evaluate", "run=last", "split=validation", f"output_dir={tmp_path / 'again'}")
     assert code == 0, errors
@@ -197,6 +198,7 @@ def test_inspect_returns_problems_instead_of_raising(tmp_path):
     (tmp_path / "<set>" / "cat" / "bad.png").write_text("no picture")
     found = sightsmith.inspect(dataset=tmp_path / "<set>")
     assert [problem.file for problem in found.problems if problem.severity == "error"] == ["cat/bad.png"]
+    assert "cat/bad.png" in repr(found) and "Sample(" not in repr(found)
     html = found._repr_html_()
     assert "<td>cat/bad.png</td>" in html and "&lt;set&gt;" in html and "<set>" not in html
     assert found.to_json()["classes"]["dog"]["train"] + found.to_json()["classes"]["dog"]["validation"] == 12

@@ -122,11 +122,11 @@ class CheckedDataset:
     are masks. ``left_out`` has the names of images that could not be read, with ``dataset.on_bad_image=skip``.
     """
 
-    index: DatasetIndex
+    index: DatasetIndex = field(repr=False)
     reason: str
-    train: tuple[Sample, ...]
-    validation: tuple[Sample, ...]
-    infos: Mapping[str, ImageInfo]
+    train: tuple[Sample, ...] = field(repr=False)
+    validation: tuple[Sample, ...] = field(repr=False)
+    infos: Mapping[str, ImageInfo] = field(repr=False)
     problems: tuple[Problem, ...]
     data_digest: str
     split_digest: str

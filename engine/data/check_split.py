@@ -32,7 +32,7 @@ def about_split(train: Sequence[Sample], validation: Sequence[Sample]) -> list[P
         what = f"only {cases} cases" if cases < FEWEST_CASES else \
             f"fewer than {FEWEST_OF_CLASS} images of {len(few)} classes: {listed(few)}"
         problems.append(Problem(f"validation has {what}, so the score on it is uncertain", severity="warning",
-                                hint="dataset.folds=5 measures on all images in turn"))
+                                hint="cross-validation, dataset.folds, measures on all images in turn"))
     return problems
 
 

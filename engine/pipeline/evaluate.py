@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -46,8 +46,8 @@ class SplitEvaluation:
     ``tta_gain`` is what test-time augmentation gained, if ``results`` are with it.
     """
 
-    samples: tuple[Sample, ...]
-    results: list[SampleResult]
+    samples: tuple[Sample, ...] = field(repr=False)
+    results: list[SampleResult] = field(repr=False)
     metrics: dict[str, float | None]
     interval: Interval
     tta_gain: Gain | None = None

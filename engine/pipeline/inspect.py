@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from sightsmith.core.config.compose import compose
@@ -28,7 +28,7 @@ class Inspection:
     """A checked data set, the configuration that it was checked for, and its ``near_duplicates``."""
 
     dataset: CheckedDataset
-    config: Config
+    config: Config = field(repr=False)
     near_duplicates: tuple[Pair, ...]
 
     @property

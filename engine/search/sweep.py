@@ -37,7 +37,7 @@ from sightsmith.engine.search.suggestions import ensure_valid
 from sightsmith.engine.search.sweep_plan import SweepPlan
 from sightsmith.engine.search.sweep_state import SweepState, discard_checkpoints, find_folder, read_plan, write_plan
 from sightsmith.engine.search.sweep_table import SweepRow, best_row, summary, write_table
-from sightsmith.engine.search.trial import RESUME, Trial
+from sightsmith.engine.search.trial import RESUME, Trial, failure
 from sightsmith.engine.search.tuner import AsynchronousTuner, Suggestion, Tuner
 
 SWEEP_FREE_KEYS = (RESUME, "tuner.time_budget", "tuner.max_failure_rate")
@@ -79,14 +79,15 @@ def run_sweep(config: DictConfig, context: HydraContext, task_function: TaskFunc
     if record.searches:
         console().print(plan.table(record, tuner))
     first = ensure_valid(tuner.ask(), plan.space, record) if isinstance(tuner, Tuner) else ()
-    state = SweepState.load(folder, plan, shlex.join([*command, f"{RESUME}={folder}"]),
+    resumes = [] if config.trainer.dry_run else [f"{RESUME}={folder}"]
+    state = SweepState.load(folder, plan, shlex.join([*command, *resumes]),
                             _metric(plan, config, plugins))
     _ensure_composable(state.next_trials(first), config, loader, plugins)
     if record.searches:
         _ensure_composable(state.next_trials(plan.probes()), config, loader, plugins)
     if config.trainer.dry_run:
-        planned = [] if record.searches else state.next_trials(first)
-        return SweepResult([result for trial in planned for result in launcher.start([trial])])
+        state.trials = [] if record.searches else state.next_trials(first)
+        return _dry_run(state, launcher)
     if read_plan(folder) is None:
         write_plan(state, lines)
     train = TrainHere(plan, folder, config, context, task_function, Singleton.get_state())
@@ -127,6 +128,16 @@ def _share_folder(config: DictConfig, folder: Path) -> None:
 def _ensure_composable(trials: Sequence[Trial], config: DictConfig, loader: ConfigLoader, plugins: Plugins) -> None:
     for trial in trials:
         resolve(*without_hydra(loader.load_sweep_config(config, list(trial.overrides))), plugins)
+
+
+def _dry_run(state: SweepState, launcher: TrialLauncher) -> SweepResult:
+    """Plan all trials, even if some cannot be planned. Raises FailedRunsError for those."""
+    returns = [result for trial in state.trials for result in launcher.start([trial])]
+    state.failures |= {trial.number: found for trial, result in zip(state.trials, returns, strict=True)
+                       if (found := failure(result))}
+    if state.failures:
+        raise state.failed_runs()
+    return SweepResult(returns)
 
 
 def _run(state: SweepState, tuner: Tuner | AsynchronousTuner, record: TunerRecord, first: Sequence[Suggestion],

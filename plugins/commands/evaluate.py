@@ -21,7 +21,8 @@ class Evaluate(LabelledData):
     report. Without dataset.root, it uses the run's own data set. Classes are matched by name. Images that cannot be
     read are left out and named, and the exit code is then 1."""
 
-    run: Path = key("the run: its folder, its name, or last", metavar="RUN", offers="runs")
+    run: Path = key("the run: its folder, its name, or last", metavar="RUN", offers="runs",
+                    elsewhere=("model", "weights"))
     split: str | None = key("evaluate only this split", None, metavar="NAME")
     tta: bool = key("test-time augmentation: combine the predictions for flipped views, and measure the gain", False)
     output_dir: Path | None = key("folder for the results, by default RUN/evaluations", None, metavar="FOLDER",

@@ -21,8 +21,9 @@ class Export(LabelledData):
     validation images, or on those of dataset.root: if its outputs differ or its score is lower, nothing is written and
     the exit code is 1. ONNX needs `pip install 'sightsmith[export]'`."""
 
-    run: Path = key("the run: its folder, its name, or last", metavar="RUN", offers="runs")
-    format: str = key("the file format: `sightsmith list exporters`", metavar="onnx", offers="export_formats")
+    run: Path = key("the run: its folder, its name, or last", metavar="RUN", offers="runs",
+                    elsewhere=("model", "weights"))
+    format: str = key("the file format: `sightsmith list exporters`", metavar="FORMAT", offers="export_formats")
     tolerance: float = key("maximum difference of an output", 0.001, low=0, high=1)
     output_dir: Path | None = key("folder for the results, by default RUN/exports", None, metavar="FOLDER",
                                    offers="files")

@@ -12,7 +12,7 @@ class LabelledData:
     """A labelled data set, and how to read it."""
 
     dataset_root: str | None = key("folder or zip with labelled images", None, name="dataset.root", metavar="FOLDER",
-                                   offers="files")
+                                   offers="files", elsewhere=("dataset", "data", "root"))
     dataset_format: str | None = key("its format: `sightsmith list formats`", None, name="dataset.format",
                                      metavar="FORMAT", offers="dataset_formats")
     dataset_group_by: str | None = key("how to group its images, as for `train`", None, name="dataset.group_by",

@@ -20,11 +20,14 @@ class Predict:
     drawn in, a page with all of them, and optionally annotation that you can correct and train on. Images that cannot
     be read are named, and the exit code is then 1."""
 
-    run: Path = key("the run: its folder, its name, or last", metavar="RUN", offers="runs")
-    input: str = key("an image, a folder or a zip file", metavar="PATH", offers="files")
+    run: Path = key("the run: its folder, its name, or last", metavar="RUN", offers="runs",
+                    elsewhere=("model", "weights"))
+    input: str = key("an image, a folder or a zip file", metavar="PATH", offers="files",
+                     elsewhere=("source", "images", "dataset", "data"))
     format: str | None = key("also write annotation in this format: `sightsmith list formats`", None, metavar="NAME",
                             offers="writers")
-    min_score: float = key("minimum score of objects to count, draw and annotate", 0.3, low=0, high=1)
+    min_score: float = key("minimum score of objects to count, draw and annotate", 0.3, low=0, high=1,
+                           elsewhere=("conf", "threshold"))
     pictures: bool = key("draw the predictions, and write a page with all of them", True)
     heatmaps: bool = key("write heat maps of what the class is based on; classification only", False)
     tta: bool = key("test-time augmentation: combine the predictions for flipped views, if trained with flips", False)

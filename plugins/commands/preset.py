@@ -20,7 +20,8 @@ class CreatePreset:
     to it, or a Python package that others can install."""
 
     action: str = word("what to do", choices=("create",))
-    run: Path = key("the run: its folder, its name, or last", metavar="RUN", offers="runs")
+    run: Path = key("the run: its folder, its name, or last", metavar="RUN", offers="runs",
+                    elsewhere=("model", "weights"))
     name: str = key("the preset's name", metavar="NAME")
     output_dir: Path = key("folder for the preset", Path("presets"), metavar="FOLDER", offers="files")
     package: bool = key("create a package", False)

@@ -19,7 +19,8 @@ class Serve:
     as the body; GET / is a page to try it. Needs `pip install 'sightsmith[serve]'`. There is no authentication; run
     it only on a network you trust."""
 
-    run: Path = key("the run: its folder, its name, or last", metavar="RUN", offers="runs")
+    run: Path = key("the run: its folder, its name, or last", metavar="RUN", offers="runs",
+                    elsewhere=("model", "weights"))
     host: str = key("the address to listen on", "127.0.0.1")
     port: int = key("the port; 0: any free port", 8000, low=0, high=65_535)
     megabytes: float = key("maximum size of a request body", 20.0, low=0.001, high=10_000)

@@ -18,7 +18,7 @@ import argparse
 import dataclasses
 import textwrap
 import typing
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import MISSING, dataclass
 from inspect import cleandoc
 from pathlib import Path
@@ -38,11 +38,12 @@ WIDTH = 100
 
 
 def key(help: str, default: Any = MISSING, *, name: str = "", metavar: str = "", low: float | None = None,
-        high: float | None = None, choices: tuple[str, ...] = (), offers: Offers = "") -> Any:
+        high: float | None = None, choices: tuple[str, ...] = (), offers: Offers = "",
+        elsewhere: tuple[str, ...] = ()) -> Any:
     """``key=value``; required without a ``default``. ``name`` is the key if it differs from the field's name;
-    ``metavar`` stands for the value in the help."""
+    ``metavar`` stands for the value in the help, ``elsewhere`` are names that the key has in other programs."""
     return _declared("key", help, default, name=name, metavar=metavar, low=low, high=high, choices=choices,
-                     offers=offers)
+                     offers=offers, elsewhere=elsewhere)
 
 
 def flag(help: str, default: Any = False, *, metavar: str = "", offers: Offers = "") -> Any:
@@ -80,6 +81,7 @@ class Argument:
     high: float | None = None
     choices: tuple[str, ...] = ()
     offers: Offers = ""
+    elsewhere: tuple[str, ...] = ()
 
     @property
     def required(self) -> bool:
@@ -173,15 +175,21 @@ def parse(settings: type[Settings], arguments: Sequence[str], record: CommandRec
         elif rest is not None:
             values.setdefault(rest, []).append(text)
         elif equals:
-            problems.append(Problem(f"unknown key {name!r}.{near(name, keys)}"))
+            problems.append(Problem(f"unknown key {name!r}.{_near_key(name, keys)}"))
         else:
             problems.append(Problem(f"{text!r} is not KEY=VALUE" if keys else f"unexpected argument {text!r}"))
-    problems += [Problem(f"{item.usage} is required") for item in known if item.required and item.field not in values]
+    problems += [Problem(f"{item.usage} is required", hint=item.help) for item in known
+                 if item.required and item.field not in values]
     if problems:
         one = f" {problems[0]}" if len(problems) == 1 else ""
         raise UserError(f"sightsmith {record.name}:{one}", problems=[] if one else problems,
                         hint=f"`sightsmith {record.name} --help` shows all arguments")
     return settings(**values)
+
+
+def _near_key(name: str, keys: Mapping[str, Argument]) -> str:
+    known = next((key for key, item in keys.items() if name in item.elsewhere), None)
+    return f" Here it is called {known!r}." if known else near(name, keys)
 
 
 def _parser(settings: type[Any], known: Sequence[Argument], record: CommandRecord) -> argparse.ArgumentParser:

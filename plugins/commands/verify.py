@@ -19,7 +19,8 @@ class Verify:
     """Compare a finished run's lock file with the current data, files and environment. With rerun=true, train it again
     and compare the weights. Exit code 0: everything is identical."""
 
-    run: Path = key("the run: its folder, its name, or last", metavar="RUN", offers="runs")
+    run: Path = key("the run: its folder, its name, or last", metavar="RUN", offers="runs",
+                    elsewhere=("model", "weights"))
     rerun: bool = key("train again in a new run folder", False)
     json: bool = flag("print one JSON object")
 

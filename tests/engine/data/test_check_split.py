@@ -29,7 +29,7 @@ def said(root, *overrides):
 
 
 @pytest.mark.parametrize(("images", "told"), [
-    (6, "cases, so the score on it is uncertain"),
+    (6, "score on it is uncertain\n      cross-validation, dataset.folds, measures on all images in turn"),
     (20, "validation has fewer than 5 images of 2 classes: cat (4), dog (4)"), (25, None),
 ])
 def test_a_small_validation_part_is_told(images, told, tmp_path):

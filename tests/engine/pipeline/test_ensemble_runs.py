@@ -138,7 +138,7 @@ def test_a_refit_is_kept_with_the_score_of_the_folds(trained, tmp_path):
     assert (refit.run_dir / "refit" / "checkpoints" / "last" / "state.safetensors").is_file()
     page = refit.report.read_text()
     assert "Refitted on all 60 images, 60 cases, for" in page
-    assert "accuracy, validation, before the refit" in page
+    assert "accuracy, validation, before the refit" in page and "loss, cross-validation" in page
     warnings = []
     evaluate(refit, split="validation", output_dir=tmp_path, report=warnings.append)
     assert any("was refitted on its training and validation images" in line for line in warnings)

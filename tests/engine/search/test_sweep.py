@@ -118,6 +118,14 @@ def test_a_mistake_in_one_combination_is_told_before_the_first_run(tmp_path):
     assert not list(tmp_path.rglob("config.yaml"))
 
 
+def test_a_dry_run_over_presets_tells_what_cannot_be_planned(tmp_path):
+    said = refused("train", f"output_dir={tmp_path}", "--multirun", "preset=pneumothorax,skin_lesions",
+                   "dataset.root=nowhere", "trainer.dry_run=true")
+    assert "2 of 2 trials failed:\n  trial 0, 1: dataset.root=nowhere: there is no such folder." in said
+    assert "trainer.resume" not in said
+    assert not list(tmp_path.rglob("*.json"))
+
+
 @pytest.mark.slow
 def test_a_killed_sweep_goes_on_to_the_same_end(tmp_path):
     sweep = [*RUN, "hyper.epochs=2", "trainer.checkpoint_minutes=0.001", "hyper.learning_rate=0.001,0.002,0.003"]

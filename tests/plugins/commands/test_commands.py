@@ -135,7 +135,7 @@ class Everything:
     """All kinds of arguments."""
 
     kind: str = word("which", choices=("cats", "dogs"))
-    count: int = key("how many", low=1, high=9)
+    count: int = key("how many", low=1, high=9, elsewhere=("amount",))
     part: float | None = key("how much", None, name="some.part", low=0, high=1)
     sure: bool = key("whether", False)
     json: bool = flag("as JSON")
@@ -160,5 +160,8 @@ def test_all_mistakes_are_said_at_once():
     with pytest.raises(UserError) as raised:
         parse(Everything, ["count="], RECORD)
     assert [problem.message for problem in raised.value.problems] == ["count= has an empty value", "KIND is required"]
+    assert raised.value.problems[-1].hint == "which"
+    with pytest.raises(UserError, match="^sightsmith all: unknown key 'amount'. Here it is called 'count'."):
+        parse(Everything, ["cats", "count=1", "amount=2"], RECORD)
     with pytest.raises(UserError, match="^sightsmith all: unknown key 'kount'. Did you mean 'count'?"):
         parse(Everything, ["cats", "count=1", "kount=2"], RECORD)
