@@ -43,7 +43,7 @@ def losses(package: str, name: str, options: dict[str, Any], folder: Path, size:
     torch.manual_seed(seed)
     source, _ = task.build_model()
     with torch.no_grad():
-        for head in task._heads(source, lambda task: task.adapted()):
+        for head in task._heads(source, lambda larger: larger):
             source.state_dict()[head].add_(torch.randn_like(source.state_dict()[head]))  # else classes are alike
     torch.save({"state_dict": source.state_dict(), "meta": {"dataset_meta": {"classes": CLASSES}}},
                folder / "source.pth")

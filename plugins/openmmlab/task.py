@@ -47,9 +47,9 @@ class OpenMMLabTask(Task[ResultT, PredictionT]):
     """A task whose networks are configurations of the zoo of :attr:`package`."""
 
     package: str
+    """``mmdet`` or ``mmseg``"""
     returned: str
     """what the model adds to a data sample"""
-    """``mmdet`` or ``mmseg``"""
 
     def input_size(self) -> int:
         """The longer side of the network's input, pixels."""

@@ -45,7 +45,7 @@ def bounded(monkeypatch, preset_folder):
         (preset_folder / file.name).write_text(yaml.safe_dump(content))
         return find_preset(name, load_plugins())
 
-    monkeypatch.setattr(trial, "LONG_STEP", 0)  # one step of the trial is enough
+    monkeypatch.setattr(trial, "MODE_SECONDS", 0)  # one step of the trial is enough
     return install
 
 
