@@ -38,7 +38,8 @@ __all__ = ["PluginConformance"]
 
 HEAVY = ("torch", "torchvision", "mmengine", "mmcv", "mmdet", "mmseg", "accelerate")
 FAST = ["dataset.root=sample", "dataset.limit=40", "network.weights=none", "hyper.epochs=1", "hyper.batch_size=8",
-        "trainer.devices=1", "trainer.precision=fp32", "trainer.memory_format=contiguous", "trainer.num_workers=0"]
+        "dataset.folds=none", "trainer.devices=1", "trainer.precision=fp32", "trainer.memory_format=contiguous",
+        "trainer.num_workers=0"]
 SPACE = {"hyper.learning_rate": "0.1,0.01,0.001", "hyper.momentum": "0.5,0.9"}
 
 

@@ -59,7 +59,7 @@ def test_all_of_it_is_listed(environment):
         assert listed(environment, kind)[name]["provider"] == "timm (sightsmith-timm 0.1.0)"
     output = environment("-m", "sightsmith", "train", "--help")
     assert "one_at_a_time" in output and "json_lines" in output
-    output = environment("-m", "sightsmith", "train", "-sc", "query=bash", COMP_LINE="sightsmith train tuner=o")
+    output = environment("-m", "sightsmith", "--complete", "train", "tuner=o")
     assert output.split() == ["tuner=one_at_a_time"]
 
 

@@ -160,10 +160,12 @@ def train_again(path: Path, checks: Iterable[Check], plugins: Plugins) -> Rerun:
     planned |= {"pause_after_epoch": None, "time_budget": None}
     # What the recipe and the time budget led to is in the configuration.
     folds = planned_folds(run)[0]
-    dataset = replace(config.dataset, folds=str(folds or "none"), repeats=config.dataset.repeats if folds else 1)
+    divided: dict[str, Any] = {"folds": str(folds or "none"), "repeats": config.dataset.repeats if folds else 1}
     trainer = replace(config.trainer, **planned, resume="false", dry_run=False)
-    config = replace(config, recipe=PLATFORM, dataset=dataset, trainer=trainer, logger={})
+    config = replace(config, recipe=PLATFORM, dataset=replace(config.dataset, **divided), trainer=trainer,
+                     logger={})
     overrides = [*read_overrides(run),
+                 *(f"dataset.{key}={format_override(value)}" for key, value in divided.items()),
                  *(f"trainer.{key}={format_override(value)}" for key, value in planned.items())]
     result = start(config, overrides, plugins)
     assert result is not None  # not a dry run
