@@ -120,7 +120,7 @@ def test_the_plan_says_what_it_costs_and_why(tmp_path, capsys, monkeypatch, over
     assert start_run(compose(run, plugins), run, plugins) is None
     output = capsys.readouterr().out
     assert all(text in output for text in expected)
-    assert ("cross-validation" in output) is bool(expected)
+    assert ("│ cross-validation" in output) is bool(expected)
     assert not list(tmp_path.iterdir())
 
 
