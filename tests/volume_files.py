@@ -99,3 +99,13 @@ def brats(root: Path) -> Path:
                   affine_of("LAS", THICK))
         nifti(root / f"BraTS_00{case}" / f"BraTS_00{case}_seg.nii.gz", 4 * mask, affine_of("LAS", THICK))
     return root
+
+
+def with_secrets(outside: Path) -> Path:
+    """The folder ``set`` below ``outside``, with ``secret.raw`` outside of it, in a folder of it, and behind a link."""
+    folder = outside / "set"
+    (folder / "sub").mkdir(parents=True)
+    for place in (outside / "secret.raw", folder / "sub" / "secret.raw"):
+        place.write_bytes(VALUES.tobytes("F"))
+    (folder / "link.raw").symlink_to(outside / "secret.raw")
+    return folder

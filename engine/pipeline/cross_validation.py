@@ -26,7 +26,7 @@ from sightsmith.core.contracts.results import SampleResult
 from sightsmith.core.contracts.schema import Config
 from sightsmith.core.contracts.task import Task
 from sightsmith.core.util.errors import UserError
-from sightsmith.core.util.text import format_duration, format_metric
+from sightsmith.core.util.text import counted, format_duration, format_metric
 from sightsmith.engine.data.split import folds
 from sightsmith.engine.data.tiling import tile_dataset
 from sightsmith.engine.pipeline.replay import PREFIX
@@ -144,8 +144,13 @@ def choose_folds(dataset: CheckedDataset, config: Config, seconds: float, *, in_
     return folds, reason
 
 
+def validation_cases(dataset: CheckedDataset) -> int:
+    """The number of cases in validation; the images of a group are one."""
+    return len({sample.case for sample in dataset.validation})
+
+
 def _automatic_folds(dataset: CheckedDataset, config: Config, cases: int, seconds: float) -> tuple[int, str]:
-    validation = len({sample.case for sample in dataset.validation})
+    validation = validation_cases(dataset)
     if any(sample.split for sample in dataset.index.samples):
         return 0, "the data set brings its own split"
     if validation >= FEW_CASES:
@@ -153,16 +158,13 @@ def _automatic_folds(dataset: CheckedDataset, config: Config, cases: int, second
     if cases < AUTO_FOLDS:
         return 0, f"{cases} cases are too few"
     trainings = 1 + AUTO_FOLDS * config.dataset.repeats + bool(choose_refit(dataset, config, AUTO_FOLDS))
+    few = counted(validation, "validation case")
     budget = AUTO_MINUTES if config.trainer.time_budget is None else config.trainer.time_budget
     if seconds * trainings > 60 * budget:
         return 0, (f"{trainings} trainings may take {format_duration(seconds * trainings)}, more than {budget:g} "
-                   f"minutes, so that the score is of {_counted(validation)} that choose the epoch, too; "
+                   f"minutes, so that the score is of {few} that choose the epoch, too; "
                    f"dataset.folds={AUTO_FOLDS} cross-validates nevertheless")
-    return AUTO_FOLDS, f"only {_counted(validation)}; dataset.folds=none trains once"
-
-
-def _counted(validation: int) -> str:
-    return f"{validation} validation case{'' if validation == 1 else 's'}"
+    return AUTO_FOLDS, f"only {few}; dataset.folds=none trains once"
 
 
 def choose_refit(dataset: CheckedDataset, config: Config, folds: int) -> str:
@@ -171,7 +173,7 @@ def choose_refit(dataset: CheckedDataset, config: Config, folds: int) -> str:
     There is no refit in retraining, whose effect on the old classes is measured on the validation cases. Raises
     UserError if it is requested nevertheless, or if there are no folds to take its score from.
     """
-    validation, setting = len({sample.case for sample in dataset.validation}), config.dataset.refit.lower()
+    validation, setting = validation_cases(dataset), config.dataset.refit.lower()
     retraining = config.base_run.path is not None
     if setting == "true":
         if retraining:
@@ -182,7 +184,7 @@ def choose_refit(dataset: CheckedDataset, config: Config, folds: int) -> str:
                             "none", hint=f"type dataset.folds={AUTO_FOLDS}, or leave dataset.refit out")
         return "as set"
     wanted = setting == "auto" and folds and config.ensemble == "none" and not retraining
-    return f"only {_counted(validation)}" if wanted and validation < FEW_CASES else ""
+    return f"only {counted(validation, 'validation case')}" if wanted and validation < FEW_CASES else ""
 
 
 def _foldable(dataset: CheckedDataset, ensemble: str) -> list[Sample]:

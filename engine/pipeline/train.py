@@ -19,7 +19,7 @@ from sightsmith.core.util.reading import to_yaml
 from sightsmith.core.util.text import format_metric
 from sightsmith.engine.data.statistics import describe
 from sightsmith.engine.pipeline import forgetting
-from sightsmith.engine.pipeline.cross_validation import FEW_CASES, Reporters, cross_validate
+from sightsmith.engine.pipeline.cross_validation import FEW_CASES, Reporters, cross_validate, validation_cases
 from sightsmith.engine.pipeline.divergence import divergence, report_divergence
 from sightsmith.engine.pipeline.ensemble import ensemble_of_folds, soup_of_folds
 from sightsmith.engine.pipeline.fit import fit, reporters
@@ -218,7 +218,7 @@ def _with_folds(context: RunContext, planned: PlannedRun, run: RunDir, own: Kept
         return soup_of_folds(context, planned, kept, found.models)
     if planned.plan.refit:
         return refit(context, planned, run, kept, found, fold_reporters)
-    if len({sample.case for sample in planned.dataset.validation}) < FEW_CASES:
+    if validation_cases(planned.dataset) < FEW_CASES:
         return scored_by_folds(context, planned, kept, found, "validation, which chose the epoch")
     return kept
 

@@ -7,6 +7,7 @@ import shutil
 
 import numpy as np
 import pytest
+from told import problems
 from volume_files import THICK, affine_of, brats, decathlon, kits, nifti, organ
 
 from sightsmith.core.config.compose import compose
@@ -32,10 +33,6 @@ def read(root, *overrides, errors=False):
     if not errors:
         dataset.raise_for_errors()
     return dataset
-
-
-def problems(dataset, severity="error"):
-    return [str(problem) for problem in dataset.problems if problem.severity == severity]
 
 
 def test_a_folder_for_each_case(tmp_path):

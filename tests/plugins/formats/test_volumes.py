@@ -12,6 +12,7 @@ import pytest
 import tifffile
 from dicom_files import dicom
 from PIL import Image
+from told import problems
 from volume_files import THICK, affine_of, decathlon, nifti, organ, slicer
 
 from sightsmith.core.config.compose import compose
@@ -34,10 +35,6 @@ def read(root, *overrides, task="segmentation", errors=False):
     if not errors:
         dataset.raise_for_errors()
     return dataset
-
-
-def problems(dataset, severity="error"):
-    return [str(problem) for problem in dataset.problems if problem.severity == severity]
 
 
 def test_the_decathlon_and_its_slices(tmp_path):

@@ -8,7 +8,7 @@ import zlib
 import numpy as np
 import pytest
 from reading import probe, read_image
-from volume_files import THICK, VALUES, affine_of, nifti, values_of
+from volume_files import THICK, VALUES, affine_of, nifti, values_of, with_secrets
 
 from sightsmith.core.contracts.image import ImageError
 from sightsmith.core.plugins.manager import load_plugins
@@ -94,11 +94,7 @@ def test_colours_are_channels(tmp_path):
 @pytest.mark.parametrize("name", ["../secret.raw", "/etc/passwd", "LIST", "LIST 2", "a%d.raw 1 9 1", "sub/secret.raw",
                                   "..", "missing.raw", "link.raw"])
 def test_data_elsewhere_is_not_opened(tmp_path, name):
-    folder = tmp_path / "set"
-    (folder / "sub").mkdir(parents=True)
-    for place in (tmp_path / "secret.raw", folder / "sub" / "secret.raw"):
-        place.write_bytes(VALUES.tobytes("F"))
-    (folder / "link.raw").symlink_to(tmp_path / "secret.raw")
+    folder = with_secrets(tmp_path)
     path = metaimage(folder / "a.mhd", VALUES, data="a.raw", ElementDataFile=name)
     with pytest.raises(ImageError, match="only one file in the same folder|is not in the same folder|a link out of"):
         probe(path)

@@ -8,7 +8,7 @@ import nrrd
 import numpy as np
 import pytest
 from reading import probe, read_image
-from volume_files import THICK, VALUES, affine_of, nifti, slicer, values_of
+from volume_files import THICK, VALUES, affine_of, nifti, slicer, values_of, with_secrets
 
 from sightsmith.core.contracts.image import ImageError
 
@@ -64,11 +64,7 @@ def test_a_header_and_its_data_in_the_same_folder(tmp_path, encoding):
 @pytest.mark.parametrize("name", ["../secret.raw", "/etc/passwd", "LIST", "LIST\na.raw\nb.raw", "a%d.raw 1 9 1",
                                   "sub/secret.raw", "..", "missing.raw", "link.raw"])
 def test_data_elsewhere_is_not_opened(tmp_path, name):
-    folder = tmp_path / "set"
-    (folder / "sub").mkdir(parents=True)
-    for place in (tmp_path / "secret.raw", folder / "sub" / "secret.raw"):
-        place.write_bytes(VALUES.tobytes("F"))
-    (folder / "link.raw").symlink_to(tmp_path / "secret.raw")
+    folder = with_secrets(tmp_path)
     path = slicer(folder / "a.nhdr", VALUES, encoding="raw")
     path.write_text(path.read_text().replace("data file: a.raw", f"data file: {name}"))
     with pytest.raises(ImageError, match="only one file in the same folder|is not in the same folder|a link out of"):
