@@ -17,8 +17,8 @@ import time
 
 import torch
 
-from sightsmith.core.config.compose import compose
 from sightsmith.core.plugins.manager import Plugins, load_plugins
+from sightsmith.engine.config.compose import compose
 from sightsmith.engine.data.augmentations import Seed, build_augmentation
 from sightsmith.engine.data.dataset_statistics import DatasetStatistics
 from sightsmith.engine.pipeline.load_dataset import check

@@ -15,7 +15,7 @@ import sys
 
 SCRIPT = """
 import sys, time
-from sightsmith.core.config.compose import compose
+from sightsmith.engine.config.compose import compose
 from sightsmith.core.plugins.manager import load_plugins
 from sightsmith.engine.pipeline.load_dataset import check
 plugins = load_plugins()

@@ -20,8 +20,8 @@ from accelerate import Accelerator
 from torch.nn import functional
 from torch.utils.data import DataLoader
 
-from sightsmith.core.config.compose import compose
 from sightsmith.core.plugins.manager import load_plugins
+from sightsmith.engine.config.compose import compose
 from sightsmith.engine.pipeline.load_dataset import check
 from sightsmith.engine.runs.run_dir import RunDir
 from sightsmith.engine.training import distributed as ranks

@@ -27,10 +27,10 @@ import torch
 from PIL import Image
 from safetensors.torch import load_file
 
-from sightsmith.core.config.compose import compose
 from sightsmith.core.contracts.network_record import NetworkRecord
 from sightsmith.core.plugins.manager import Plugins, load_plugins
 from sightsmith.core.util.errors import StoppedError, UserError
+from sightsmith.engine.config.compose import compose
 from sightsmith.engine.pipeline.start import start
 
 RECIPES = ("default", "published", "platform")

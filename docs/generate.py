@@ -28,10 +28,10 @@ from unittest.mock import patch
 from markup import code, markdown, table
 
 from sightsmith.cli import main
-from sightsmith.core.config.overrides import all_keys
 from sightsmith.core.contracts.keys import format_override
 from sightsmith.core.plugins import hookspecs
 from sightsmith.core.plugins.manager import load_plugins
+from sightsmith.engine.config.overrides import all_keys
 
 DOCS = Path(__file__).resolve().parent
 ROOT = DOCS.parent

@@ -141,7 +141,7 @@ def _overrides(function: str, overrides: Sequence[str], settings: Mapping[str, A
 
 def _dataset(dataset: str | os.PathLike[str] | Mapping[str, Any] | None) -> dict[str, str]:
     """The keys of ``evaluate`` and ``export``."""
-    from sightsmith.core.config.literal import unquoted
+    from sightsmith.engine.config.literal import unquoted
     from sightsmith.engine.search.keywords import as_overrides
 
     if not isinstance(dataset, Mapping):

@@ -21,14 +21,14 @@ import numpy as np
 from PIL import Image
 
 import sightsmith
-from sightsmith.core.config.compose import compose
-from sightsmith.core.config.presets import load_presets
 from sightsmith.core.contracts.annotation import ANNOTATION_ORDER, Annotation, Object, Polygons
 from sightsmith.core.contracts.dataset import DatasetIndex, Sample
 from sightsmith.core.contracts.logger import MetricLogger
 from sightsmith.core.contracts.records import Record
 from sightsmith.core.contracts.task import Task
 from sightsmith.core.plugins.manager import load_plugins
+from sightsmith.engine.config.compose import compose
+from sightsmith.engine.config.presets import load_presets
 from sightsmith.engine.data.augmentations import build_augmentation
 from sightsmith.engine.data.images import probe
 from sightsmith.engine.search.sweep_syntax import parse_space

@@ -28,9 +28,9 @@ from hostile_images import hostile
 from mutations import Mutation, mutated
 
 from sightsmith.cli import main
-from sightsmith.core.config.compose import compose
 from sightsmith.core.contracts.schema import Config
 from sightsmith.core.plugins.manager import load_plugins
+from sightsmith.engine.config.compose import compose
 from sightsmith.engine.pipeline import inspect as inspecting
 
 SECONDS = 60

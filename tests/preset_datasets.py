@@ -11,7 +11,7 @@ from dicom_files import dicom
 from object_datasets import packed
 from pydicom.uid import generate_uid
 
-from sightsmith.core.config.presets import Preset
+from sightsmith.engine.config.presets import Preset
 
 SIDE = 64
 """Of every image, pixels."""

@@ -34,6 +34,8 @@ PLANTED = (
     ("independence", {"plugins/formats/planted.py": "import sightsmith.plugins.tuners.grid"},
      "sightsmith.plugins.formats.planted"),
     ("torch", {"core/util/planted.py": "def late():\n    import torch.nn"}, "sightsmith.core.util.planted"),
+    ("torch", {"engine/config/planted.py": "import torchvision"}, "sightsmith.engine.config.planted"),
+    ("engine", {"engine/data/planted.py": "import sightsmith.engine.config.compose"}, "sightsmith.engine.data.planted"),
     ("hydra", {"engine/runs/planted.py": "from hydra.core import utils"}, "sightsmith.engine.runs.planted"),
     ("pluggy", {"engine/runs/planted.py": "import pluggy"}, "sightsmith.engine.runs.planted"),
     ("accelerate", {"plugins/classification/planted.py": "import accelerate.utils"},

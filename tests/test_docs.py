@@ -16,9 +16,9 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from PIL import Image
 
 from sightsmith.cli import main
-from sightsmith.core.config.literal import as_typed
-from sightsmith.core.config.overrides import all_keys
 from sightsmith.core.plugins.manager import load_plugins
+from sightsmith.engine.config.literal import as_typed
+from sightsmith.engine.config.overrides import all_keys
 
 ROOT = Path(__file__).parents[1]
 README = ROOT / "README.md"

@@ -22,7 +22,7 @@ MAX_CHANNELS = 64
 def _value(default: Any, help: str, *, low: float | None = None, high: float | None = None,
            choices: tuple[str, ...] = (), literal: LiteralKind | None = None) -> Any:
     """A key. A ``literal`` one is text that is taken as typed, without Hydra's grammar: see
-    :mod:`sightsmith.core.config.literal`."""
+    :mod:`sightsmith.engine.config.literal`."""
     return field(default=default, metadata={"help": help, "low": low, "high": high, "choices": choices,
                                             "literal": literal})
 

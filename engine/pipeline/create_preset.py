@@ -14,12 +14,6 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from sightsmith.core.config.base_run import recipe
-from sightsmith.core.config.literal import validate_no_interpolation
-from sightsmith.core.config.model_card import CARD, HINT, WEIGHTS, read_card, restore_config
-from sightsmith.core.config.overrides import all_keys
-from sightsmith.core.config.presets import SUFFIX, load_presets
-from sightsmith.core.config.run_plugins import ensure_plugins
 from sightsmith.core.contracts.keys import is_among
 from sightsmith.core.contracts.records import Provider
 from sightsmith.core.contracts.schema import Config, PresetConfig
@@ -27,6 +21,12 @@ from sightsmith.core.plugins.manager import Plugins
 from sightsmith.core.util.errors import Problem, UserError
 from sightsmith.core.util.files import fill_file, fill_folder, make_folder, write_atomic
 from sightsmith.core.util.reading import Damaged, read_json, to_yaml
+from sightsmith.engine.config.base_run import recipe
+from sightsmith.engine.config.literal import validate_no_interpolation
+from sightsmith.engine.config.model_card import CARD, HINT, WEIGHTS, read_card, restore_config
+from sightsmith.engine.config.overrides import all_keys
+from sightsmith.engine.config.presets import SUFFIX, load_presets
+from sightsmith.engine.config.run_plugins import ensure_plugins
 from sightsmith.engine.runs.run_dir import RunDir
 
 CARD_KEYS = ("title", "description", "modality", "body_part", "images", "licence", "tunable")

@@ -11,7 +11,6 @@ from typing import Any
 import torch
 from rich.table import Table
 
-from sightsmith.core.config.model_card import read_card
 from sightsmith.core.contracts.dataset import CheckedDataset, Sample
 from sightsmith.core.contracts.report import Section
 from sightsmith.core.contracts.results import SampleResult
@@ -21,6 +20,7 @@ from sightsmith.core.util.errors import Problem, UserError
 from sightsmith.core.util.files import ensure_writable, write_json
 from sightsmith.core.util.html import ShownPage, html_table
 from sightsmith.core.util.text import counted, format_metric
+from sightsmith.engine.config.model_card import read_card
 from sightsmith.engine.data.thumbnails import shown_bands
 from sightsmith.engine.data.tiling import tiled
 from sightsmith.engine.pipeline.inference import Predictor

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from sightsmith.core.config.literal import is_sweep, unquoted
 from sightsmith.core.contracts.annotation import ANNOTATION_ORDER, Annotation, can_derive
 from sightsmith.core.contracts.dataset import DatasetIndex
 from sightsmith.core.plugins.manager import Plugins
 from sightsmith.core.util.errors import UserError
 from sightsmith.core.util.files import cache_dir
 from sightsmith.core.util.text import one_line
+from sightsmith.engine.config.literal import is_sweep, unquoted
 
 SHORT, ROOT, FORMAT = "dataset=", "dataset.root=", "dataset.format="
 DECIDES = ("task=", "preset=", "base_run=", "hydra.searchpath=")

@@ -6,12 +6,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
-from sightsmith.core.config.compose import compose
 from sightsmith.core.contracts.dataset import CheckedDataset
 from sightsmith.core.contracts.recommendation import Recommendation
 from sightsmith.core.contracts.schema import Config
 from sightsmith.core.util.errors import Problem, has_errors
 from sightsmith.core.util.html import html_table
+from sightsmith.engine.config.compose import compose
 from sightsmith.engine.data.channels import choose_channels
 from sightsmith.engine.data.check_split import across
 from sightsmith.engine.data.near_duplicates import Pair, near_duplicates

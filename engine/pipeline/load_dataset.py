@@ -7,14 +7,14 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sightsmith.core.config.base_run import find_base_run
-from sightsmith.core.config.model_card import read_card
-from sightsmith.core.config.presets import data_rows
 from sightsmith.core.contracts.dataset import CheckedDataset
 from sightsmith.core.contracts.schema import Config, PresetConfig
 from sightsmith.core.util.errors import Problem, UserError
 from sightsmith.core.util.files import cache_dir
 from sightsmith.core.util.text import one_line
+from sightsmith.engine.config.base_run import find_base_run
+from sightsmith.engine.config.model_card import read_card
+from sightsmith.engine.config.presets import data_rows
 from sightsmith.engine.data.check import check_dataset
 from sightsmith.engine.pipeline.replay import with_replay
 

@@ -10,8 +10,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from sightsmith.core.config.literal import without_interpolation
-from sightsmith.core.config.presets import is_file
 from sightsmith.core.contracts.dataset import CheckedDataset
 from sightsmith.core.contracts.keys import walk
 from sightsmith.core.contracts.recommendation import Recommendation
@@ -20,6 +18,8 @@ from sightsmith.core.plugins.manager import Plugins
 from sightsmith.core.util.errors import UserError
 from sightsmith.core.util.files import make_folder, write_atomic
 from sightsmith.core.util.text import one_line
+from sightsmith.engine.config.literal import without_interpolation
+from sightsmith.engine.config.presets import is_file
 from sightsmith.engine.pipeline.prepare import choose
 from sightsmith.engine.pipeline.recipe import YOU, fixed_keys
 

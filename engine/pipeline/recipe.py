@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 
-from sightsmith.core.config.compose import reference
-from sightsmith.core.config.overrides import GROUPS, parse_overrides
 from sightsmith.core.contracts.keys import is_among, walk
 from sightsmith.core.contracts.recommendation import Recommendation, RecommendedValue
 from sightsmith.core.contracts.schema import AUTO, Config
 from sightsmith.core.contracts.schema_values import check_values
 from sightsmith.core.plugins.manager import Plugins
 from sightsmith.core.util.errors import PluginError
+from sightsmith.engine.config.compose import reference
+from sightsmith.engine.config.overrides import GROUPS, parse_overrides
 from sightsmith.engine.data.dataset_statistics import DatasetStatistics
 
 RECIPE_KEYS = ("hyper", "augment", "image", "task", "dataset.tile", "dataset.tile_overlap", "dataset.folds",

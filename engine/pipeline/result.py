@@ -7,12 +7,12 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sightsmith.core.config.model_card import read_card
-from sightsmith.core.config.run_names import find_run
 from sightsmith.core.plugins.manager import Plugins, load_plugins
 from sightsmith.core.util.errors import UserError, listed
 from sightsmith.core.util.html import ShownPage, html_table
 from sightsmith.core.util.text import format_metric
+from sightsmith.engine.config.model_card import read_card
+from sightsmith.engine.config.run_names import find_run
 from sightsmith.engine.runs import library_warnings
 from sightsmith.engine.runs.bundle import open_members, open_model, open_task
 from sightsmith.engine.runs.run_dir import RunDir

@@ -9,7 +9,6 @@ from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import asdict
 from functools import partial
 
-from sightsmith.core.config.presets import preset_checksum
 from sightsmith.core.contracts.report import Section
 from sightsmith.core.contracts.schema import Config
 from sightsmith.core.util.announced import announced
@@ -17,6 +16,7 @@ from sightsmith.core.util.errors import NonFiniteLossError, StoppedError
 from sightsmith.core.util.files import make_folder, resolved_path, write_atomic, write_json
 from sightsmith.core.util.reading import to_yaml
 from sightsmith.core.util.text import format_metric
+from sightsmith.engine.config.presets import preset_checksum
 from sightsmith.engine.data.statistics import describe
 from sightsmith.engine.pipeline import forgetting
 from sightsmith.engine.pipeline.cross_validation import FEW_CASES, Reporters, cross_validate, validation_cases

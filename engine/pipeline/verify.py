@@ -10,10 +10,6 @@ from typing import Any
 
 from torch import Tensor
 
-from sightsmith.core.config.compose import compose, ensure_unlocked
-from sightsmith.core.config.model_card import HINT, read_card, restore_config
-from sightsmith.core.config.presets import choice_of, preset_checksum
-from sightsmith.core.config.run_plugins import ensure_plugins
 from sightsmith.core.contracts.keys import format_override
 from sightsmith.core.contracts.schema import PLATFORM, Config
 from sightsmith.core.contracts.schema_values import check_values
@@ -22,6 +18,10 @@ from sightsmith.core.util.digest import digest
 from sightsmith.core.util.errors import Problem, UserError, listed
 from sightsmith.core.util.reading import read_yaml
 from sightsmith.core.util.text import format_metric
+from sightsmith.engine.config.compose import compose, ensure_unlocked
+from sightsmith.engine.config.model_card import HINT, read_card, restore_config
+from sightsmith.engine.config.presets import choice_of, preset_checksum
+from sightsmith.engine.config.run_plugins import ensure_plugins
 from sightsmith.engine.pipeline.load_dataset import check
 from sightsmith.engine.pipeline.start import start
 from sightsmith.engine.runs import library_warnings

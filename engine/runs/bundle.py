@@ -8,10 +8,10 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
-from sightsmith.core.config.model_card import BUNDLE_FORMAT, CARD, WEIGHTS, card_path, read_card, restore_config
-from sightsmith.core.config.run_plugins import ensure_plugins
 from sightsmith.core.util.errors import UserError
 from sightsmith.core.util.files import write_json
+from sightsmith.engine.config.model_card import BUNDLE_FORMAT, CARD, WEIGHTS, card_path, read_card, restore_config
+from sightsmith.engine.config.run_plugins import ensure_plugins
 from sightsmith.engine.runs.checkpoint import HINT, load_tree, save_tree
 from sightsmith.engine.runs.run_dir import RunDir
 

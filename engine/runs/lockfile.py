@@ -9,11 +9,11 @@ from importlib.metadata import PackageNotFoundError, requires, version
 from pathlib import Path
 from typing import Any
 
-from sightsmith.core.config.run_plugins import plugins_of
 from sightsmith.core.plugins.manager import OWN_DISTRIBUTION, Plugins
 from sightsmith.core.util.digest import digest
 from sightsmith.core.util.files import write_json
 from sightsmith.core.util.reading import Damaged, read_json
+from sightsmith.engine.config.run_plugins import plugins_of
 
 PARTS = {
     "data": "the images or their labels", "split": "the split into training and validation",

@@ -14,11 +14,11 @@ from typing import Any
 
 import psutil
 
-from sightsmith.core.config.model_card import FOLDER
-from sightsmith.core.config.run_plugins import LOCK
 from sightsmith.core.util.errors import UserError
 from sightsmith.core.util.files import make_folder, write_atomic, write_json
 from sightsmith.core.util.reading import Kind, parse_json, read_json, read_text, validate_fields
+from sightsmith.engine.config.model_card import FOLDER
+from sightsmith.engine.config.run_plugins import LOCK
 
 WAITING, RUNNING, FINISHED, STOPPED, ERROR = "waiting", "running", "finished", "stopped", "error"
 SWEEP_CARD = "sweep.json"

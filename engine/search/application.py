@@ -16,11 +16,11 @@ from hydra.core.global_hydra import GlobalHydra
 from hydra.types import HydraContext, RunMode
 from omegaconf import OmegaConf
 
-from sightsmith.core.config.compose import compose_quoted, install
-from sightsmith.core.config.overrides import typed_overrides
 from sightsmith.core.contracts.plan import Plan
 from sightsmith.core.plugins.manager import Plugins
 from sightsmith.core.util.errors import StoppedError, UserError
+from sightsmith.engine.config.compose import compose_quoted, install
+from sightsmith.engine.config.overrides import typed_overrides
 from sightsmith.engine.pipeline.find_task import with_task
 from sightsmith.engine.pipeline.result import Result
 from sightsmith.engine.pipeline.start import plan as make_plan

@@ -14,11 +14,11 @@ from hydra.types import RunMode
 from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
-from sightsmith.core.config.compose import install
-from sightsmith.core.config.explain import explain
-from sightsmith.core.config.overrides import familiar_key, typed_overrides
 from sightsmith.core.plugins.manager import Plugins
 from sightsmith.core.util.errors import Problem, UserError
+from sightsmith.engine.config.compose import install
+from sightsmith.engine.config.explain import explain
+from sightsmith.engine.config.overrides import familiar_key, typed_overrides
 from sightsmith.engine.pipeline.find_task import spelled_out, with_task
 from sightsmith.engine.runs.resources import shortage_explained
 from sightsmith.engine.search.hydra_task import HydraTask

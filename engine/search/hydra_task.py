@@ -11,9 +11,9 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
 import sightsmith
-from sightsmith.core.config.compose import resolve
 from sightsmith.core.plugins.manager import Plugins
 from sightsmith.core.util.errors import UserError
+from sightsmith.engine.config.compose import resolve
 from sightsmith.engine.runs.next_commands import next_lines
 from sightsmith.engine.search.own_file import spelled_out
 

@@ -9,9 +9,9 @@ from collections.abc import Iterator, Mapping
 from enum import Enum
 from typing import Any
 
-from sightsmith.core.config.literal import quoted
 from sightsmith.core.contracts.keys import walk
 from sightsmith.core.util.errors import UserError
+from sightsmith.engine.config.literal import quoted
 
 WORD, LITERAL = re.compile(r"[A-Za-z_][\w./-]*", re.ASCII), re.compile("null|none|true|false|nan|inf", re.IGNORECASE)
 """Text that Hydra reads as it is, so that what resumes a run can be read too, except for what it takes for a value."""

@@ -19,12 +19,12 @@ from hydra.core.utils import JobReturn
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, OmegaConf, flag_override
 
-from sightsmith.core.config.compose import resolve, without_hydra
-from sightsmith.core.config.literal import quoted, without_interpolation
 from sightsmith.core.contracts.records import TunerRecord
 from sightsmith.core.plugins.manager import Plugins
 from sightsmith.core.util.errors import StoppedError, UserError
 from sightsmith.core.util.files import ensure_writable, resolved_path
+from sightsmith.engine.config.compose import resolve, without_hydra
+from sightsmith.engine.config.literal import quoted, without_interpolation
 from sightsmith.engine.pipeline.console import console
 from sightsmith.engine.runs.next_commands import next_lines
 from sightsmith.engine.runs.run_dir import FINISHED

@@ -14,14 +14,14 @@ from hydra.core.override_parser.types import Override
 from omegaconf import DictConfig, OmegaConf
 from rich.table import Table
 
-from sightsmith.core.config.compose import resolve, without_hydra
-from sightsmith.core.config.literal import quoted
 from sightsmith.core.contracts.keys import format_override, walk
 from sightsmith.core.contracts.recommendation import Recommendation, owned
 from sightsmith.core.contracts.records import TunerRecord
 from sightsmith.core.contracts.schema import AUTO, MANUAL, PLATFORM, Config
 from sightsmith.core.util.errors import Problem, UserError, near
 from sightsmith.core.util.text import format_duration
+from sightsmith.engine.config.compose import resolve, without_hydra
+from sightsmith.engine.config.literal import quoted
 from sightsmith.engine.report.plan_table import recommendation_rows
 from sightsmith.engine.search.search_space import Parameter, count
 from sightsmith.engine.search.sweep_syntax import parse_parameter, parse_space

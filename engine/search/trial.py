@@ -11,8 +11,8 @@ from typing import Any
 
 from hydra.core.utils import JobReturn
 
-from sightsmith.core.config.literal import quoted
 from sightsmith.core.util.errors import StoppedError
+from sightsmith.engine.config.literal import quoted
 from sightsmith.engine.runs.run_dir import FINISHED, WAITING, RunDir, read_status
 from sightsmith.engine.search.sweep_plan import SweepPlan
 from sightsmith.engine.search.tuner import Suggestion

@@ -8,11 +8,11 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from sightsmith.core.config.presets import Damaged, load_presets
 from sightsmith.core.contracts.network_record import NetworkRecord, ZooNetwork
 from sightsmith.core.contracts.records import Provider, Record
 from sightsmith.core.plugins.manager import OWN_DISTRIBUTION
 from sightsmith.core.util.errors import UserError, describe_error
+from sightsmith.engine.config.presets import Damaged, load_presets
 from sightsmith.engine.data import format_contract
 
 if TYPE_CHECKING:

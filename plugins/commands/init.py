@@ -27,8 +27,8 @@ class Init:
 def init_command(arguments: list[str], plugins: Plugins) -> int:
     options = parse(Init, arguments, plugins.commands["init"])
 
-    from sightsmith.core.config.compose import compose
-    from sightsmith.core.config.overrides import typed_overrides
+    from sightsmith.engine.config.compose import compose
+    from sightsmith.engine.config.overrides import typed_overrides
     from sightsmith.engine.pipeline.find_task import with_task
     from sightsmith.engine.pipeline.load_dataset import check
     from sightsmith.engine.pipeline.own_config import SUFFIX, command, ensure_possible, write_own_config

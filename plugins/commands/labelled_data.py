@@ -23,7 +23,7 @@ class LabelledData:
 
     def dataset(self) -> dict[str, str]:
         """The keys that are set, with their values."""
-        from sightsmith.core.config.literal import unquoted  # Hydra, which help and completion do without
+        from sightsmith.engine.config.literal import unquoted  # Hydra, which help and completion do without
 
         values = {entry.metadata["name"]: getattr(self, entry.name) for entry in fields(LabelledData)}
         return {name: unquoted(value) for name, value in values.items() if value is not None}

@@ -34,7 +34,7 @@ def list_command(arguments: list[str], plugins: Plugins) -> int:
     if options.name is not None and options.kind != "presets":
         raise UserError(f"sightsmith list {options.kind} takes no name, but got {options.name!r}")
 
-    from sightsmith.core.config.presets import find_preset
+    from sightsmith.engine.config.presets import find_preset
     from sightsmith.plugins.commands import listing, tables
     from sightsmith.plugins.commands.output import print_json
 

@@ -60,7 +60,7 @@ def _named(what: str, plugins: Plugins) -> Offer:
         return _offer([config for configs in zoos.values() for config in configs], network=list(zoos), of={
             config: {"network": [name]} for name, configs in zoos.items() for config in configs})
     if what == "presets":
-        from sightsmith.core.config.presets import load_presets
+        from sightsmith.engine.config.presets import load_presets
 
         found = load_presets(plugins, [])
         return _offer(found, "presets", of={name: {"task": [item.task]} for name, item in found.items()})
@@ -79,7 +79,7 @@ def _of_argument(item: Argument, plugins: Plugins) -> Offer:
 
 def _configuration(plugins: Plugins) -> dict[str, Offer]:
     """The keys and groups of ``train``."""
-    from sightsmith.core.config.overrides import all_keys
+    from sightsmith.engine.config.overrides import all_keys
 
     launchers = ["basic", *(["joblib"] if find_spec("hydra_plugins.hydra_joblib_launcher") else [])]
     found = {"task": _named("tasks", plugins), "dataset": _offer(["sample"], "files"),

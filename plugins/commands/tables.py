@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from itertools import zip_longest
 from typing import TYPE_CHECKING, Any
 
-from sightsmith.core.config.presets import Preset, choice_of, data_rows
 from sightsmith.core.util.text import one_line
+from sightsmith.engine.config.presets import Preset, choice_of, data_rows
 from sightsmith.engine.data.statistics import describe
 
 if TYPE_CHECKING:

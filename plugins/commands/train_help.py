@@ -48,7 +48,7 @@ def print_help(overrides: Sequence[str], plugins: Plugins) -> None:
 
 def _composed(overrides: Sequence[str], plugins: Plugins) -> Config | None:
     """The configuration of what is chosen; None if that is no task yet."""
-    from sightsmith.core.config.compose import compose
+    from sightsmith.engine.config.compose import compose
 
     names = [text.partition("=")[0] for text in overrides]
     if not {"task", "preset", "base_run"} & {*names}:
@@ -102,9 +102,9 @@ def _choices(config: Config | None, plugins: Plugins) -> str:
 
 
 def _print_keys(config: Config | None, chosen: Mapping[str, Any], plugins: Plugins) -> None:
-    from sightsmith.core.config.locked_keys import is_locked
-    from sightsmith.core.config.overrides import all_keys
-    from sightsmith.core.config.presets import choice_of, find_preset
+    from sightsmith.engine.config.locked_keys import is_locked
+    from sightsmith.engine.config.overrides import all_keys
+    from sightsmith.engine.config.presets import choice_of, find_preset
 
     values = {} if config is None else {key: value for key, _, value in walk(config)}
     options = {} if config is None else plugins.network(config.network.name).options

@@ -6,8 +6,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sightsmith.core.config.run_names import find_run
 from sightsmith.core.util.files import resolved_path
+from sightsmith.engine.config.run_names import find_run
 from sightsmith.plugins.commands.settings import flag, key, parse
 
 if TYPE_CHECKING:

@@ -13,11 +13,11 @@ from torch.utils.data import DataLoader
 
 import sightsmith
 from sightsmith.cli import main
-from sightsmith.core.config.compose import compose
-from sightsmith.core.config.overrides import all_keys
 from sightsmith.core.contracts.augmentation import AugmentationRecord
 from sightsmith.core.plugins.manager import load_plugins
 from sightsmith.core.util.errors import PluginError, UserError
+from sightsmith.engine.config.compose import compose
+from sightsmith.engine.config.overrides import all_keys
 from sightsmith.engine.data.augmentations import CheckedAugmentation, apply_augmentations, build_augmentation
 from sightsmith.engine.pipeline.load_dataset import check
 from sightsmith.engine.pipeline.start import start

@@ -16,8 +16,8 @@ from preset_datasets import PUBLISHED, fitting, published_weights
 
 import sightsmith
 from sightsmith import presets
-from sightsmith.core.config.presets import SUFFIX, find_preset, load_presets
 from sightsmith.core.plugins.manager import load_plugins
+from sightsmith.engine.config.presets import SUFFIX, find_preset, load_presets
 from sightsmith.engine.runs import published
 from sightsmith.engine.runs.run_dir import FINISHED
 from sightsmith.engine.runs.weights import file_digest

@@ -6,10 +6,10 @@ import dataclasses
 
 import pytest
 
-from sightsmith.core.config.compose import compose
 from sightsmith.core.contracts.keys import walk
 from sightsmith.core.plugins.manager import load_plugins
 from sightsmith.core.util.errors import UserError
+from sightsmith.engine.config.compose import compose
 
 GOOD = ["task=classification", "dataset.root=photos"]
 

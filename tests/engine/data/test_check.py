@@ -9,10 +9,10 @@ from dicom_files import slices
 from PIL import Image
 from told import told
 
-from sightsmith.core.config.compose import compose
 from sightsmith.core.contracts.schema import ImageConfig
 from sightsmith.core.plugins.manager import load_plugins
 from sightsmith.core.util.errors import UserError
+from sightsmith.engine.config.compose import compose
 from sightsmith.engine.data.statistics import describe
 from sightsmith.engine.pipeline.load_dataset import check
 

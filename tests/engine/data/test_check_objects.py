@@ -9,9 +9,9 @@ import pytest
 from told import told
 
 from sightsmith.cli import main
-from sightsmith.core.config.compose import compose
 from sightsmith.core.plugins.manager import load_plugins
 from sightsmith.core.util.errors import UserError
+from sightsmith.engine.config.compose import compose
 from sightsmith.engine.pipeline.load_dataset import check
 
 

@@ -8,8 +8,8 @@ from broken_datasets import picture
 from command_line import within
 from PIL import Image
 
-from sightsmith.core.config.compose import compose
 from sightsmith.core.plugins.manager import load_plugins
+from sightsmith.engine.config.compose import compose
 from sightsmith.engine.pipeline.load_dataset import check
 
 

@@ -7,9 +7,9 @@ import pytest
 from broken_datasets import folders
 from told import told
 
-from sightsmith.core.config.compose import compose
 from sightsmith.core.plugins.manager import load_plugins
 from sightsmith.core.util.errors import UserError
+from sightsmith.engine.config.compose import compose
 from sightsmith.engine.data.class_map import read_class_map
 from sightsmith.engine.pipeline.load_dataset import check
 from sightsmith.engine.pipeline.start import with_absolute_paths

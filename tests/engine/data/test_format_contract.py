@@ -7,8 +7,8 @@ import pytest
 from fake_plugins import with_plugin
 from PIL import Image
 
-from sightsmith.core.config.compose import compose
 from sightsmith.core.util.errors import PluginError
+from sightsmith.engine.config.compose import compose
 from sightsmith.engine.pipeline.load_dataset import check
 from sightsmith.plugin import DatasetFormatRecord, DatasetIndex, FormatMatch, Object, Sample
 

@@ -15,12 +15,12 @@ from PIL import Image
 from reading import READERS
 from told import told
 
-from sightsmith.core.config.compose import compose
 from sightsmith.core.contracts.image import Frame
 from sightsmith.core.contracts.records import ImageReaderRecord
 from sightsmith.core.contracts.schema import ImageConfig
 from sightsmith.core.plugins.manager import load_plugins
 from sightsmith.core.util.errors import UserError, has_errors
+from sightsmith.engine.config.compose import compose
 from sightsmith.engine.data.image_files import is_image, is_image_file, using_readers
 from sightsmith.engine.pipeline.load_dataset import check
 from sightsmith.engine.pipeline.prediction_images import find_images

@@ -16,9 +16,9 @@ from shades import class_folders
 
 import sightsmith
 from sightsmith.cli import main
-from sightsmith.core.config.compose import compose
-from sightsmith.core.config.presets import find_preset
 from sightsmith.core.util.errors import UserError
+from sightsmith.engine.config.compose import compose
+from sightsmith.engine.config.presets import find_preset
 from sightsmith.engine.pipeline import verify
 from sightsmith.engine.runs.weights import file_digest
 

@@ -20,9 +20,9 @@ from processes import (
 )
 
 import sightsmith
-from sightsmith.core.config.compose import compose
-from sightsmith.core.config.presets import load_presets
 from sightsmith.core.util.errors import UserError
+from sightsmith.engine.config.compose import compose
+from sightsmith.engine.config.presets import load_presets
 from sightsmith.engine.pipeline.start import start as start_run
 from sightsmith.engine.training.callbacks import StatusReporter
 from sightsmith.engine.training.state import TrainState

@@ -13,9 +13,9 @@ from PIL import Image
 from small_runs import LABELS
 from torch import nn
 
-from sightsmith.core.config.compose import compose
 from sightsmith.core.contracts.dataset import Sample
 from sightsmith.core.plugins.manager import load_plugins
+from sightsmith.engine.config.compose import compose
 from sightsmith.engine.pipeline.inference import Predictor
 from sightsmith.engine.pipeline.start import start
 from sightsmith.engine.runs.resources import ResourceError, small_address_space

@@ -18,10 +18,10 @@ from processes import command
 from shared_runs import copied
 
 import sightsmith
-from sightsmith.core.config.compose import compose
 from sightsmith.core.contracts.dataset import Sample
 from sightsmith.core.plugins.manager import load_plugins
 from sightsmith.core.util.files import cache_dir
+from sightsmith.engine.config.compose import compose
 from sightsmith.engine.pipeline.inference import batches
 from sightsmith.engine.pipeline.load_dataset import check_for_evaluation
 from sightsmith.engine.pipeline.predict_files import PredictOptions, predict_files

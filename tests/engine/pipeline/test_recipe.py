@@ -9,10 +9,10 @@ import yaml
 from fake_plugins import with_plugin
 from small_runs import LABELS
 
-from sightsmith.core.config.compose import compose
 from sightsmith.core.contracts.recommendation import Recommendation, RecommendedValue
 from sightsmith.core.contracts.records import RecipeRecord
 from sightsmith.core.util.errors import PluginError, UserError
+from sightsmith.engine.config.compose import compose
 from sightsmith.engine.data.dataset_statistics import DatasetStatistics
 from sightsmith.engine.pipeline.default_recipe import LEAST_BATCH, LEAST_STEPS, STEPS, default_recipe
 from sightsmith.engine.pipeline.recipe import fixed_keys, follow_recipe, settings

@@ -13,13 +13,13 @@ from broken_datasets import folders
 from dicom_files import slices
 from PIL import Image
 
-from sightsmith.core.config.compose import compose
 from sightsmith.core.contracts.network_record import NetworkRecord, Score
 from sightsmith.core.contracts.recommendation import owned
 from sightsmith.core.contracts.records import TaskRecord
 from sightsmith.core.contracts.schema import Config, PreferenceConfig
 from sightsmith.core.contracts.schema_values import check_values
 from sightsmith.core.plugins.manager import load_plugins
+from sightsmith.engine.config.compose import compose
 from sightsmith.engine.data.dataset_statistics import DatasetStatistics
 from sightsmith.engine.pipeline.default_recipe import LEAST_BATCH, LEAST_STEPS, MOST_PIXELS, MOST_SIDE
 from sightsmith.engine.pipeline.load_dataset import check

@@ -16,8 +16,8 @@ from shades import class_folders
 from torch import nn
 
 import sightsmith
-from sightsmith.core.config.compose import compose
 from sightsmith.core.util.errors import UserError
+from sightsmith.engine.config.compose import compose
 from sightsmith.engine.runs.checkpoint import load_tree, save_tree
 
 pytestmark = pytest.mark.usefixtures("blank_plots")

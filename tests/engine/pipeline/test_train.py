@@ -7,9 +7,9 @@ from types import ModuleType
 
 import pytest
 
-from sightsmith.core.config.compose import compose
 from sightsmith.core.plugins.hookspecs import hookimpl
 from sightsmith.core.plugins.manager import Plugins, Provider, installed
+from sightsmith.engine.config.compose import compose
 from sightsmith.engine.pipeline.start import start
 
 RUN = ["task=classification", "network=shufflenet_v2_x0_5", "network.weights=none", "dataset.root=sample",

@@ -29,12 +29,12 @@ from torchvision.models import get_model
 
 import sightsmith
 from sightsmith.cli import main
-from sightsmith.core.config.compose import compose
-from sightsmith.core.config.model_card import restore_config
-from sightsmith.core.config.presets import Preset
 from sightsmith.core.contracts.records import Provider
 from sightsmith.core.contracts.schema import PresetConfig
 from sightsmith.core.util.errors import UserError
+from sightsmith.engine.config.compose import compose
+from sightsmith.engine.config.model_card import restore_config
+from sightsmith.engine.config.presets import Preset
 from sightsmith.engine.pipeline.start import start
 from sightsmith.engine.pipeline.verify import CHANGED, SAME, UNKNOWN, train_again
 from sightsmith.engine.runs import lockfile as lock_module

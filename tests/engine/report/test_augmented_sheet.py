@@ -7,8 +7,8 @@ import pytest
 from small_runs import LABELS, SMALL
 
 from sightsmith.cli import main
-from sightsmith.core.config.compose import compose
 from sightsmith.core.plugins.manager import load_plugins
+from sightsmith.engine.config.compose import compose
 from sightsmith.engine.data.thumbnails import palette
 from sightsmith.engine.pipeline.load_dataset import check
 from sightsmith.engine.pipeline.prepare import training_task

@@ -11,11 +11,11 @@ from broken_datasets import picture
 from command_line import refused, within
 from small_runs import LABELS
 
-from sightsmith.core.config.compose import compose
-from sightsmith.core.config.model_card import read_card
 from sightsmith.core.plugins.manager import load_plugins
 from sightsmith.core.util.errors import UserError
 from sightsmith.core.util.reading import LARGEST
+from sightsmith.engine.config.compose import compose
+from sightsmith.engine.config.model_card import read_card
 from sightsmith.engine.pipeline.verify import check_run
 from sightsmith.engine.runs.checkpoint import load_tree, save_tree
 from sightsmith.engine.runs.lockfile import read_lock

@@ -8,11 +8,11 @@ import pytest
 import torch
 from weights_server import serving
 
-from sightsmith.core.config.compose import compose
 from sightsmith.core.contracts.network_record import NetworkRecord
 from sightsmith.core.contracts.schema import NetworkConfig
 from sightsmith.core.contracts.weights import LoadReport, PublishedWeights
 from sightsmith.core.util.errors import UserError
+from sightsmith.engine.config.compose import compose
 from sightsmith.engine.pipeline.prepare import free_weights
 from sightsmith.engine.report.starting_weights import plan_text
 from sightsmith.engine.runs.published import (

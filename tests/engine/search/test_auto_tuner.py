@@ -12,9 +12,9 @@ import yaml
 from processes import Written, killed_when
 
 import sightsmith
-from sightsmith.core.config.compose import compose
 from sightsmith.core.plugins.manager import load_plugins
 from sightsmith.core.util.errors import UserError
+from sightsmith.engine.config.compose import compose
 from sightsmith.engine.runs import published as published_weights
 
 pytestmark = pytest.mark.usefixtures("blank_plots")

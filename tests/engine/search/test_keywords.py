@@ -10,8 +10,8 @@ import pytest
 import torch
 
 import sightsmith
-from sightsmith.core.config.compose import compose
 from sightsmith.core.util.errors import UserError
+from sightsmith.engine.config.compose import compose
 from sightsmith.engine.search.keywords import as_overrides
 
 

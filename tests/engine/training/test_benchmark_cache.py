@@ -8,7 +8,7 @@ import pytest
 import torch
 from small_runs import LABELS
 
-from sightsmith.core.config.compose import compose
+from sightsmith.engine.config.compose import compose
 from sightsmith.engine.pipeline import planning
 from sightsmith.engine.pipeline.start import plan
 from sightsmith.engine.runs.compute_mode import ComputeMode

@@ -12,9 +12,9 @@ from small_runs import SMALL
 from torch.utils.data import DataLoader
 
 import sightsmith
-from sightsmith.core.config.compose import compose
 from sightsmith.core.contracts.dataset import Sample
 from sightsmith.core.plugins.manager import load_plugins
+from sightsmith.engine.config.compose import compose
 from sightsmith.engine.data.augmentations import Seed
 from sightsmith.engine.pipeline.start import start
 

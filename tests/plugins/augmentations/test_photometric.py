@@ -9,9 +9,9 @@ import pytest
 import torch
 from torchvision.transforms.v2 import functional
 
-from sightsmith.core.config.compose import compose
 from sightsmith.core.contracts.dataset import DatasetIndex
 from sightsmith.core.plugins.manager import load_plugins
+from sightsmith.engine.config.compose import compose
 from sightsmith.engine.data.augmentations import build_augmentation
 from sightsmith.engine.pipeline.prepare import training_task
 from sightsmith.testing import PluginConformance

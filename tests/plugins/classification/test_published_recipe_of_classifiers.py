@@ -6,9 +6,9 @@ import dataclasses
 
 import pytest
 
-from sightsmith.core.config.compose import compose
 from sightsmith.core.contracts.schema_values import check_values
 from sightsmith.core.util.errors import UserError
+from sightsmith.engine.config.compose import compose
 from sightsmith.engine.data.dataset_statistics import DatasetStatistics
 from sightsmith.engine.pipeline.recipe import follow_recipe
 from sightsmith.plugins.classification.networks import records

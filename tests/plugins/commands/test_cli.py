@@ -10,8 +10,8 @@ import pytest
 from command_line import refused, within
 from processes import command
 
-from sightsmith.core.config.overrides import FAMILIAR, all_keys
 from sightsmith.core.util.files import cache_dir
+from sightsmith.engine.config.overrides import FAMILIAR, all_keys
 
 SMALL = ["task=classification", "network=mobilenet_v3_small", "network.weights=none", "image.size=32",
          "hyper.epochs=2", "hyper.optimizer=adamw", "trainer.precision=fp32",

@@ -9,7 +9,6 @@ import pytest
 from command_line import within
 from fake_plugins import with_plugin
 
-from sightsmith.core.config.compose import compose
 from sightsmith.core.contracts.augmentation import AugmentationRecord, Option
 from sightsmith.core.contracts.dataset import FormatMatch
 from sightsmith.core.contracts.network_record import NetworkRecord
@@ -24,6 +23,7 @@ from sightsmith.core.contracts.records import (
 from sightsmith.core.plugins import manager
 from sightsmith.core.plugins.manager import Plugins, installed
 from sightsmith.core.util.errors import PluginError, UserError
+from sightsmith.engine.config.compose import compose
 from sightsmith.engine.pipeline.find_task import with_task
 from sightsmith.engine.pipeline.load_dataset import check
 

@@ -8,8 +8,8 @@ import yaml
 from command_line import refused, within
 from PIL import Image
 
-from sightsmith.core.config.compose import compose
 from sightsmith.core.contracts.keys import walk
+from sightsmith.engine.config.compose import compose
 from sightsmith.engine.pipeline import start
 from sightsmith.engine.pipeline.load_dataset import check
 from sightsmith.engine.pipeline.prepare import choose

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from sightsmith.core.config.compose import compose
 from sightsmith.core.plugins.manager import load_plugins
+from sightsmith.engine.config.compose import compose
 from sightsmith.engine.pipeline.load_dataset import check
 
 

@@ -10,8 +10,8 @@ import pytest
 from told import problems
 from volume_files import THICK, affine_of, brats, decathlon, kits, nifti, organ
 
-from sightsmith.core.config.compose import compose
 from sightsmith.core.plugins.manager import load_plugins
+from sightsmith.engine.config.compose import compose
 from sightsmith.engine.data.channels import choose_channels
 from sightsmith.engine.data.images import read_frame
 from sightsmith.engine.data.write import write_dataset

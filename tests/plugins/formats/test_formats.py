@@ -14,9 +14,9 @@ from PIL import Image
 from told import told
 from volume_files import nifti
 
-from sightsmith.core.config.compose import compose
 from sightsmith.core.plugins.manager import load_plugins
 from sightsmith.core.util.errors import UserError
+from sightsmith.engine.config.compose import compose
 from sightsmith.engine.pipeline.load_dataset import check
 
 

@@ -14,9 +14,9 @@ from broken_datasets import picture
 from object_datasets import BOX, HEIGHT, WIDTH, label, mask
 from PIL import Image
 
-from sightsmith.core.config.compose import compose
 from sightsmith.core.contracts.schema import ImageConfig
 from sightsmith.core.plugins.manager import load_plugins
+from sightsmith.engine.config.compose import compose
 from sightsmith.engine.data.masks import decode, encode, semantic_map
 from sightsmith.engine.data.statistics import describe
 from sightsmith.engine.pipeline.load_dataset import check

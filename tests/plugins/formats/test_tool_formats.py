@@ -12,10 +12,10 @@ from object_datasets import BOX, CLASSES, HEIGHT, WIDTH, coco, label, labelme, m
 from PIL import Image
 from tool_datasets import MAKERS, elsewhere
 
-from sightsmith.core.config.compose import compose
 from sightsmith.core.contracts.annotation import Object
 from sightsmith.core.contracts.dataset import DatasetIndex, Sample
 from sightsmith.core.util.errors import UserError
+from sightsmith.engine.config.compose import compose
 from sightsmith.engine.data.convert import to_objects
 from sightsmith.engine.data.masks import box, decode, encode, semantic_map
 from sightsmith.engine.data.write import find_writer, write_dataset

@@ -15,9 +15,9 @@ from PIL import Image
 from told import problems
 from volume_files import THICK, affine_of, decathlon, nifti, organ, slicer
 
-from sightsmith.core.config.compose import compose
 from sightsmith.core.plugins.manager import load_plugins
 from sightsmith.core.util.errors import UserError
+from sightsmith.engine.config.compose import compose
 from sightsmith.engine.data.images import read_frame, read_image
 from sightsmith.engine.data.masks import semantic_map
 from sightsmith.engine.data.near_duplicates import near_duplicates

@@ -10,11 +10,11 @@ import pytest
 from broken_datasets import picture
 from object_datasets import HEIGHT, WIDTH
 
-from sightsmith.core.config.compose import compose
 from sightsmith.core.contracts.annotation import Object
 from sightsmith.core.contracts.dataset import DatasetIndex, Sample
 from sightsmith.core.plugins.manager import load_plugins
 from sightsmith.core.util.errors import UserError
+from sightsmith.engine.config.compose import compose
 from sightsmith.engine.data.convert import to_objects
 from sightsmith.engine.data.masks import decode, encode, semantic_map
 from sightsmith.engine.data.write import find_writer, write_dataset

@@ -17,8 +17,8 @@ from tracked_points import mlflow_runs, points
 from wandb_files import runs_of, values
 
 import sightsmith
-from sightsmith.core.config.compose import compose
 from sightsmith.core.util.errors import UserError
+from sightsmith.engine.config.compose import compose
 from sightsmith.engine.pipeline.start import start as start_run
 from sightsmith.plugins.loggers import mlflow as mlflow_logger
 from sightsmith.testing import PluginConformance
@@ -262,7 +262,7 @@ def test_mistakes_are_answered(plugins, typed, says):
 
 
 def test_a_missing_package_is_named_before_anything_is_read(plugins, monkeypatch):
-    monkeypatch.setattr("sightsmith.core.config.overrides.find_spec", lambda name: None)
+    monkeypatch.setattr("sightsmith.engine.config.overrides.find_spec", lambda name: None)
     with pytest.raises(UserError) as error:
         compose([*LABELS[:-1], "logger=[wandb,mlflow]"], plugins)
     text = error.value.text()

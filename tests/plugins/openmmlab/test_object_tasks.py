@@ -20,7 +20,7 @@ pytestmark = pytest.mark.usefixtures("blank_plots")
 
 
 def dry_run(overrides) -> None:
-    from sightsmith.core.config.compose import compose
+    from sightsmith.engine.config.compose import compose
     from sightsmith.engine.pipeline.start import start
 
     plugins = load_plugins()

@@ -6,8 +6,8 @@ import dataclasses
 
 import pytest
 
-from sightsmith.core.config.compose import compose
 from sightsmith.core.contracts.schema_values import check_values
+from sightsmith.engine.config.compose import compose
 from sightsmith.engine.data.dataset_statistics import DatasetStatistics
 from sightsmith.engine.pipeline.recipe import follow_recipe
 

@@ -11,8 +11,8 @@ from dicom_files import dicom
 from reading import probe, read_image
 from told import told
 
-from sightsmith.core.config.compose import compose
 from sightsmith.core.plugins.manager import load_plugins
+from sightsmith.engine.config.compose import compose
 from sightsmith.engine.pipeline.load_dataset import check
 
 STORED = np.array([[0, 1000, 4095]], np.uint16)

@@ -10,9 +10,9 @@ import pytest
 from fake_plugins import with_plugin
 from PIL import Image
 
-from sightsmith.core.config.compose import compose
 from sightsmith.core.contracts.image import Frame, ImageError
 from sightsmith.core.contracts.records import ImageReaderRecord
+from sightsmith.engine.config.compose import compose
 from sightsmith.engine.data.images import probe, read_image
 from sightsmith.engine.pipeline.load_dataset import check
 from sightsmith.plugins.classification.data import ClassificationDataset

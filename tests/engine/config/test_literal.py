@@ -9,11 +9,11 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from odd_names import NAMES
 from omegaconf import OmegaConf
 
-from sightsmith.core.config.compose import compose
-from sightsmith.core.config.literal import as_typed, unquoted
 from sightsmith.core.util.errors import UserError
 from sightsmith.core.util.files import typed_path
 from sightsmith.core.util.reading import parse_yaml, to_yaml
+from sightsmith.engine.config.compose import compose
+from sightsmith.engine.config.literal import as_typed, unquoted
 
 TASK = ["task=classification"]
 KEYS = ["dataset.root", "name", "description", "output_dir", "network.weights", "dataset.group_by", "base_run",

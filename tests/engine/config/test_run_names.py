@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from sightsmith.core.config.model_card import card_path
-from sightsmith.core.config.run_names import find_run, shortest_name, with_run_paths
 from sightsmith.core.util.errors import UserError
+from sightsmith.engine.config.model_card import card_path
+from sightsmith.engine.config.run_names import find_run, shortest_name, with_run_paths
 from sightsmith.engine.search.keywords import as_overrides
 
 FIRST, SECOND, THIRD = "2026-01-31_12-00-00-elpv", "2026-02-01_12-00-00-cells", "2026-02-02_12-00-00-cells-2"

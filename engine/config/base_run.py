@@ -7,14 +7,14 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from sightsmith.core.config.literal import quoted, without_interpolation
-from sightsmith.core.config.model_card import WEIGHTS, card_path, read_card, restore_config
-from sightsmith.core.config.run_names import find_run
-from sightsmith.core.config.run_plugins import ensure_plugins
 from sightsmith.core.contracts.schema import PLATFORM, BaseRunConfig, Config
 from sightsmith.core.plugins.manager import Plugins
 from sightsmith.core.util.errors import UserError
 from sightsmith.core.util.files import resolved_path
+from sightsmith.engine.config.literal import quoted, without_interpolation
+from sightsmith.engine.config.model_card import WEIGHTS, card_path, read_card, restore_config
+from sightsmith.engine.config.run_names import find_run
+from sightsmith.engine.config.run_plugins import ensure_plugins
 
 RETRAIN_FREE_KEYS = ("augment", "network.class_renames", "base_run.distillation", "base_run.replay")
 """Keys that retraining takes from the base run, but that you may change."""

@@ -7,11 +7,11 @@ from collections.abc import Sequence
 
 from hydra.errors import HydraException
 
-from sightsmith.core.config.overrides import chosen_options, override_problems, parse_overrides
-from sightsmith.core.config.run_plugins import ensure_plugins
 from sightsmith.core.plugins.manager import Plugins
 from sightsmith.core.util.errors import UserError
 from sightsmith.core.util.files import resolved_path
+from sightsmith.engine.config.overrides import chosen_options, override_problems, parse_overrides
+from sightsmith.engine.config.run_plugins import ensure_plugins
 
 
 def explain(error: Exception, overrides: Sequence[str], plugins: Plugins, *, own_file: bool = False) -> UserError:

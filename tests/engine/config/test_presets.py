@@ -10,11 +10,11 @@ from command_line import refused, within
 from PIL import Image
 
 import sightsmith
-from sightsmith.core.config.compose import compose
-from sightsmith.core.config.locked_keys import is_locked
-from sightsmith.core.config.presets import find_preset, load_presets
 from sightsmith.core.plugins.manager import load_plugins
 from sightsmith.core.util.errors import UserError
+from sightsmith.engine.config.compose import compose
+from sightsmith.engine.config.locked_keys import is_locked
+from sightsmith.engine.config.presets import find_preset, load_presets
 from sightsmith.engine.search.keywords import as_overrides
 from sightsmith.plugins.commands.diagnosis import findings
 

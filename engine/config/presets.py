@@ -15,7 +15,6 @@ from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sightsmith.core.config.literal import quoted, unquoted, validate_no_interpolation, without_interpolation
 from sightsmith.core.contracts.records import Provider
 from sightsmith.core.contracts.schema import PLATFORM, PresetConfig
 from sightsmith.core.plugins.manager import Plugins
@@ -23,6 +22,7 @@ from sightsmith.core.util.digest import digest
 from sightsmith.core.util.errors import UserError, near
 from sightsmith.core.util.files import resolved_path
 from sightsmith.core.util.reading import Kind, parse_yaml, read_text, validate_fields
+from sightsmith.engine.config.literal import quoted, unquoted, validate_no_interpolation, without_interpolation
 
 if TYPE_CHECKING:
     from importlib.resources.abc import Traversable

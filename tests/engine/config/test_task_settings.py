@@ -7,12 +7,12 @@ import dataclasses
 import pytest
 from fake_plugins import with_plugin
 
-from sightsmith.core.config.compose import compose
-from sightsmith.core.config.model_card import restore_config
-from sightsmith.core.config.overrides import all_keys
 from sightsmith.core.contracts.records import TaskRecord
 from sightsmith.core.contracts.schema import TaskConfig
 from sightsmith.core.util.errors import PluginError, UserError
+from sightsmith.engine.config.compose import compose
+from sightsmith.engine.config.model_card import restore_config
+from sightsmith.engine.config.overrides import all_keys
 
 ROOT = "dataset.root=photos"
 

@@ -19,10 +19,17 @@ from hydra_plugins.sightsmith import SightsmithSweeper
 from omegaconf import MISSING, DictConfig, OmegaConf, open_dict
 from omegaconf.errors import OmegaConfBaseException
 
-from sightsmith.core.config.base_run import BaseRun, find_base_run
-from sightsmith.core.config.explain import explain
-from sightsmith.core.config.locked_keys import ensure_locked_values
-from sightsmith.core.config.overrides import (
+from sightsmith.core.contracts.keys import walk
+from sightsmith.core.contracts.recommendation import ensure_not_overridden
+from sightsmith.core.contracts.schema import AUTO, BaseRunConfig, Config, PreferenceConfig, PresetConfig, TaskConfig
+from sightsmith.core.contracts.schema_values import check_values, range_problems
+from sightsmith.core.plugins.manager import Plugins
+from sightsmith.core.util.digest import digest
+from sightsmith.core.util.errors import Problem, UserError, near
+from sightsmith.engine.config.base_run import BaseRun, find_base_run
+from sightsmith.engine.config.explain import explain
+from sightsmith.engine.config.locked_keys import ensure_locked_values
+from sightsmith.engine.config.overrides import (
     GROUPS,
     LOCKING_GROUPS,
     augmentation_problems,
@@ -33,14 +40,7 @@ from sightsmith.core.config.overrides import (
     typed_overrides,
     unknown_keys,
 )
-from sightsmith.core.config.presets import Preset, find_preset, is_file, preset_files
-from sightsmith.core.contracts.keys import walk
-from sightsmith.core.contracts.recommendation import ensure_not_overridden
-from sightsmith.core.contracts.schema import AUTO, BaseRunConfig, Config, PreferenceConfig, PresetConfig, TaskConfig
-from sightsmith.core.contracts.schema_values import check_values, range_problems
-from sightsmith.core.plugins.manager import Plugins
-from sightsmith.core.util.digest import digest
-from sightsmith.core.util.errors import Problem, UserError, near
+from sightsmith.engine.config.presets import Preset, find_preset, is_file, preset_files
 
 
 class SightsmithSearchPath(SearchPathPlugin):

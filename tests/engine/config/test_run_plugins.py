@@ -9,9 +9,9 @@ import pytest
 from command_line import refused, within
 from shared_runs import copied
 
-from sightsmith.core.config.run_plugins import ensure_plugins
 from sightsmith.core.plugins.manager import OWN_DISTRIBUTION, Broken, Provider
 from sightsmith.core.util.errors import UserError
+from sightsmith.engine.config.run_plugins import ensure_plugins
 
 
 @pytest.fixture

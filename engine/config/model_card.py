@@ -10,13 +10,13 @@ from typing import Any
 from omegaconf import MISSING, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from sightsmith.core.config.literal import validate_no_interpolation, without_interpolation
 from sightsmith.core.contracts.keys import literal_kind, walk
 from sightsmith.core.contracts.records import TaskRecord
 from sightsmith.core.contracts.schema import Config
 from sightsmith.core.util.errors import UserError, near
 from sightsmith.core.util.reading import Damaged, Kind, read_json, validate_fields
 from sightsmith.core.util.text import is_text
+from sightsmith.engine.config.literal import validate_no_interpolation, without_interpolation
 
 BUNDLE_FORMAT = 1
 FOLDER = "model"

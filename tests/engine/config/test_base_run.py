@@ -7,8 +7,8 @@ from dataclasses import asdict
 
 import pytest
 
-from sightsmith.core.config.compose import compose
 from sightsmith.core.util.errors import UserError
+from sightsmith.engine.config.compose import compose
 
 
 def test_a_base_run_that_changes_is_composed_anew(tmp_path, plugins):

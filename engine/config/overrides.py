@@ -15,11 +15,6 @@ from hydra.errors import HydraException
 from omegaconf import MISSING, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from sightsmith.core.config.base_run import find_base_run
-from sightsmith.core.config.literal import as_typed
-from sightsmith.core.config.locked_keys import Locks
-from sightsmith.core.config.presets import find_preset, is_file, preset_files, with_preset_files
-from sightsmith.core.config.run_names import with_run_paths
 from sightsmith.core.contracts.augmentation import Option
 from sightsmith.core.contracts.keys import format_override, walk
 from sightsmith.core.contracts.records import TaskRecord
@@ -27,6 +22,11 @@ from sightsmith.core.contracts.schema import Config, TaskConfig
 from sightsmith.core.contracts.schema_values import range_problems
 from sightsmith.core.plugins.manager import Plugins
 from sightsmith.core.util.errors import Problem, near
+from sightsmith.engine.config.base_run import find_base_run
+from sightsmith.engine.config.literal import as_typed
+from sightsmith.engine.config.locked_keys import Locks
+from sightsmith.engine.config.presets import find_preset, is_file, preset_files, with_preset_files
+from sightsmith.engine.config.run_names import with_run_paths
 
 EXTRA = "augment.extra"
 GROUPS = ("task", "network", "logger", "preset", "recipe", "tuner")

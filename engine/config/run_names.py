@@ -7,11 +7,11 @@ import re
 from collections.abc import Iterable
 from pathlib import Path
 
-from sightsmith.core.config.literal import quoted, unquoted
-from sightsmith.core.config.model_card import card_path
 from sightsmith.core.util.errors import Problem, UserError, near
 from sightsmith.core.util.files import typed_path
 from sightsmith.core.util.reading import read_json
+from sightsmith.engine.config.literal import quoted, unquoted
+from sightsmith.engine.config.model_card import card_path
 
 LAST, STATUS = "last", "status.json"
 RUNS = Path("runs")

@@ -6,8 +6,8 @@ import os
 
 import pytest
 
-from sightsmith.core.config.presets import find_preset
 from sightsmith.core.util.errors import UserError
+from sightsmith.engine.config.presets import find_preset
 
 GOOD = """\
 title: Nodules
