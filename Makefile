@@ -41,10 +41,11 @@ typing_root:
 	mkdir -p typing_root/hydra_plugins
 	ln -sfn ../../package_root/hydra_plugin typing_root/hydra_plugins/sightsmith
 
+# Compiling all modules of all packages takes as long as installing them; Python compiles those that are imported.
 $(VENV)/.installed-%: setup.cfg pyproject.toml
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --quiet --upgrade pip
-	$(BIN)/pip install --quiet -e '.[$*]'
+	$(BIN)/pip install --quiet --no-compile -e '.[$*]'
 	touch $@
 
 clean:

@@ -8,6 +8,6 @@ BLANK_PLOTS = "SIGHTSMITH_TEST_BLANK_PLOTS"
 """In the environment of processes: they save blank plots."""
 
 
-def save_blank(figure, file, **_):
-    """In place of matplotlib's ``Figure.savefig``."""
+def save_blank(canvas, file, **_):
+    """In place of matplotlib's ``FigureCanvasAgg.print_png``."""
     Image.new("L", (1, 1)).save(file, "PNG")

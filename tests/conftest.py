@@ -20,7 +20,7 @@ import psutil
 import pytest
 from blank_plots import BLANK_PLOTS, save_blank
 from hydra.core.global_hydra import GlobalHydra
-from matplotlib.figure import Figure
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from processes import HEAVY
 from stopwatch import SECONDS, own_time
 
@@ -131,7 +131,7 @@ def blank_plots(monkeypatch):
     """Reports of this test's runs have blank plots, in processes too: drawing them is a third of a short run. The runs
     that tests share have real ones."""
     monkeypatch.setenv(BLANK_PLOTS, "yes")
-    monkeypatch.setattr(Figure, "savefig", save_blank)
+    monkeypatch.setattr(FigureCanvasAgg, "print_png", save_blank)
 
 
 @pytest.fixture

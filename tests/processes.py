@@ -20,7 +20,7 @@ from pathlib import Path
 
 import psutil
 from blank_plots import BLANK_PLOTS, save_blank
-from matplotlib.figure import Figure
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from safetensors.torch import load_file
 
 CHECKPOINT = "checkpoints/last/state.safetensors"
@@ -103,7 +103,7 @@ def _sightsmith(arguments, environment, folder, files, dies_when):
     for path in Path(environment.get("PYTHONPATH", ".").partition(os.pathsep)[0]).glob("sitecustomize.py"):
         runpy.run_path(str(path))  # as a new interpreter would; the server is one of before the test
     if BLANK_PLOTS in os.environ:
-        Figure.savefig = save_blank
+        FigureCanvasAgg.print_png = save_blank
     distributed.START_METHOD = "fork"  # ranks that import everything anew take most of a run's time
     benchmark.MOST_WORKERS = 0  # as in all tests: tests/conftest.py
     if dies_when is not None:

@@ -13,7 +13,7 @@ from unittest import mock
 
 import pytest
 from filelock import FileLock
-from matplotlib.figure import Figure
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from small_runs import BOXES, COMMON, LABELS, MAPS, SMALL
 from small_runs import photos as write_photos
 from stopwatch import shared_time
@@ -21,7 +21,7 @@ from stopwatch import shared_time
 import sightsmith
 from sightsmith.engine.pipeline.evaluate import evaluate
 
-DRAW = Figure.savefig
+DRAW = FigureCanvasAgg.print_png
 
 
 @pytest.fixture(scope="session")
@@ -42,7 +42,7 @@ def once(session_folder):
             if not done.exists():
                 shutil.rmtree(folder, ignore_errors=True)
                 folder.mkdir()
-                with mock.patch.object(Figure, "savefig", DRAW):
+                with mock.patch.object(FigureCanvasAgg, "print_png", DRAW):
                     make(folder)
                 done.touch()
         return folder

@@ -1,4 +1,7 @@
-"""The notebooks of docs/: each runs from top to bottom, and shows nothing that is not meant for its reader."""
+"""The notebooks of docs/: each runs from top to bottom, and shows nothing that is not meant for its reader.
+
+Their trainings, of seven models each, have one epoch here.
+"""
 
 from __future__ import annotations
 
@@ -26,8 +29,12 @@ def test_there_are_notebooks_and_none_has_outputs():
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
 def test_it_runs(path, tmp_path):
     notebook = nbformat.read(path, as_version=4)
-    NotebookClient(notebook, timeout=600, resources={"metadata": {"path": str(tmp_path)}}).execute()
     codes = [cell for cell in notebook.cells if cell.cell_type == "code"]
+    changed = [re.subn(r'"epochs": \d+', '"epochs": 1', cell.source) for cell in codes]
+    assert sum(count for _, count in changed) == 1
+    for cell, (source, _) in zip(codes, changed, strict=True):
+        cell.source = source
+    NotebookClient(notebook, timeout=600, resources={"metadata": {"path": str(tmp_path)}}).execute()
     for output in (output for cell in codes for output in cell.outputs):
         assert output.output_type != "stream" or output.name == "stdout", output.text
         text = output.text if output.output_type == "stream" else output.data["text/plain"]

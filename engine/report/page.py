@@ -11,8 +11,9 @@ import io
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from jinja2 import Environment, PackageLoader
@@ -21,6 +22,9 @@ from markupsafe import Markup
 from sightsmith.core.contracts.report import Link, Picture, Section
 from sightsmith.core.util.files import write_atomic
 from sightsmith.engine.report.pictures import full_size, thumbnail
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 FORMULA = re.compile(r"[=@\t\r]|[+-].*[|!(]", re.DOTALL)
 PICTURES = "pictures"
@@ -32,9 +36,14 @@ SHOWN_ROWS = 2000
 
 def render(template: str, **values: Any) -> Markup:
     """The HTML of a file in ``templates/``; ``values`` are escaped."""
-    environment = Environment(loader=PackageLoader("sightsmith.engine.report"), autoescape=True, trim_blocks=True,
-                              lstrip_blocks=True)
-    return Markup(environment.get_template(template).render(values))
+    return Markup(_environment().get_template(template).render(values))
+
+
+@cache
+def _environment() -> Environment:
+    """One, so that each template is compiled once."""
+    return Environment(loader=PackageLoader("sightsmith.engine.report"), autoescape=True, trim_blocks=True,
+                       lstrip_blocks=True)
 
 
 @dataclass(frozen=True)
@@ -61,15 +70,14 @@ def write_page(folder: Path, title: str, subtitle: str, description: str, headli
 def _section(folder: Path, number: int, section: Section) -> dict[str, Any]:
     plots, files = [], []
     for place, plot in enumerate(section.figures, 1):
-        buffer = io.BytesIO()
-        plot.savefig(buffer, format="png", dpi=PLOT_DPI, facecolor="white")
+        content = _png(plot)
         suffix = f"-{place}" if len(section.figures) > 1 else ""
         file = f"{section.name}{suffix}.png" if section.name else ""
         if file:
-            write_atomic(folder / file, buffer.getvalue())
+            write_atomic(folder / file, content)
         plots.append({"file": quote(file), "text": _plot_text(section.title, plot),
                       "width": round(PAGE_DPI * plot.get_figwidth()),
-                      "image": base64.b64encode(buffer.getvalue()).decode()})
+                      "image": base64.b64encode(content).decode()})
     if section.name and section.header:
         files.append(f"{section.name}.csv")
         write_csv(folder / files[-1], [section.header, *section.rows])
@@ -82,6 +90,17 @@ def _section(folder: Path, number: int, section: Section) -> dict[str, Any]:
             "rows": [[_cell(cell) for cell in row] for row in section.rows[:SHOWN_ROWS]], "plots": plots,
             "pictures": _pictures(folder, number, section),
             "files": [(name, quote(name)) for name in (*files, *section.sources)]}
+
+
+def _png(plot: Figure) -> bytes:
+    """The file of a plot. The canvas draws it once, where ``savefig`` would draw it twice."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg  # pages without plots do without it
+
+    buffer = io.BytesIO()
+    plot.set_dpi(PLOT_DPI)
+    plot.set_facecolor("white")
+    FigureCanvasAgg(plot).print_png(buffer)
+    return buffer.getvalue()
 
 
 def _plot_text(title: str, plot: Any) -> str:
@@ -100,7 +119,7 @@ def _pictures(folder: Path, number: int, section: Section) -> list[tuple[str, li
         for picture in row:
             count += 1
             file = f"{PICTURES}/{number}-{count}.jpg"
-            write_atomic(folder / file, full_size(picture))
+            (folder / file).write_bytes(full_size(picture))  # atomic is the page, which comes last and names them
             shown.append({"name": picture.name, "caption": picture.caption, "width": picture.side, "file": file,
                           "text": _picture_text(picture, title or section.title),
                           "image": base64.b64encode(thumbnail(picture)).decode()})

@@ -29,13 +29,16 @@ class TensorBoardLogger(MetricLogger):
             self._writer.add_scalar(name, value, step)
 
     def finish(self, metrics: Mapping[str, float | None], report: Path) -> None:
-        import numpy as np
         from PIL import Image
+        from tensorboard.compat.proto.summary_pb2 import Summary
 
         for path in sorted(report.glob("*.png")):
             with Image.open(path) as image:
-                self._writer.add_image(f"report/{path.stem}", np.asarray(image.convert("RGB")), self._step,
-                                       dataformats="HWC")
+                width, height = image.size
+            # `add_image` would decode the file and encode it once more.
+            plot = Summary.Image(width=width, height=height, colorspace=3, encoded_image_string=path.read_bytes())
+            self._writer.file_writer.add_summary(
+                Summary(value=[Summary.Value(tag=f"report/{path.stem}", image=plot)]), self._step)
 
     def close(self, status: str) -> None:
         self._writer.close()
