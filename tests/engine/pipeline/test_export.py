@@ -23,9 +23,15 @@ from sightsmith.engine.pipeline.export import TOLERANCE, export, run_module, wri
 
 PLUGINS = load_plugins()
 FORMATS = list(PLUGINS.export_formats.values())
-FEWER = {"mask_rcnn_r50": {"test_cfg": {"rpn": {"max_per_img": 50}}, "train_cfg": {"rcnn": {"sampler": {"num": 32}}}}}
-"""``network.options``: of a thousand proposals, nearly all nothing, masks take minutes, and so do those of 512 in a
-step."""
+MOBILE = {"_delete_": True, "type": "MobileNetV2"}
+SMALLER = {
+    "mask_rcnn_r50": {"backbone": MOBILE | {"out_indices": [1, 2, 4, 7]}, "neck": {"in_channels": [24, 32, 96, 1280]},
+                      "test_cfg": {"rpn": {"max_per_img": 50}}, "train_cfg": {"rcnn": {"sampler": {"num": 32}}}},
+    "tood_r50": {"backbone": MOBILE | {"out_indices": [1, 2, 4, 7]}, "neck": {"in_channels": [24, 32, 96, 1280]}},
+    "deformable_detr_r50": {"backbone": MOBILE | {"out_indices": [2, 4, 7]}, "neck": {"in_channels": [32, 96, 1280]},
+                            "encoder": {"num_layers": 2}, "decoder": {"num_layers": 2}},
+}
+"""``network.options`` of large detectors: the same heads on a small backbone, with fewer proposals and layers."""
 ALONE = """
 import runpy, sys
 for name in ("torch", "torchvision", "cv2", "sightsmith"):
@@ -154,8 +160,8 @@ def model_of(tmp_path_factory):
         if name not in made:
             made.clear()
             samples = write_samples(tmp_path_factory.mktemp(name))
-            rounds = 2 if name in FEWER else 5 if "r50" in name else 60
-            task, model = trained(load_plugins().network(name), samples, rounds, FEWER.get(name))
+            rounds = 5 if name in SMALLER else 20
+            task, model = trained(load_plugins().network(name), samples, rounds, SMALLER.get(name))
             exporter = task.exporter(model.eval(), [(HEIGHT, WIDTH), (WIDTH, HEIGHT)])
             data = task.dataset(samples, training=False)
             images = exporter.images(task.collate([data[0], data[1]])).numpy()
