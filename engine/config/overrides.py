@@ -232,12 +232,13 @@ def _near_option(name: str, options: Iterable[str]) -> str:
 
 
 def _near_key(key: str, keys: set[str]) -> str:
-    """Like :func:`near`, but ``epoch`` and ``wd`` also match ``hyper.epochs`` and ``hyper.weight_decay``, and words of
-    other trainers the key that they mean."""
+    """Like :func:`near`, but ``seed``, ``wd`` and ``cutmix`` also match ``trainer.seed``, ``hyper.weight_decay`` and
+    the probability of that augmentation, and words of other trainers the key that they mean."""
     if (known := familiar_key(key)) is not None:
         return f" Here it is called {known!r}."
     leaf = key.rsplit(".", 1)[-1]
     found = [name for name in sorted(keys) if name.rsplit(".", 1)[-1] == leaf
+             or name == f"{EXTRA}.{leaf}.probability"
              or "".join(word[0] for word in name.rsplit(".", 1)[-1].split("_")) == leaf]
     return f" Did you mean {' or '.join(map(repr, found))}?" if 0 < len(found) <= 3 else near(key, found or keys)
 

@@ -19,7 +19,7 @@ from sightsmith.core.contracts.recommendation import Recommendation, owned
 from sightsmith.core.contracts.records import TunerRecord
 from sightsmith.core.contracts.schema import AUTO, MANUAL, PLATFORM, Config
 from sightsmith.core.util.errors import Problem, UserError, near
-from sightsmith.core.util.text import format_duration
+from sightsmith.core.util.text import counted, format_duration
 from sightsmith.engine.config.compose import resolve, without_hydra
 from sightsmith.engine.config.literal import quoted
 from sightsmith.engine.report.plan_table import recommendation_rows
@@ -144,8 +144,8 @@ class SweepPlan:
             table.add_row(parameter.name, str(parameter).partition(": ")[2])
         times = tuner.epochs / self.epochs
         seconds = self.seconds * times + self.start_seconds * tuner.runs
-        table.add_row("training", f"{tuner.epochs} epochs ({times:g} times those of one run) in {tuner.runs} trials, "
-                                  f"{at_once} at a time")
+        table.add_row("training", f"{counted(tuner.epochs, 'epoch')} ({times:g} times those of one run) in "
+                                  f"{counted(tuner.runs, 'trial')}, {at_once} at a time")
         table.add_row("estimated time", format_duration(seconds / min(at_once, tuner.runs)))
         table.add_row("device hours", f"{seconds * self.devices / 3600:.2g}")
         return table

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sightsmith.core.util.errors import UserError, has_errors
+from sightsmith.core.util.text import counted
 from sightsmith.plugins.commands.settings import flag, key, overrides, parse
 
 if TYPE_CHECKING:
@@ -67,7 +68,7 @@ def inspect_command(arguments: list[str], plugins: Plugins) -> int:
     else:
         print_dataset(dataset, config.image)
         if pairs:
-            print(one_line(f"{len(pairs)} pairs of near-duplicates, such as {pairs[0].first.key} and "
+            print(one_line(f"{counted(len(pairs), 'pair')} of near-duplicates, such as {pairs[0].first.key} and "
                             f"{pairs[0].second.key}; --html FOLDER shows them"))
         dataset.raise_for_errors()
     if options.convert is not None:

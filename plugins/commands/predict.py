@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sightsmith.core.util.files import resolved_path
+from sightsmith.core.util.text import counted
 from sightsmith.plugins.commands.settings import flag, key, parse
 
 if TYPE_CHECKING:
@@ -57,6 +58,6 @@ def predict_command(arguments: list[str], plugins: Plugins) -> int:
         print(*written.notes, written.summary, f"Predictions: {written.folder}",
               *(f"  {written.folder / name}" for name in files), sep="\n")
     if written.problems:
-        print(f"{len(written.problems)} of the images could not be read:",
+        print(f"{counted(len(written.problems), 'image')} could not be read:",
               *(f"  - {problem}" for problem in written.problems), sep="\n", file=sys.stderr)
     return int(bool(written.problems))
