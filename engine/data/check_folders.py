@@ -47,7 +47,7 @@ def about_folders(root: Path) -> list[Problem]:
     problems += [Problem("is a link to a folder outside the data set", file=name,
                          hint="copy the folder into the data set, or remove the link") for name in outside]
     if runs:
-        problems.append(Problem(f"{counted(len(runs), 'folder of a run is', 'folders of runs are')} left out, as results "
-                                f"are no data: {listed(runs)}",
-                                severity="warning", hint="output_dir=FOLDER keeps runs elsewhere"))
+        problems.append(Problem(f"{counted(len(runs), 'folder of a run is', 'folders of runs are')} left out: "
+                                f"{listed(runs)}", severity="warning",
+                                hint="output_dir=FOLDER keeps runs elsewhere"))
     return problems

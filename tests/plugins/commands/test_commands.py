@@ -16,6 +16,7 @@ from sightsmith.core.contracts.records import CommandRecord
 from sightsmith.core.plugins import manager
 from sightsmith.core.util.errors import UserError
 from sightsmith.plugins.commands.settings import declared, flag, key, parse, word
+from sightsmith.plugins.commands.tables import print_rows
 
 COMMANDS = manager.load_plugins().commands
 
@@ -165,3 +166,11 @@ def test_all_mistakes_are_said_at_once():
         parse(Everything, ["cats", "count=1", "amount=2"], RECORD)
     with pytest.raises(UserError, match="^sightsmith all: unknown key 'kount'. Did you mean 'count'?"):
         parse(Everything, ["cats", "count=1", "kount=2"], RECORD)
+
+
+def test_runs_are_listed_with_their_score_as_everywhere(capsys):
+    row = {"run": "runs/a", "network": "resnet18", "status": "finished", "progress": 1.0, "metric": "accuracy",
+           "score": 0.2, "created": "2026-01-02T03:04:05+00:00"}
+    print_rows("runs", [row, row | {"score": None, "created": None}])
+    lines = [line.split() for line in capsys.readouterr().out.splitlines()]
+    assert lines[1][-4:] == ["0.2000", "2026-01-02", "03:04", "UTC"] and lines[2][-1] == "accuracy"

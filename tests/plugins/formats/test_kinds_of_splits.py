@@ -205,7 +205,7 @@ def test_runs_are_no_data(read, tmp_path):
     picture(run / "example.png", 50)
     dataset, text = read("labels", [f"dataset.root={tmp_path}"])
     assert dataset.index.classes == ("cat", "dog")
-    assert "1 folder of a run is left out, as results are no data: runs" in text
+    assert "1 folder of a run is left out: runs" in text
 
 
 def test_a_folder_of_the_system_is_passed_over(read, tmp_path):
