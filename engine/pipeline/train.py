@@ -201,6 +201,7 @@ def _fit_and_report(context: RunContext, planned: PlannedRun, run: RunDir, statu
             context.details.print(fitted.stopped_early, soft_wrap=True)
         for warning in warnings:
             context.console.print(f"warning: {warning}", soft_wrap=True)
+        context.console.print(f"Report: {run.report / 'index.html'}", soft_wrap=True)
     return Result(run.path, kept.metrics, task.classes, context.plugins)
 
 

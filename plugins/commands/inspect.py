@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -71,6 +72,7 @@ def inspect_command(arguments: list[str], plugins: Plugins) -> int:
             print(one_line(f"{counted(len(pairs), 'pair')} of near-duplicates, such as {pairs[0].first.key} and "
                             f"{pairs[0].second.key}; --html FOLDER shows them"))
         dataset.raise_for_errors()
+        print(f"Next: {shlex.join(['sightsmith', 'train', *options.overrides])}")
     if options.convert is not None:
         _convert(config, plugins, options.convert, options.convert_dir, report)
     return 0

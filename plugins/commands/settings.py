@@ -18,7 +18,7 @@ import argparse
 import dataclasses
 import textwrap
 import typing
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import MISSING, dataclass
 from inspect import cleandoc
 from pathlib import Path
@@ -35,6 +35,7 @@ Offers = Literal["", "runs", "files", "tasks", "networks", "network configs", "p
 """What completion offers for an argument, besides its choices."""
 WIDTH = 100
 """Line width of the help."""
+REQUIRED = ", required"
 
 
 def key(help: str, default: Any = MISSING, *, name: str = "", metavar: str = "", low: float | None = None,
@@ -106,7 +107,7 @@ class Argument:
             spans.append(f"{self.low:g} to {self.high:g}")
         if self.kind == "key" and self.default not in (MISSING, None):
             spans.append(f"default {str(self.default).lower() if self.type is bool else self.default}")
-        return self.help + (f" ({'; '.join(spans)})" if spans else "") + (", required" if self.required else "")
+        return self.help + (f" ({'; '.join(spans)})" if spans else "") + (REQUIRED if self.required else "")
 
     def converted(self, text: str) -> Any:
         """The value of ``text``. Raises ValueError with the reason if it is invalid."""
@@ -174,22 +175,20 @@ def parse(settings: type[Settings], arguments: Sequence[str], record: CommandRec
                 values[item.field] = None  # present, but invalid
         elif rest is not None:
             values.setdefault(rest, []).append(text)
+        elif equals and (item := next((item for item in keys.values() if name in item.elsewhere), None)):
+            problems.append(Problem(f"unknown key {name!r}. Here it is called {item.name!r}."))
+            values[item.field] = None  # present, under another name
         elif equals:
-            problems.append(Problem(f"unknown key {name!r}.{_near_key(name, keys)}"))
+            problems.append(Problem(f"unknown key {name!r}.{near(name, keys)}"))
         else:
             problems.append(Problem(f"{text!r} is not KEY=VALUE" if keys else f"unexpected argument {text!r}"))
-    problems += [Problem(f"{item.usage} is required", hint=item.help) for item in known
+    problems += [Problem(f"{item.usage} is required", hint=item.details.removesuffix(REQUIRED)) for item in known
                  if item.required and item.field not in values]
     if problems:
         one = f" {problems[0]}" if len(problems) == 1 else ""
         raise UserError(f"sightsmith {record.name}:{one}", problems=[] if one else problems,
                         hint=f"`sightsmith {record.name} --help` shows all arguments")
     return settings(**values)
-
-
-def _near_key(name: str, keys: Mapping[str, Argument]) -> str:
-    known = next((key for key, item in keys.items() if name in item.elsewhere), None)
-    return f" Here it is called {known!r}." if known else near(name, keys)
 
 
 def _parser(settings: type[Any], known: Sequence[Argument], record: CommandRecord) -> argparse.ArgumentParser:

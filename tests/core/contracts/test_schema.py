@@ -71,7 +71,7 @@ def test_values_out_of_range_are_refused_with_the_range(key, meta):
     ("+extra.part=1", "unknown key 'extra'"),
     ("network.options.dropout=0.5", "+network.options.dropout=0.5"),
     ("hyper.optimizer=adamm", "not one of sgd, adam, adamw. Did you mean 'adam'"),
-    ("hyper.epochs=many", "could not be converted to Integer"),
+    ("hyper.epochs=many", "hyper.epochs=many is not a whole number"),
     ("hyper.epochs=201", "above the limit of 200"),
     ("hyper.batch_size=64", "limits.batch_size=64"),
     ("network=resnet81", "Did you mean 'resnet18'"),

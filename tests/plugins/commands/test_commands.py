@@ -7,6 +7,7 @@ import json
 from dataclasses import dataclass
 
 import pytest
+from command_line import refused
 from fake_plugins import with_plugin
 
 import sightsmith.usage
@@ -161,7 +162,7 @@ def test_all_mistakes_are_said_at_once():
     with pytest.raises(UserError) as raised:
         parse(Everything, ["count="], RECORD)
     assert [problem.message for problem in raised.value.problems] == ["count= has an empty value", "KIND is required"]
-    assert raised.value.problems[-1].hint == "which"
+    assert raised.value.problems[-1].hint == "which (cats, dogs)"
     with pytest.raises(UserError, match="^sightsmith all: unknown key 'amount'. Here it is called 'count'."):
         parse(Everything, ["cats", "count=1", "amount=2"], RECORD)
     with pytest.raises(UserError, match="^sightsmith all: unknown key 'kount'. Did you mean 'count'?"):
@@ -174,3 +175,17 @@ def test_runs_are_listed_with_their_score_as_everywhere(capsys):
     print_rows("runs", [row, row | {"score": None, "created": None}])
     lines = [line.split() for line in capsys.readouterr().out.splitlines()]
     assert lines[1][-4:] == ["0.2000", "2026-01-02", "03:04", "UTC"] and lines[2][-1] == "accuracy"
+
+
+@pytest.mark.parametrize(("arguments", "says"), [
+    (["val", "run=last"], "unknown command 'val'. Type `sightsmith evaluate`"),
+    (["detect", "train", "data=photos"], "unknown command 'detect'. Type `sightsmith train`"),
+    (["detect", "source=photos"], "unknown command 'detect'. Type `sightsmith predict`"),
+])
+def test_commands_of_other_trainers_lead_on(arguments, says):
+    assert says in refused(*arguments)
+
+
+def test_a_key_under_another_name_is_not_missing_too():
+    text = refused("predict", "model=last", "source=photos")
+    assert "unknown key 'model'. Here it is called 'run'." in text and "required" not in text
