@@ -37,8 +37,8 @@ SETTINGS = ("dataset.root", "dataset.format", "dataset.group_by", "dataset.class
 WHOLE = "all"
 """The name of the only split of a data set without splits."""
 METRICS = "metrics.json"
-TRAINED_ON = ("the run was trained on images of this data set, so the score is too high; without dataset.root, each "
-              "split is scored apart")
+TRAINED_ON = ("The run was trained on images of this data set, so the score is too high. Without dataset.root, each "
+              "split is scored apart.")
 
 
 @dataclass(frozen=True)

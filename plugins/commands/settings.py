@@ -157,13 +157,15 @@ def parse(settings: type[Settings], arguments: Sequence[str], record: CommandRec
     """
     known = declared(settings)
     parser = _parser(settings, known, record)
-    options = vars(parser.parse_intermixed_args(list(arguments)))
+    arguments, unknown = _without_unknown_flags(arguments, known)
+    options = vars(parser.parse_intermixed_args(arguments))
     texts: list[str] = options.pop("arguments")
     keys = {item.name: item for item in known if item.kind == "key"}
     words = [item for item in known if item.kind == "word"]
     rest = next((item.field for item in known if item.kind == "overrides"), None)
     values = {name: value for name, value in options.items() if value is not None}
-    problems: list[Problem] = []
+    problems = [problem for problem, _ in unknown]
+    values |= {item.field: None for _, item in unknown if item}  # present, as a flag
     for text in texts:
         name, equals, value = text.partition("=")
         item = keys.get(name) if equals else words.pop(0) if words else None
@@ -189,6 +191,27 @@ def parse(settings: type[Settings], arguments: Sequence[str], record: CommandRec
         raise UserError(f"sightsmith {record.name}:{one}", problems=[] if one else problems,
                         hint=f"`sightsmith {record.name} --help` shows all arguments")
     return settings(**values)
+
+
+def _without_unknown_flags(arguments: Sequence[str], known: Sequence[Argument],
+                           ) -> tuple[list[str], list[tuple[Problem, Argument | None]]]:
+    """``arguments`` without flags that the command does not have; a problem for each of them, and the key it means."""
+    flags = [item.name for item in known if item.kind == "flag"] + ["--help", "-h"]
+    kept: list[str] = []
+    unknown: list[tuple[Problem, Argument | None]] = []
+    rest = list(arguments)
+    while rest:
+        name, equals, value = (text := rest.pop(0)).partition("=")
+        if not name.startswith("-") or any(flag.startswith(name) for flag in flags):
+            kept.append(text)
+            continue
+        if not equals and rest and "=" not in rest[0] and not rest[0].startswith("-"):
+            value = rest.pop(0)
+        item = next((item for item in known if item.kind == "key"
+                     and name.lstrip("-").replace("-", "_") in (item.name, *item.elsewhere)), None)
+        unknown.append((Problem(f"unknown flag {name}.{near(name, flags)}"), None) if item is None else (
+            Problem(f"unknown flag {name}", hint=f"keys have no dashes: type {item.name}={value or 'VALUE'}"), item))
+    return kept, unknown
 
 
 def _parser(settings: type[Any], known: Sequence[Argument], record: CommandRecord) -> argparse.ArgumentParser:

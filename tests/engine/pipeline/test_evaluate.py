@@ -18,7 +18,7 @@ from small_runs import LABELS
 import sightsmith
 from sightsmith.core.util.errors import UserError
 from sightsmith.core.util.files import cache_dir
-from sightsmith.engine.pipeline.evaluate import evaluate
+from sightsmith.engine.pipeline.evaluate import TRAINED_ON, evaluate
 
 
 def test_its_own_data_has_the_metrics_of_the_training(digits, tmp_path):
@@ -83,7 +83,12 @@ def test_a_test_split_is_evaluated_and_never_trained_on(tmp_path):
     assert any("10 images of the test split" in problem["message"] for problem in data["problems"])
     found = evaluate(result)
     assert {name: split.images for name, split in found.splits.items()} == {"train": 16, "validation": 8, "test": 10}
-    assert evaluate(result, {"dataset.root": str(tmp_path / "set")}, "test").splits.keys() == {"test"}
+    said: list[str] = []
+    again = {"dataset.root": str(tmp_path / "set")}
+    assert evaluate(result, again, "test", report=said.append).splits.keys() == {"test"}
+    assert not any(TRAINED_ON in line for line in said)
+    page = evaluate(result, again, report=said.append).report.read_text()
+    assert f"warning: {TRAINED_ON}" in said and TRAINED_ON in page
     with pytest.raises(UserError, match="has train, validation, test"):
         evaluate(result, split="tests")
 

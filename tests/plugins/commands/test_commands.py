@@ -189,3 +189,14 @@ def test_commands_of_other_trainers_lead_on(arguments, says):
 def test_a_key_under_another_name_is_not_missing_too():
     text = refused("predict", "model=last", "source=photos")
     assert "unknown key 'model'. Here it is called 'run'." in text and "required" not in text
+
+
+@pytest.mark.parametrize(("arguments", "says"), [
+    (["doctor", "--jsn"], ["unknown flag --jsn. Did you mean '--json'?"]),
+    (["list", "runs", "--tsk", "detection"], ["sightsmith list: unknown flag --tsk. Did you mean '--task'?"]),
+    (["predict", "--run", "last", "--source=photos", "--conf", "0.2"],
+     [f"keys have no dashes: type {text}\n" for text in ("run=last", "input=photos", "min_score=0.2")]),
+])
+def test_unknown_flags_lead_on(arguments, says):
+    text = refused(*arguments)
+    assert all(part in text for part in says) and "required" not in text and "KEY=VALUE" not in text
