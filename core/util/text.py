@@ -81,6 +81,8 @@ def _closeness(word: str, option: str) -> float:
 
 
 def _likeness(asked: str, option: str) -> float:
+    """A beginning counts from a quarter of the whole (``seg``), an inner part from half (``balance``), and another
+    ending from five letters in common, most of what was asked (``classify``)."""
     shared, (short, long) = len(commonprefix([asked, option])), sorted([len(asked), len(option)])
     if short >= 3 and (shared == short and 4 * short >= long or asked in option and 2 * short >= long):
         return max(_ratio(asked, option), PART)

@@ -72,6 +72,7 @@ def test_values_out_of_range_are_refused_with_the_range(key, meta):
     ("network.options.dropout=0.5", "+network.options.dropout=0.5"),
     ("hyper.optimizer=adamm", "not one of sgd, adam, adamw. Did you mean 'adam'"),
     ("hyper.epochs=many", "hyper.epochs=many is not a whole number"),
+    ("hyper.epochs=[1,2]", "is not a whole number\n      for a run with each, type --multirun and 'hyper.epochs=1,2'"),
     ("hyper.epochs=201", "above the limit of 200"),
     ("hyper.batch_size=64", "limits.batch_size=64"),
     ("network=resnet81", "Did you mean 'resnet18'"),

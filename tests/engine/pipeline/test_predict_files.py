@@ -185,6 +185,7 @@ def test_frames_are_written_as_images_of_their_own(digits, tmp_path):
     assert code == 0, errors
     assert "2 frames of 1 file become images of their own, such as pages.tif-0" in output + errors
     folder, said = predictions(tmp_path / "out")
+    assert f"  {folder / 'index.html'}\n  {folder / 'label_csv'}\n" in output
     rows = [row.split(",") for row in (folder / "label_csv" / "label.csv").read_text().splitlines()]
     assert rows == [[f"images/pages.tif-{item['frame']}.png", item["labels"][0]["label"]] for item in said["images"]]
     for number, page in enumerate(pages):

@@ -123,6 +123,7 @@ def test_doctor_says_what_is_there():
 def test_inspect_as_text_and_json():
     text = said("inspect", "task=classification", "dataset.root=sample", "dataset.limit=60")
     assert "class_folders" in text
+    assert text.endswith("Next: sightsmith train task=classification dataset.root=sample dataset.limit=60\n")
     summary = json.loads(said("inspect", "task=classification", "dataset.root=sample", "--json"))
     assert summary["format"] == "class_folders"
     assert summary["problems"] == []
