@@ -66,8 +66,9 @@ def closest(word: str, options: Iterable[str], count: int = 3) -> list[str]:
     shortened, or with another ending. Case, dashes and the like do not count, nor do dotted groups that both have."""
     found = [(_closeness(word, option), option) for option in options]
     least = max([CLOSE, *(closeness - AS_CLOSE for closeness, _ in found)])
-    close = sorted((-closeness, option) for closeness, option in found if closeness >= least)
-    return [option for _, option in close[:count]]
+    close = sorted((-closeness, -len(commonprefix([word, option])), option) for closeness, option in found
+                   if closeness >= least)
+    return [option for *_, option in close[:count]]
 
 
 def _closeness(word: str, option: str) -> float:

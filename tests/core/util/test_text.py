@@ -37,7 +37,7 @@ MEANT = [
     (KEYS, "trainer.dryrun", "trainer.dry_run"), (KEYS, "network.rename", "network.class_renames"),
     (KEYS, "learning_rat", "hyper.learning_rate"), (COMMANDS, "trian", "train"), (COMMANDS, "predcit", "predict"),
     (COMMANDS, "eval", "evaluate"), (COMMANDS, "inspection", "inspect"), (COMMANDS, "lst", "list"),
-    (NETWORKS, "ResNet-50", "resnet50"), (NETWORKS, "mobilenet", "mobilenet_v2"), (NETWORKS, "vit", "vit_b_16"),
+    (NETWORKS, "ResNet-50", "resnet50"), (NETWORKS, "resnet51", "resnet50"), (NETWORKS, "mobilenet", "mobilenet_v2"), (NETWORKS, "vit", "vit_b_16"),
     (NETWORKS, "fasterrcnn", "faster_rcnn_r50"), (FORMATS, "COCO", "coco"), (FORMATS, "voc2012", "voc"),
     (FORMATS, "labelstudio", "label_studio"), (TASKS, "detectoin", "detection"), (TASKS, "seg", "segmentation"),
     (TASKS, "classify", "classification"),
