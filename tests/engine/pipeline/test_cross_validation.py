@@ -59,6 +59,7 @@ def test_a_run_with_folds(tmp_path, capsys):
         assert f"{result.metrics['cv_accuracy']:.4f} of all folds together, 95 % confidence interval" in text
     assert "<h2>Cross-validation</h2>" in result.report.read_text()
     assert "fold 3/3  epoch" in output and not re.search(r"fold \d/3 .*  best", output)
+    assert f"Report: {result.report}\n" in output
     assert list(rows[0]) == ["repeat", "fold", "images left out", "accuracy"]
     own, *folds = [json.loads((result.run_dir / folder / "metrics.jsonl").read_text().splitlines()[-1])["seconds"]
                    for folder in (".", "folds/1-1", "folds/1-2", "folds/1-3")]
