@@ -50,7 +50,7 @@ def not_finished(run: Path) -> UserError:
     try:
         status = read_json(run / STATUS, {"status": str, "progress": float | int | None, "message": str | None})
     except UserError:
-        status = {}
+        status = {"message": f"{STATUS} is missing or damaged"}
     state = f", {status['message']}" if status.get("message") else ""
     if status.get("progress") is not None:
         state = f": {100 * status['progress']:.0f} % done{state}"

@@ -46,7 +46,8 @@ def test_what_needs_a_finished_run_offers_to_resume_it(begun, arguments):
 @pytest.mark.parametrize(("status", "says"), [
     ({"status": "error", "message": "out of memory"}, "37 % done, out of memory\nresume it:"),
     ({"status": "running"}, "37 % done\nwait for it, or if it was killed, resume it:"),
-    ({"progress": None}, "is not finished\nresume it:"), ({"progress": "half"}, "is not finished\nresume it:"),
+    ({"progress": None}, "is not finished\nresume it:"),
+    ({"progress": "half"}, "is not finished, status.json is missing or damaged\nresume it:"),
 ])
 def test_how_far_it_is(begun, status, says):
     assert says in not_finished(begun(**status)).text()
