@@ -161,7 +161,7 @@ def override_problems(overrides: Sequence[str], plugins: Plugins, *, needs_task:
             except ValidationError:
                 entry = next(entry for name, entry, _ in declared if name == key)
                 wanted = next((name for kind, name in KINDS.items() if kind in str(entry.type)), "a value that fits")
-                several = override.value() if isinstance(override.value(), list) else []
+                several = value if isinstance(value := override.value(), list) else []
                 yield Problem(f"{override.input_line} is not {wanted}", hint="for a run with each, type --multirun and "
                               f"'{key}={','.join(map(str, several))}'" if several else None)
             except OmegaConfBaseException as refused:
