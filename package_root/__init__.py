@@ -46,7 +46,8 @@ def _with_quiet_libraries(function: Function) -> Function:
 def train(overrides: Sequence[str] = (), **settings: Any) -> Result:
     """Train like ``sightsmith train`` and return the :class:`Result` of the run, or of a search's best run.
 
-    ``overrides`` are Hydra overrides, as on the command line; ``settings`` are keys with values of Python, nested
+    ``overrides`` are Hydra overrides, as on the command line, of several values with a tuner or ``--multirun`` among
+    them; ``settings`` are keys with values of Python, nested
     (``hyper={"epochs": 20}``) or dotted (``**{"hyper.epochs": 20}``). Raises
     :class:`UserError` for everything that the command line reports with exit code 2, and
     KeyboardInterrupt when it is stopped (Ctrl-C, or the stop button of a notebook): its message is the call that

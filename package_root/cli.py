@@ -13,6 +13,10 @@ from collections.abc import Sequence
 import sightsmith
 from sightsmith.usage import usage
 
+FAMILIAR = {"val": "evaluate", "validate": "evaluate", "test": "evaluate", "eval": "evaluate", "fit": "train",
+            "detect": "predict", "infer": "predict", "check": "inspect"}
+"""What other trainers call a command; some have the task before it."""
+
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run one command and exit."""
@@ -54,10 +58,10 @@ def _run(name: str, *arguments: str) -> int:
     try:
         plugins = load_plugins()
         if name not in plugins.commands:
-            broken = ", ".join(str(item.provider) for item in plugins.broken)
-            raise UserError(f"sightsmith: unknown command {name!r}.{near(name, plugins.commands)}",
-                            hint="`sightsmith --help` shows all commands."
-                                 + (f" Not loaded (see `sightsmith doctor`): {broken}." if broken else ""))
+            known = next((word for word in arguments[:1] if word in plugins.commands), FAMILIAR.get(name))
+            meant = f" Type `sightsmith {known}`." if known else near(name, plugins.commands)
+            raise UserError(f"sightsmith: unknown command {name!r}.{meant}",
+                            hint=f"`sightsmith --help` shows all commands.{plugins.not_loaded()}")
         with warnings_in_log():
             return int(plugins.commands[name].make(list(arguments), plugins))
     except UserError as error:

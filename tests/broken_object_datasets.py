@@ -171,7 +171,7 @@ BROKEN = {
     "COCO: bbox outside": ("boxes", sets.coco(change=annotation(bbox=[-5, 2, 9, 9])),
                            ["annotations.json: annotation 0: the box from (-5, 2)"]),
     "COCO: one without bbox": ("boxes", sets.coco(change=annotation(bbox=[])),
-                               ["1 annotations have neither a bbox nor a segmentation: annotation 0"]),
+                               ["1 annotation has neither a bbox nor a segmentation: annotation 0"]),
     "COCO: NaN": ("boxes", sets.coco(change=annotation(bbox=[float("nan"), 2, 9, 9])), ["not a finite number"]),
     "COCO: size of another image": ("boxes", sets.coco(change=turned),
                                     ["an image of 20 x 24 px, but images/0.png has 24 x 20 px", "upright"]),

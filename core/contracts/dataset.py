@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Literal, Protocol, TypeAlias
 
 from sightsmith.core.contracts.annotation import Annotation, Object, SemanticMask
 from sightsmith.core.util.errors import Problem, UserError
+from sightsmith.core.util.text import counted
 
 if TYPE_CHECKING:
     from sightsmith.core.contracts.image import ImageInfo
@@ -137,6 +138,6 @@ class CheckedDataset:
         """Raises UserError with all errors; warnings do not raise."""
         errors = [problem for problem in self.problems if problem.severity == "error"]
         if errors:
-            count = f"{len(errors)} problem" + ("s" if len(errors) > 1 else "")
+            count = counted(len(errors), "problem")
             raise UserError(f"The data set {self.index.root} has {count}:", problems=errors,
                             hint="after fixing them, check it with `sightsmith inspect` and the same arguments")

@@ -8,7 +8,7 @@ from typing import Any
 from sightsmith.core.contracts.keys import format_override
 from sightsmith.core.contracts.recommendation import Recommendation, RecommendedValue
 from sightsmith.core.util.html import html_table
-from sightsmith.core.util.text import format_duration
+from sightsmith.core.util.text import counted, format_duration
 
 
 @dataclass(frozen=True)
@@ -89,10 +89,10 @@ class Plan:
         elif self.folds_reason:
             cross = [("cross-validation", f"none ({self.folds_reason})")]
         return [
-            ("run", self.name), ("task", f"{self.task}, {self.classes} classes"),
+            ("run", self.name), ("task", f"{self.task}, {counted(self.classes, 'class', 'classes')}"),
             ("network", f"{self.network}, input {self.input_size} px"), ("starting weights", self.weights),
             ("images", f"{self.train_images} for training, {self.validation_images} for validation"),
-            *([("left out", f"{len(self.left_out)} images that cannot be read: {', '.join(self.left_out)}")]
+            *([("left out", f"{counted(len(self.left_out), 'image')} that cannot be read: {', '.join(self.left_out)}")]
               if self.left_out else []),
             ("epochs", f"{self.epochs}, optimizer steps in each: {self.steps_per_epoch} of {images}"),
             ("optimizer", self.optimizer), ("device", f"{self.devices} × {self.device}"),

@@ -224,11 +224,13 @@ class Plugins:
     def _find(self, kind: str, records: Mapping[str, R], name: str) -> R:
         if name in records:
             return records[name]
-        hint = f"`sightsmith list {kind}s` shows all {len(records)}."
-        if self.broken:
-            names = ", ".join(str(item.provider) for item in self.broken)
-            hint += f" Not loaded (see `sightsmith doctor`): {names}."
-        raise UserError(f"No installed plugin provides the {kind} {name!r}.{near(name, records)}", hint=hint)
+        raise UserError(f"No installed plugin provides the {kind} {name!r}.{near(name, records)}",
+                        hint=f"`sightsmith list {kind}s` shows all {len(records)}.{self.not_loaded()}")
+
+    def not_loaded(self) -> str:
+        """For what is unknown: the plugins that may have it, but are broken."""
+        names = ", ".join(str(item.provider) for item in self.broken)
+        return f" Not loaded (see `sightsmith doctor`): {names}." if names else ""
 
     def diagnostics(self) -> list[Finding]:
         """The findings of all plugins; one that raises counts as a failed finding."""
@@ -266,11 +268,14 @@ class Plugins:
 
 
 def _ensure_marked(module: ModuleType) -> None:
-    """Raises TypeError for a hook that pluggy would not find."""
+    """Raises TypeError for a hook that pluggy would not find, or does not know."""
     hooks = [name for name in vars(hookspecs) if name.startswith("sightsmith_")]
     for name in hooks:
         if callable(found := getattr(module, name, None)) and not hasattr(found, f"{hookspecs.PROJECT}_impl"):
             raise TypeError(f"{name} is not marked with @hookimpl, so it would never be called")
+    for name, found in vars(module).items():
+        if hasattr(found, f"{hookspecs.PROJECT}_impl") and name not in hooks:
+            raise TypeError(f"there is no hook {name}.{near(name, hooks)}")
 
 
 def installed() -> Iterable[tuple[Provider, Callable[[], ModuleType]]]:

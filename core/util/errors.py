@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import difflib
 import shlex
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from sightsmith.core.util.text import one_line, printable
+from sightsmith.core.util.text import closest, one_line, printable
 
 SHOWN_PROBLEMS = 50
 NAMED = 5
@@ -119,8 +118,8 @@ def _rebuild(cls: type[UserError], message: str, hint: str | None, problems: Seq
 
 
 def near(word: str, options: Iterable[str], count: int = 3) -> str:
-    """``" Did you mean 'a' or 'b'?"`` for the options closest to ``word``; empty if none is close."""
-    found = difflib.get_close_matches(word, list(options), n=count, cutoff=0.6)
+    """``" Did you mean 'a' or 'b'?"`` for the options :func:`.closest` to ``word``; empty if none is close."""
+    found = closest(word, options, count)
     return f" Did you mean {' or '.join(repr(name) for name in found)}?" if found else ""
 
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
+from hydra.core.override_parser.types import Override
 from hydra.errors import HydraException
 
 from sightsmith.core.plugins.manager import Plugins
-from sightsmith.core.util.errors import UserError
+from sightsmith.core.util.errors import Problem, UserError
 from sightsmith.core.util.files import resolved_path
 from sightsmith.engine.config.overrides import chosen_options, override_problems, parse_overrides
 from sightsmith.engine.config.run_plugins import ensure_plugins
@@ -25,7 +26,7 @@ def explain(error: Exception, overrides: Sequence[str], plugins: Plugins, *, own
     except UserError as missing:
         return missing
     try:
-        problems = list(override_problems(overrides, plugins, needs_task=not own_file))
+        problems = [*override_problems(overrides, plugins, needs_task=not own_file), *_several_values(error, overrides)]
     except HydraException as syntax:
         return UserError(f"An override cannot be parsed: {str(syntax).strip().splitlines()[0]}",
                          hint="Overrides have the form key=value; quote lists for the shell: 'image.windows=[[40,80]]'")
@@ -37,3 +38,12 @@ def explain(error: Exception, overrides: Sequence[str], plugins: Plugins, *, own
                          hint="All keys and choices: `sightsmith train --help`")
     return UserError(f"The configuration cannot be composed: {str(error).strip()}",
                      hint="correct your file" if own_file else None)
+
+
+def _several_values(error: Exception, overrides: Sequence[str]) -> Iterator[Problem]:
+    """The overrides with several values, if ``error`` is Hydra's that these are for a search."""
+    if "Ambiguous value for argument" in str(error) or "requires --multirun" in str(error):
+        for override in filter(Override.is_sweep_override, parse_overrides(overrides)):
+            hint = "add tuner=random to search it, or give one value" if override.is_interval_sweep() else \
+                "add --multirun to train a run with each, or tuner=NAME to search them, or give one value"
+            yield Problem(f"{override.input_line} has several values, and a run takes one", hint=hint)

@@ -17,6 +17,7 @@ from sightsmith.core.util.errors import UserError, near
 from sightsmith.core.util.reading import Damaged, Kind, read_json, validate_fields
 from sightsmith.core.util.text import is_text
 from sightsmith.engine.config.literal import validate_no_interpolation, without_interpolation
+from sightsmith.engine.config.unfinished import not_finished
 
 BUNDLE_FORMAT = 1
 FOLDER = "model"
@@ -38,8 +39,7 @@ def read_card(run: Path) -> dict[str, Any]:
     if not is_text(str(run.absolute())):
         raise UserError(f"{run.absolute()}: its name is not UTF-8, so no model can be read from it", hint="rename it")
     if not os.path.lexists(path):
-        raise UserError(f"{run} is not a finished run: its folder {FOLDER}/ has no {path.name}",
-                        hint="`sightsmith list runs` shows the runs")
+        raise not_finished(run)
     card: dict[str, Any] = read_json(path, hint=HINT)
     if not isinstance(card, dict) or card.get("format") != BUNDLE_FORMAT:
         raise UserError(f"{path} does not have format {BUNDLE_FORMAT}, the one that this version reads",

@@ -13,7 +13,7 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Glob, Override, QuotedString
 from hydra.errors import HydraException
 from omegaconf import MISSING, OmegaConf
-from omegaconf.errors import OmegaConfBaseException
+from omegaconf.errors import OmegaConfBaseException, ValidationError
 
 from sightsmith.core.contracts.augmentation import Option
 from sightsmith.core.contracts.keys import format_override, walk
@@ -29,6 +29,8 @@ from sightsmith.engine.config.presets import find_preset, is_file, preset_files,
 from sightsmith.engine.config.run_names import with_run_paths
 
 EXTRA = "augment.extra"
+KINDS = {"list": "a list", "dict": "a mapping", "bool": "true or false", "float": "a number", "int": "a whole number"}
+"""What values of a type are called."""
 GROUPS = ("task", "network", "logger", "preset", "recipe", "tuner")
 LOCKING_GROUPS = ("preset", "base_run")
 """Groups whose options lock keys."""
@@ -132,7 +134,7 @@ def override_problems(overrides: Sequence[str], plugins: Plugins, *, needs_task:
             for name in chosen if isinstance(chosen, list) else [chosen]:
                 if isinstance(name, str) and name not in options[key] and not (key == "preset" and is_file(name)):
                     yield Problem(f"{override.input_line}: unknown {key} {name!r}.{_near_option(name, options[key])}",
-                                  hint=f"`sightsmith list {key}s` shows all {len(options[key])}")
+                                  hint=f"`sightsmith list {key}s` shows all {len(options[key])}.{plugins.not_loaded()}")
         elif key.startswith(("hydra.", "hydra/")) or key == "base_run":
             continue
         elif key.startswith("logger."):
@@ -156,6 +158,12 @@ def override_problems(overrides: Sequence[str], plugins: Plugins, *, needs_task:
             schema = Config(task=settings_of(plugins.tasks[owners[0]])(MISSING)) if owners else Config
             try:
                 OmegaConf.update(OmegaConf.structured(schema), key, override.value())
+            except ValidationError:
+                entry = next(entry for name, entry, _ in declared if name == key)
+                wanted = next((name for kind, name in KINDS.items() if kind in str(entry.type)), "a value that fits")
+                several = value if isinstance(value := override.value(), list) else []
+                yield Problem(f"{override.input_line} is not {wanted}", hint="for a run with each, type --multirun and "
+                              f"'{key}={','.join(map(str, several))}'" if several else None)
             except OmegaConfBaseException as refused:
                 reason = re.sub(r"\s*full_key:.*", "", str(refused), flags=re.DOTALL)
                 yield Problem(f"{override.input_line}: {reason}")
@@ -187,7 +195,7 @@ def augmentation_problems(config: Config, plugins: Plugins) -> Iterator[Problem]
 def _option_problems(key: str, option: Option, value: Any) -> Iterator[Problem]:
     kind = type(option.default)
     if type(value) is not kind and not (kind is float and type(value) is int):
-        name = {float: "a number", int: "a whole number", bool: "true or false"}.get(kind, "text")
+        name = KINDS.get(kind.__name__, "text")
         yield Problem(f"{key}={value} is not {name} (default {format_override(option.default)})")
     else:
         yield from range_problems([(key, option.field(), value)])
@@ -232,12 +240,13 @@ def _near_option(name: str, options: Iterable[str]) -> str:
 
 
 def _near_key(key: str, keys: set[str]) -> str:
-    """Like :func:`near`, but ``epoch`` and ``wd`` also match ``hyper.epochs`` and ``hyper.weight_decay``, and words of
-    other trainers the key that they mean."""
+    """Like :func:`near`, but ``seed``, ``wd`` and ``cutmix`` also match ``trainer.seed``, ``hyper.weight_decay`` and
+    the probability of that augmentation, and words of other trainers the key that they mean."""
     if (known := familiar_key(key)) is not None:
         return f" Here it is called {known!r}."
     leaf = key.rsplit(".", 1)[-1]
     found = [name for name in sorted(keys) if name.rsplit(".", 1)[-1] == leaf
+             or name == f"{EXTRA}.{leaf}.probability"
              or "".join(word[0] for word in name.rsplit(".", 1)[-1].split("_")) == leaf]
     return f" Did you mean {' or '.join(map(repr, found))}?" if 0 < len(found) <= 3 else near(key, found or keys)
 

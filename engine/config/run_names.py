@@ -12,8 +12,9 @@ from sightsmith.core.util.files import typed_path
 from sightsmith.core.util.reading import read_json
 from sightsmith.engine.config.literal import quoted, unquoted
 from sightsmith.engine.config.model_card import card_path
+from sightsmith.engine.config.unfinished import ALL_RUNS, CONFIG, STATUS, continuation
 
-LAST, STATUS = "last", "status.json"
+LAST = "last"
 RUNS = Path("runs")
 """Where runs are without ``output_dir``."""
 _CREATED = re.compile(r"\d{4}-\d\d-\d\d_\d\d-\d\d-\d\d-")
@@ -41,8 +42,10 @@ def find_run(run: str | Path) -> Path:
         finished = [card for card in (*map(card_path, runs), *map(card_path, folder.glob("*-sweep/*")))
                     if os.path.isfile(card)]  # unlike Path.is_file, also in a folder of somebody else
         if not finished:
+            begun = [each for each in runs if _CREATED.match(each.name) and _is_run(each)]
+            command = continuation(begun[-1]) if begun else ""
             raise UserError(f"{run} is not a finished run: {folder} has none",
-                            hint="`sightsmith list runs` shows all runs")
+                            hint=f"resume the newest:\n  {command}" if command else ALL_RUNS)
         return max(finished, key=lambda card: card.stat().st_mtime).parent.parent
     names = {each: _CREATED.sub("", each.name, count=1) for each in runs if _CREATED.match(each.name)}
     found = [each for each, name in names.items() if path.name in (each.name, name, re.sub(r"-\d+$", "", name))]
@@ -54,12 +57,12 @@ def find_run(run: str | Path) -> Path:
                         hint=f"type the folder of one of them, such as {found[-1]}")
     if not found:
         raise UserError(f"{run} is not a finished run: there is no such folder, and none of that name in {folder}."
-                        f"{near(path.name, {*names.values(), LAST})}", hint="`sightsmith list runs` shows all runs")
+                        f"{near(path.name, {*names.values(), LAST})}", hint=ALL_RUNS)
     return found[0]
 
 
 def _is_run(path: Path) -> bool:
-    return any(os.path.lexists(path / name) for name in (STATUS, "config.yaml")) or os.path.lexists(card_path(path))
+    return any(os.path.lexists(path / name) for name in (STATUS, CONFIG)) or os.path.lexists(card_path(path))
 
 
 def _described(run: Path) -> Problem:

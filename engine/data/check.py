@@ -14,6 +14,7 @@ from sightsmith.core.contracts.image import ImageInfo
 from sightsmith.core.contracts.records import DatasetFormatRecord, ImageReaderRecord
 from sightsmith.core.contracts.schema import Config
 from sightsmith.core.util.errors import NAMED, PluginError, Problem, has_errors, listed
+from sightsmith.core.util.text import counted
 from sightsmith.engine.data.check_classes import about_classes, without_unused
 from sightsmith.engine.data.check_folders import about_files
 from sightsmith.engine.data.check_frames import named_frames
@@ -119,7 +120,8 @@ def _decoded(samples: Sequence[Sample], readers: Sequence[ImageReaderRecord], co
 def _without_test(index: DatasetIndex, problems: list[Problem]) -> DatasetIndex:
     test = sum(sample.split == "test" for sample in index.samples)
     if test:
-        problems.append(Problem(f"{test} images of the test split are not used for training", severity="warning",
+        problems.append(Problem(f"{counted(test, 'image of the test split is', 'images of the test split are')} not "
+                                "used for training", severity="warning",
                                 hint="`sightsmith evaluate` evaluates a run on them"))
     return replace(index, samples=tuple(sample for sample in index.samples if sample.split != "test"))
 
@@ -170,7 +172,8 @@ def _about_copies(index: DatasetIndex, content: Mapping[str, str], prints: Mappi
                 problems.append(Problem(f"the same image has different objects: {names}", severity="warning",
                                         hint="keep the better annotation; otherwise the model is trained on both"))
     if copies:
-        problems.append(Problem(f"{len(copies)} images are copies of others and stay in the same split: "
+        problems.append(Problem(f"{counted(len(copies), 'image is a copy of another', 'images are copies of others')} "
+                                "and in the same split: "
                                 f"{listed([sample.key for sample in copies])}", severity="warning"))
     return problems
 
@@ -186,7 +189,8 @@ def _about_groups(index: DatasetIndex, content: Mapping[str, str]) -> list[Probl
         by_split = {sample.split: sample for sample in members[::-1]}
         if len(by_split) > 1 and len({content[sample.key] for sample in members}) > 1:
             separated.append(" and ".join(f"{sample.key} ({name})" for name, sample in by_split.items()))
-    return [Problem(f"{len(separated)} groups have images in both splits of the data set: {listed(separated)}",
+    return [Problem(f"{counted(len(separated), 'group has', 'groups have')} images in both splits of the data "
+                    f"set: {listed(separated)}",
                     hint="move all images of a group to one split (data leakage: the score would be inflated)",
                     severity="warning")] if separated else []
 

@@ -8,6 +8,7 @@ from dataclasses import replace
 
 from sightsmith.core.contracts.dataset import DatasetIndex, Sample
 from sightsmith.core.util.errors import Problem, listed
+from sightsmith.core.util.text import counted
 
 
 def without_unused(index: DatasetIndex, every: Sequence[Sample], least: int, problems: list[Problem]) -> DatasetIndex:
@@ -20,8 +21,8 @@ def without_unused(index: DatasetIndex, every: Sequence[Sample], least: int, pro
     unused = [name for name in index.classes if name not in used]
     if least == 0 or not unused or not used:
         return index
-    what = f"{len(unused)} classes of the annotation have no image and are" if len(unused) > 1 else \
-        "one class of the annotation has no image and is"
+    what = counted(len(unused), "class of the annotation has no image and is",
+                   "classes of the annotation have no image and are")
     problems.append(Problem(f"{what} left out: {listed(unused)}", severity="warning",
                             hint="dataset.min_images_per_class=0 keeps unused classes"))
     return replace(index, classes=tuple(name for name in index.classes if name in used))
@@ -31,7 +32,7 @@ def about_classes(index: DatasetIndex, least: int) -> list[Problem]:
     """Problems of ``index`` as training data, each of whose classes needs ``least`` images."""
     counts = Counter(label for sample in index.samples for label in set(sample.labels))
     problems = [
-        Problem(f"the class {name!r} has {counts[name]} image{'' if counts[name] == 1 else 's'}; at least {least} are "
+        Problem(f"the class {name!r} has {counted(counts[name], 'image')}; at least {least} are "
                 "needed", hint=f"add images, remove the class, or set dataset.min_images_per_class={counts[name]}")
         for name in index.classes if counts[name] < least]
     if index.annotation != "labels" and index.samples and not index.classes:

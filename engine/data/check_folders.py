@@ -8,7 +8,7 @@ from pathlib import Path
 
 from sightsmith.core.contracts.dataset import DatasetIndex
 from sightsmith.core.util.errors import Problem, listed
-from sightsmith.core.util.text import is_text
+from sightsmith.core.util.text import counted, is_text
 from sightsmith.engine.data.annotation_files import SYSTEM_FOLDERS, is_run, relative_name
 from sightsmith.engine.data.foreign import unreadable_annotation
 from sightsmith.engine.data.image_files import is_inside
@@ -47,6 +47,7 @@ def about_folders(root: Path) -> list[Problem]:
     problems += [Problem("is a link to a folder outside the data set", file=name,
                          hint="copy the folder into the data set, or remove the link") for name in outside]
     if runs:
-        problems.append(Problem(f"{len(runs)} folders of runs are not data and are left out: {listed(runs)}",
-                                severity="warning", hint="output_dir=FOLDER keeps runs elsewhere"))
+        problems.append(Problem(f"{counted(len(runs), 'folder of a run is', 'folders of runs are')} left out: "
+                                f"{listed(runs)}", severity="warning",
+                                hint="output_dir=FOLDER keeps runs elsewhere"))
     return problems

@@ -9,6 +9,7 @@ from dataclasses import replace
 from sightsmith.core.contracts.dataset import Sample
 from sightsmith.core.contracts.image import ImageInfo
 from sightsmith.core.util.errors import Problem, listed
+from sightsmith.core.util.text import counted
 
 
 def named_frames(samples: Sequence[Sample], infos: Mapping[str, ImageInfo], problems: list[Problem],
@@ -37,6 +38,7 @@ def named_frames(samples: Sequence[Sample], infos: Mapping[str, ImageInfo], prob
     missing = {name: infos[name].frames - len(known) for name, known in frames.items() if None not in known}
     partly = [name for name, count in missing.items() if count]
     if partly:
-        problems.append(Problem(f"{sum(missing.values())} frames of {len(partly)} files, others of which have "
-                                f"annotation, have none and are ignored: {listed(partly)}", severity="warning"))
+        problems.append(Problem(f"{counted(sum(missing.values()), 'frame')} without annotation of "
+                                f"{counted(len(partly), 'file')}, others of which have some, are ignored: "
+                                f"{listed(partly)}", severity="warning"))
     return tuple(found)

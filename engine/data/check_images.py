@@ -13,6 +13,7 @@ from sightsmith.core.contracts.image import ImageError, ImageInfo, MissingReader
 from sightsmith.core.contracts.records import ImageReaderRecord
 from sightsmith.core.contracts.schema import AUTO, Config, ImageConfig
 from sightsmith.core.util.errors import Problem, listed
+from sightsmith.core.util.text import counted
 from sightsmith.engine.data.channels import count_channels
 from sightsmith.engine.data.images import STACKED, about_bands, probe
 
@@ -49,8 +50,9 @@ def probe_all(samples: Sequence[Sample], readers: Sequence[ImageReaderRecord], p
                                         hint="replace the file, remove it from the data set, or leave such files out: "
                                              "dataset.on_bad_image=skip"))
     for (title, package, install), names in missing.items():
-        problems.append(Problem(f"{len(names)} {title} files are not read, because {package} is not installed: "
-                                f"{listed(names)}", hint=install or f"install {package}, or convert them",
+        problems.append(Problem(f"{counted(len(names), f'{title} file is', f'{title} files are')} not read, because "
+                                f"{package} is not installed: {listed(names)}",
+                                hint=install or f"install {package}, or convert them",
                                 severity="warning" if infos else "error"))
     return infos
 
@@ -79,10 +81,10 @@ def about_images(config: Config, infos: Mapping[str, ImageInfo]) -> list[Problem
     for name, info in infos.items():
         for note in info.notes:
             peculiar[note].append(name)
-    problems += [Problem(f"{note} in {len(names)} image{'s' if len(names) > 1 else ''}: {listed(names)}",
+    problems += [Problem(f"{note} in {counted(len(names), 'image')}: {listed(names)}",
                          severity="warning") for note, names in peculiar.items()]
     if blank := [name for name, info in infos.items() if info.frames == 1 and info.blank]:
-        problems.append(Problem(f"{len(blank)} image{'s have' if len(blank) > 1 else ' has'} a single colour: "
+        problems.append(Problem(f"{counted(len(blank), 'image has', 'images have')} a single colour: "
                                 f"{listed(blank)}", severity="warning"))
     problems += _about_bands(config, infos)
     if config.image.range is None:
@@ -90,7 +92,8 @@ def about_images(config: Config, infos: Mapping[str, ImageInfo]) -> list[Problem
     if config.image.windows:
         plain = {name: info for name, info in infos.items() if not info.windowed}
         if plain:
-            problems.append(Problem(f"image.windows has no effect on {len(plain)} images that are not grey DICOM or "
+            problems.append(Problem("image.windows has no effect on "
+                                    f"{counted(len(plain), 'image that is', 'images that are')} not grey DICOM or "
                                     f"volumes: {listed(plain)}", severity="warning"))
     return problems
 
@@ -114,7 +117,7 @@ def _about_bands(config: Config, infos: Mapping[str, ImageInfo]) -> list[Problem
            "the images do not all have the same number, and the others are grey or in colour")
     for bands, names in sorted(others.items()):
         problems.append(Problem(
-            f"{len(names)} image{'s have' if len(names) > 1 else ' has'} {bands} band{'s' * (bands > 1)}, and "
+            f"{counted(len(names), 'image has', 'images have')} {counted(bands, 'band')}, and "
             f"{channels} channels are used: {why}: {listed(names)}",
             hint="remove the images of other bands, or save them all with the same ones" if
             config.image.channels == AUTO else "use images of the same bands, or train on these with the default "
@@ -145,15 +148,16 @@ def _about_black_and_white(config: Config, infos: Mapping[str, ImageInfo]) -> li
     plain = {name: info for name, info in infos.items() if not info.windowed}
     free = {name: info for name, info in infos.items() if lacks_black_and_white(info, config.image)}
     if free:
-        problems.append(Problem(f"{len(free)} images have more than 16 bits or floating-point values, so black and "
-                                f"white are undefined: {listed(free)}",
+        problems.append(Problem(f"{counted(len(free), 'image has', 'images have')} more than 16 bits or "
+                                f"floating-point values, so black and white are undefined: {listed(free)}",
                                 hint="set the values of black and white: image.range=[low,high]; theirs are from "
                                      f"{min(info.extent[0] for info in free.values()):g} to "
                                      f"{max(info.extent[1] for info in free.values()):g}"))
     deep = {name: info for name, info in plain.items() if info.bits == 16}
     top = max((info.maximum for info in deep.values()), default=0)
     if deep and 0 < top < 65535 * DARK:
-        problems.append(Problem(f"{len(deep)} 16-bit images only have values up to {top:g} and will look dark",
+        problems.append(Problem(f"{counted(len(deep), '16-bit image only has', '16-bit images only have')} values up "
+                                f"to {top:g} and will look dark",
                                 hint=f"set image.range=[0,{top:g}] to use the whole scale", severity="warning"))
     spans = [(info.extent, info.limits) for info in windowed.values() if info.bits > 8 and info.limits]
     if spans and not config.image.windows:
@@ -161,8 +165,8 @@ def _about_black_and_white(config: Config, infos: Mapping[str, ImageInfo]) -> li
         share = (high - low) / max(limits[1] - limits[0] for _, limits in spans)
         if 0 < share < DARK:
             problems.append(Problem(
-                f"{len(spans)} images only have values from {low:g} to {high:g}, {share:.0%} of the range from "
-                "black to white, and will look like one grey", severity="warning",
+                f"{counted(len(spans), 'image only has', 'images only have')} values from {low:g} to {high:g}, "
+                f"{share:.0%} of the range from black to white, and will look like one grey", severity="warning",
                 hint=f"set image.range=[{low:g},{high:g}] to use the whole scale, or windows of the tissue that "
                      "matters: image.windows=[[centre,width]]"))
     return problems

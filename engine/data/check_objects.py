@@ -16,6 +16,7 @@ from sightsmith.core.contracts.annotation import Annotation, Box, Object, Polygo
 from sightsmith.core.contracts.dataset import DatasetIndex, Sample
 from sightsmith.core.contracts.image import ImageInfo
 from sightsmith.core.util.errors import Problem, listed
+from sightsmith.core.util.text import counted
 from sightsmith.engine.data.convert import learnt_labels, to_boxes, to_pixels
 from sightsmith.engine.data.masks import IGNORED, MAX_CLASSES, MaskError, area, class_numbers, encoded
 
@@ -62,9 +63,12 @@ def check_objects(index: DatasetIndex, infos: Mapping[str, ImageInfo], annotatio
     # Once of a volume whose slices all have it.
     problems = list(dict.fromkeys(problem for item in found for problem in item.problems))
     problems += _summed([place for item in found for place in item.clipped],
-                        f"boxes extend up to {TOLERANCE:g} px beyond their image and are clipped")
-    problems += _summed([place for item in found for place in item.empty], "masks are empty and are ignored")
+                        f"box extends up to {TOLERANCE:g} px beyond its image and is clipped",
+                        f"boxes extend up to {TOLERANCE:g} px beyond their images and are clipped")
+    problems += _summed([place for item in found for place in item.empty], "mask is empty and ignored",
+                        "masks are empty and ignored")
     problems += _summed([place for item in found for place in item.duplicates],
+                        "object nearly coincides with another of its class",
                         "objects nearly coincide with another of their class", "remove the duplicates")
     problems += _about_origin(index, infos) + _about_corners(index, infos)
     if annotation == "masks" and len(index.classes) > MAX_CLASSES:
@@ -214,10 +218,12 @@ def _about_corners(index: DatasetIndex, infos: Mapping[str, ImageInfo]) -> list[
                 return []
     if not outside:
         return []
-    return [Problem(f"{outside} boxes reach out of their images as x, y, width and height; as two corners x1, y1, x2, "
-                    "y2 all would fit", hint="if they are corners, write them as x, y, width, height", affects="boxes")]
+    return [Problem(f"{counted(outside, 'box reaches out of its image', 'boxes reach out of their images')} as x, y, "
+                    "width and height; as two corners x1, y1, x2, y2 all would fit",
+                    hint="if they are corners, write them as x, y, width, height", affects="boxes")]
 
 
-def _summed(places: Iterable[str], message: str, hint: str | None = None) -> list[Problem]:
+def _summed(places: Iterable[str], one: str, more: str, hint: str | None = None) -> list[Problem]:
     found = list(places)
-    return [Problem(f"{len(found)} {message}: {listed(found)}", severity="warning", hint=hint)] if found else []
+    message = f"{counted(len(found), one, more)}: {listed(found)}"
+    return [Problem(message, severity="warning", hint=hint)] if found else []

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 
 from sightsmith.core.contracts.dataset import CheckedDataset, Sample
 from sightsmith.core.util.errors import Problem, listed
+from sightsmith.core.util.text import counted
 from sightsmith.engine.data.near_duplicates import Pair
 
 FEWEST_CASES, FEWEST_OF_CLASS = 10, 5
@@ -29,8 +30,8 @@ def about_split(train: Sequence[Sample], validation: Sequence[Sample]) -> list[P
     cases = len({sample.case for sample in validation})
     few = [f"{label} ({counts[label]})" for label in sorted(seen) if counts[label] < FEWEST_OF_CLASS]
     if 0 < cases < FEWEST_CASES or validation and few:
-        what = f"only {cases} cases" if cases < FEWEST_CASES else \
-            f"fewer than {FEWEST_OF_CLASS} images of {len(few)} classes: {listed(few)}"
+        what = f"only {counted(cases, 'case')}" if cases < FEWEST_CASES else \
+            f"fewer than {FEWEST_OF_CLASS} images of {counted(len(few), 'class', 'classes')}: {listed(few)}"
         problems.append(Problem(f"validation has {what}, so the score on it is uncertain", severity="warning",
                                 hint="cross-validation, dataset.folds, measures on all images in turn"))
     return problems
@@ -43,6 +44,6 @@ def across(dataset: CheckedDataset, pairs: Iterable[Pair]) -> list[Problem]:
                 if pair.correlation >= COPIED and (pair.first.key in held_out) != (pair.second.key in held_out)]
     if not crossing:
         return []
-    return [Problem(f"{len(crossing)} pairs of near-duplicates are divided between training and validation, which "
-                    f"inflates the score: {listed(crossing)}", severity="warning",
-                    hint="if they show the same case, name what they share with dataset.group_by")]
+    return [Problem(f"{counted(len(crossing), 'pair of near-duplicates is', 'pairs of near-duplicates are')} divided "
+                    f"between training and validation, which inflates the score: {listed(crossing)}",
+                    severity="warning", hint="if they show the same case, name what they share with dataset.group_by")]

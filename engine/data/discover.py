@@ -11,7 +11,7 @@ from sightsmith.core.contracts.dataset import DatasetIndex
 from sightsmith.core.contracts.records import DatasetFormatRecord
 from sightsmith.core.util.errors import PluginError, Problem, UserError, listed, near
 from sightsmith.core.util.files import typed_path
-from sightsmith.core.util.text import one_line
+from sightsmith.core.util.text import counted, one_line
 from sightsmith.engine.data import format_contract
 from sightsmith.engine.data.annotation_files import files_in, subfolders
 from sightsmith.engine.data.archive import unpack
@@ -83,7 +83,7 @@ def matching_formats(root: Path, name: str, formats: Sequence[DatasetFormatRecor
         raise failed[0]
     if not found:
         if unread := unread_pictures(root):
-            counts = ", ".join(f"{count} {suffix} file{'s' if count > 1 else ''}" for suffix, count in unread.items())
+            counts = ", ".join(f"{counted(count, f'{suffix} file')}" for suffix, count in unread.items())
             raise UserError(f"{root} contains no images that can be read, but {counts}",
                             hint="convert them to PNG, TIFF or JPEG, in the same folders")
         zips = [path.name for path in files_in(root) if path.suffix.lower() == ".zip"]

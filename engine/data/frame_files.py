@@ -13,6 +13,7 @@ from PIL import Image
 from sightsmith.core.contracts.dataset import Sample
 from sightsmith.core.contracts.image import Array, Frame, ImageInfo
 from sightsmith.core.util.files import short_path
+from sightsmith.core.util.text import counted
 from sightsmith.engine.data.grey_levels import extent
 from sightsmith.engine.data.image_limits import integer_limits
 from sightsmith.engine.data.images import read_frame
@@ -51,8 +52,8 @@ def frames_as_files(samples: Iterable[Sample], infos: Mapping[str, ImageInfo], f
             known[found[number].name] = replace(
                 info, frames=1, digests=(info.digests[sample.frame],), reader=None, geometry=None,
                 blank=frozenset({0} if sample.frame in info.blank else ()))
-    files = len({sample.name for sample in frames})
-    notes = [f"{len(frames)} frames of {files} file{'s' * (files > 1)} become images of their own, such as "
+    files = counted(len({sample.name for sample in frames}), "file")
+    notes = [f"{len(frames)} frames of {files} become images of their own, such as "
              f"{_name(frames[0], joint)}; to keep those of a file in the same split, add {GROUPS}"]
     default = None if content.kind.kind == "f" else integer_limits(8 * content.kind.itemsize,
                                                                     signed=content.kind.kind == "i")

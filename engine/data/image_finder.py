@@ -12,9 +12,9 @@ from typing import NamedTuple
 from urllib.parse import unquote, urlsplit
 
 from sightsmith.core.contracts.dataset import IMAGE_SUFFIXES
-from sightsmith.core.util.errors import Problem, listed, near
+from sightsmith.core.util.errors import NAMED, Problem, listed, near
 from sightsmith.core.util.files import stem_of
-from sightsmith.core.util.text import is_text
+from sightsmith.core.util.text import counted, is_text
 from sightsmith.engine.data.annotation_files import images_in, is_there, relative_name
 from sightsmith.engine.data.image_files import known_readers, suffixes
 
@@ -53,6 +53,7 @@ class ImageFinder:
     def __init__(self, root: Path, usual: Iterable[str] = ("",)) -> None:
         self._root, self._usual = root, tuple(dict.fromkeys(usual))
         self._moved: list[str] = []
+        self._unknown = 0
 
     def find(self, text: str, first: Iterable[Path] = ()) -> Path:
         """The image that ``text`` names, tried in the folders ``first`` and then the usual ones.
@@ -78,7 +79,8 @@ class ImageFinder:
         if candidates:
             raise ValueError(f"{shown} could be {listed([relative_name(path, self._root) for path in candidates])}",
                              "write its path from the data set's folder, with the suffix")
-        names = {path.name for path in self._images}
+        self._unknown += 1  # more than a few are no typing errors, and looking for near names takes long
+        names = {path.name for path in self._images} if self._unknown <= NAMED else ()
         raise ValueError(f"there is no image {shown} in the data set.{near(parts[-1] if parts else text, names)}")
 
     def find_frame(self, text: str, first: Iterable[Path] = ()) -> ImageFrame:
@@ -96,10 +98,9 @@ class ImageFinder:
         """A warning about the images of annotation ``file`` that were found by the ending of their paths."""
         if not self._moved:
             return []
-        count = len(self._moved)
-        return [Problem(f"{count} path{'s' if count > 1 else ''} of images did not exist as written and "
-                        f"{'were' if count > 1 else 'was'} matched by the ending: {listed(self._moved)}", file=file,
-                        severity="warning")]
+        matched = counted(len(self._moved), "path of an image did not exist as written and was",
+                          "paths of images did not exist as written and were")
+        return [Problem(f"{matched} matched by the ending: {listed(self._moved)}", file=file, severity="warning")]
 
     def _within(self, path: Path) -> Path:
         """``path`` without ``..``, below the root as it was typed."""

@@ -13,6 +13,7 @@ from sightsmith.core.contracts.image import Array, ImageInfo
 from sightsmith.core.contracts.records import DatasetFormatRecord
 from sightsmith.core.util.errors import UserError
 from sightsmith.core.util.files import cache_dir, fill_folder
+from sightsmith.core.util.text import counted
 from sightsmith.engine.data.frame_files import frames_as_files
 from sightsmith.engine.data.masks import IGNORED, box, class_numbers, encode
 
@@ -54,8 +55,8 @@ def write_dataset(index: DatasetIndex, infos: Mapping[str, ImageInfo], record: D
         found, partly = _with_regions(sample, infos[sample.name])
         samples.append(found)
         ignored += partly
-    notes = [f"pixels that are ignored in the semantic masks of {ignored} images become background, because no format "
-             "that is written has such pixels"] if ignored else []
+    notes = [f"pixels that are ignored in the semantic masks of {counted(ignored, 'image')} become background, "
+             "because no format that is written has such pixels"] if ignored else []
     write = record.build_writer()
 
     def fill(place: Path) -> None:

@@ -57,28 +57,26 @@ class Reporters(Protocol):
 
 @dataclass(frozen=True)
 class FoldScore:
-    """The repeat and fold of one training (both from 1), how many images it left out, the score on these, and the epoch
-    after which that was highest."""
+    """The repeat and fold of one training (both from 1), how many images it left out, and the score on these."""
 
     repeat: int
     fold: int
     left_out: int
     score: float | None
-    best_epoch: int
 
 
 @dataclass(frozen=True)
 class FoldModel:
-    """A fold's training: the results on what it left out, its best epoch, and the weights, if they are wanted."""
+    """A fold's training: the results on what it left out, how long it took, and the weights, if they are wanted."""
 
     results: list[SampleResult]
-    best_epoch: int
+    seconds: float
     weights: dict[str, Tensor]
 
 
 @dataclass(frozen=True)
 class CrossValidation:
-    """``score`` is that of the results of all folds together, averaged over repeats.
+    """``score`` is that of the results of all folds together, averaged over repeats; their training took ``seconds``.
 
     ``pools`` are the results of each repeat, sorted by sample; ``models`` the weights of each training, if an ensemble
     is made of them.
@@ -89,6 +87,7 @@ class CrossValidation:
     folds: tuple[FoldScore, ...]
     score: float | None
     interval: Interval
+    seconds: float
     pools: tuple[Pool, ...] = field(repr=False, compare=False)
     models: tuple[dict[str, Tensor], ...] = field(repr=False, compare=False)
 
@@ -109,14 +108,11 @@ class CrossValidation:
 
     def section(self) -> Section:
         """For the report."""
-        epochs = f"{self.epochs} epoch{'' if self.epochs == 1 else 's'}"
-        note = (f"{self}. Each fold was left out of a training of its own, of {epochs}. The images left out chose "
-                "nothing in it.")
-        header = ("repeat", "fold", "images left out", self.name, "best epoch")
-        return Section("Cross-validation", note=note, header=header,
-                       rows=tuple((fold.repeat, fold.fold, fold.left_out, fold.score, fold.best_epoch)
-                                  for fold in self.folds),
-                       name="cross-validation")
+        note = (f"{self}. Each fold was left out of a training of its own, of {counted(self.epochs, 'epoch')}. The "
+                "images left out chose nothing in it.")
+        header = ("repeat", "fold", "images left out", self.name)
+        return Section("Cross-validation", note=note, header=header, name="cross-validation", rows=tuple(
+            (fold.repeat, fold.fold, fold.left_out, fold.score) for fold in self.folds))
 
 
 def choose_folds(dataset: CheckedDataset, config: Config, seconds: float, *, in_sweep: bool = False,
@@ -132,8 +128,8 @@ def choose_folds(dataset: CheckedDataset, config: Config, seconds: float, *, in_
     if setting != "auto":
         if int(setting) > cases:
             rest = "" if ensemble == "none" else " to train on, as an ensemble keeps validation out of the folds"
-            raise UserError(f"dataset.folds={setting}, but the data set has {cases} cases{rest} (a group is one case)",
-                            hint=f"type dataset.folds={cases} or less, or dataset.folds=none")
+            raise UserError(f"dataset.folds={setting}, but the data set has {counted(cases, 'case')}{rest} (a group "
+                            "is one case)", hint=f"type dataset.folds={cases} or less, or dataset.folds=none")
         return int(setting), "as set"
     if in_sweep:
         return 0, "the runs of a sweep are compared on the validation split; dataset.folds=5 cross-validates each"
@@ -156,7 +152,7 @@ def _automatic_folds(dataset: CheckedDataset, config: Config, cases: int, second
     if validation >= FEW_CASES:
         return 0, f"{validation} validation cases are enough"
     if cases < AUTO_FOLDS:
-        return 0, f"{cases} cases are too few"
+        return 0, f"{counted(cases, 'case is', 'cases are')} too few"
     trainings = 1 + AUTO_FOLDS * config.dataset.repeats + bool(choose_refit(dataset, config, AUTO_FOLDS))
     few = counted(validation, "validation case")
     budget = AUTO_MINUTES if config.trainer.time_budget is None else config.trainer.time_budget
@@ -220,6 +216,7 @@ def cross_validate(context: RunContext, planned: PlannedRun, epochs: int, run: R
     scores: list[FoldScore] = []
     models: list[dict[str, Tensor]] = []
     pools: list[Pool] = []
+    seconds = 0.0
     for repeat in range(1, plan.repeats + 1):
         pool: list[tuple[Sample, SampleResult]] = []
         for fold, left_out in enumerate(folds(foldable, plan.folds, seed + repeat - 1), 1):
@@ -229,13 +226,13 @@ def cross_validate(context: RunContext, planned: PlannedRun, epochs: int, run: R
             part = tile_dataset(part, planned.config.dataset.tile, task)
             model = _train_fold(context, planned, part, epochs, RunDir(run.path / "folds" / f"{repeat}-{fold}"),
                                 partial(reporters, number=len(scores) + 1))
-            scores.append(FoldScore(repeat, fold, len(left_out), task.metrics(model.results)[task.score],
-                                    model.best_epoch))
+            scores.append(FoldScore(repeat, fold, len(left_out), task.metrics(model.results)[task.score]))
+            seconds += model.seconds
             pool += zip(part.validation, model.results, strict=True)
             models += [model.weights] if keep else []
         pools.append(_sorted(pool))
     score, span = distributed.on_main(context.state, lambda: pooled(task, pools, seed))
-    return CrossValidation(task.score, epochs, tuple(scores), score, span, tuple(pools), tuple(models))
+    return CrossValidation(task.score, epochs, tuple(scores), score, span, seconds, tuple(pools), tuple(models))
 
 
 def _train_fold(context: RunContext, planned: PlannedRun, part: CheckedDataset, epochs: int, folder: RunDir,
@@ -247,7 +244,7 @@ def _train_fold(context: RunContext, planned: PlannedRun, part: CheckedDataset, 
         trainer.fit(epochs)
         results = trainer.evaluate(final=True)
     kept = trainer.eval_model.state_dict() if planned.plan.ensemble != "none" else {}
-    return FoldModel(results, trainer.state.best_epoch,
+    return FoldModel(results, trainer.state.seconds,
                      {name: value.detach().cpu().clone() for name, value in kept.items()})
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,7 @@ from sightsmith.core.contracts.results import SampleResult
 from sightsmith.core.contracts.schema import Config
 from sightsmith.core.contracts.task import Task
 from sightsmith.core.util.errors import Problem, UserError
-from sightsmith.core.util.files import ensure_writable, write_json
+from sightsmith.core.util.files import ensure_writable, resolved_path, write_json
 from sightsmith.core.util.html import ShownPage, html_table
 from sightsmith.core.util.text import counted, format_metric
 from sightsmith.engine.config.model_card import read_card
@@ -37,6 +37,8 @@ SETTINGS = ("dataset.root", "dataset.format", "dataset.group_by", "dataset.class
 WHOLE = "all"
 """The name of the only split of a data set without splits."""
 METRICS = "metrics.json"
+TRAINED_ON = ("The run was trained on images of this data set, so the score is too high. Without dataset.root, each "
+              "split is scored apart.")
 
 
 @dataclass(frozen=True)
@@ -134,12 +136,16 @@ def evaluate(result: Result, settings: Mapping[str, str] = {}, split: str | None
     if "dataset.root" not in settings and _is_refit(result):
         report("warning: the run's model was refitted on its training and validation images; its own score is that of "
                "the folds, and new images show how good it is")
+    warnings = [TRAINED_ON] if chosen.keys() != {"test"} and "dataset.root" in settings and resolved_path(
+        settings["dataset.root"]) == resolved_path(task.config.dataset.root) else []
+    for warning in warnings:
+        report(f"warning: {warning}")
     folder = RunDir.create(parent, dataset.index.root.name).path
     evaluation = Evaluation(folder, task.score, splits, dataset.left_out)
     write_json(folder / METRICS, {"run": str(result.run_dir), "dataset": str(dataset.index.root),
                                   "data_digest": dataset.data_digest, "left_out": list(dataset.left_out),
                                   "splits": evaluation.to_json()})
-    _write_report(evaluation, result, dataset)
+    _write_report(evaluation, result, dataset, warnings)
     return evaluation
 
 
@@ -219,7 +225,7 @@ def _evaluate_split(result: Result, samples: tuple[Sample, ...], dataset: Checke
                            interval(task.bootstrap_score(results), samples, seed), gained)
 
 
-def _write_report(evaluation: Evaluation, result: Result, dataset: CheckedDataset) -> None:
+def _write_report(evaluation: Evaluation, result: Result, dataset: CheckedDataset, warnings: Sequence[str]) -> None:
     task, score, run = result.task, evaluation.score.replace("_", " "), RunDir(result.run_dir)
     sections = [_metrics(evaluation, refitted=_is_refit(result))]
     for name, split in evaluation.splits.items():
@@ -235,7 +241,7 @@ def _write_report(evaluation: Evaluation, result: Result, dataset: CheckedDatase
                f"{task.config.task.name} · {task.network.name} · {result.run_dir.name} · {dataset.index.root}", "",
                headline=[(f"{score}, {name}", format_metric(split.metrics[evaluation.score]),
                           f"{split.interval.short()}; {split.counts}") for name, split in evaluation.splits.items()],
-               sections=sections, shown=shown_bands(task.config.image, dataset.infos.values()))
+               sections=sections, warnings=warnings, shown=shown_bands(task.config.image, dataset.infos.values()))
 
 
 def _is_refit(result: Result) -> bool:

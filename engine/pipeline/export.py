@@ -21,7 +21,7 @@ from sightsmith.core.plugins.manager import Plugins
 from sightsmith.core.util.errors import ExportError, UserError, describe_error, near
 from sightsmith.core.util.files import ensure_writable, make_folder, write_atomic, write_json
 from sightsmith.core.util.html import html_table
-from sightsmith.core.util.text import format_metric
+from sightsmith.core.util.text import counted, format_metric
 from sightsmith.engine.pipeline.console import tracked
 from sightsmith.engine.pipeline.evaluate import labelled_splits, tiled_as_trained
 from sightsmith.engine.pipeline.inference import batches
@@ -67,7 +67,8 @@ class Export:
         """What the command prints."""
         parity, score = self.parity, self.parity.score.replace("_", " ")
         above = f", {100 * parity.mismatch_ratio:.2g} % above {parity.tolerance:g}" if parity.mismatch_ratio else ""
-        return [f"Parity on {parity.images} images: outputs differ by up to {parity.largest_difference:.2g}{above}",
+        return [f"Parity on {counted(parity.images, 'image')}: outputs differ by up to "
+                f"{parity.largest_difference:.2g}{above}",
                 f"{score}: {format_metric(parity.original)} as trained, {format_metric(parity.exported)} exported",
                 f"Exported: {self.folder}"]
 

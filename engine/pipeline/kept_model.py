@@ -29,8 +29,9 @@ class KeptModel:
     """The ``weights`` of the run's own model; those of ``members``, if these predict instead; and their score.
 
     ``metrics`` are those of ``results`` on ``samples``. ``scores`` are (data, score, interval), the one that the run is
-    compared by first, ``baseline`` is a constant answer's. ``origin`` says in the bundle's card how the model was made,
-    unless by training alone; ``sections`` say it in the report.
+    compared by first, ``baseline`` is a constant answer's. The trainings after the run's own took ``seconds``.
+    ``origin`` says in the bundle's card how the model was made, unless by training alone; ``sections`` say it in the
+    report.
     """
 
     weights: Weights
@@ -39,6 +40,7 @@ class KeptModel:
     metrics: dict[str, float | None]
     scores: tuple[tuple[str, float | None, Interval], ...]
     members: tuple[Weights, ...] = ()
+    seconds: float = 0.0
     origin: dict[str, Any] = field(default_factory=dict)
     sections: tuple[Section, ...] = ()
     baseline: Baseline | None = None
@@ -46,6 +48,7 @@ class KeptModel:
     def with_cross_validation(self, found: CrossValidation) -> KeptModel:
         """The same model; its recipe has been cross-validated."""
         return replace(self, metrics=self.metrics | found.metrics(), sections=(*self.sections, found.section()),
+                       seconds=self.seconds + found.seconds,
                        scores=(*self.scores, ("cross-validation", found.score, found.interval)))
 
 

@@ -12,7 +12,7 @@ from sightsmith.core.contracts.image import Array
 from sightsmith.core.contracts.results import SampleResult
 from sightsmith.core.contracts.task import Task
 from sightsmith.core.util.errors import listed
-from sightsmith.core.util.text import format_metric, one_line
+from sightsmith.core.util.text import counted, format_metric, one_line
 from sightsmith.engine.data.statistics import under_represented
 from sightsmith.engine.pipeline.cross_validation import FEW_CASES
 from sightsmith.engine.training.bootstrap import Interval, interval
@@ -44,7 +44,7 @@ class Baseline:
         better = score is not None and self.score is not None and score > self.score
         if better and self.gain.cases < FEW_CASES:
             hint = "" if folds else ": dataset.folds=5 tests on all images"
-            reasons = [f"only {self.gain.cases} cases, which is too few to tell{hint}", *reasons]
+            reasons = [f"only {counted(self.gain.cases, 'case')}, too few to tell{hint}", *reasons]
         lines = [f"The score does not show that anything was learnt: {name} {format_metric(score)} is not "
                  f"significantly above {format_metric(self.score)}, that of predicting {one_line(self.what)} "
                  f"(difference: {self.gain})."]

@@ -17,7 +17,7 @@ from sightsmith.core.contracts.schema import AUTO, Config
 from sightsmith.core.plugins.manager import Plugins
 from sightsmith.core.util.errors import UserError
 from sightsmith.core.util.files import make_folder, write_atomic
-from sightsmith.core.util.text import one_line
+from sightsmith.core.util.text import counted, one_line
 from sightsmith.engine.config.literal import without_interpolation
 from sightsmith.engine.config.presets import is_file
 from sightsmith.engine.pipeline.prepare import choose
@@ -47,7 +47,8 @@ def write_own_config(file: Path, config: Config, overrides: Sequence[str], datas
     fixed = fixed_keys(config, overrides, plugins)
     chosen = choose(config, dataset, fixed, plugins)
     planned = chosen.applied(config)
-    data = (f"{len(dataset.index.classes)} classes, {len(dataset.train)} images for training, "
+    data = (f"{counted(len(dataset.index.classes), 'class', 'classes')}, "
+            f"{counted(len(dataset.train), 'image')} for training, "
             f"{len(dataset.validation)} for validation")
     make_folder(file.parent)
     write_atomic(file, "\n".join([*_head(file, planned), *_defaults(planned, chosen, fixed, why_task),

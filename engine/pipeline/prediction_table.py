@@ -89,8 +89,7 @@ class PredictionTable(ABC):
         return ", ".join(parts)
 
     def _counts(self) -> str:
-        names = {name: repr(name) if name[:1].isdigit() else name for name in self._found}  # not "13 1"
-        return self._listed(f"{count:,} {names[name]}" for name, count in self._found.most_common())
+        return self._listed(f"{count:,} {_shown(name)}" for name, count in self._found.most_common())
 
 
 class LabelTable(PredictionTable):
@@ -162,9 +161,15 @@ class AreaTable(PredictionTable):
         return [[name, round(share * mask.size), round(share, 6)] for name, share in shares.items()], shares
 
     def _summary(self) -> str:
-        found = self._listed(f"{name} in {count} ({100 * self._shares[name] / self._predictions:.1f} % of the area)"
+        shares = {name: 100 * share / self._predictions for name, share in self._shares.items()}
+        found = self._listed(f"{_shown(name)} in {count} ({shares[name]:.1f} % of the area)"
                              for name, count in self._found.most_common())
         return ", ".join(filter(None, (found, f"nothing in {self._empty}" if self._empty else "")))
+
+
+def _shown(name: str) -> str:
+    """A class beside a number: not ``13 1``."""
+    return repr(name) if name[:1].isdigit() else name
 
 
 def table_for(first: Prediction, classes: Sequence[str], *, multi_label: bool, min_score: float) -> PredictionTable:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from sightsmith.core.contracts.report import Section
-from sightsmith.core.util.text import format_metric
+from sightsmith.core.util.text import counted, format_metric
 from sightsmith.engine.data.tiling import tile_dataset
 from sightsmith.engine.pipeline.cross_validation import CrossValidation, Reporters, train_like_folds
 from sightsmith.engine.pipeline.kept_model import KeptModel, scored_by_folds
@@ -31,12 +31,12 @@ def refit(context: RunContext, planned: PlannedRun, run: RunDir, own: KeptModel,
         trainer.fit(epochs)
     weights = {name: value.detach().cpu().clone() for name, value in trainer.eval_model.state_dict().items()}
     images, cases = (len({getattr(sample, kind) for sample in every.train}) for kind in ("image", "case"))
-    said = (f"Refitted on all {images} images, {cases} cases, for {epochs} epoch{'' if epochs == 1 else 's'} "
-            f"like each fold; its score is that of the folds: {task.score} {format_metric(folds.score)}, "
-            f"{folds.interval}")
+    said = (f"Refitted on all {images} images, {cases} cases, for {counted(epochs, 'epoch')} like each fold; its score "
+            f"is that of the folds: {task.score} {format_metric(folds.score)}, {folds.interval}")
     context.console.print(said)
     note = (f"{said}. Its training has seen the validation images too, so that only other images can show how good it "
             "is. All other results of this report are those of the folds, each on the images that it left out.")
     return replace(scored_by_folds(context, planned, own, folds, "validation, before the refit"), weights=weights,
+                   seconds=own.seconds + trainer.state.seconds,
                    origin={"made_by": "refit", "epochs": epochs, "images": images, "cases": cases},
                    sections=(Section("Refit", note), *own.sections))

@@ -17,8 +17,8 @@ from sightsmith.core.contracts.results import SampleResult
 from sightsmith.core.contracts.schema import Config
 from sightsmith.core.contracts.task import Task
 from sightsmith.core.contracts.weights import LoadReport
+from sightsmith.engine.config.unfinished import resume_command, resuming
 from sightsmith.engine.pipeline.console import console
-from sightsmith.engine.runs.next_commands import resume_command, resuming
 from sightsmith.engine.runs.run_dir import RunDir
 from sightsmith.engine.training.session import Training
 

@@ -195,12 +195,13 @@ def _fit_and_report(context: RunContext, planned: PlannedRun, run: RunDir, statu
         sections += augmented_sheet(task, planned.training.train_data, planned.dataset.train, config.trainer.seed)
         with announced("Writing the report ...", context.details.print):
             write_report(run, task, planned.plan, planned.dataset, fitted.history, kept.results, kept.samples,
-                         kept.metrics, epoch, kept.scores, sections, [*fitted.warnings, *warnings],
+                         kept.metrics, epoch, kept.scores, kept.seconds, sections, [*fitted.warnings, *warnings],
                          None if kept.baseline is None else kept.baseline.line)
         if fitted.stopped_early:
             context.details.print(fitted.stopped_early, soft_wrap=True)
         for warning in warnings:
             context.console.print(f"warning: {warning}", soft_wrap=True)
+        context.console.print(f"Report: {run.report / 'index.html'}", soft_wrap=True)
     return Result(run.path, kept.metrics, task.classes, context.plugins)
 
 

@@ -22,6 +22,7 @@ from sightsmith.engine.config.compose import compose, ensure_unlocked
 from sightsmith.engine.config.model_card import HINT, read_card, restore_config
 from sightsmith.engine.config.presets import choice_of, preset_checksum
 from sightsmith.engine.config.run_plugins import ensure_plugins
+from sightsmith.engine.config.unfinished import not_finished
 from sightsmith.engine.pipeline.load_dataset import check
 from sightsmith.engine.pipeline.start import start
 from sightsmith.engine.runs import library_warnings
@@ -30,7 +31,7 @@ from sightsmith.engine.runs.checkpoint import tensors_digest
 from sightsmith.engine.runs.lockfile import PARTS, environment, read_lock
 from sightsmith.engine.runs.published import locate_weights
 from sightsmith.engine.runs.resume import planned_folds
-from sightsmith.engine.runs.run_dir import ERROR, FINISHED, RunDir, read_status
+from sightsmith.engine.runs.run_dir import FINISHED, RunDir, read_status
 from sightsmith.engine.runs.run_files import read_overrides
 from sightsmith.engine.runs.weights import file_digest
 
@@ -205,13 +206,8 @@ def _finished(path: Path) -> RunDir:
     if not os.path.isfile(run.config):
         raise UserError(f"run={path} is not the folder of a run: it has no {run.config.name}",
                         hint="`sightsmith list runs` shows the runs")
-    status = read_status(run)
-    if status["status"] == ERROR:
-        raise UserError(f"The run {path} ended with an error: {status.get('message')}", hint="resume it: "
-                        f"trainer.resume={path}")
-    if status["status"] != FINISHED:
-        raise UserError(f"The run {path} is not finished, it is {status['status']}: there is nothing to verify yet",
-                        hint=f"resume it: trainer.resume={path}")
+    if read_status(run)["status"] != FINISHED:
+        raise not_finished(path)
     return run
 
 

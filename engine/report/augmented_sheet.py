@@ -12,6 +12,7 @@ from sightsmith.core.contracts.dataset import Sample
 from sightsmith.core.contracts.image import Array
 from sightsmith.core.contracts.report import Colour, Picture, Section
 from sightsmith.core.contracts.task import Task
+from sightsmith.core.util.text import counted
 from sightsmith.engine.data.annotated_image import AnnotatedImage
 from sightsmith.engine.data.augmentations import Seed
 from sightsmith.engine.data.masks import IGNORED
@@ -62,7 +63,7 @@ def _picture(item: AnnotatedImage, classes: Sequence[str], colours: Mapping[str,
         pixels = blended(pixels, np.broadcast_to(table[label + 1], pixels.shape), OPACITY * mask.astype(np.float32))
     boxes = tuple((tuple(box), COVER if ignored else colours[classes[label]], "") for box, label, ignored in
                   zip(item.boxes.tolist(), item.labels.tolist(), item.ignored.tolist(), strict=True))
-    return Picture(pixels, f"{len(boxes)} object{'s' * (len(boxes) != 1)}", boxes, SIDE)
+    return Picture(pixels, counted(len(boxes), "object"), boxes, SIDE)
 
 
 def _painted(pixels: Array, numbers: Array, table: Array) -> Array:

@@ -93,8 +93,9 @@ def _pairs(pairs: Sequence[Pair], dataset: CheckedDataset, image: ImageConfig) -
     split = {sample.key: name for name, part in (("training", dataset.train), ("validation", dataset.validation))
               for sample in part}
     across = [pair for pair in pairs if split.get(pair.first.key) != split.get(pair.second.key)]
-    note = (f"{len(pairs)} pairs of images look alike (perceptual hash). {len(across)} of them are in different splits "
-            "(data leakage: the score would be inflated); dataset.group_by keeps images that belong together in one.")
+    note = (f"{counted(len(pairs), 'pair')} of images that look alike (perceptual hash), {len(across)} in different "
+            "splits (data leakage: the score would be inflated); dataset.group_by keeps images that belong together in "
+            "one.")
     chosen = [*across, *(pair for pair in pairs if pair not in across)]
     pictures = tuple((f"{split.get(pair.first.key)} and {split.get(pair.second.key)}",
                       tuple(Picture(load_rgb(sample, image), "", name=sample.key)

@@ -25,11 +25,13 @@ from sightsmith.engine.training.bootstrap import LEVEL, RESAMPLES, Interval
 
 def write_report(run: RunDir, task: Task, plan: Plan, dataset: CheckedDataset, history: Sequence[Mapping[str, Any]],
                  results: Sequence[SampleResult], samples: Sequence[Sample], metrics: Mapping[str, float | None],
-                 best_epoch: int, scores: Sequence[tuple[str, float | None, Interval]], more: Sequence[Section] = (),
-                 warnings: Sequence[str] = (), baseline: tuple[str, float] | None = None) -> None:
+                 best_epoch: int, scores: Sequence[tuple[str, float | None, Interval]], seconds: float,
+                 more: Sequence[Section] = (), warnings: Sequence[str] = (),
+                 baseline: tuple[str, float] | None = None) -> None:
     """Write ``report/`` of a finished run; ``results`` are those of what it keeps, on ``samples``.
 
-    ``scores`` are (data, score, interval), the score of ``results`` first; ``more`` are sections about optional steps
+    ``scores`` are (data, score, interval), the score of ``results`` first; the trainings after that of ``history`` took
+    ``seconds``; ``more`` are sections about optional steps
     of the run, ``warnings`` what a reader of the score must know, ``baseline`` a constant answer and its score.
     """
     run.report.mkdir(exist_ok=True)
@@ -45,15 +47,13 @@ def write_report(run: RunDir, task: Task, plan: Plan, dataset: CheckedDataset, h
         next_section(run.path),
     ]
     name = task.score.replace("_", " ")
-    seconds = history[-1]["seconds"] if history else 0.0
-    speed = f"{len(history) * len(dataset.train) / seconds:.3g} images per second" if seconds else ""
     write_page(
         run.report, plan.name, _subtitle(run, plan, dataset), task.config.description,
         headline=[*((f"{name}, {data}", format_metric(score), interval.short()) for data, score, interval in scores),
                   (f"loss, {scores[0][0]}", format_metric(metrics.get("loss")), ""),
                   ("epochs of the refit", str(plan.epochs), "") if plan.refit else
                   ("best epoch", f"{best_epoch} of {len(history)}", _early_stop(task.config, history)),
-                  ("training time", format_duration(seconds), speed)],
+                  _training_time(plan, history, len(dataset.train), seconds)],
         sections=sections, warnings=warnings, shown=shown_bands(task.config.image, dataset.infos.values()))
 
 
@@ -83,6 +83,17 @@ def _planned(plan: Plan) -> list[Section]:
 def _early_stop(config: Config, history: Sequence[Mapping[str, Any]]) -> str:
     early = history and history[-1]["epoch"] < config.hyper.epochs
     return f"stopped early, {config.hyper.epochs} were planned" if early else ""
+
+
+def _training_time(plan: Plan, history: Sequence[Mapping[str, Any]], images: int, seconds: float,
+                   ) -> tuple[str, str, str]:
+    """The time of all trainings, with their number; the speed is that of the run's own, of ``images`` an epoch."""
+    own = history[-1]["seconds"] if history else 0.0
+    speed = f"{len(history) * images / own:.3g} images per second" if own else ""
+    if plan.trainings == 1:
+        return "training time", format_duration(own), speed
+    detail = f"{counted(plan.trainings, 'training')}, the first {format_duration(own)}"
+    return "training time", format_duration(own + seconds), ", ".join(filter(None, [detail, speed]))
 
 
 def _scores(name: str, scores: Sequence[tuple[str, float | None, Interval]]) -> Section:

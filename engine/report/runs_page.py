@@ -14,11 +14,11 @@ from sightsmith.core.contracts.keys import format_override
 from sightsmith.core.contracts.report import Link, Section
 from sightsmith.core.plugins.manager import Plugins
 from sightsmith.core.util.errors import UserError
-from sightsmith.core.util.reading import read_json, read_yaml
+from sightsmith.core.util.reading import read_yaml
 from sightsmith.core.util.text import format_metric
+from sightsmith.engine.config.unfinished import SWEEP_CARD, continuation
 from sightsmith.engine.report.page import render, write_page
-from sightsmith.engine.runs.next_commands import resume_command
-from sightsmith.engine.runs.run_dir import ERROR, PAUSED, STOPPED, SWEEP_CARD, RunDir
+from sightsmith.engine.runs.run_dir import ERROR, PAUSED, STOPPED, RunDir
 
 WIDTH, HEIGHT = 120, 28
 """Size of a sparkline, pixels."""
@@ -114,14 +114,7 @@ class _ShownRun:
         business. Empty if there is nothing to go on with."""
         if self.row["status"] not in (STOPPED, PAUSED, ERROR) or self.row["status"] == PAUSED and self.search.is_file():
             return ""
-        try:
-            if self.search.is_file():
-                command: str = read_json(self.search, {"continuation": str})["continuation"]
-                return command
-            overrides = read_yaml(self.run.overrides)
-        except (UserError, KeyError):
-            return ""
-        return resume_command(map(str, overrides), self.run.path) if isinstance(overrides, list) else ""
+        return continuation(self.run.path)
 
 
 def _config(run: RunDir, report: Report) -> dict[str, str]:

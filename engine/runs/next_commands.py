@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterable
 from pathlib import Path
 
 from sightsmith.engine.config.run_names import shortest_name
@@ -22,13 +21,3 @@ def next_commands(run: Path) -> list[tuple[str, str]]:
 def next_lines(run: Path) -> str:
     """For the console: the commands alone."""
     return "Next: " + "\n      ".join(command for _, command in next_commands(run))
-
-
-def resuming(overrides: Iterable[str], run: Path) -> list[str]:
-    """The overrides that go on with ``run``, which has been started with ``overrides``."""
-    return [*(text for text in overrides if not text.lstrip("+").startswith("trainer.resume")), f"trainer.resume={run}"]
-
-
-def resume_command(overrides: Iterable[str], run: Path) -> str:
-    """The command of :func:`resuming`."""
-    return "sightsmith train " + shlex.join(resuming(overrides, run))

@@ -15,6 +15,7 @@ from sightsmith.core.contracts.schema import Config
 from sightsmith.core.util.errors import Problem, UserError
 from sightsmith.core.util.files import fill_file, resolved_path
 from sightsmith.core.util.reading import Damaged
+from sightsmith.core.util.text import counted
 from sightsmith.engine.runs.compute_mode import ComputeMode
 from sightsmith.engine.runs.lockfile import PARTS, read_lock
 from sightsmith.engine.runs.run_dir import FINISHED, RUNNING, RunDir, read_status
@@ -62,7 +63,7 @@ def _newest(output_dir: Path, name: str) -> RunDir:
             damaged.append(Problem(error.message))
     unfinished = [run for run in named if read_status(run)["status"] != FINISHED]
     if not unfinished:
-        found = f"{len(named)} finished run(s)" if named else "no run"
+        found = counted(len(named), "finished run") if named else "no run"
         raise UserError(f"trainer.resume=true: {output_dir} has {found} named {name!r}, and none that can be resumed",
                         problems=damaged,
                         hint="omit trainer.resume to start a new run, or name a run's folder: trainer.resume=runs/...")

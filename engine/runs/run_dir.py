@@ -21,8 +21,6 @@ from sightsmith.engine.config.model_card import FOLDER
 from sightsmith.engine.config.run_plugins import LOCK
 
 WAITING, RUNNING, FINISHED, STOPPED, ERROR = "waiting", "running", "finished", "stopped", "error"
-SWEEP_CARD = "sweep.json"
-"""In the folder of a sweep, whose runs are in folders of their own in it."""
 PAUSED = "paused"
 """What people are shown for a run that has stopped where it was asked to."""
 

@@ -13,20 +13,27 @@ from hydra._internal.callbacks import Callbacks
 from hydra._internal.hydra import Hydra
 from hydra._internal.utils import create_config_search_path
 from hydra.core.global_hydra import GlobalHydra
+from hydra.errors import HydraException
 from hydra.types import HydraContext, RunMode
 from omegaconf import OmegaConf
+from omegaconf.errors import OmegaConfBaseException
 
 from sightsmith.core.contracts.plan import Plan
+from sightsmith.core.contracts.schema import MANUAL
 from sightsmith.core.plugins.manager import Plugins
 from sightsmith.core.util.errors import StoppedError, UserError
 from sightsmith.engine.config.compose import compose_quoted, install
-from sightsmith.engine.config.overrides import typed_overrides
+from sightsmith.engine.config.explain import explain
+from sightsmith.engine.config.overrides import chosen_options, parse_overrides, typed_overrides
 from sightsmith.engine.pipeline.find_task import with_task
 from sightsmith.engine.pipeline.result import Result
 from sightsmith.engine.pipeline.start import plan as make_plan
 from sightsmith.engine.pipeline.start import start, with_absolute_paths
 from sightsmith.engine.search.hydra_task import HydraTask
 from sightsmith.engine.search.sweep import run_sweep
+
+MULTIRUN = "--multirun"
+"""Among the overrides: a run for each combination of their values, as on the command line."""
 
 
 def train(overrides: Sequence[str], plugins: Plugins) -> Result:
@@ -67,13 +74,15 @@ def plan(overrides: Sequence[str], plugins: Plugins) -> Plan:
 
 
 def _train(overrides: Sequence[str], plugins: Plugins) -> Result:
-    overrides = typed_overrides(with_task(overrides, plugins, print), plugins)
-    config = compose_quoted(overrides, plugins)
-    if plugins.tuner(config.tuner.name).searches:
+    multirun = MULTIRUN in overrides
+    overrides = [text for text in overrides if text != MULTIRUN]
+    overrides = typed_overrides(with_task(overrides, plugins, print), plugins, multirun=multirun)
+    tuner = [MANUAL, *chosen_options(parse_overrides(overrides), "tuner")][-1]
+    if multirun or tuner in plugins.tuners and plugins.tuner(tuner).searches:
         best = _search(overrides, plugins)
         result = None if best is None else Result.load(best, plugins)
     else:
-        result = start(config, overrides, plugins)
+        result = start(compose_quoted(overrides, plugins), overrides, plugins)
     if result is None:
         raise UserError("trainer.dry_run=true trains nothing, so there is no result",
                         hint="omit trainer.dry_run, or type sightsmith.plan(...)")
@@ -83,7 +92,7 @@ def _train(overrides: Sequence[str], plugins: Plugins) -> Result:
 def _search(overrides: Sequence[str], plugins: Plugins) -> Path | None:
     """The folder of the best trial; None after a dry run.
 
-    Uses private parts of Hydra, whose public entry point for many runs is that of a command line.
+    Uses private parts of Hydra, whose public entry point for many runs is that of a command line. Raises UserError.
     """
     install(overrides, plugins)
     outer = GlobalHydra.instance().hydra
@@ -96,6 +105,8 @@ def _search(overrides: Sequence[str], plugins: Plugins) -> Path | None:
         task_overrides = OmegaConf.to_container(config.hydra.overrides.task)
         assert isinstance(task_overrides, list)
         return run_sweep(config, context, HydraTask(plugins), task_overrides).best
+    except (HydraException, OmegaConfBaseException) as error:
+        raise explain(error, overrides, plugins) from error
     finally:
         GlobalHydra.instance().clear()
         if outer is not None:

@@ -38,7 +38,6 @@ def run_composed(composed: DictConfig, plugins: Plugins) -> float | None:
     result = start(config, overrides, plugins, folder)
     if result is None:
         return None
-    print(f"Report: {result.report}")
     if folder is None:  # of a sweep, the best run is named at its end
         print(next_lines(result.run_dir))
     return result.metrics.get(plugins.task(config.task.name).score)

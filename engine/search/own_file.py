@@ -46,17 +46,23 @@ def with_folder(flags: Sequence[str]) -> list[str]:
     return [*others, *(part for pair in found.items() for part in pair)]
 
 
+def own_file(hydra: Mapping[str, Any]) -> Path | None:
+    """The user's own file, according to Hydra's own node; None if there is none."""
+    folders = [source["path"] for source in hydra["runtime"]["config_sources"] if source["provider"] == "command-line"]
+    files = [Path(folder) / f"{hydra['job']['config_name']}.yaml" for folder in folders]
+    return files[0] if files and files[0].is_file() else None
+
+
 def spelled_out(hydra: Mapping[str, Any], config: Config, typed: Sequence[str]) -> list[str]:
     """``typed`` overrides after those that say what the user's own file chooses and sets, if there is one: a run must
     know what is set, even to a default, and be resumed and repeated without the file.
 
     ``hydra`` is Hydra's own node, ``config`` what is composed of all.
     """
-    folders = [source["path"] for source in hydra["runtime"]["config_sources"] if source["provider"] == "command-line"]
-    files = [Path(folder) / f"{hydra['job']['config_name']}.yaml" for folder in folders]
-    if not files or not files[0].is_file():
+    file = own_file(hydra)
+    if file is None:
         return list(typed)
-    names = [*_keys(read_yaml(files[0], {}))]
+    names = [*_keys(read_yaml(file, {}))]
     options = hydra["runtime"]["choices"]
     choices = {group: options.get(group) for group in ("preset", "task", "network", "recipe", "tuner")}
     if choices["preset"] is not None:

@@ -10,6 +10,7 @@ import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from hydra.core.config_loader import ConfigLoader
 from hydra.core.override_parser.overrides_parser import OverridesParser
@@ -32,6 +33,7 @@ from sightsmith.engine.search.asynchronous import TrainHere, run_asynchronously
 from sightsmith.engine.search.budget import Budget
 from sightsmith.engine.search.hydra_task import HydraTask
 from sightsmith.engine.search.launcher import TrialLauncher, is_serial
+from sightsmith.engine.search.own_file import own_file
 from sightsmith.engine.search.scheduler import finish_best, run_batches
 from sightsmith.engine.search.suggestions import ensure_valid
 from sightsmith.engine.search.sweep_plan import SweepPlan
@@ -110,11 +112,12 @@ def _plan(parsed: Sequence[Override], config: DictConfig, loader: ConfigLoader, 
 
 def _command(config: DictConfig, record: TunerRecord) -> list[str]:
     """The command that started this sweep, without what resuming it adds."""
-    own = OmegaConf.to_container(config.hydra.overrides)
-    assert isinstance(own, dict)
-    overrides = [text for text in (*own["task"], *own["hydra"])
+    hydra: Any = OmegaConf.to_container(config.hydra, resolve=False)
+    overrides = [text for text in (*hydra["overrides"]["task"], *hydra["overrides"]["hydra"])
                  if not text.lstrip("+").startswith((RESUME, "hydra.mode="))]
-    return ["sightsmith", "train", *([] if record.searches else ["--multirun"]), *overrides]
+    file = own_file(hydra)
+    flags = [] if file is None else ["--config-name", str(file.with_suffix(""))]
+    return ["sightsmith", "train", *flags, *([] if record.searches else ["--multirun"]), *overrides]
 
 
 def _share_folder(config: DictConfig, folder: Path) -> None:

@@ -19,10 +19,11 @@ from sightsmith.core.contracts.recommendation import Recommendation, owned
 from sightsmith.core.contracts.records import TunerRecord
 from sightsmith.core.contracts.schema import AUTO, MANUAL, PLATFORM, Config
 from sightsmith.core.util.errors import Problem, UserError, near
-from sightsmith.core.util.text import format_duration
+from sightsmith.core.util.text import counted, format_duration
 from sightsmith.engine.config.compose import resolve, without_hydra
 from sightsmith.engine.config.literal import quoted
 from sightsmith.engine.report.plan_table import recommendation_rows
+from sightsmith.engine.search.own_file import spelled_out
 from sightsmith.engine.search.search_space import Parameter, count
 from sightsmith.engine.search.sweep_syntax import parse_parameter, parse_space
 from sightsmith.engine.search.tuner import AsynchronousTuner, SearchMethod, SearchSpace, Suggestion, Tuner
@@ -79,13 +80,15 @@ class SweepPlan:
         # Any value of each parameter will do; that of the network decides how fast a trial is.
         probe = ["trainer.devices=1", *(fixed.values() if auto else [*common.values(), f"tuner={MANUAL}"]),
                  *(parameter.override(parameter.choices[0]) for parameter in parameters.values() if parameter.choices)]
-        run = resolve(*without_hydra(loader.load_sweep_config(config, probe)), plugins)
+        composed = loader.load_sweep_config(config, probe)
+        hydra: Any = OmegaConf.to_container(composed.hydra, resolve=False)
+        run = resolve(*without_hydra(composed), plugins)
         tuner_space: Any = OmegaConf.to_container(config.tuner.space)
         space = _space(parse_space(tuner_space, f"tuner.space of {record.name}"), fixed, parameters)
         if not auto:
             cls((), tuple(space), run.hyper.epochs).tuner(config, record)  # what it says of a space that is not for it
         started = time.monotonic()
-        planned = plan(run, probe, plugins)  # what a trial does before its first epoch
+        planned = plan(run, spelled_out(hydra, run, probe), plugins)  # what a trial does before its first epoch
         start_seconds = time.monotonic() - started
         settings = [f"tuner={MANUAL}", "dataset.folds=none", "dataset.refit=auto", "trainer.devices=1",
                     f"trainer.precision={planned.precision}", f"trainer.memory_format={planned.memory_format}",
@@ -144,8 +147,8 @@ class SweepPlan:
             table.add_row(parameter.name, str(parameter).partition(": ")[2])
         times = tuner.epochs / self.epochs
         seconds = self.seconds * times + self.start_seconds * tuner.runs
-        table.add_row("training", f"{tuner.epochs} epochs ({times:g} times those of one run) in {tuner.runs} trials, "
-                                  f"{at_once} at a time")
+        table.add_row("training", f"{counted(tuner.epochs, 'epoch')} ({times:g} times those of one run) in "
+                                  f"{counted(tuner.runs, 'trial')}, {at_once} at a time")
         table.add_row("estimated time", format_duration(seconds / min(at_once, tuner.runs)))
         table.add_row("device hours", f"{seconds * self.devices / 3600:.2g}")
         return table

@@ -13,7 +13,8 @@ from typing import Any
 from sightsmith.core.util.errors import FailedRunsError, Problem, UserError, describe_error
 from sightsmith.core.util.files import make_folder, resolved_path, write_json
 from sightsmith.core.util.reading import Damaged, Kind, read_json
-from sightsmith.engine.runs.run_dir import ERROR, FINISHED, SWEEP_CARD
+from sightsmith.engine.config.unfinished import SWEEP_CARD
+from sightsmith.engine.runs.run_dir import ERROR, FINISHED
 from sightsmith.engine.search.sweep_plan import SweepPlan
 from sightsmith.engine.search.sweep_table import SweepRow
 from sightsmith.engine.search.trial import RESUME, Trial

@@ -13,6 +13,7 @@ import numpy as np
 
 from sightsmith.core.contracts.dataset import Sample
 from sightsmith.core.contracts.image import Array
+from sightsmith.core.util.text import counted
 
 RESAMPLES = 1000
 LEVEL = 95
@@ -36,7 +37,7 @@ class Interval:
         return self.span() if self.low is None else f"{LEVEL} % interval {self.span()}"
 
     def __str__(self) -> str:
-        return f"{LEVEL} % confidence interval {self.span()}, {self.cases} case{'' if self.cases == 1 else 's'}"
+        return f"{LEVEL} % confidence interval {self.span()}, {counted(self.cases, 'case')}"
 
 
 @dataclass(frozen=True)

@@ -22,7 +22,7 @@ PLAIN_SECONDS = 30.0
 
 
 class ProgressReporter:
-    """Shows a progress bar for the run and a line for each epoch. ``title`` names the training."""
+    """Shows a progress bar for the run and a line for each epoch. ``title`` names one after the run's own."""
 
     def __init__(self, *, epochs: int, steps: int, batch_images: float, score: str, console: Console,
                  title: str = "") -> None:
@@ -63,7 +63,7 @@ class ProgressReporter:
         self._printed = time.monotonic()
         score = metrics.get(self._score)
         left = metrics["seconds"] / state.epoch * (self._epochs - state.epoch)
-        best = "  best" if state.best_epoch == state.epoch else ""
+        best = "  best" if state.best_epoch == state.epoch and not self._title else ""  # a fold's last epoch counts
         validated = (f"  validation loss {format_metric(metrics['loss'])}  {self._score} {format_metric(score)}{best}"
                      if "loss" in metrics else "")
         self._console.print(f"{self._title}epoch {state.epoch}/{self._epochs}  train loss {metrics['train_loss']:.4f}"

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+from sightsmith.core.util.text import counted
 from sightsmith.engine.runs.run_dir import RunDir
 
 
@@ -57,7 +58,7 @@ def finished_epochs(run: RunDir, state: TrainState) -> list[dict[str, Any]]:
     problems: list[str] = []
     found = [entry for entry in run.read_metrics(problems.append) if entry["epoch"] <= state.epoch]
     if lost := state.epoch - len(found):
-        problems.append(f"{run.metrics} has lost the metrics of {lost} of {state.epoch} epochs: the report is without "
-                        "them, and the model is as it would have been")
+        problems.append(f"{run.metrics} has lost the metrics of {lost} of {counted(state.epoch, 'epoch')}: the report "
+                        "is without them, and the model is as it would have been")
     state.warnings += [problem for problem in problems if problem not in state.warnings]
     return found

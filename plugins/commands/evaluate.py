@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sightsmith.core.util.files import resolved_path
+from sightsmith.core.util.text import counted
 from sightsmith.plugins.commands.labelled_data import LabelledData
 from sightsmith.plugins.commands.settings import flag, key, parse
 
@@ -50,6 +51,6 @@ def evaluate_command(arguments: list[str], plugins: Plugins) -> int:
         console().print(evaluation.table())
         print(f"Report: {evaluation.report}")
     if evaluation.left_out:
-        print(f"{len(evaluation.left_out)} images could not be read and are not counted: {listed(evaluation.left_out)}",
-              file=sys.stderr)
+        print(f"{counted(len(evaluation.left_out), 'image')} could not be read, not counted in any score: "
+              f"{listed(evaluation.left_out)}", file=sys.stderr)
     return int(bool(evaluation.left_out))

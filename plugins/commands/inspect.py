@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sightsmith.core.util.errors import UserError, has_errors
+from sightsmith.core.util.text import counted
 from sightsmith.plugins.commands.settings import flag, key, overrides, parse
 
 if TYPE_CHECKING:
@@ -67,9 +69,10 @@ def inspect_command(arguments: list[str], plugins: Plugins) -> int:
     else:
         print_dataset(dataset, config.image)
         if pairs:
-            print(one_line(f"{len(pairs)} pairs of near-duplicates, such as {pairs[0].first.key} and "
+            print(one_line(f"{counted(len(pairs), 'pair')} of near-duplicates, such as {pairs[0].first.key} and "
                             f"{pairs[0].second.key}; --html FOLDER shows them"))
         dataset.raise_for_errors()
+        print(f"Next: {shlex.join(['sightsmith', 'train', *options.overrides])}")
     if options.convert is not None:
         _convert(config, plugins, options.convert, options.convert_dir, report)
     return 0

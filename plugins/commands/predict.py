@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sightsmith.core.util.files import resolved_path
+from sightsmith.core.util.text import counted
 from sightsmith.plugins.commands.settings import flag, key, parse
 
 if TYPE_CHECKING:
@@ -40,7 +41,7 @@ def predict_command(arguments: list[str], plugins: Plugins) -> int:
     options = parse(Predict, arguments, plugins.commands["predict"])
 
     from sightsmith.engine.pipeline.predict_files import PredictOptions, predict_files
-    from sightsmith.engine.pipeline.prediction_folder import FILE, PAGE, TABLE
+    from sightsmith.engine.pipeline.prediction_folder import FILE, HEATMAPS, MAPS, PAGE, TABLE
     from sightsmith.engine.pipeline.result import Result
     from sightsmith.plugins.commands.output import stdout_as_stderr
 
@@ -53,10 +54,10 @@ def predict_command(arguments: list[str], plugins: Plugins) -> int:
     if options.json:
         print((written.folder / FILE).read_text(), end="")
     else:
-        files = [TABLE, FILE, *([PAGE] if options.pictures else [])]
+        paths = [written.folder / name for name in (TABLE, FILE, PAGE, MAPS, HEATMAPS, options.format) if name]
         print(*written.notes, written.summary, f"Predictions: {written.folder}",
-              *(f"  {written.folder / name}" for name in files), sep="\n")
+              *(f"  {path}" for path in paths if path.exists()), sep="\n")
     if written.problems:
-        print(f"{len(written.problems)} of the images could not be read:",
+        print(f"{counted(len(written.problems), 'image')} could not be read:",
               *(f"  - {problem}" for problem in written.problems), sep="\n", file=sys.stderr)
     return int(bool(written.problems))

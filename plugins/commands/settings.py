@@ -18,7 +18,7 @@ import argparse
 import dataclasses
 import textwrap
 import typing
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import MISSING, dataclass
 from inspect import cleandoc
 from pathlib import Path
@@ -35,6 +35,7 @@ Offers = Literal["", "runs", "files", "tasks", "networks", "network configs", "p
 """What completion offers for an argument, besides its choices."""
 WIDTH = 100
 """Line width of the help."""
+REQUIRED = ", required"
 
 
 def key(help: str, default: Any = MISSING, *, name: str = "", metavar: str = "", low: float | None = None,
@@ -106,7 +107,7 @@ class Argument:
             spans.append(f"{self.low:g} to {self.high:g}")
         if self.kind == "key" and self.default not in (MISSING, None):
             spans.append(f"default {str(self.default).lower() if self.type is bool else self.default}")
-        return self.help + (f" ({'; '.join(spans)})" if spans else "") + (", required" if self.required else "")
+        return self.help + (f" ({'; '.join(spans)})" if spans else "") + (REQUIRED if self.required else "")
 
     def converted(self, text: str) -> Any:
         """The value of ``text``. Raises ValueError with the reason if it is invalid."""
@@ -156,13 +157,15 @@ def parse(settings: type[Settings], arguments: Sequence[str], record: CommandRec
     """
     known = declared(settings)
     parser = _parser(settings, known, record)
-    options = vars(parser.parse_intermixed_args(list(arguments)))
+    arguments, unknown = _without_unknown_flags(arguments, known)
+    options = vars(parser.parse_intermixed_args(arguments))
     texts: list[str] = options.pop("arguments")
     keys = {item.name: item for item in known if item.kind == "key"}
     words = [item for item in known if item.kind == "word"]
     rest = next((item.field for item in known if item.kind == "overrides"), None)
     values = {name: value for name, value in options.items() if value is not None}
-    problems: list[Problem] = []
+    problems = [problem for problem, _ in unknown]
+    values |= {item.field: None for _, item in unknown if item}  # present, as a flag
     for text in texts:
         name, equals, value = text.partition("=")
         item = keys.get(name) if equals else words.pop(0) if words else None
@@ -174,11 +177,14 @@ def parse(settings: type[Settings], arguments: Sequence[str], record: CommandRec
                 values[item.field] = None  # present, but invalid
         elif rest is not None:
             values.setdefault(rest, []).append(text)
+        elif equals and (item := next((item for item in keys.values() if name in item.elsewhere), None)):
+            problems.append(Problem(f"unknown key {name!r}. Here it is called {item.name!r}."))
+            values[item.field] = None  # present, under another name
         elif equals:
-            problems.append(Problem(f"unknown key {name!r}.{_near_key(name, keys)}"))
+            problems.append(Problem(f"unknown key {name!r}.{near(name, keys)}"))
         else:
             problems.append(Problem(f"{text!r} is not KEY=VALUE" if keys else f"unexpected argument {text!r}"))
-    problems += [Problem(f"{item.usage} is required", hint=item.help) for item in known
+    problems += [Problem(f"{item.usage} is required", hint=item.details.removesuffix(REQUIRED)) for item in known
                  if item.required and item.field not in values]
     if problems:
         one = f" {problems[0]}" if len(problems) == 1 else ""
@@ -187,9 +193,25 @@ def parse(settings: type[Settings], arguments: Sequence[str], record: CommandRec
     return settings(**values)
 
 
-def _near_key(name: str, keys: Mapping[str, Argument]) -> str:
-    known = next((key for key, item in keys.items() if name in item.elsewhere), None)
-    return f" Here it is called {known!r}." if known else near(name, keys)
+def _without_unknown_flags(arguments: Sequence[str], known: Sequence[Argument],
+                           ) -> tuple[list[str], list[tuple[Problem, Argument | None]]]:
+    """``arguments`` without flags that the command does not have; a problem for each of them, and the key it means."""
+    flags = [item.name for item in known if item.kind == "flag"] + ["--help", "-h"]
+    kept: list[str] = []
+    unknown: list[tuple[Problem, Argument | None]] = []
+    rest = list(arguments)
+    while rest:
+        name, equals, value = (text := rest.pop(0)).partition("=")
+        if not name.startswith("-") or any(flag.startswith(name) for flag in flags):
+            kept.append(text)
+            continue
+        if not equals and rest and "=" not in rest[0] and not rest[0].startswith("-"):
+            value = rest.pop(0)
+        item = next((item for item in known if item.kind == "key"
+                     and name.lstrip("-").replace("-", "_") in (item.name, *item.elsewhere)), None)
+        unknown.append((Problem(f"unknown flag {name}.{near(name, flags)}"), None) if item is None else (
+            Problem(f"unknown flag {name}", hint=f"keys have no dashes: type {item.name}={value or 'VALUE'}"), item))
+    return kept, unknown
 
 
 def _parser(settings: type[Any], known: Sequence[Argument], record: CommandRecord) -> argparse.ArgumentParser:

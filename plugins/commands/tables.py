@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from itertools import zip_longest
 from typing import TYPE_CHECKING, Any
 
-from sightsmith.core.util.text import one_line
+from sightsmith.core.util.text import format_metric, one_line
 from sightsmith.engine.config.presets import Preset, choice_of, data_rows
 from sightsmith.engine.data.statistics import describe
 
@@ -144,6 +144,10 @@ def _cell(column: str, value: Any) -> str:
         return f"{value / 1e6:.1f} M" if value >= 1e5 else f"{value / 1e3:.1f} k"
     if column == "progress":
         return f"{100 * value:.0f} %"
+    if column == "score" and isinstance(value, float):
+        return format_metric(value)
+    if column == "created":
+        return f"{str(value)[:16].replace('T', ' ')} UTC"
     if isinstance(value, float):
         return f"{value:.4g}"
     if isinstance(value, dict):

@@ -4,16 +4,21 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from sightsmith.core.util.errors import UserError
+
 if TYPE_CHECKING:
     from sightsmith.core.plugins.manager import Plugins
 
 
 def train_command(arguments: list[str], plugins: Plugins) -> int:
-    if not arguments or "--help" in arguments or "-h" in arguments:
+    if not arguments:
+        raise UserError("sightsmith train: no data set is chosen", hint="type `sightsmith train dataset=FOLDER`; "
+                        "`sightsmith train --help` shows every key")
+    if "--help" in arguments or "-h" in arguments:
         from sightsmith.plugins.commands.train_help import print_help
 
         print_help([text for text in arguments if "=" in text and not text.startswith("-")], plugins)
-        return 0 if arguments else 2
+        return 0
     if "--json" in arguments:
         return _train_as_json([text for text in arguments if text != "--json"], plugins)
 
@@ -25,7 +30,6 @@ def train_command(arguments: list[str], plugins: Plugins) -> int:
 
 def _train_as_json(overrides: list[str], plugins: Plugins) -> int:
     """Train, or search, and print the run, or the best run, as JSON."""
-    from sightsmith.core.util.errors import UserError
     from sightsmith.engine.search.application import train
     from sightsmith.engine.search.command_line import is_override
     from sightsmith.plugins.commands.output import print_json, stdout_as_stderr

@@ -12,6 +12,7 @@ from sightsmith.plugin import (
     Sample,
     Split,
     about_link,
+    counted,
     files_in,
     has_images,
     is_image,
@@ -45,11 +46,12 @@ class ClassFolders:
         top = self._top(root)
         problems: list[Problem] = []
         samples = read_classes(root, top, None, problems)
-        classes = tuple(folder.name for folder in subfolders(top, root))
+        filled = {label for sample in samples for label in sample.labels}
+        classes = tuple(folder.name for folder in subfolders(top, root) if folder.name in filled)
         stray = [relative_name(path, root) for path in files_in(top) if is_image(path)]
         if stray:
-            problems.append(Problem(f"{len(stray)} images are next to the class folders and are ignored: "
-                                    f"{listed(stray)}", severity="warning"))
+            problems.append(Problem(f"{counted(len(stray), 'image is', 'images are')} next to the class folders and "
+                                    f"ignored: {listed(stray)}", severity="warning"))
         return DatasetIndex(root, "class_folders", classes, tuple(samples), problems=tuple(problems))
 
     def _top(self, root: Path) -> Path:
@@ -57,7 +59,8 @@ class ClassFolders:
 
 
 def read_classes(root: Path, top: Path, split: Split | None, problems: list[Problem]) -> list[Sample]:
-    """The images of every class folder in ``top``; other files become a warning."""
+    """The images of every class folder in ``top``; other files become a warning, and a folder without images an error.
+    """
     samples = []
     for folder in subfolders(top, root):
         others, found = [], 0
@@ -70,10 +73,11 @@ def read_classes(root: Path, top: Path, split: Split | None, problems: list[Prob
             else:
                 found += 1
                 samples.append(Sample(path, name, (folder.name,), split=split))
-        if others:
-            problems.append(Problem(f"{len(others)} files in {relative_name(folder, root)}/ are not images and are "
-                                    f"ignored: {listed(others)}", severity="warning"))
         if not found:
-            problems.append(Problem("the class folder has no images", file=relative_name(folder, root),
+            there = f", but {counted(len(others), 'other file')}: {listed(others)}" if others else ""
+            problems.append(Problem(f"the class folder has no images{there}", file=relative_name(folder, root),
                                     hint="add images to it, or remove it"))
+        elif others:
+            problems.append(Problem(f"{counted(len(others), 'file is no image', 'files are no images')} and ignored: "
+                                    f"{listed(others)}", file=relative_name(folder, root), severity="warning"))
     return sorted(samples, key=lambda sample: natural_order(sample.name))

@@ -17,6 +17,7 @@ from sightsmith.plugin import (
     Problem,
     Sample,
     Split,
+    counted,
     files_in,
     listed,
     read_head,
@@ -80,7 +81,8 @@ class Coco:
         multi_label = any(len(sample.labels) != 1 for sample in samples)
         annotation = richest(sample.objects for sample in samples)
         if without_shape and annotation != "labels":
-            problems.append(Problem(f"{len(without_shape)} annotations have neither a bbox nor a segmentation: "
+            problems.append(Problem(f"{counted(len(without_shape), 'annotation has', 'annotations have')} neither a "
+                                    f"bbox nor a segmentation: "
                                     f"{listed(without_shape)}",
                                     affects="boxes"))
         return DatasetIndex(root, "coco", tuple(classes), tuple(samples), multi_label, tuple(problems), annotation)

@@ -13,6 +13,7 @@ from sightsmith.plugin import (
     FormatMatch,
     Object,
     Problem,
+    counted,
     listed,
     read_head,
     read_json,
@@ -55,7 +56,8 @@ class CreateMl:
             for number, entry in enumerate(content if isinstance(content, list) else [], 1):
                 objects += _read_entry(entry, path.parent, place.below(f"entry {number}"), data, without_box)
         if objects and without_box:
-            data.problems.append(Problem(f"{len(without_box)} annotations have no coordinates: {listed(without_box)}",
+            data.problems.append(Problem(f"{counted(len(without_box), 'annotation has', 'annotations have')} no "
+                                         f"coordinates: {listed(without_box)}",
                                          affects="boxes"))
         relative = bool(objects) and all(abs(side) <= 1 for item in objects for side in item.box)
         if relative:

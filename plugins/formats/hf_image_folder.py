@@ -13,6 +13,7 @@ from sightsmith.plugin import (
     DatasetIndex,
     FormatMatch,
     Problem,
+    counted,
     images_in,
     listed,
     read_head,
@@ -138,5 +139,5 @@ def _csv_rows(path: Path, data: ToolDataset) -> Iterator[tuple[Place, dict[str, 
 def _about_unlisted(data: ToolDataset) -> list[Problem]:
     unlisted = [name for path in images_in(data.root, data.root)
                 if (name := relative_name(path, data.root)) not in data.images]
-    return [Problem(f"{len(unlisted)} images have no row and are ignored: {listed(unlisted)}", severity="warning")] \
-        if unlisted and data.images else []
+    return [Problem(f"{counted(len(unlisted), 'image has no row and is', 'images have no row and are')} ignored: "
+                    f"{listed(unlisted)}", severity="warning")] if unlisted and data.images else []

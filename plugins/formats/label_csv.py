@@ -16,6 +16,7 @@ from sightsmith.plugin import (
     Object,
     Problem,
     Sample,
+    counted,
     is_image,
     listed,
     natural_order,
@@ -130,8 +131,8 @@ def _add(image: _Image, row: Row) -> None:
 def _about_missing(images: dict[str, _Image], classes: tuple[str, ...], problems: list[Problem]) -> None:
     short = [name for name, image in images.items() if image.labels and len(image.labels) < len(classes)]
     if short:
-        problems.append(Problem(f"{len(short)} images have no row for some classes, which are read as 0: "
-                                f"{listed(short)}", severity="warning"))
+        problems.append(Problem(f"{counted(len(short), 'image has', 'images have')} no row for some classes, "
+                                f"which are read as 0: {listed(short)}", severity="warning"))
 
 
 def _about_unlisted(root: Path, images: dict[str, _Image], problems: list[Problem]) -> None:
@@ -139,5 +140,5 @@ def _about_unlisted(root: Path, images: dict[str, _Image], problems: list[Proble
     unlisted = [relative_name(path, root) for path in walk_files(root)
                 if is_image(path) and path not in listed_files]
     if unlisted:
-        problems.append(Problem(f"{len(unlisted)} images have no row and are ignored: {listed(unlisted)}",
-                                severity="warning"))
+        problems.append(Problem(f"{counted(len(unlisted), 'image has no row and is', 'images have no row and are')} "
+                                f"ignored: {listed(unlisted)}", severity="warning"))

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from sightsmith.plugin import Object, Polygons, Problem, Sample, check_image_size, read_numbers, read_size
+from sightsmith.plugin import Object, Polygons, Problem, Sample, check_image_size, counted, read_numbers, read_size
 from sightsmith.plugins.formats.shapes import from_cut
 
 CORNERS = 64
@@ -66,8 +66,7 @@ def _object(shape: dict[str, Any], label: str, size: tuple[int, int] | None) -> 
         found = [min(found), max(found)]
     elif kind in POLYGONS or corners:
         if len(found) < 3:
-            raise ValueError(f"it is a polygon of {len(found)} point{'' if len(found) == 1 else 's'}; "
-                             "at least 3 are needed")
+            raise ValueError(f"it is a polygon of {counted(len(found), 'point')}; at least 3 are needed")
         polygon = Polygons((tuple(value for pair in found for value in pair),))
         return Object(label, polygon.extent(), polygon)
     if kind not in POINTS:

@@ -17,6 +17,7 @@ from sightsmith.plugin import (
     MissingReaderError,
     Problem,
     Sample,
+    counted,
     listed,
     mask_frames,
     picture_values,
@@ -81,8 +82,9 @@ def index_of_masks(root: Path, form: str, pairs: Sequence[Pair], named: tuple[Cl
     unknown = [name for name, counts in levels.items() if counts is None]
     if unknown:
         problems.append(Problem(
-            f"{len(unknown)} semantic masks are in colour, and {source or 'no file'} maps no colours to classes: "
-            f"{listed(unknown)}", hint="save them as grey or palette PNG, or write a class_dict.csv: name,r,g,b"))
+            f"{counted(len(unknown), 'semantic mask is', 'semantic masks are')} in colour, and "
+            f"{source or 'no file'} maps no colours to classes: {listed(unknown)}",
+            hint="save them as grey or palette PNG, or write a class_dict.csv: name,r,g,b"))
     samples = []
     for mask in found:
         pair = mask.pair
@@ -109,8 +111,9 @@ def _read_all(pairs: Sequence[Pair], problems: list[Problem]) -> list[_Mask]:
             missing[str(error), error.install].append(pair.mask_name)
         except MaskError as error:
             problems.append(Problem(str(error), file=pair.mask_name))
-    problems += [Problem(f"{len(names)} semantic masks are not read: {message.removesuffix(f': {install}')}: "
-                         f"{listed(names)}", hint=install) for (message, install), names in missing.items()]
+    problems += [Problem(f"{counted(len(names), 'semantic mask is', 'semantic masks are')} not read: "
+                         f"{message.removesuffix(f': {install}')}: {listed(names)}", hint=install)
+                 for (message, install), names in missing.items()]
     return found
 
 
@@ -169,7 +172,8 @@ def _about_white(table: ClassTable, levels: Mapping[str, Mapping[int, int] | Non
         return [Problem(f"the semantic masks are black and white: {IGNORED} is read as the class {table.classes[0]!r}",
                         severity="warning")]
     if white and IGNORED in table.ignored:
-        return [Problem(f"{len(white)} semantic masks have {IGNORED}, which is ignored, and no class: {listed(white)}. "
+        return [Problem(f"{counted(len(white), 'semantic mask has', 'semantic masks have')} {IGNORED}, which "
+                        f"is ignored, and no class: {listed(white)}. "
                         "Others have the numbers of classes", severity="warning",
                         hint=f"give the class its number in them if {IGNORED} was meant to be it")]
     return []
@@ -177,6 +181,7 @@ def _about_white(table: ClassTable, levels: Mapping[str, Mapping[int, int] | Non
 
 def about_unpaired(images: Sequence[str], masks: Sequence[str] = ()) -> list[Problem]:
     """Warnings about the names of ``images`` without a mask and of ``masks`` without an image."""
-    return [Problem(f"{len(found)} {message}: {listed(found)}", severity="warning")
-            for message, found in (("images have no semantic mask and are ignored", images),
-                                   ("semantic masks have no image", masks)) if found]
+    lonely = counted(len(images), "image has no semantic mask and is", "images have no semantic mask and are")
+    unused = counted(len(masks), "semantic mask has", "semantic masks have")
+    return [Problem(f"{message}: {listed(names)}", severity="warning") for message, names in (
+        (f"{lonely} ignored", images), (f"{unused} no image", masks)) if names]

@@ -11,6 +11,7 @@ from sightsmith.plugin import (
     Problem,
     Sample,
     Split,
+    counted,
     files_in,
     listed,
     read_integer,
@@ -47,8 +48,8 @@ def _of_folders(name: str) -> Split | None:
 def _chosen(samples: Sequence[Sample], splits: Mapping[str, Split | None], problems: list[Problem]) -> list[Sample]:
     """The samples with a split."""
     if outside := [sample.name for sample in samples if splits[sample.name] is None]:
-        problems.append(Problem(f"{len(outside)} images are in no split and are ignored: {listed(outside)}",
-                                severity="warning"))
+        problems.append(Problem(f"{counted(len(outside), 'image is', 'images are')} in no split and ignored: "
+                                f"{listed(outside)}", severity="warning"))
     return [replace(sample, split=splits[sample.name]) for sample in samples if splits[sample.name] is not None]
 
 
@@ -68,8 +69,8 @@ def _by_lists(samples: Sequence[Sample], lists: Mapping[str, set[str]], problems
     pool = lists.get("train", set()) | lists.get(POOL, set()) or {name for name, split in splits.items() if not split}
     outside = [sample.name for sample in samples if sample.name not in pool and splits[sample.name] != "test"]
     if outside:
-        problems.append(Problem(f"{len(outside)} images are in no list and are ignored: {listed(outside)}",
-                                severity="warning"))
+        problems.append(Problem(f"{counted(len(outside), 'image is', 'images are')} in no list and ignored: "
+                                f"{listed(outside)}", severity="warning"))
     return [replace(sample, split="test" if splits[sample.name] == "test" else None)
             for sample in samples if sample.name in pool or splits[sample.name] == "test"]
 

@@ -16,6 +16,7 @@ from sightsmith.plugin import (
     Problem,
     Sample,
     Split,
+    counted,
     listed,
     natural_order,
     relative_name,
@@ -126,6 +127,6 @@ class ToolDataset:
             return [replace(sample, split="test" if sample.split == "test" and len(stated) > 1 else None)
                     for sample in samples]
         if outside := [sample.name for sample in samples if sample.split is None]:
-            self.problems.append(Problem(f"{len(outside)} images are in no split and are ignored: {listed(outside)}",
-                                         severity="warning"))
+            self.problems.append(Problem(f"{counted(len(outside), 'image is', 'images are')} in no split and ignored: "
+                                         f"{listed(outside)}", severity="warning"))
         return [sample for sample in samples if sample.split is not None]

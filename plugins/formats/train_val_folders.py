@@ -63,13 +63,14 @@ class TrainValFolders:
         for name in sorted(validation - train):
             problems.append(Problem(f"the class {name!r} is in validation only, so the model cannot learn it",
                                     hint="add its folder to training"))
-        for name in sorted(train - validation) if validation else ():
+        filled = {label for sample in samples for label in sample.labels}
+        for name in sorted(train & filled - validation) if validation else ():
             problems.append(Problem(f"the class {name!r} is in training only, so its metrics are undefined",
                                     severity="warning"))
         for name in sorted(classes.get("test", set()) - train - validation):
             problems.append(Problem(f"the class {name!r} is in the test split only, so the model cannot learn it",
                                     severity="warning"))
-        return DatasetIndex(root, "train_val_folders", tuple(sorted(train | validation, key=natural_order)),
+        return DatasetIndex(root, "train_val_folders", tuple(sorted((train | validation) & filled, key=natural_order)),
                             tuple(samples), problems=tuple(problems))
 
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from sightsmith.plugin import DatasetIndex, ImageInfo, Object, of_crowds, write_json
+from sightsmith.plugin import DatasetIndex, ImageInfo, Object, counted, of_crowds, write_json
 from sightsmith.plugins.formats.polygons import exact_polygon, outer_polygons
 from sightsmith.plugins.formats.tool_writing import of_splits, single_ring
 from sightsmith.plugins.formats.writing import copy_images, object_mask
@@ -43,8 +43,8 @@ def write_via(index: DatasetIndex, infos: Mapping[str, ImageInfo], folder: Path)
         "_via_data_format_version": "2.0.10", "_via_image_id_list": list(metadata)})
     notes = of_crowds(index.samples) + of_splits(index.samples)
     if changed:
-        notes.append(f"{changed} masks with several parts, holes or thin lines become the outlines of their parts: "
-                     "this format only has polygons")
+        notes.append(f"{counted(changed, 'mask')} with several parts, holes or thin lines become the outlines of their "
+                     "parts: this format only has polygons")
     return notes
 
 

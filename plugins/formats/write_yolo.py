@@ -7,7 +7,7 @@ from pathlib import Path
 
 import yaml
 
-from sightsmith.plugin import SPLIT_NAMES, Array, DatasetIndex, ImageInfo, Object, Polygons, of_crowds
+from sightsmith.plugin import SPLIT_NAMES, Array, DatasetIndex, ImageInfo, Object, Polygons, counted, of_crowds
 from sightsmith.plugins.formats.polygons import exact_polygon, outer_polygons
 from sightsmith.plugins.formats.writing import IMAGES, copy_images, object_mask, shared_stems
 
@@ -43,8 +43,8 @@ def write_yolo(index: DatasetIndex, infos: Mapping[str, ImageInfo], folder: Path
     (folder / "data.yaml").write_text(yaml.safe_dump(content, sort_keys=False, allow_unicode=True))
     notes = of_crowds(index.samples)
     if changed:
-        notes.append(f"{changed} masks with several parts, holes or thin lines become the outlines of their parts: "
-                     "this format only has polygons")
+        notes.append(f"{counted(changed, 'mask')} with several parts, holes or thin lines become the outlines of their "
+                     "parts: this format only has polygons")
     return notes + shared_stems(index.samples, "label file")
 
 

@@ -11,7 +11,17 @@ from xml.etree.ElementTree import Element, ElementTree, indent
 
 import numpy as np
 
-from sightsmith.plugin import Array, DatasetIndex, ImageInfo, Object, Sample, UserError, decode_mask, short_path
+from sightsmith.plugin import (
+    Array,
+    DatasetIndex,
+    ImageInfo,
+    Object,
+    Sample,
+    UserError,
+    counted,
+    decode_mask,
+    short_path,
+)
 
 IMAGES = "images"
 ANOTHER = "choose another format, such as coco"
@@ -77,4 +87,5 @@ def shared_stems(samples: Sequence[Sample], file: str) -> list[str]:
     """A note on images with equal stems, which share one annotation file (``file``: "JSON", "text")."""
     stems = [Path(sample.name).with_suffix("") for sample in samples]
     shared = len(stems) - len(set(stems))
-    return [f"{shared} images differ from another only in their suffix and share its {file}"] if shared else []
+    differ = counted(shared, "image differs", "images differ")
+    return [f"{differ} from another only in the suffix and shares its {file}"] if shared else []

@@ -17,6 +17,7 @@ from sightsmith.plugin import (
     Problem,
     Sample,
     Split,
+    counted,
     images_in,
     listed,
     read_integer,
@@ -75,8 +76,8 @@ class Yolo:
                                  root, problems)
         missing = [sample.name for sample in samples if sample.file is None]
         if missing and len(missing) < len(samples):
-            problems.append(Problem(f"{len(missing)} images have no label file in {LABELS}/ and are read as images "
-                                    f"without objects: {listed(missing)}", severity="warning"))
+            problems.append(Problem(f"{counted(len(missing), 'image has', 'images have')} no label file in {LABELS}/ "
+                                    f"and so no objects: {listed(missing)}", severity="warning"))
         elif missing:
             problems.append(Problem(f"no image has a label file in {LABELS}/ or next to it",
                                     hint=f"the label file of {IMAGES}/x/1.jpg is {LABELS}/x/1.txt"))

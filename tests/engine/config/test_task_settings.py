@@ -21,7 +21,7 @@ ROOT = "dataset.root=photos"
     (["task=classification", "task.label_smoothing=0.9"], "task.label_smoothing=0.9 is out of range: from 0 to 0.5"),
     (["task=classification", "task.class_weights=balance"], "not one of none, balanced. Did you mean 'balanced'"),
     (["task=classification", "task.label_smooting=0.1"], "Did you mean 'task.label_smoothing'"),
-    (["task=classification", "task.label_smoothing=x"], "could not be converted to Float"),
+    (["task=classification", "task.label_smoothing=x"], "task.label_smoothing=x is not a number"),
     (["task=classification", "hyper.label_smoothing=0.1"], "Did you mean 'task.label_smoothing'"),
     (["task=detection", "task.label_smoothing=0.1"], "task.label_smoothing belongs to task=classification"),
     (["task=detection", "+task.label_smoothing=0.1"], "task.label_smoothing belongs to task=classification"),

@@ -33,7 +33,7 @@ def rows(*more):
 
 def test_boxes_a_little_outside_are_cut_off(read, tmp_path):
     dataset = read("boxes", rows("7.png,cat,-0.5,-1,8,8", "7.png,dog,20,15,4.9,5")(tmp_path))
-    assert ("2 boxes extend up to 1 px beyond their image and are clipped: label.csv:9, label.csv:10"
+    assert ("2 boxes extend up to 1 px beyond their images and are clipped: label.csv:9, label.csv:10"
             in warnings(dataset))
     sample = next(sample for sample in dataset.index.samples if sample.name == "7.png")
     assert [item.box for item in sample.objects] == [(0, 0, 7.5, 7), (20, 15, 24, 20)]
@@ -41,7 +41,7 @@ def test_boxes_a_little_outside_are_cut_off(read, tmp_path):
 
 def test_twins_are_told_of(read, tmp_path):
     dataset = read("boxes", rows("0.png,cat,2,3,8,6.1", "0.png,dog,2,3,8,6", "0.png,cat,2,3,9,6")(tmp_path))
-    assert "1 objects nearly coincide with another of their class: label.csv:9" in warnings(dataset)
+    assert "1 object nearly coincides with another of its class: label.csv:9" in warnings(dataset)
 
 
 @pytest.mark.parametrize(("more", "told"), [
@@ -59,7 +59,7 @@ def test_masks_of_no_pixel_are_left_out(read, tmp_path):
                 "segmentation": [[3.1, 3.1, 3.2, 3.1, 3.2, 3.2]]}
         content["annotations"].append(thin)
     dataset = read("masks", sets.coco([sets.POLYGON], change)(tmp_path))
-    assert "1 masks are empty and are ignored: annotations.json (annotation 50)" in warnings(dataset)
+    assert "1 mask is empty and ignored: annotations.json (annotation 50)" in warnings(dataset)
     assert next(sample for sample in dataset.index.samples if sample.path.stem == "7").labels == ()
 
 

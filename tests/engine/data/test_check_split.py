@@ -51,5 +51,5 @@ def test_training_tells_of_near_duplicates_across_the_split(tmp_path):
                              f"output_dir={tmp_path / 'runs'}")
     assert code == 0
     text = " ".join(output.split())
-    assert "1 pairs of near-duplicates are divided between training and validation" in text
+    assert "1 pair of near-duplicates is divided between training and validation" in text
     assert "train/dog/0.png and val/dog/copy.png" in text

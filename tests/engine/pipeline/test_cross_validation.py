@@ -21,6 +21,7 @@ from processes import (
 
 import sightsmith
 from sightsmith.core.util.errors import UserError
+from sightsmith.core.util.text import format_duration
 from sightsmith.engine.config.compose import compose
 from sightsmith.engine.config.presets import load_presets
 from sightsmith.engine.pipeline.start import start as start_run
@@ -57,7 +58,13 @@ def test_a_run_with_folds(tmp_path, capsys):
     for text in (result.report.read_text(), output):
         assert f"{result.metrics['cv_accuracy']:.4f} of all folds together, 95 % confidence interval" in text
     assert "<h2>Cross-validation</h2>" in result.report.read_text()
-    assert "fold 3/3  epoch" in output
+    assert "fold 3/3  epoch" in output and not re.search(r"fold \d/3 .*  best", output)
+    assert f"Report: {result.report}\n" in output
+    assert list(rows[0]) == ["repeat", "fold", "images left out", "accuracy"]
+    own, *folds = [json.loads((result.run_dir / folder / "metrics.jsonl").read_text().splitlines()[-1])["seconds"]
+                   for folder in (".", "folds/1-1", "folds/1-2", "folds/1-3")]
+    assert f"{format_duration(own + sum(folds))}<" in result.report.read_text()
+    assert f"4 trainings, the first {format_duration(own)}, " in result.report.read_text()
     status = json.loads((result.run_dir / "status.json").read_text())
     assert (status["status"], status["progress"], status["epoch"]) == ("finished", 1, 2)
     # The model that is kept is that of a run without folds.

@@ -187,7 +187,7 @@ def test_how_many_folds():
     assert chosen(tiny_dataset(300, 99), "none") == (0, "")
     assert chosen(tiny_dataset(300, 99), "auto") == (5, "only 99 validation cases; dataset.folds=none trains once")
     assert chosen(tiny_dataset(300, 100), "auto") == (0, "100 validation cases are enough")
-    assert chosen(tiny_dataset(100, 40, group="one study"), "auto") == (0, "1 cases are too few")
+    assert chosen(tiny_dataset(100, 40, group="one study"), "auto") == (0, "1 case is too few")
     assert chosen(tiny_dataset(4, 1), "auto") == (0, "4 cases are too few")
     assert chosen(tiny_dataset(100, 20, split="train"), "auto") == (0, "the data set brings its own split")
     assert chosen(tiny_dataset(300, 100), "7") == (7, "as set")

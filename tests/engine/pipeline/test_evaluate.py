@@ -18,7 +18,7 @@ from small_runs import LABELS
 import sightsmith
 from sightsmith.core.util.errors import UserError
 from sightsmith.core.util.files import cache_dir
-from sightsmith.engine.pipeline.evaluate import evaluate
+from sightsmith.engine.pipeline.evaluate import TRAINED_ON, evaluate
 
 
 def test_its_own_data_has_the_metrics_of_the_training(digits, tmp_path):
@@ -83,7 +83,12 @@ def test_a_test_split_is_evaluated_and_never_trained_on(tmp_path):
     assert any("10 images of the test split" in problem["message"] for problem in data["problems"])
     found = evaluate(result)
     assert {name: split.images for name, split in found.splits.items()} == {"train": 16, "validation": 8, "test": 10}
-    assert evaluate(result, {"dataset.root": str(tmp_path / "set")}, "test").splits.keys() == {"test"}
+    said: list[str] = []
+    again = {"dataset.root": str(tmp_path / "set")}
+    assert evaluate(result, again, "test", report=said.append).splits.keys() == {"test"}
+    assert not any(TRAINED_ON in line for line in said)
+    page = evaluate(result, again, report=said.append).report.read_text()
+    assert f"warning: {TRAINED_ON}" in said and TRAINED_ON in page
     with pytest.raises(UserError, match="has train, validation, test"):
         evaluate(result, split="tests")
 
@@ -100,7 +105,7 @@ def test_a_bad_file_is_named_and_the_others_are_evaluated(digits, tmp_path):
     code, _, errors = within("evaluate", f"run={digits.run_dir}", f"dataset.root={tmp_path / 'set'}",
                              f"output_dir={tmp_path / 'out'}")
     assert code == 1
-    assert "3 images could not be read and are not counted: 1/3.png, 1/4.tif, 1/5.npy" in errors
+    assert "3 images could not be read, not counted in any score: 1/3.png, 1/4.tif, 1/5.npy" in errors
     [folder] = (tmp_path / "out").iterdir()
     said = json.loads((folder / "metrics.json").read_text())
     assert said["left_out"] == ["1/3.png", "1/4.tif", "1/5.npy"]
@@ -125,10 +130,10 @@ def test_training_leaves_bad_files_out_when_asked(tmp_path, monkeypatch):
     result = sightsmith.train([*plain, "dataset.root=set", "dataset.on_bad_image=skip", "hyper.epochs=1"])
     for file in ("plan.json", "lock.json"):
         assert json.loads((result.run_dir / file).read_text())["left_out"] == ["dark/3.png"]
-    assert "1 images that cannot be read: dark/3.png" in (result.run_dir / "report" / "index.html").read_text()
+    assert "1 image that cannot be read: dark/3.png" in (result.run_dir / "report" / "index.html").read_text()
     monkeypatch.chdir(tmp_path.parent)  # the run finds its data from there too
     code, _, errors = within("evaluate", f"run={result.run_dir}", f"output_dir={tmp_path / 'out'}")
-    assert (code, "1 images could not be read" in errors) == (1, True)
+    assert (code, "1 image could not be read" in errors) == (1, True)
 
 
 def test_mistakes(digits, tmp_path):

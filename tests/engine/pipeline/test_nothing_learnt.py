@@ -56,7 +56,7 @@ def test_a_score_that_is_not_above_does_not(rights):
 def test_few_cases_are_a_reason_of_their_own():
     _, baseline = compared([True, False, False, True, True, False])
     assert not baseline.beaten
-    assert "only 6 cases, which is too few to tell: dataset.folds=5" in baseline.warning("accuracy", 0.5, [])
+    assert "only 6 cases, too few to tell: dataset.folds=5" in baseline.warning("accuracy", 0.5, [])
     assert "dataset.folds" not in baseline.warning("accuracy", 0.5, [], folds=5)
 
 

@@ -185,6 +185,7 @@ def test_frames_are_written_as_images_of_their_own(digits, tmp_path):
     assert code == 0, errors
     assert "2 frames of 1 file become images of their own, such as pages.tif-0" in output + errors
     folder, said = predictions(tmp_path / "out")
+    assert f"  {folder / 'index.html'}\n  {folder / 'label_csv'}\n" in output
     rows = [row.split(",") for row in (folder / "label_csv" / "label.csv").read_text().splitlines()]
     assert rows == [[f"images/pages.tif-{item['frame']}.png", item["labels"][0]["label"]] for item in said["images"]]
     for number, page in enumerate(pages):
@@ -199,7 +200,7 @@ def test_a_bad_file_is_named_and_the_others_are_predicted(digits, images, tmp_pa
     code, _, errors = within("predict", f"run={digits.run_dir}", f"input={tmp_path / 'in'}",
                              f"output_dir={tmp_path / 'out'}")
     assert code == 1
-    assert "2 of the images could not be read:" in errors
+    assert "2 images could not be read:" in errors
     assert "text.jpg: it looks like a text file" in errors
     written, said = predictions(tmp_path / "out")
     bad = {item["image"] for item in said["images"] if "error" in item}

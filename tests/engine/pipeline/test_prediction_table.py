@@ -81,6 +81,8 @@ def test_areas():
                              ["1.png", "", "", "", "", ""]]
     assert found == [{"cell": 0.25, "crack": 0.125}, {}]
     assert table.summary() == "2 images: cell in 1 (12.5 % of the area), crack in 1 (6.2 % of the area), nothing in 1"
+    numbered, _ = filled(("1",), [areas([[1, 1], [0, 0]])])
+    assert numbered.summary() == "1 image: '1' in 1 (50.0 % of the area)"
 
 
 def test_frames_numbers_as_names_and_many_classes():

@@ -25,6 +25,15 @@ def test_a_refit_reports_no_validation():
     assert "validation loss" in second and "accuracy 0.2500" in second
 
 
+@pytest.mark.parametrize(("title", "marked"), [("", True), ("fold 1/5  ", False)])
+def test_a_best_epoch_is_marked_only_where_it_is_kept(title, marked):
+    output = io.StringIO()
+    progress = ProgressReporter(epochs=4, steps=3, batch_images=8, score="accuracy", title=title,
+                                console=Console(file=output, width=200))
+    progress.on_epoch(TrainState(epoch=1, best_epoch=1), {"train_loss": 0.5, "seconds": 2.0, "loss": 1, "accuracy": 1})
+    assert ("best" in output.getvalue()) == marked
+
+
 def test_when_the_kept_model_is_refitted():
     def wanted(images, validation, folds, *, setting="auto", ensemble="none", base_run=None):
         config = tiny_config()

@@ -186,7 +186,7 @@ def test_an_unfinished_or_unlocked_run_ends_with_2(run, capsys):
     assert code == 2 and "it has no bundle" in output
     edit(run / "status.json", '"finished"', '"stopped"')
     code, output = verify(capsys, f"run={run}")
-    assert code == 2 and "it is stopped" in output
+    assert code == 2 and "is not finished" in output and f"trainer.resume={run}\n" in output
 
 
 @pytest.mark.slow

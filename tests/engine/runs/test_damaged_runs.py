@@ -200,7 +200,7 @@ def test_a_run_resumes_without_its_metrics_and_says_so(paused, tmp_path):
     code, output, errors = within(*train, f"trainer.resume={copy.path}")
     assert code == 0, errors
     for warning in (f"{copy.metrics} is damaged: line 1 is not the metrics of an epoch",
-                    f"{copy.metrics} has lost the metrics of 1 of 1 epochs"):
+                    f"{copy.metrics} has lost the metrics of 1 of 1 epoch"):
         assert f"warning: {warning}" in output
         assert warning in " ".join(read_status(copy)["warnings"])
     assert [entry["epoch"] for entry in copy.read_metrics(pytest.fail)] == [2]

@@ -52,7 +52,8 @@ def test_help_and_version():
     (["trian"], "Did you mean 'train'"),
     (["list", "network"], "Did you mean 'networks'?"),
     (["list", "networks", "--task", "clasification"], "Did you mean 'classification'"),
-    (["train"], "hyper.learning_rate"),
+    (["train"], "type `sightsmith train dataset=FOLDER`"),
+    (["list"], "what to list (networks, presets, formats"),
     (["train", "dataset.root=sample"], "no task is chosen"),
     (["train", "task=classification"], "dataset.root=FOLDER"),
     (["train", "task=classification", "dataset.root=sample", "hyper.lr=1"], "Did you mean 'hyper.learning_rate'"),
@@ -122,6 +123,7 @@ def test_doctor_says_what_is_there():
 def test_inspect_as_text_and_json():
     text = said("inspect", "task=classification", "dataset.root=sample", "dataset.limit=60")
     assert "class_folders" in text
+    assert text.endswith("Next: sightsmith train task=classification dataset.root=sample dataset.limit=60\n")
     summary = json.loads(said("inspect", "task=classification", "dataset.root=sample", "--json"))
     assert summary["format"] == "class_folders"
     assert summary["problems"] == []

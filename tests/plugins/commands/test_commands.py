@@ -7,6 +7,7 @@ import json
 from dataclasses import dataclass
 
 import pytest
+from command_line import refused
 from fake_plugins import with_plugin
 
 import sightsmith.usage
@@ -16,6 +17,7 @@ from sightsmith.core.contracts.records import CommandRecord
 from sightsmith.core.plugins import manager
 from sightsmith.core.util.errors import UserError
 from sightsmith.plugins.commands.settings import declared, flag, key, parse, word
+from sightsmith.plugins.commands.tables import print_rows
 
 COMMANDS = manager.load_plugins().commands
 
@@ -160,8 +162,41 @@ def test_all_mistakes_are_said_at_once():
     with pytest.raises(UserError) as raised:
         parse(Everything, ["count="], RECORD)
     assert [problem.message for problem in raised.value.problems] == ["count= has an empty value", "KIND is required"]
-    assert raised.value.problems[-1].hint == "which"
+    assert raised.value.problems[-1].hint == "which (cats, dogs)"
     with pytest.raises(UserError, match="^sightsmith all: unknown key 'amount'. Here it is called 'count'."):
         parse(Everything, ["cats", "count=1", "amount=2"], RECORD)
     with pytest.raises(UserError, match="^sightsmith all: unknown key 'kount'. Did you mean 'count'?"):
         parse(Everything, ["cats", "count=1", "kount=2"], RECORD)
+
+
+def test_runs_are_listed_with_their_score_as_everywhere(capsys):
+    row = {"run": "runs/a", "network": "resnet18", "status": "finished", "progress": 1.0, "metric": "accuracy",
+           "score": 0.2, "created": "2026-01-02T03:04:05+00:00"}
+    print_rows("runs", [row, row | {"score": None, "created": None}])
+    lines = [line.split() for line in capsys.readouterr().out.splitlines()]
+    assert lines[1][-4:] == ["0.2000", "2026-01-02", "03:04", "UTC"] and lines[2][-1] == "accuracy"
+
+
+@pytest.mark.parametrize(("arguments", "says"), [
+    (["val", "run=last"], "unknown command 'val'. Type `sightsmith evaluate`"),
+    (["detect", "train", "data=photos"], "unknown command 'detect'. Type `sightsmith train`"),
+    (["detect", "source=photos"], "unknown command 'detect'. Type `sightsmith predict`"),
+])
+def test_commands_of_other_trainers_lead_on(arguments, says):
+    assert says in refused(*arguments)
+
+
+def test_a_key_under_another_name_is_not_missing_too():
+    text = refused("predict", "model=last", "source=photos")
+    assert "unknown key 'model'. Here it is called 'run'." in text and "required" not in text
+
+
+@pytest.mark.parametrize(("arguments", "says"), [
+    (["doctor", "--jsn"], ["unknown flag --jsn. Did you mean '--json'?"]),
+    (["list", "runs", "--tsk", "detection"], ["sightsmith list: unknown flag --tsk. Did you mean '--task'?"]),
+    (["predict", "--run", "last", "--source=photos", "--conf", "0.2"],
+     [f"keys have no dashes: type {text}\n" for text in ("run=last", "input=photos", "min_score=0.2")]),
+])
+def test_unknown_flags_lead_on(arguments, says):
+    text = refused(*arguments)
+    assert all(part in text for part in says) and "required" not in text and "KEY=VALUE" not in text

@@ -51,7 +51,7 @@ def test_a_configuration_of_a_zoo_and_a_backbone(hub):
 def test_what_cannot_be_fetched_is_explained(hub, tmp_path):
     assert "Nothing is published for network=yolox_nano" in refused("fetch", "network=yolox_nano")
     assert "is a model zoo" in refused("fetch", "network=mmdet")
-    assert "Did you mean 'resnet50'" in refused("fetch", "network=resnet")
+    assert "Did you mean 'resnet18'" in refused("fetch", "network=resnet")
     assert "network=NAME is required" in refused("fetch")
     (tmp_path / "file").write_text("")
     assert f"{tmp_path / 'file'} is a file" in refused("fetch", "network=rtmdet_tiny", f"folder={tmp_path / 'file'}")

@@ -41,7 +41,7 @@ def test_a_folder_for_each_case(tmp_path):
     assert dataset.index.format == "case_folders" and len(dataset.index.samples) == 4 * 8
     assert dataset.coverage["1"] == pytest.approx(expected.coverage["spleen"])
     assert [text for text in problems(dataset, "warning") if "ignored" in text] == [
-        "1 images have no semantic mask and are ignored: case_00004"]
+        "1 image has no semantic mask and is ignored: case_00004"]
     assert {sample.name for sample in dataset.index.samples} == {
         f"case_0000{case}/imaging.nii.gz" for case in range(4)}
 

@@ -66,7 +66,7 @@ def test_labels_in_objects(index_of, errors, tmp_path):
     ({"label": "cat", "coordinates": {"x": "a", "y": 2, "width": 3, "height": 1}}, "lack numbers in"),
     ({"label": "", "coordinates": {}}, "entry 1, annotation 1: has no label"),
     ({"coordinates": {}}, "has no label"),
-    ({"label": "cat"}, "1 annotations have no coordinates: annotations.json (entry 1, annotation 1)"),
+    ({"label": "cat"}, "1 annotation has no coordinates: annotations.json (entry 1, annotation 1)"),
     (7, "has no label"),
 ])
 def test_mistakes(annotation, expected, index_of, errors, tmp_path):

@@ -57,7 +57,7 @@ def test_train_val_folders_keep_their_split(tmp_path):
     assert dataset.index.format == "train_val_folders"
     assert {sample.path for sample in dataset.train} == {path.resolve() for path in train}
     assert len(dataset.validation) == 8
-    assert any("1 images of the test split" in warning for warning in warnings(dataset))
+    assert any("1 image of the test split" in warning for warning in warnings(dataset))
 
 
 @pytest.mark.parametrize("rows", [

@@ -125,7 +125,7 @@ def test_a_table_in_the_folder_of_each_split_and_images_without_a_row(index_of, 
     index = index_of(tmp_path, "hf_image_folder")
     assert errors(index) == []
     assert [sample.split for sample in index.samples] == ["train"] * 5 + ["validation"] * 2
-    assert warned(index) == ["1 images have no row and are ignored: train/more.png"]
+    assert warned(index) == ["1 image has no row and is ignored: train/more.png"]
 
 
 @pytest.mark.parametrize(("objects", "expected"), [
@@ -383,7 +383,7 @@ def test_semantic_masks(column, names, classes, index_of, errors, warned, tmp_pa
     tmp_path.joinpath("images").mkdir()
     index = index_of(tmp_path, masked(column, names)(tmp_path))
     assert errors(index) + warned(index)[1:] == []
-    assert warned(index)[0].startswith("1 images have no semantic mask and are ignored: 0000.parquet/000007-7.png")
+    assert warned(index)[0].startswith("1 image has no semantic mask and is ignored: 0000.parquet/000007-7.png")
     assert (index.classes, index.annotation, len(index.samples)) == (classes, "masks", 7)
     for number, sample in enumerate(index.samples):
         assert np.array_equal(semantic_map(sample, classes, 20, 24), class_values(number))

@@ -157,8 +157,8 @@ def test_the_boxes_that_were_meant(name, read, tmp_path):
 
 @pytest.mark.parametrize(("name", "told"), [
     ("coco of Windows", "8 paths of images did not exist as written and were matched by the ending"),
-    ("labelme moved", "1 path of images did not exist as written and was matched by the ending: '../shots/0.png' (0.p"),
-    ("coco with a parent category", "one class of the annotation has no image and is left out: animals"),
+    ("labelme moved", "1 path of an image did not exist as written and was matched by the ending: '../shots/0.png'"),
+    ("coco with a parent category", "1 class of the annotation has no image and is left out: animals"),
     ("labelme beside settings", "settings.json: is not a LabelMe file"),
     ("label_csv of TensorFlow", "label.csv:1: the first row is read as the header: filename,width"),
 ])

@@ -42,7 +42,7 @@ def test_lists_of_images_in_any_spelling(entry, read, tmp_path):
 
 @pytest.mark.parametrize(("files", "used", "told"), [
     ({"trainval": range(6), "test": (6, 7)}, range(6), "2 images of the test split"),
-    ({"train": (0, 1, 2, 4, 5, 6)}, (0, 1, 2, 4, 5, 6), "2 images are in no list and are ignored"),
+    ({"train": (0, 1, 2, 4, 5, 6)}, (0, 1, 2, 4, 5, 6), "2 images are in no list and ignored"),
     ({"val": (2, 6)}, range(8), "the other 6 are used for training"),
     ({"test": (3, 7)}, (0, 1, 2, 4, 5, 6), "2 images of the test split"),
 ])
@@ -125,7 +125,7 @@ def test_edges_that_a_lossy_format_has_blurred_are_no_classes(read, tmp_path):
 def test_white_masks_among_numbered_ones_are_told(read, tmp_path):
     sets.masks(names=None, change=lambda values: np.uint8(values > 0) * 255)(tmp_path)
     _, text = read("masks", [f"dataset.root={tmp_path}"])
-    assert "1 semantic masks have 255, which is ignored, and no class: masks/0.png" in text
+    assert "1 semantic mask has 255, which is ignored, and no class: masks/0.png" in text
 
 
 def test_masks_without_any_class_are_an_error(read, tmp_path):
@@ -177,6 +177,19 @@ def test_an_empty_class_folder_of_validation_is_a_warning(read, tmp_path):
     assert len(dataset.validation) == 8
 
 
+@pytest.mark.parametrize("folder", ["", "train/"])
+def test_an_empty_class_folder_is_one_problem(read, tmp_path, folder):
+    classes(tmp_path, folder or ".", names="ac")
+    if folder:
+        classes(tmp_path, "val", names="ac", first=100)
+    (tmp_path / folder / "b").mkdir()
+    (tmp_path / folder / "b" / "notes.txt").touch()
+    dataset, _ = read("labels", [f"dataset.root={tmp_path}"], errors=True)
+    about = [str(problem) for problem in dataset.problems if "b" in (problem.file or problem.message).split("/")]
+    assert about == [f"{folder}b: the class folder has no images, but 1 other file: {folder}b/notes.txt\n"
+                     "      add images to it, or remove it"]
+
+
 def test_classes_that_differ_in_spelling_alone_are_told(read, tmp_path):
     classes(tmp_path, ".", names=("Cat", "cat ", "dog"))
     _, text = read("labels", [f"dataset.root={tmp_path}"])
@@ -192,7 +205,7 @@ def test_runs_are_no_data(read, tmp_path):
     picture(run / "example.png", 50)
     dataset, text = read("labels", [f"dataset.root={tmp_path}"])
     assert dataset.index.classes == ("cat", "dog")
-    assert "1 folders of runs are not data and are left out: runs" in text
+    assert "1 folder of a run is left out: runs" in text
 
 
 def test_a_folder_of_the_system_is_passed_over(read, tmp_path):

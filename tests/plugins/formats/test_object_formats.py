@@ -183,8 +183,8 @@ def test_images_without_a_mask_are_left_out(read, tmp_path):
     (tmp_path / "masks" / "7.png").rename(tmp_path / "masks" / "9.png")
     dataset = read("masks", overrides)
     assert len(dataset.index.samples) == 7
-    assert "1 images have no semantic mask and are ignored: images/7.jpg" in "\n".join(warnings(dataset))
-    assert "1 semantic masks have no image: masks/9.png" in "\n".join(warnings(dataset))
+    assert "1 image has no semantic mask and is ignored: images/7.jpg" in "\n".join(warnings(dataset))
+    assert "1 semantic mask has no image: masks/9.png" in "\n".join(warnings(dataset))
 
 
 def test_boxes_that_cvat_has_turned_in_coco(read, tmp_path):
@@ -244,7 +244,7 @@ def test_voc_with_lists_and_difficult_objects(read, tmp_path):
     assert {sample.path.stem for sample in dataset.validation} == set("36")
     assert by_number(dataset)[0].objects[0].crowd
     assert by_number(dataset)[0].labels == ()
-    assert "1 images are in no split" in "\n".join(warnings(dataset))
+    assert "1 image is in no split" in "\n".join(warnings(dataset))
 
 
 def test_voc_says_how_it_counts(read, tmp_path):
@@ -268,7 +268,7 @@ def test_yolo_names_and_folders(read, tmp_path):
     dataset = read("boxes", overrides)
     assert {sample.path.stem for sample in dataset.validation} == {"3", "6"}
     assert by_number(dataset)[0].objects[0].box == pytest.approx(BOX, abs=1e-6)
-    assert any("1 images have no label file" in text for text in warnings(dataset))
+    assert any("1 image has no label file" in text for text in warnings(dataset))
 
 
 def test_yolo_with_lists_of_images(read, tmp_path):

@@ -166,7 +166,7 @@ def test_frames_that_are_not_there_are_missing_or_come_twice(plugins, tmp_path):
     dataset = said()
     texts = "\n".join(map(str, dataset.problems))
     assert "label.csv:5: scan.tif#8 does not exist: scan.tif has 8 frames, counted from 0" in texts
-    assert "4 frames of 1 files, others of which have annotation, have none and are ignored: scan.tif" in texts
+    assert "4 frames without annotation of 1 file, others of which have some, are ignored: scan.tif" in texts
     assert "flat.png" in {sample.key for sample in dataset.index.samples}
     table.write_text(table.read_text() + "scan.tif,dog\n")
     assert "label.csv:7: scan.tif has another annotation, too, as a frame or with its whole file" in "\n".join(

@@ -98,7 +98,7 @@ def test_ignored_pixels_are_told(form, read, tmp_path):
         first = read("masks", sets.masks(change)(tmp_path / name))
         notes = written(first, form, tmp_path / f"{name}-{form}")
         assert [note for note in notes if "ignored" in note] == told * [
-            "pixels that are ignored in the semantic masks of 1 images become background, because no format that is "
+            "pixels that are ignored in the semantic masks of 1 image become background, because no format that is "
             "written has such pixels"]
 
 
