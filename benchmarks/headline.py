@@ -21,6 +21,7 @@ import argparse
 import csv
 import gzip
 import io
+import json
 import shutil
 import statistics
 import tempfile
@@ -36,13 +37,14 @@ from nuclei import tiles
 from patches import SIDE, TEXTURES
 from PIL import Image
 from pretrained import DIGITS, WEIGHTS
+from scipy.stats import binom
 from sklearn.datasets import load_digits
 
 import sightsmith
 from sightsmith.engine.pipeline.evaluate import evaluate
 
 CROWNS = ("2019_YELL_2_528000_4978000_image_crop2", "2019_YELL_2_541000_4977000_image_crop")
-COLUMNS = ("set", "seed", "arm", "score", "low", "high", "others", "minutes")
+COLUMNS = ("set", "seed", "arm", "score", "low", "high", "cases", "others", "minutes")
 ARMS = {"plain": [], "one training": ["dataset.folds=none"]}
 Labelled = Iterator[tuple[str, np.ndarray]]
 
@@ -170,7 +172,7 @@ def main() -> None:
 
 
 def _run(data: Path, weights: Path, seed: int, options: argparse.Namespace, overrides: Sequence[str]) -> list[float]:
-    """The run's score, its interval, the score on the images held out, and minutes."""
+    """The run's score, its interval and cases, the score on the images held out, and minutes."""
     begun = time.perf_counter()
     result = sightsmith.train(["task=classification", f"dataset.root={data / 'drawn'}", "network=mobilenet_v2",
                                f"network.weights={weights}", f"image.size={options.size}", f"trainer.seed={seed}",
@@ -178,9 +180,10 @@ def _run(data: Path, weights: Path, seed: int, options: argparse.Namespace, over
                                *overrides])
     minutes = (time.perf_counter() - begun) / 60
     [split] = evaluate(result, {"dataset.root": str(data / "others")}, report=lambda line: None).splits.values()
+    plan = json.loads((result.run_dir / "plan.json").read_text())
     shutil.rmtree(data / "runs")
-    return [result.metrics[f"accuracy{end}"] or 0.0 for end in ("", "_low", "_high")] + [
-        split.metrics["accuracy"] or 0.0, minutes]
+    return [*(result.metrics[f"accuracy{end}"] or 0.0 for end in ("", "_low", "_high")),
+            plan["train_images"] * bool(plan["folds"]) + plan["validation_images"], split.metrics["accuracy"] or 0.0, minutes]
 
 
 def read(results: Path) -> list[dict[str, str]]:
@@ -194,8 +197,8 @@ def read(results: Path) -> list[dict[str, str]]:
 def report(rows: Sequence[dict[str, str]]) -> None:
     """Print, for each set and for all, how often the interval holds the score on others, and how far the score is off.
     """
-    print("| set | arm | runs | interval holds | score minus that on others | score on others | interval's width |\n"
-          "|---|---|---|---|---|---|---|")
+    print("| set | arm | runs | interval holds | percentiles would | score minus that on others | score on others | "
+          "width |\n|---|---|---|---|---|---|---|---|")
     for name, arm in product([*SETS, "all"], ARMS):
         found = [{key: float(row[key]) for key in COLUMNS[3:]} for row in rows
                  if row["arm"] == arm and name in (row["set"], "all")]
@@ -203,8 +206,15 @@ def report(rows: Sequence[dict[str, str]]) -> None:
             held = sum(row["low"] <= row["others"] <= row["high"] for row in found)
             means = [statistics.fmean(values) for values in zip(*(
                 (row["score"] - row["others"], row["others"], row["high"] - row["low"]) for row in found), strict=True)]
-            print(f"| {name} | {arm} | {len(found)} | {held} ({held / len(found):.0%}) | {means[0]:+.4f} | "
-                  f"{means[1]:.4f} | {means[2]:.4f} |")
+            old = sum(_percentiles(row["score"], row["cases"], row["others"]) for row in found)
+            shares = (f"{count} ({count / len(found):.0%})" for count in (held, old))
+            print(f"| {name} | {arm} | {len(found)} | {' | '.join(shares)} | {means[0]:+.4f} | {means[1]:.4f} | {means[2]:.4f} |")
+
+
+def _percentiles(score: float, cases: float, others: float) -> bool:
+    """Whether the interval of the bootstrap's percentiles, which for an accuracy is known, would hold ``others``."""
+    low, high = binom.ppf((0.025, 0.975), round(cases), score) / cases
+    return bool(low <= others <= high)
 
 
 if __name__ == "__main__":

@@ -15,7 +15,7 @@ from sightsmith.core.util.errors import listed
 from sightsmith.core.util.text import counted, format_metric, one_line
 from sightsmith.engine.data.statistics import under_represented
 from sightsmith.engine.pipeline.cross_validation import FEW_CASES
-from sightsmith.engine.training.bootstrap import Interval, interval
+from sightsmith.engine.training.bootstrap import Interval, interval, interval_of_difference
 
 FEW_STEPS = 500
 """Optimizer steps: BiT-HyperRule trains that long on small data sets (Kolesnikov et al., arXiv 1912.11370)."""
@@ -67,7 +67,7 @@ def compare_with_baseline(task: Task, dataset: CheckedDataset, results: Sequence
         return estimate, None
     what, constant = found
     own, trivial = task.metrics(results)[task.score], task.metrics(constant)[task.score]
-    gain = interval(_difference(iter(scores), task.bootstrap_score(constant)), dataset.validation, seed)
+    gain = interval_of_difference(_difference(iter(scores), task.bootstrap_score(constant)), dataset.validation, seed)
     better = own is not None and (trivial is None or own > trivial)  # all that a single case can tell
     beaten = better if gain.low is None else gain.low > 0
     return estimate, Baseline(what, trivial, gain, beaten)

@@ -97,7 +97,7 @@ def _training_time(plan: Plan, history: Sequence[Mapping[str, Any]], images: int
 
 
 def _scores(name: str, scores: Sequence[tuple[str, float | None, Interval]]) -> Section:
-    note = (f"The interval shows how much the score depends on the choice of cases: percentile bootstrap, cases "
+    note = (f"The interval shows how much the score depends on the choice of cases: BCa bootstrap, cases "
             f"resampled {RESAMPLES:,} times with replacement. Images of one group are one case. A score on validation "
             "is optimistic, because it has chosen the best epoch.")
     return Section("Score", note=note, name="score", rows=tuple(

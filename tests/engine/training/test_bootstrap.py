@@ -10,7 +10,7 @@ from scipy import stats
 from tiny import TinyTask, tiny_config
 
 from sightsmith.core.contracts.dataset import Sample
-from sightsmith.engine.training.bootstrap import interval
+from sightsmith.engine.training.bootstrap import gain, interval
 
 
 def cases(number, size=1, **keys):
@@ -23,24 +23,37 @@ def mean_of(values):
     return lambda drawn: float(drawn @ values / drawn.sum())
 
 
-def test_it_is_scipys_percentile_interval():
-    values = np.random.default_rng(0).exponential(size=80)
-    found = interval(mean_of(values), cases(80), seed=0)
-    expected = stats.bootstrap((values,), np.mean, method="percentile", n_resamples=20_000).confidence_interval
+@pytest.mark.parametrize("number", [40, 300])
+def test_it_is_scipys_bca_interval(number):
+    """Also where parts of several cases are left out."""
+    values = np.random.default_rng(0).exponential(size=number)
+    found = interval(mean_of(values), cases(number), seed=0)
+    expected = stats.bootstrap((values,), np.mean, method="BCa", n_resamples=20_000).confidence_interval
     width = expected.high - expected.low
-    assert found.low == pytest.approx(expected.low, abs=0.05 * width)
-    assert found.high == pytest.approx(expected.high, abs=0.05 * width)
-    assert found.cases == 80
-    assert found == interval(mean_of(values), cases(80), seed=0)
-    assert found != interval(mean_of(values), cases(80), seed=1)
+    assert found.low == pytest.approx(expected.low, abs=0.1 * width)
+    assert found.high == pytest.approx(expected.high, abs=0.1 * width)
+    assert found.cases == number
+    assert found == interval(mean_of(values), cases(number), seed=0)
+    assert found != interval(mean_of(values), cases(number), seed=1)
 
 
-def test_it_covers_a_known_accuracy():
-    random, samples, accuracy, covered = np.random.default_rng(0), cases(100), 0.8, 0
+@pytest.mark.parametrize(("accuracy", "number"), [(0.8, 100), (0.99, 100), (0.9, 20)])
+def test_it_covers_a_known_accuracy(accuracy, number):
+    random, samples, covered = np.random.default_rng(0), cases(number), 0
     for seed in range(200):
-        found = interval(mean_of(random.random(100) < accuracy), samples, seed)
+        found = interval(mean_of(random.random(number) < accuracy), samples, seed)
         covered += found.low <= accuracy <= found.high
-    assert 0.90 <= covered / 200 <= 0.98
+    assert covered / 200 >= 0.93
+
+
+def test_no_mistake_in_twenty_is_no_proof_that_there_are_none():
+    right = interval(mean_of(np.ones(20)), cases(20), seed=0)
+    exact = stats.binomtest(20, 20).proportion_ci(0.95, "exact")
+    assert (right.low, right.high) == pytest.approx((exact.low, exact.high))
+    wrong = interval(mean_of(np.zeros(20)), cases(20), seed=0)
+    assert (wrong.low, wrong.high) == pytest.approx((1 - exact.high, 1 - exact.low))
+    same = gain(mean_of(np.ones(20)), mean_of(np.ones(20)), cases(20), seed=0)
+    assert (same.value, same.interval.low, same.interval.high) == (0, 0, 0)
 
 
 def test_groups_are_drawn_whole():
@@ -66,7 +79,7 @@ def test_where_it_is_undefined():
     assert rare.low is None
     assert "most resamples" in str(rare)
     often = interval(lambda drawn: 1.0 if drawn[0] else None, cases(50), seed=0)  # with a chance of 63 %
-    assert (often.low, often.high) == (1, 1)
+    assert (often.low, often.high) == (pytest.approx(0.025 ** (1 / 50)), 1)
 
 
 def test_a_task_that_brings_metrics_alone_has_an_interval():

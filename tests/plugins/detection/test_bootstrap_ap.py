@@ -49,7 +49,7 @@ def test_draws_without_an_object_are_undefined():
     assert score(np.array([0, 2])) is None
     assert bootstrap_ap(outcomes[1:], CLASSES, False)(np.array([1])) is None
     samples = [Sample(None, f"{place}") for place in range(2)]
-    assert interval(score, samples, seed=0).high == 0
+    assert interval(score, samples, seed=0).low == 0
 
 
 def test_the_task_uses_them(make_task):
