@@ -182,8 +182,9 @@ def _run(data: Path, weights: Path, seed: int, options: argparse.Namespace, over
     [split] = evaluate(result, {"dataset.root": str(data / "others")}, report=lambda line: None).splits.values()
     plan = json.loads((result.run_dir / "plan.json").read_text())
     shutil.rmtree(data / "runs")
-    return [*(result.metrics[f"accuracy{end}"] or 0.0 for end in ("", "_low", "_high")),
-            plan["train_images"] * bool(plan["folds"]) + plan["validation_images"], split.metrics["accuracy"] or 0.0, minutes]
+    cases = plan["train_images"] * bool(plan["folds"]) + plan["validation_images"]
+    return [*(result.metrics[f"accuracy{end}"] or 0.0 for end in ("", "_low", "_high")), cases,
+            split.metrics["accuracy"] or 0.0, minutes]
 
 
 def read(results: Path) -> list[dict[str, str]]:
@@ -207,8 +208,9 @@ def report(rows: Sequence[dict[str, str]]) -> None:
             means = [statistics.fmean(values) for values in zip(*(
                 (row["score"] - row["others"], row["others"], row["high"] - row["low"]) for row in found), strict=True)]
             old = sum(_percentiles(row["score"], row["cases"], row["others"]) for row in found)
-            shares = (f"{count} ({count / len(found):.0%})" for count in (held, old))
-            print(f"| {name} | {arm} | {len(found)} | {' | '.join(shares)} | {means[0]:+.4f} | {means[1]:.4f} | {means[2]:.4f} |")
+            cells = [name, arm, len(found), *(f"{count} ({count / len(found):.0%})" for count in (held, old)),
+                     f"{means[0]:+.4f}", f"{means[1]:.4f}", f"{means[2]:.4f}"]
+            print(f"| {' | '.join(map(str, cells))} |")
 
 
 def _percentiles(score: float, cases: float, others: float) -> bool:
