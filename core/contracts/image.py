@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 
@@ -150,3 +150,15 @@ class Reader(Protocol):
     def frame(self, index: int, careful: bool = False) -> Frame:
         """Decode the whole frame ``index``, counted from 0. ``careful`` must survive decoders that abort the process on
         damaged pixels; slow, and used once per file, in the data set check."""
+
+
+@runtime_checkable
+class PartReader(Reader, Protocol):
+    """A reader of images that may be too large to decode whole: the engine reads only parts of them."""
+
+    upright: tuple[int, int]
+    """(width, height) once the image is turned upright"""
+
+    def part(self, index: int, box: tuple[int, int, int, int], factor: int = 1) -> Frame:
+        """The part ``box`` (left, top, width, height) of the frame ``index``, in pixels of the upright image. With a
+        ``factor``, a power of two, each pixel is about the mean of factor x factor, and the sides are rounded up."""

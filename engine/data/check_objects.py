@@ -17,7 +17,8 @@ from sightsmith.core.contracts.dataset import DatasetIndex, Sample
 from sightsmith.core.contracts.image import ImageInfo
 from sightsmith.core.util.errors import Problem, listed
 from sightsmith.engine.data.convert import learnt_labels, to_boxes, to_pixels
-from sightsmith.engine.data.masks import IGNORED, MAX_CLASSES, MaskError, area, class_numbers, encoded
+from sightsmith.engine.data.mask_files import MaskError
+from sightsmith.engine.data.masks import IGNORED, MAX_CLASSES, area, class_rows, encoded
 
 TOLERANCE = 1.0
 """Pixels that a box may extend beyond its image as a rounding error."""
@@ -94,13 +95,15 @@ def _check_sample(sample: Sample, info: ImageInfo, index: DatasetIndex, annotati
     rows = []
     if sample.semantic_mask is not None:
         try:
-            numbers = class_numbers(sample.semantic_mask, index.classes, height, width)
+            counts, content = np.zeros(IGNORED + 1, np.int64), hashlib.sha256()
+            for numbers in class_rows(sample.semantic_mask, index.classes, height, width):
+                counts += np.bincount(numbers.ravel(), minlength=IGNORED + 1)
+                content.update(numbers.tobytes())
         except MaskError as error:
             found.problems.append(Problem(str(error), file=sample.semantic_mask.name))
             return found
-        counts = np.bincount(numbers.ravel(), minlength=IGNORED + 1)
         found.pixels.update({name: int(counts[number]) for number, name in enumerate(index.classes, 1)})
-        rows.append(hashlib.sha256(numbers.tobytes()).hexdigest())
+        rows.append(content.hexdigest())
     found.pixels.update({label: area(found.masks.pop(label)) for label in list(found.masks)})
     sample = to_boxes(sample, width, height) if annotation == "boxes" else sample
     found.sample = sample = replace(sample, labels=learnt_labels(sample))

@@ -17,7 +17,7 @@ from sightsmith.core.util.text import counted
 from sightsmith.engine.data.masks import IGNORED, semantic_map
 from sightsmith.engine.data.near_duplicates import Pair
 from sightsmith.engine.data.statistics import describe, under_represented
-from sightsmith.engine.data.thumbnails import SHOWN, blended, load_rgb, palette, shown_bands
+from sightsmith.engine.data.thumbnails import SHOWN, blended, load_rgb, load_rgb_part, palette, scaled_box, shown_bands
 from sightsmith.engine.report.page import render, write_page
 
 SHOWN_CLASSES = 40
@@ -139,11 +139,13 @@ def _annotated(samples: Sequence[Sample], classes: Sequence[str], colours: Mappi
 
 
 def _drawn_in(sample: Sample, classes: Sequence[str], colours: Mapping[str, Colour], image: ImageConfig) -> Picture:
-    pixels = load_rgb(sample, image)
+    part = load_rgb_part(sample, image, None)
+    pixels = part.values
     if sample.semantic_mask is not None or any(item.mask is not None for item in sample.objects):
-        pixels = _painted(pixels, semantic_map(sample, classes, *pixels.shape[:2]), [colours[name] for name in classes])
-        return Picture(pixels, "", name=sample.key)
-    boxes: tuple[tuple[Box, Colour, str], ...] = tuple((item.box, colours[item.label], "") for item in sample.objects)
+        numbers = semantic_map(sample, classes, *part.size, step=-(-part.size[0] // pixels.shape[0]))
+        return Picture(_painted(pixels, numbers, [colours[name] for name in classes]), "", name=sample.key)
+    boxes: tuple[tuple[Box, Colour, str], ...] = tuple(
+        (scaled_box(item.box, pixels, part.size), colours[item.label], "") for item in sample.objects)
     return Picture(pixels, "", boxes, name=sample.key)
 
 

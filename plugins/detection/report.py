@@ -22,10 +22,12 @@ from sightsmith.plugin import (
     Picture,
     Sample,
     Section,
+    around,
     counted,
-    cut_out,
     escape_dollars,
     load_rgb,
+    load_rgb_part,
+    scaled_box,
 )
 from sightsmith.plugins.detection.froc import RATES, froc
 from sightsmith.plugins.detection.metrics import (
@@ -160,8 +162,9 @@ def _found(findings: Sequence[_Finding], images: Sequence[DetectionResult], samp
             items = [item for item in findings if (item.number, item.kind) == (number, kind)]
             chosen = sorted(items, key=lambda item: (-item.score, item.place))[:SHOWN_THUMBNAILS]
             if chosen:
-                pictures = tuple(_cut(by_image[images[item.place]["truth"]["image"]], item.box, colour,
-                                      f"score {item.score:.2f}" if item.score else "missed", config) for item in chosen)
+                pictures = tuple(_cut(by_image[truth["image"]], truth["size"], item.box, colour,
+                                      f"score {item.score:.2f}" if item.score else "missed", config)
+                                 for item in chosen for truth in (images[item.place]["truth"],))
                 rows.append((f"{name}, {kind}: {counted(len(items), 'object')}", pictures))
     note = (f"For each class, at an IoU of 0.5 and a score of at least {MIN_SCORE:g}: the most confident true "
             "positives, the most confident false positives, and false negatives.")
@@ -173,9 +176,11 @@ def _box(annotation: dict[str, Any]) -> Box:
     return left, top, left + width, top + height
 
 
-def _cut(sample: Sample, box: Box, colour: Colour, caption: str, config: Config) -> Picture:
-    cut, inside = cut_out(load_rgb(sample, config.image), box)
-    return Picture(cut, caption, ((inside, colour, ""),), name=sample.image)
+def _cut(sample: Sample, size: tuple[int, int], box: Box, colour: Colour, caption: str, config: Config) -> Picture:
+    area = around(box, size)
+    pixels = load_rgb_part(sample, config.image, area).values
+    inside = (box[0] - area[0], box[1] - area[1], box[2] - area[0], box[3] - area[1])
+    return Picture(pixels, caption, ((scaled_box(inside, pixels, area[:1:-1]), colour, ""),), name=sample.image)
 
 
 def _hardest(findings: Sequence[_Finding], images: Sequence[DetectionResult], samples: Sequence[Sample],
@@ -191,12 +196,13 @@ def _hardest(findings: Sequence[_Finding], images: Sequence[DetectionResult], sa
         image = images[place]
         sample = by_image[image["truth"]["image"]]
         confident = np.flatnonzero(image["scores"] >= MIN_SCORE)
-        boxes = [(_tuple(box), TRUE_POSITIVE, "") for box in image["truth"]["boxes"]]
-        boxes += [(_tuple(image["boxes"][number]), FALSE_POSITIVE, f"{classes[image['labels'][number]]} "
-                   f"{image['scores'][number]:.2f}") for number in confident]
+        pixels, size = load_rgb(sample, config.image), image["truth"]["size"]
+        boxes = [(scaled_box(_tuple(box), pixels, size), TRUE_POSITIVE, "") for box in image["truth"]["boxes"]]
+        boxes += [(scaled_box(_tuple(image["boxes"][number]), pixels, size), FALSE_POSITIVE,
+                   f"{classes[image['labels'][number]]} {image['scores'][number]:.2f}") for number in confident]
         missed = sum(item.kind == "false negatives" for item in wrong[place])
         caption = ", ".join((counted(missed, "false negative"), counted(len(wrong[place]) - missed, "false positive")))
-        pictures.append(Picture(load_rgb(sample, config.image), caption, tuple(boxes), LARGE, sample.image))
+        pictures.append(Picture(pixels, caption, tuple(boxes), LARGE, sample.image))
     if not pictures:
         return Section("Hardest images", note="None: all objects are found, and there are no false positives.")
     note = ("The images with the most false negatives and false positives. Green: annotated objects; red: predictions "

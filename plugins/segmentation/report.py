@@ -20,7 +20,7 @@ from sightsmith.plugin import (
     Section,
     blended,
     counted,
-    load_rgb,
+    load_rgb_part,
     semantic_map,
 )
 from sightsmith.plugins.segmentation.metrics import PER_CLASS, SegmentationResult, class_metrics, compute, total
@@ -86,16 +86,13 @@ def _found(results: Sequence[SegmentationResult], samples: Sequence[Sample], cla
 
 def _coloured(result: SegmentationResult, sample: Sample, classes: Sequence[str], number: int, caption: str,
               config: Config) -> Picture:
-    image = load_rgb(sample, config.image)
-    truth = semantic_map(sample, classes, *image.shape[:2])
-    if sample.tile is not None:
-        left, top, width, height = sample.tile
-        image, truth = (part[top:top + height, left:left + width] for part in (image, truth))
+    part = load_rgb_part(sample, config.image, sample.tile)
+    truth = semantic_map(sample, classes, *part.size, sample.tile)
     predicted = unpacked(result["map"])
     found, actual = (predicted == number) & (truth != IGNORED), truth == number
     colours = np.select([(found & actual)[..., None], found[..., None]],
                         [np.array(TRUE_POSITIVE), np.array(FALSE_POSITIVE)], np.array(FALSE_NEGATIVE))
-    return Picture(blended(image, colours, OPACITY * (found | actual)), caption, name=sample.key)
+    return Picture(blended(part.values, colours, OPACITY * (found | actual)), caption, name=sample.key)
 
 
 def _images(results: Sequence[SegmentationResult], samples: Sequence[Sample], classes: Sequence[str]) -> Section:

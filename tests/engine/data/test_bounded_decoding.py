@@ -25,7 +25,7 @@ from test_images import png16
 from sightsmith.core.contracts.image import Frame, ImageError
 from sightsmith.engine.data.grey_levels import digest, to_picture
 from sightsmith.engine.data.image_limits import MAX_FRAMES, count_scans
-from sightsmith.engine.data.masks import MaskError, picture_values
+from sightsmith.engine.data.mask_files import MaskError, picture_values
 from sightsmith.plugins.readers import dicom as reader
 from sightsmith.plugins.readers.dicom_frames import stream_size
 

@@ -16,7 +16,7 @@ from sightsmith.core.contracts.dataset import Sample
 from sightsmith.core.contracts.image import ImageError
 from sightsmith.engine.data import image_limits, images
 from sightsmith.engine.data.images import read_frame
-from sightsmith.engine.data.masks import picture_values
+from sightsmith.engine.data.mask_files import picture_values
 from sightsmith.engine.data.orientation import upright
 
 RNG = np.random.default_rng(0)

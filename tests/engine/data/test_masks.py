@@ -11,8 +11,8 @@ from PIL import Image
 
 from sightsmith.core.contracts.annotation import Object, Polygons, RunLengths, SemanticMask
 from sightsmith.core.contracts.dataset import Sample
+from sightsmith.engine.data.mask_files import MaskError, picture_values
 from sightsmith.engine.data.masks import (
-    MaskError,
     area,
     box,
     class_numbers,
@@ -20,7 +20,6 @@ from sightsmith.engine.data.masks import (
     encode,
     encoded,
     from_counts,
-    picture_values,
     semantic_map,
 )
 
