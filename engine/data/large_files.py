@@ -8,7 +8,7 @@ from pathlib import Path
 
 from PIL.JpegImagePlugin import JpegImageFile
 
-from sightsmith.engine.data.image_limits import MAX_FRAME_PIXELS, is_large
+from sightsmith.engine.data.image_limits import is_large
 from sightsmith.engine.data.large_image import LargeImage
 from sightsmith.engine.data.large_jpeg import LargeJpeg
 from sightsmith.engine.data.large_png import LargePng
@@ -56,7 +56,7 @@ def _is_large_png(path: Path) -> bool:
 
 
 def _is_large_jpeg(path: Path) -> bool:
-    if JPEG_PIXELS * path.stat().st_size < MAX_FRAME_PIXELS:  # whatever it says
+    if not is_large(JPEG_PIXELS * path.stat().st_size, 1):  # whatever it says
         return False
     with JpegImageFile(path) as image:
         return is_large(*image.size)

@@ -156,7 +156,7 @@ class LargePng(LargeImage):
         data = _small_png(self._row // size, height, 16, 2 if size == 6 else 6, content)
         values: Any = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
         order = [2, 1, 0, *([3] if size == 8 else [])]
-        return values[1:][..., order].astype(">u2").view(np.uint8).reshape(height - 1, -1)
+        return np.ascontiguousarray(values[1:][..., order], ">u2").view(np.uint8).reshape(height - 1, -1)
 
     def _inflated(self, most: int) -> Iterator[bytes]:
         """What the file's data inflate to, in pieces of up to ``most`` bytes."""
