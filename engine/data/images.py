@@ -10,12 +10,12 @@ import hashlib
 import pkgutil
 import threading
 import warnings
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 from PIL import Image
@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from sightsmith.core.contracts.dataset import Sample
     from sightsmith.core.contracts.schema import ImageConfig
 
+T = TypeVar("T")
 _one_at_a_time = threading.Lock()
 """Held while a large image is decoded, so that several together need no more memory than one."""
 SPARSE = 16
@@ -73,12 +74,18 @@ def _probe_once(path: Path, readers: tuple[ImageReaderRecord, ...], stack: bool,
 
 
 def _probe(path: Path, readers: tuple[ImageReaderRecord, ...], stack: bool, series: int | None) -> ImageInfo:
+    return _of_series(series, lambda builder: _decoded(path, readers, builder, stack))
+
+
+def _of_series(series: int | None, read: Callable[[str | None], T]) -> T:
+    """What ``read`` returns, which takes a builder; of a series of so many volumes with that which makes them channels.
+    """
     try:
-        return _decoded(path, readers, None, stack)
+        return read(None)
     except SeriesError as error:
         if error.count != series:
             raise
-        return _decoded(path, readers, error.as_channels, stack)
+        return read(error.as_channels)
 
 
 def _decoded(path: Path, readers: tuple[ImageReaderRecord, ...], builder: str | None, stack: bool) -> ImageInfo:
@@ -130,10 +137,12 @@ def read_header(path: Path, readers: Collection[ImageReaderRecord] = (), builder
         return found
 
 
-def announced_pixels(path: Path, readers: Collection[ImageReaderRecord]) -> int:
+def announced_pixels(path: Path, readers: Collection[ImageReaderRecord], series: int | None) -> int:
     """The number of pixels of all frames from the header, without decoding. Raises ImageError for an unusable file."""
-    with _opened(path, readers) as (reader, _):
-        return reader.size[0] * reader.size[1] * reader.frames
+    def count(builder: str | None) -> int:
+        with _opened(path, readers, builder) as (reader, _):
+            return reader.size[0] * reader.size[1] * reader.frames
+    return _of_series(series, count)
 
 
 def read_image(sample: Sample, *, windows: Sequence[Sequence[float]] = (), value_range: Sequence[float] | None = None,
