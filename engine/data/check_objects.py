@@ -16,6 +16,7 @@ from sightsmith.core.contracts.annotation import Annotation, Box, Object, Polygo
 from sightsmith.core.contracts.dataset import DatasetIndex, Sample
 from sightsmith.core.contracts.image import ImageInfo
 from sightsmith.core.util.errors import Problem, listed
+from sightsmith.engine.data.check_orientation import about_orientation
 from sightsmith.engine.data.convert import learnt_labels, to_boxes, to_pixels
 from sightsmith.engine.data.mask_files import MaskError
 from sightsmith.engine.data.masks import IGNORED, MAX_CLASSES, area, class_rows, encoded
@@ -68,6 +69,7 @@ def check_objects(index: DatasetIndex, infos: Mapping[str, ImageInfo], annotatio
     problems += _summed([place for item in found for place in item.duplicates],
                         "objects nearly coincide with another of their class", "remove the duplicates")
     problems += _about_origin(index, infos) + _about_corners(index, infos)
+    problems += about_orientation(index, infos)
     if annotation == "masks" and len(index.classes) > MAX_CLASSES:
         problems.append(Problem(f"there are {len(index.classes)} classes; a semantic mask holds at most "
                                 f"{MAX_CLASSES}", hint="merge or remove classes"))

@@ -92,12 +92,13 @@ def _decoded(path: Path, readers: tuple[ImageReaderRecord, ...], builder: str | 
     with _opened(path, readers, builder, stack=stack) as (reader, builder):
         frames = [_described(reader, index) for index in range(reader.frames)]
         (shapes, bits, maxima, digests, grey, extents, limits, colours, notes, windowed,
-         blank) = zip(*frames, strict=True)
+         blank, orientations) = zip(*frames, strict=True)
         low, high = min(extent[0] for extent in extents), max(extent[1] for extent in extents)
         return ImageInfo(shapes[0][1], shapes[0][0], max(shape[2] for shape in shapes), max(bits), reader.frames,
                          reader.groups, reader.modality, max(maxima), digests, all(grey), builder, (low, high),
                          limits[0], tuple(sorted({note for each in notes for note in each})), min(colours),
-                         all(windowed), frozenset(np.flatnonzero(blank).tolist()), getattr(reader, "geometry", None))
+                         all(windowed), frozenset(np.flatnonzero(blank).tolist()), getattr(reader, "geometry", None),
+                         orientations[0])
 
 
 def _described(reader: Reader, index: int) -> tuple[Any, ...]:
@@ -111,12 +112,12 @@ def _described(reader: Reader, index: int) -> tuple[Any, ...]:
             frame = reader.part(index, box)
             seen.append(_seen(frame))
             corners.add(frame.values[0, 0].tobytes())
-    shapes, bits, maxima, digests, grey, extents, *_, blank = zip(*seen, strict=True)
+    shapes, bits, maxima, digests, grey, extents, *_, blank, orientations = zip(*seen, strict=True)
     _, *others = seen[0]
     low, high = min(low for low, _ in extents), max(high for _, high in extents)
     total = hashlib.sha256(f"{width} {height} {' '.join(digests)}".encode()).hexdigest()
     return ((height, width, shapes[0][2]), bits[0], max(maxima), total, all(grey), (low, high), *others[5:9],
-            all(blank) and len(corners) == 1)
+            all(blank) and len(corners) == 1, orientations[0])
 
 
 def _seen(frame: Frame) -> tuple[Any, ...]:
@@ -126,7 +127,7 @@ def _seen(frame: Frame) -> tuple[Any, ...]:
     monochrome = bool((few == few[..., :1]).all() and (values == values[..., :1]).all())
     blank = bool((few == few[:1, :1]).all() and (values == values[:1, :1]).all())
     return (values.shape, frame.bits, frame.maximum, digest(frame), monochrome, extent(values), frame.limits,
-            frame.colours, frame.notes, frame.windowed, blank)
+            frame.colours, frame.notes, frame.windowed, blank, frame.orientation)
 
 
 def read_header(path: Path, readers: Collection[ImageReaderRecord] = (), builder: str | None = None,

@@ -48,7 +48,7 @@ class LargeImage(ABC):
     def part(self, index: int, box: Tile, factor: int = 1) -> Frame:
         place = stored_box(box, self.upright, self.orientation)
         frame = self.reduced(index, place, factor) if factor > 1 else self.described(index, self.stored(index, place))
-        return replace(frame, values=upright(frame.values, self.orientation))
+        return replace(frame, values=upright(frame.values, self.orientation), orientation=self.orientation)
 
     def reduced(self, index: int, box: Tile, factor: int) -> Frame:
         """The part ``box`` as it lies in the file, a band of rows at a time."""

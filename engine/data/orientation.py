@@ -14,11 +14,13 @@ SIDEWAYS = (5, 6, 7, 8)
 """The orientations of images that lie on a side."""
 
 
-def keep_from_mapping(image: ImageFile.ImageFile) -> None:
+def keep_from_mapping(image: ImageFile.ImageFile) -> int:
     """Let Pillow read a TIFF that lies on its side: the one strip of an uncompressed one it would map into memory with
-    the sides of the upright image, which mixes up the pixels."""
-    if image.getexif().get(ORIENTATION, 1) in SIDEWAYS:
+    the sides of the upright image, which mixes up the pixels. Returns the orientation."""
+    orientation: int = image.getexif().get(ORIENTATION, 1)
+    if orientation in SIDEWAYS:
         image.filename = ""
+    return orientation
 
 
 def upright(values: Array, orientation: int) -> Array:

@@ -80,7 +80,7 @@ class Raster:
         bits, white = self._depth(tags)
         signed = tags.get(SAMPLE_FORMAT, (1,))[0] == 2
         image.tile = [_as_stored(tile) for tile in image.tile]
-        keep_from_mapping(image)
+        turned = keep_from_mapping(image)
         image.load()
         # Pillow and OpenCV turn a TIFF upright themselves, and Pillow removes the tag; not so for other formats.
         orientation = image.getexif().get(ORIENTATION, 1)
@@ -100,7 +100,7 @@ class Raster:
         values = upright(values if values.ndim == 3 else values[..., None], orientation)
         # Up to 8 bits, Pillow inverts a white-is-zero TIFF itself.
         return Frame(values, largest(values), bits, limits, inverted=bits > 8 and tags.get(PHOTOMETRIC) == 0,
-                     notes=(*notes, *self._notes))
+                     notes=(*notes, *self._notes), orientation=turned if turned != 1 else orientation)
 
     def _depth(self, tags: Mapping[int, Any]) -> tuple[int, int]:
         """The stored bits of a channel, and the value that stands for white."""

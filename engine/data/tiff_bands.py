@@ -65,7 +65,7 @@ class Bands:
         limits = integer_limits(bits, signed=values.dtype.kind == "i") if whole else None
         values = upright(values, found.orientation)
         return Frame(values, largest(values), bits, limits, inverted=found.photometric == INVERTED, notes=notes,
-                     bands=colours)
+                     bands=colours, orientation=found.orientation)
 
 
 class StackedPages:
