@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -97,8 +98,7 @@ def _pairs(pairs: Sequence[Pair], dataset: CheckedDataset, image: ImageConfig) -
             "(data leakage: the score would be inflated); dataset.group_by keeps images that belong together in one.")
     chosen = [*across, *(pair for pair in pairs if pair not in across)]
     pictures = tuple((f"{split.get(pair.first.key)} and {split.get(pair.second.key)}",
-                      tuple(Picture(load_rgb(sample, image), "", name=sample.key)
-                            for sample in (pair.first, pair.second)))
+                      (Picture(load_rgb(sample, image), "", name=sample.key) for sample in (pair.first, pair.second)))
                      for pair in chosen[:SHOWN_PAIRS])
     rows = tuple((pair.first.key, split.get(pair.first.key, ""), pair.second.key, split.get(pair.second.key, ""),
                   pair.distance) for pair in chosen)
@@ -113,9 +113,9 @@ def _contact_sheet(dataset: CheckedDataset, image: ImageConfig) -> Iterable[Sect
     for name in classes[:SHOWN_CLASSES]:
         shown = [sample for sample in dataset.index.samples if name in sample.labels]
         step = max(len(shown) // (2 * SHOWN), 1)
-        pictures = _annotated(shown[::step][:2 * SHOWN], classes, colours, image)
-        if pictures:
-            rows.append((f"{name}: {counted(len(shown), 'image')}", pictures))
+        if shown:
+            rows.append((f"{name}: {counted(len(shown), 'image')}",
+                         _annotated(shown[::step][:2 * SHOWN], classes, colours, image)))
     without = [sample for sample in dataset.index.samples if not sample.labels]
     if without:
         rows.append((f"without a class: {counted(len(without), 'image')}",
@@ -127,15 +127,11 @@ def _contact_sheet(dataset: CheckedDataset, image: ImageConfig) -> Iterable[Sect
 
 
 def _annotated(samples: Sequence[Sample], classes: Sequence[str], colours: Mapping[str, Colour], image: ImageConfig,
-               ) -> tuple[Picture, ...]:
+               ) -> Iterator[Picture]:
     """The images with their boxes or masks drawn in. Unreadable ones are left out; they are among the problems."""
-    found = []
     for sample in samples:
-        try:
-            found.append(_drawn_in(sample, classes, colours, image))
-        except ImageError:
-            continue
-    return tuple(found)
+        with suppress(ImageError):
+            yield _drawn_in(sample, classes, colours, image)
 
 
 def _drawn_in(sample: Sample, classes: Sequence[str], colours: Mapping[str, Colour], image: ImageConfig) -> Picture:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
 
@@ -76,12 +76,17 @@ def _found(results: Sequence[SegmentationResult], samples: Sequence[Sample], cla
             continue
         worst = scored[:SHOWN_THUMBNAILS]
         best = [item for item in scored[::-1] if item not in worst][:SHOWN_THUMBNAILS]
-        rows += [(f"{name}, {title}", tuple(
-            _coloured(results[place], samples[place], classes, number, f"Dice {dice:.2f}", config)
-            for dice, place in chosen)) for title, chosen in (("worst", worst), ("best", best)) if chosen]
+        rows += [(f"{name}, {title}", _all_coloured(
+            [(results[place], samples[place], f"Dice {dice:.2f}") for dice, place in chosen], classes, number, config))
+            for title, chosen in (("worst", worst), ("best", best)) if chosen]
     note = ("For each class the images with the lowest and the highest Dice. Green: true positives; red: false "
             "positives; blue: false negatives.")
     return Section("Examples", note=note, pictures=tuple(rows))
+
+
+def _all_coloured(found: Iterable[tuple[SegmentationResult, Sample, str]], classes: Sequence[str], number: int,
+                  config: Config) -> Iterator[Picture]:
+    return (_coloured(result, sample, classes, number, caption, config) for result, sample, caption in found)
 
 
 def _coloured(result: SegmentationResult, sample: Sample, classes: Sequence[str], number: int, caption: str,
