@@ -142,6 +142,7 @@ if TYPE_CHECKING:
     from sightsmith.engine.data.masks import box as mask_box
     from sightsmith.engine.data.masks import decode as decode_mask
     from sightsmith.engine.data.masks import encode as encode_mask
+    from sightsmith.engine.data.masks import encode_part as encode_mask_part
     from sightsmith.engine.data.masks import encoded as run_lengths
     from sightsmith.engine.data.masks import from_counts as mask_from_counts
     from sightsmith.engine.data.parts import ImagePart, read_part
@@ -231,8 +232,8 @@ _NAMES = {
     "engine.data.images": "read_image read_input",
     "engine.data.joined_files": "join_files",
     "engine.data.mask_files": "MaskError count_mask_values=count_values mask_frames",
-    "engine.data.masks": "IGNORED decode_mask=decode encode_mask=encode mask_area=area mask_box=box "
-                         "mask_from_counts=from_counts run_lengths=encoded semantic_map",
+    "engine.data.masks": "IGNORED decode_mask=decode encode_mask=encode encode_mask_part=encode_part "
+                         "mask_area=area mask_box=box mask_from_counts=from_counts run_lengths=encoded semantic_map",
     "engine.data.parts": "ImagePart read_part",
     "engine.data.split_names": "SPLIT_NAMES split_of",
     "engine.data.thumbnails": "FALSE_NEGATIVE FALSE_POSITIVE SHOWN_THUMBNAILS=SHOWN TRUE_POSITIVE around blended "
@@ -274,16 +275,17 @@ __all__ = [
     "Tuner", "TunerRecord", "Uniform", "UserError", "Value", "WeightsFile", "Writer", "ZooNetwork", "about_link",
     "apply_augmentations", "apply_composing", "apply_geometric", "around", "as_distribution", "blended",
     "build_module", "cache_dir", "channelwise", "check_image_size", "check_jpeg_scans", "color_jitter",
-    "count_mask_values", "counted", "decode_mask", "default_recipe", "encode_mask", "escape_dollars",
-    "file_digest", "files_in", "fill_folder", "find_heads", "format_metric", "has_images", "has_kind", "hookimpl",
-    "images_by_stem", "images_in", "integer_limits", "is_among", "is_image", "is_inside", "is_large",
-    "is_out_of_memory", "is_there", "join_files", "largest_value", "listed", "load_by_class", "load_matching",
-    "load_module_weights", "load_rgb", "load_rgb_part", "mask_area", "mask_box", "mask_frames", "mask_from_counts",
-    "natural_order", "near", "network_rgb", "of_crowds", "plain_layout", "ranked", "read_bytes", "read_flag",
-    "read_head", "read_id", "read_image", "read_input", "read_integer", "read_json", "read_number", "read_numbers",
-    "read_part", "read_size", "read_starting_weights", "read_text", "read_weights", "read_yaml", "relative_name",
-    "resolved_path", "richest", "run_lengths", "scaled_box", "semantic_map", "short_path", "split_frame",
-    "split_of", "stem_of", "subfolders", "to_float32", "walk_files", "window_limits", "write_atomic", "write_json",
+    "count_mask_values", "counted", "decode_mask", "default_recipe", "encode_mask", "encode_mask_part",
+    "escape_dollars", "file_digest", "files_in", "fill_folder", "find_heads", "format_metric", "has_images",
+    "has_kind", "hookimpl", "images_by_stem", "images_in", "integer_limits", "is_among", "is_image", "is_inside",
+    "is_large", "is_out_of_memory", "is_there", "join_files", "largest_value", "listed", "load_by_class",
+    "load_matching", "load_module_weights", "load_rgb", "load_rgb_part", "mask_area", "mask_box", "mask_frames",
+    "mask_from_counts", "natural_order", "near", "network_rgb", "of_crowds", "plain_layout", "ranked",
+    "read_bytes", "read_flag", "read_head", "read_id", "read_image", "read_input", "read_integer", "read_json",
+    "read_number", "read_numbers", "read_part", "read_size", "read_starting_weights", "read_text", "read_weights",
+    "read_yaml", "relative_name", "resolved_path", "richest", "run_lengths", "scaled_box", "semantic_map",
+    "short_path", "split_frame", "split_of", "stem_of", "subfolders", "to_float32", "walk_files", "window_limits",
+    "write_atomic", "write_json",
 ]
 
 if not TYPE_CHECKING:  # otherwise a type checker would accept any name

@@ -40,10 +40,6 @@ class Task(ABC, Generic[ResultT, PredictionT]):
     only a training has them.
     """
 
-    pixelwise = False
-    """Whether every pixel of an image gets a prediction of its own, so that one too large to be decoded whole is used
-    only in tiles"""
-
     def __init__(self, record: TaskRecord, config: Config, network: NetworkRecord, classes: Sequence[str],
                  multi_label: bool = False, augmentations: Sequence[Any] = ()) -> None:
         self.record = record
@@ -52,6 +48,12 @@ class Task(ABC, Generic[ResultT, PredictionT]):
         self.classes = tuple(classes)
         self.multi_label = multi_label
         self.augmentations = tuple(augmentations)
+
+    @property
+    def pixelwise(self) -> bool:
+        """Whether pixels of the image are predicted, so that one too large to be decoded whole is used only in tiles;
+        False by default."""
+        return False
 
     @abstractmethod
     def input_size(self) -> int:

@@ -48,6 +48,20 @@ def encode(mask: Array) -> RunLengths:
     return _run_lengths(coco.encode(np.asfortranarray(mask, dtype=np.uint8)))
 
 
+def encode_part(mask: Array, box: Tile, height: int, width: int) -> RunLengths:
+    """The run lengths of a mask of ``height`` and ``width`` that is ``mask``, of bool, in its part ``box``, and empty
+    elsewhere."""
+    left, top, _, down = box
+    edges = np.diff(np.pad(mask, ((1, 1), (0, 0))).astype(np.int8), axis=0).T
+    columns, rows = np.nonzero(edges)  # down the columns, by turns the beginning and the end of a run
+    places = (left + columns) * height + top + rows
+    if down == height:  # runs go on in the next column
+        places, times = np.unique(places, return_counts=True)
+        places = places[times == 1]
+    counts = np.diff(np.concatenate(([0], places[places < height * width], [height * width])))
+    return from_counts(counts.tolist(), height, width)
+
+
 def encoded(mask: Mask, height: int, width: int) -> RunLengths:
     """The mask as run lengths: polygons are filled by COCO's rules and clipped to the image.
 

@@ -48,6 +48,10 @@ class DetectionTask(OpenMMLabTask[DetectionResult, DetectionPrediction]):
                 "labels (n,), indices of the classes, and masks if the network has them")
 
     @property
+    def pixelwise(self) -> bool:  # type: ignore[override]
+        return self.with_masks
+
+    @property
     def with_masks(self) -> bool:
         return self.network.annotation_of(self.config.network.config) == "masks"
 

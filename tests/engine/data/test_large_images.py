@@ -18,7 +18,7 @@ from sightsmith.engine.data import image_limits, images, unpacked
 from sightsmith.engine.data.images import probe
 from sightsmith.engine.data.large_image import LargeImage, averaged, reduction
 from sightsmith.engine.data.mask_files import MaskError, count_values, picture_values
-from sightsmith.engine.data.masks import class_numbers, class_rows, decode, encode, semantic_map
+from sightsmith.engine.data.masks import class_numbers, class_rows, decode, encode, encode_part, semantic_map
 from sightsmith.engine.data.parts import read_part
 from sightsmith.engine.data.thumbnails import load_rgb, load_rgb_part, scaled_box
 
@@ -233,3 +233,14 @@ def test_parts_of_run_lengths_and_polygons_are_those_of_the_whole_mask(box, step
     sample = Sample(Path(), "a", objects=(Object("b", (50.0, 40.0, 390.0, 500.0), triangle),))
     wanted = semantic_map(sample, ["a", "b"], HEIGHT, WIDTH)[top:top + height:step, left:left + width:step]
     assert np.array_equal(semantic_map(sample, ["a", "b"], HEIGHT, WIDTH, box, step), wanted)
+
+
+@pytest.mark.parametrize("box", [(0, 0, WIDTH, HEIGHT), (40, 0, 30, HEIGHT), (7, 9, 50, 60), (WIDTH - 1, 5, 1, 1)])
+def test_a_part_of_a_mask_is_encoded_as_the_whole_one(box):
+    left, top, width, height = box
+    random = np.random.default_rng(0)
+    for part in (REGIONS[top:top + height, left:left + width] == 1, random.random((height, width)) < 0.5,
+                 np.ones((height, width), bool), np.zeros((height, width), bool)):
+        whole = np.zeros((HEIGHT, WIDTH), bool)
+        whole[top:top + height, left:left + width] = part
+        assert encode_part(part, box, HEIGHT, WIDTH) == encode(whole)
