@@ -68,7 +68,7 @@ def _mean_mask(masks: Sequence[RunLengths], scores: Array) -> RunLengths:
     if len(masks) == 1:
         return masks[0]
     edges = np.array([mask_box(mask) for mask in masks], int)
-    left, top, right, bottom = *edges[:, :2].min(0).tolist(), *edges[:, 2:].max(0).tolist()
+    (left, top), (right, bottom) = edges[:, :2].min(0).tolist(), edges[:, 2:].max(0).tolist()
     size, area = (masks[0].height, masks[0].width), (left, top, max(right - left, 1), max(bottom - top, 1))
     pixels = np.stack([decode_mask(mask, *size, area) for mask in masks])
     return encode_mask_part(_mean(pixels, scores) >= 0.5, area, *size)

@@ -48,7 +48,7 @@ class DetectionTask(OpenMMLabTask[DetectionResult, DetectionPrediction]):
                 "labels (n,), indices of the classes, and masks if the network has them")
 
     @property
-    def pixelwise(self) -> bool:  # type: ignore[override]
+    def pixelwise(self) -> bool:
         return self.with_masks
 
     @property

@@ -37,10 +37,13 @@ from sightsmith.plugins.segmentation.module import ModuleSegmenter
 class SegmentationTask(OpenMMLabTask[SegmentationResult, SegmentationPrediction]):
     """Every pixel is background or belongs to one class."""
 
-    pixelwise = True
     package = "mmseg"
     returned = ("seg_logits (classes + 1, height, width) and pred_sem_seg (1, height, width) in pixels of the original "
                 "image; 0 is the background")
+
+    @property
+    def pixelwise(self) -> bool:
+        return True
 
     def tile_overlap(self, training: bool) -> float:
         """0 in validation, where each pixel counts once."""
