@@ -26,7 +26,7 @@ SMALL, SQUARE, GAP = 512, 64, 512
 """Pixels: the sides of small images and of squares, and the distance of squares."""
 FORMS = ("tiled.tif", "striped.tif", "large.jpg", "large.png")
 COMMON = ["recipe=platform", "network.weights=none", "image.size=64", "hyper.epochs=1", "hyper.batch_size=16",
-          "dataset.tile=1024", "trainer.precision=fp32", "dataset.folds=none"]
+          "dataset.tile=2048", "trainer.precision=fp32", "dataset.folds=none"]
 NETWORKS = {"detection": "yolox_nano", "segmentation": "segnext_t"}
 ADDRESSES = {"detection": ("images", "labels"), "segmentation": ("images", "masks")}
 
