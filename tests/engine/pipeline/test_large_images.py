@@ -15,7 +15,7 @@ from PIL import Image
 from sightsmith.core.plugins.manager import load_plugins
 from sightsmith.core.util.errors import UserError
 from sightsmith.engine.data import images, thumbnails
-from sightsmith.engine.data.tiling import tile_dataset
+from sightsmith.engine.data.tiling import tile_dataset, tiled
 from sightsmith.engine.pipeline.load_dataset import check
 
 
@@ -31,29 +31,22 @@ def checked(result):
     return check(result.task.config, load_plugins(), print)
 
 
-@pytest.mark.parametrize("run", ["map_tiles", "box_tiles"])
-def test_the_check_and_tiles_are_those_of_usual_images(request, monkeypatch, run):
+@pytest.mark.parametrize("run", ["map_tiles", pytest.param("box_tiles", marks=pytest.mark.slow)])
+def test_tiles_are_those_of_usual_images(request, monkeypatch, run):
     result = request.getfixturevalue(run)
-    task, usual = result.task, checked(result)
-    before = tile_dataset(usual, 40, task)
+    whole, task = checked(result), result.task
+    tiles = tiled(whole.validation[:2], whole.infos, 40, 0)
+    usual, large = (task.dataset(tiles, training=False) for _ in range(2))
+    wanted = [usual[place] for place in range(len(tiles))]
     everything_is_large(monkeypatch)
-    large = checked(result)
-    assert (large.coverage, large.problems, large.split_digest) == (usual.coverage, usual.problems, usual.split_digest)
-    after = tile_dataset(large, 40, task)
-    assert [sample.key for sample in after.train] == [sample.key for sample in before.train]
-    data = task.dataset(after.validation, training=False)
-    again = task.dataset(after.validation, training=False)
-    for place in range(0, len(data), 7):
-        monkeypatch.undo()
-        wanted = data[place]
-        everything_is_large(monkeypatch)
-        item = again[place]
-        assert np.array_equal(item["inputs"], wanted["inputs"])
-        truth, same = item["data_samples"].truth, wanted["data_samples"].truth
+    for place, item in enumerate(wanted):
+        found = large[place]
+        assert np.array_equal(found["inputs"], item["inputs"])
+        truth, same = found["data_samples"].truth, item["data_samples"].truth
         assert np.array_equal(truth["boxes"], same["boxes"]) if isinstance(truth, dict) else np.array_equal(truth, same)
 
 
-@pytest.mark.parametrize("run", ["map_tiles", "box_tiles"])
+@pytest.mark.parametrize("run", ["map_tiles", pytest.param("box_tiles", marks=pytest.mark.slow)])
 def test_predictions_are_those_of_usual_images(request, monkeypatch, run):
     result = request.getfixturevalue(run)
     paths = [sample.path for sample in checked(result).validation[:2]]
@@ -66,7 +59,7 @@ def test_predictions_are_those_of_usual_images(request, monkeypatch, run):
         assert found.semantic_mask is None or np.array_equal(found.semantic_mask, wanted.semantic_mask)
 
 
-@pytest.mark.parametrize("run", ["map_tiles", "box_tiles"])
+@pytest.mark.parametrize("run", ["map_tiles", pytest.param("box_tiles", marks=pytest.mark.slow)])
 def test_the_command_shows_them_at_reduced_size(request, monkeypatch, tmp_path, run):
     result = request.getfixturevalue(run)
     sample = checked(result).validation[0]
@@ -88,8 +81,8 @@ def test_the_command_shows_them_at_reduced_size(request, monkeypatch, tmp_path, 
 
 
 def test_what_predicts_pixels_asks_for_tiles(map_tiles, monkeypatch):
-    everything_is_large(monkeypatch)
     dataset = checked(map_tiles)
+    everything_is_large(monkeypatch)
     with pytest.raises(UserError, match="too large without dataset.tile") as refused:
         tile_dataset(dataset, None, map_tiles.task)
     assert len(refused.value.problems) == len(dataset.infos) and "dataset.tile=1024" in refused.value.hint
