@@ -11,7 +11,7 @@ from PIL.JpegImagePlugin import JpegImageFile
 from sightsmith.core.contracts.dataset import Tile
 from sightsmith.core.contracts.image import Array, Frame, ImageError
 from sightsmith.engine.data.grey_levels import largest
-from sightsmith.engine.data.image_limits import HOW_TO_CUT, check_large
+from sightsmith.engine.data.image_limits import HOW_TO_CUT, check_large, count_scans
 from sightsmith.engine.data.large_image import LargeImage, averaged
 from sightsmith.engine.data.orientation import ORIENTATION
 from sightsmith.engine.data.unpacked import unpacked
@@ -67,6 +67,8 @@ class LargeJpeg(LargeImage):
         with self._path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
             if content.rfind(b"\xff\xd9") < content.rfind(b"\xff\xda"):  # the ends of the image and of its header
                 raise ImageError("the JPEG is cut off")
+            if count_scans(content, 1) > 1:  # of which a decoder keeps all coefficients
+                raise ImageError(f"a JPEG of several scans cannot be read in parts: {HOW_TO_CUT}")
         flags = (cv2.IMREAD_GRAYSCALE if self._grey else cv2.IMREAD_COLOR) | cv2.IMREAD_IGNORE_ORIENTATION
         found = cv2.imread(str(self._path), values, flags)
         if found is None or not np.shares_memory(found, values):

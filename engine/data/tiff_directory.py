@@ -7,6 +7,7 @@ import zlib
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import product
 from typing import Any
 
@@ -36,7 +37,7 @@ MAX_PART = 2**26
 @dataclass(frozen=True)
 class Grid:
     """How a page is cut: its planes, each of rows and columns of strips or tiles of ``down`` x ``across`` pixels with
-    so many ``samples``, where they are in the file, and their bytes."""
+    so many ``samples``, where they are in the file, and the bytes of each and of all."""
 
     planes: int
     rows: int
@@ -46,6 +47,7 @@ class Grid:
     samples: int
     offsets: Sequence[int]
     lengths: Sequence[int]
+    packed: int
 
 
 class Directory:
@@ -76,9 +78,11 @@ class Directory:
             raise ImageError(f"a TIFF of {self.samples} bands of {page.bitspersample} bits is not supported; save it "
                              "with 8, 16 or 32")
         left, top, width, height = box or (0, 0, page.imagewidth, page.imagelength)
-        grid = self._grid()
+        grid = self._grid
         if grid.down * grid.across * grid.samples > (MAX_VALUES if box is None else MAX_PART):
             raise ImageError("its strips or tiles are too large; save it in tiles of 512 x 512 pixels")
+        if box is not None and grid.packed > file.size:  # a small file that would be many gigabytes
+            raise ImageError("the TIFF is damaged: its strips or tiles have more bytes than the file")
         values = np.empty((height, width, self.samples), page.dtype.newbyteorder("="))
         used: dict[int, Array] = {}
         for plane, row, column in product(range(grid.planes), range(top // grid.down, -(-(top + height) // grid.down)),
@@ -95,6 +99,7 @@ class Directory:
         self._kept = used
         return values
 
+    @cached_property
     def _grid(self) -> Grid:
         page = self._page
         planes, samples = (self.samples, 1) if int(page.planarconfig) == SEPARATE else (1, self.samples)
@@ -114,7 +119,7 @@ class Directory:
                        for start in starts]
         if min(len(offsets), len(lengths)) < planes * rows * columns:
             raise ImageError("the TIFF is damaged: it lacks strips or tiles")
-        return Grid(planes, rows, columns, down, across, samples, offsets, lengths)
+        return Grid(planes, rows, columns, down, across, samples, offsets, lengths, sum(lengths))
 
     def _decoded(self, file: Any, grid: Grid, place: int, row: int) -> Array:
         """(lines, width, samples) of the strip or tile ``place``."""

@@ -3,6 +3,7 @@ memory, and that no one sees and that ends with the process."""
 
 from __future__ import annotations
 
+import os
 import shutil
 import tempfile
 from collections.abc import Callable
@@ -31,6 +32,8 @@ def unpacked(path: Path, shape: tuple[int, ...], dtype: str, fill: Callable[[Arr
                              f"there is not so much room: make room, or {HOW_TO_CUT}")
         with tempfile.TemporaryFile(dir=folder) as file:
             file.truncate(size)
+            if hasattr(os, "posix_fallocate"):  # a disk that fills up while the pages are written would end the process
+                os.posix_fallocate(file.fileno(), 0, size)
             values = np.memmap(file, dtype, "r+", shape=shape)
         fill(values)
         return values

@@ -173,6 +173,20 @@ def test_a_header_that_claims_more_than_the_file_can_hold_costs_nothing(tmp_path
         images._probe(tmp_path / "a.png", (), False, None)
 
 
+def test_tiles_that_share_their_bytes_are_refused(tmp_path, monkeypatch):
+    import tifffile
+
+    path = tmp_path / "a.tif"
+    path.write_bytes(tiff(SMOOTH, photometric="rgb", tile=(64, 64)))
+    with tifffile.TiffFile(path, mode="r+b") as file:
+        page = file.pages[0]
+        length = max(page.databytecounts)
+        page.tags["TileByteCounts"].overwrite([length * 4] * len(page.databytecounts))
+    everything_is_large(monkeypatch)
+    with pytest.raises(ImageError, match="its strips or tiles have more bytes than the file"):
+        images._probe(path, (), False, None)
+
+
 def test_more_pixels_than_any_image_has_are_refused(tmp_path, monkeypatch):
     everything_is_large(monkeypatch)
     monkeypatch.setattr(image_limits, "MAX_LARGE_PIXELS", 1_000)
