@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from sightsmith.core.contracts.image import Frame, ImageError, Reader
+from sightsmith.core.contracts.image import Frame, ImageError, PartReader, Reader
 from sightsmith.engine.data.grey_levels import largest
 from sightsmith.engine.data.image_limits import check_size, integer_limits
 from sightsmith.engine.data.orientation import upright
@@ -77,6 +77,9 @@ class StackedPages:
 
     def __init__(self, pages: Reader) -> None:
         self._pages, self.size = pages, pages.size
+        if isinstance(pages, PartReader):
+            raise ImageError(f"image.pages=channels: pages of {' x '.join(map(str, self.size))} pixels are too large; "
+                             "save the channels as bands of one page, in tiles")
         check_size(*self.size, channels=pages.frames)
 
     def frame(self, index: int, careful: bool = False) -> Frame:

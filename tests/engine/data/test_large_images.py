@@ -187,6 +187,13 @@ def test_tiles_that_share_their_bytes_are_refused(tmp_path, monkeypatch):
         images._probe(path, (), False, None)
 
 
+def test_large_pages_are_no_channels(tmp_path, monkeypatch):
+    Image.fromarray(SMOOTH).save(tmp_path / "a.tif", save_all=True, append_images=[Image.fromarray(SMOOTH)])
+    everything_is_large(monkeypatch)
+    with pytest.raises(ImageError, match="pages of 411 x 530 pixels are too large; save the channels as bands"):
+        images._probe(tmp_path / "a.tif", (), True, None)
+
+
 def test_more_pixels_than_any_image_has_are_refused(tmp_path, monkeypatch):
     everything_is_large(monkeypatch)
     monkeypatch.setattr(image_limits, "MAX_LARGE_PIXELS", 1_000)
