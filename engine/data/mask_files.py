@@ -50,18 +50,9 @@ def mask_frames(path: Path) -> tuple[int, str | None]:
     return reader.frames, builder
 
 
-def picture_values(path: Path, frame: int | None = None, reader: str | None = None) -> tuple[Array, bool]:
-    """(height, width) unsigned integers of a semantic mask, and whether they are colours.
-
-    Colours are 0xRRGGBB, other values grey levels or palette indices. Of a file with several frames it is ``frame``;
-    ``reader`` reads a file that is no PNG, TIFF or BMP. Raises MaskError for an unreadable file.
-    """
-    with opened_mask(path, frame, reader) as mask:
-        return mask.values((0, 0, *mask.size)), mask.colours
-
-
 def count_values(path: Path, frame: int | None = None, reader: str | None = None) -> tuple[dict[int, int], bool]:
-    """How many pixels have each value of :func:`picture_values`, and whether they are colours. Raises MaskError."""
+    """How many pixels have each value of a semantic mask, and whether they are colours: see :class:`OpenMask`. Raises
+    MaskError."""
     total: Counter[int] = Counter()
     with opened_mask(path, frame, reader) as mask:
         for box in mask.blocks():
@@ -78,7 +69,8 @@ def count_values(path: Path, frame: int | None = None, reader: str | None = None
 
 @dataclass(frozen=True)
 class OpenMask:
-    """A semantic mask of ``size`` (width, height); ``values`` gives those of a box, and MaskError."""
+    """A semantic mask of ``size`` (width, height). ``values`` gives the unsigned integers (height, width) of a box, and
+    raises MaskError: 0xRRGGBB if they are ``colours``, otherwise grey levels or palette indices."""
 
     size: tuple[int, int]
     colours: bool
@@ -92,8 +84,8 @@ class OpenMask:
 
 @contextmanager
 def opened_mask(path: Path, frame: int | None = None, reader: str | None = None) -> Iterator[OpenMask]:
-    """The open file of a semantic mask: see :func:`picture_values`. One too large to be decoded whole is read in parts.
-    """
+    """The open file of a semantic mask, of several frames that one. ``reader`` reads a file that is no PNG, TIFF or
+    BMP. One too large to be decoded whole is read in parts. Raises MaskError."""
     with ExitStack() as stack:
         large = _open_large(stack, path) if reader is None else None
         if large is not None:
@@ -182,7 +174,7 @@ def _decoded(path: Path, frame: int | None, reader: str | None) -> tuple[Array, 
 
 
 def _pages(path: Path) -> int:
-    """The pages of a TIFF; 1 of a damaged one, of which :func:`picture_values` says what it is."""
+    """The pages of a TIFF; 1 of a damaged one, of which :func:`opened_mask` says what it is."""
     try:
         read_head(path)
         return len(image_pages(path)[0])

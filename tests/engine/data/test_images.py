@@ -10,13 +10,12 @@ import cv2
 import numpy as np
 import pytest
 from PIL import Image, ImageOps
-from reading import probe, read_image
+from reading import picture_values, probe, read_image
 
 from sightsmith.core.contracts.dataset import Sample
 from sightsmith.core.contracts.image import ImageError
 from sightsmith.engine.data import image_limits, images
 from sightsmith.engine.data.images import read_frame
-from sightsmith.engine.data.mask_files import picture_values
 from sightsmith.engine.data.orientation import upright
 
 RNG = np.random.default_rng(0)

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from large_images import COLUMNS, HEIGHT, JPEGS, LOSSLESS, ROWS, SMOOTH, WIDTH, everything_is_large, pillow, tiff
 from PIL import Image
+from reading import picture_values
 
 from sightsmith.core.contracts.annotation import Object, Polygons, SemanticMask
 from sightsmith.core.contracts.dataset import Sample
@@ -17,7 +18,7 @@ from sightsmith.core.contracts.schema import ImageConfig
 from sightsmith.engine.data import image_limits, images, unpacked
 from sightsmith.engine.data.images import probe
 from sightsmith.engine.data.large_image import LargeImage, averaged, reduction
-from sightsmith.engine.data.mask_files import MaskError, count_values, picture_values
+from sightsmith.engine.data.mask_files import MaskError, count_values
 from sightsmith.engine.data.masks import class_numbers, class_rows, decode, encode, encode_part, semantic_map
 from sightsmith.engine.data.parts import read_part
 from sightsmith.engine.data.thumbnails import load_rgb, load_rgb_part, scaled_box

@@ -8,10 +8,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
+from reading import picture_values
 
 from sightsmith.core.contracts.annotation import Object, Polygons, RunLengths, SemanticMask
 from sightsmith.core.contracts.dataset import Sample
-from sightsmith.engine.data.mask_files import MaskError, picture_values
+from sightsmith.engine.data.mask_files import MaskError
 from sightsmith.engine.data.masks import (
     area,
     box,
