@@ -51,10 +51,11 @@ class LargeJpeg(LargeImage):
         return Frame(values, largest(values), 8, (0, 255))
 
     def reduced(self, index: int, box: Tile, factor: int) -> Frame:
-        scale = next((scale for scale in SCALES if scale <= factor), 1)
+        left, top, width, height = box
+        most = 2 * width * height > self.size[0] * self.size[1]  # for less, decoding all of the file would take longer
+        scale = next((scale for scale in SCALES if scale <= factor and most), 1)
         if scale == 1:
             return super().reduced(index, box, factor)
-        left, top, width, height = box
         with JpegImageFile(self._path) as image:
             image.draft(None, (self.size[0] // scale, self.size[1] // scale))
             area = left // scale, top // scale, -(-(left + width) // scale), -(-(top + height) // scale)

@@ -93,6 +93,14 @@ def test_parts_of_turned_images_are_those_of_the_upright_one(file, form, orienta
         assert reader.upright == (width, height) == (info.width, info.height)
 
 
+def test_a_jpeg_is_decoded_once_for_all_of_its_tiles(file, monkeypatch):
+    sample, *_ = file("a.jpg", JPEGS["rgb.jpg"])
+    part_of(sample, (0, 0, 128, 128), 8)
+    monkeypatch.setattr("PIL.JpegImagePlugin.JpegImageFile.draft", None)
+    monkeypatch.setattr("cv2.imread", None)
+    assert part_of(sample, (128, 0, 128, 128), 8).values.shape == (16, 16, 3)
+
+
 def test_copies_in_another_format_have_the_same_digest(tmp_path, monkeypatch):
     everything_is_large(monkeypatch)
     names = ("tiles.tif", "big.tif", "strip.tif", "lzw.tif", "rgb.png")
