@@ -121,7 +121,7 @@ def main() -> None:
     Image.MAX_IMAGE_PIXELS = None
     print("| file | size, MB | inspect | train, one epoch | predict |\n|---|---|---|---|---|")
     for form in [options.only] if options.only else FORMS:
-        root = options.folder / options.task / Path(form).stem
+        root = options.folder / options.task / form.replace(".", "_")
         large, run = make(root, form, options.side, options.task), options.folder / "runs" / options.task / form
         base = [f"task={options.task}", f"dataset.root={root}"]
         cells = []
