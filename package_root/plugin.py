@@ -55,6 +55,7 @@ if TYPE_CHECKING:
         ImageError,
         ImageInfo,
         MissingReaderError,
+        PartReader,
         Reader,
         SeriesError,
     )
@@ -130,26 +131,32 @@ if TYPE_CHECKING:
     from sightsmith.engine.data.grey_levels import window_limits
     from sightsmith.engine.data.image_files import is_image, is_inside
     from sightsmith.engine.data.image_finder import ImageFinder, ImageFrame, split_frame
-    from sightsmith.engine.data.image_limits import check_jpeg_scans, integer_limits
+    from sightsmith.engine.data.image_limits import check_jpeg_scans, integer_limits, is_large
     from sightsmith.engine.data.image_limits import check_size as check_image_size
     from sightsmith.engine.data.images import read_image, read_input
     from sightsmith.engine.data.joined_files import join_files
-    from sightsmith.engine.data.masks import IGNORED, MaskError, mask_frames, picture_values, semantic_map
+    from sightsmith.engine.data.mask_files import MaskError, mask_frames
+    from sightsmith.engine.data.mask_files import count_values as count_mask_values
+    from sightsmith.engine.data.masks import IGNORED, semantic_map
     from sightsmith.engine.data.masks import area as mask_area
     from sightsmith.engine.data.masks import box as mask_box
     from sightsmith.engine.data.masks import decode as decode_mask
     from sightsmith.engine.data.masks import encode as encode_mask
+    from sightsmith.engine.data.masks import encode_part as encode_mask_part
     from sightsmith.engine.data.masks import encoded as run_lengths
     from sightsmith.engine.data.masks import from_counts as mask_from_counts
+    from sightsmith.engine.data.parts import ImagePart, read_part
     from sightsmith.engine.data.split_names import SPLIT_NAMES, split_of
     from sightsmith.engine.data.thumbnails import (
         FALSE_NEGATIVE,
         FALSE_POSITIVE,
         TRUE_POSITIVE,
+        around,
         blended,
-        cut_out,
         load_rgb,
+        load_rgb_part,
         network_rgb,
+        scaled_box,
     )
     from sightsmith.engine.data.thumbnails import SHOWN as SHOWN_THUMBNAILS
     from sightsmith.engine.data.thumbnails import plain as escape_dollars
@@ -190,7 +197,8 @@ _NAMES = {
     "core.contracts.dataset": "IMAGE_SUFFIXES CheckedDataset DatasetFormat DatasetIndex FormatMatch Sample Split "
                               "Writer",
     "core.contracts.exporter": "ExportFormat Exporter Outputs Runner",
-    "core.contracts.image": "Array Frame Geometry ImageError ImageInfo MissingReaderError Reader SeriesError",
+    "core.contracts.image": "Array Frame Geometry ImageError ImageInfo MissingReaderError PartReader Reader "
+                            "SeriesError",
     "core.contracts.keys": "is_among",
     "core.contracts.logger": "MetricLogger",
     "core.contracts.module_network": "ModuleBuilder",
@@ -220,14 +228,16 @@ _NAMES = {
     "engine.data.grey_levels": "largest_value=largest window_limits",
     "engine.data.image_files": "is_image is_inside",
     "engine.data.image_finder": "ImageFinder ImageFrame split_frame",
-    "engine.data.image_limits": "check_image_size=check_size check_jpeg_scans integer_limits",
+    "engine.data.image_limits": "check_image_size=check_size check_jpeg_scans integer_limits is_large",
     "engine.data.images": "read_image read_input",
     "engine.data.joined_files": "join_files",
-    "engine.data.masks": "IGNORED MaskError decode_mask=decode encode_mask=encode mask_area=area mask_box=box "
-                         "mask_frames mask_from_counts=from_counts picture_values run_lengths=encoded semantic_map",
+    "engine.data.mask_files": "MaskError count_mask_values=count_values mask_frames",
+    "engine.data.masks": "IGNORED decode_mask=decode encode_mask=encode encode_mask_part=encode_part "
+                         "mask_area=area mask_box=box mask_from_counts=from_counts run_lengths=encoded semantic_map",
+    "engine.data.parts": "ImagePart read_part",
     "engine.data.split_names": "SPLIT_NAMES split_of",
-    "engine.data.thumbnails": "FALSE_NEGATIVE FALSE_POSITIVE SHOWN_THUMBNAILS=SHOWN TRUE_POSITIVE blended cut_out "
-                              "escape_dollars=plain load_rgb network_rgb",
+    "engine.data.thumbnails": "FALSE_NEGATIVE FALSE_POSITIVE SHOWN_THUMBNAILS=SHOWN TRUE_POSITIVE around blended "
+                              "escape_dollars=plain load_rgb load_rgb_part network_rgb scaled_box",
     "engine.data.write": "of_crowds",
     "engine.pipeline.default_recipe": "default_recipe",
     "engine.runs.heads": "Head HeadLayout=Layout HeadRow=Row find_heads plain_layout",
@@ -254,26 +264,28 @@ __all__ = [
     "CheckedDataset", "Colour", "CommandRecord", "ComposingAugmentation", "Config", "ConfigPath", "DatasetFormat",
     "DatasetFormatRecord", "DatasetIndex", "DatasetStatistics", "ExportFormat", "ExportFormatRecord", "Exporter",
     "FileCache", "Finding", "FormatMatch", "Frame", "GeometricAugmentation", "Geometry", "Head", "HeadLayout",
-    "HeadRow", "ImageConfig", "ImageError", "ImageFinder", "ImageFrame", "ImageInfo", "ImageReaderRecord", "Link",
-    "LoadReport", "LoggerRecord", "Mask", "MaskError", "MemoryCache", "MetricLogger", "MissingReaderError", "Model",
-    "ModuleBuilder", "ModuleNetworkRecord", "NetworkConfig", "NetworkRecord", "Object", "Option", "Outputs",
-    "Parameter", "PhotometricAugmentation", "Picture", "Plan", "Plugins", "Polygons", "PredictedObject",
-    "Prediction", "PredictionT", "PresetFolder", "Problem", "PublishedWeights", "RawPrediction", "Reader",
-    "RecipeRecord", "Recommendation", "RecommendedValue", "ResultT", "RunLengths", "Runner", "Sample",
-    "SampleResult", "Score", "SearchSpace", "Section", "SemanticMask", "SeriesError", "Split", "Stem", "Suggestion",
-    "Task", "TaskConfig", "TaskRecord", "Train", "TrialResult", "Tuner", "TunerRecord", "Uniform", "UserError",
-    "Value", "WeightsFile", "Writer", "ZooNetwork", "about_link", "apply_augmentations", "apply_composing",
-    "apply_geometric", "as_distribution", "blended", "build_module", "cache_dir", "channelwise", "check_image_size",
-    "check_jpeg_scans", "color_jitter", "counted", "cut_out", "decode_mask", "default_recipe", "encode_mask",
+    "HeadRow", "ImageConfig", "ImageError", "ImageFinder", "ImageFrame", "ImageInfo", "ImagePart",
+    "ImageReaderRecord", "Link", "LoadReport", "LoggerRecord", "Mask", "MaskError", "MemoryCache", "MetricLogger",
+    "MissingReaderError", "Model", "ModuleBuilder", "ModuleNetworkRecord", "NetworkConfig", "NetworkRecord",
+    "Object", "Option", "Outputs", "Parameter", "PartReader", "PhotometricAugmentation", "Picture", "Plan",
+    "Plugins", "Polygons", "PredictedObject", "Prediction", "PredictionT", "PresetFolder", "Problem",
+    "PublishedWeights", "RawPrediction", "Reader", "RecipeRecord", "Recommendation", "RecommendedValue", "ResultT",
+    "RunLengths", "Runner", "Sample", "SampleResult", "Score", "SearchSpace", "Section", "SemanticMask",
+    "SeriesError", "Split", "Stem", "Suggestion", "Task", "TaskConfig", "TaskRecord", "Train", "TrialResult",
+    "Tuner", "TunerRecord", "Uniform", "UserError", "Value", "WeightsFile", "Writer", "ZooNetwork", "about_link",
+    "apply_augmentations", "apply_composing", "apply_geometric", "around", "as_distribution", "blended",
+    "build_module", "cache_dir", "channelwise", "check_image_size", "check_jpeg_scans", "color_jitter",
+    "count_mask_values", "counted", "decode_mask", "default_recipe", "encode_mask", "encode_mask_part",
     "escape_dollars", "file_digest", "files_in", "fill_folder", "find_heads", "format_metric", "has_images",
     "has_kind", "hookimpl", "images_by_stem", "images_in", "integer_limits", "is_among", "is_image", "is_inside",
-    "is_out_of_memory", "is_there", "join_files", "largest_value", "listed", "load_by_class", "load_matching",
-    "load_module_weights", "load_rgb", "mask_area", "mask_box", "mask_frames", "mask_from_counts", "natural_order",
-    "near", "network_rgb", "of_crowds", "picture_values", "plain_layout", "ranked", "read_bytes", "read_flag",
-    "read_head", "read_id", "read_image", "read_input", "read_integer", "read_json", "read_number", "read_numbers",
-    "read_size", "read_starting_weights", "read_text", "read_weights", "read_yaml", "relative_name",
-    "resolved_path", "richest", "run_lengths", "semantic_map", "short_path", "split_frame", "split_of", "stem_of",
-    "subfolders", "to_float32", "walk_files", "window_limits", "write_atomic", "write_json",
+    "is_large", "is_out_of_memory", "is_there", "join_files", "largest_value", "listed", "load_by_class",
+    "load_matching", "load_module_weights", "load_rgb", "load_rgb_part", "mask_area", "mask_box", "mask_frames",
+    "mask_from_counts", "natural_order", "near", "network_rgb", "of_crowds", "plain_layout", "ranked",
+    "read_bytes", "read_flag", "read_head", "read_id", "read_image", "read_input", "read_integer", "read_json",
+    "read_number", "read_numbers", "read_part", "read_size", "read_starting_weights", "read_text", "read_weights",
+    "read_yaml", "relative_name", "resolved_path", "richest", "run_lengths", "scaled_box", "semantic_map",
+    "short_path", "split_frame", "split_of", "stem_of", "subfolders", "to_float32", "walk_files", "window_limits",
+    "write_atomic", "write_json",
 ]
 
 if not TYPE_CHECKING:  # otherwise a type checker would accept any name

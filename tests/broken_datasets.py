@@ -43,6 +43,16 @@ def sized(width, height, mode="L"):
     return make
 
 
+def larger_than_anything(root):
+    folders(root)
+    path = root / "cat" / "odd.png"
+    Image.new("L", (20, 20)).save(path)
+    content = bytearray(path.read_bytes())
+    content[16:24] = (70_000).to_bytes(4, "big") * 2
+    path.write_bytes(content)
+    return [f"dataset.root={root}"]
+
+
 def counts(*pairs):
     def make(root):
         folders(root, pairs)
@@ -159,7 +169,8 @@ BROKEN = {
     "unreadable DICOM": (with_file("x.dcm", b"\0" * 128 + b"DICM" + b"\xff" * 64), ["cat/x.dcm"]),
     "DICOM without pixels": (dicom_without_pixels, ["cat/report.dcm"]),
     "image too small": (sized(15, 40), ["cat/odd.png: is 15 x 40 px; each side must have at least 16 px"]),
-    "image too large": (sized(15_000, 15_000, "1"), ["cat/odd.png", "more than 178,956,970 pixels"]),
+    "image too large": (larger_than_anything, ["cat/odd.png: cannot be used as an image: it is 70000 x 70000 pixels, "
+                                               "more than 4,294,967,295 in total"]),
     "decimals without a range": (decimals, ["cat/f.tif", "image.range=[low,high]"]),
     "class with two images": (counts(("cat", 4), ("dog", 2)), ["'dog' has 2 images; at least 3"]),
     "several small classes": (counts(("cat", 2), ("dog", 1), ("owl", 4)), ["'cat' has 2 images", "'dog' has 1 image;"]),

@@ -97,7 +97,8 @@ class TinyTask(Task):
         return [{"scores": row} for row in model(batch["inputs"]).softmax(1).tolist()]
 
     def prediction(self, parts, samples, size):
-        return Prediction(samples[0].path, *size, scores=dict(zip(self.classes, parts[0]["scores"], strict=True)))
+        [part] = parts
+        return Prediction(samples[0].path, *size, scores=dict(zip(self.classes, part["scores"], strict=True)))
 
     def metrics(self, outcomes):
         return {"loss": sum(item["loss"] for item in outcomes) / len(outcomes),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 
@@ -74,6 +74,7 @@ class ImageInfo:
     largest finite value of all frames, ``limits`` the first frame's default black and white (None: it has none), both
     in the units of ``image.range``. ``notes`` are those of the frames. ``windowed`` says that windows apply to all
     frames. ``blank`` are the numbers of frames in which all pixels are equal. ``geometry`` is that of a volume.
+    ``orientation`` is that of the first frame.
     """
 
     width: int
@@ -94,6 +95,7 @@ class ImageInfo:
     windowed: bool = False
     blank: frozenset[int] = frozenset()
     geometry: Geometry | None = None
+    orientation: int = 1
 
     def content(self, frame: int | None, key: str) -> str:
         """The digest of a ``frame``. That of an empty one, as many volumes have, is of its ``key``: it is not a copy of
@@ -110,6 +112,8 @@ class Frame:
     range); ``windowed`` says that ``image.windows`` apply. ``notes`` are warnings, of which the check of a data set
     counts the files: each is what precedes "in 3 images", such as "pages of another size are left out".
 
+    ``orientation`` is what TIFF and EXIF call so (1 to 8); it has been undone.
+
     Of 2 bands, or more than 3, the first ``bands`` are a picture: 3 if they are red, green and blue, 1 if the first is
     grey, 0 if that is not known.
     """
@@ -122,6 +126,7 @@ class Frame:
     windowed: bool = False
     notes: tuple[str, ...] = ()
     bands: int = 0
+    orientation: int = 1
 
     @property
     def colours(self) -> int:
@@ -150,3 +155,15 @@ class Reader(Protocol):
     def frame(self, index: int, careful: bool = False) -> Frame:
         """Decode the whole frame ``index``, counted from 0. ``careful`` must survive decoders that abort the process on
         damaged pixels; slow, and used once per file, in the data set check."""
+
+
+@runtime_checkable
+class PartReader(Reader, Protocol):
+    """A reader of images that may be too large to decode whole: the engine reads only parts of them."""
+
+    upright: tuple[int, int]
+    """(width, height) once the image is turned upright"""
+
+    def part(self, index: int, box: tuple[int, int, int, int], factor: int = 1) -> Frame:
+        """The part ``box`` (left, top, width, height) of the frame ``index``, in pixels of the upright image. With a
+        ``factor``, a power of two, each pixel is about the mean of factor x factor, and the sides are rounded up."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -25,8 +26,8 @@ class Section:
     """names in ``header`` of columns with few values, of which one can be chosen on the page"""
     figures: tuple[Any, ...] = ()
     """matplotlib figures"""
-    pictures: tuple[tuple[str, tuple[Picture, ...]], ...] = ()
-    """rows of pictures, each with a title"""
+    pictures: tuple[tuple[str, Iterable[Picture]], ...] = ()
+    """rows of pictures, each with a title; where a row is a generator, one picture at a time is in memory"""
     name: str = ""
     """file name without suffix of the table's CSV and the figures' PNG; empty: not written as files"""
     sources: tuple[str, ...] = ()

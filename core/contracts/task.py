@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections import Counter
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, cast
 
@@ -48,6 +48,12 @@ class Task(ABC, Generic[ResultT, PredictionT]):
         self.classes = tuple(classes)
         self.multi_label = multi_label
         self.augmentations = tuple(augmentations)
+
+    @property
+    def pixelwise(self) -> bool:
+        """Whether pixels of the image are predicted, so that one too large to be decoded whole is used only in tiles;
+        False by default."""
+        return False
 
     @abstractmethod
     def input_size(self) -> int:
@@ -138,10 +144,11 @@ class Task(ABC, Generic[ResultT, PredictionT]):
         raise UserError(f"The task {self.config.task.name} does not support export.")
 
     @abstractmethod
-    def prediction(self, parts: Sequence[PredictionT], samples: Sequence[Sample], size: tuple[int, int],
+    def prediction(self, parts: Iterator[PredictionT], samples: Sequence[Sample], size: tuple[int, int],
                    ) -> Prediction:
         """Combine ``parts``, the results of :meth:`predict` for ``samples``, into the prediction for an image of
-        ``size`` (height, width); the samples are the image or its overlapping tiles."""
+        ``size`` (height, width); the samples are the image or its overlapping tiles, row by row. A part is predicted
+        when it is asked for, so those of a large image need not be in memory together."""
 
     @abstractmethod
     def metrics(self, results: Sequence[ResultT]) -> dict[str, float | None]:

@@ -164,6 +164,9 @@ def sightsmith_image_readers() -> Iterable[ImageReaderRecord]:  # type: ignore[e
     problem of that file; if a package that the reader imports is missing, one problem counts the files and shows
     ``install``. Dataset formats find the files of all readers in folders, by suffix or magic bytes.
 
+    A reader with ``upright`` and ``part`` (``sightsmith.plugin.PartReader``) is asked for parts of an image only, or
+    for all of it at reduced size.
+
     Example::
 
         @hookimpl

@@ -38,9 +38,10 @@ class MemoryCache(Generic[T]):
 class FileCache(Generic[T]):
     """What files were decoded to, for readers that are opened again for each frame: the last one always, others while
     memory allows. A file that has changed is decoded again, one that is gone is forgotten. For several threads, of
-    which only one decodes a file."""
+    which only one decodes a file. ``room`` says whether others may stay."""
 
-    def __init__(self) -> None:
+    def __init__(self, room: Callable[[], bool] | None = None) -> None:
+        self._room = room or _memory_left
         self._cached: dict[tuple[Path, int, int, int], T] = {}
         self._locks: weakref.WeakValueDictionary[Path, threading.Lock] = weakref.WeakValueDictionary()
         self._changing = threading.Lock()
@@ -65,7 +66,7 @@ class FileCache(Generic[T]):
     def _make_room(self, path: Path) -> None:
         gone = [key for key in self._cached if key[0] == path or not key[0].exists()]
         rest = [key for key in self._cached if key not in gone]
-        for key in gone + ([] if _memory_left() else rest[:2]):
+        for key in gone + ([] if self._room() else rest[:2]):
             del self._cached[key]
 
 

@@ -12,7 +12,7 @@ from sightsmith.core.contracts.recommendation import Recommendation, Recommended
 from sightsmith.core.contracts.schema import AUTO, Config, ImageConfig
 from sightsmith.core.contracts.schema_values import check_values
 from sightsmith.core.util.errors import UserError
-from sightsmith.engine.data.images import read_input
+from sightsmith.engine.data.parts import read_part
 
 MEASURED = 64
 """Training images of which mean and standard deviation are measured, spread over all of them."""
@@ -65,7 +65,7 @@ def measure(samples: Sequence[Sample], image: ImageConfig) -> tuple[list[float],
     sums: list[Array] = []
     for sample in (samples[place] for place in chosen):
         try:
-            values = read_input(sample, image)
+            values = read_part(sample, image, SIDE).values
         except ImageError as error:
             raise UserError(f"{sample.key} was readable when the data set was checked, but no longer is: {error}"
                             ) from error

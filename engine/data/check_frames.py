@@ -24,8 +24,8 @@ def named_frames(samples: Sequence[Sample], infos: Mapping[str, ImageInfo], prob
     for sample in samples:
         count = infos[sample.name].frames
         if sample.frame is not None and not 0 <= sample.frame < count:
-            problems.append(Problem(f"{sample.image} does not exist: {sample.name} has {count} "
-                                    f"frame{'s' * (count > 1)}, counted from 0", file=sample.file, line=sample.line))
+            problems.append(Problem(f"{sample.image} does not exist: {sample.name} has "
+                                    f"{counted(count, 'frame')}, counted from 0", file=sample.file, line=sample.line))
             continue
         sample, known = replace(sample, frame=None) if count == 1 else sample, frames[sample.name]
         if known if sample.frame is None else known & {None, sample.frame}:

@@ -58,10 +58,14 @@ def probe_all(samples: Sequence[Sample], readers: Sequence[ImageReaderRecord], p
 
 
 def probe_input(path: Path, readers: Collection[ImageReaderRecord], image: ImageConfig) -> ImageInfo:
-    """:func:`probe` as the keys ``image`` say. A series of as many volumes as there are channels is their channels,
-    unless these are three, which may be the colours of any other image. Raises ImageError."""
-    series = None if image.channels in (AUTO, "3") or len(image.windows) > 1 else image.input_channels
-    return probe(path, readers, stack=image.pages == STACKED, series=series)
+    """:func:`probe` as the keys ``image`` say. Raises ImageError."""
+    return probe(path, readers, stack=image.pages == STACKED, series=channels_of_series(image))
+
+
+def channels_of_series(image: ImageConfig) -> int | None:
+    """The number of volumes of a series that are channels: as many as ``image`` has. None where these are three, which
+    may be the colours of any other image, or not known."""
+    return None if image.channels in (AUTO, "3") or len(image.windows) > 1 else image.input_channels
 
 
 def about_channels(image: ImageConfig, index: DatasetIndex) -> list[Problem]:
@@ -110,7 +114,7 @@ def _about_bands(config: Config, infos: Mapping[str, ImageInfo]) -> list[Problem
             dropped.append(name)
     problems = []
     if dropped:
-        problems.append(Problem(f"{UNDECLARED} in {len(dropped)} image{'s' * (len(dropped) > 1)}: {listed(dropped)}",
+        problems.append(Problem(f"{UNDECLARED} in {counted(len(dropped), 'image')}: {listed(dropped)}",
                                 hint="all bands are used if every image has the same number of them",
                                 severity="warning"))
     why = ("this is what the configuration or the run says" if config.image.channels != AUTO else

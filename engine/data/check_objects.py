@@ -17,8 +17,10 @@ from sightsmith.core.contracts.dataset import DatasetIndex, Sample
 from sightsmith.core.contracts.image import ImageInfo
 from sightsmith.core.util.errors import Problem, listed
 from sightsmith.core.util.text import counted
+from sightsmith.engine.data.check_orientation import about_orientation
 from sightsmith.engine.data.convert import learnt_labels, to_boxes, to_pixels
-from sightsmith.engine.data.masks import IGNORED, MAX_CLASSES, MaskError, area, class_numbers, encoded
+from sightsmith.engine.data.mask_files import MaskError
+from sightsmith.engine.data.masks import IGNORED, MAX_CLASSES, area, class_rows, encoded
 
 TOLERANCE = 1.0
 """Pixels that a box may extend beyond its image as a rounding error."""
@@ -71,6 +73,7 @@ def check_objects(index: DatasetIndex, infos: Mapping[str, ImageInfo], annotatio
                         "object nearly coincides with another of its class",
                         "objects nearly coincide with another of their class", "remove the duplicates")
     problems += _about_origin(index, infos) + _about_corners(index, infos)
+    problems += about_orientation(index, infos)
     if annotation == "masks" and len(index.classes) > MAX_CLASSES:
         problems.append(Problem(f"there are {len(index.classes)} classes; a semantic mask holds at most "
                                 f"{MAX_CLASSES}", hint="merge or remove classes"))
@@ -98,13 +101,15 @@ def _check_sample(sample: Sample, info: ImageInfo, index: DatasetIndex, annotati
     rows = []
     if sample.semantic_mask is not None:
         try:
-            numbers = class_numbers(sample.semantic_mask, index.classes, height, width)
+            counts, content = np.zeros(IGNORED + 1, np.int64), hashlib.sha256()
+            for numbers in class_rows(sample.semantic_mask, index.classes, height, width):
+                counts += np.bincount(numbers.ravel(), minlength=IGNORED + 1)
+                content.update(numbers.tobytes())
         except MaskError as error:
             found.problems.append(Problem(str(error), file=sample.semantic_mask.name))
             return found
-        counts = np.bincount(numbers.ravel(), minlength=IGNORED + 1)
         found.pixels.update({name: int(counts[number]) for number, name in enumerate(index.classes, 1)})
-        rows.append(hashlib.sha256(numbers.tobytes()).hexdigest())
+        rows.append(content.hexdigest())
     found.pixels.update({label: area(found.masks.pop(label)) for label in list(found.masks)})
     sample = to_boxes(sample, width, height) if annotation == "boxes" else sample
     found.sample = sample = replace(sample, labels=learnt_labels(sample))

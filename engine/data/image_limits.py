@@ -11,7 +11,10 @@ from sightsmith.core.contracts.schema import MAX_CHANNELS
 
 MAX_FRAMES = 4_096
 MAX_FRAME_PIXELS = 178_956_970
-"""Of one image or frame, whatever its sides: Pillow's limit, as high as 13,377 x 13,377 pixels."""
+"""Of an image or frame that is decoded whole, whatever its sides: Pillow's limit, as high as 13,377 x 13,377 pixels."""
+MAX_LARGE_PIXELS = 2**32 - 1
+"""Of all frames of an image that is read in parts, as high as 65,535 x 65,535 pixels: COCO's run lengths count no
+further."""
 MAX_PIXELS = 1_000_000_000
 """Of all frames of a file."""
 MAX_VALUES = 3 * MAX_FRAME_PIXELS
@@ -26,17 +29,39 @@ _MARKER = re.compile(rb"\xff+([^\x00\xd0-\xd7\xff])", re.DOTALL)
 _START_OF_SCAN, _END_OF_IMAGE, _WITHOUT_LENGTH = 0xDA, 0xD9, (0x01, 0xD8)
 
 
+HOW_TO_CUT = ("save it as a TIFF in tiles, such as with `vips tiffsave IN OUT.tif --tile --compression deflate "
+              "--bigtiff`, or cut it into several files")
+
+
+def is_large(width: int, height: int, channels: int = 1) -> bool:
+    """Whether an image is too large to be decoded whole."""
+    return width * height > MAX_FRAME_PIXELS or channels > 3 and width * height * channels > MAX_VALUES
+
+
+def check_large(width: int, height: int, frames: int = 1, channels: int = 1) -> None:
+    """:func:`check_size` of an image that is read in parts."""
+    if channels > MAX_CHANNELS:
+        raise ImageError(f"it has {channels} bands; an image has at most {MAX_CHANNELS}")
+    if not 0 < frames <= MAX_FRAMES:
+        raise ImageError(f"it has {frames} frames; 1 to {MAX_FRAMES} are supported")
+    if width * height * frames > MAX_LARGE_PIXELS:
+        several = f"its {frames} frames of" if frames > 1 else "it is"
+        raise ImageError(f"{several} {width} x {height} pixels{' are' * (frames > 1)}, more than {MAX_LARGE_PIXELS:,} "
+                         "in total; save it at a lower resolution, or cut it into several files")
+
+
 def check_size(width: int, height: int, frames: int = 1, channels: int = 1) -> None:
     """Check the header's size before memory is allocated. Raises ImageError if it is too large."""
     if channels > MAX_CHANNELS:
         raise ImageError(f"it has {channels} bands; an image has at most {MAX_CHANNELS}")
     if channels > 3 and width * height * channels > MAX_VALUES:
-        raise ImageError(f"its {channels} bands of {width} x {height} pixels are more than {MAX_VALUES:,} values")
+        raise ImageError(f"its {channels} bands of {width} x {height} pixels are more than {MAX_VALUES:,} values, and "
+                         f"only JPEG, PNG and TIFF are read in parts: {HOW_TO_CUT}")
     if width < 1 or height < 1:
         raise ImageError(f"it is {width} x {height} pixels")
     if width * height > MAX_FRAME_PIXELS:
-        raise ImageError(f"it is {width} x {height} pixels; an image has at most {MAX_FRAME_PIXELS:,} in total, so "
-                         "cut it into several files")
+        raise ImageError(f"it is {width} x {height} pixels, more than {MAX_FRAME_PIXELS:,} in total, and only JPEG, "
+                         f"PNG and TIFF are read in parts: {HOW_TO_CUT}")
     if not 0 < frames <= MAX_FRAMES:
         raise ImageError(f"it has {frames} frames; 1 to {MAX_FRAMES} are supported")
     if width * height * frames > MAX_PIXELS:

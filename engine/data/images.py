@@ -6,14 +6,16 @@ The format is detected from the content. Some are built in (:mod:`.rasters`), ot
 
 from __future__ import annotations
 
+import hashlib
 import pkgutil
+import threading
 import warnings
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 from PIL import Image
@@ -24,13 +26,16 @@ from sightsmith.core.contracts.image import (
     ImageError,
     ImageInfo,
     MissingReaderError,
+    PartReader,
     Reader,
     SeriesError,
 )
 from sightsmith.core.contracts.records import ImageReaderRecord
+from sightsmith.core.util.text import counted
 from sightsmith.engine.data.grey_levels import digest, extent, to_picture
 from sightsmith.engine.data.image_files import BUILT_IN, JOINED, looks_like, raster_format, read_head
-from sightsmith.engine.data.image_limits import MAX_FRAME_PIXELS
+from sightsmith.engine.data.image_limits import HOW_TO_CUT, MAX_FRAME_PIXELS
+from sightsmith.engine.data.large_image import blocks
 from sightsmith.engine.data.rasters import open_raster
 from sightsmith.engine.data.tiff_bands import StackedPages
 
@@ -38,6 +43,11 @@ if TYPE_CHECKING:
     from sightsmith.core.contracts.dataset import Sample
     from sightsmith.core.contracts.schema import ImageConfig
 
+T = TypeVar("T")
+_one_at_a_time = threading.Lock()
+"""Held while a large image is decoded, so that several together need no more memory than one."""
+SPARSE = 16
+"""Every so many rows and columns are looked at first."""
 STACKED = "channels"
 """The value of ``image.pages`` that makes the pages of a TIFF channels of one image."""
 
@@ -65,32 +75,60 @@ def _probe_once(path: Path, readers: tuple[ImageReaderRecord, ...], stack: bool,
 
 
 def _probe(path: Path, readers: tuple[ImageReaderRecord, ...], stack: bool, series: int | None) -> ImageInfo:
+    return _of_series(series, lambda builder: _decoded(path, readers, builder, stack))
+
+
+def _of_series(series: int | None, read: Callable[[str | None], T]) -> T:
+    """What ``read`` returns, which takes a builder; of a series of so many volumes with that which makes them channels.
+    """
     try:
-        return _decoded(path, readers, None, stack)
+        return read(None)
     except SeriesError as error:
         if error.count != series:
             raise
-        return _decoded(path, readers, error.as_channels, stack)
+        return read(error.as_channels)
 
 
 def _decoded(path: Path, readers: tuple[ImageReaderRecord, ...], builder: str | None, stack: bool) -> ImageInfo:
     with _opened(path, readers, builder, stack=stack) as (reader, builder):
-        frames = [_described(reader.frame(index, careful=True)) for index in range(reader.frames)]
+        frames = [_described(reader, index) for index in range(reader.frames)]
         (shapes, bits, maxima, digests, grey, extents, limits, colours, notes, windowed,
-         blank) = zip(*frames, strict=True)
+         blank, orientations) = zip(*frames, strict=True)
         low, high = min(extent[0] for extent in extents), max(extent[1] for extent in extents)
         return ImageInfo(shapes[0][1], shapes[0][0], max(shape[2] for shape in shapes), max(bits), reader.frames,
                          reader.groups, reader.modality, max(maxima), digests, all(grey), builder, (low, high),
                          limits[0], tuple(sorted({note for each in notes for note in each})), min(colours),
-                         all(windowed), frozenset(np.flatnonzero(blank).tolist()), getattr(reader, "geometry", None))
+                         all(windowed), frozenset(np.flatnonzero(blank).tolist()), getattr(reader, "geometry", None),
+                         orientations[0])
 
 
-def _described(frame: Frame) -> tuple[Any, ...]:
-    """What is kept of a frame once it is decoded."""
-    monochrome = bool((frame.values == frame.values[..., :1]).all())
-    blank = bool((frame.values == frame.values[:1, :1]).all())
-    return (frame.values.shape, frame.bits, frame.maximum, digest(frame), monochrome, extent(frame.values),
-            frame.limits, frame.colours, frame.notes, frame.windowed, blank)
+def _described(reader: Reader, index: int) -> tuple[Any, ...]:
+    """What is kept of the frame ``index`` once it is decoded, whole or block by block."""
+    if not isinstance(reader, PartReader):
+        return _seen(reader.frame(index, careful=True))
+    width, height = reader.upright
+    with _one_at_a_time:
+        seen, corners = [], set()
+        for box in blocks(reader.upright):
+            frame = reader.part(index, box)
+            seen.append(_seen(frame))
+            corners.add(frame.values[0, 0].tobytes())
+    shapes, bits, maxima, digests, grey, extents, *_, blank, orientations = zip(*seen, strict=True)
+    _, *others = seen[0]
+    low, high = min(low for low, _ in extents), max(high for _, high in extents)
+    total = hashlib.sha256(f"{width} {height} {' '.join(digests)}".encode()).hexdigest()
+    return ((height, width, shapes[0][2]), bits[0], max(maxima), total, all(grey), (low, high), *others[5:9],
+            all(blank) and len(corners) == 1, orientations[0])
+
+
+def _seen(frame: Frame) -> tuple[Any, ...]:
+    """What is kept of a decoded frame, or of a part of it."""
+    values = frame.values
+    few = values[::SPARSE, ::SPARSE]  # nearly always they decide, and all would take longer than decoding
+    monochrome = bool((few == few[..., :1]).all() and (values == values[..., :1]).all())
+    blank = bool((few == few[:1, :1]).all() and (values == values[:1, :1]).all())
+    return (values.shape, frame.bits, frame.maximum, digest(frame), monochrome, extent(values), frame.limits,
+            frame.colours, frame.notes, frame.windowed, blank, frame.orientation)
 
 
 def read_header(path: Path, readers: Collection[ImageReaderRecord] = (), builder: str | None = None,
@@ -101,10 +139,12 @@ def read_header(path: Path, readers: Collection[ImageReaderRecord] = (), builder
         return found
 
 
-def announced_pixels(path: Path, readers: Collection[ImageReaderRecord]) -> int:
+def announced_pixels(path: Path, readers: Collection[ImageReaderRecord], series: int | None) -> int:
     """The number of pixels of all frames from the header, without decoding. Raises ImageError for an unusable file."""
-    with _opened(path, readers) as (reader, _):
-        return reader.size[0] * reader.size[1] * reader.frames
+    def count(builder: str | None) -> int:
+        with _opened(path, readers, builder) as (reader, _):
+            return reader.size[0] * reader.size[1] * reader.frames
+    return _of_series(series, count)
 
 
 def read_image(sample: Sample, *, windows: Sequence[Sequence[float]] = (), value_range: Sequence[float] | None = None,
@@ -123,7 +163,11 @@ def read_image(sample: Sample, *, windows: Sequence[Sequence[float]] = (), value
 
     Raises ImageError for an unreadable file or frame, and for other bands than ``channels``.
     """
-    frame = read_frame(sample, stack=stack)
+    return _picture(read_frame(sample, stack=stack), windows, value_range, channels)
+
+
+def _picture(frame: Frame, windows: Sequence[Sequence[float]], value_range: Sequence[float] | None, channels: int,
+             ) -> Array:
     if len(windows) > 1:
         return to_picture(frame, windows, value_range)
     if problem := about_bands(frame.values.shape[2], frame.colours, channels):
@@ -133,11 +177,18 @@ def read_image(sample: Sample, *, windows: Sequence[Sequence[float]] = (), value
 
 def read_frame(sample: Sample, *, stack: bool = False) -> Frame:
     """The frame of a checked ``sample`` (None: the first) with all of its bands. Raises ImageError."""
+    with opened_sample(sample, stack=stack) as (reader, index):
+        return reader.frame(index)
+
+
+@contextmanager
+def opened_sample(sample: Sample, *, stack: bool = False) -> Iterator[tuple[Reader, int]]:
+    """The reader of a checked ``sample``, and the number of its frame. Raises ImageError."""
     with _opened(sample.path, builder=sample.reader, stack=stack) as (reader, _):
         index = sample.frame or 0
         if not 0 <= index < reader.frames:
             raise ImageError(f"it has no frame {index}: they are numbered from 0 to {reader.frames - 1}")
-        return reader.frame(index)
+        yield reader, index
 
 
 def read_input(sample: Sample, image: ImageConfig) -> Array:
@@ -145,8 +196,12 @@ def read_input(sample: Sample, image: ImageConfig) -> Array:
 
     An image without windows in a data set that has several has its grey. Raises ImageError.
     """
-    values = read_image(sample, windows=image.windows, value_range=image.range, channels=image.input_channels,
-                        stack=image.pages == STACKED)
+    return as_input(read_frame(sample, stack=image.pages == STACKED), image)
+
+
+def as_input(frame: Frame, image: ImageConfig) -> Array:
+    """A frame, or a part of one, as :func:`read_input`. Raises ImageError."""
+    values = _picture(frame, image.windows, image.range, image.input_channels)
     if values.shape[2] in (1, image.input_channels):
         return values
     grey: Array = values.mean(2, keepdims=True, dtype=np.float32)
@@ -157,7 +212,7 @@ def about_bands(bands: int, colours: int, channels: int) -> str:
     """Why an image of so many ``bands``, of which the first ``colours`` are a picture, cannot be used for a network of
     ``channels``; empty if it can."""
     if channels != 3 and bands != channels:
-        return f"it has {bands} band{'s' * (bands > 1)}, and {channels} channels are used"
+        return f"it has {counted(bands, 'band')}, and {channels} channels are used"
     if channels == 3 and bands not in (1, 3) and not colours:
         return f"it has {bands} bands, none of them known to be colours, and 3 channels are used"
     return ""
@@ -191,7 +246,8 @@ def _opened(path: Path, readers: Collection[ImageReaderRecord] = (), builder: st
     except (ImageError, MemoryError):
         raise
     except Image.DecompressionBombError as error:
-        raise ImageError(f"it has more than {MAX_FRAME_PIXELS:,} pixels, so cut it into several files") from error
+        raise ImageError(f"it has more than {MAX_FRAME_PIXELS:,} pixels, and only JPEG, PNG and TIFF are read in "
+                         f"parts: {HOW_TO_CUT}") from error
     except Exception as error:  # decoders raise nearly every built-in exception on broken bytes
         reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
         raise ImageError(f"the {raster or 'file'} cannot be decoded: {reason}") from error

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from sightsmith.core.contracts.image import Array, Frame, Geometry, ImageError
+from sightsmith.core.contracts.image import Array, Frame, Geometry, ImageError, PartReader
 from sightsmith.core.util.files import cache_dir, write_atomic
 from sightsmith.engine.data.image_files import JOINED, known_readers
 from sightsmith.engine.data.image_limits import check_size
@@ -56,6 +56,8 @@ class JoinedFiles:
         for name, part in zip(self._names, self._parts, strict=True):
             if (part.size, part.frames) != (self.size, self.frames) or _is_elsewhere(self.geometry, part):
                 raise ImageError(f"{name} has another size or place than {self._names[0]}, its first channel")
+            if isinstance(part, PartReader):
+                raise ImageError(f"{name} is too large for a channel; save the channels as bands of one TIFF, in tiles")
         check_size(width, height, self.frames, len(self._parts))
 
     def frame(self, index: int, careful: bool = False) -> Frame:

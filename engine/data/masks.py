@@ -7,50 +7,59 @@ checked data set never raise it.
 from __future__ import annotations
 
 import math
-import struct
-import warnings
-from collections.abc import Iterable, Mapping, Sequence
-from pathlib import Path
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from PIL import Image
 from pycocotools import mask as coco
 
 from sightsmith.core.contracts.annotation import Box, Mask, RunLengths, SemanticMask
-from sightsmith.core.contracts.dataset import Sample
-from sightsmith.core.contracts.image import Array, ImageError, MissingReaderError
-from sightsmith.engine.data.image_files import known_readers, read_head
-from sightsmith.engine.data.image_limits import MAX_FRAME_PIXELS, check_size
-from sightsmith.engine.data.images import read_frame
-from sightsmith.engine.data.images import read_header as read_image_header
-from sightsmith.engine.data.orientation import ORIENTATION, keep_from_mapping, upright
-from sightsmith.engine.data.tiff_pages import image_pages
+from sightsmith.core.contracts.dataset import Sample, Tile
+from sightsmith.core.contracts.image import Array
+from sightsmith.engine.data.mask_files import MaskError, OpenMask, opened_mask
 
 BACKGROUND, IGNORED = 0, 255
 """Values of :func:`semantic_map` other than classes."""
 
 MAX_CLASSES = 254
-LOSSLESS = {".png": "PNG", ".tif": "TIFF", ".tiff": "TIFF", ".bmp": "BMP"}
-"""Lossless formats of semantic masks, by suffix."""
-
 _LONGEST_NUMBER = 7
 """Characters of a run length, 5 bits each: more than any image has pixels."""
 
 
-class MaskError(ImageError):
-    """Why a mask cannot be used, in one sentence for the user."""
-
-
-def decode(mask: Mask, height: int, width: int) -> Array:
-    """The mask as (height, width) bool. Raises MaskError for a damaged mask or one of another size."""
+def decode(mask: Mask, height: int, width: int, box: Tile | None = None, step: int = 1) -> Array:
+    """The mask as (height, width) bool, or its part ``box`` alone, and of that every ``step``-th row and column. Raises
+    MaskError for a damaged mask or one of another size."""
     runs = _runs(encoded(mask, height, width))
-    return np.repeat(np.arange(runs.size) % 2 == 1, runs).reshape(width, height).T
+    left, top, across, down = box or (0, 0, width, height)
+    ends = np.cumsum(runs)
+    if step > 1:
+        columns, rows = np.arange(left, left + across, step), np.arange(top, top + down, step)
+        return np.searchsorted(ends, columns * height + rows[:, None], side="right") % 2 == 1
+    first, last = left * height, (left + across) * height
+    inside = slice(*np.searchsorted(ends, (first, last)))
+    lengths = np.diff(np.concatenate(([first], ends[inside], [last])))
+    marked = (inside.start + np.arange(lengths.size)) % 2 == 1
+    part: Array = np.repeat(marked, lengths).reshape(across, height).T[top:top + down]
+    return part
 
 
 def encode(mask: Array) -> RunLengths:
     """The run lengths of a (height, width) mask of bool."""
     return _run_lengths(coco.encode(np.asfortranarray(mask, dtype=np.uint8)))
+
+
+def encode_part(mask: Array, box: Tile, height: int, width: int) -> RunLengths:
+    """The run lengths of a mask of ``height`` and ``width`` that is ``mask``, of bool, in its part ``box``, and empty
+    elsewhere."""
+    left, top, _, down = box
+    edges = np.diff(np.pad(mask, ((1, 1), (0, 0))).astype(np.int8), axis=0).T
+    columns, rows = np.nonzero(edges)  # down the columns, by turns the beginning and the end of a run
+    places = (left + columns) * height + top + rows
+    if down == height:  # runs go on in the next column
+        places, times = np.unique(places, return_counts=True)
+        places = places[times == 1]
+    counts = np.diff(np.concatenate(([0], places[places < height * width], [height * width])))
+    return from_counts(counts.tolist(), height, width)
 
 
 def encoded(mask: Mask, height: int, width: int) -> RunLengths:
@@ -97,128 +106,70 @@ def box(mask: RunLengths) -> Box:
     return left, top, left + width, top + height
 
 
-def mask_frames(path: Path) -> tuple[int, str | None]:
-    """The number of frames in the file of a semantic mask, and the builder of its image reader (None: PNG, TIFF or
-    BMP), while a format reads. Raises MaskError, and MissingReaderError if the reader is not installed."""
-    form = LOSSLESS.get(path.suffix.lower())
-    if form is not None:
-        return _pages(path) if form == "TIFF" else 1, None
-    try:
-        reader, builder = read_image_header(path, known_readers())
-    except MissingReaderError:
-        raise
-    except ImageError as error:
-        raise MaskError(str(error)) from error
-    if builder is None:
-        raise MaskError("a semantic mask must be a PNG, TIFF or BMP, which are lossless, or a volume, not a "
-                        f"{path.suffix}")
-    return reader.frames, builder
-
-
-def picture_values(path: Path, frame: int | None = None, reader: str | None = None) -> tuple[Array, bool]:
-    """(height, width) unsigned integers of a semantic mask, and whether they are colours.
-
-    Colours are 0xRRGGBB, other values grey levels or palette indices. Of a file with several frames it is ``frame``;
-    ``reader`` reads a file that is no PNG, TIFF or BMP. Raises MaskError for an unreadable file.
-    """
-    if reader is not None:
-        return _slice_values(Sample(path, path.name, frame=frame, reader=reader)), False
-    form = LOSSLESS.get(path.suffix.lower())
-    if form is None:
-        raise MaskError(f"a semantic mask must be a PNG, TIFF or BMP, which are lossless, not a {path.suffix}")
-    try:
-        read_head(path)
-        page = image_pages(path)[0][frame or 0].number if form == "TIFF" else 0
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            with Image.open(path, formats=(form,)) as image:
-                image.seek(page)
-                check_size(*image.size)
-                keep_from_mapping(image)
-                if image.mode == "RGBA" and len(set(image.getchannel("A").getextrema())) > 1:
-                    raise ImageError("its transparency (alpha) varies; classes are read from colours or grey levels")
-                mode = "RGB" if image.mode in ("RGBA", "RGBX") else image.mode
-                values = np.array(image.convert(mode))
-                # Pillow has turned a TIFF, and removed the tag.
-                values = upright(values, image.getexif().get(ORIENTATION, 1))
-    except ImageError as error:
-        raise MaskError(str(error)) from error
-    except Image.DecompressionBombError as error:
-        raise MaskError(f"it has more than {MAX_FRAME_PIXELS:,} pixels") from error
-    except MemoryError:
-        raise
-    except Exception as error:  # decoders raise nearly every built-in exception on broken bytes
-        reason = getattr(error, "strerror", None) or f"it is damaged or not a {form}"
-        raise MaskError(f"cannot be read as a semantic mask: {reason}") from error
-    if mode == "RGB":
-        red, green, blue = np.moveaxis(values.astype(np.uint32), -1, 0)
-        return red << 16 | green << 8 | blue, True
-    if mode not in ("1", "L", "P") and not mode.startswith("I"):
-        raise MaskError(f"its pixels ({mode}) are neither grey levels, palette indices nor colours")
-    return values.astype({"b": np.uint8, "i": np.uint32}.get(values.dtype.kind, values.dtype)), False
-
-
-def _pages(path: Path) -> int:
-    """The pages of a TIFF; 1 of a damaged one, of which :func:`picture_values` says what it is."""
-    try:
-        read_head(path)
-        return len(image_pages(path)[0])
-    except (ImageError, OSError, struct.error):
-        return 1
-
-
-def _slice_values(sample: Sample) -> Array:
-    """(height, width) uint32, also where a program has saved the numbers of classes as floating-point ones."""
-    try:
-        values = read_frame(sample).values
-    except ImageError as error:
-        raise MaskError(str(error)) from error
-    if values.shape[2] != 1:
-        raise MaskError(f"it has {values.shape[2]} values in each place; a class is one")
-    numbers: Array = values[..., 0]
-    with np.errstate(invalid="ignore"):  # values that are not numbers
-        whole = numbers.astype(np.uint32)
-    if not (whole == numbers).all():
-        raise MaskError("its values are not all whole numbers from 0 on, as those of classes are")
-    return whole
-
-
-def class_numbers(semantic_mask: SemanticMask, classes: Sequence[str], height: int, width: int) -> Array:
-    """(height, width) uint8: 0 background, i + 1 for ``classes[i]``, 255 ignored.
+def class_numbers(semantic_mask: SemanticMask, classes: Sequence[str], height: int, width: int,
+                  box: Tile | None = None) -> Array:
+    """(height, width) uint8, or the part ``box`` alone: 0 background, i + 1 for ``classes[i]``, 255 ignored.
 
     Raises MaskError for a file that cannot be read, has another size, or has a value without a class.
     """
-    values, colours = picture_values(semantic_mask.path, semantic_mask.frame, semantic_mask.reader)
-    if values.shape != (height, width):
-        raise MaskError(f"the semantic mask is {values.shape[1]} x {values.shape[0]} px, but its image is {width} x "
+    with opened_mask(semantic_mask.path, semantic_mask.frame, semantic_mask.reader) as mask:
+        _check_mask_size(mask, height, width)
+        return _as_classes(mask.values(box or (0, 0, width, height)), semantic_mask, classes, mask.colours)
+
+
+def class_rows(semantic_mask: SemanticMask, classes: Sequence[str], height: int, width: int) -> Iterator[Array]:
+    """The rows of :func:`class_numbers` from top to bottom, some at a time if the file is too large to be decoded
+    whole. Raises MaskError as that."""
+    with opened_mask(semantic_mask.path, semantic_mask.frame, semantic_mask.reader) as mask:
+        _check_mask_size(mask, height, width)
+        for box in mask.blocks():
+            yield _as_classes(mask.values(box), semantic_mask, classes, mask.colours)
+
+
+def _check_mask_size(mask: OpenMask, height: int, width: int) -> None:
+    if mask.size != (width, height):
+        raise MaskError(f"the semantic mask is {mask.size[0]} x {mask.size[1]} px, but its image is {width} x "
                         f"{height} px")
+
+
+def _as_classes(values: Array, semantic_mask: SemanticMask, classes: Sequence[str], colours: bool) -> Array:
     numbers = _numbers(classes)
     known = {value: BACKGROUND if name is None else numbers[name] for value, name in semantic_mask.values
              if name is None or name in numbers}
     known |= dict.fromkeys(semantic_mask.ignored, IGNORED)
-    found = np.unique(values)
+    small = values.dtype == np.uint8
+    found = np.flatnonzero(np.bincount(values.ravel())) if small else np.unique(values)
     unknown = [value for value in found.tolist() if value not in known]
     if unknown:
         listed = ", ".join(f"#{value:06x}" if colours else f"{value}" for value in unknown[:5])
         raise MaskError(f"values without a class: {listed}")
+    if small:
+        table = np.array([known.get(value, 0) for value in range(256)], np.uint8)
+        return table[values]
     table = np.array([known[value] for value in found.tolist()], dtype=np.uint8)
     return table[np.searchsorted(found, values)]
 
 
-def semantic_map(sample: Sample, classes: Sequence[str], height: int, width: int) -> Array:
-    """(height, width) uint8: 0 background, i + 1 for ``classes[i]``, 255 ignored.
+def semantic_map(sample: Sample, classes: Sequence[str], height: int, width: int, box: Tile | None = None,
+                 step: int = 1) -> Array:
+    """(height, width) uint8: 0 background, i + 1 for ``classes[i]``, 255 ignored; or the part ``box`` alone, and of
+    that every ``step``-th row and column.
 
     Later objects are painted over earlier ones, and all over crowds, which are ignored. Raises MaskError
     for an unusable or missing mask, and for more than 254 classes.
     """
+    if sample.semantic_mask is not None and box is None and step > 1:
+        rows = class_rows(sample.semantic_mask, classes, height, width)
+        return np.concatenate([part[::step, ::step] for part in rows])
     if sample.semantic_mask is not None:
-        return class_numbers(sample.semantic_mask, classes, height, width)
+        return class_numbers(sample.semantic_mask, classes, height, width, box)[::step, ::step]
     numbers = _numbers(classes)
-    painted = np.full((height, width), BACKGROUND, dtype=np.uint8)
+    _, _, across, down = box or (0, 0, width, height)
+    painted = np.full((-(-down // step), -(-across // step)), BACKGROUND, dtype=np.uint8)
     for item in sorted(sample.objects, key=lambda item: not item.crowd):
         if item.mask is None:
             raise MaskError(f"an object of the class {item.label!r} has a box but no mask")
-        painted[decode(item.mask, height, width)] = IGNORED if item.crowd else numbers[item.label]
+        painted[decode(item.mask, height, width, box, step)] = IGNORED if item.crowd else numbers[item.label]
     return painted
 
 

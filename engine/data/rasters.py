@@ -13,9 +13,11 @@ from PIL import Image, ImageFile, UnidentifiedImageError
 from sightsmith.core.contracts.image import Array, Frame, ImageError
 from sightsmith.engine.data.grey_levels import largest, strips
 from sightsmith.engine.data.image_limits import check_pnm, check_scans, check_size, integer_limits
+from sightsmith.engine.data.large_files import opened_large
+from sightsmith.engine.data.large_image import LargeImage
 from sightsmith.engine.data.orientation import ORIENTATION, keep_from_mapping, upright
 from sightsmith.engine.data.tiff_bands import Bands, opened_bands
-from sightsmith.engine.data.tiff_pages import Page, image_pages
+from sightsmith.engine.data.tiff_pages import OTHER_PAGES, Page, image_pages
 
 BITS, PHOTOMETRIC, EXTRA_SAMPLES, SAMPLE_FORMAT = 258, 262, 338, 339
 """TIFF and EXIF tags."""
@@ -23,17 +25,20 @@ PREMULTIPLIED = 1
 """The value of ExtraSamples for transparency that has darkened the colours already."""
 BAND_LEVELS = 32
 """A band of transparency has fewer values than this, or its most pixels are fully opaque or transparent."""
-OTHER_PAGES = "pages of another size than the first are left out"
 NO_ALPHA = ("a band that is declared as transparency but looks like other data (such as near infra-red) is left out, "
             "and the colours are as stored,")
 
 
 @contextmanager
-def open_raster(path: Path, head: bytes, form: str) -> Iterator[Raster | Bands]:
+def open_raster(path: Path, head: bytes, form: str) -> Iterator[Raster | Bands | LargeImage]:
     """The open file of the format ``form`` (Pillow's name) with these first bytes. Raises ImageError."""
     # Before Pillow, which follows whatever the directories of a TIFF say.
     pages, others = image_pages(path) if form == "TIFF" else ([Page(0)], 0)
     notes = (OTHER_PAGES,) if others else ()
+    with opened_large(path, form) as large:
+        if large is not None:
+            yield large
+            return
     with opened_bands(path, pages if form == "TIFF" else (), notes) as bands:
         if bands is not None:
             yield bands
@@ -75,7 +80,7 @@ class Raster:
         bits, white = self._depth(tags)
         signed = tags.get(SAMPLE_FORMAT, (1,))[0] == 2
         image.tile = [_as_stored(tile) for tile in image.tile]
-        keep_from_mapping(image)
+        turned = keep_from_mapping(image)
         image.load()
         # Pillow and OpenCV turn a TIFF upright themselves, and Pillow removes the tag; not so for other formats.
         orientation = image.getexif().get(ORIENTATION, 1)
@@ -95,7 +100,7 @@ class Raster:
         values = upright(values if values.ndim == 3 else values[..., None], orientation)
         # Up to 8 bits, Pillow inverts a white-is-zero TIFF itself.
         return Frame(values, largest(values), bits, limits, inverted=bits > 8 and tags.get(PHOTOMETRIC) == 0,
-                     notes=(*notes, *self._notes))
+                     notes=(*notes, *self._notes), orientation=turned if turned != 1 else orientation)
 
     def _depth(self, tags: Mapping[int, Any]) -> tuple[int, int]:
         """The stored bits of a channel, and the value that stands for white."""

@@ -9,12 +9,12 @@ from dataclasses import replace
 import numpy as np
 
 from sightsmith.core.contracts.annotation import Box
-from sightsmith.core.contracts.dataset import Sample
-from sightsmith.core.contracts.image import Array, ImageInfo
+from sightsmith.core.contracts.dataset import Sample, Tile
+from sightsmith.core.contracts.image import Array, Frame, ImageInfo
 from sightsmith.core.contracts.report import Colour
 from sightsmith.core.contracts.schema import ImageConfig
 from sightsmith.engine.data.grey_levels import to_picture
-from sightsmith.engine.data.images import STACKED, read_frame
+from sightsmith.engine.data.parts import ImagePart, read_frame_part
 
 TRUE_POSITIVE, FALSE_POSITIVE, FALSE_NEGATIVE = (44, 160, 44), (214, 39, 40), (31, 119, 180)
 """Colours of true positives, false positives and false negatives."""
@@ -25,6 +25,8 @@ MARGIN = 0.4
 MIN_CROP = 24
 """Smallest side of a crop, pixels."""
 
+SHOWN_SIDE = 1024
+"""The shorter side of an image that is shown at reduced size has so many pixels at least."""
 STRETCH = (2, 98)
 """Percentiles that are black and white in pictures of bands that are not colours."""
 STRETCHED_BY = 256
@@ -51,8 +53,26 @@ def plain(text: str) -> str:
 
 
 def load_rgb(sample: Sample, image: ImageConfig) -> Array:
-    """(H, W, 3) uint8: the sample's whole image for display, by the bands that :func:`shown_bands` names."""
-    frame = read_frame(sample, stack=image.pages == STACKED)
+    """(H, W, 3) uint8: the sample's whole image for display, by the bands that :func:`shown_bands` names. One too large
+    to be decoded whole is at reduced size: see :func:`scaled_box`."""
+    return load_rgb_part(sample, image, None).values
+
+
+def load_rgb_part(sample: Sample, image: ImageConfig, box: Tile | None) -> ImagePart:
+    """The part ``box`` of the sample's image, in full size unless it is too large as well; None: all of it. As
+    :func:`load_rgb`."""
+    frame, covered, size = read_frame_part(sample, image, SHOWN_SIDE if box is None else max(box[2:]), box)
+    part = ImagePart(_as_shown(frame, image), covered, size)
+    return part if box in (None, covered) else ImagePart(np.ascontiguousarray(part.cut(box)), box, size)
+
+
+def scaled_box(box: Box, pixels: Array, size: tuple[int, int]) -> Box:
+    """``box`` of an image of ``size`` (height, width) in ``pixels`` (H, W, 3), which may show it at reduced size."""
+    across, down = pixels.shape[1] / size[1], pixels.shape[0] / size[0]
+    return box[0] * across, box[1] * down, box[2] * across, box[3] * down
+
+
+def _as_shown(frame: Frame, image: ImageConfig) -> Array:
     bands = frame.values.shape[2]
     colours = 3 if image.rgb and bands >= 3 else frame.colours
     shown = replace(frame, values=frame.values[..., :colours or (3 if bands > 3 else 1)])
@@ -92,12 +112,11 @@ def as_rgb(image: Array) -> Array:
     return np.ascontiguousarray(np.repeat(grey[..., :1], 3, -1) if grey.shape[-1] < 3 else grey[..., :3])
 
 
-def cut_out(image: Array, box: Box) -> tuple[Array, Box]:
-    """A crop of ``image`` (H, W, 3) around ``box``, and the box in the pixels of the crop."""
+def around(box: Box, size: tuple[int, int]) -> Tile:
+    """The crop around ``box`` of an image of ``size`` (height, width)."""
     left, top, right, bottom = box
     half = max(max(right - left, bottom - top) * (0.5 + MARGIN), MIN_CROP / 2)
     across, down = (left + right) / 2, (top + bottom) / 2
     first = (max(int(across - half), 0), max(int(down - half), 0))
-    last = (min(int(np.ceil(across + half)), image.shape[1]), min(int(np.ceil(down + half)), image.shape[0]))
-    cut = np.ascontiguousarray(image[first[1]:last[1], first[0]:last[0]])
-    return cut, (left - first[0], top - first[1], right - first[0], bottom - first[1])
+    last = (min(int(np.ceil(across + half)), size[1]), min(int(np.ceil(down + half)), size[0]))
+    return *first, last[0] - first[0], last[1] - first[1]

@@ -12,6 +12,7 @@ from sightsmith.engine.data.image_limits import MAX_FRAMES
 
 REDUCED, MASK = 1, 4
 """Bits of NewSubfileType: a smaller version of another page, and its transparency."""
+OTHER_PAGES = "pages of another size than the first are left out"
 MAX_TILE = 2**24
 """Pixels of a tile that any image may have; above, a tile must not be larger than twice the image."""
 MAX_TAGS = 64 * 2**20
@@ -43,9 +44,14 @@ class Page:
 def image_pages(path: Path) -> tuple[list[Page], int]:
     """The pages that are images of the size of the first, and the number of images of other sizes.
 
-    Thumbnails and masks do not count as images, unless there is nothing else. Raises ImageError as :func:`read_pages`.
+    Raises ImageError as :func:`read_pages`.
     """
-    pages = read_pages(path)
+    return images_of(read_pages(path))
+
+
+def images_of(pages: list[Page]) -> tuple[list[Page], int]:
+    """:func:`image_pages` of all ``pages`` of a file. Thumbnails and masks do not count as images, unless there is
+    nothing else."""
     images = [page for page in pages if not page.subfile & (REDUCED | MASK)] or pages
     same = [page for page in images if (page.width, page.height) == (images[0].width, images[0].height)]
     return same, len(images) - len(same)

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 from sightsmith.core.contracts.annotation import Box
 from sightsmith.core.contracts.dataset import CheckedDataset, Sample, Tile
 from sightsmith.core.contracts.image import ImageInfo
-from sightsmith.core.util.errors import UserError
+from sightsmith.core.util.errors import Problem, UserError
+from sightsmith.engine.data.image_limits import HOW_TO_CUT, is_large
 
 if TYPE_CHECKING:
     from sightsmith.core.contracts.task import Task
@@ -19,9 +20,13 @@ if TYPE_CHECKING:
 def tile_dataset(dataset: CheckedDataset, side: int | None, task: Task) -> CheckedDataset:
     """``dataset`` with images larger than ``side`` pixels cut into the tiles of ``task``; None: unchanged.
 
-    Raises UserError for image labels, which do not apply to tiles.
+    Raises UserError for image labels, which do not apply to tiles, and for images that the task uses only in tiles.
     """
     if side is None:
+        large = [Problem(wrong, file=name) for name, info in dataset.infos.items() if (wrong := untiled(info, task))]
+        if large:
+            raise UserError("These images are too large without dataset.tile:", problems=large,
+                            hint=f"dataset.tile=1024 cuts images into tiles of so many pixels a side; or {HOW_TO_CUT}")
         return dataset
     if dataset.index.annotation == "labels":
         raise UserError(f"dataset.tile={side}: image labels do not apply to tiles",
@@ -29,6 +34,13 @@ def tile_dataset(dataset: CheckedDataset, side: int | None, task: Task) -> Check
     train, validation = (tiled(part, dataset.infos, side, task.tile_overlap(training))
                          for part, training in ((dataset.train, True), (dataset.validation, False)))
     return replace(dataset, train=train, validation=validation)
+
+
+def untiled(info: ImageInfo, task: Task) -> str:
+    """Why an image is too large for ``task`` without tiles; empty if it is not."""
+    if not task.pixelwise or not is_large(info.width, info.height, info.channels):
+        return ""
+    return f"it is {info.width} x {info.height} pixels, and each of them gets a prediction of its own"
 
 
 def tiled(samples: Sequence[Sample], infos: Mapping[str, ImageInfo], side: int, overlap: float) -> tuple[Sample, ...]:

@@ -71,7 +71,7 @@ def predict_files(result: Result, location: str, options: PredictOptions,
     images = [GivenImage(name, path) for name, path in found.paths.items()]
     annotation = _annotation(result)
     writer = find_writer(options.format, plugins.dataset_formats, annotation) if options.format else None
-    infos, faults = probed(images, readers, image)
+    infos, faults = probed(images, readers, result.task)
     problems = [*found.problems, *faults]
     if not infos:
         raise unreadable(problems)

@@ -115,7 +115,7 @@ class Result:
         place = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
         with given_images(images, readers, image) as (given, problems):
             if problems:
-                raise unreadable([*problems, *probed(given, readers, image)[1]], EXPECTED)
+                raise unreadable([*problems, *probed(given, readers, self.task)[1]], EXPECTED)
             found = predict(predictor, given, place, readers)
             return Predictions(tracked(found, "predicting", len(given)))
 

@@ -62,7 +62,7 @@ class Limits:
 def application(result: Result, limits: Limits, hosts: Collection[str] = ()) -> FastAPI:
     """The server's routes. The model is built at once. Requests for others than ``hosts`` are refused (none: no matter
     for whom), so that no foreign page can reach a server on this machine by a name of its own."""
-    decoder = TrialDecoder(result.plugins.image_readers.values(), 1e6 * limits.megapixels)
+    decoder = TrialDecoder(result.plugins.image_readers.values(), result.task.config.image, 1e6 * limits.megapixels)
     # FastAPI's own pages of documentation load scripts from the Internet.
     app = FastAPI(title=f"sightsmith {result.task.config.name}", version=version("sightsmith"), docs_url=None,
                   redoc_url=None, lifespan=_running(decoder))

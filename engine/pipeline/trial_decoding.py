@@ -18,7 +18,9 @@ import psutil
 
 from sightsmith.core.contracts.image import ImageError
 from sightsmith.core.contracts.records import ImageReaderRecord
-from sightsmith.engine.data.images import announced_pixels, probe
+from sightsmith.core.contracts.schema import ImageConfig
+from sightsmith.engine.data.check_images import channels_of_series, probe_input
+from sightsmith.engine.data.images import announced_pixels
 
 BASE, PER_PIXEL = 2 * 2**30, 64
 """Bytes of address space beyond what the process starts with: for libraries, and for a pixel in all its copies."""
@@ -33,16 +35,18 @@ class TooManyPixelsError(ImageError):
 class TrialDecoder:
     """Decodes files one at a time; not for several threads."""
 
-    def __init__(self, readers: Collection[ImageReaderRecord], pixels: float) -> None:
-        """``readers`` read formats that are not built in; all frames of a file may have ``pixels``."""
-        self._readers, self._pixels = tuple(readers), pixels
+    def __init__(self, readers: Collection[ImageReaderRecord], image: ImageConfig, pixels: float) -> None:
+        """``readers`` read formats that are not built in, as the keys ``image`` say; all frames of a file may have
+        ``pixels``."""
+        self._readers, self._image, self._pixels = tuple(readers), image, pixels
         self._process: BaseProcess | None = None
 
     def start(self) -> None:
         """Start the process, which :meth:`decode` otherwise does."""
         context = multiprocessing.get_context("spawn")
         self._connection, other = context.Pipe()
-        self._process = context.Process(target=_work, args=(other, self._readers, self._pixels), daemon=True)
+        self._process = context.Process(target=_work, daemon=True,
+                                        args=(other, self._readers, self._image, self._pixels))
         self._process.start()
         other.close()
         self._ready = False
@@ -76,7 +80,7 @@ class TrialDecoder:
             self._process = None
 
 
-def _work(connection: Connection, readers: Collection[ImageReaderRecord], pixels: float) -> None:
+def _work(connection: Connection, readers: Collection[ImageReaderRecord], image: ImageConfig, pixels: float) -> None:
     """Decode what is asked for until the other end is closed; the answer is None or the error."""
     memory = psutil.Process().memory_info().vms + BASE + int(PER_PIXEL * pixels)
     with contextlib.suppress(ValueError, OSError):  # a lower limit that is set already stays
@@ -84,16 +88,18 @@ def _work(connection: Connection, readers: Collection[ImageReaderRecord], pixels
     connection.send(None)
     with contextlib.suppress(EOFError, OSError, KeyboardInterrupt):
         while True:
-            connection.send(_error(connection.recv(), readers, pixels))
+            connection.send(trial_error(connection.recv(), readers, image, pixels))
 
 
-def _error(path: Path, readers: Collection[ImageReaderRecord], pixels: float) -> ImageError | None:
+def trial_error(path: Path, readers: Collection[ImageReaderRecord], image: ImageConfig, pixels: float,
+                ) -> ImageError | None:
+    """Why ``path`` cannot be decoded, as :class:`TrialDecoder` says; None if it can."""
     try:
-        announced = announced_pixels(path, readers)
+        announced = announced_pixels(path, readers, channels_of_series(image))
         if announced > pixels:
             return TooManyPixelsError(f"the image has {announced / 1e6:.1f} million pixels; "
                                       f"the limit is {pixels / 1e6:g}")
-        probe(path, readers)
+        probe_input(path, readers, image)
     except ImageError as error:
         return ImageError(str(error))
     except MemoryError:

@@ -16,7 +16,7 @@ from sightsmith.core.util.text import counted
 from sightsmith.engine.data.annotated_image import AnnotatedImage
 from sightsmith.engine.data.augmentations import Seed
 from sightsmith.engine.data.masks import IGNORED
-from sightsmith.engine.data.thumbnails import SHOWN, blended, load_rgb, palette
+from sightsmith.engine.data.thumbnails import SHOWN, blended, load_rgb_part, palette
 from sightsmith.engine.report.page import render
 
 ROWS = 6
@@ -40,7 +40,7 @@ def augmented_sheet(task: Task, dataset: Dataset[Any], samples: Sequence[Sample]
         if None in items:
             return []
         sample = samples[index]
-        original = Picture(load_rgb(sample, task.config.image), "original", side=SIDE)
+        original = Picture(load_rgb_part(sample, task.config.image, sample.tile).values, "original", side=SIDE)
         rows.append((sample.key, (original, *(_picture(item, task.classes, colours) for item in items))))
     drawn = bool(rows) and task.record.annotation != "labels"
     legend = render("legend.html", entries=list(colours.items())) if drawn else ""

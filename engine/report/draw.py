@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -14,7 +15,7 @@ from sightsmith.core.contracts.image import Array
 from sightsmith.core.contracts.prediction import PredictedObject, Prediction
 from sightsmith.core.contracts.report import Colour
 from sightsmith.engine.data.masks import decode
-from sightsmith.engine.data.thumbnails import palette
+from sightsmith.engine.data.thumbnails import palette, scaled_box
 
 OPACITY = 0.45
 SMALLEST = 11
@@ -23,17 +24,21 @@ SMALLEST = 11
 
 def drawn(image: Array, prediction: Prediction, classes: Sequence[str], min_score: float) -> Image.Image:
     """``image`` (H, W, 3) uint8 with the masks, boxes or labels of ``prediction``; objects below ``min_score`` are
-    left out."""
+    left out. The image may be at reduced size."""
     colours = palette(classes)
+    step = -(-prediction.height // image.shape[0])
     canvas = torch.from_numpy(image).permute(2, 0, 1)
     if prediction.semantic_mask is not None:
-        numbers = [number for number in np.unique(prediction.semantic_mask).tolist() if number]
+        shown = prediction.semantic_mask[::step, ::step]
+        numbers = [number for number in np.unique(shown).tolist() if number]
         if numbers:
-            masks = torch.from_numpy(np.stack([prediction.semantic_mask == number for number in numbers]))
+            masks = torch.from_numpy(np.stack([shown == number for number in numbers]))
             canvas = draw_segmentation_masks(canvas, masks, OPACITY, [colours[classes[number - 1]]
                                                                       for number in numbers])
-    found = [item for item in prediction.objects if item.score >= min_score]
-    instance_masks = [decode(item.mask, *image.shape[:2]) for item in found if item.mask is not None]
+    size = prediction.height, prediction.width
+    found = [replace(item, box=scaled_box(item.box, image, size)) for item in prediction.objects
+             if item.score >= min_score]
+    instance_masks = [decode(item.mask, *size, step=step) for item in found if item.mask is not None]
     if instance_masks:
         canvas = draw_segmentation_masks(canvas, torch.from_numpy(np.stack(instance_masks)), OPACITY,
                                          [colours[item.label] for item in found if item.mask is not None])

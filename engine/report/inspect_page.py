@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ from sightsmith.core.util.text import counted
 from sightsmith.engine.data.masks import IGNORED, semantic_map
 from sightsmith.engine.data.near_duplicates import Pair
 from sightsmith.engine.data.statistics import describe, under_represented
-from sightsmith.engine.data.thumbnails import SHOWN, blended, load_rgb, palette, shown_bands
+from sightsmith.engine.data.thumbnails import SHOWN, blended, load_rgb, load_rgb_part, palette, scaled_box, shown_bands
 from sightsmith.engine.report.page import render, write_page
 
 SHOWN_CLASSES = 40
@@ -98,8 +99,7 @@ def _pairs(pairs: Sequence[Pair], dataset: CheckedDataset, image: ImageConfig) -
             "one.")
     chosen = [*across, *(pair for pair in pairs if pair not in across)]
     pictures = tuple((f"{split.get(pair.first.key)} and {split.get(pair.second.key)}",
-                      tuple(Picture(load_rgb(sample, image), "", name=sample.key)
-                            for sample in (pair.first, pair.second)))
+                      (Picture(load_rgb(sample, image), "", name=sample.key) for sample in (pair.first, pair.second)))
                      for pair in chosen[:SHOWN_PAIRS])
     rows = tuple((pair.first.key, split.get(pair.first.key, ""), pair.second.key, split.get(pair.second.key, ""),
                   pair.distance) for pair in chosen)
@@ -114,9 +114,9 @@ def _contact_sheet(dataset: CheckedDataset, image: ImageConfig) -> Iterable[Sect
     for name in classes[:SHOWN_CLASSES]:
         shown = [sample for sample in dataset.index.samples if name in sample.labels]
         step = max(len(shown) // (2 * SHOWN), 1)
-        pictures = _annotated(shown[::step][:2 * SHOWN], classes, colours, image)
-        if pictures:
-            rows.append((f"{name}: {counted(len(shown), 'image')}", pictures))
+        if shown:
+            rows.append((f"{name}: {counted(len(shown), 'image')}",
+                         _annotated(shown[::step][:2 * SHOWN], classes, colours, image)))
     without = [sample for sample in dataset.index.samples if not sample.labels]
     if without:
         rows.append((f"without a class: {counted(len(without), 'image')}",
@@ -128,23 +128,21 @@ def _contact_sheet(dataset: CheckedDataset, image: ImageConfig) -> Iterable[Sect
 
 
 def _annotated(samples: Sequence[Sample], classes: Sequence[str], colours: Mapping[str, Colour], image: ImageConfig,
-               ) -> tuple[Picture, ...]:
+               ) -> Iterator[Picture]:
     """The images with their boxes or masks drawn in. Unreadable ones are left out; they are among the problems."""
-    found = []
     for sample in samples:
-        try:
-            found.append(_drawn_in(sample, classes, colours, image))
-        except ImageError:
-            continue
-    return tuple(found)
+        with suppress(ImageError):
+            yield _drawn_in(sample, classes, colours, image)
 
 
 def _drawn_in(sample: Sample, classes: Sequence[str], colours: Mapping[str, Colour], image: ImageConfig) -> Picture:
-    pixels = load_rgb(sample, image)
+    part = load_rgb_part(sample, image, None)
+    pixels = part.values
     if sample.semantic_mask is not None or any(item.mask is not None for item in sample.objects):
-        pixels = _painted(pixels, semantic_map(sample, classes, *pixels.shape[:2]), [colours[name] for name in classes])
-        return Picture(pixels, "", name=sample.key)
-    boxes: tuple[tuple[Box, Colour, str], ...] = tuple((item.box, colours[item.label], "") for item in sample.objects)
+        numbers = semantic_map(sample, classes, *part.size, step=-(-part.size[0] // pixels.shape[0]))
+        return Picture(_painted(pixels, numbers, [colours[name] for name in classes]), "", name=sample.key)
+    boxes: tuple[tuple[Box, Colour, str], ...] = tuple(
+        (scaled_box(item.box, pixels, part.size), colours[item.label], "") for item in sample.objects)
     return Picture(pixels, "", boxes, name=sample.key)
 
 

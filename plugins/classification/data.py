@@ -24,7 +24,7 @@ from sightsmith.plugin import (
     apply_composing,
     apply_geometric,
     has_kind,
-    read_input,
+    read_part,
 )
 from sightsmith.plugins.classification.augment import augment, resize
 
@@ -105,7 +105,7 @@ class ClassificationDataset(Dataset[Any]):
         """(C, H, W), uint8 or float32 in [0, 1], and whether its first three channels are RGB."""
         sample = self.samples[index]
         try:
-            tensor = _tensor(read_input(sample, self.config.image))
+            tensor = _tensor(read_part(sample, self.config.image, round(SPARE * self.size)).values)
         except ImageError as error:
             raise UserError(f"{sample.key} was readable when the data set was checked, but no longer is: {error}"
                             ) from error

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
 from matplotlib.figure import Figure
@@ -133,16 +133,19 @@ def _errors(results: Sequence[ClassificationResult], samples: Sequence[Sample], 
     if not wrong:
         return Section("Most confident errors", note="None: all images are classified correctly.")
     wrong.sort(key=lambda item: (-item[0], item[1]))
-    pictures, rows = [], []
+    captions, rows = [], []
     for confidence, place, predicted in wrong[:SHOWN_ERRORS]:
         sample = samples[place]
         real = ", ".join(sample.labels) or "none"
-        caption = f"true: {real}\npredicted: {predicted}, {100 * confidence:.0f} %"
-        pictures.append(Picture(load_rgb(sample, config.image), caption, name=sample.key))
+        captions.append((sample, f"true: {real}\npredicted: {predicted}, {100 * confidence:.0f} %"))
         rows.append((sample.key, real, predicted, confidence))
     note = f"{len(wrong):,} of {counted(len(results), 'image')} misclassified."
-    return Section("Most confident errors", note=note, pictures=(("", tuple(pictures)),),
+    return Section("Most confident errors", note=note, pictures=(("", _pictures(captions, config)),),
                    header=("image", "true", "predicted", "confidence"), rows=tuple(rows), name="errors")
+
+
+def _pictures(captions: Iterable[tuple[Sample, str]], config: Config) -> Iterator[Picture]:
+    return (Picture(load_rgb(sample, config.image), caption, name=sample.key) for sample, caption in captions)
 
 
 def _calibration(scores: Array, truth: Array, multi_label: bool) -> Section:
@@ -173,10 +176,9 @@ def _found(samples: Sequence[Sample], scores: Array, truth: Array, predicted: Ar
                                      ("false positives", ~real & found, -score),
                                      ("false negatives", real & ~found, score)):
             places = [place for place in np.argsort(order, kind="stable").tolist() if chosen[place]]
-            pictures = tuple(Picture(load_rgb(samples[place], config.image), f"probability {score[place]:.2f}",
-                                     name=samples[place].key) for place in places[:SHOWN_THUMBNAILS])
-            if pictures:
-                rows.append((f"{name}, {title}: {counted(len(places), 'image')}", pictures))
+            captions = [(samples[place], f"probability {score[place]:.2f}") for place in places[:SHOWN_THUMBNAILS]]
+            if captions:
+                rows.append((f"{name}, {title}: {counted(len(places), 'image')}", _pictures(captions, config)))
     note = ("For each class, with its probability: the most confident true positives, the most confident false "
             "positives, and the false negatives with the lowest probability.")
     return Section("Examples", note=note, pictures=tuple(rows))
@@ -189,18 +191,16 @@ def _label_errors(samples: Sequence[Sample], scores: Array, truth: Array, classe
     places = metrics.suspected_label_errors(scores, truth)
     if not places:
         return Section(title, note="None: no image looks more typical of another class than of its own.")
-    pictures: list[Picture] = []
-    rows = []
+    captions, rows = [], []
     for place, number in places:
         label = classes[int(truth[place].argmax())]
-        if len(pictures) < SHOWN_ERRORS:
-            caption = f"label: {label}\nsuggested: {classes[number]}"
-            pictures.append(Picture(load_rgb(samples[place], config.image), caption, name=samples[place].key))
+        captions.append((samples[place], f"label: {label}\nsuggested: {classes[number]}"))
         rows.append((samples[place].key, label, classes[number], float(scores[place, number])))
     note = ("The model predicts another class with a higher probability than the label, and at least with the mean "
             "probability of that class's own images (confident learning, Northcutt et al. 2021). Either the model or "
             "the label is wrong; check them by eye.")
-    return Section(title, note=note, pictures=(("", tuple(pictures)),), name="suspected-label-errors", rows=tuple(rows),
+    return Section(title, note=note, pictures=(("", _pictures(captions[:SHOWN_ERRORS], config)),),
+                   name="suspected-label-errors", rows=tuple(rows),
                    header=("image", "label", "suggested", "probability of suggested"))
 
 

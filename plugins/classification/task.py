@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -207,9 +207,10 @@ class ClassificationTask(Task[ClassificationResult, ClassificationPrediction]):
         return ClassifierExporter(model, channels=self.config.image.input_channels, size=self.input_size(),
                                   multi_label=self.multi_label)
 
-    def prediction(self, parts: Sequence[ClassificationPrediction], samples: Sequence[Sample],
+    def prediction(self, parts: Iterator[ClassificationPrediction], samples: Sequence[Sample],
                    size: tuple[int, int]) -> Prediction:
-        scores = zip(self.classes, parts[0]["scores"].tolist(), strict=True)  # labels have no tiles
+        [part] = parts  # labels have no tiles
+        scores = zip(self.classes, part["scores"].tolist(), strict=True)
         return Prediction(samples[0].path, size[1], size[0], samples[0].frame,
                           scores=dict(sorted(scores, key=lambda pair: -pair[1])))
 

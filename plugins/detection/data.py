@@ -47,8 +47,8 @@ class DetectionDataset(AnnotatedImages):
             "gt_ignore_flags": crowd[kept],
         }
         if self.with_masks:
-            masks = [view.map(decode_mask(self._annotated(sample.objects[place]), *shape).astype(np.uint8))
-                     for place in kept]
+            masks = [view.scaled_map(decode_mask(self._annotated(sample.objects[place]), *shape, view.box, view.step)
+                                     .astype(np.uint8)) for place in kept]
             found["gt_masks"] = BitmapMasks(masks, *view.shape)
         if not self.training:
             found["truth"] = self._truth(sample, shape)

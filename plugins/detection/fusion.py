@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torchvision.ops import box_iou
 
-from sightsmith.plugin import Array, RunLengths, decode_mask, encode_mask
+from sightsmith.plugin import Array, RunLengths, decode_mask, encode_mask_part, mask_box
 from sightsmith.plugins.detection.metrics import DetectionPrediction
 
 MATCH_IOU = 0.55
@@ -67,8 +67,11 @@ def _mean(values: Array, scores: Array) -> Array:
 def _mean_mask(masks: Sequence[RunLengths], scores: Array) -> RunLengths:
     if len(masks) == 1:
         return masks[0]
-    pixels = np.stack([decode_mask(mask, mask.height, mask.width) for mask in masks])
-    return encode_mask(_mean(pixels, scores) >= 0.5)
+    edges = np.array([mask_box(mask) for mask in masks], int)
+    (left, top), (right, bottom) = edges[:, :2].min(0).tolist(), edges[:, 2:].max(0).tolist()
+    size, area = (masks[0].height, masks[0].width), (left, top, max(right - left, 1), max(bottom - top, 1))
+    pixels = np.stack([decode_mask(mask, *size, area) for mask in masks])
+    return encode_mask_part(_mean(pixels, scores) >= 0.5, area, *size)
 
 
 def flipped_boxes(boxes: Array, size: tuple[int, int], axes: Sequence[int]) -> Array:

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torchvision.ops import batched_nms
 
-from sightsmith.plugin import Array, RawPrediction, RunLengths, SampleResult, encode_mask
+from sightsmith.plugin import Array, RawPrediction, RunLengths, SampleResult, encode_mask, encode_mask_part
 
 MERGE_IOU = 0.5
 """Predictions of neighbouring tiles with a larger overlap are the same object."""
@@ -126,13 +126,7 @@ def whole_masks(masks: Array, truth: Truth) -> list[RunLengths]:
     """Masks (n, h, w) of an image, or of its tile, as run lengths of the whole image."""
     if truth["tile"] is None:
         return [encode_mask(mask) for mask in masks]
-    left, top, width, height = truth["tile"]
-    found = []
-    for mask in masks:
-        whole = np.zeros(truth["size"], bool)
-        whole[top:top + height, left:left + width] = mask
-        found.append(encode_mask(whole))
-    return found
+    return [encode_mask_part(mask, truth["tile"], *truth["size"]) for mask in masks]
 
 
 def _merge(tiles: Sequence[PredictionT]) -> PredictionT:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -22,15 +22,18 @@ from sightsmith.plugin import (
     Picture,
     Sample,
     Section,
+    around,
     counted,
-    cut_out,
     escape_dollars,
     load_rgb,
+    load_rgb_part,
+    scaled_box,
 )
 from sightsmith.plugins.detection.froc import RATES, froc
 from sightsmith.plugins.detection.metrics import (
     SUMMARY,
     DetectionResult,
+    Truth,
     compute,
     evaluate,
     match,
@@ -160,9 +163,9 @@ def _found(findings: Sequence[_Finding], images: Sequence[DetectionResult], samp
             items = [item for item in findings if (item.number, item.kind) == (number, kind)]
             chosen = sorted(items, key=lambda item: (-item.score, item.place))[:SHOWN_THUMBNAILS]
             if chosen:
-                pictures = tuple(_cut(by_image[images[item.place]["truth"]["image"]], item.box, colour,
-                                      f"score {item.score:.2f}" if item.score else "missed", config) for item in chosen)
-                rows.append((f"{name}, {kind}: {counted(len(items), 'object')}", pictures))
+                of_items = [(item, images[item.place]["truth"]) for item in chosen]
+                rows.append((f"{name}, {kind}: {counted(len(items), 'object')}",
+                             _cuts(of_items, by_image, colour, config)))
     note = (f"For each class, at an IoU of 0.5 and a score of at least {MIN_SCORE:g}: the most confident true "
             "positives, the most confident false positives, and false negatives.")
     return Section("Examples", note=note, pictures=tuple(rows))
@@ -173,9 +176,15 @@ def _box(annotation: dict[str, Any]) -> Box:
     return left, top, left + width, top + height
 
 
-def _cut(sample: Sample, box: Box, colour: Colour, caption: str, config: Config) -> Picture:
-    cut, inside = cut_out(load_rgb(sample, config.image), box)
-    return Picture(cut, caption, ((inside, colour, ""),), name=sample.image)
+def _cuts(items: Iterable[tuple[_Finding, Truth]], by_image: Mapping[str, Sample], colour: Colour,
+          config: Config) -> Iterator[Picture]:
+    """The surroundings of each object, whose image has the truth beside it."""
+    for item, truth in items:
+        box, area, sample = item.box, around(item.box, truth["size"]), by_image[truth["image"]]
+        pixels = load_rgb_part(sample, config.image, area).values
+        inside = (box[0] - area[0], box[1] - area[1], box[2] - area[0], box[3] - area[1])
+        caption = f"score {item.score:.2f}" if item.score else "missed"
+        yield Picture(pixels, caption, ((scaled_box(inside, pixels, area[:1:-1]), colour, ""),), name=sample.image)
 
 
 def _hardest(findings: Sequence[_Finding], images: Sequence[DetectionResult], samples: Sequence[Sample],
@@ -186,22 +195,27 @@ def _hardest(findings: Sequence[_Finding], images: Sequence[DetectionResult], sa
              for place in range(len(images))]
     places = sorted((place for place in range(len(images)) if wrong[place]),  # ties: higher scores first
                     key=lambda place: (-len(wrong[place]), -sum(item.score for item in wrong[place])))
-    pictures = []
-    for place in places[:SHOWN_IMAGES]:
-        image = images[place]
-        sample = by_image[image["truth"]["image"]]
-        confident = np.flatnonzero(image["scores"] >= MIN_SCORE)
-        boxes = [(_tuple(box), TRUE_POSITIVE, "") for box in image["truth"]["boxes"]]
-        boxes += [(_tuple(image["boxes"][number]), FALSE_POSITIVE, f"{classes[image['labels'][number]]} "
-                   f"{image['scores'][number]:.2f}") for number in confident]
-        missed = sum(item.kind == "false negatives" for item in wrong[place])
-        caption = ", ".join((counted(missed, "false negative"), counted(len(wrong[place]) - missed, "false positive")))
-        pictures.append(Picture(load_rgb(sample, config.image), caption, tuple(boxes), LARGE, sample.image))
-    if not pictures:
+    if not places:
         return Section("Hardest images", note="None: all objects are found, and there are no false positives.")
     note = ("The images with the most false negatives and false positives. Green: annotated objects; red: predictions "
             f"with a score of at least {MIN_SCORE:g}.")
-    return Section("Hardest images", note=note, pictures=(("", tuple(pictures)),))
+    pictures = _annotated([(images[place], wrong[place]) for place in places[:SHOWN_IMAGES]], by_image, classes, config)
+    return Section("Hardest images", note=note, pictures=(("", pictures),))
+
+
+def _annotated(found: Iterable[tuple[DetectionResult, list[_Finding]]], by_image: Mapping[str, Sample],
+               classes: Sequence[str], config: Config) -> Iterator[Picture]:
+    """Images with their annotated and predicted objects; ``found`` has what is wrong in each."""
+    for image, wrong in found:
+        sample = by_image[image["truth"]["image"]]
+        confident = np.flatnonzero(image["scores"] >= MIN_SCORE)
+        pixels, size = load_rgb(sample, config.image), image["truth"]["size"]
+        boxes = [(scaled_box(_tuple(box), pixels, size), TRUE_POSITIVE, "") for box in image["truth"]["boxes"]]
+        boxes += [(scaled_box(_tuple(image["boxes"][number]), pixels, size), FALSE_POSITIVE,
+                   f"{classes[image['labels'][number]]} {image['scores'][number]:.2f}") for number in confident]
+        missed = sum(item.kind == "false negatives" for item in wrong)
+        caption = ", ".join((counted(missed, "false negative"), counted(len(wrong) - missed, "false positive")))
+        yield Picture(pixels, caption, tuple(boxes), LARGE, sample.image)
 
 
 def _images(findings: Sequence[_Finding], images: Sequence[DetectionResult], classes: Sequence[str]) -> Section:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, cast
 
@@ -46,6 +46,10 @@ class DetectionTask(OpenMMLabTask[DetectionResult, DetectionPrediction]):
     package = "mmdet"
     returned = ("pred_instances: bboxes (n, 4), left, top, right, bottom in pixels of the original image, scores (n,), "
                 "labels (n,), indices of the classes, and masks if the network has them")
+
+    @property
+    def pixelwise(self) -> bool:
+        return self.with_masks
 
     @property
     def with_masks(self) -> bool:
@@ -120,9 +124,9 @@ class DetectionTask(OpenMMLabTask[DetectionResult, DetectionPrediction]):
                             hint="choose a detector from `sightsmith list networks --task detection`")
         return DetectorExporter(self, model, sizes, MAX_DETECTIONS, with_masks=self.with_masks)
 
-    def prediction(self, parts: Sequence[DetectionPrediction], samples: Sequence[Sample], size: tuple[int, int],
+    def prediction(self, parts: Iterator[DetectionPrediction], samples: Sequence[Sample], size: tuple[int, int],
                    ) -> Prediction:
-        image, = metrics.merged(parts)
+        image, = metrics.merged(list(parts))
         masks: Sequence[RunLengths | None] = image["masks"] or (None,) * len(image["boxes"])
         found = zip(image["labels"].tolist(), image["scores"].tolist(), image["boxes"].tolist(), masks, strict=True)
         return Prediction(samples[0].path, size[1], size[0], samples[0].frame, objects=tuple(

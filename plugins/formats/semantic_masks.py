@@ -7,20 +7,17 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import numpy as np
-
 from sightsmith.plugin import (
     IGNORED,
-    Array,
     DatasetIndex,
     MaskError,
     MissingReaderError,
     Problem,
     Sample,
+    count_mask_values,
     counted,
     listed,
     mask_frames,
-    picture_values,
     relative_name,
 )
 from sightsmith.plugins.formats.class_table import ClassTable, from_values
@@ -121,20 +118,14 @@ def _read(pair: Pair) -> _Mask:
     """Raises MaskError and MissingReaderError."""
     frames, reader = mask_frames(pair.mask)
     if frames == 1:
-        values, colour = picture_values(pair.mask, None, reader)
-        return _Mask(pair, _counted(values), colour, reader=reader)
+        return _Mask(pair, *count_mask_values(pair.mask, None, reader), reader=reader)
     slices, total, colours = [], Counter[int](), False
     for frame in range(frames):
-        values, colour = picture_values(pair.mask, frame, reader)
-        slices.append(_counted(values))
-        total.update(slices[-1])
+        counts, colour = count_mask_values(pair.mask, frame, reader)
+        slices.append(counts)
+        total.update(counts)
         colours = colours or colour
     return _Mask(pair, total, colours, slices, reader)
-
-
-def _counted(values: Array) -> dict[int, int]:
-    found, counts = np.unique(values, return_counts=True)
-    return dict(zip(found.tolist(), counts.tolist(), strict=True))
 
 
 def _levels(mask: _Mask) -> Mapping[int, int] | None:

@@ -37,7 +37,7 @@ class TensorBoardLogger(MetricLogger):
                 width, height = image.size
             # `add_image` would decode the file and encode it once more.
             plot = Summary.Image(width=width, height=height, colorspace=3, encoded_image_string=path.read_bytes())
-            self._writer.file_writer.add_summary(
+            self._writer.file_writer.add_summary(  # type: ignore[attr-defined]  # set by its constructor
                 Summary(value=[Summary.Value(tag=f"report/{path.stem}", image=plot)]), self._step)
 
     def close(self, status: str) -> None:

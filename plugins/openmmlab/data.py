@@ -22,6 +22,7 @@ from sightsmith.plugin import (
     Config,
     ImageConfig,
     ImageError,
+    ImagePart,
     MemoryCache,
     Sample,
     UserError,
@@ -31,8 +32,9 @@ from sightsmith.plugin import (
     channelwise,
     color_jitter,
     has_kind,
+    is_large,
     network_rgb,
-    read_input,
+    read_part,
 )
 from sightsmith.plugins.openmmlab.ops.extension import provide_operators
 from sightsmith.plugins.openmmlab.transforms import Results, from_annotated, geometric_transforms, to_annotated
@@ -56,7 +58,7 @@ class AnnotatedImages(Dataset[Any], ABC):
         self.classes = tuple(classes)
         self._transforms = geometric_transforms(config.augment, size) if training else []
         self._extra = augmentations
-        self._last: tuple[str, Array] | None = None
+        self._last: tuple[str, ImagePart] | None = None
         self._kept = MemoryCache(self._read, enabled=config.trainer.cache)
 
     def __len__(self) -> int:
@@ -100,10 +102,11 @@ class AnnotatedImages(Dataset[Any], ABC):
 
     def _read(self, index: int) -> Results:
         sample = self.samples[index]
-        values = self._decoded(sample)
-        shape = values.shape[:2]
+        part = self._decoded(sample)
+        values, shape = part.values, part.size
         view = View(sample.tile or (0, 0, shape[1], shape[0]), self._kept_side(sample, shape))
-        shown = view.image(values if values.dtype == np.uint8 else 255 * values)
+        shown = view.scaled(part.cut(view.box))
+        shown = shown if shown.dtype == np.uint8 else 255 * shown
         return {
             "img": np.repeat(shown, self.config.image.input_channels, 2) if shown.shape[2] == 1 else shown,
             "rgb": values.shape[2] >= 3 and self.config.image.has_rgb, "img_id": index, "img_shape": view.shape,
@@ -111,18 +114,18 @@ class AnnotatedImages(Dataset[Any], ABC):
             **self.annotate(sample, shape, view),
         }
 
-    def _decoded(self, sample: Sample) -> Array:
-        """The whole image; the last one is cached for its next tile."""
-        if self._last is None or self._last[0] != sample.image:
+    def _decoded(self, sample: Sample) -> ImagePart:
+        """The whole image, or the tile of one too large for that; the last one is cached for its next tile."""
+        if self._last is None or self._last[0] != sample.image or not self._last[1].covers(sample.tile):
             try:
-                values = read_input(sample, self.config.image)
+                part = read_part(sample, self.config.image, round(SPARE * self.size))
             except ImageError as error:
                 raise UserError(f"{sample.key} was readable when the data set was checked, but no longer is: {error}"
                                 ) from error
-            self._last = sample.image, values
+            self._last = sample.image, part
         return self._last[1]
 
-    def _kept_side(self, sample: Sample, shape: tuple[int, ...]) -> int:
+    def _kept_side(self, sample: Sample, shape: tuple[int, int]) -> int:
         """The longer side of the cached image, pixels."""
         if self.training and self.config.augment.resized_crop:
             longest = max(sample.tile[2:]) if sample.tile else max(shape)
@@ -134,29 +137,29 @@ class View:
     """A part of an image, ``(left, top, width, height)`` in its pixels, scaled so that its longer side is ``side``."""
 
     def __init__(self, tile: tuple[int, int, int, int], side: int) -> None:
+        self.box = tile
         self.left, self.top, width, height = tile
         self.original = (height, width)
         scale = side / max(width, height)
         self.shape = (max(round(scale * height), 1), max(round(scale * width), 1))
         self.across, self.down = self.shape[1] / width, self.shape[0] / height
 
-    def part(self, values: Array) -> Array:
-        """The part of the whole image (H, W, ...) in this view, not scaled."""
-        height, width = self.original
-        return values[self.top:self.top + height, self.left:self.left + width]
+    @property
+    def step(self) -> int:
+        """Of so many rows and columns one is enough for :meth:`scaled_map` of an image at reduced size."""
+        return max(1, int(min(1 / self.across, 1 / self.down))) if is_large(*self.original) else 1
 
-    def image(self, values: Array) -> Array:
-        """(H, W, C) of the whole image to (h, w, C) of this view, of the same type."""
-        part = np.ascontiguousarray(self.part(values))
-        if self.shape == self.original:
+    def scaled(self, part: Array) -> Array:
+        """(H, W, C), the part of the image in this view, to (h, w, C) of this view, of the same type."""
+        part = np.ascontiguousarray(part)
+        if part.shape[:2] == self.shape:
             return part
         interpolation = cv2.INTER_AREA if self.across < 1 else cv2.INTER_LINEAR
         return channelwise(part, lambda some: cv2.resize(some, self.shape[::-1], interpolation=interpolation))
 
-    def map(self, values: Array) -> Array:
-        """(H, W) of the whole image to (h, w) of this view, by nearest neighbour."""
-        part = np.ascontiguousarray(self.part(values))
-        return cv2.resize(part, self.shape[::-1], interpolation=cv2.INTER_NEAREST)
+    def scaled_map(self, part: Array) -> Array:
+        """(H, W), the part of a map in this view, to (h, w) of this view, by nearest neighbour."""
+        return cv2.resize(np.ascontiguousarray(part), self.shape[::-1], interpolation=cv2.INTER_NEAREST)
 
     def boxes(self, boxes: Array) -> tuple[Array, Array]:
         """(N, 4) xyxy of the whole image to this view, clipped, and the visible fraction (N,) of each box."""

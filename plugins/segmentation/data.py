@@ -30,10 +30,10 @@ class SegmentationDataset(AnnotatedImages):
         self.edge_width = edge_width
 
     def annotate(self, sample: Sample, shape: tuple[int, int], view: View) -> Results:
-        numbers = semantic_map(sample, self.classes, *shape)
-        found: Results = {"gt_seg_map": view.map(numbers)}
+        numbers = semantic_map(sample, self.classes, *shape, view.box)
+        found: Results = {"gt_seg_map": view.scaled_map(numbers)}
         if not self.training:
-            found["truth"] = np.ascontiguousarray(view.part(numbers))
+            found["truth"] = np.ascontiguousarray(numbers)
         return found
 
     def pack(self, image: Tensor, results: Results) -> dict[str, Any]:

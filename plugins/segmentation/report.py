@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
 
@@ -20,7 +20,7 @@ from sightsmith.plugin import (
     Section,
     blended,
     counted,
-    load_rgb,
+    load_rgb_part,
     semantic_map,
 )
 from sightsmith.plugins.segmentation.metrics import PER_CLASS, SegmentationResult, class_metrics, compute, total
@@ -76,26 +76,28 @@ def _found(results: Sequence[SegmentationResult], samples: Sequence[Sample], cla
             continue
         worst = scored[:SHOWN_THUMBNAILS]
         best = [item for item in scored[::-1] if item not in worst][:SHOWN_THUMBNAILS]
-        rows += [(f"{name}, {title}", tuple(
-            _coloured(results[place], samples[place], classes, number, f"Dice {dice:.2f}", config)
-            for dice, place in chosen)) for title, chosen in (("worst", worst), ("best", best)) if chosen]
+        rows += [(f"{name}, {title}", _all_coloured(
+            [(results[place], samples[place], f"Dice {dice:.2f}") for dice, place in chosen], classes, number, config))
+            for title, chosen in (("worst", worst), ("best", best)) if chosen]
     note = ("For each class the images with the lowest and the highest Dice. Green: true positives; red: false "
             "positives; blue: false negatives.")
     return Section("Examples", note=note, pictures=tuple(rows))
 
 
+def _all_coloured(found: Iterable[tuple[SegmentationResult, Sample, str]], classes: Sequence[str], number: int,
+                  config: Config) -> Iterator[Picture]:
+    return (_coloured(result, sample, classes, number, caption, config) for result, sample, caption in found)
+
+
 def _coloured(result: SegmentationResult, sample: Sample, classes: Sequence[str], number: int, caption: str,
               config: Config) -> Picture:
-    image = load_rgb(sample, config.image)
-    truth = semantic_map(sample, classes, *image.shape[:2])
-    if sample.tile is not None:
-        left, top, width, height = sample.tile
-        image, truth = (part[top:top + height, left:left + width] for part in (image, truth))
+    part = load_rgb_part(sample, config.image, sample.tile)
+    truth = semantic_map(sample, classes, *part.size, sample.tile)
     predicted = unpacked(result["map"])
     found, actual = (predicted == number) & (truth != IGNORED), truth == number
     colours = np.select([(found & actual)[..., None], found[..., None]],
                         [np.array(TRUE_POSITIVE), np.array(FALSE_POSITIVE)], np.array(FALSE_NEGATIVE))
-    return Picture(blended(image, colours, OPACITY * (found | actual)), caption, name=sample.key)
+    return Picture(blended(part.values, colours, OPACITY * (found | actual)), caption, name=sample.key)
 
 
 def _images(results: Sequence[SegmentationResult], samples: Sequence[Sample], classes: Sequence[str]) -> Section:

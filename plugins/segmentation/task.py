@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -40,6 +40,10 @@ class SegmentationTask(OpenMMLabTask[SegmentationResult, SegmentationPrediction]
     package = "mmseg"
     returned = ("seg_logits (classes + 1, height, width) and pred_sem_seg (1, height, width) in pixels of the original "
                 "image; 0 is the background")
+
+    @property
+    def pixelwise(self) -> bool:
+        return True
 
     def tile_overlap(self, training: bool) -> float:
         """0 in validation, where each pixel counts once."""
@@ -102,15 +106,28 @@ class SegmentationTask(OpenMMLabTask[SegmentationResult, SegmentationPrediction]
     def exporter(self, model: Model, sizes: Collection[tuple[int, int]]) -> SegmentationExporter:
         return SegmentationExporter(self, model)
 
-    def prediction(self, parts: Sequence[SegmentationPrediction], samples: Sequence[Sample],
+    def prediction(self, parts: Iterator[SegmentationPrediction], samples: Sequence[Sample],
                    size: tuple[int, int]) -> Prediction:
-        """Where tiles overlap, logits are averaged."""
-        summed = np.zeros((len(self.classes) + 1, *size), np.float32)
-        for part, sample in zip(parts, samples, strict=True):
-            left, top, width, height = sample.tile or (0, 0, size[1], size[0])
-            summed[:, top:top + height, left:left + width] += part["logits"]
-        return Prediction(samples[0].path, size[1], size[0], samples[0].frame,
-                          semantic_mask=summed.argmax(0).astype(np.uint8))
+        """Where tiles overlap, logits are averaged; only those of the rows under way are in memory."""
+        semantic_mask = np.zeros(size, np.uint8)
+        tiles = [sample.tile or (0, 0, size[1], size[0]) for sample in samples]
+        rows = max(height for _, _, _, height in tiles)
+        summed, first = np.zeros((len(self.classes) + 1, rows, size[1]), np.float32), 0
+
+        def finish(count: int) -> None:
+            for place in range(min(count, size[0] - first)):
+                semantic_mask[first + place] = summed[:, place].argmax(0)
+
+        for part, (left, top, width, height) in zip(parts, tiles, strict=True):
+            if top > first:  # no other tile reaches above
+                done = top - first
+                finish(done)
+                summed[:, :-done] = summed[:, done:]
+                summed[:, -done:] = 0
+                first = top
+            summed[:, :height, left:left + width] += part["logits"]
+        finish(rows)
+        return Prediction(samples[0].path, size[1], size[0], samples[0].frame, semantic_mask=semantic_mask)
 
     def metrics(self, results: Sequence[SegmentationResult]) -> dict[str, float | None]:
         return {"loss": self.mean_loss(results), **metrics.compute(results, self.classes)}

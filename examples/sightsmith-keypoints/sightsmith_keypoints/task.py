@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -71,13 +71,13 @@ class KeypointTask(Task):
         batch = model.data_preprocessor(batch, False)
         return [{"points": points} for points in located(model(batch["inputs"])).cpu().numpy()]
 
-    def prediction(self, parts: Sequence[RawPrediction], samples: Sequence[Sample],
+    def prediction(self, parts: Iterator[RawPrediction], samples: Sequence[Sample],
                    size: tuple[int, int]) -> Prediction:
         """Each keypoint comes from the tile with the highest score, as a small box around it."""
         height, width = size
-        objects = []
+        objects, found = [], list(parts)
         for place, name in enumerate(self.classes):
-            part, sample = max(zip(parts, samples, strict=True), key=lambda pair: pair[0]["points"][place, 2])
+            part, sample = max(zip(found, samples, strict=True), key=lambda pair: pair[0]["points"][place, 2])
             left, top, across, down = sample.tile or (0, 0, width, height)
             x, y, score = part["points"][place].tolist()
             x, y, half = left + x * across, top + y * down, BOX_SIDE * max(size) / 2

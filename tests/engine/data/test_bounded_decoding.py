@@ -19,13 +19,13 @@ from dicom_files import dicom
 from PIL import Image
 from pydicom import uid
 from pydicom.encaps import encapsulate
-from reading import probe
+from reading import picture_values, probe
 from test_images import png16
 
 from sightsmith.core.contracts.image import Frame, ImageError
 from sightsmith.engine.data.grey_levels import digest, to_picture
 from sightsmith.engine.data.image_limits import MAX_FRAMES, count_scans
-from sightsmith.engine.data.masks import MaskError, picture_values
+from sightsmith.engine.data.mask_files import MaskError
 from sightsmith.plugins.readers import dicom as reader
 from sightsmith.plugins.readers.dicom_frames import stream_size
 

@@ -8,11 +8,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
+from reading import picture_values
 
 from sightsmith.core.contracts.annotation import Object, Polygons, RunLengths, SemanticMask
 from sightsmith.core.contracts.dataset import Sample
+from sightsmith.engine.data.mask_files import MaskError
 from sightsmith.engine.data.masks import (
-    MaskError,
     area,
     box,
     class_numbers,
@@ -20,7 +21,6 @@ from sightsmith.engine.data.masks import (
     encode,
     encoded,
     from_counts,
-    picture_values,
     semantic_map,
 )
 

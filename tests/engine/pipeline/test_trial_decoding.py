@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+import numpy as np
 import psutil
 import pytest
 from broken_datasets import picture
 from hostile_readers import RECORDS
+from reading import READERS
+from volume_files import nifti
 
 from sightsmith.core.contracts.image import ImageError
-from sightsmith.engine.pipeline.trial_decoding import TooManyPixelsError, TrialDecoder
+from sightsmith.core.contracts.schema import ImageConfig
+from sightsmith.engine.pipeline.trial_decoding import TooManyPixelsError, TrialDecoder, trial_error
 
 SECONDS = 60
 
 
 @pytest.fixture
 def decoder():
-    decoder = TrialDecoder(RECORDS, 10_000)
+    decoder = TrialDecoder(RECORDS, ImageConfig(), 10_000)
     yield decoder
     decoder.close()
 
@@ -40,3 +44,10 @@ def test_its_process_ends(decoder, tmp_path):
     [child] = [process for process in children if "spawn_main" in str(process.cmdline())]
     decoder.close()
     assert not child.is_running()
+
+
+@pytest.mark.parametrize(("channels", "said"), [("4", None), ("auto", "series of volumes"), ("5", "series of volumes")])
+def test_a_series_of_volumes_is_decoded_as_the_model_reads_it(tmp_path, channels, said):
+    path = nifti(tmp_path / "a.nii.gz", np.zeros((20, 24, 5, 4), np.int16))
+    error = trial_error(path, READERS, ImageConfig(channels=channels), 1e6)
+    assert error is None if said is None else said in str(error)

@@ -36,6 +36,6 @@ def test_all_channels_move_alike(channels):
 @pytest.mark.parametrize("side", [24, 96])
 def test_scaling_takes_any_number_of_channels(side):
     view = View((0, 0, 40, 48), side)
-    found = view.image(IMAGE)
+    found = view.scaled(IMAGE)
     assert found.shape == (*view.shape, 7)
-    assert np.array_equal(found[..., 4:5], view.image(IMAGE[..., 4:5]))
+    assert np.array_equal(found[..., 4:5], view.scaled(IMAGE[..., 4:5]))

@@ -42,7 +42,7 @@ def test_a_map_is_that_of_its_image_whatever_its_shape(make_task, squares, shape
     with torch.no_grad():
         [part], [outcome] = task.predict(model, task.collate([data[0]])), task.evaluation_step(model,
                                                                                                task.collate([data[0]]))
-    found = task.prediction([part], [sample], shape).semantic_mask
+    found = task.prediction(iter([part]), [sample], shape).semantic_mask
     expected = np.zeros(shape, np.uint8)
     expected[4:24, 4:24] = 1
     assert found.shape == shape
