@@ -9,6 +9,7 @@ trained on the cases of the other folds, so only cases in no fold show how good 
 
 from __future__ import annotations
 
+import gc
 import statistics
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
@@ -87,7 +88,7 @@ class CrossValidation:
     folds: tuple[FoldScore, ...]
     score: float | None
     interval: Interval
-    seconds: float
+    seconds: float = field(compare=False)
     pools: tuple[Pool, ...] = field(repr=False, compare=False)
     models: tuple[dict[str, Tensor], ...] = field(repr=False, compare=False)
 
@@ -252,6 +253,7 @@ def train_like_folds(context: RunContext, planned: PlannedRun, train: Sequence[S
                      validation: Sequence[Sample]) -> Training:
     """A training from the run's start on other samples, without early stopping, which would choose by the score on
     cases that are to choose nothing."""
+    gc.collect()  # else the models of several trainings may wait for it at once
     config = replace(planned.config, hyper=replace(planned.config.hyper, early_stop=False))
     seed_everything(config.trainer.seed)
     return Training(config, planned.task, planned.task.build_model()[0], train, validation, context.state)

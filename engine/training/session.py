@@ -47,7 +47,8 @@ class Training:
         loading: dict[str, Any] = {"num_workers": plan.num_workers, "collate_fn": self.task.collate,
                                    "persistent_workers": plan.num_workers > 0,
                                    "pin_memory": self.state.device.type == "cuda"}
-        accelerator.free_memory()  # of an earlier training in this process
+        if self.state.device.type != "cpu":  # of an earlier run in this process; on the CPU, Python does it in time
+            accelerator.free_memory()
         batches = EvaluationSampler(len(self.validation), self.config.hyper.batch_size, self.state.process_index,
                                     self.state.num_processes)
         self.sampler.epochs = self.config.hyper.epochs  # as trainer.time_budget may have set it
