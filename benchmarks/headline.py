@@ -99,24 +99,24 @@ def cells(options: argparse.Namespace) -> Labelled:
 
 def textures(options: argparse.Namespace) -> Labelled:
     """Windows of three grey photos of surfaces."""
-    yield from windows(options, TEXTURES, "png", "L")
+    yield from windows(options, TEXTURES, "L")
 
 
 def scenes(options: argparse.Namespace) -> Labelled:
     """Windows of four grey photos of things."""
-    yield from windows(options, ("camera", "cell", "coins", "moon"), "png", "L")
+    yield from windows(options, ("camera", "cell", "coins", "moon"), "L")
 
 
 def photos(options: argparse.Namespace) -> Labelled:
     """Windows of four colour photos."""
-    yield from windows(options, ("astronaut", "chelsea", "coffee", "ihc"), "png", "RGB")
+    yield from windows(options, ("astronaut", "chelsea", "coffee", "ihc"), "RGB")
 
 
-def windows(options: argparse.Namespace, names: Sequence[str], suffix: str, mode: str) -> Labelled:
+def windows(options: argparse.Namespace, names: Sequence[str], mode: str) -> Labelled:
     """All windows of photos that do not overlap."""
     archive = wheel(options, "scikit_image")
     for name in names:
-        photo = Image.open(io.BytesIO(archive.read(f"skimage/data/{name}.{suffix}"))).convert(mode)
+        photo = Image.open(io.BytesIO(archive.read(f"skimage/data/{name}.png"))).convert(mode)
         for top in range(0, photo.height - SIDE + 1, SIDE):
             for left in range(0, photo.width - SIDE + 1, SIDE):
                 yield name, np.asarray(photo.crop((left, top, left + SIDE, top + SIDE)), float)

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from sightsmith.core.contracts.dataset import DatasetIndex, Sample
 from sightsmith.core.contracts.image import ImageInfo
 from sightsmith.core.util.errors import Problem, listed
+from sightsmith.core.util.text import counted
 from sightsmith.engine.data.orientation import SIDEWAYS
 
 ACROSS = (2, 3, 4)
@@ -18,10 +19,11 @@ def about_orientation(index: DatasetIndex, infos: Mapping[str, ImageInfo]) -> li
     names = list(dict.fromkeys(sample.name for sample in index.samples if _is_open(sample, infos[sample.name])))
     if not names:
         return []
-    images, were = ("image is", "it was") if len(names) == 1 else ("images are", "they were")
+    were = "it was" if len(names) == 1 else "they were"
     return [Problem(
-        f"{len(names)} {images} stored turned or mirrored, with an EXIF orientation, and no size says whether {were} "
-        f"annotated as stored: {listed(names)}. Annotation is taken as that of the upright image", severity="warning",
+        f"{counted(len(names), 'image is', 'images are')} stored turned or mirrored, with an EXIF orientation, and no "
+        f"size says whether {were} annotated as stored: {listed(names)}. Annotation is taken as that of the upright "
+        "image", severity="warning",
         affects="boxes", hint="look at it on the page of `sightsmith inspect --html`; where it is misplaced, remove "
                               "the tag from the image, as with `exiftool -Orientation= FILE`")]
 

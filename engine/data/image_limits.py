@@ -31,6 +31,7 @@ _START_OF_SCAN, _END_OF_IMAGE, _WITHOUT_LENGTH = 0xDA, 0xD9, (0x01, 0xD8)
 
 HOW_TO_CUT = ("save it as a TIFF in tiles, such as with `vips tiffsave IN OUT.tif --tile --compression deflate "
               "--bigtiff`, or cut it into several files")
+NOT_IN_PARTS = f", and only JPEG, PNG and TIFF are read in parts: {HOW_TO_CUT}"
 
 
 def is_large(width: int, height: int, channels: int = 1) -> bool:
@@ -40,10 +41,8 @@ def is_large(width: int, height: int, channels: int = 1) -> bool:
 
 def check_large(width: int, height: int, frames: int = 1, channels: int = 1) -> None:
     """:func:`check_size` of an image that is read in parts."""
-    if channels > MAX_CHANNELS:
-        raise ImageError(f"it has {channels} bands; an image has at most {MAX_CHANNELS}")
-    if not 0 < frames <= MAX_FRAMES:
-        raise ImageError(f"it has {frames} frames; 1 to {MAX_FRAMES} are supported")
+    _check_bands(channels)
+    _check_frames(frames)
     if width * height * frames > MAX_LARGE_PIXELS:
         several = f"its {frames} frames of" if frames > 1 else "it is"
         raise ImageError(f"{several} {width} x {height} pixels{' are' * (frames > 1)}, more than {MAX_LARGE_PIXELS:,} "
@@ -52,20 +51,27 @@ def check_large(width: int, height: int, frames: int = 1, channels: int = 1) -> 
 
 def check_size(width: int, height: int, frames: int = 1, channels: int = 1) -> None:
     """Check the header's size before memory is allocated. Raises ImageError if it is too large."""
-    if channels > MAX_CHANNELS:
-        raise ImageError(f"it has {channels} bands; an image has at most {MAX_CHANNELS}")
+    _check_bands(channels)
     if channels > 3 and width * height * channels > MAX_VALUES:
-        raise ImageError(f"its {channels} bands of {width} x {height} pixels are more than {MAX_VALUES:,} values, and "
-                         f"only JPEG, PNG and TIFF are read in parts: {HOW_TO_CUT}")
+        raise ImageError(f"its {channels} bands of {width} x {height} pixels are more than {MAX_VALUES:,} "
+                         f"values{NOT_IN_PARTS}")
     if width < 1 or height < 1:
         raise ImageError(f"it is {width} x {height} pixels")
     if width * height > MAX_FRAME_PIXELS:
-        raise ImageError(f"it is {width} x {height} pixels, more than {MAX_FRAME_PIXELS:,} in total, and only JPEG, "
-                         f"PNG and TIFF are read in parts: {HOW_TO_CUT}")
-    if not 0 < frames <= MAX_FRAMES:
-        raise ImageError(f"it has {frames} frames; 1 to {MAX_FRAMES} are supported")
+        raise ImageError(f"it is {width} x {height} pixels, more than {MAX_FRAME_PIXELS:,} in total{NOT_IN_PARTS}")
+    _check_frames(frames)
     if width * height * frames > MAX_PIXELS:
         raise ImageError(f"its {frames} frames of {width} x {height} pixels are more than {MAX_PIXELS:,} in total")
+
+
+def _check_bands(channels: int) -> None:
+    if channels > MAX_CHANNELS:
+        raise ImageError(f"it has {channels} bands; an image has at most {MAX_CHANNELS}")
+
+
+def _check_frames(frames: int) -> None:
+    if not 0 < frames <= MAX_FRAMES:
+        raise ImageError(f"it has {frames} frames; 1 to {MAX_FRAMES} are supported")
 
 
 def check_pnm(path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -59,9 +60,7 @@ class LargeTiff(LargeImage):
         left, top = left // shrunk, top // shrunk
         right, bottom = min(right, page.width), min(bottom, page.height)
         frame = self.described(index, page.read(self._file.filehandle, (left, top, right - left, bottom - top)))
-        values = averaged(frame.values, factor // shrunk)
-        return Frame(values, frame.maximum, frame.bits, frame.limits, frame.inverted, notes=frame.notes,
-                     bands=frame.bands)
+        return replace(frame, values=averaged(frame.values, factor // shrunk))
 
     def _directory(self, number: int) -> Directory:
         if number not in self._directories:
