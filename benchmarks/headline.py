@@ -165,13 +165,13 @@ def main() -> None:
             data = Path(temporary) / name / str(seed)
             if not data.exists():
                 write(SETS[name](options), data, options.cases, options.held_out, seed)
-            values = _run(data, weights, seed, options, ARMS[arm])
+            values = run(data, weights, seed, options, ARMS[arm])
             with options.results.open("a", newline="") as stream:
                 csv.writer(stream).writerow([name, seed, arm, *(f"{value:.6f}" for value in values)])
     report(read(options.results))
 
 
-def _run(data: Path, weights: Path, seed: int, options: argparse.Namespace, overrides: Sequence[str]) -> list[float]:
+def run(data: Path, weights: Path, seed: int, options: argparse.Namespace, overrides: Sequence[str]) -> list[float]:
     """The run's score, its interval and cases, the score on the images held out, and minutes."""
     begun = time.perf_counter()
     result = sightsmith.train(["task=classification", f"dataset.root={data / 'drawn'}", "network=mobilenet_v2",
@@ -187,10 +187,10 @@ def _run(data: Path, weights: Path, seed: int, options: argparse.Namespace, over
             split.metrics["accuracy"] or 0.0, minutes]
 
 
-def read(results: Path) -> list[dict[str, str]]:
+def read(results: Path, columns: Sequence[str] = COLUMNS) -> list[dict[str, str]]:
     """The lines of the file, which is made if there is none."""
     if not results.exists():
-        results.write_text(",".join(COLUMNS) + "\n")
+        results.write_text(",".join(columns) + "\n")
     with results.open(newline="") as stream:
         return list(csv.DictReader(stream))
 

@@ -176,7 +176,8 @@ def train_sightsmith(asked: dict[str, Any], images: list[dict[str, Any]]) -> dic
     network = ["network=rtmdet_ins_tiny"] if asked["masks"] else []
     result = sightsmith.train([
         "task=detection", f"dataset.root={data}", "network.weights=none", *network, *size, *asked["overrides"],
-        f"trainer.seed={asked['seed']}", "logger=[]", f"output_dir={asked['work']}"])
+        f"trainer.seed={asked['seed']}", "dataset.folds=none", "dataset.refit=false", "logger=[]",
+        f"output_dir={asked['work']}"])
     seconds, history = time.perf_counter() - begun, RunDir(result.run_dir).read_metrics()
     objects = []
     for image, found in zip(images, result.predict([data / "images" / image["file_name"] for image in images]),

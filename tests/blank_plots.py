@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from PIL import Image
 
 BLANK_PLOTS = "SIGHTSMITH_TEST_BLANK_PLOTS"
 """In the environment of processes: they save blank plots."""
+DRAW = FigureCanvasAgg.print_png
+"""What is replaced."""
 
 
 def save_blank(canvas, file, **_):

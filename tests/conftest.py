@@ -18,7 +18,7 @@ os.environ.setdefault("CUDA_VISIBLE_DEVICES", "")
 import mmengine  # noqa: F401  by pytest's own process first: yapf's cache, written now, is not safe to read meanwhile
 import psutil
 import pytest
-from blank_plots import BLANK_PLOTS, save_blank
+from blank_plots import BLANK_PLOTS, DRAW, save_blank
 from hydra.core.global_hydra import GlobalHydra
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from processes import HEAVY
@@ -90,6 +90,35 @@ def _entry_points_are_read_once():
 
 
 @pytest.fixture(autouse=True, scope="session")
+def _plugins_are_made_once():
+    """Of the same modules with the same hooks: else each training composes its task's defaults anew."""
+    @lru_cache(maxsize=4)
+    def of(loaded):
+        return make([(provider, lambda module=module: module) for provider, module, *_ in loaded])
+
+    def once(candidates):
+        candidates = list(candidates)
+        try:
+            modules = [(provider, load()) for provider, load in candidates]
+        except Exception:  # a broken plugin, which is told each time
+            return make(candidates)
+        return of(tuple((provider, module, *(value for name, value in vars(module).items()
+                                             if name.startswith("sightsmith_"))) for provider, module in modules))
+
+    make = manager.Plugins
+    with mock.patch.object(manager, "Plugins", once):
+        yield
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _plots_are_blank():
+    """In processes that tests start, too: drawing them is a third of a short run. The runs that tests share have drawn
+    ones."""
+    with mock.patch.dict(os.environ, {BLANK_PLOTS: "yes"}), mock.patch.object(FigureCanvasAgg, "print_png", save_blank):
+        yield
+
+
+@pytest.fixture(autouse=True, scope="session")
 def _no_process_is_left():
     yield
     gc.collect()  # of loaders, whose workers end with them
@@ -127,11 +156,10 @@ def preset_folder(tmp_path, monkeypatch):
 
 
 @pytest.fixture
-def blank_plots(monkeypatch):
-    """Reports of this test's runs have blank plots, in processes too: drawing them is a third of a short run. The runs
-    that tests share have real ones."""
-    monkeypatch.setenv(BLANK_PLOTS, "yes")
-    monkeypatch.setattr(FigureCanvasAgg, "print_png", save_blank)
+def drawn_plots(monkeypatch):
+    """This test looks at plots, so that they are drawn."""
+    monkeypatch.delenv(BLANK_PLOTS)
+    monkeypatch.setattr(FigureCanvasAgg, "print_png", DRAW)
 
 
 @pytest.fixture

@@ -12,6 +12,7 @@ from pathlib import Path
 from unittest import mock
 
 import pytest
+from blank_plots import DRAW
 from filelock import FileLock
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from small_runs import BOXES, COMMON, LABELS, MAPS, SMALL
@@ -20,8 +21,6 @@ from stopwatch import shared_time
 
 import sightsmith
 from sightsmith.engine.pipeline.evaluate import evaluate
-
-DRAW = FigureCanvasAgg.print_png
 
 
 @pytest.fixture(scope="session")

@@ -127,7 +127,7 @@ def press_ctrl_c(epoch):
     os.kill(os.getpid(), signal.SIGINT)
 
 
-def test_a_run_that_is_stopped_says_how_it_is_resumed_from_python(tmp_path, monkeypatch, blank_plots):
+def test_a_run_that_is_stopped_says_how_it_is_resumed_from_python(tmp_path, monkeypatch):
     settings = {"dataset": {"root": "sample", "limit": 60}, "output_dir": tmp_path}
     with monkeypatch.context() as installed:
         plugins = with_plugin(installed, "stops", "sightsmith_presets", [], sightsmith_after_epoch=press_ctrl_c)

@@ -17,7 +17,7 @@ RUNS = {
 
 
 @pytest.mark.slow
-def test_each_comes_to_the_weights_of_a_process_of_its_own(tmp_path, blank_plots):
+def test_each_comes_to_the_weights_of_a_process_of_its_own(tmp_path):
     for name, overrides in RUNS.items():
         result = sightsmith.train([*overrides, f"output_dir={tmp_path / 'together'}", f"name={name}"])
         next(iter(result.predict(sorted(result.run_dir.rglob("*.png"))[:1])))  # which builds the model in this process

@@ -5,6 +5,7 @@ from __future__ import annotations
 import platform
 import re
 from collections.abc import Mapping, Sequence
+from functools import cache
 from importlib.metadata import PackageNotFoundError, requires, version
 from pathlib import Path
 from typing import Any
@@ -62,6 +63,12 @@ def environment(plugins: Plugins) -> dict[str, Any]:
     return {"packages": packages(plugins), "python": platform.python_version(), "platform": platform.platform()}
 
 
+@cache
+def _version(name: str) -> str:
+    """Read once: what a process has imported stays the same, whatever is installed meanwhile."""
+    return version(name)
+
+
 def packages(plugins: Plugins) -> dict[str, str]:
     """Installed versions of sightsmith, its requirements and the distributions of its plugins."""
     names = {provider.distribution for provider in plugins.providers} | {OWN_DISTRIBUTION}
@@ -70,7 +77,7 @@ def packages(plugins: Plugins) -> dict[str, str]:
     found = {}
     for name in sorted(names):
         try:
-            found[name] = version(name)
+            found[name] = _version(name)
         except PackageNotFoundError:  # an extra that is not installed
             continue
     return found

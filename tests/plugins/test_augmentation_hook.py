@@ -23,7 +23,6 @@ from sightsmith.engine.pipeline.load_dataset import check
 from sightsmith.engine.pipeline.start import start
 from sightsmith.testing import PluginConformance
 
-pytestmark = pytest.mark.usefixtures("blank_plots")
 SOURCE = '''
 import numpy as np
 from sightsmith.plugin import AugmentationRecord, Option, hookimpl

@@ -13,7 +13,6 @@ from sightsmith.core.plugins.manager import load_plugins
 from sightsmith.plugin import ModuleNetworkRecord, UserError, cache_dir
 from sightsmith.plugins.detection.module import background_first_layout
 
-pytestmark = pytest.mark.usefixtures("blank_plots")
 SOURCE = '''
 import torch
 from torch import nn

@@ -23,7 +23,6 @@ from sightsmith.engine.runs.run_dir import FINISHED
 from sightsmith.engine.runs.weights import file_digest
 from sightsmith.engine.training import benchmark as trial
 
-pytestmark = pytest.mark.usefixtures("blank_plots")
 LARGEST = int(os.environ.get("SIGHTSMITH_TEST_SIDE", "128"))
 FAST = ["hyper.epochs=1", "dataset.folds=none", "trainer.precision=fp32", "trainer.memory_format=contiguous",
         "logger=[]"]

@@ -13,8 +13,6 @@ from sightsmith.core.contracts.records import Provider
 from sightsmith.engine.pipeline.verify import check_run, train_again
 from sightsmith.engine.runs.checkpoint import tensors_digest
 
-pytestmark = pytest.mark.usefixtures("blank_plots")
-
 
 def test_the_checksum_is_that_of_what_the_file_says():
     assert replace(PRESET, provider=Provider("other", "other", "1")).checksum == PRESET.checksum

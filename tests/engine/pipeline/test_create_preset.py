@@ -22,7 +22,6 @@ from sightsmith.engine.config.presets import find_preset
 from sightsmith.engine.pipeline import verify
 from sightsmith.engine.runs.weights import file_digest
 
-pytestmark = pytest.mark.usefixtures("blank_plots")
 FAST = ["trainer.precision=fp32", "trainer.memory_format=contiguous", "logger=[]"]
 
 

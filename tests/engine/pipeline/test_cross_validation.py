@@ -28,7 +28,6 @@ from sightsmith.engine.pipeline.start import start as start_run
 from sightsmith.engine.training.callbacks import StatusReporter
 from sightsmith.engine.training.state import TrainState
 
-pytestmark = pytest.mark.usefixtures("blank_plots")
 SMALL = ["task=classification", "network=mobilenet_v3_small", "network.weights=none", "image.size=32",
          "recipe=platform", "hyper.epochs=2", "hyper.batch_size=8", "trainer.precision=fp32",
          "trainer.memory_format=contiguous", "logger=[]", "dataset.root=sample", "dataset.limit=40"]

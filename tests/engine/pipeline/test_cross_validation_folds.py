@@ -22,7 +22,6 @@ from sightsmith.engine.runs.run_dir import RunDir
 from sightsmith.engine.training import distributed
 from sightsmith.engine.training.bootstrap import interval
 
-pytestmark = pytest.mark.usefixtures("blank_plots")
 PLAN = SimpleNamespace(precision="fp32", memory_format="contiguous", num_workers=0, micro_batch=4, folds=3, repeats=2,
                        ensemble="none")
 

@@ -11,7 +11,6 @@ from small_runs import LABELS
 import sightsmith
 from sightsmith.engine.pipeline.divergence import divergence
 
-pytestmark = pytest.mark.usefixtures("blank_plots")
 RUN = [*LABELS, "dataset.limit=60", "hyper.batch_size=4"]
 
 

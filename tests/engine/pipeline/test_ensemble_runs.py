@@ -23,7 +23,6 @@ from sightsmith.engine.runs.checkpoint import load_tree, save_tree, tensors_dige
 from sightsmith.engine.runs.lockfile import read_lock
 from sightsmith.engine.runs.run_dir import RunDir
 
-pytestmark = pytest.mark.usefixtures("blank_plots")
 FEW = [*LABELS, "dataset.limit=60", "dataset.folds=2"]
 
 

@@ -16,7 +16,6 @@ import sightsmith
 from sightsmith.core.contracts.dataset import CheckedDataset, DatasetIndex, Sample
 from sightsmith.engine.pipeline.nothing_learnt import compare_with_baseline, likely_reasons
 
-pytestmark = pytest.mark.usefixtures("blank_plots")
 RUN = ["task=classification", "network=shufflenet_v2_x0_5", "network.weights=none", "image.size=32",
        "trainer.precision=fp32", "trainer.memory_format=contiguous", "logger=[]", "trainer.devices=1",
        "augment.resized_crop=false", "dataset.validation_percentage=40", "hyper.optimizer=adamw",

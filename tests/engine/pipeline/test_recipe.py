@@ -18,7 +18,6 @@ from sightsmith.engine.pipeline.default_recipe import LEAST_BATCH, LEAST_STEPS, 
 from sightsmith.engine.pipeline.recipe import fixed_keys, follow_recipe, settings
 from sightsmith.engine.pipeline.start import start
 
-pytestmark = pytest.mark.usefixtures("blank_plots")
 TASK = ["task=classification", "dataset.root=x"]
 RUN = [key for key in LABELS if not key.startswith(("recipe=", "hyper."))]
 DATA = DatasetStatistics("labels", 100, 300, None, ("a", 50), ("b", 50), False, (None,))

@@ -20,7 +20,6 @@ from sightsmith.core.util.errors import UserError
 from sightsmith.engine.config.compose import compose
 from sightsmith.engine.runs.checkpoint import load_tree, save_tree
 
-pytestmark = pytest.mark.usefixtures("blank_plots")
 TRAINER = ["trainer.precision=fp32", "trainer.memory_format=contiguous", "logger=[]", "dataset.folds=none"]
 RECIPE = ["recipe=platform", "network.weights=none", "hyper.epochs=1", "hyper.batch_size=8", "hyper.learning_rate=0.01",
           *TRAINER]

@@ -14,8 +14,6 @@ import sightsmith
 from sightsmith.engine.runs import published
 from sightsmith.engine.runs.weights import file_digest
 
-pytestmark = pytest.mark.usefixtures("blank_plots")
-
 
 @pytest.mark.slow
 def test_plan_lock_and_console_name_the_file(tmp_path, monkeypatch, capsys):

@@ -45,7 +45,7 @@ def test_a_plugin_that_fails_after_a_finished_run_is_a_warning_of_the_run(tmp_pa
 
 
 @pytest.mark.parametrize("early", [True, False])
-def test_an_early_stop_is_said_with_its_reason(tmp_path, capsys, plugins, blank_plots, early):
+def test_an_early_stop_is_said_with_its_reason(tmp_path, capsys, plugins, early):
     overrides = [*RUN, f"output_dir={tmp_path}", "hyper.epochs=3", "hyper.patience=1", "hyper.learning_rate=1e-6",
                  "hyper.backbone_lr_scale=0", f"hyper.early_stop={str(early).lower()}"]
     result = start(compose(overrides, plugins), overrides, plugins)

@@ -41,7 +41,6 @@ from sightsmith.engine.runs import lockfile as lock_module
 from sightsmith.engine.runs import published as published_module
 from sightsmith.engine.runs.checkpoint import load_tree, save_tree
 
-pytestmark = pytest.mark.usefixtures("blank_plots")
 TRAIN = ["task=classification", "network=mobilenet_v3_small", "recipe=platform", "image.size=32", "hyper.epochs=1",
          "hyper.batch_size=8",
          "hyper.optimizer=adamw", "dataset.validation_percentage=25", "logger=[]"]

@@ -15,8 +15,6 @@ from PIL import Image
 from sightsmith.core.contracts.report import Link, Picture, Section
 from sightsmith.engine.report.page import SHOWN_ROWS, write_csv, write_page
 
-pytestmark = pytest.mark.usefixtures("blank_plots")
-
 
 def page_of(folder, *sections):
     write_page(folder, "title", "", "", [], sections)

@@ -175,7 +175,6 @@ def paused(tmp_path_factory):
     return found, train
 
 
-@pytest.mark.usefixtures("blank_plots")
 @pytest.mark.parametrize(("file", "damage", "says"), [
     ("plan.json", DAMAGES["cut"], "plan.json is damaged: line 1: not JSON"),
     ("config.yaml", DAMAGES["a list"], "config.yaml is damaged: it is a list, not a mapping"),
@@ -192,7 +191,6 @@ def test_a_damaged_run_is_not_resumed(paused, tmp_path, file, damage, says):
     assert says in refused(*train, f"trainer.resume={copy}")
 
 
-@pytest.mark.usefixtures("blank_plots")
 def test_a_run_resumes_without_its_metrics_and_says_so(paused, tmp_path):
     run, train = paused
     copy = RunDir(shutil.copytree(run, tmp_path / "copy"))

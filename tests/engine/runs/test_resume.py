@@ -22,7 +22,6 @@ from processes import (
     whole_and_cut,
 )
 
-pytestmark = pytest.mark.usefixtures("blank_plots")
 TRAIN = ["task=classification", "dataset.root=sample", "network=mobilenet_v3_small", "network.weights=none",
          "recipe=platform", "image.size=32", "hyper.epochs=4", "hyper.batch_size=16", "hyper.ema_decay=0.9",
          "hyper.optimizer=adamw", "trainer.precision=fp32", "trainer.memory_format=channels_last", "dataset.limit=100",

@@ -98,7 +98,6 @@ def test_what_is_no_lock(tmp_path, make):
         pass
 
 
-@pytest.mark.usefixtures("blank_plots")
 @pytest.mark.parametrize("devices", [1, pytest.param(2, marks=pytest.mark.slow)])
 def test_a_run_cannot_be_resumed_twice_at_once(tmp_path, holder, devices):
     train = [*LABELS, "dataset.limit=40", f"output_dir={tmp_path}", f"trainer.devices={devices}"]

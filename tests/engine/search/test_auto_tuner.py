@@ -17,7 +17,6 @@ from sightsmith.core.util.errors import UserError
 from sightsmith.engine.config.compose import compose
 from sightsmith.engine.runs import published as published_weights
 
-pytestmark = pytest.mark.usefixtures("blank_plots")
 GENERAL = ["task=classification", "dataset.root=sample", "tuner=auto"]
 PRESET = ["preset=pneumothorax", "dataset.root=xrays"]
 SMALL = ["preference.balance=1", "dataset.limit=40", "trainer.precision=fp32", "trainer.memory_format=contiguous",

@@ -13,7 +13,6 @@ from sweep_tables import numbered, table
 
 import sightsmith
 
-pytestmark = pytest.mark.usefixtures("blank_plots")
 RUN = [*SEARCH, "limits.min_trials=2", "trainer.checkpoint_minutes=0.001"]
 PBT = [*RUN, "hyper.epochs=4", "tuner=ray_pbt", "tuner.trials=2", "tuner.options.generations=2"]
 

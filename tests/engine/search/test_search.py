@@ -27,7 +27,6 @@ import sightsmith
 from sightsmith.core.util.errors import UserError
 from sightsmith.engine.pipeline.verify import train_again
 
-pytestmark = pytest.mark.usefixtures("blank_plots")
 RUN = [*SEARCH, "limits.min_trials=2", "trainer.checkpoint_minutes=0.001"]
 PBT = [*RUN, "hyper.epochs=4", "tuner=pbt", "tuner.trials=3", "tuner.options.generations=2"]
 

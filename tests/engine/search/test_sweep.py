@@ -30,7 +30,6 @@ from sightsmith.core.util.errors import UserError
 from sightsmith.engine.search.sweep_plan import SweepPlan, quoted
 from sightsmith.engine.search.tuner import SearchSpace
 
-pytestmark = pytest.mark.usefixtures("blank_plots")
 RUN = [*SEARCH, "--multirun"]
 
 

@@ -18,7 +18,6 @@ from sightsmith.engine.config.compose import compose
 from sightsmith.engine.data.augmentations import Seed
 from sightsmith.engine.pipeline.start import start
 
-pytestmark = pytest.mark.usefixtures("blank_plots")
 HALF = {"probability": 0.5}
 KINDS = ("classification", "detection", "masks", "segmentation")
 

@@ -16,7 +16,6 @@ from sightsmith.core.util.errors import Problem, listed
 from sightsmith.core.util.text import one_line
 from sightsmith.engine.pipeline.console import console
 
-pytestmark = pytest.mark.usefixtures("blank_plots")
 SETTINGS = ["task=classification", "network=shufflenet_v2_x0_5", "network.weights=none", "recipe=platform",
             "image.size=32", "hyper.epochs=2", "hyper.batch_size=8", "trainer.precision=fp32",
             "trainer.memory_format=contiguous", "logger=[]", "dataset.folds=none"]

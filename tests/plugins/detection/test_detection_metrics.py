@@ -89,7 +89,7 @@ def test_tiles_are_one_image():
     assert compute(tiles, CLASSES, False)["ap"] == pytest.approx(1)
 
 
-def test_the_report_stands_whatever_was_found(make_task, squares):
+def test_the_report_stands_whatever_was_found(make_task, squares, drawn_plots):
     samples = [squares("0", (40, 60), [A[:2] + (30, 30)]), squares("1", (40, 60))]
     rows = [outcome(0, [(A, 0)], [(A, 0, 0.9)]), outcome(1, [], [])]
     for row, sample in zip(rows, samples, strict=True):

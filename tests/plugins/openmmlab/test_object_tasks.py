@@ -16,8 +16,6 @@ from sightsmith.core.util.errors import UserError
 from sightsmith.engine.pipeline.load_dataset import check
 from sightsmith.plugins.openmmlab.build import scope
 
-pytestmark = pytest.mark.usefixtures("blank_plots")
-
 
 def dry_run(overrides) -> None:
     from sightsmith.engine.config.compose import compose
