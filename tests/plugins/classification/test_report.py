@@ -22,7 +22,7 @@ def outcomes(labels, predicted, multi_label):
 
 @pytest.mark.parametrize("multi_label", [False, True])
 @pytest.mark.parametrize("predicted", [[0, 0, 1, 1], [0, 1, 1, 0]], ids=["right", "wrong"])
-def test_sections(make_task, write_sample, tmp_path, multi_label, predicted):
+def test_sections(make_task, write_sample, tmp_path, multi_label, predicted, drawn_plots):
     labels = [0, 0, 1, 1]
     task = make_task(size=32, classes=CLASSES, multi_label=multi_label)
     samples = [write_sample(f"{place}.png", np.full((20, 30), 60 * place, np.uint8), CLASSES[label])
