@@ -56,7 +56,7 @@ def default_recipe(config: Config, task: TaskRecord, network: NetworkRecord, dat
         decisions = []  # tiles are only right for the input that they were chosen with
     chosen = Recommendation(tuple(decisions)).applied(config)
     schedule = {item.key: item for item in _schedule(chosen, network, data, fixed)}
-    decisions += _augmentation(config, data, schedule["hyper.epochs"].value)
+    decisions += _augmentation(config, task, data, schedule["hyper.epochs"].value)
     decisions += schedule.values()
     return Recommendation(tuple(item for item in decisions if item.key not in fixed))
 
@@ -88,7 +88,8 @@ def _multiple(value: float, rounded: Callable[[float], int] = round) -> int:
     return max(STEP, STEP * rounded(value / STEP))
 
 
-def _augmentation(config: Config, data: DatasetStatistics, epochs: int) -> Iterator[RecommendedValue]:
+def _augmentation(config: Config, task: TaskRecord, data: DatasetStatistics, epochs: int,
+                  ) -> Iterator[RecommendedValue]:
     if data.annotation != "labels" and data.photos:
         yield RecommendedValue("augment.horizontal_flip", True, "a mirrored photo is as likely; turn it off if sides "
                                                                 "differ")
@@ -98,7 +99,7 @@ def _augmentation(config: Config, data: DatasetStatistics, epochs: int) -> Itera
             yield RecommendedValue(f"augment.color_jitter.{key}", 0.0, "the images are monochrome")
         elif data.photos and not getattr(config.augment.color_jitter, key):
             yield RecommendedValue(f"augment.color_jitter.{key}", 0.02 if key == "hue" else 0.1, "light varies")
-    if data.annotation == "boxes" and data.photos and epochs >= LONG:
+    if task.annotation == "boxes" and data.photos and epochs >= LONG:  # of boxes and of instances' masks
         # How many epochs a time budget leaves is only known when the model has been timed.
         shared = {"probability": 0.5, **({} if config.trainer.time_budget is None else {"min_epochs": LONG})}
         strong = {"mosaic": {**shared, "closing": 0.1, "smallest": 0.5},

@@ -182,15 +182,17 @@ def test_a_long_training_says_how_to_make_it_shorter(hours, more, said, tmp_path
     assert ("trainer.time_budget=30" in capsys.readouterr().out) is said
 
 
-def detection(plugins, *overrides, images=100, modalities=(None,), volumes=False):
+def detection(plugins, *overrides, images=100, modalities=(None,), volumes=False, annotation="boxes"):
     typed = ["task=detection", "dataset.root=x", *overrides]
     config = compose(typed, plugins)
-    data = DatasetStatistics("boxes", images, 300, 50.0, ("a", 50), ("b", 50), False, modalities, volumes)
+    data = DatasetStatistics(annotation, images, 300, 50.0, ("a", 50), ("b", 50), False, modalities, volumes)
     return follow_recipe(config, data, fixed_keys(config, typed, plugins), plugins).applied(config)
 
 
 def test_a_long_training_of_detection_has_strong_augmentation(plugins):
     assert detection(plugins).augment.extra.keys() == {"mosaic", "affine"}
+    instances = detection(plugins, "network=rtmdet_ins_tiny", annotation="masks")
+    assert instances.augment.extra == detection(plugins).augment.extra
     assert not detection(plugins, "hyper.epochs=30").augment.extra
     assert not detection(plugins, images=100_000).augment.extra  # in few epochs
     with_budget = detection(plugins, "trainer.time_budget=5").augment.extra
