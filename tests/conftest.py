@@ -8,7 +8,7 @@ import os
 import sys
 from contextlib import nullcontext, suppress
 from dataclasses import replace
-from functools import lru_cache
+from functools import lru_cache, wraps
 from importlib import import_module
 from unittest import mock
 
@@ -96,6 +96,7 @@ def _plugins_are_made_once():
     def of(loaded):
         return make([(provider, lambda module=module: module) for provider, module, *_ in loaded])
 
+    @wraps(manager.Plugins)
     def once(candidates):
         candidates = list(candidates)
         try:
