@@ -29,7 +29,7 @@ from torchvision.models import get_model
 
 import sightsmith
 from sightsmith.cli import main
-from sightsmith.core.contracts.records import Provider
+from sightsmith.core.contracts.record import Provider
 from sightsmith.core.contracts.schema import PresetConfig
 from sightsmith.core.util.errors import UserError
 from sightsmith.engine.config.compose import compose
@@ -84,7 +84,7 @@ def test_an_unchanged_run_is_the_same(run, capsys):
     assert states(run) == dict.fromkeys(
         ("data", "split", "weights", "config", "preset", "packages", "python", "platform", "bundle"), SAME)
     code, output = verify(capsys, f"run={run}")
-    assert code == 0, output
+    assert code == 0 and output.endswith(f"\n{run.name}: all 9 parts are as the lock file has them\n"), output
     code, output = verify(capsys, f"run={run}", "--json")
     assert code == 0
     assert {item["state"] for item in json.loads(output)["checks"]} == {SAME}
@@ -102,6 +102,8 @@ def test_a_change_is_found_and_named(place, run, capsys, change, parts):
     for part in parts:
         [line] = [line for line in output.splitlines() if line.startswith(f"{part} ")]
         assert CHANGED in line
+    how = f"{len(parts)} {'has' if len(parts) == 1 else 'have'} changed"
+    assert f"{run.name}: of 9 parts, {9 - len(parts)} are as the lock file has them, {how} (" in output.splitlines()[-1]
 
 
 def test_packages_python_and_platform(run, monkeypatch):
@@ -123,7 +125,9 @@ def test_what_is_gone_cannot_be_checked(place, run, capsys):
     assert unknown.keys() == {"data", "split", "weights", "bundle"}
     assert "there is no such folder" in unknown["data"]
     assert "not on this machine" in unknown["weights"]
-    assert verify(capsys, f"run={run}")[0] == 1
+    code, output = verify(capsys, f"run={run}")
+    assert code == 1 and output.endswith(f"{run.name}: of 9 parts, 5 are as the lock file has them, "
+                                         "4 cannot be checked (data, split, weights, bundle)\n"), output
 
 
 @pytest.mark.parametrize("text", ["hyper: [", "a: 1", "- a", "", "name: 2026-01-01"])
@@ -195,6 +199,8 @@ def test_a_rerun_gives_the_same_weights(place, run, capsys, plugins):
     assert code == 0, output
     assert "the same weights, bit for bit" in output
     assert "before" in output
+    assert output.endswith("all 9 parts are as the lock file has them; training it again gave the same weights and "
+                           "metrics\n")
     [again] = set((place / "runs").iterdir()) - {run}
     kept, made = (json.loads((folder / "lock.json").read_text()) for folder in (run, again))
     assert kept["bundle"] == made["bundle"]
@@ -227,6 +233,7 @@ def test_a_rerun_with_another_seed_is_told_apart(place, run, capsys):
     assert code == 1
     assert "tensors differ, by at most" in output
     assert "metrics that differ: loss" in output
+    assert output.endswith("2 have changed (split, config); training it again gave other weights\n"), output
 
 
 def test_a_rerun_says_which_tensors_differ(run, plugins):
