@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from sightsmith.core.util.text import format_metric, one_line
 from sightsmith.engine.config.presets import Preset, choice_of, data_rows
-from sightsmith.engine.data.statistics import describe
+from sightsmith.engine.data.statistics import describe, in_words
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -186,9 +186,9 @@ def _print_statistics(console: Console, dataset: CheckedDataset, image: ImageCon
             "groups"]
     for key in keys + ["multi_label"] * (summary["annotation"] == "labels"):
         if summary.get(key) not in (None, [], {}):
-            console.print(f"{key.replace('_', ' ')}: {one_line(str(summary[key]))}")
+            console.print(f"{key.replace('_', ' ')}: {one_line(in_words(summary[key]))}")
     for key, value in summary.get("objects", {}).items():
         if key != "classes":
-            console.print(f"objects, {key.replace('_', ' ')}: {value}")
+            console.print(f"objects, {key.replace('_', ' ')}: {in_words(value)}")
     for name, part in summary.get("mask_coverage", {}).items():
         console.print(f"mask coverage, {one_line(name)}: {100 * part:.2g} %")

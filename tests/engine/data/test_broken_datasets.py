@@ -10,6 +10,7 @@ from command_line import within
 from sightsmith.cli import main
 from sightsmith.engine.config.compose import compose
 from sightsmith.engine.data.check import check_dataset
+from sightsmith.engine.data.statistics import in_words
 from sightsmith.engine.pipeline.load_dataset import check
 
 ALL = {name: ("labels", *given) for name, given in BROKEN.items()} | BROKEN_OBJECTS
@@ -74,6 +75,14 @@ def test_what_unreadable_images_take_from_a_class_is_not_missed(tmp_path, plugin
     assert sum("cannot be used as an image" in item.message for item in found) == broken
     classes = [item.message for item in found if item.message.startswith("the class ")]
     assert len(classes) == (says is not None) and all(says in message for message in classes), classes
+
+
+def test_statistics_are_in_words(tmp_path):
+    _, output, _ = within("inspect", "task=classification", unreadable(tmp_path / "set", 6, 6, 0))
+    assert "images: train " in output and "shortest side 20, median side 20, " in output and "multi label: no" in output
+    assert not {*"{}[]"} & {*output}
+    assert in_words({"longest_side": 12000, "mean": 0.123456, "planes": ["axial", "other"]}) == (
+        "longest side 12,000, mean 0.1235, planes axial to other")
 
 
 def test_there_are_no_statistics_of_no_images(tmp_path):
