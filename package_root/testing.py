@@ -24,7 +24,7 @@ import sightsmith
 from sightsmith.core.contracts.annotation import ANNOTATION_ORDER, Annotation, Object, Polygons
 from sightsmith.core.contracts.dataset import DatasetIndex, Sample
 from sightsmith.core.contracts.logger import MetricLogger
-from sightsmith.core.contracts.records import Record
+from sightsmith.core.contracts.record import Record
 from sightsmith.core.contracts.task import Task
 from sightsmith.core.plugins.manager import load_plugins
 from sightsmith.engine.config.compose import compose

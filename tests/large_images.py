@@ -36,6 +36,13 @@ def tiff(values, **options):
     return file.getvalue()
 
 
+def with_bands(*bands, **options):
+    """A TIFF of grey or colour and the further ``bands``."""
+    values = np.dstack(bands)
+    return tiff(values if options.pop("contig", True) else values.transpose(2, 0, 1).copy(),
+                photometric="minisblack" if bands[0].shape[2] == 1 else "rgb", **options)
+
+
 def deep_png(values):
     import cv2
 
@@ -56,5 +63,19 @@ LOSSLESS = {
     "alpha.png": pillow(RGBA, "PNG"), "greyalpha.png": pillow(RGBA, "PNG", "LA"),
     "deeprgb.png": deep_png(SMOOTH.astype(np.uint16) * 257 + 3), "clear.png": pillow(GREY, "PNG", transparency=7),
 }
+WIDE = SMOOTH.astype(np.uint16) * 257
+ALPHAS = {"opaque": np.full_like(GREY, 255), "holes": np.where(COLUMNS < 100, 0, 255).astype(np.uint8),
+          "data": ((ROWS * 3 + COLUMNS * 5) % 200 + 3).astype(np.uint8),
+          "late": np.where(ROWS < HEIGHT - 9, 255, 0).astype(np.uint8)}
+EXTRA = {
+    f"{look}-{kind}-{image}{'' if contig else '-planes'}.tif": with_bands(
+        values, *([values[..., :1]] if kind == "two" else []),
+        band if values.dtype == np.uint8 else band * np.uint16(257), contig=contig,
+        planarconfig="contig" if contig else "separate",
+        extrasamples=["unspecified", "unassalpha"] if kind == "two" else [kind])
+    for look, band in ALPHAS.items() for kind in ("unassalpha", "assocalpha", "unspecified", "two")
+    for image, values in (("rgb", SMOOTH), ("grey", GREY[..., None]), ("deep", WIDE), ("deepgrey", WIDE[..., :1]))
+    for contig in (True, False)}
+"""TIFF files of colours or grey levels and of a band or two beside them."""
 JPEGS = {"rgb.jpg": pillow(SMOOTH, "JPEG", quality=95), "grey.jpg": pillow(GREY, "JPEG", quality=95),
          "ycbcr.tif": pillow(SMOOTH, "TIFF", compression="jpeg", quality=95)}

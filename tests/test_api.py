@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 import os
 import random
 import signal
 import subprocess
 import sys
+from dataclasses import MISSING, fields
 
 import numpy as np
 import pytest
@@ -20,10 +22,25 @@ import sightsmith
 from sightsmith.core.plugins import manager
 from sightsmith.core.plugins.hookspecs import hookimpl
 from sightsmith.core.util.errors import UserError
+from sightsmith.engine.pipeline.result import Result
+from sightsmith.plugins.commands.evaluate import Evaluate
+from sightsmith.plugins.commands.export import Export
+from sightsmith.plugins.commands.predict import Predict
 
 SMALL = ["task=classification", "network=mobilenet_v3_small", "network.weights=none", "image.size=32",
          "recipe=platform", "hyper.epochs=2", "hyper.batch_size=8", "trainer.precision=fp32",
          "trainer.memory_format=contiguous", "logger=[]"]
+
+
+@pytest.mark.parametrize(("function", "settings"), [
+    (sightsmith.evaluate, Evaluate), (sightsmith.export, Export), (Result.predict, Predict)])
+def test_functions_and_commands_have_the_same_defaults(function, settings):
+    keys = {field.name: None if field.default is MISSING else field.default for field in fields(settings)
+            if field.metadata["kind"] == "key"}
+    own = {name: None if parameter.default is parameter.empty else parameter.default
+           for name, parameter in inspect.signature(function).parameters.items()}
+    shared = keys.keys() & own.keys()
+    assert shared and {name: keys[name] for name in shared} == {name: own[name] for name in shared}
 
 
 @pytest.mark.slow

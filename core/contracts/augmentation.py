@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import Field, dataclass, field
 from typing import Any, Literal
 
-from sightsmith.core.contracts.records import Record
+from sightsmith.core.contracts.record import Record
 
 
 @dataclass(frozen=True)

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
+from typing import Any, ClassVar
 
 from sightsmith.core.contracts.annotation import Annotation
-from sightsmith.core.contracts.records import Record
+from sightsmith.core.contracts.record import Record
 from sightsmith.core.contracts.weights import PublishedWeights
 from sightsmith.core.util.errors import UserError, near
 
@@ -67,14 +67,16 @@ class NetworkRecord(Record):
     recipe: str | None = None
     learning_rate: float | None = None
 
+    BUILDERS: ClassVar[tuple[str, ...]] = ("builder", "published", "zoo", "recipe")
+
     @cached_property
     def zoo_networks(self) -> dict[str, ZooNetwork]:
         """The options of ``network.config``, by name; empty if the record is a single network."""
-        return {entry.name: entry for entry in replace(self, builder=self.zoo).make()} if self.zoo else {}
+        return {entry.name: entry for entry in self.part("zoo").make()} if self.zoo else {}
 
     def published_weights(self, config: str | None) -> Iterable[PublishedWeights]:
         """What is published for this network, the best first."""
-        return replace(self, builder=self.published).make(self, config) if self.published else ()
+        return self.part("published").make(self, config) if self.published else ()
 
     def annotation_of(self, config: str | None) -> Annotation | None:
         """The annotation that the network trains on with ``network.config=config``; None for the task's.

@@ -1,19 +1,13 @@
-"""What plugins register: frozen records, each with a lazily imported builder.
-
-Records are created when plugins are listed, so they are cheap: no heavy library is imported before
-:meth:`Record.build`.
-"""
+"""What plugins register: a frozen record for each kind; networks and augmentations have modules of their own."""
 
 from __future__ import annotations
 
-import inspect
-import pkgutil
-import re
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, field, fields, replace
-from typing import TYPE_CHECKING, Any
+from dataclasses import asdict, dataclass, field
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from sightsmith.core.contracts.annotation import ANNOTATION_ORDER, Annotation
+from sightsmith.core.contracts.record import Record
 from sightsmith.core.util.compression import GZIP, inflated
 from sightsmith.core.util.errors import PluginError
 
@@ -21,72 +15,6 @@ if TYPE_CHECKING:
     from sightsmith.core.contracts.dataset import DatasetIndex, Writer
     from sightsmith.core.contracts.image import ImageInfo
     from sightsmith.core.contracts.schema import TaskConfig
-
-_NAME = re.compile(r"[a-z0-9][a-z0-9_.-]*")
-_BUILDER = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*")
-
-
-@dataclass(frozen=True)
-class Provider:
-    """Where a plugin comes from: its entry point's name and its distribution."""
-
-    plugin: str
-    distribution: str
-    version: str
-    target: str = ""
-
-    def __str__(self) -> str:
-        return f"{self.plugin} ({self.distribution} {self.version})"
-
-
-@dataclass(frozen=True, kw_only=True)
-class Record:
-    """A name, a one-line description, and the path of its builder, ``"package.module:attribute"``.
-
-    ``provider`` is the plugin that registered it; sightsmith sets it.
-
-    Raises ValueError for an invalid name or builder.
-    """
-
-    name: str
-    description: str
-    builder: str
-    provider: Provider | None = field(default=None, compare=False, repr=False)
-
-    def __post_init__(self) -> None:
-        if not _NAME.fullmatch(self.name):
-            raise ValueError(f"the name {self.name!r} must be lower-case letters, digits, '_', '-' and '.'")
-        if not _BUILDER.fullmatch(self.builder):
-            raise ValueError(f"the builder {self.builder!r} of {self.name!r} must be 'package.module:attribute'")
-        for entry in fields(self):
-            if isinstance(value := getattr(self, entry.name), str) and str(entry.type).startswith("tuple["):
-                raise ValueError(f"{entry.name} of {self.name!r} is the text {value!r}; it must be a tuple: "
-                                 f"({value!r},)")
-
-    def build(self) -> Any:
-        """Import the module and return the attribute that ``builder`` names."""
-        return pkgutil.resolve_name(self.builder)
-
-    def make(self, *arguments: Any, **named: Any) -> Any:
-        """Call the builder. Raises PluginError if it does not accept these arguments."""
-        builder = self.build()
-        try:
-            signature = inspect.signature(builder)
-        except ValueError:  # some functions written in C have none
-            return builder(*arguments, **named)
-        try:
-            signature.bind(*arguments, **named)
-        except TypeError as error:
-            kind = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", type(self).__name__.removesuffix("Record")).lower()
-            takes = signature.replace(return_annotation=signature.empty, parameters=[
-                parameter.replace(annotation=parameter.empty) for parameter in signature.parameters.values()])
-            called = ", ".join([*(type(argument).__name__ for argument in arguments), *(f"{name}=" for name in named)])
-            raise PluginError(
-                f"plugin {self.provider}: {kind} {self.name!r}: the builder {self.builder} takes {takes}, "
-                f"but is called with ({called}): {error}",
-                hint="report it to the plugin's author") from error
-        return builder(*arguments, **named)
-
 
 @dataclass(frozen=True, kw_only=True)
 class TaskRecord(Record):
@@ -105,6 +33,8 @@ class TaskRecord(Record):
     sample: str | None = None
     settings: str | None = None
 
+    BUILDERS: ClassVar[tuple[str, ...]] = ("builder", "sample", "settings")
+
     def __post_init__(self) -> None:
         super().__post_init__()
         _check_kinds(self.name, [self.annotation])
@@ -115,7 +45,7 @@ class TaskRecord(Record):
 
         if self.settings is None:
             return TaskConfig
-        found = replace(self, builder=self.settings).build()
+        found = self.part("settings").build()
         if not (isinstance(found, type) and issubclass(found, TaskConfig)):
             raise PluginError(f"plugin {self.provider}: the settings {self.settings} of the task {self.name!r} are not "
                               "a subclass of TaskConfig", hint="report it to the plugin's author")
@@ -141,23 +71,22 @@ class DatasetFormatRecord(Record):
     writer_check: str | None = None
     install: str = ""
 
+    BUILDERS: ClassVar[tuple[str, ...]] = ("builder", "writer", "writer_check")
+
     def __post_init__(self) -> None:
         super().__post_init__()
         _check_kinds(self.name, self.annotations)
-        for key in ("writer", "writer_check"):
-            if (builder := getattr(self, key)) is not None and not _BUILDER.fullmatch(builder):
-                raise ValueError(f"the {key} {builder!r} of {self.name!r} must be 'package.module:attribute'")
 
     def build_writer(self) -> Writer:
         """Import and return the function that ``writer`` names."""
         assert self.writer is not None
-        found: Writer = replace(self, builder=self.writer).build()
+        found: Writer = self.part("writer").build()
         return found
 
     def check_writer(self, index: DatasetIndex, infos: Mapping[str, ImageInfo]) -> None:
         """Call the function that ``writer_check`` names, if there is one. Raises UserError."""
         if self.writer_check is not None:
-            replace(self, builder=self.writer_check).build()(index, infos)
+            self.part("writer_check").build()(index, infos)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -215,9 +144,11 @@ class CommandRecord(Record):
     example: str = ""
     settings: str | None = None
 
+    BUILDERS: ClassVar[tuple[str, ...]] = ("builder", "settings")
+
     def build_settings(self) -> type[Any] | None:
         """The dataclass that declares the keys; None without one."""
-        return replace(self, builder=self.settings).build() if self.settings else None
+        return self.part("settings").build() if self.settings else None
 
 
 @dataclass(frozen=True, kw_only=True)

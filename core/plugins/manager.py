@@ -19,6 +19,7 @@ import pluggy
 
 from sightsmith.core.contracts.augmentation import AugmentationRecord
 from sightsmith.core.contracts.network_record import NetworkRecord
+from sightsmith.core.contracts.record import Provider, Record
 from sightsmith.core.contracts.records import (
     CommandRecord,
     ConfigPath,
@@ -28,9 +29,7 @@ from sightsmith.core.contracts.records import (
     ImageReaderRecord,
     LoggerRecord,
     PresetFolder,
-    Provider,
     RecipeRecord,
-    Record,
     TaskRecord,
     TunerRecord,
 )

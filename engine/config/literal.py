@@ -24,6 +24,8 @@ from sightsmith.core.util.files import typed_path
 
 T = TypeVar("T")
 
+WORDS = ("sample", "published", "backbone", "none", "null", "true", "false")
+"""Values of such keys that are no paths, whatever files there are."""
 GROUPS: Mapping[str, LiteralKind] = {"preset": "path", "base_run": "path"}
 """Groups whose options are files and folders."""
 
@@ -38,6 +40,34 @@ def as_typed(overrides: Sequence[str], plugins: Plugins, *, multirun: bool = Fal
     sweeps = multirun or any(text == "hydra.mode=MULTIRUN" or text.startswith("tuner=") and _searches(text, plugins)
                              for text in overrides)
     return [_as_typed(text, kinds, sweeps) for text in overrides]
+
+
+def from_anywhere(overrides: Sequence[str], plugins: Plugins) -> list[str]:
+    """``overrides``, in Hydra's grammar, that mean the same in every folder: what they name by a relative path and is
+    there, and the folder for runs, has its absolute path. Sweeps over paths are left as they are."""
+    kinds = _literal_keys(plugins)
+    found = []
+    for text in overrides:
+        key = text.lstrip("+").partition("=")[0]
+        parsed = _parsed(text) if key in kinds and kinds[key][0] == "path" else None
+        value = None if parsed is None or parsed.is_sweep_override() else parsed.value()
+        absolute = absolute_path(key, value) if isinstance(value, str) else None
+        found.append(text if absolute is None else _as_typed(f"{text.partition('=')[0]}={absolute}", kinds, False))
+    return found
+
+
+def absolute_path(key: str, value: str) -> str | None:
+    """The path that ``value`` of the literal ``key`` is from any folder; None if it is none, or nothing is there."""
+    path = typed_path(value)
+    names = value in WORDS or key in GROUPS and not path.suffix and os.sep not in value
+    if names or key != "output_dir" and not os.path.lexists(path):
+        return None
+    return os.path.abspath(path)
+
+
+def path_keys() -> list[str]:
+    """The keys of the schema whose values are paths."""
+    return [key for key, entry, _ in walk() if literal_kind(entry) == "path"]
 
 
 def quoted(text: str | Path) -> str:

@@ -15,7 +15,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sightsmith.core.contracts.records import Provider
+from sightsmith.core.contracts.record import Provider
 from sightsmith.core.contracts.schema import PLATFORM, PresetConfig
 from sightsmith.core.plugins.manager import Plugins
 from sightsmith.core.util.digest import digest

@@ -92,8 +92,9 @@ def build_augmentation(record: AugmentationRecord, values: Mapping[str, Any], *,
     UserError where it cannot use them."""
     values = {name: option.default for name, option in record.keys.items()} | dict(values)
     own = {name: value for name, value in values.items() if name in record.options}
+    builder = record.build()
     try:
-        made = record.build()(**own, **({"rgb": rgb} if record.colours else {}))
+        made = builder(**own, **({"rgb": rgb} if record.colours else {}))
         return CheckedAugmentation(record, made, values["probability"], values["min_epochs"],
                                    values.get("closing", 0.0))
     except (UserError, ValueError, TypeError) as error:

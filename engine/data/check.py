@@ -48,9 +48,9 @@ def check_dataset(config: Config, formats: Sequence[DatasetFormatRecord], reader
     index = to_labels(index) if annotation == "labels" else to_objects(index)
     if not for_evaluation:
         index = without_unused(index, every, config.dataset.min_images_per_class, problems)
-    samples = _limited(index.samples, config)
-    infos, left_out = _decoded(samples, readers, config, for_evaluation, problems)
-    index = replace(index, samples=tuple(sample for sample in samples if sample.name in infos))
+    annotated = _limited(index.samples, config)
+    infos, left_out = _decoded(annotated, readers, config, for_evaluation, problems)
+    index = replace(index, samples=tuple(sample for sample in annotated if sample.name in infos))
     objects = None
     index = without_misfits(index, mask_volumes(every), infos, problems)
     index = replace(index, samples=named_frames(index.samples, infos, problems))
@@ -63,7 +63,7 @@ def check_dataset(config: Config, formats: Sequence[DatasetFormatRecord], reader
     index = replace(index, samples=samples)
     problems += about_images(config, infos)
     if not for_evaluation:
-        problems += about_classes(index, config.dataset.min_images_per_class)
+        problems += about_classes(index, annotated, config.dataset.min_images_per_class, problems)
     content = {sample.key: infos[sample.name].content(sample.frame, sample.key) for sample in samples}
     prints = {sample.key: objects.prints.get(sample.key, objects.prints.get(sample.name, ""))
               for sample in samples} if objects else {}

@@ -31,6 +31,7 @@ from sightsmith.core.contracts.image import (
     SeriesError,
 )
 from sightsmith.core.contracts.records import ImageReaderRecord
+from sightsmith.core.util.errors import PluginError
 from sightsmith.core.util.text import counted
 from sightsmith.engine.data.grey_levels import digest, extent, to_picture
 from sightsmith.engine.data.image_files import BUILT_IN, JOINED, looks_like, raster_format, read_head
@@ -243,7 +244,7 @@ def _opened(path: Path, readers: Collection[ImageReaderRecord] = (), builder: st
                     yield (StackedPages(reader) if stack and reader.frames > 1 else reader), None
             elif builder is not None:
                 yield pkgutil.resolve_name(builder)(path), builder
-    except (ImageError, MemoryError):
+    except (ImageError, MemoryError, PluginError):
         raise
     except Image.DecompressionBombError as error:
         raise ImageError(f"it has more than {MAX_FRAME_PIXELS:,} pixels, and only JPEG, PNG and TIFF are read in "

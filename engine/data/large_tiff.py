@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
 
 from sightsmith.core.contracts.dataset import Tile
 from sightsmith.core.contracts.image import Array, Frame, ImageError
+from sightsmith.engine.data.extra_band import Look, kept_bands, look_of, looked_at
 from sightsmith.engine.data.grey_levels import largest
 from sightsmith.engine.data.image_limits import HOW_TO_CUT, check_large, integer_limits
 from sightsmith.engine.data.large_image import LargeImage, averaged
 from sightsmith.engine.data.tiff_directory import GREY, INVERTED, PALETTE, RGB, YCBCR, Directory
 from sightsmith.engine.data.tiff_pages import MASK, Page
+
+LOOK, LOOKS = 512, 8
+"""Side of a place, and how many of them down and across, in which is seen what a band beside the colours is."""
 
 
 class LargeTiff(LargeImage):
@@ -36,18 +42,17 @@ class LargeTiff(LargeImage):
         return self._directory(self._pages[index].number).read(self._file.filehandle, box)
 
     def described(self, index: int, values: Array) -> Frame:
-        found = self._directory(self._pages[index].number)
+        found, notes = self._directory(self._pages[index].number), self._notes
         if found.photometric == PALETTE:
             table = np.reshape(found.colormap, (3, -1)).T >> 8
             values = table.astype(np.uint8)[values[..., 0]]
-        elif found.unassociated and values.dtype.kind == "u":
-            values = _over_black(values[..., :found.bands], values[..., found.bands:found.bands + 1])
         else:
-            values = values[..., found.kept]
+            values, said = kept_bands(found, values, self._look(index, found))
+            notes += said
         whole = values.dtype.kind != "f"
         bits = 8 * values.dtype.itemsize if whole else 32
         limits = integer_limits(bits, signed=values.dtype.kind == "i") if whole else None
-        return Frame(values, largest(values), bits, limits, inverted=found.photometric == INVERTED, notes=self._notes,
+        return Frame(values, largest(values), bits, limits, inverted=found.photometric == INVERTED, notes=notes,
                      bands=3 if found.photometric in (PALETTE, YCBCR) else found.colours)
 
     def reduced(self, index: int, box: Tile, factor: int) -> Frame:
@@ -61,6 +66,11 @@ class LargeTiff(LargeImage):
         right, bottom = min(right, page.width), min(bottom, page.height)
         frame = self.described(index, page.read(self._file.filehandle, (left, top, right - left, bottom - top)))
         return replace(frame, values=averaged(frame.values, factor // shrunk))
+
+    def _look(self, index: int, found: Directory) -> Look | None:
+        stamp = os.fstat(self._file.filehandle.fileno())
+        return None if found.decisive is None else _look_once(
+            self._file.filehandle.path, self._pages[index].number, stamp.st_mtime_ns, stamp.st_size, stamp.st_ino)
 
     def _directory(self, number: int) -> Directory:
         if number not in self._directories:
@@ -80,9 +90,16 @@ def _smaller(size: tuple[int, int], pages: Sequence[Page]) -> dict[int, int]:
     return found
 
 
-def _over_black(values: Array, alpha: Array) -> Array:
-    """Integers (H, W, C) weighted by ``alpha`` (H, W, 1) of their type."""
-    white = np.iinfo(values.dtype).max
-    if bool((alpha == white).all()):
-        return values
-    return np.rint(values * (alpha / np.float32(white))).astype(values.dtype)
+@lru_cache(maxsize=2**12)
+def _look_once(path: str, number: int, *stamp: int) -> Look | None:
+    """What the decisive band of a page of a file looks like in places that are spread over it."""
+    import tifffile
+
+    with tifffile.TiffFile(path) as file:
+        found = Directory(file.pages[number])
+        across, down = (range(0, side, max(LOOK, side // LOOKS)) for side in (found.width, found.height))
+        places = ((left, top, min(LOOK, found.width - left), min(LOOK, found.height - top))
+                  for top in down for left in across)
+        bands = [looked_at(found, found.read(file.filehandle, place)) for place in places]
+    known = [band for band in bands if band is not None]
+    return look_of(known) if known else None

@@ -11,22 +11,18 @@ import numpy as np
 from PIL import Image, ImageFile, UnidentifiedImageError
 
 from sightsmith.core.contracts.image import Array, Frame, ImageError
-from sightsmith.engine.data.grey_levels import largest, strips
+from sightsmith.engine.data.extra_band import NO_ALPHA, look_of, over_black
+from sightsmith.engine.data.grey_levels import largest
 from sightsmith.engine.data.image_limits import check_pnm, check_scans, check_size, integer_limits
 from sightsmith.engine.data.large_files import opened_large
 from sightsmith.engine.data.large_image import LargeImage
 from sightsmith.engine.data.orientation import ORIENTATION, keep_from_mapping, upright
 from sightsmith.engine.data.tiff_bands import Bands, opened_bands
+from sightsmith.engine.data.tiff_directory import PREMULTIPLIED
 from sightsmith.engine.data.tiff_pages import OTHER_PAGES, Page, image_pages
 
 BITS, PHOTOMETRIC, EXTRA_SAMPLES, SAMPLE_FORMAT = 258, 262, 338, 339
 """TIFF and EXIF tags."""
-PREMULTIPLIED = 1
-"""The value of ExtraSamples for transparency that has darkened the colours already."""
-BAND_LEVELS = 32
-"""A band of transparency has fewer values than this, or its most pixels are fully opaque or transparent."""
-NO_ALPHA = ("a band that is declared as transparency but looks like other data (such as near infra-red) is left out, "
-            "and the colours are as stored,")
 
 
 @contextmanager
@@ -135,11 +131,10 @@ class Raster:
         notes: tuple[str, ...] = ()
         if pages[0].shape[2] == 4:
             alpha = pages[0][..., 3]
-            note = _about_band(tags, alpha, 65535)
-            if note:
-                notes = (note,)
+            if tags and look_of([alpha]) == "data":
+                notes = (NO_ALPHA,)
             elif PREMULTIPLIED not in tags.get(EXTRA_SAMPLES, ()):
-                values = _over_black(values, alpha)
+                values = over_black(values, alpha)
         return values[..., :1] if form == "PNG" and self._head[25] == 4 else values, notes
 
 
@@ -154,29 +149,9 @@ def _eight_bits(image: Image.Image, tags: Mapping[int, Any]) -> tuple[Array, tup
     mode = "L" if image.mode in ("1", "L", "LA", "La") else "RGB"
     if not image.has_transparency_data:
         return np.array(image.convert(mode)), ()
-    note = _about_band(tags, np.array(image.getchannel("A")), 255) if tags and image.mode in ("LA", "RGBA") else None
-    if note or image.mode == "RGBA" and PREMULTIPLIED in tags.get(EXTRA_SAMPLES, ()):
-        return np.array(image)[..., :len(mode)], (note,) if note else ()
+    banded = image.mode in ("LA", "La", "RGBA")
+    data = tags and banded and look_of([np.array(image.getchannel(len(mode)))]) == "data"
+    if data or banded and PREMULTIPLIED in tags.get(EXTRA_SAMPLES, ()):
+        return np.array(image)[..., :len(mode)], (NO_ALPHA,) if data else ()
     image = image.convert(f"{mode}A")
     return np.array(Image.composite(image.convert(mode), Image.new(mode, image.size), image.getchannel("A"))), ()
-
-
-def _about_band(tags: Mapping[int, Any], band: Array, white: int) -> str | None:
-    """Why ``band`` (H, W), which a TIFF declares to be transparency, is none; None if it is, and for other formats.
-
-    Transparency is mostly all or nothing, and a fade has few levels in an image of usual depth; near infra-red and
-    other data have many, and few pixels at the ends.
-    """
-    if not tags or bool((band == white).all()):
-        return None
-    levels = np.bincount(band.ravel(), minlength=white + 1)
-    between = band.size - levels[0] - levels[white]
-    return NO_ALPHA if 2 * between > band.size and np.count_nonzero(levels) >= BAND_LEVELS else None
-
-
-def _over_black(values: Array, alpha: Array) -> Array:
-    """(H, W, C) uint16 weighted by alpha (H, W)."""
-    result = np.empty(values.shape, np.uint16)
-    for rows in strips(values):
-        result[rows] = np.rint(values[rows] * (alpha[rows, :, None] / 65535))
-    return result

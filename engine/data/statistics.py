@@ -57,6 +57,19 @@ def describe(dataset: CheckedDataset, image: ImageConfig) -> dict[str, Any]:
     }
 
 
+def in_words(value: Any) -> str:
+    """A value of :func:`describe` for people."""
+    if isinstance(value, dict):
+        return ", ".join(f"{key.replace('_', ' ')} "
+                         + (" to ".join(map(str, item)) if isinstance(item, list) else in_words(item))
+                         for key, item in value.items())
+    if isinstance(value, list):
+        return ", ".join(map(in_words, value))
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return f"{value:,}" if isinstance(value, int) else f"{value:.4g}" if isinstance(value, float) else str(value)
+
+
 def _about_volumes(infos: Mapping[str, ImageInfo]) -> dict[str, Any]:
     """How the slices of volumes lie, in mm: all together, and for each to map results back."""
     found = {name: info.geometry for name, info in infos.items() if info.geometry is not None}

@@ -11,13 +11,12 @@ from typing import Any
 import numpy as np
 
 from sightsmith.core.contracts.image import Frame, ImageError, PartReader, Reader
+from sightsmith.engine.data.extra_band import kept_bands, look_of, looked_at
 from sightsmith.engine.data.grey_levels import largest
 from sightsmith.engine.data.image_limits import check_size, integer_limits
 from sightsmith.engine.data.orientation import upright
 from sightsmith.engine.data.tiff_directory import GREY, INVERTED, RGB, SEPARATE, Directory
 from sightsmith.engine.data.tiff_pages import Page
-
-NO_TRANSPARENCY = "transparency beside other bands than the colours is not applied"
 
 
 @contextmanager
@@ -56,16 +55,15 @@ class Bands:
             raise ImageError(f"its pages do not have the same bands: the first has {self._first.bands}, another "
                              f"{found.bands}")
         check_size(*self.size, channels=found.samples)
-        values = found.read(self._file.filehandle)[..., found.kept]
-        colours, notes = found.colours, self._notes + (NO_TRANSPARENCY,) * found.transparency
+        stored = found.read(self._file.filehandle)
+        band = looked_at(found, stored)
+        values, notes = kept_bands(found, stored, None if band is None else look_of([band]))
         whole = values.dtype.kind != "f"
-        if whole and values.shape[2] == colours + 1 and bool((values[..., -1] == np.iinfo(values.dtype).max).all()):
-            values = values[..., :-1]  # opaque everywhere
         bits = 8 * values.dtype.itemsize if whole else 32
         limits = integer_limits(bits, signed=values.dtype.kind == "i") if whole else None
         values = upright(values, found.orientation)
-        return Frame(values, largest(values), bits, limits, inverted=found.photometric == INVERTED, notes=notes,
-                     bands=colours, orientation=found.orientation)
+        return Frame(values, largest(values), bits, limits, inverted=found.photometric == INVERTED,
+                     notes=self._notes + notes, bands=found.colours, orientation=found.orientation)
 
 
 class StackedPages:

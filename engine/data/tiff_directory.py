@@ -19,8 +19,8 @@ from sightsmith.core.contracts.image import Array, ImageError
 from sightsmith.engine.data.image_limits import MAX_VALUES, check_jpeg_scans
 from sightsmith.engine.data.orientation import ORIENTATION
 
-UNSPECIFIED, UNASSOCIATED = 0, 2
-"""The values of ExtraSamples that is no transparency, and transparency that has not darkened the colours."""
+UNSPECIFIED, PREMULTIPLIED, UNASSOCIATED = 0, 1, 2
+"""The values of ExtraSamples that is no transparency, transparency that has darkened the colours, and that has not."""
 NO_PREDICTOR, DIFFERENCING, FLOATING = 1, 2, 3
 INVERTED, GREY, RGB, PALETTE, YCBCR, SEPARATE = 0, 1, 2, 3, 6, 2
 """Values of PhotometricInterpretation and PlanarConfiguration."""
@@ -66,9 +66,21 @@ class Directory:
         self.width, self.height = int(page.imagewidth), int(page.imagelength)
         self.unassociated = extra == [UNASSOCIATED]
         self.bands, self.transparency = len(self.kept), len(self.kept) < self.samples
-        odd = isinstance(page.bitspersample, int) and page.bitspersample > 8 or self.samples == 2
+        odd = (isinstance(page.bitspersample, int) and page.bitspersample > 8 or self.samples == 2
+               or extra == [PREMULTIPLIED])
         self.odd_planes = odd and self.samples > 1 and int(page.planarconfig) == SEPARATE
+        # Grey or RGB with transparency alone.
+        self.fades = len(extra) == 1 and self.transparency and (
+            self.bands == 1 or self.bands == 3 and self.photometric != GREY)
         self._kept: dict[int, Array] = {}
+
+    @property
+    def decisive(self) -> int | None:
+        """The sample whose values decide what is kept: the transparency of what :attr:`fades`, or a single band beside
+        the colours; None if there is none."""
+        if self.fades:
+            return self.samples - 1
+        return self.kept[-1] if self.bands == self.colours + 1 > 1 else None
 
     def read(self, file: Any, box: Tile | None = None) -> Array:
         """(height, width, samples) as stored, of the machine's byte order: the whole page or its part ``box``, of which

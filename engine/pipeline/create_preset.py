@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from sightsmith.core.contracts.keys import is_among
-from sightsmith.core.contracts.records import Provider
+from sightsmith.core.contracts.record import Provider
 from sightsmith.core.contracts.schema import Config, PresetConfig
 from sightsmith.core.plugins.manager import Plugins
 from sightsmith.core.util.errors import Problem, UserError

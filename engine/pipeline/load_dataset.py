@@ -49,7 +49,7 @@ def _read(config: Config, plugins: Plugins, report: Callable[[str], None], *, fo
         if task.sample is None:
             raise UserError(f"The task {task.name} has no embedded data set.", hint="type dataset.root=FOLDER")
         folder = cache_dir() / "samples" / task.name
-        dataclasses.replace(task, builder=task.sample).make(folder)
+        task.part("sample").make(folder)
         config = dataclasses.replace(config, dataset=dataclasses.replace(config.dataset, root=str(folder)))
     annotation = plugins.network(config.network.name).annotation_of(config.network.config) or task.annotation
     return check_dataset(config, list(plugins.dataset_formats.values()), list(plugins.image_readers.values()),

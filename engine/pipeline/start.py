@@ -14,8 +14,8 @@ from sightsmith.core.contracts.plan import Plan
 from sightsmith.core.contracts.schema import Config
 from sightsmith.core.util.errors import NonFiniteLossError, StoppedError, UserError
 from sightsmith.core.util.files import ensure_writable, typed_path
+from sightsmith.engine.config.literal import absolute_path, from_anywhere
 from sightsmith.engine.data.class_map import read_class_map
-from sightsmith.engine.pipeline.load_dataset import SAMPLE
 from sightsmith.engine.pipeline.prepare import prepare
 from sightsmith.engine.pipeline.result import Result
 from sightsmith.engine.pipeline.stages import RunContext
@@ -37,7 +37,7 @@ def start(config: Config, overrides: Sequence[str], plugins: Plugins, sweep_fold
 
     ``sweep_folder`` is the folder of the run if a sweep starts it. Raises UserError, NonFiniteLossError, StoppedError.
     """
-    config = with_absolute_paths(config)
+    config, overrides = with_absolute_paths(config), from_anywhere(overrides, plugins)
     if sweep_folder is not None:
         with claimed(distributed.device_count(config.trainer.devices), config.tuner.runs_per_device):
             return _on_devices(_train, config, list(overrides), plugins, sweep_folder)
@@ -48,16 +48,16 @@ def start(config: Config, overrides: Sequence[str], plugins: Plugins, sweep_fold
 
 
 def with_absolute_paths(config: Config) -> Config:
-    """``config`` with the paths of its data and of its base run from any folder, and with the names of a class map
+    """``config`` with the paths of its data, weights and base run from any folder, and with the names of a class map
     instead of its file: a run is used from others later. Raises UserError."""
-    root, base_run = config.dataset.root, config.base_run.path
     if config.dataset.class_map is not None:
         names = json.dumps(read_class_map(config.dataset.class_map), ensure_ascii=False)
         config = replace(config, dataset=replace(config.dataset, class_map=names))
-    if root != SAMPLE and os.path.exists(typed_path(root)):
-        config = replace(config, dataset=replace(config.dataset, root=os.path.abspath(typed_path(root))))
-    if base_run is not None and os.path.exists(typed_path(base_run)):
-        config = replace(config, base_run=replace(config.base_run, path=os.path.abspath(typed_path(base_run))))
+    for node, key in (("dataset", "root"), ("network", "weights"), ("base_run", "path")):
+        part = getattr(config, node)
+        value = getattr(part, key)
+        if value is not None and (path := absolute_path(f"{node}.{key}", value)) is not None:
+            config = replace(config, **{node: replace(part, **{key: path})})
     return config
 
 

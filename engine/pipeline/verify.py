@@ -96,6 +96,22 @@ def print_checks(checks: Iterable[Check]) -> None:
         print(f"{item.part:<8}  {item.state:<{len(UNKNOWN)}}  {item.text}".rstrip())
 
 
+def closing(path: Path, checks: Sequence[Check], again: Rerun | None) -> str:
+    """One sentence of what was compared, and with what result."""
+    found = {state: [item.part for item in checks if item.state == state] for state in (SAME, CHANGED, UNKNOWN)}
+    if len(found[SAME]) == len(checks):
+        said = f"all {len(checks)} parts are as the lock file has them"
+    else:
+        said = f"of {len(checks)} parts, {len(found[SAME])} are as the lock file has them" + "".join(
+            f", {len(parts)} {'has' if len(parts) == 1 else 'have'} changed ({', '.join(parts)})" if state == CHANGED
+            else f", {len(parts)} cannot be checked ({', '.join(parts)})"
+            for state, parts in found.items() if state != SAME and parts)
+    if again is not None:
+        other = "other weights" if again.differing else "the same weights, but other metrics"
+        said += f"; training it again gave {'the same weights and metrics' if again.same else other}"
+    return f"{path.name}: {said}"
+
+
 @dataclass(frozen=True)
 class Rerun:
     """A run compared with its rerun.

@@ -17,7 +17,7 @@ from sightsmith.core.contracts.schema import ImageConfig
 from sightsmith.core.util.text import counted
 from sightsmith.engine.data.masks import IGNORED, semantic_map
 from sightsmith.engine.data.near_duplicates import Pair
-from sightsmith.engine.data.statistics import describe, under_represented
+from sightsmith.engine.data.statistics import describe, in_words, under_represented
 from sightsmith.engine.data.thumbnails import SHOWN, blended, load_rgb, load_rgb_part, palette, scaled_box, shown_bands
 from sightsmith.engine.report.page import render, write_page
 
@@ -74,17 +74,10 @@ def _statistics(summary: Mapping[str, Any]) -> Section:
     for key in ("annotation", "multi_label", "negatives", "sizes", "channels", "mean", "std", "bits", "modalities",
                 "volumes", "groups", "mask_coverage"):
         if summary.get(key) not in (None, [], {}):
-            rows.append((key.replace("_", " "), _text(summary[key])))
-    rows += [(f"objects, {key.replace('_', ' ')}", _text(value))
+            rows.append((key.replace("_", " "), in_words(summary[key])))
+    rows += [(f"objects, {key.replace('_', ' ')}", in_words(value))
              for key, value in summary.get("objects", {}).items() if key != "classes"]
     return Section("Statistics", header=("", ""), rows=tuple(rows), name="statistics")
-
-
-def _text(value: Any) -> str:
-    if isinstance(value, dict):
-        return ", ".join(f"{key.replace('_', ' ')} {item:.4g}" if isinstance(item, float | int) else
-                         f"{key.replace('_', ' ')} {' to '.join(map(str, item))}" for key, item in value.items())
-    return ", ".join(map(str, value)) if isinstance(value, list) else str(value)
 
 
 def _pairs(pairs: Sequence[Pair], dataset: CheckedDataset, image: ImageConfig) -> Section:

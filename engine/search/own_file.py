@@ -6,11 +6,15 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from omegaconf import DictConfig, OmegaConf
+
 from sightsmith.core.contracts.keys import walk
 from sightsmith.core.contracts.schema import MANUAL, Config
+from sightsmith.core.plugins.manager import Plugins
 from sightsmith.core.util.errors import UserError, near
 from sightsmith.core.util.files import typed_path
 from sightsmith.core.util.reading import read_yaml
+from sightsmith.engine.config.literal import from_anywhere, path_keys
 from sightsmith.engine.search.keywords import as_overrides
 
 OWN = {"--config-name": "-cn", "--config-dir": "-cd"}
@@ -77,6 +81,19 @@ def spelled_out(hydra: Mapping[str, Any], config: Config, typed: Sequence[str]) 
     own = [*chosen, f"logger=[{','.join(config.logger)}]", *as_overrides(values)]
     keys = {text.lstrip("+").partition("=")[0] for text in typed}
     return [*(text for text in own if text.lstrip("+").partition("=")[0] not in keys), *typed]
+
+
+def own_paths(hydra: Mapping[str, Any], config: DictConfig, plugins: Plugins) -> list[str]:
+    """Overrides with the absolute paths of what the user's own file names by relative ones: a search is resumed with
+    its file, perhaps in another folder."""
+    file = own_file(hydra)
+    if file is None:
+        return []
+    typed = {text.lstrip("+").partition("=")[0] for text in hydra["overrides"]["task"]}
+    names = {*_keys(read_yaml(file, {}))} - typed
+    values: Any = {key: OmegaConf.select(config, key) for key in path_keys() if key in names}
+    found = as_overrides({key: value for key, value in values.items() if isinstance(value, str)})
+    return [text for text, before in zip(from_anywhere(found, plugins), found, strict=True) if text != before]
 
 
 def _keys(content: Mapping[str, Any], prefix: str = "") -> Iterator[str]:

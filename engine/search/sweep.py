@@ -7,7 +7,7 @@ resumes: finished trials are kept, started ones continue.
 from __future__ import annotations
 
 import shlex
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -25,7 +25,7 @@ from sightsmith.core.plugins.manager import Plugins
 from sightsmith.core.util.errors import StoppedError, UserError
 from sightsmith.core.util.files import ensure_writable, resolved_path
 from sightsmith.engine.config.compose import resolve, without_hydra
-from sightsmith.engine.config.literal import quoted, without_interpolation
+from sightsmith.engine.config.literal import from_anywhere, quoted, without_interpolation
 from sightsmith.engine.pipeline.console import console
 from sightsmith.engine.runs.next_commands import next_lines
 from sightsmith.engine.runs.run_dir import FINISHED
@@ -33,7 +33,7 @@ from sightsmith.engine.search.asynchronous import TrainHere, run_asynchronously
 from sightsmith.engine.search.budget import Budget
 from sightsmith.engine.search.hydra_task import HydraTask
 from sightsmith.engine.search.launcher import TrialLauncher, is_serial
-from sightsmith.engine.search.own_file import own_file
+from sightsmith.engine.search.own_file import own_file, own_paths
 from sightsmith.engine.search.scheduler import finish_best, run_batches
 from sightsmith.engine.search.suggestions import ensure_valid
 from sightsmith.engine.search.sweep_plan import SweepPlan
@@ -64,8 +64,11 @@ def run_sweep(config: DictConfig, context: HydraContext, task_function: TaskFunc
     assert isinstance(task_function, HydraTask)
     plugins, loader = task_function.plugins, context.config_loader
     record = plugins.tuner(config.tuner.name)
-    command = _command(config, record)
-    parsed = OverridesParser.create(config_loader=loader).parse_overrides(list(overrides))
+    hydra: Any = OmegaConf.to_container(config.hydra, resolve=False)
+    paths = own_paths(hydra, config, plugins)
+    command = _command(hydra, [*hydra["overrides"]["task"], *paths], record, plugins)
+    overrides = from_anywhere([*overrides, *paths], plugins)
+    parsed = OverridesParser.create(config_loader=loader).parse_overrides(overrides)
     resume = next((str(item.value()) for item in parsed if item.key_or_group == RESUME), "false")
     parsed = [item for item in parsed if item.key_or_group not in SWEEP_FREE_KEYS]
     lines = [str(item.input_line) for item in parsed]
@@ -110,10 +113,9 @@ def _plan(parsed: Sequence[Override], config: DictConfig, loader: ConfigLoader, 
     return SweepPlan.by_hand(parsed)
 
 
-def _command(config: DictConfig, record: TunerRecord) -> list[str]:
-    """The command that started this sweep, without what resuming it adds."""
-    hydra: Any = OmegaConf.to_container(config.hydra, resolve=False)
-    overrides = [text for text in (*hydra["overrides"]["task"], *hydra["overrides"]["hydra"])
+def _command(hydra: Mapping[str, Any], overrides: Sequence[str], record: TunerRecord, plugins: Plugins) -> list[str]:
+    """The command that started this sweep, as it is typed in any folder, without what resuming it adds."""
+    overrides = [text for text in (*from_anywhere(overrides, plugins), *hydra["overrides"]["hydra"])
                  if not text.lstrip("+").startswith((RESUME, "hydra.mode="))]
     file = own_file(hydra)
     flags = [] if file is None else ["--config-name", str(file.with_suffix(""))]

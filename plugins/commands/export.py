@@ -23,7 +23,8 @@ class Export(LabelledData):
 
     run: Path = key("the run: its folder, its name, or last", metavar="RUN", offers="runs",
                     elsewhere=("model", "weights"))
-    format: str = key("the file format: `sightsmith list exporters`", metavar="FORMAT", offers="export_formats")
+    format: str = key("the file format: `sightsmith list exporters`", "onnx", metavar="FORMAT",
+                      offers="export_formats")
     tolerance: float = key("maximum difference of an output", 0.001, low=0, high=1)
     output_dir: Path | None = key("folder for the results, by default RUN/exports", None, metavar="FOLDER",
                                    offers="files")

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sightsmith.core.contracts.annotation import can_derive
-from sightsmith.core.contracts.records import Provider, Record
+from sightsmith.core.contracts.record import Provider, Record
 from sightsmith.core.util.reading import parse_yaml
 from sightsmith.engine.config.presets import Damaged, Preset, load_presets
 from sightsmith.engine.runs.listing import list_runs

@@ -25,7 +25,7 @@ def sightsmith_commands() -> list[CommandRecord]:
                  "run=last dataset.root=new_photos", settings="Evaluate"),
         _command("predict", "run=last input=photos [format=labelme]", "predict images",
                  "run=last input=photos format=labelme", settings="Predict"),
-        _command("export", "run=last format=onnx", "export the model for other programs",
+        _command("export", "run=last [format=torchscript]", "export the model for other programs",
                  "run=last format=onnx", settings="Export"),
         _command("serve", "run=last [port=8000]", "serve predictions over HTTP",
                  "run=last port=8000, then curl --data-binary @photo.jpg localhost:8000/predict",

@@ -10,9 +10,11 @@ from typing import TYPE_CHECKING, Any
 
 from sightsmith.core.util.text import format_metric, one_line
 from sightsmith.engine.config.presets import Preset, choice_of, data_rows
-from sightsmith.engine.data.statistics import describe
+from sightsmith.engine.data.statistics import describe, in_words
 
 if TYPE_CHECKING:
+    from rich.console import Console
+
     from sightsmith.core.contracts.dataset import CheckedDataset
     from sightsmith.core.contracts.schema import ImageConfig
 
@@ -156,11 +158,21 @@ def _cell(column: str, value: Any) -> str:
 
 
 def print_dataset(dataset: CheckedDataset, image: ImageConfig) -> None:
-    """Print the statistics and warnings of a checked data set; ``image`` as in its :func:`describe`."""
+    """Print the statistics and warnings of a checked data set; ``image`` as in its :func:`describe`. Where none of its
+    images can be used there are no statistics."""
     from rich.console import Console
-    from rich.table import Table
 
     console = Console(highlight=False, markup=False)
+    if dataset.index.samples:
+        _print_statistics(console, dataset, image)
+    for problem in dataset.problems:
+        if problem.severity == "warning":
+            console.print(f"warning: {problem}")
+
+
+def _print_statistics(console: Console, dataset: CheckedDataset, image: ImageConfig) -> None:
+    from rich.table import Table
+
     summary = describe(dataset, image)
     objects = summary.get("objects", {}).get("classes", {})
     header = ["class", "training images", "validation images"]
@@ -174,12 +186,9 @@ def print_dataset(dataset: CheckedDataset, image: ImageConfig) -> None:
             "groups"]
     for key in keys + ["multi_label"] * (summary["annotation"] == "labels"):
         if summary.get(key) not in (None, [], {}):
-            console.print(f"{key.replace('_', ' ')}: {one_line(str(summary[key]))}")
+            console.print(f"{key.replace('_', ' ')}: {one_line(in_words(summary[key]))}")
     for key, value in summary.get("objects", {}).items():
         if key != "classes":
-            console.print(f"objects, {key.replace('_', ' ')}: {value}")
+            console.print(f"objects, {key.replace('_', ' ')}: {in_words(value)}")
     for name, part in summary.get("mask_coverage", {}).items():
         console.print(f"mask coverage, {one_line(name)}: {100 * part:.2g} %")
-    for problem in dataset.problems:
-        if problem.severity == "warning":
-            console.print(f"warning: {problem}")

@@ -41,6 +41,6 @@ def verify_command(arguments: list[str], plugins: Plugins) -> int:
             again = verify.train_again(run, checks, plugins)
     if options.json:
         print_json({"checks": [asdict(item) for item in checks], "rerun": again and again.to_json()})
-    elif again is not None:
-        print(*again.lines(), sep="\n")
+    else:
+        print(*(again.lines() if again else ()), verify.closing(run, checks, again), sep="\n")
     return 0 if all(item.state == verify.SAME for item in checks) and (again is None or again.same) else 1

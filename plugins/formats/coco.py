@@ -132,10 +132,13 @@ class CocoFile:
             name = str(name).strip() if isinstance(name, (str, int)) and not isinstance(name, bool) else ""
             if number is None or not name:
                 self._add_problem(f"a category lacks an id or a name: {str(category)[:80]}")
+                if number is not None:
+                    self.categories.setdefault(number, str(number))
             elif number in self.categories:
                 self._add_problem(f"the category id {number} is duplicated")
             elif name in self.categories.values():
                 self._add_problem(f"the category name {name!r} is duplicated")
+                self.categories[number] = name
             else:
                 self.categories[number] = name
 
@@ -187,9 +190,9 @@ class CocoFile:
             number, category = read_id(annotation.get("image_id")), read_id(annotation.get("category_id"))
             source_id = f"annotation {annotation.get('id', '')}".rstrip()
             if number is None or number not in labels:
-                self._add_problem(f"the {source_id} refers to the image id {number}, which is not in 'images'")
+                self._add_reference(source_id, "image", number, "images")
             elif category is None or category not in self.categories:
-                self._add_problem(f"the {source_id} refers to the category id {category}, which is not in 'categories'")
+                self._add_reference(source_id, "category", category, "categories")
             else:
                 labels[number].add(self.categories[category])
                 item, faults = read_object(annotation, self.categories[category], source_id, sizes[number])
@@ -206,6 +209,12 @@ class CocoFile:
         except ValueError as error:
             self._add_problem(*error.args)
             return None
+
+    def _add_reference(self, source_id: str, what: str, number: int | str | None, key: str) -> None:
+        """A problem of an annotation that refers to none of the entries ``key``, unless that is told of all: there are
+        none."""
+        if self._parts[key]:
+            self._add_problem(f"the {source_id} refers to the {what} id {number}, which is not in {key!r}")
 
     def _add_problem(self, message: str, hint: str | None = None) -> None:
         self._problems.append(Problem(message, file=self._name, hint=hint))

@@ -65,6 +65,7 @@ class LabelCsv:
         columns, rows = read_rows(table, root, problems)
         finder = ImageFinder(root, ("", OLDER_FOLDER))
         images: dict[str, _Image] = {}
+        faulty: set[int] = set()
         for row in rows:
             try:
                 place = finder.find_frame(row.path)
@@ -74,6 +75,7 @@ class LabelCsv:
             except ValueError as error:
                 message, hint = (*error.args, None)[:2]
                 problems.append(Problem(message, file=table.name, line=row.line, hint=hint))
+                faulty.add(row.line)
         problems += finder.problems(table.name)
         classes = tuple(sorted({label for image in images.values() for label in image.labels}, key=natural_order))
         samples = []
@@ -81,8 +83,9 @@ class LabelCsv:
             labels = tuple(label for label in classes if label in image.labels
                            and (columns != 3 or image.labels[label].values == ("1",)))
             if columns == 2 and not labels:
-                problems.append(Problem("the image has no class and is ignored", file=table.name, line=image.line,
-                                        severity="warning"))
+                if image.line not in faulty:
+                    problems.append(Problem("the image has no class and is ignored", file=table.name, line=image.line,
+                                            severity="warning"))
                 continue
             path, frame = image.place
             samples.append(Sample(path, relative_name(path, root), labels, frame, file=table.name, line=image.line,
@@ -139,6 +142,6 @@ def _about_unlisted(root: Path, images: dict[str, _Image], problems: list[Proble
     listed_files = {image.place.path for image in images.values()}
     unlisted = [relative_name(path, root) for path in walk_files(root)
                 if is_image(path) and path not in listed_files]
-    if unlisted:
+    if unlisted and images:
         problems.append(Problem(f"{counted(len(unlisted), 'image has no row and is', 'images have no row and are')} "
                                 f"ignored: {listed(unlisted)}", severity="warning"))

@@ -104,8 +104,10 @@ def _names(content: dict[Any, Any], file: str, problems: list[Problem]) -> dict[
         elif isinstance(name, bool) or not isinstance(name, (str, int)) or not str(name).strip():
             problems.append(Problem(f"names: YAML reads the name of class {number} as {type(name).__name__}, not text",
                                     file=file, hint="put the name in quotes"))
+            names[number] = str(name).strip() or str(number)  # its objects are no problems of their own
         elif str(name).strip() in names.values():
             problems.append(Problem(f"names: the class {str(name).strip()!r} is duplicated", file=file))
+            names[number] = str(name).strip()
         else:
             names[number] = str(name).strip()
     if not pairs:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import replace
 
 from sightsmith.plugin import (
     Config,
@@ -31,5 +30,5 @@ def published(config: Config, task: TaskRecord, network: NetworkRecord, data: Da
     if network.recipe is None:
         raise UserError(f"recipe=published: nothing is known of how the network {network.name} was trained",
                         hint="type recipe=default")
-    found: Recommendation = replace(network, builder=network.recipe).make(config, task, network, data, fixed)
+    found: Recommendation = network.part("recipe").make(config, task, network, data, fixed)
     return found

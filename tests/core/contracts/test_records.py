@@ -8,7 +8,8 @@ from types import ModuleType
 import pytest
 
 from sightsmith.core.contracts.network_record import NetworkRecord
-from sightsmith.core.contracts.records import LoggerRecord, Provider
+from sightsmith.core.contracts.record import Provider
+from sightsmith.core.contracts.records import LoggerRecord
 from sightsmith.core.plugins.hookspecs import hookimpl
 from sightsmith.core.plugins.manager import Plugins
 from sightsmith.core.util.errors import PluginError

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from large_images import COLUMNS, HEIGHT, JPEGS, LOSSLESS, ROWS, SMOOTH, WIDTH, everything_is_large, pillow, tiff
+from large_images import COLUMNS, EXTRA, HEIGHT, JPEGS, LOSSLESS, ROWS, SMOOTH, WIDTH, everything_is_large, pillow, tiff
 from PIL import Image
 from reading import picture_values
 
@@ -16,6 +16,7 @@ from sightsmith.core.contracts.dataset import Sample
 from sightsmith.core.contracts.image import ImageError
 from sightsmith.core.contracts.schema import ImageConfig
 from sightsmith.engine.data import image_limits, images, unpacked
+from sightsmith.engine.data.extra_band import NO_ALPHA
 from sightsmith.engine.data.images import probe
 from sightsmith.engine.data.large_image import LargeImage, averaged, reduction
 from sightsmith.engine.data.mask_files import MaskError, count_values
@@ -65,6 +66,17 @@ def test_parts_are_those_of_the_whole_image(file, name):
     checked = images._probe(sample.path, (), False, None)
     assert (checked.width, checked.height, checked.channels, checked.bits, checked.monochrome, checked.blank) == (
         info.width, info.height, info.channels, info.bits, info.monochrome, info.blank)
+
+
+@pytest.mark.parametrize("name", EXTRA)
+def test_a_band_beside_the_colours_is_the_same_in_parts(file, name):
+    sample, info, whole = file(name, EXTRA[name])
+    assert np.array_equal(part_of(sample, (0, 100, WIDTH, HEIGHT - 100)).values, whole.values[100:])
+    checked = images._probe(sample.path, (), False, None)
+    assert (checked.notes, checked.channels, checked.colours, checked.monochrome, checked.blank) == (
+        info.notes, info.channels, info.colours, info.monochrome, info.blank)
+    if name.startswith("data-unassalpha"):
+        assert checked.notes == (NO_ALPHA,)
 
 
 @pytest.mark.parametrize("name", ["tiles.tif", "rgb.png", "rgb.jpg", "deep.tif", "float.tif", "grey.tif"])

@@ -9,7 +9,7 @@ import torch
 from test_verify import PRESET
 
 import sightsmith
-from sightsmith.core.contracts.records import Provider
+from sightsmith.core.contracts.record import Provider
 from sightsmith.engine.pipeline.verify import check_run, train_again
 from sightsmith.engine.runs.checkpoint import tensors_digest
 

@@ -29,7 +29,7 @@ from safetensors.torch import save_file
 from torchvision.models import get_model
 
 import sightsmith
-from sightsmith.core.contracts.records import Provider
+from sightsmith.core.contracts.record import Provider
 from sightsmith.core.contracts.schema import PresetConfig
 from sightsmith.core.util.errors import UserError
 from sightsmith.engine.config.compose import compose
@@ -42,8 +42,7 @@ from sightsmith.engine.runs import published as published_module
 from sightsmith.engine.runs.checkpoint import load_tree, save_tree
 
 TRAIN = ["task=classification", "network=mobilenet_v3_small", "recipe=platform", "image.size=32", "hyper.epochs=1",
-         "hyper.batch_size=8",
-         "hyper.optimizer=adamw", "dataset.validation_percentage=25", "logger=[]"]
+         "hyper.batch_size=8", "hyper.optimizer=adamw", "dataset.validation_percentage=25", "logger=[]"]
 PRESET = Preset("cats", "classification", "mobilenet_v3_small",
                 PresetConfig("cats", title="Cats and dogs", annotation="single-label", classes=["cat", "dog"]),
                 Provider("tests", "sightsmith", "0"), {"network": {"weights": "none"}, "image": {"size": 32}})
@@ -83,7 +82,7 @@ def test_an_unchanged_run_is_the_same(run, capsys):
     assert states(run) == dict.fromkeys(
         ("data", "split", "weights", "config", "preset", "packages", "python", "platform", "bundle"), SAME)
     code, output = verify(capsys, f"run={run}")
-    assert code == 0, output
+    assert code == 0 and output.endswith(f"\n{run.name}: all 9 parts are as the lock file has them\n"), output
     code, output = verify(capsys, f"run={run}", "--json")
     assert code == 0
     assert {item["state"] for item in json.loads(output)["checks"]} == {SAME}
@@ -101,11 +100,12 @@ def test_a_change_is_found_and_named(place, run, capsys, change, parts):
     for part in parts:
         [line] = [line for line in output.splitlines() if line.startswith(f"{part} ")]
         assert CHANGED in line
+    assert f"of 9 parts, {9 - len(parts)} are as the lock file has them, {len(parts)} ha" in output.splitlines()[-1]
 
 
 def test_packages_python_and_platform(run, monkeypatch):
-    now = lock_module.version
-    monkeypatch.setattr(lock_module, "version", lambda name: "9.9" if name == "torch" else now(name))
+    now = lock_module._version
+    monkeypatch.setattr(lock_module, "_version", lambda name: "9.9" if name == "torch" else now(name))
     monkeypatch.setattr("platform.python_version", lambda: "3.99.0")
     monkeypatch.setattr("platform.platform", lambda: "elsewhere")
     was = json.loads((run / "lock.json").read_text())
@@ -122,7 +122,9 @@ def test_what_is_gone_cannot_be_checked(place, run, capsys):
     assert unknown.keys() == {"data", "split", "weights", "bundle"}
     assert "there is no such folder" in unknown["data"]
     assert "not on this machine" in unknown["weights"]
-    assert verify(capsys, f"run={run}")[0] == 1
+    code, output = verify(capsys, f"run={run}")
+    assert code == 1 and output.endswith("5 are as the lock file has them, 4 cannot be checked (data, split, weights, "
+                                         "bundle)\n")
 
 
 @pytest.mark.parametrize("text", ["hyper: [", "a: 1", "- a", "", "name: 2026-01-01"])
@@ -192,8 +194,8 @@ def test_an_unfinished_or_unlocked_run_ends_with_2(run, capsys):
 def test_a_rerun_gives_the_same_weights(place, run, capsys, plugins):
     code, output = verify(capsys, f"run={run}", "rerun=true")
     assert code == 0, output
-    assert "the same weights, bit for bit" in output
-    assert "before" in output
+    assert "the same weights, bit for bit" in output and "before" in output
+    assert output.endswith("as the lock file has them; training it again gave the same weights and metrics\n")
     [again] = set((place / "runs").iterdir()) - {run}
     kept, made = (json.loads((folder / "lock.json").read_text()) for folder in (run, again))
     assert kept["bundle"] == made["bundle"]
@@ -223,9 +225,9 @@ def test_a_rerun_with_another_seed_is_told_apart(place, run, capsys):
     shutil.copytree(run, copy)
     change_seed(place, copy)
     code, output = verify(capsys, f"run={copy}", "rerun=true")
-    assert code == 1
-    assert "tensors differ, by at most" in output
+    assert code == 1 and "tensors differ, by at most" in output
     assert "metrics that differ: loss" in output
+    assert output.endswith("2 have changed (split, config); training it again gave other weights\n"), output
 
 
 def test_a_rerun_says_which_tensors_differ(run, plugins):

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import shlex
+from pathlib import Path
+from unittest import mock
+
 import pytest
 from broken_datasets import folders
 from command_line import within
 
 from sightsmith.core.util.errors import UserError
+from sightsmith.engine.config.unfinished import resume_command
 from sightsmith.engine.pipeline import start
 from sightsmith.engine.pipeline.recipe import YOU, fixed_keys
 
@@ -45,4 +50,48 @@ def test_the_command_that_resumes_a_sweep_names_the_file(monkeypatch, own):
     monkeypatch.setattr(start, "start", fail)
     code, _, errors = within("train", "--config-name", "own", "--multirun", "hyper.epochs=1,2")
     assert code == 2
-    assert f"  sightsmith train --config-name {own} --multirun hyper.epochs=1,2 trainer.resume=" in errors
+    assert (f"  sightsmith train --config-name {own} --multirun hyper.epochs=1,2 "
+            f"dataset.root={own.with_name('photos')} trainer.resume=") in errors
+
+
+def continued(errors, monkeypatch, folder):
+    """What the printed command, typed in ``folder``, starts: configuration and overrides."""
+    [command] = [line.strip() for line in errors.splitlines() if line.startswith("  sightsmith train ")]
+    started = []
+
+    def begin(config, overrides, plugins, sweep_folder=None):
+        started.append((start.with_absolute_paths(config), overrides))
+        raise UserError("enough")
+
+    folder.mkdir()
+    monkeypatch.chdir(folder)
+    monkeypatch.setattr(start, "start", begin)
+    code, _, errors = within(*shlex.split(command)[1:])
+    assert code == 2 and "enough" in errors, errors
+    return started
+
+
+def test_a_sweep_is_resumed_in_any_folder(monkeypatch, own, tmp_path):
+    monkeypatch.setattr(start, "start", mock.Mock(side_effect=UserError("no")))
+    _, _, errors = within("train", "--config-name", "own", "--multirun", "hyper.epochs=1,2")
+    started = continued(errors, monkeypatch, tmp_path / "elsewhere")
+    assert {config.dataset.root for config, _ in started} == {str(tmp_path / "photos")} and len(started) == 2
+
+
+@pytest.mark.parametrize("typed", [["--config-name", "own"], ["task=classification", "dataset.root=photos",
+                                                              "network.weights=w.safetensors", "output_dir=here"]])
+def test_a_run_is_resumed_in_any_folder(monkeypatch, own, tmp_path, typed):
+    Path("w.safetensors").touch()
+    asked = {}
+
+    def stop(config, overrides, *_):
+        asked.update(root=config.dataset.root, weights=config.network.weights)
+        raise UserError("  " + resume_command(overrides, tmp_path / "run"))
+
+    with mock.patch.object(start, "_train", stop):
+        _, _, errors = within("train", *typed)
+    [(config, overrides)] = continued(errors, monkeypatch, tmp_path / "elsewhere")
+    assert asked == {"root": config.dataset.root, "weights": config.network.weights}
+    assert config.dataset.root == str(tmp_path / "photos")
+    assert config.network.weights in ("none", str(tmp_path / "w.safetensors"))
+    assert not any("=here" in text or "=photos" in text for text in overrides)

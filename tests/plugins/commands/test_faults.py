@@ -8,17 +8,20 @@ from types import ModuleType
 import pytest
 from command_line import within
 from fake_plugins import with_plugin
+from small_runs import LABELS
 
 from sightsmith.core.contracts.augmentation import AugmentationRecord, Option
 from sightsmith.core.contracts.dataset import FormatMatch
 from sightsmith.core.contracts.network_record import NetworkRecord
+from sightsmith.core.contracts.record import Provider
 from sightsmith.core.contracts.records import (
     CommandRecord,
     DatasetFormatRecord,
     LoggerRecord,
     PresetFolder,
-    Provider,
+    RecipeRecord,
     TaskRecord,
+    TunerRecord,
 )
 from sightsmith.core.plugins import manager
 from sightsmith.core.plugins.manager import Plugins, installed
@@ -26,6 +29,7 @@ from sightsmith.core.util.errors import PluginError, UserError
 from sightsmith.engine.config.compose import compose
 from sightsmith.engine.pipeline.find_task import with_task
 from sightsmith.engine.pipeline.load_dataset import check
+from sightsmith.plugins.commands.faults import faults
 
 NAMED = "stranger (stranger-dist 1.0)"
 NETWORK = {"description": "d", "builder": "stranger:make", "family": "f", "parameters": 1, "input_size": 32}
@@ -37,6 +41,14 @@ def boom(*_):
 
 class Form:
     detect = boom
+
+
+def make(*_):
+    pass
+
+
+class Plain:
+    pass
 
 
 FAULTY = {
@@ -51,17 +63,29 @@ FAULTY = {
         "detect failed at"),
     "a task that fails": ("sightsmith_tasks", lambda: [TaskRecord(
         name="poses", description="d", builder="stranger:make", score="s", annotation="boxes",
-        settings="stranger:nothing")], "settings of the task 'poses' fails"),
-    "a verb that fails": ("sightsmith_commands", lambda: [CommandRecord(
-        name="greet", description="d", builder="stranger:boom", settings="stranger:nothing")],
-        "arguments of the command 'greet' fails"),
+        settings="stranger:Plain")], "the settings stranger:Plain of the task 'poses' are not a subclass"),
+    "a misspelt builder": ("sightsmith_networks", lambda: [NetworkRecord(
+        name="net", task="detection", **{**NETWORK, "builder": "stranger:mkae"})],
+        "network 'net': the builder stranger:mkae does not exist: the module 'stranger' has no 'mkae'. Did you mean "
+        "'make'?"),
+    "a misspelt module": ("sightsmith_recipes", lambda: [RecipeRecord(
+        name="gentle", description="d", builder="sightsmith.plugins.recipe.published:published")],
+        "there is no module 'sightsmith.plugins.recipe'. Did you mean 'sightsmith.plugins.recipes'"),
+    "a misspelt builder of a part": ("sightsmith_commands", lambda: [CommandRecord(
+        name="greet", description="d", builder="stranger:make", settings="stranger:Plian")],
+        "command 'greet': the builder stranger:Plian does not exist"),
+    "a builder that lacks a package": ("sightsmith_tuners", lambda: [TunerRecord(
+        name="guess", description="d", builder="lacking_a_package:Guess")],
+        "the builder lacking_a_package:Guess of 'guess' fails: ModuleNotFoundError: No module named 'numpi'"),
 }
 
 
 @pytest.fixture(params=FAULTY)
-def faulty(request, monkeypatch):
+def faulty(request, monkeypatch, tmp_path):
     hook, records, says = FAULTY[request.param]
-    plugins = with_plugin(monkeypatch, "stranger", hook, records(), boom=boom, Form=Form)
+    plugins = with_plugin(monkeypatch, "stranger", hook, records(), boom=boom, Form=Form, make=make, Plain=Plain)
+    (tmp_path / "lacking_a_package.py").write_text("import numpi\n")
+    monkeypatch.syspath_prepend(tmp_path)
     monkeypatch.setattr(manager, "load_plugins", lambda: plugins)
     monkeypatch.setattr("sightsmith.plugins.commands.diagnosis._devices", lambda: [])
     return plugins, says
@@ -103,6 +127,37 @@ def test_a_plugin_that_registers_wrongly_is_broken(hook, records, cause, marked)
     assert [(str(item.provider), expected in item.cause) for item in plugins.broken] == (
         [(NAMED, True)] if expected else [])
     assert "classification" in plugins.tasks
+
+
+def test_a_package_that_the_record_says_how_to_install_is_no_fault(monkeypatch, tmp_path):
+    (tmp_path / "lacking_another.py").write_text("import numpi\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    found = with_plugin(monkeypatch, "stranger", "sightsmith_loggers", [
+        LoggerRecord(name="n", description="d", builder="lacking_another:Logger", install="pip install numpi")])
+    assert not [*faults(found)]
+
+
+@pytest.mark.parametrize(("hook", "record", "overrides"), [
+    ("sightsmith_networks",
+     NetworkRecord(name="mine", task="classification", **{**NETWORK, "builder": "stranger:mkae"}),
+     ["network=mine"]),
+    ("sightsmith_recipes", RecipeRecord(name="mine", description="d", builder="stranger:mkae"), ["recipe=mine"]),
+    ("sightsmith_loggers", LoggerRecord(name="mine", description="d", builder="stranger:mkae"), ["logger=[mine]"]),
+    ("sightsmith_augmentations", AugmentationRecord(name="mine", description="d", builder="stranger:mkae"),
+     ["augment.extra.mine.probability=1"]),
+    ("sightsmith_tuners", TunerRecord(name="mine", description="d", builder="stranger:mkae", trials=8,
+                                      space={"hyper.weight_decay": "0.1,0.2"}), ["tuner=mine"]),
+    ("sightsmith_dataset_formats", DatasetFormatRecord(name="mine", description="d", builder="stranger:mkae",
+                                                       annotations=("labels",), layout="l"), ["dataset.format=mine"]),
+])
+def test_a_training_with_a_misspelt_builder_ends_in_one_sentence(monkeypatch, tmp_path, hook, record, overrides):
+    found = with_plugin(monkeypatch, "stranger", hook, [record], make=make)
+    monkeypatch.setattr(manager, "load_plugins", lambda: found)
+    code, _, said = within("train", *LABELS, "dataset.folds=none", f"output_dir={tmp_path / 'run'}", *overrides)
+    assert code == 1 and "Traceback" not in said, said
+    kind = hook.removeprefix("sightsmith_").removesuffix("s").replace("_", " ")
+    assert (f"plugin {NAMED}: {kind} 'mine': the builder stranger:mkae does not exist: the module 'stranger' has no "
+            "'mkae'. Did you mean 'make'?") in said
 
 
 def form(name, match):

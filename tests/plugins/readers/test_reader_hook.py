@@ -12,6 +12,7 @@ from PIL import Image
 
 from sightsmith.core.contracts.image import Frame, ImageError
 from sightsmith.core.contracts.records import ImageReaderRecord
+from sightsmith.core.util.errors import PluginError
 from sightsmith.engine.config.compose import compose
 from sightsmith.engine.data.images import probe, read_image
 from sightsmith.engine.pipeline.load_dataset import check
@@ -61,9 +62,15 @@ def test_files_are_known_by_content_and_by_name(tmp_path, plugins, monkeypatch):
     with pytest.raises(ImageError, match="images are JPEG, .*, PNM, DICOM, HEIC, NIfTI, NRRD, MetaImage, NumPy and "
                                          "Halves$"):
         probe(tmp_path / "d.bin", readers(plugins))
-    monkeypatch.setitem(sys.modules, "stranger", None)
     (tmp_path / "e.any").write_bytes(b"HALF\x07")
-    with pytest.raises(ImageError, match="reading Halves needs stranger, which is not installed: pip install stranger"):
+    (tmp_path / "stranger.py").write_text("import halving")
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.delitem(sys.modules, "stranger")
+    with pytest.raises(ImageError, match="reading Halves needs halving, which is not installed: pip install stranger"):
+        probe(tmp_path / "e.any", readers(plugins))
+    (tmp_path / "stranger.py").write_text("class Halvse: ...")
+    with pytest.raises(PluginError, match=r"image reader 'halves': the builder stranger:Halves does not exist: .* Did "
+                                          "you mean 'Halvse'"):
         probe(tmp_path / "e.any", readers(plugins))
 
 
