@@ -1,4 +1,4 @@
-"""What each part of the default recipe of classification is worth on sets that chose nothing of it, and others would be.
+"""What each part of the default recipe of classification is worth on sets that chose nothing of it, and what more is.
 
     python benchmarks/ablation.py --wheels FOLDER --results ablation.csv [--sets photos] [--seeds 0 1]
 
