@@ -224,8 +224,12 @@ def test_what_is_printed_is_whole(tmp_path):
     header = tuple(f"{name} of class" for name in ("precision", "recall", "specificity", "accuracy", "dice", "AUC") * 2)
     rows = tuple((0.123456, *range(11)) for _ in range(24))
     row = tuple(Picture(np.zeros((9, 9, 3), np.uint8), "", name=f"{number}.png") for number in range(6))
-    write_page(tmp_path, "t", "", "", [], [Section("Per class", header=header, rows=rows, name="per-class"),
-                                           Section("Examples", pictures=(("row", row),))])
+    key, value = "augment.color_jitter.saturation", str({f"key {number}": number for number in range(50)})
+    write_page(tmp_path, "t", "", "", [], [
+        Section("Per class", header=header, rows=rows, name="per-class"),
+        Section("Examples", pictures=(("row", row),)),
+        Section("Hyperparameters", header=("hyperparameter", "value", "from"), rows=((key, 0, "you"), ("b", value, "")),
+                name="keys")])
     (tmp_path / "paper.html").write_text('<body><iframe width="718" height="900" src="index.html"></iframe>')
     dom = after(tmp_path / "paper.html", """
 const page = document.querySelector("iframe").contentDocument, style = page.defaultView.getComputedStyle;
@@ -235,8 +239,9 @@ const table = page.querySelector("table"), tops = [...page.querySelectorAll("fig
 document.body.dataset.said = JSON.stringify([table.scrollWidth <= table.closest("section").clientWidth,
   style(page.querySelector(".scroll")).maxHeight, style(page.querySelector(".choose")).display,
   style(page.querySelector("section")).breakInside, style(page.querySelector(".row")).breakInside,
-  new Set(tops).size]);""", "--allow-file-access-from-files")
-    assert said(dom) == [True, "none", "none", "avoid", "avoid", 1]
+  new Set(tops).size, [...page.querySelectorAll("td")].find(cell => cell.textContent === KEY).offsetHeight < 40]);
+""".replace("KEY", json.dumps(key)), "--allow-file-access-from-files")
+    assert said(dom) == [True, "none", "none", "avoid", "avoid", 1, True]
 
 
 def test_runs_are_filtered_and_compared_in_the_page(tmp_path, plugins):
