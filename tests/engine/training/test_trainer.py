@@ -69,7 +69,8 @@ def test_final_results_are_those_of_fp32_whatever_the_precision_of_the_training(
 @pytest.mark.parametrize("keys", [{"batch_size": 8}, {"batch_size": 4, "gradient_accumulation": 2,
                                                       "clip_grad_norm": 0.5, "ema_decay": 0.9,
                                                       "freeze_epochs": 1, "layer_decay": 0.5}])
-def test_two_ranks_equal_one(tmp_path, keys):
+def test_two_ranks_equal_one(tmp_path, keys, monkeypatch):
+    monkeypatch.setattr(ranks, "START_METHOD", "forkserver")  # of what is imported already
     alone, history = train_as_rank(str(tmp_path / "one"), keys)
     (tmp_path / "two").mkdir()
     pair, pair_history = ranks.launch(2, train_as_rank, str(tmp_path / "two"), keys)
