@@ -12,7 +12,6 @@ the mean difference of each arm to the recipe with Student's 95 % interval over 
 
 from __future__ import annotations
 
-import argparse
 import csv
 import shutil
 import statistics
@@ -45,17 +44,8 @@ COLUMNS = ("set", "seed", "arm", "others", "minutes")
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--wheels", type=Path, required=True)
-    parser.add_argument("--results", type=Path, required=True)
-    parser.add_argument("--sets", choices=headline.SETS, nargs="+",
-                        default=["pen_digits", "crowns", "cells", "scenes", "photos"])
+    parser = headline.parser(__doc__, ["pen_digits", "crowns", "cells", "scenes", "photos"], range(3))
     parser.add_argument("--arms", choices=ARMS, nargs="+", default=list(ARMS))
-    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
-    parser.add_argument("--cases", type=int, default=100)
-    parser.add_argument("--held-out", type=int, default=1000)
-    parser.add_argument("--size", type=int, default=32)
-    parser.add_argument("--epochs", type=int, default=30)
     options = parser.parse_args()
     known = {(row["set"], row["seed"], row["arm"]) for row in headline.read(options.results, COLUMNS)}
     with tempfile.TemporaryDirectory() as temporary:

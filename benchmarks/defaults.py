@@ -11,7 +11,7 @@ Nothing is typed but the task, the data, the starting weights, that it trains on
 be learnt from, and, to spare the CPU, ``image.size``. Detection and segmentation start from nothing; classification has
 a MobileNetV2 with ImageNet weights. The arms take turns in one run. With ``--minutes`` each has
 ``trainer.time_budget``, so that all have the same time. An arm is the name of a recipe, overrides after it
-(``default,hyper.ema_decay=none``: what a part of the recipe is worth), or ``plain``: classification by
+(``default,hyper.ema_decay=0``: what a part of the recipe is worth), or ``plain``: classification by
 :mod:`plain_finetuning`. The score is that of the validation images, which also choose the epoch that is kept. The table
 has the mean of each arm, and the mean difference to the first arm over the seeds with Student's 95 % interval.
 """

@@ -144,17 +144,22 @@ def write(labelled: Labelled, root: Path, cases: int, held_out: int, seed: int) 
         picture.save(folder / f"{number:04d}.png")
 
 
+def parser(description: str | None, sets: Sequence[str], seeds: Sequence[int]) -> argparse.ArgumentParser:
+    """What :func:`write` and :func:`run` need, with these ``sets`` and ``seeds`` if none are given."""
+    found = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
+    found.add_argument("--wheels", type=Path, required=True)
+    found.add_argument("--results", type=Path, required=True)
+    found.add_argument("--sets", choices=SETS, nargs="+", default=sets)
+    found.add_argument("--seeds", type=int, nargs="+", default=seeds)
+    found.add_argument("--cases", type=int, default=100)
+    found.add_argument("--held-out", type=int, default=1000)
+    found.add_argument("--size", type=int, default=32)
+    found.add_argument("--epochs", type=int, default=30)
+    return found
+
+
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--wheels", type=Path, required=True)
-    parser.add_argument("--results", type=Path, required=True)
-    parser.add_argument("--sets", choices=SETS, nargs="+", default=list(SETS))
-    parser.add_argument("--seeds", type=int, nargs="+", default=list(range(10)))
-    parser.add_argument("--cases", type=int, default=100)
-    parser.add_argument("--held-out", type=int, default=1000)
-    parser.add_argument("--size", type=int, default=32)
-    parser.add_argument("--epochs", type=int, default=30)
-    options = parser.parse_args()
+    options = parser(__doc__, list(SETS), range(10)).parse_args()
     known = read(options.results)
     with tempfile.TemporaryDirectory() as temporary:
         weights = Path(temporary) / "mobilenet_v2.pth"
